@@ -1,0 +1,1 @@
+"""Deterministic logic: no clock, no I/O, no Dagster, no LanceDB, no torch."""

@@ -1,0 +1,46 @@
+"""The one family of errors that a user of code-index can meet.
+
+A class per thing that a caller handles differently. Each message names the culprit and the fix.
+"""
+
+from __future__ import annotations
+
+
+class CodeIndexError(Exception):
+    """Base of all errors that code-index raises on purpose."""
+
+
+class UsageError(CodeIndexError):
+    """The request itself is wrong: exit status 2."""
+
+
+class SettingsError(UsageError):
+    """A setting has a value that cannot be used."""
+
+
+class RepositoryError(CodeIndexError):
+    """The repository cannot be read; the index stays as it was."""
+
+
+class ParseError(CodeIndexError):
+    """A file cannot be parsed; it fails alone."""
+
+
+class ModelError(CodeIndexError):
+    """The embedding model cannot be loaded or gives unusable vectors."""
+
+
+class EmbeddingError(CodeIndexError):
+    """Texts cannot be embedded."""
+
+
+class StoreError(CodeIndexError):
+    """The tables refuse a read or a write."""
+
+
+class IndexMissingError(UsageError):
+    """There is no index where one was expected."""
+
+
+class IndexBusyError(CodeIndexError):
+    """Another process holds the index."""

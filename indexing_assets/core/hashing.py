@@ -1,0 +1,35 @@
+"""Identities: of file contents, chunks and embedded texts."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def content_hash(content: bytes) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def chunk_id(*, file_path: str, chunk_type: str, qualified_name: str, content: str, occurrence: int) -> str:
+    """Identity of a chunk, 32 hex digits (128 bits).
+
+    Lines are left out on purpose: code that moves within its file keeps its id, and with it
+    its vector. `occurrence` counts equal chunks of one file from 0, so that two different
+    chunks never share an id.
+    """
+    return _digest(file_path, chunk_type, qualified_name, content, str(occurrence))
+
+
+def text_hash(*texts: str) -> str:
+    """Identity of what is embedded (the text, then what is mixed into its vector), 32 hex digits."""
+    return _digest(*texts)
+
+
+def _digest(*parts: str) -> str:
+    # Each part is preceded by its length: no two lists of parts give the same bytes.
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        digest.update(len(data).to_bytes(8, "big"))
+        digest.update(data)
+    return digest.hexdigest()[:32]
