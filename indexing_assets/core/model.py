@@ -85,7 +85,8 @@ class Chunk:
     Lines are 1-based and inclusive. `content` is the chunk's own text: its span without the
     spans of its children, so the contents of a file's chunks do not overlap.
     `chunk_id` is 32 hex digits and stable: the same code at another line of the same file
-    keeps it (see `indexing_assets.core.hashing.chunk_id`).
+    keeps it (see `indexing_assets.core.hashing.chunk_id`). `qualified_name` joins the names of
+    the enclosing definitions and its own with `.`, of headings with ` > `; empty for module code.
     """
 
     chunk_id: str
@@ -96,6 +97,7 @@ class Chunk:
     content: str
     language: str
     chunk_type: ChunkType
+    qualified_name: str = ""
     function_name: str | None = None
     class_name: str | None = None
     docstring: str | None = None

@@ -1,0 +1,1 @@
+"""Files into chunks. Public: `chunk_file`."""
