@@ -1,0 +1,1 @@
+"""The tables of an index, free of Dagster. Public: `IndexStore`."""

@@ -1,0 +1,125 @@
+"""Arrow schemas of the tables of an index.
+
+Belongs here: names, types, keys and the schema version. Columns only ever get added; a change
+of meaning raises `SCHEMA_VERSION`. Keys are non-nullable, which LanceDB needs to refuse
+duplicates from concurrent upserts.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_STRINGS = pa.list_(pa.string())
+_PARAMETERS = pa.list_(
+    pa.struct([pa.field("name", pa.string()), pa.field("type", pa.string()), pa.field("default", pa.string())])
+)
+_TYPE_ANNOTATIONS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("type", pa.string())]))
+
+
+def _key(name: str, data_type: pa.DataType | None = None) -> pa.Field:
+    return pa.field(name, data_type or pa.string(), nullable=False)
+
+
+FILES = pa.schema(
+    [
+        _key("file_path"),
+        _key("file_hash"),  # empty for skipped files
+        pa.field("partition_key", pa.string()),  # null for skipped files
+        pa.field("size_bytes", pa.int64()),
+        pa.field("mtime_ns", pa.int64()),
+        pa.field("language", pa.string()),
+        pa.field("subproject_name", pa.string()),
+        pa.field("subproject_path", pa.string()),
+        pa.field("status", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("transient", pa.bool_()),  # whether the failure may pass by itself; null unless status is error
+        pa.field("run_id", pa.string()),  # the Dagster run that parsed the file or failed at it
+        pa.field("chunk_count", pa.int32()),
+        pa.field("chunker_version", pa.string()),
+        pa.field("parsed_at", _TIMESTAMP),
+    ]
+)
+
+CHUNKS = pa.schema(
+    [
+        _key("chunk_id"),
+        _key("file_path"),
+        _key("file_hash"),
+        pa.field("start_line", pa.int32()),
+        pa.field("end_line", pa.int32()),
+        pa.field("content", pa.string()),
+        pa.field("search_text", pa.string()),  # what full-text search reads: identifiers split
+        pa.field("language", pa.string()),
+        pa.field("chunk_type", pa.string()),
+        pa.field("qualified_name", pa.string()),
+        pa.field("function_name", pa.string()),
+        pa.field("class_name", pa.string()),
+        pa.field("docstring", pa.string()),
+        pa.field("imports", _STRINGS),
+        pa.field("parent_chunk_id", pa.string()),
+        pa.field("child_chunk_ids", _STRINGS),
+        pa.field("chunk_depth", pa.int32()),
+        pa.field("complexity_score", pa.float32()),
+        pa.field("cyclomatic_complexity", pa.int32()),
+        pa.field("cognitive_complexity", pa.int32()),
+        pa.field("max_nesting_depth", pa.int32()),
+        pa.field("parameter_count", pa.int32()),
+        pa.field("lines_of_code", pa.int32()),
+        pa.field("decorators", _STRINGS),
+        pa.field("parameters", _PARAMETERS),
+        pa.field("return_type", pa.string()),
+        pa.field("type_annotations", _TYPE_ANNOTATIONS),
+        pa.field("subproject_name", pa.string()),
+        pa.field("subproject_path", pa.string()),
+        pa.field("embedding_batch_id", pa.int64()),
+        pa.field("created_at", _TIMESTAMP),
+        pa.field("updated_at", _TIMESTAMP),
+    ]
+)
+
+EMBEDDING_ERRORS = pa.schema(
+    [
+        _key("chunk_id"),
+        _key("embedding_model"),
+        pa.field("error_message", pa.string()),
+        pa.field("attempts", pa.int32()),
+        pa.field("failed_at", _TIMESTAMP),
+    ]
+)
+
+
+def vectors(dimension: int) -> pa.Schema:
+    """Schema of `vectors` for a model of `dimension` components (float32, unit norm)."""
+    return pa.schema(
+        [
+            _key("chunk_id"),
+            pa.field("vector", pa.list_(pa.float32(), dimension)),
+            pa.field("text_hash", pa.string()),  # identity of the embedded text
+            pa.field("file_path", pa.string()),
+            pa.field("start_line", pa.int32()),
+            pa.field("end_line", pa.int32()),
+            pa.field("language", pa.string()),
+            pa.field("chunk_type", pa.string()),
+            pa.field("function_name", pa.string()),
+            pa.field("class_name", pa.string()),
+            pa.field("subproject_name", pa.string()),
+            pa.field("embedding_model", pa.string()),
+            pa.field("embedded_at", _TIMESTAMP),
+        ]
+    )
+
+
+def retired_vectors(dimension: int) -> pa.Schema:
+    """Schema of `retired_vectors`: vectors whose chunk is gone, kept so that code that returns needs no model call."""
+    return pa.schema(
+        [
+            _key("cache_key"),  # text_hash and embedding_model, joined by "@"
+            pa.field("text_hash", pa.string()),
+            pa.field("embedding_model", pa.string()),
+            pa.field("vector", pa.list_(pa.float32(), dimension)),
+            pa.field("retired_at", _TIMESTAMP),
+        ]
+    )
