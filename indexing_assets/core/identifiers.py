@@ -1,0 +1,96 @@
+"""Identifiers as words: what lets `getUserName` and `get_user_name` find each other.
+
+Belongs here: splitting names and making the content of the full-text column.
+Does not belong here: the index over it (`resources.lancedb_store`) and the text that is embedded
+(`core.embedding_text`).
+
+Identifiers are split here rather than by the index's tokenizer, because the tokenizers that LanceDB offers
+either keep `getUserName` whole or cut n-grams. A query goes through `search_tokens` too, so both sides
+meet in the same words.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+MAX_IDENTIFIER_CHARACTERS: Final = 128
+"""Longer runs of word characters are data (hashes, base64), which nobody searches for, and are left out."""
+
+NAME_REPEATS: Final = 3
+"""Weight of the symbol's own name in the full text. Source: retrieval measurement in docs (BM25, name x3)."""
+
+_WORD: Final = re.compile(r"\w+")
+# An acronym before a capitalized word (HTTP|Server), a word with its digits (utf8, Sha256), a run of capitals.
+_PART: Final = re.compile(r"[A-Z]+(?:[0-9]+|(?![a-z]))|[A-Z]?[a-z]+[0-9]*|[0-9]+|[^\W_A-Za-z0-9]+")
+_PART_UNICODE: Final = re.compile(r"[^\W_]+")
+
+
+def split_identifier(name: str) -> list[str]:
+    """The lower-case words of a name in any convention, in order; empty when it has none.
+
+    `getHTTPServer`, `get_http_server` and `get-http-server` give `get`, `http`, `server`. Digits stay with
+    the word before them: `sha256Hash` gives `sha256`, `hash`.
+    """
+    if name.isascii():
+        return [part.lower() for part in _PART.findall(name)]
+    return [part for run in _PART_UNICODE.findall(name) for part in _split_unicode(run)]
+
+
+def _split_unicode(run: str) -> list[str]:
+    """Words of one run of letters and digits beyond ASCII, by the same rules, by character class."""
+    starts = [0]
+    for at in range(1, len(run)):
+        before, here = run[at - 1], run[at]
+        if here.isupper() and not before.isupper():
+            starts.append(at)
+        elif here.islower() and before.isupper() and starts[-1] != at - 1:
+            starts.append(at - 1)
+        elif here.isalpha() and not here.isupper() and before.isdigit():
+            starts.append(at)
+    return [run[start:end].lower() for start, end in zip(starts, [*starts[1:], len(run)], strict=True)]
+
+
+@lru_cache(maxsize=1 << 16)
+def _expand(word: str) -> str:
+    """The search tokens of one run of word characters, joined by spaces; empty when there are none."""
+    if len(word) > MAX_IDENTIFIER_CHARACTERS:
+        return ""
+    parts = split_identifier(word)
+    return "".join(parts) + " " + " ".join(parts) if len(parts) > 1 else "".join(parts)
+
+
+def search_tokens(text: str) -> str:
+    """Full-text content of `text`: each identifier joined to one word, then its words, lower case.
+
+    `getUserName` and `get_user_name` both give `getusername get user name`, so either spelling, or its
+    words, finds both with a tokenizer that splits at white space. Order and repetitions are kept, since they
+    are term frequencies. The result is at most about three times as long as `text`.
+    """
+    return " ".join(filter(None, map(_expand, _WORD.findall(text))))
+
+
+def own_name(qualified_name: str) -> str:
+    """The last component of a qualified name: the symbol, key or heading itself.
+
+    Components are joined by `.` or ` > `. A last component with white space is a heading or a statement,
+    whose dots are its own.
+    """
+    last = qualified_name.rpartition(" > ")[2]
+    return last if any(character.isspace() for character in last) else last.rpartition(".")[2] or last
+
+
+def full_text(*, file_path: str, qualified_name: str, content: str) -> str:
+    """What the full-text index sees of a chunk: path, qualified name, own name again, source.
+
+    The own name stands `NAME_REPEATS` times in all.
+    """
+    name = search_tokens(own_name(qualified_name))
+    fields = (
+        search_tokens(file_path),
+        search_tokens(qualified_name),
+        *[name] * (NAME_REPEATS - 1),
+        search_tokens(content),
+    )
+    return " ".join(filter(None, fields))
