@@ -1,0 +1,182 @@
+"""One index is one folder: where its parts are, and how it comes to be.
+
+    .code-index/
+      .gitignore      ignores the folder itself
+      index.json      format of the folder, repository it belongs to
+      settings.toml   what the user tunes
+      tables/         LanceDB
+      dagster/        DAGSTER_HOME: dagster.yaml, runs, events
+      locks/          who writes at the moment
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from indexing_assets.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from resources.settings import Settings, load_settings, settings_template
+
+DEFAULT_FOLDER_NAME = ".code-index"
+REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
+INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
+FOLDER_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFolder:
+    """An index folder and the repository it indexes; both paths absolute."""
+
+    path: Path
+    repository_root: Path
+
+    @property
+    def tables_dir(self) -> Path:
+        """LanceDB's folder."""
+        return self.path / "tables"
+
+    @property
+    def dagster_home(self) -> Path:
+        """The folder that `DAGSTER_HOME` names."""
+        return self.path / "dagster"
+
+    @property
+    def locks_dir(self) -> Path:
+        """Folder of the lock files."""
+        return self.path / "locks"
+
+    @property
+    def settings_path(self) -> Path:
+        """The settings file."""
+        return self.path / "settings.toml"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the index was ever made."""
+        return (self.path / "index.json").is_file()
+
+    def settings(self) -> Settings:
+        """Settings from the file and the environment.
+
+        Raises:
+            SettingsError: a value cannot be used.
+        """
+        return load_settings(self.settings_path)
+
+    def create(self) -> None:
+        """Make the folder and its fixed files where they are missing; an existing index stays as it is.
+
+        Raises:
+            RepositoryError: the repository's root is not a folder that can be read.
+            StoreError: the folder cannot be written, or belongs to another repository or a newer program.
+        """
+        if not self.repository_root.is_dir():
+            raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
+        try:
+            for folder in (self.path, self.tables_dir, self.dagster_home, self.locks_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+            _write_if_missing(self.path / ".gitignore", "*\n")
+            _write_if_missing(self.settings_path, settings_template())
+            _write_if_missing(
+                self.path / "index.json",
+                json.dumps({"format": FOLDER_FORMAT, "repository_root": str(self.repository_root)}) + "\n",
+            )
+            config = instance_config()
+            target = self.dagster_home / "dagster.yaml"
+            if not target.exists() or target.read_text(encoding="utf-8") != config:
+                _write_atomically(target, config)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write the index folder {self.path}: {error.strerror}. Free space, allow writing, or name "
+                f"another folder with --index-dir or {INDEX_DIR_VARIABLE}."
+            ) from error
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a folder that this program must not write to.
+
+        Raises:
+            IndexMissingError: there is no index here.
+            StoreError: the folder was made by a newer program or for another repository.
+        """
+        if not self.exists:
+            raise IndexMissingError(
+                f"There is no index at {self.path}. Run `code-index index {self.repository_root}` first."
+            )
+        record_path = self.path / "index.json"
+        try:
+            record = json.loads(record_path.read_text(encoding="utf-8"))
+            folder_format, root = int(record["format"]), str(record["repository_root"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{record_path} cannot be read ({error}). Delete this one file and index again.") from error
+        if folder_format > FOLDER_FORMAT:
+            raise StoreError(
+                f"{self.path} was written by a newer code-index (format {folder_format}, this one knows "
+                f"{FOLDER_FORMAT}). Upgrade code-index; nothing was touched."
+            )
+        # A repository that was moved together with its index folder is still the same index.
+        moved_along = self.path.parent == self.repository_root
+        if root != str(self.repository_root) and not moved_along:
+            raise StoreError(
+                f"{self.path} is the index of {root}, not of {self.repository_root}. "
+                f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}."
+            )
+
+    def environment(self) -> dict[str, str]:
+        """Variables that make Dagster's own commands work on this index."""
+        return {
+            REPOSITORY_VARIABLE: str(self.repository_root),
+            INDEX_DIR_VARIABLE: str(self.path),
+            "DAGSTER_HOME": str(self.dagster_home),
+            "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
+        }
+
+
+def resolve_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
+    """The index folder that arguments and environment name; nothing is created.
+
+    An argument wins over its variable. Without a repository, the nearest folder at or above the
+    current one that holds an index is taken, else the current folder.
+
+    Raises:
+        UsageError: the index folder is the repository itself.
+    """
+    named = repository or os.environ.get(REPOSITORY_VARIABLE)
+    root = Path(named).expanduser().resolve() if named else _nearest_indexed(Path.cwd())
+    folder = index_dir or os.environ.get(INDEX_DIR_VARIABLE)
+    path = Path(folder).expanduser().resolve() if folder else root / DEFAULT_FOLDER_NAME
+    if path == root:
+        raise UsageError(f"The index folder {path} is the repository itself. Name a folder of its own.")
+    return IndexFolder(path=path, repository_root=root)
+
+
+def instance_config() -> str:
+    """Text of the `dagster.yaml` that every index's instance uses."""
+    return files("resources").joinpath("dagster.yaml").read_text(encoding="utf-8")
+
+
+def _nearest_indexed(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if (folder / DEFAULT_FOLDER_NAME / "index.json").is_file():
+            return folder
+    return start
+
+
+def _write_if_missing(path: Path, text: str) -> None:
+    if not path.exists():
+        _write_atomically(path, text)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

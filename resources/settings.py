@@ -1,0 +1,118 @@
+"""Settings of an index: one documented TOML file in the index folder, and the environment.
+
+An environment variable wins over the file, the file over the default. Values are checked here,
+once; everything below takes them as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from indexing_assets.core.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "CODE_INDEX_"
+
+
+class Settings(BaseModel):
+    """What a user may tune; each field is a key of `settings.toml` and an environment variable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_file_bytes: int = Field(
+        default=1 << 20, ge=1, description="Larger files are skipped, with that reason. Bytes."
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(), description="More ignore patterns in .gitignore syntax, relative to the repository's root."
+    )
+    max_chunk_characters: int = Field(
+        default=2_000, ge=200, le=100_000, description="A longer definition is split at syntax boundaries."
+    )
+    min_chunk_characters: int = Field(
+        default=200, ge=0, le=10_000, description="Shorter neighbouring pieces of module code are merged."
+    )
+    parse_workers: int = Field(
+        default=0, ge=0, le=256, description="Parser processes; 0 means one per available processor."
+    )
+    parse_timeout_s: float = Field(
+        default=20.0, gt=0, description="A file that takes longer to parse fails alone. Seconds."
+    )
+    parse_memory_bytes: int = Field(
+        default=2 << 30, ge=256 << 20, description="Address space of a parser process; a file that needs more fails."
+    )
+    model: str = Field(
+        default="all-MiniLM-L6-v2", description="Embedding model: the built-in name, a folder, or a model hub's name."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Where the model runs; auto takes CUDA, then MPS, then the CPU."
+    )
+    embedding_batch_chunks: int = Field(
+        default=512, ge=1, le=100_000, description="Chunks in one partition of chunk_vectors."
+    )
+    checkpoint_chunks: int = Field(
+        default=10_000, ge=1, description="Vectors are committed at the latest after so many chunks ..."
+    )
+    checkpoint_s: float = Field(default=15.0, gt=0, description="... or about so many seconds, whichever comes first.")
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings that hold for an index.
+
+    Args:
+        path: `settings.toml`; a missing file means defaults.
+        environment: by default that of the process.
+
+    Raises:
+        SettingsError: a value or a key cannot be used; the message names it and its source.
+    """
+    values: dict[str, Any] = {}
+    try:
+        values.update(tomllib.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        pass
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}. Mend it, or delete it to go back to defaults.") from error
+    sources = dict.fromkeys(values, str(path))
+    environment = os.environ if environment is None else environment
+    for name in Settings.model_fields:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if variable in environment:
+            text = environment[variable]
+            values[name] = tuple(filter(None, text.split("\n"))) if name == "ignore" else text
+            sources[name] = f"environment variable {variable}"
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        if first["type"] == "extra_forbidden":
+            raise SettingsError(
+                f"{sources[name]}: there is no setting {name!r}. Known: {', '.join(Settings.model_fields)}."
+            ) from error
+        raise SettingsError(f"{sources[name]}: {name} = {first['input']!r}: {first['msg']}.") from error
+
+
+def settings_template() -> str:
+    """Text of a new `settings.toml`: every setting with its meaning, commented out at its default."""
+    lines = ["# Settings of this index. Uncomment a line to change it.", ""]
+    for name, field in Settings.model_fields.items():
+        lines += [
+            f"# {field.description}",
+            f"# Environment variable: {ENVIRONMENT_PREFIX}{name.upper()}",
+            f"# {name} = {_toml(field.default)}",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return str(value)
