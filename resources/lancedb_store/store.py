@@ -1,0 +1,21 @@
+"""`IndexStore`: the tables of one index behind one object.
+
+Belongs here: the joining of the parts. Each part is a module: files, chunks, status, errors,
+vectors, sync, search, maintenance.
+"""
+
+from __future__ import annotations
+
+from resources.lancedb_store.errors import ErrorRows
+from resources.lancedb_store.files import FileRows
+from resources.lancedb_store.status import StatusRows
+from resources.lancedb_store.vectors import VectorRows
+
+
+class IndexStore(FileRows, StatusRows, ErrorRows, VectorRows):
+    """All that is read from and written to the tables of one index.
+
+    Cheap to construct and free to share: nothing is opened before it is used, tables come into being
+    with their first write, and reads of tables that do not exist give no rows. Safe in several threads
+    and processes; picklable, so that a spawned process opens its own handles.
+    """

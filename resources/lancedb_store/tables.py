@@ -1,0 +1,261 @@
+"""Tables of one folder: open, create, read, merge, delete.
+
+Belongs here: everything that talks to LanceDB for rows. What the rows mean is known by the
+modules of each table.
+
+Decisions: every connection has `read_consistency_interval=timedelta(0)`, because a handle that
+is older than another process's commit deletes nothing and inserts duplicates without an error.
+Keys are primary keys from the first version on (field metadata at creation rather than a
+`set_unenforced_primary_key` commit afterwards, which would leave a moment without protection),
+and merges never use an index, because an index on the key switches the protection off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from indexing_assets.core.errors import StoreError
+from resources.lancedb_store.retries import TableUnreadableError, call
+from resources.lancedb_store.rows import conform, refuse_duplicates
+from resources.lancedb_store.version import check_version, write_version
+
+T = TypeVar("T")
+
+_PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """What one merge commit did."""
+
+    inserted: int
+    updated: int
+    deleted: int
+    version: int
+
+
+class Tables:
+    """The Lance tables of one folder. Opens lazily, never caches rows; usable from several threads and processes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = Path(directory)
+        self._forget()
+
+    def __getstate__(self) -> Path:
+        return self.directory  # handles stay behind: a spawned process opens its own
+
+    def __setstate__(self, directory: Path) -> None:
+        self.directory = directory
+        self._forget()
+
+    def _forget(self) -> None:
+        self._connection: Any = None
+        self._handles: dict[str, Any] = {}
+        self._owner = os.getpid()
+
+    def names(self) -> list[str]:
+        """Names of the tables that exist, sorted."""
+        return sorted(path.name.removesuffix(".lance") for path in self.directory.glob("*.lance") if path.is_dir())
+
+    def path(self, name: str) -> Path:
+        """Folder of a table, existing or not."""
+        return self.directory / f"{name}.lance"
+
+    def open(self, name: str) -> Any | None:
+        """The table's handle, or `None` when the table was never written.
+
+        Raises:
+            StoreError: the folder is there but holds no readable table, or a newer schema version.
+        """
+        if handle := self._handles.get(name):
+            return handle
+        if not self._has_data(name):
+            return None
+        handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
+        self._handles[name] = handle
+        return handle
+
+    def open_or_create(self, name: str, schema: pa.Schema, *, keys: Sequence[str]) -> Any:
+        """The table's handle; creates an empty table, and adds columns (as nulls) that `schema` has in addition."""
+        if (handle := self.open(name)) is None:
+            write_version(self.directory)
+            created = with_primary_key(schema, keys)
+            try:
+                handle = self._connect().create_table(name, schema=created)
+            except ValueError as error:
+                if "already exists" not in str(error):
+                    raise StoreError(f"Table {name!r} cannot be created in {self.directory}: {error}") from error
+                # Another process was quicker.
+                handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
+            self._handles[name] = handle
+        missing = [field for field in schema if field.name not in handle.schema.names]
+        if missing:
+            call(lambda: handle.add_columns(pa.schema(missing)), table=name, directory=self.directory)
+        return handle
+
+    def run(self, name: str, action: Callable[[Any], T]) -> T:
+        """`action` on the open table, with retries, plain errors, and one fresh handle when the files were exchanged.
+
+        Raises:
+            StoreError: the table does not exist or refuses.
+        """
+        if (handle := self.open(name)) is None:
+            raise StoreError(f"There is no table {name!r} in {self.directory}; index the repository first.")
+        try:
+            return call(lambda: action(handle), table=name, directory=self.directory)
+        except TableUnreadableError:
+            self._handles.pop(name, None)
+            if (fresh := self.open(name)) is None:
+                raise
+            return call(lambda: action(fresh), table=name, directory=self.directory)
+
+    def read(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """Rows as an Arrow table; empty when the table was never written. Row order is not defined."""
+        wanted = projected(schema, columns)
+        if (handle := self.open(name)) is None or limit == 0:
+            return wanted.empty_table()
+        present = [column for column in wanted.names if column in handle.schema.names]
+        found = self.run(name, lambda table: _query(table, present, where, limit).to_arrow())
+        return conform(found.select(present), wanted, table=name)
+
+    def iter_read(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        batch_size: int = 8_192,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat."""
+        wanted = projected(schema, columns)
+        if (handle := self.open(name)) is None:
+            return
+        present = [column for column in wanted.names if column in handle.schema.names]
+        batches = self.run(name, lambda table: _query(table, present, where, None).to_batches(batch_size))
+        while (batch := call(lambda: next(batches, None), table=name, directory=self.directory)) is not None:
+            rows = conform(pa.Table.from_batches([batch]).select(present), wanted, table=name)
+            yield from rows.combine_chunks().to_batches()
+
+    def count(self, name: str, where: str | None = None) -> int:
+        """Number of rows; 0 when the table was never written."""
+        if self.open(name) is None:
+            return 0
+        return int(self.run(name, lambda table: table.count_rows(where)))
+
+    def version(self, name: str) -> int:
+        """Number of the table's latest commit; 0 when the table was never written."""
+        if self.open(name) is None:
+            return 0
+        return int(self.run(name, lambda table: table.version))
+
+    def merge(
+        self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str], replaces: str | None = None
+    ) -> MergeCounts:
+        """Upsert rows by key in one commit; with `replaces`, rows that match it and are not in `rows` are deleted.
+
+        Raises:
+            StoreError: duplicate keys in `rows`, columns that do not fit, or LanceDB's refusal.
+        """
+        rows = conform(rows, schema, table=name)
+        refuse_duplicates(rows, keys, table=name)
+        self.open_or_create(name, schema, keys=keys)
+
+        def merge(table: Any) -> Any:
+            builder = table.merge_insert(list(keys)).when_matched_update_all().when_not_matched_insert_all()
+            if replaces is not None:
+                builder = builder.when_not_matched_by_source_delete(replaces)
+            return builder.use_index(False).execute(rows)
+
+        return _counts(self.run(name, merge))
+
+    def update_matched(self, name: str, rows: pa.Table, *, keys: Sequence[str]) -> MergeCounts:
+        """Overwrite the given columns of the rows that exist; keys that do not exist are left out. One commit."""
+        refuse_duplicates(rows, keys, table=name)
+        return _counts(
+            self.run(
+                name,
+                lambda table: table.merge_insert(list(keys)).when_matched_update_all().use_index(False).execute(rows),
+            )
+        )
+
+    def delete(self, name: str, where: str) -> int:
+        """Delete rows; returns how many. No commit when none match."""
+        if not self.count(name, where):
+            return 0
+        return int(self.run(name, lambda table: table.delete(where)).num_deleted_rows)
+
+    def drop(self, name: str) -> None:
+        """Remove a table with its files."""
+        self._handles.pop(name, None)
+        if self.path(name).exists():
+            call(lambda: self._connect().drop_table(name), table=name, directory=self.directory)
+
+    def _connect(self) -> Any:
+        if self._owner != os.getpid():
+            raise StoreError("LanceDB does not survive a fork: start worker processes with spawn or forkserver.")
+        if self._connection is None:
+            import lancedb
+
+            check_version(self.directory)
+            self._connection = lancedb.connect(str(self.directory), read_consistency_interval=timedelta(0))
+        return self._connection
+
+    def _has_data(self, name: str) -> bool:
+        # A process killed while it created the table leaves a folder without data: that is no table yet.
+        # Data without a manifest is a damaged one, and creating over it would hide the loss.
+        path = self.path(name)
+        return any(path.glob("_versions/*")) or any(path.glob("data/*"))
+
+
+def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
+    """`schema` with `keys` as Lance's unenforced primary key: what lets concurrent upserts see each other's new keys."""
+    fields = {name: schema.field(name) for name in schema.names}
+    for position, key in enumerate(keys, start=1):
+        fields[key] = fields[key].with_metadata({_PRIMARY_KEY_METADATA: str(position)})
+    return pa.schema(list(fields.values()))
+
+
+def projected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    """The fields named by `columns`, in that order; all of them for `None`.
+
+    Raises:
+        StoreError: a name is not in the schema.
+    """
+    if columns is None:
+        return schema
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise StoreError(f"There is no column {', '.join(map(repr, unknown))}; the columns are {schema.names}")
+    return pa.schema([schema.field(name) for name in columns])
+
+
+def _query(table: Any, columns: Sequence[str], where: str | None, limit: int | None) -> Any:
+    query = table.search().select(list(columns))
+    if where is not None:
+        query = query.where(where)
+    return query if limit is None else query.limit(limit)
+
+
+def _counts(result: Any) -> MergeCounts:
+    return MergeCounts(
+        inserted=int(result.num_inserted_rows),
+        updated=int(result.num_updated_rows),
+        deleted=int(result.num_deleted_rows),
+        version=int(result.version),
+    )

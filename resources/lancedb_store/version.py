@@ -1,0 +1,52 @@
+"""The version of the tables' layout, in a small file next to them.
+
+A file rather than table metadata: it is read before any table is opened, and there is one for
+all tables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from indexing_assets.core.errors import StoreError
+from resources.lancedb_store.schemas import SCHEMA_VERSION
+
+VERSION_FILE = "schema_version.json"
+
+
+def check_version(directory: Path) -> None:
+    """Refuse tables that a newer code-index wrote, or whose version cannot be read.
+
+    Raises:
+        StoreError: with both versions, or with the file that is damaged.
+    """
+    path = directory / VERSION_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    try:
+        found = json.loads(text)["schema_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f'{path} is damaged. Write {{"schema_version": {SCHEMA_VERSION}}} into it if this version '
+            "of code-index made the index; else remove the index and index again."
+        ) from error
+    if not isinstance(found, int) or found > SCHEMA_VERSION:
+        raise StoreError(
+            f"The tables in {directory} have schema version {found}; this code-index knows versions up to "
+            f"{SCHEMA_VERSION}. Upgrade code-index, or index again into another folder."
+        )
+
+
+def write_version(directory: Path) -> None:
+    """Write the version file unless it is there; atomic, so that a reader never sees half of it."""
+    path = directory / VERSION_FILE
+    if path.exists():
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".{VERSION_FILE}.{os.getpid()}"
+    temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}) + "\n", encoding="utf-8")
+    temporary.replace(path)
