@@ -6,13 +6,14 @@ vectors, sync, search, maintenance.
 
 from __future__ import annotations
 
-from resources.lancedb_store.errors import ErrorRows
 from resources.lancedb_store.files import FileRows
+from resources.lancedb_store.maintenance import Maintenance
+from resources.lancedb_store.search import SearchRows
 from resources.lancedb_store.status import StatusRows
-from resources.lancedb_store.vectors import VectorRows
+from resources.lancedb_store.sync import SyncRows
 
 
-class IndexStore(FileRows, StatusRows, ErrorRows, VectorRows):
+class IndexStore(FileRows, StatusRows, SyncRows, SearchRows, Maintenance):
     """All that is read from and written to the tables of one index.
 
     Cheap to construct and free to share: nothing is opened before it is used, tables come into being

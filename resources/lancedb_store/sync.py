@@ -1,0 +1,82 @@
+"""Keep `vectors` in step with `chunks`.
+
+Search filters read the metadata that `vectors` copies of a chunk, so it follows every edit
+without a model call. Derived from the two tables each time, so that a crash between their
+commits heals on the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+import pyarrow as pa
+
+from resources.lancedb_store.chunks import ChunkRows
+from resources.lancedb_store.errors import ErrorRows
+from resources.lancedb_store.part import VECTORS_TABLE
+from resources.lancedb_store.schemas import CHUNKS
+from resources.lancedb_store.schemas import vectors as vectors_schema
+from resources.lancedb_store.sql import is_in
+from resources.lancedb_store.vectors import VectorRows
+
+COPIED_COLUMNS = tuple(
+    name for name in vectors_schema(1).names if name in CHUNKS.names and name != "chunk_id"
+)  # file_path, start_line, end_line, language, chunk_type, function_name, class_name, subproject_name
+_COLUMNS = ["chunk_id", *COPIED_COLUMNS]
+_GROUP = 20_000  # ids in one condition
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """How many vectors followed their chunk, and how many were retired because it is gone."""
+
+    updated: int
+    retired: int
+
+
+class SyncRows(ChunkRows, VectorRows, ErrorRows):
+    """Carry changes of `chunks` over to `vectors` and `embedding_errors`."""
+
+    def sync_vectors(self, file_paths: Sequence[str] | None = None, *, now: datetime) -> SyncResult:
+        """Make `vectors` follow `chunks`: update copied metadata, retire vectors whose chunk is gone. Idempotent.
+
+        With `file_paths`, only chunks and vectors of these files are looked at; `None` looks at the whole
+        tables through the columns that are compared. Writes nothing when nothing differs.
+        """
+        if self.tables.open(VECTORS_TABLE) is None or (file_paths is not None and not file_paths):
+            return SyncResult(updated=0, retired=0)
+        where = None if file_paths is None else is_in("file_path", file_paths)
+        # Vectors first: a chunk that a writer adds in between has no vector here and is left alone.
+        copies = self.vectors(_COLUMNS, where)
+        chunks = self.chunks(_COLUMNS, where)
+        stale = _stale(copies, chunks)
+        gone = _without_chunk(copies, chunks)
+        retired = 0
+        for start in range(0, len(gone), _GROUP):
+            retired += self.retire_vectors(now=now, chunk_ids=gone[start : start + _GROUP])
+        updated = self.tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",)).updated if len(stale) else 0
+        if where is None:
+            self._forget_orphaned_errors(chunks)
+        return SyncResult(updated=updated, retired=retired)
+
+    def _forget_orphaned_errors(self, chunks: pa.Table) -> None:
+        failed = pl.Series("chunk_id", self.errors().column("chunk_id"))
+        if len(failed):
+            orphans = failed.filter(~failed.is_in(pl.Series(chunks.column("chunk_id")).implode()))
+            self.clear_errors(orphans.to_list())
+
+
+def _stale(copies: pa.Table, chunks: pa.Table) -> pa.Table:
+    """Rows of `chunks` (chunk_id and the copied columns) whose copy differs."""
+    joined = pl.DataFrame(chunks).lazy().join(pl.DataFrame(copies).lazy(), on="chunk_id", suffix="_copy")
+    differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_copy")) for name in COPIED_COLUMNS)
+    stale = joined.filter(differs).select(_COLUMNS).collect()
+    return stale.to_arrow().cast(chunks.schema)
+
+
+def _without_chunk(copies: pa.Table, chunks: pa.Table) -> list[str]:
+    ids = pl.Series(copies.column("chunk_id"))
+    return ids.filter(~ids.is_in(pl.Series(chunks.column("chunk_id")).implode())).to_list()
