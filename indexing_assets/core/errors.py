@@ -22,6 +22,26 @@ class RepositoryError(CodeIndexError):
     """The repository cannot be read; the index stays as it was."""
 
 
+class FileVanishedError(RepositoryError):
+    """A file that the scan saw is gone."""
+
+
+class FileUnreadableError(RepositoryError):
+    """A file is there and the system refuses to hand it over."""
+
+
+class FileUnstableError(RepositoryError):
+    """A file keeps changing while it is read."""
+
+
+class NotRegularFileError(RepositoryError):
+    """A path leads to something that is not a regular file below the root."""
+
+
+class FileTooLargeError(RepositoryError):
+    """A file is over the limit of what is read."""
+
+
 class ParseError(CodeIndexError):
     """A file cannot be parsed; it fails alone."""
 
