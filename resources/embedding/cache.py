@@ -1,0 +1,81 @@
+"""The user's cache folder: exported models and what is known about weights files.
+
+Everything here can be deleted at any time and is made again. Files appear whole or not at all: they are
+written beside their place and renamed, so processes may share the folder without locks.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """A writable folder: `CODE_INDEX_CACHE_DIR`, else `code-index` in `XDG_CACHE_HOME`, else in `~/.cache`.
+
+    When that cannot be written, a folder of this user's own under the system's temporary folder, with a warning.
+    """
+    wanted = _wanted_folder()
+    reason = _obstacle(wanted)
+    if reason is None:
+        return wanted
+    fallback = _temporary_folder()
+    _LOG.warning(
+        "the cache folder %s cannot be written (%s): using %s; set CODE_INDEX_CACHE_DIR to a writable folder "
+        "so that the model is prepared only once",
+        wanted,
+        reason,
+        fallback,
+    )
+    return fallback
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that other processes see whole or not at all. Its folder is made.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _wanted_folder() -> Path:
+    if explicit := os.environ.get("CODE_INDEX_CACHE_DIR"):
+        return Path(explicit).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "code-index"
+
+
+def _obstacle(folder: Path) -> str | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Trying beats asking: `os.access` knows nothing of read-only mounts.
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _temporary_folder() -> Path:
+    # The name is guessable, so the folder counts only if it is ours alone: else somebody could plant a model.
+    folder = Path(tempfile.gettempdir()) / f"code-index-cache-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if status.st_uid == os.getuid() and not status.st_mode & 0o022 and folder.is_dir() and not folder.is_symlink():
+            return folder
+    except OSError as error:
+        _LOG.debug("%s cannot be used: %s", folder, error)
+    return Path(tempfile.mkdtemp(prefix="code-index-cache-"))
