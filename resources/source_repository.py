@@ -31,7 +31,7 @@ from indexing_assets.core.hashing import content_hash
 from indexing_assets.core.languages import detect_language
 from indexing_assets.core.model import FileStatus, SourceFile
 from indexing_assets.core.skip_rules import INDEX_FOLDER
-from indexing_assets.core.subprojects import Subproject, Subprojects, find_subprojects
+from indexing_assets.core.subprojects import Subproject, find_subprojects
 from resources.source_walk import Walk, WalkOptions, displayed, walk
 
 DEFAULT_MAX_FILE_BYTES: Final = 1 << 20
@@ -226,8 +226,7 @@ class _Scan:
             self._unreadable[path] = f"unreadable: {str(error).removeprefix(f'{path}: ')}"
             return
         except (NotRegularFileError, FileTooLargeError) as error:  # replaced since the walk
-            reason = f"changed during the scan: {str(error).removeprefix(f'{path}: ')}"
-            self._skip(path, reason)
+            self._skip(path, f"changed during the scan: {str(error).removeprefix(f'{path}: ')}")
             return
         self._read_count += 1
         language = detect_language(path, read.content)
