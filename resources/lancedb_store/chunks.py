@@ -46,6 +46,10 @@ class ChunkRows(StorePart):
         """The same as batches of one version of the table; memory stays flat."""
         return self.tables.iter_read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, batch_size=batch_size)
 
+    def chunk_count(self) -> int:
+        """Rows of `chunks`."""
+        return self.tables.count(CHUNKS_TABLE)
+
     def chunks_by_file(self, file_path: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks of one file in the order of their lines, the outer before the inner."""
         wanted = list(columns or CHUNKS.names)
