@@ -9,7 +9,8 @@ below a match, because an ignored folder is not entered. Rejected: `pathspec`, w
 60,000 files and 50 patterns) and trims more white space than git does. Rejected: asking `git check-ignore`, which
 needs git and a checkout. The tests compare every rule with git itself.
 
-One difference is kept: `?` and `[...]` stand for one character here, for one byte in git.
+Git matches bytes, so that `?` and `[...]` stand for one byte of a UTF-8 name. Here names and patterns are text whose
+characters are those bytes (`_bytewise`).
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class IgnoreFile:
         suffixes: set[str] = set()
         patterns: dict[bool, list[str]] = {False: [], True: []}
         for rule in self.rules:
-            body = _body(rule.text)
+            body = _bytewise(_body(rule.text))
             if _SPECIAL.search(body) is None:
                 literals.add(self._folded(body.removeprefix("/")))
             elif body.startswith("*") and not rule.anchored and _SPECIAL.search(body, 1) is None:
@@ -104,6 +105,8 @@ class IgnoreFile:
 
         `name` is the entry's own, `path` leads to it from the ignore file's folder.
         """
+        if not path.isascii():
+            name, path = _bytewise(name), _bytewise(path)
         if self._fold:
             name, path = name.lower(), path.lower()
         if not (
@@ -121,9 +124,7 @@ class IgnoreFile:
 
     def brings_back_below(self, path: str) -> bool:
         """Whether a negated rule spells out a way through the folder at `path` (`!vendor/own/` through `vendor`)."""
-        if self._fold:
-            path = path.lower()
-        return any(opening.fullmatch(path) for opening in self._openings)
+        return any(opening.fullmatch(_bytewise(path)) for opening in self._openings)
 
     def _folded(self, text: str) -> str:
         return text.lower() if self._fold else text
@@ -133,7 +134,7 @@ def _parse_line(source: str, number: int, line: str, ignore_case: bool) -> Ignor
     text = _trim_trailing_spaces(line.partition("\0")[0])
     if not text or text.startswith("#"):
         return None
-    body = _body(text)
+    body = _bytewise(_body(text))
     anchored = "/" in body
     try:
         regex = _anchored_regex(body.removeprefix("/")) if anchored else _wildmatch(body)
@@ -154,6 +155,10 @@ def _body(text: str) -> str:
     return text.removeprefix("!").removesuffix("/")
 
 
+def _bytewise(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
 def _flags(ignore_case: bool) -> re.RegexFlag:
     return re.DOTALL | re.IGNORECASE if ignore_case else re.DOTALL
 
@@ -166,7 +171,7 @@ def _openings(rule: IgnoreRule, ignore_case: bool) -> list[re.Pattern[str]]:
     """One expression for each folder on the way to what a negated rule brings back; none where `**` leaves it open."""
     if not rule.negated or not rule.anchored or "**" in rule.text:
         return []
-    segments = _body(rule.text).removeprefix("/").split("/")
+    segments = _bytewise(_body(rule.text)).removeprefix("/").split("/")
     found = []
     for count in range(1, len(segments)):
         try:
