@@ -40,10 +40,18 @@ class Block:
 
 @dataclass(slots=True)
 class Extraction:
-    """What an extractor found in one file: top-level blocks in order, and the file's imports."""
+    """What an extractor found in one file: top-level blocks in order, and the file's imports.
+
+    `import_offsets` says at which byte each of `imports` starts (same length), so that the chunk in which
+    an import stands carries it. `docstring` is the file's own; the first module chunk carries it.
+    A block of type `MODULE` (namespace, Rust `mod`) only qualifies the names inside: its own text is module code.
+    The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
+    """
 
     blocks: list[Block] = field(default_factory=list)
     imports: tuple[str, ...] = ()
+    import_offsets: tuple[int, ...] = ()
+    docstring: str | None = None
     break_points: list[int] = field(default_factory=list)
     remainder_type: ChunkType = ChunkType.MODULE  # type of the text that no block covers
     name_separator: str = "."

@@ -1,0 +1,328 @@
+"""Programming languages into blocks: one engine for all, driven by the specifications.
+
+Belongs here: running a language's query and turning its captures into the tree of blocks.
+Does not belong here: any one language (`specs_*`), chunks (`assembly`).
+
+Broken code needs no special path: tree-sitter puts error nodes between the good ones, definitions are found
+where they are whole, and assembly gives all other text to module chunks.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+from tree_sitter import Node, Parser, Query, QueryCursor
+from tree_sitter_language_pack import get_language
+
+from indexing_assets.core.chunking.blocks import Block, Extraction
+from indexing_assets.core.chunking.comments import clean_comments, clean_string
+from indexing_assets.core.chunking.definitions import (
+    carrier_of,
+    first_field,
+    name_of,
+    parameters_of,
+    return_type_of,
+    squeezed,
+    text_of,
+)
+from indexing_assets.core.chunking.language_spec import COMPLEXITY_ROLES, DEFINITION_ROLES, ROLES, LanguageSpec
+from indexing_assets.core.chunking.languages import SPECS
+from indexing_assets.core.complexity import Complexity, Construct, measure
+from indexing_assets.core.errors import ParseError
+from indexing_assets.core.model import ChunkType
+
+MIN_NESTED_BYTES: Final = 400
+"""A function inside a function owns a chunk from this length on; shorter ones are read with their surroundings."""
+
+_CONSTRUCTS: Final = {role: Construct[role.upper()] for role in COMPLEXITY_ROLES}
+_CALLABLES: Final = frozenset({"function", "member"})
+_WRAPPER_FIELDS: Final = ("definition", "declaration")
+_GAP: Final = re.compile(rb"[ \t\f\v]*(?:\r\n|\n|\r)?[ \t\f\v]*")
+
+Span = tuple[int, int]
+Captures = dict[str, list[Node]]
+
+
+def extract_code(source: bytes, language: str) -> Extraction:
+    """The definitions of one file of `language`, nested as they are in the source.
+
+    Raises:
+        ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
+    """
+    spec, parser, query = _tools(language)
+    tree = parser.parse(source)
+    if tree is None:
+        raise ParseError(f"the {language} parser gave no tree; exclude the file or report it")
+    captures: Captures = QueryCursor(query).captures(tree.root_node)
+    found = _File(source, spec, captures)
+    blocks = found.blocks()
+    imports = _outermost(captures.get("import", []))
+    docstrings = captures.get("file_docstring", [])
+    return Extraction(
+        blocks=blocks,
+        imports=tuple(text_of(node, source) for node in imports),
+        import_offsets=tuple(node.start_byte for node in imports),
+        docstring=clean_string(text_of_lines(docstrings[0], source)) if docstrings else None,
+        break_points=sorted({node.start_byte for node in captures.get("statement", [])}),
+    )
+
+
+@cache
+def _tools(language: str) -> tuple[LanguageSpec, Parser, Query]:
+    """Parser and compiled query, once a process."""
+    spec = SPECS.get(language)
+    if spec is None:
+        raise ParseError(f"no specification for the language {language!r}; known are {', '.join(sorted(SPECS))}")
+    try:
+        grammar = get_language(spec.grammar or spec.name)
+    except LookupError as error:
+        raise ParseError(
+            f"no grammar for {language}: reinstall tree-sitter-language-pack 0.13.0, which carries it"
+        ) from error
+    query = Query(grammar, spec.query)
+    names = (query.capture_name(index) for index in range(query.capture_count))
+    unknown = {name for name in names if not name.startswith("_")} - ROLES
+    if unknown:
+        raise ParseError(f"the specification of {language} has unknown roles: {', '.join(sorted(unknown))}")
+    return spec, Parser(grammar), query
+
+
+def text_of_lines(node: Node, source: bytes) -> str:
+    """The node's source text as it stands."""
+    return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+
+
+@dataclass(slots=True)
+class _Definition:
+    """A captured definition: its node, its span with wrappers, and the block it becomes (if any)."""
+
+    role: str
+    node: Node
+    start: int
+    end: int
+    carrier: Node
+    block: Block | None = None
+
+
+@dataclass(slots=True)
+class _Leading:
+    """Comments, attributes and signatures in order: what may stand above a definition and belong to it."""
+
+    starts: list[int] = field(default_factory=list)
+    items: list[tuple[int, int, str]] = field(default_factory=list)  # start, end, role
+
+
+class _File:
+    """One file's captures on their way to blocks."""
+
+    def __init__(self, source: bytes, spec: LanguageSpec, captures: Captures) -> None:
+        self.source = source
+        self.spec = spec
+        self.captures = captures
+        self.definitions = self._definitions()
+        self.leading = self._leading()
+        self.decorators = sorted(
+            (node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])
+        )
+        self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
+
+    def blocks(self) -> list[Block]:
+        """Top-level blocks in order, complete with their descriptions."""
+        roots = self._nest()
+        figures = self._complexity()
+        floors: dict[int, int] = {}
+        for definition, parent in self._placed:
+            block = definition.block
+            if block is None:
+                continue
+            floor = floors.get(id(parent), parent.start if parent else 0)
+            leading = self._take_leading(block, floor)
+            floors[id(parent)] = block.end
+            self._describe(definition, leading, figures)
+        return roots
+
+    def _definitions(self) -> list[_Definition]:
+        """All definitions with the spans of their wrappers, in document order, outer before inner."""
+        wrappers = self._wrappers()
+        found: dict[Span, _Definition] = {}
+        for role in DEFINITION_ROLES:
+            for node in self.captures.get(role, []):
+                own = span = (node.start_byte, node.end_byte)
+                if own in found:
+                    continue
+                while span in wrappers:
+                    span = wrappers.pop(span)
+                found[own] = _Definition(role, node, *span, carrier_of(node, self.spec))
+        return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
+
+    def _wrappers(self) -> dict[Span, Span]:
+        wrappers: dict[Span, Span] = {}
+        for node in self.captures.get("wrapper", []):
+            inner = first_field(node, _WRAPPER_FIELDS)
+            if inner is None and node.named_child_count:
+                inner = node.named_child(node.named_child_count - 1)
+            if inner is not None:
+                span, own = (inner.start_byte, inner.end_byte), (node.start_byte, node.end_byte)
+                if span != own:
+                    wrappers[span] = own
+        return wrappers
+
+    def _nest(self) -> list[Block]:
+        """Places every definition that owns a chunk under the one that encloses it."""
+        roots: list[Block] = []
+        self._placed: list[tuple[_Definition, Block | None]] = []
+        bound = {(item.carrier.start_byte, item.carrier.end_byte) for item in self.definitions}
+        closures = [
+            span for node in self.captures.get("closure", []) if (span := (node.start_byte, node.end_byte)) not in bound
+        ]
+        items: list[tuple[int, int, _Definition | None]] = [(item.start, -item.end, item) for item in self.definitions]
+        items += [(start, -end, None) for start, end in closures]
+        items.sort(key=lambda item: item[:2])
+        # What is open: its end, the block that takes children, whether a function is open, whether it is a class.
+        stack: list[tuple[int, Block | None, bool, bool]] = []
+        for start, negative_end, definition in items:
+            end = -negative_end
+            while stack and stack[-1][0] <= start:
+                stack.pop()
+            _, parent, in_function, in_class = stack[-1] if stack else (0, None, False, False)
+            if definition is None:
+                stack.append((end, parent, True, False))
+                continue
+            is_callable = definition.role in _CALLABLES
+            if is_callable and (in_function or definition.role == "member") and end - start < MIN_NESTED_BYTES:
+                stack.append((end, parent, True, False))
+                continue
+            chunk_type = ChunkType.CLASS if definition.role == "class" else ChunkType.MODULE
+            if is_callable:
+                chunk_type = ChunkType.METHOD if in_class else ChunkType.FUNCTION
+            block = definition.block = Block(start, end, chunk_type)
+            (parent.children if parent else roots).append(block)
+            self._placed.append((definition, parent))
+            stack.append((end, block, is_callable, definition.role == "class"))
+        return roots
+
+    def _leading(self) -> _Leading:
+        leading = _Leading()
+        items = sorted(
+            (node.start_byte, node.end_byte, role)
+            for role in ("comment", "attribute", "signature")
+            for node in self.captures.get(role, [])
+        )
+        last = -1
+        for item in items:
+            if item[0] >= last:  # a comment inside a comment's node is that comment
+                leading.starts.append(item[0])
+                leading.items.append(item)
+                last = item[1]
+        return leading
+
+    def _take_leading(self, block: Block, floor: int) -> list[tuple[int, int, str]]:
+        """Moves the block's start up over what stands directly above it, not before `floor`; returns it in order."""
+        leading = self.leading
+        taken: list[tuple[int, int, str]] = []
+        index = bisect_left(leading.starts, block.start) - 1
+        column = self._column(block.start)
+        while index >= 0:
+            item = leading.items[index]
+            start, end, role = item
+            if start < floor or end > block.start or not self._adjacent(end, block.start):
+                break
+            if role == "comment" and not self._starts_line(start):
+                break
+            if self.spec.indentation_binds and self._column(start) != column:
+                break
+            taken.append(item)
+            block.start = start
+            index -= 1
+        return taken[::-1]
+
+    def _adjacent(self, end: int, start: int) -> bool:
+        """Whether at most one line end stands between, so that no blank line separates the two."""
+        end -= self.source[end - 1 : end] in (b"\n", b"\r")  # some grammars count the line end to the comment
+        return _GAP.fullmatch(self.source, end, start) is not None
+
+    def _starts_line(self, offset: int) -> bool:
+        return not self.source[self.source.rfind(b"\n", 0, offset) + 1 : offset].strip()
+
+    def _column(self, offset: int) -> int:
+        return offset - (self.source.rfind(b"\n", 0, offset) + 1)
+
+    def _complexity(self) -> dict[Span, Complexity]:
+        constructs: dict[tuple[int, int, str], Construct] = {}
+        bound: set[Span] = set()
+        for item in self.definitions:
+            if item.role != "scope":
+                construct = Construct.CLASS if item.role == "class" else Construct.FUNCTION
+                constructs[item.node.start_byte, item.node.end_byte, "definition"] = construct
+                bound.add((item.carrier.start_byte, item.carrier.end_byte))
+        for role, construct in _CONSTRUCTS.items():
+            for node in self.captures.get(role, []):
+                span = node.start_byte, node.end_byte
+                if construct is not Construct.CLOSURE or span not in bound:
+                    constructs[*span, role] = construct
+        for role, cancelled in (("else_if", "branch"), ("not_path", "path")):
+            for node in self.captures.get(role, []):
+                constructs.pop((node.start_byte, node.end_byte, cancelled), None)
+        return measure((start, end, construct) for (start, end, _), construct in constructs.items())
+
+    def _describe(
+        self, definition: _Definition, leading: list[tuple[int, int, str]], figures: dict[Span, Complexity]
+    ) -> None:
+        block, node, spec, source = definition.block, definition.node, self.spec, self.source
+        if block is None:
+            return
+        block.name = name_of(node, source, spec)
+        if definition.role == "scope":
+            return
+        head_end = self._head_end(definition)
+        first = bisect_left(self.decorators, (block.start, 0))
+        last = bisect_right(self.decorators, (head_end, 0))
+        block.decorators = tuple(
+            squeezed(source[start:end].decode("utf-8", "replace")) for start, end in self.decorators[first:last]
+        )
+        block.docstring = self._docstring(definition, leading)
+        figure = figures.get((node.start_byte, node.end_byte))
+        if figure is not None:
+            block.cyclomatic_complexity = figure.cyclomatic
+            block.cognitive_complexity = figure.cognitive
+            block.max_nesting_depth = figure.max_nesting_depth
+        if definition.role == "class":
+            return
+        if block.chunk_type is ChunkType.FUNCTION and "." in block.name.strip("."):
+            block.chunk_type = ChunkType.METHOD
+        block.parameters = parameters_of(definition.carrier, source, spec)
+        block.return_type = return_type_of(definition.carrier, source, spec)
+
+    def _head_end(self, definition: _Definition) -> int:
+        """Where the name starts: decorators stand before it, a parameter's annotations after it."""
+        name = first_field(definition.node, self.spec.name_fields)
+        return definition.node.start_byte if name is None else name.start_byte
+
+    def _docstring(self, definition: _Definition, leading: list[tuple[int, int, str]]) -> str | None:
+        if self.docstrings:
+            body = first_field(definition.carrier, self.spec.body_fields)
+            inside = self.docstrings.get(body.start_byte) if body is not None else None
+            if inside is not None:
+                return clean_string(text_of_lines(inside, self.source))
+        comments = [
+            self.source[start:end].decode("utf-8", "replace").strip()
+            for start, end, role in leading
+            if role == "comment"
+        ]
+        marked = [comment for comment in comments if comment.startswith(self.spec.doc_prefixes)]
+        if marked:
+            return clean_comments(marked)
+        return clean_comments(comments) if comments and self.spec.plain_docs else None
+
+
+def _outermost(nodes: list[Node]) -> list[Node]:
+    """The nodes in document order without those inside another."""
+    kept: list[Node] = []
+    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
+        if not kept or node.start_byte >= kept[-1].end_byte:
+            kept.append(node)
+    return kept

@@ -1,0 +1,108 @@
+"""What a definition's node says: name, parameters, return type.
+
+Belongs here: the rules that hold for most grammars. Those of one language stand in its specification.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tree_sitter import Node
+
+from indexing_assets.core.chunking.language_spec import LanguageSpec
+from indexing_assets.core.model import Parameter
+
+_NAME_FIELDS: Final = ("name", "pattern", "left", "declarator")
+_DEFAULT_FIELDS: Final = ("value", "default_value", "right", "default")
+_NOT_PARAMETERS: Final = frozenset(
+    {"comment", "line_comment", "block_comment", "keyword_separator", "positional_separator", "attribute_item", "ERROR"}
+)
+_BLANKS: Final = re.compile(r"\s+")
+_GENERICS: Final = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
+_MAX_NAME: Final = 200
+
+
+def text_of(node: Node | None, source: bytes) -> str:
+    """The node's source text with runs of blanks as one space; empty for no node."""
+    if node is None:
+        return ""
+    return squeezed(source[node.start_byte : node.end_byte].decode("utf-8", "replace"))
+
+
+def squeezed(text: str) -> str:
+    """Runs of blanks as one space, none at the edges."""
+    return _BLANKS.sub(" ", text).strip()
+
+
+def first_field(node: Node, names: tuple[str, ...]) -> Node | None:
+    """The child in the first of the fields that is there."""
+    for name in names:
+        child = node.child_by_field_name(name)
+        if child is not None:
+            return child
+    return None
+
+
+def without_generics(name: str) -> str:
+    """`Map<K, List<V>>` as `Map`."""
+    previous = None
+    while previous != name:
+        previous, name = name, _GENERICS.sub("", name)
+    return name.strip()
+
+
+def name_of(node: Node, source: bytes, spec: LanguageSpec) -> str:
+    """The definition's name; empty for an anonymous one. Cut, so that broken code gives no page-long names."""
+    special = spec.names.get(node.type)
+    name = special(node, source) if special else text_of(first_field(node, spec.name_fields), source)
+    return name[:_MAX_NAME].rstrip()
+
+
+def carrier_of(node: Node, spec: LanguageSpec) -> Node:
+    """The node that has the parameters: the definition's, or the function that it binds."""
+    return (first_field(node, spec.value_fields) or node) if spec.value_fields else node
+
+
+def parameters_of(carrier: Node, source: bytes, spec: LanguageSpec) -> tuple[Parameter, ...]:
+    """The parameters in order."""
+    if spec.parameters_of is not None:
+        return spec.parameters_of(carrier, source)
+    node = first_field(carrier, spec.parameter_fields)
+    return () if node is None else parameter_list(node, source)
+
+
+def parameter_list(node: Node, source: bytes) -> tuple[Parameter, ...]:
+    """The parameters that are a list's named children, or the one parameter that `node` itself is."""
+    children = node.named_children
+    if not children and node.type in {"identifier", "simple_identifier"}:
+        return (Parameter(text_of(node, source)),)
+    found: list[Parameter] = []
+    for child in children:
+        if child.type not in _NOT_PARAMETERS:
+            found += _parameters(child, source)
+    return tuple(found)
+
+
+def _parameters(node: Node, source: bytes) -> list[Parameter]:
+    """One child of a parameter list; several names of one type (Go) are several parameters."""
+    if not node.named_child_count:
+        return [Parameter(text_of(node, source))]
+    type_node = node.child_by_field_name("type")
+    type_text = text_of(type_node, source).removeprefix(":").strip() or None
+    default_node = first_field(node, _DEFAULT_FIELDS)
+    default = text_of(default_node, source).removeprefix("=").strip() or None
+    names = node.children_by_field_name("name")
+    if not names:
+        first = first_field(node, _NAME_FIELDS) or (node.named_child(0) if type_node is not None else None)
+        names = [first] if first is not None and first != type_node else []
+    if not names:
+        # No name but a type (a prototype's), or a pattern that is its own name (`*args`, `{a, b}`, `&self`).
+        return [Parameter("", type_text)] if type_node is not None else [Parameter(text_of(node, source))]
+    return [Parameter(text_of(name, source), type_text, default) for name in names]
+
+
+def return_type_of(carrier: Node, source: bytes, spec: LanguageSpec) -> str | None:
+    """The declared return type as the source spells it, without `:` or `->`."""
+    text = text_of(first_field(carrier, spec.return_fields), source)
+    return text.removeprefix("->").removeprefix(":").strip() or None

@@ -1,0 +1,86 @@
+"""What the engine must know about a language, and the words in which a specification says it.
+
+Belongs here: `LanguageSpec`. Does not belong here: any one language (`specs_*`), the engine (`code`).
+
+A specification is a tree-sitter query whose capture names are roles. Captures hand over only the nodes that
+matter: walking all nodes in Python was rejected, it costs more than parsing them.
+
+Roles of definitions
+    function, class   own a chunk at the top level or in a class; a function in a function when it is long
+    member            function that owns a chunk only when it is long (callbacks in object literals)
+    scope             namespace or module: qualifies the names inside, its text is module code
+    wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
+    signature         declares the type of the definition that follows and belongs to it
+Roles of what describes them
+    comment           any comment
+    attribute         decorator or attribute that stands before the definition, outside its node
+    decorator         decorator or attribute inside the definition's node or its wrapper
+    docstring         string that documents the definition in whose body it comes first
+    file_docstring    string that documents the file
+    field             typed member of a class (`spec.field` reads it)
+Roles of the file
+    import            statement or call that names another module
+    statement         may start a piece when a definition is too long for one chunk
+Roles of complexity
+    branch, switch, else_if, elif, else, jump, path, and, or, closure: `core.complexity.Construct`
+    not_path          takes back a `path` of the same span (default case)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from tree_sitter import Node
+
+from indexing_assets.core.model import Parameter
+
+NameOf = Callable[[Node, bytes], str]
+ParametersOf = Callable[[Node, bytes], tuple[Parameter, ...]]
+
+
+def _empty() -> Mapping[str, NameOf]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageSpec:
+    """One language for the engine.
+
+    `names` and `parameters_of` override, by node type, how a definition's name and parameters are read; the
+    rule without them is the fields `name` and `parameters`. A name `Owner.name` makes a method of a function.
+    `value_fields` lead from a binding to the function bound (`const f = () => ...`).
+    `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
+    directly above documents. `indentation_binds`: a comment above belongs only when equally indented.
+    """
+
+    name: str
+    query: str
+    grammar: str = ""
+    name_fields: tuple[str, ...] = ("name",)
+    names: Mapping[str, NameOf] = field(default_factory=_empty)
+    value_fields: tuple[str, ...] = ()
+    parameter_fields: tuple[str, ...] = ("parameters",)
+    parameters_of: ParametersOf | None = None
+    return_fields: tuple[str, ...] = ("return_type",)
+    body_fields: tuple[str, ...] = ("body",)
+    doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
+    plain_docs: bool = True
+    indentation_binds: bool = False
+
+
+DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
+COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump", "path", "and", "or", "closure")
+_OTHER_ROLES: Final = (
+    "wrapper",
+    "signature",
+    "comment",
+    "attribute",
+    "decorator",
+    "docstring",
+    "file_docstring",
+    "field",
+) + ("import", "statement", "not_path")
+ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

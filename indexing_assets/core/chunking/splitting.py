@@ -1,0 +1,131 @@
+"""Where a text that is too long is cut.
+
+Belongs here: `SourceText`, which knows lines, characters and break points of one file, and its cuts.
+Does not belong here: which text belongs to which chunk (`assembly`).
+
+Offsets are bytes, limits are characters: parsers count bytes, and a limit in bytes would cut Chinese
+comments three times as short as English ones.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final
+
+_NOT_BLANK: Final = re.compile(rb"[^ \t\n\r\f\v]")
+_INDENT: Final = re.compile(rb"[ \t\f\v]*")
+_CONTINUATION_MASK: Final = 0xC0
+_CONTINUATION: Final = 0x80
+_UTF8_MAX_BYTES: Final = 4
+_MID_LINE: Final = 1 << 30  # wider than any indentation: line starts are better cuts than any other
+_CLOSERS: Final = (b")", b"]", b"}")  # a piece does not start with the end of another
+
+
+class SourceText:
+    r"""One file's UTF-8 bytes with the questions that assembly asks.
+
+    Lines are those of LSP and of the common editors: a line ends at `\n`, `\r\n` or a lone `\r`.
+    """
+
+    def __init__(self, source: bytes, break_points: Sequence[int]) -> None:
+        self.source = source
+        self._ascii = source.isascii()
+        self._break_points = break_points
+        self._line_starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
+
+    def line(self, offset: int) -> int:
+        """The 1-based line in which the byte at `offset` stands."""
+        return bisect_right(self._line_starts, offset)
+
+    def line_start(self, offset: int) -> int:
+        """Start of the line in which `offset` stands."""
+        return self._line_starts[bisect_right(self._line_starts, offset) - 1]
+
+    def text(self, start: int, end: int) -> str:
+        """The text of a span."""
+        return self.source[start:end].decode("utf-8", "replace")
+
+    def length(self, start: int, end: int) -> int:
+        """The span's length in characters."""
+        return end - start if self._ascii else len(self.text(start, end))
+
+    def trimmed(self, start: int, end: int) -> tuple[int, int] | None:
+        """The span without blank edges, but with the first line's indentation; `None` when it is blank."""
+        first = _NOT_BLANK.search(self.source, start, end)
+        if first is None:
+            return None
+        inner_end = start + len(self.source[start:end].rstrip())
+        trimmed = self.with_indent(first.start(), start), inner_end
+        # Blank beyond ASCII (no-break spaces) is rare and dear to ask, so only short spans are asked.
+        if not self._ascii and inner_end - first.start() <= 64 and not self.text(*trimmed).strip():  # noqa: PLR2004
+            return None
+        return trimmed
+
+    def with_indent(self, offset: int, floor: int) -> int:
+        """`offset`, or the start of its line when only indentation stands between, never before `floor`."""
+        line_start = max(self.line_start(offset), floor)
+        return line_start if _INDENT.fullmatch(self.source, line_start, offset) else offset
+
+    def pieces(self, start: int, end: int, max_characters: int) -> Iterator[tuple[int, int]]:
+        """Cuts a trimmed span into trimmed pieces of at most `max_characters`, about equally long.
+
+        The best cut is the break point with the least indentation, else such a line start; both are sought
+        between half the ideal length and the limit, then below; the last resort is any character.
+        """
+        length = self.length(start, end)
+        while length > max_characters:
+            count = -(-length // max_characters)
+            cut = self._cut(start, end, -(-length // count), max_characters)
+            if (piece := self.trimmed(start, cut)) is not None:
+                yield piece
+            rest = _NOT_BLANK.search(self.source, cut, end)
+            if rest is None:
+                return
+            following = self.with_indent(rest.start(), cut)
+            length -= self.length(start, following)
+            start = following
+        yield start, end
+
+    def _cut(self, start: int, end: int, ideal: int, limit: int) -> int:
+        middle = self._forward(start, ideal // 2)
+        target = self._forward(start, ideal)
+        last = min(self._forward(start, limit), end - 1)
+        for low, high in ((middle, last), (start, middle)):
+            for offsets in (self._break_points, self._line_starts):
+                cut = self._best(offsets, low, high, target, start)
+                if cut is not None:
+                    return cut
+        return self._forward(start, limit)
+
+    def _best(self, offsets: Sequence[int], low: int, high: int, target: int, start: int) -> int | None:
+        """The offset in `(low, high]` with the least indentation, of equals the nearest to `target`."""
+        best: tuple[int, int, int] | None = None
+        for offset in offsets[bisect_right(offsets, low) : bisect_right(offsets, high)]:
+            if self.source[offset] & _CONTINUATION_MASK == _CONTINUATION:
+                continue
+            cut = self.with_indent(offset, start)
+            if cut <= start:
+                continue
+            line_start = self.line_start(offset)
+            code = _INDENT.match(self.source, line_start).end()  # type: ignore[union-attr]  # matches anything
+            if offset > code:
+                width = _MID_LINE
+            elif self.source[code : code + 1] in _CLOSERS:
+                continue
+            else:
+                width = code - line_start
+            rank = (width, abs(cut - target), cut)
+            if best is None or rank < best:
+                best = rank
+        return None if best is None else best[2]
+
+    def _forward(self, start: int, characters: int) -> int:
+        """The offset `characters` further; at least one whole character, never inside one."""
+        characters = max(characters, 1)
+        if self._ascii:
+            return start + characters
+        window = self.source[start : start + _UTF8_MAX_BYTES * characters].decode("utf-8", "ignore")
+        return start + len(window[:characters].encode("utf-8"))
