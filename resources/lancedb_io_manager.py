@@ -1,0 +1,312 @@
+"""Dagster assets as LanceDB tables.
+
+Belongs here: the translation of a Dagster context into a table, a slice of it, and metadata. How
+tables are written is known by `resources.lancedb_store`, what rows mean by the assets.
+
+Decision: one table an asset with the partition key in a column, not one table a partition: a
+commit can then replace many partitions at once, and a table of 60,000 partitions stays one table.
+"""
+
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+from pydantic import Field, PrivateAttr
+
+from indexing_assets.core.errors import StoreError
+from resources.lancedb_store.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
+from resources.lancedb_store.rows import shortened
+from resources.lancedb_store.slices import SliceTables, Write, WriteMode
+from resources.lancedb_store.sql import all_of, equals, is_in
+from resources.lancedb_store.tables import Tables
+
+
+class LanceDBIOManager(dg.ConfigurableIOManager):
+    """Stores what assets return in LanceDB tables, and loads it as the input's annotation asks.
+
+    Shapes, in and out: PyArrow `Table` and `RecordBatchReader`, Polars `DataFrame` and `LazyFrame`; an
+    input may also be a `dict` of one of them per partition key. Without annotation inputs are `Table`s.
+
+    Metadata of an asset (or of an op's output):
+
+    - `table`: name of the table; the asset key joined by `__` when absent.
+    - `partition_expr`: column that holds the partition key; for multi-partitions a mapping from
+      dimension to column. Partitioned assets need it; a column that the rows lack is filled in when a
+      single partition is written.
+    - `mode`: `overwrite` (the output's partitions, or the whole table), `append` or `upsert`.
+    - `key`: column or columns that identify a row; `upsert` needs it.
+
+    Metadata of an input: `columns` to read, `allow_missing_partitions`.
+    """
+
+    tables_dir: str = Field(description="Folder that holds the Lance tables; it is created with the first write.")
+    mode: WriteMode = Field(default="overwrite", description="Write mode of assets whose metadata names none.")
+
+    _tables: Tables | None = PrivateAttr(default=None)
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
+        """Write the output in one commit and describe the table in the output's metadata.
+
+        Raises:
+            StoreError: the shape is unknown, rows lie outside the output's partitions, or the table refuses.
+        """
+        settings = _Settings.of(context, default_mode=self.mode)
+        slices = self._slices()
+        if obj is None:
+            raise StoreError(f"{settings.what} returned None; annotate it with `-> None` when nothing is to be stored")
+        keys = _partition_keys(context)
+        with as_arrow(obj, Path(self.tables_dir)) as frame:
+            rows = frame
+            where = None
+            if keys is not None:
+                columns = settings.partition_columns(context)
+                rows = _within_partitions(rows, columns, keys, settings.what)
+                where = _partition_condition(columns, keys)
+            version = slices.write(
+                settings.table, rows, Write(mode=settings.mode, keys=settings.keys, slice_where=where)
+            )
+            written = rows.num_rows
+        context.add_output_metadata(self._describe(settings.table, version, written, partitioned=keys is not None))
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """The upstream asset's rows of the partitions that the run maps to, in the annotated shape.
+
+        A partition without rows counts as missing when it was never materialized.
+
+        Raises:
+            StoreError: a partition or the whole table is missing and `allow_missing_partitions` is not set.
+        """
+        upstream = context.upstream_output or context
+        settings = _Settings.of(upstream, default_mode=self.mode, asset_context=context)
+        options = context.definition_metadata or {}
+        allow_missing = bool(options.get("allow_missing_partitions", False))
+        shape, by_partition = _shape_of(context.dagster_type.typing_type)
+        slices = self._slices()
+        schema = slices.schema(settings.table)
+        if schema is None and not allow_missing:
+            raise StoreError(
+                f"{settings.what} has no table {settings.table!r} in {self.tables_dir}: materialize it first"
+            )
+        keys = _partition_keys(context)
+        columns = None if keys is None else settings.partition_columns(context)
+        if keys is not None and columns is not None and not allow_missing:
+            self._refuse_missing(context, settings, columns, keys)
+        selected = options.get("columns")
+        wanted = pa.schema([]) if schema is None else _select(schema, selected, settings.table)
+
+        def load(some: Sequence[str] | None) -> Any:
+            if schema is None:
+                return from_batches(shape, wanted, lambda _columns: iter(()))
+            where = None if some is None or columns is None else _partition_condition(columns, some)
+            return from_batches(shape, wanted, lambda names: slices.read(settings.table, names, where))
+
+        if not by_partition:
+            return load(keys)
+        if keys is None or columns is None:
+            raise StoreError(f"{settings.what} has no partitions: annotate the input without dict")
+        if schema is None or shape in (pa.RecordBatchReader, pl.LazyFrame):
+            return {key: load([key]) for key in keys}
+        names = list(dict.fromkeys([*wanted.names, *columns]))
+        batches = slices.read(settings.table, names, _partition_condition(columns, keys))
+        rows = pa.Table.from_batches(batches, _select(schema, names, settings.table))
+        pieces = _by_partition(rows, columns, keys)
+        return {key: from_arrow(shape, piece.select(wanted.names)) for key, piece in pieces.items()}
+
+    def _slices(self) -> SliceTables:
+        if self._tables is None:
+            self._tables = Tables(Path(self.tables_dir))
+        return SliceTables(self._tables)
+
+    def _describe(self, table: str, version: int, written: int, *, partitioned: bool) -> dict[str, Any]:
+        slices = self._slices()
+        schema = slices.schema(table)
+        path = slices.tables.path(table)
+        described: dict[str, Any] = {
+            "dagster/table_name": table,
+            "dagster/storage_kind": "lancedb",
+            "dagster/uri": path.resolve().as_uri(),
+            "dagster/row_count": slices.tables.count(table),
+            "dagster/column_schema": dg.MetadataValue.table_schema(_table_schema(schema or pa.schema([]))),
+            "table_version": version,
+            "size_bytes": sum(file.stat().st_size for file in path.glob("data/*")),
+        }
+        if partitioned:
+            described["dagster/partition_row_count"] = written
+        return described
+
+    def _refuse_missing(
+        self, context: dg.InputContext, settings: "_Settings", columns: Sequence[str], keys: Sequence[str]
+    ) -> None:
+        found = self._slices().read(settings.table, columns, _partition_condition(columns, keys))
+        present = {parts for batch in found for parts in _rows_of(batch, columns)}
+        rowless = [key for key in keys if _parts(key) not in present]
+        if not rowless:
+            return
+        materialized = context.instance.get_materialized_partitions(context.asset_key)
+        missing = [key for key in rowless if key not in materialized]
+        if missing:
+            raise StoreError(
+                f"{settings.what} has no data for {len(missing)} of {len(keys)} partitions: {shortened(missing)}. "
+                "Materialize them, or set the input metadata `allow_missing_partitions`."
+            )
+
+
+class _Settings:
+    """What the metadata of an asset says about its table."""
+
+    def __init__(self, what: str, table: str, mode: WriteMode, keys: tuple[str, ...], partition_expr: Any) -> None:
+        self.what = what
+        self.table = table
+        self.mode = mode
+        self.keys = keys
+        self.partition_expr = partition_expr
+
+    @classmethod
+    def of(
+        cls,
+        context: dg.OutputContext | dg.InputContext,
+        *,
+        default_mode: WriteMode,
+        asset_context: dg.InputContext | None = None,
+    ) -> "_Settings":
+        metadata = context.definition_metadata or {}
+        named = asset_context or context
+        if named.has_asset_key:
+            what = f"Asset {named.asset_key.to_user_string()!r}"
+            table = "__".join(named.asset_key.path)
+        else:
+            what = f"Output {context.name!r} of step {context.step_key!r}" if _is_output(context) else "The input"
+            table = context.name
+        mode = metadata.get("mode", default_mode)
+        if mode not in get_args(WriteMode):
+            raise StoreError(f"{what}: metadata 'mode' is {mode!r}; use one of {', '.join(get_args(WriteMode))}")
+        key = metadata.get("key", ())
+        keys = (key,) if isinstance(key, str) else tuple(key)
+        return cls(what, str(metadata.get("table", table)), mode, keys, metadata.get("partition_expr"))
+
+    def partition_columns(self, context: dg.OutputContext | dg.InputContext) -> tuple[str, ...]:
+        """The columns that hold the partition key, one a dimension, dimensions in alphabetical order."""
+        partitions = context.asset_partitions_def
+        if self.partition_expr is None:
+            raise StoreError(
+                f"{self.what} is partitioned, but its metadata has no 'partition_expr': name the column that holds "
+                'the partition key, such as metadata={"partition_expr": "day"}'
+            )
+        if not isinstance(partitions, dg.MultiPartitionsDefinition):
+            return (str(self.partition_expr),)
+        dimensions = sorted(partitions.partition_dimension_names)
+        if not isinstance(self.partition_expr, Mapping) or set(self.partition_expr) != set(dimensions):
+            raise StoreError(f"{self.what}: 'partition_expr' must map each of the dimensions {dimensions} to a column")
+        return tuple(str(self.partition_expr[dimension]) for dimension in dimensions)
+
+
+def _is_output(context: dg.OutputContext | dg.InputContext) -> typing.TypeGuard[dg.OutputContext]:
+    return isinstance(context, dg.OutputContext)
+
+
+def _partition_keys(context: dg.OutputContext | dg.InputContext) -> Sequence[str] | None:
+    """The partition keys that are written or read; `None` for assets without partitions."""
+    return list(context.asset_partition_keys) if context.has_asset_partitions else None
+
+
+def _parts(key: str) -> tuple[str, ...]:
+    """The key's values, one a dimension, dimensions in alphabetical order."""
+    if isinstance(key, dg.MultiPartitionKey):
+        return tuple(value for _, value in sorted(key.keys_by_dimension.items()))
+    return (str(key),)
+
+
+def _rows_of(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    return list(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
+
+
+def _by_partition(rows: pa.Table, columns: Sequence[str], keys: Sequence[str]) -> dict[str, pa.Table]:
+    """The rows of each key, in one pass over them."""
+    places: dict[tuple[Any, ...], list[int]] = {_parts(key): [] for key in keys}
+    for place, parts in enumerate(_rows_of(rows, columns)):
+        places[parts].append(place)
+    return {key: rows.take(pa.array(places[_parts(key)], pa.int64())) for key in keys}
+
+
+def _partition_condition(columns: Sequence[str], keys: Sequence[str]) -> str:
+    if len(columns) == 1:
+        return is_in(columns[0], (_parts(key)[0] for key in keys))
+    grouped: dict[tuple[str, ...], list[str]] = {}
+    for key in keys:
+        *outer, last = _parts(key)
+        grouped.setdefault(tuple(outer), []).append(last)
+    alternatives = [
+        all_of(
+            *(equals(column, value) for column, value in zip(columns[:-1], outer, strict=True)),
+            is_in(columns[-1], lasts),
+        )
+        for outer, lasts in grouped.items()
+    ]
+    return " OR ".join(f"({alternative})" for alternative in alternatives) or "false"
+
+
+def _within_partitions(rows: pa.Table, columns: Sequence[str], keys: Sequence[str], what: str) -> pa.Table:
+    """`rows` with their partition columns, which hold nothing but `keys`."""
+    for place, column in enumerate(columns):
+        if column in rows.column_names:
+            continue
+        if len(keys) != 1:
+            raise StoreError(
+                f"{what}: rows for {len(keys)} partitions need the column {column!r} that tells them apart"
+            )
+        rows = rows.append_column(column, pa.repeat(pa.scalar(_parts(keys[0])[place], pa.string()), rows.num_rows))
+    for column in columns:
+        found = rows.schema.field(column).type
+        if pa.types.is_null(found) and not rows.num_rows:  # an empty list of strings has no type in Arrow
+            place = rows.schema.get_field_index(column)
+            rows = rows.set_column(place, column, pa.array([], pa.string()))
+        elif not (pa.types.is_string(found) or pa.types.is_large_string(found)):
+            raise StoreError(f"{what}: the partition column {column!r} must hold the keys as strings, not {found}")
+    allowed = {_parts(key) for key in keys}
+    distinct = rows.select(list(columns)).group_by(list(columns)).aggregate([]).to_pylist()
+    outside = [row for row in (tuple(entry[column] for column in columns) for entry in distinct) if row not in allowed]
+    if outside:
+        named = shortened(["|".join(map(str, row)) for row in outside])
+        raise StoreError(f"{what} returned rows of partitions that are not being written: {named}")
+    return rows
+
+
+def _shape_of(annotation: Any) -> tuple[type, bool]:
+    """The shape that an input's type asks for, and whether it is a dict of it per partition."""
+    origin = typing.get_origin(annotation)
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return _shape_of(get_args(annotation)[-1])[0], True
+    if annotation is Any or annotation is None:
+        return pa.Table, False
+    if annotation is dict:
+        return pa.Table, True
+    if annotation not in FRAME_TYPES:
+        raise StoreError(
+            f"Tables cannot be loaded as {annotation}; annotate the input with one of "
+            f"{', '.join(known.__name__ for known in FRAME_TYPES)}, or a dict of str to one of them"
+        )
+    return annotation, False
+
+
+def _select(schema: pa.Schema, columns: Sequence[str] | None, table: str) -> pa.Schema:
+    if columns is None:
+        return schema
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise StoreError(f"Table {table!r} has no column {', '.join(map(repr, unknown))}; it has {schema.names}")
+    return pa.schema([schema.field(name) for name in columns])
+
+
+def _table_schema(schema: pa.Schema) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=field.name, type=str(field.type), constraints=dg.TableColumnConstraints(nullable=field.nullable)
+            )
+            for field in schema
+        ]
+    )
