@@ -24,6 +24,7 @@ from resources.settings import Settings, load_settings, settings_template
 DEFAULT_FOLDER_NAME = ".code-index"
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
+TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
 FOLDER_FORMAT = 1
 
 
@@ -131,6 +132,7 @@ class IndexFolder:
         return {
             REPOSITORY_VARIABLE: str(self.repository_root),
             INDEX_DIR_VARIABLE: str(self.path),
+            TABLES_DIR_VARIABLE: str(self.tables_dir),
             "DAGSTER_HOME": str(self.dagster_home),
             "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
         }

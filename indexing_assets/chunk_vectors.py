@@ -1,0 +1,305 @@
+"""Phase 2: one vector per chunk, embedded batch by batch and stored where search reads."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from pydantic import Field
+
+from indexing_assets.core.batching import checkpoint_groups
+from indexing_assets.core.embedding_text import (
+    TEXT_RECIPE_VERSION,
+    embedded_text_hash,
+    embedding_text,
+    name_text,
+)
+from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
+from indexing_assets.failures import partitions_failed
+from indexing_assets.materializations import log_materializations
+from indexing_assets.parsed_chunks import parsed_chunks
+from indexing_assets.partitions import batch_partitions
+from indexing_assets.progress import Progress, report
+from resources.embedding import Embedder
+from resources.embedding.resource import EmbedderResource
+from resources.index_resource import IndexResource
+from resources.lancedb_store import IndexStore
+from resources.lancedb_store.schemas import EMBEDDING_ERRORS, vectors
+from resources.locks import Phase, hold
+from resources.settings import Settings
+
+_TEXT_COLUMNS = ("chunk_id", "file_path", "qualified_name", "content", "chunk_type", "language")
+_COPIED_COLUMNS = (
+    "chunk_id",
+    "file_path",
+    "start_line",
+    "end_line",
+    "language",
+    "chunk_type",
+    "function_name",
+    "class_name",
+    "subproject_name",
+)
+# Chunks in the first checkpoint, before the rate is known.
+_FIRST_CHECKPOINT_CHUNKS = 512
+
+
+class ChunkVectorsConfig(dg.Config):
+    """Options of one run."""
+
+    force: bool = Field(default=False, description="Embed every chunk of the run again, also those with a vector.")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one run."""
+
+    started: float = field(default_factory=time.perf_counter)
+    chunks: int = 0
+    embedded: int = 0
+    reused: int = 0
+    model_s: float = 0.0
+    failures: dict[str, str] = field(default_factory=dict)
+    failed_chunks: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Chunks per second of the whole run."""
+        return self.chunks / max(time.perf_counter() - self.started, 1e-9)
+
+    def metadata(self, embedder: Embedder) -> dict[str, Any]:
+        return {
+            "run_chunks": self.chunks,
+            "run_embedded": self.embedded,
+            "run_reused": self.reused,
+            "run_failed_chunks": self.failed_chunks,
+            "chunks_per_s": round(self.rate, 1),
+            "model_s": round(self.model_s, 2),
+            "device": embedder.device,
+            "model": embedder.model_id,
+        }
+
+
+@dg.asset(
+    partitions_def=batch_partitions,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    output_required=False,
+    # A batch mixes chunks of many files: no file partition is named, so that Dagster resolves
+    # none of 60,000 upstream keys per run or page; the tables know what is pending.
+    deps=[dg.AssetDep(parsed_chunks, partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
+    group_name="embed",
+    kinds={"python", "huggingface", "lancedb"},
+    owners=["team:code-index"],
+    code_version=TEXT_RECIPE_VERSION,
+    metadata={"dagster/table_name": "vectors"},
+)
+def chunk_vectors(
+    context: dg.AssetExecutionContext, config: ChunkVectorsConfig, index: IndexResource, embedder: EmbedderResource
+) -> None:
+    """The vector of each chunk, in the table `vectors` that search reads.
+
+    One partition per batch of chunks. A text that the model cannot embed fails alone: its chunk
+    has the status `error` with the reason, its batch shows as failed, all others are stored.
+    """
+    folder = index.folder()
+    folder.check()
+    settings = folder.settings()
+    with hold(folder.locks_dir, Phase.EMBED, run_id=context.run_id):
+        store = index.store()
+        model = embedder.get()
+        context.log.info("Embedding with %s on %s.", model.model_id, model.describe())
+        tally = _Tally()
+        # What a killed run left half-copied is made good before anything is counted.
+        store.sync_vectors(now=datetime.now(UTC))
+        _embed_batches(context, config, settings, store, model, tally)
+        store.sync_vectors(now=datetime.now(UTC))
+        store.ensure_indexes()
+    summary = tally.metadata(model)
+    context.log.info(
+        "%d chunks: %d embedded, %d vectors taken over, %d failed (%s chunks/s, %s).",
+        tally.chunks,
+        tally.embedded,
+        tally.reused,
+        tally.failed_chunks,
+        summary["chunks_per_s"],
+        model.device,
+    )
+    if tally.failures:
+        raise partitions_failed("batch", tally.failures, summary)
+
+
+def _embed_batches(
+    context: dg.AssetExecutionContext,
+    config: ChunkVectorsConfig,
+    settings: Settings,
+    store: IndexStore,
+    embedder: Embedder,
+    tally: _Tally,
+) -> None:
+    """Work through the run's batches, one checkpoint after the other."""
+    batch_ids = [batch_id_of(key) for key in context.partition_keys]
+    statuses = store.chunk_statuses(embedder.model_id).filter(
+        pl.col("embedding_batch_id").is_in(batch_ids)
+    )
+    todo = statuses if config.force else statuses.filter(pl.col("embedding_status") != "complete")
+    sizes = dict(todo.group_by("embedding_batch_id").len().iter_rows())
+    total = todo.height
+    _log_batches(context, store, [batch_id for batch_id in batch_ids if batch_id not in sizes], tally, embedder)
+
+    remaining = [(batch_id, sizes[batch_id]) for batch_id in batch_ids if batch_id in sizes]
+    wanted = dict(todo.group_by("embedding_batch_id").agg(pl.col("chunk_id")).iter_rows())
+    bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
+    while remaining:
+        group = checkpoint_groups(remaining, max_chunks=bound)[0]
+        chunk_ids = [chunk_id for batch_id in group for chunk_id in wanted[batch_id]]
+        started = time.perf_counter()
+        failed = _embed_chunks(
+            context, store, embedder, chunk_ids, tally, force=config.force, total=total
+        )
+        _log_batches(context, store, group, tally, embedder, failed)
+        seconds = time.perf_counter() - started
+        remaining = remaining[len(group) :]
+        left_s = (total - tally.chunks) / tally.rate if tally.rate else 0.0
+        context.log.info(
+            "%d of %d chunks, %.0f chunks/s, about %.0f s left.", tally.chunks, total, tally.rate, left_s
+        )
+        bound = min(settings.checkpoint_chunks, max(1, int(len(chunk_ids) / max(seconds, 1e-3) * settings.checkpoint_s)))
+
+
+def _embed_chunks(
+    context: dg.AssetExecutionContext,
+    store: IndexStore,
+    embedder: Embedder,
+    chunk_ids: Sequence[str],
+    tally: _Tally,
+    *,
+    force: bool,
+    total: int,
+) -> dict[str, str]:
+    """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
+    rows = store.chunks_by_ids(chunk_ids, columns=sorted({*_TEXT_COLUMNS, *_COPIED_COLUMNS})).to_pylist()
+    texts = {}
+    hashes = []
+    for row in rows:
+        text = embedding_text(
+            file_path=row["file_path"],
+            qualified_name=row["qualified_name"],
+            content=row["content"],
+            chunk_type=row["chunk_type"],
+            language=row["language"],
+        )
+        name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
+        text_hash = embedded_text_hash(text=text, name=name)
+        hashes.append(text_hash)
+        texts.setdefault(text_hash, (text, name))
+
+    vector_of = {} if force else _known_vectors(store, list(texts), embedder)
+    missing = [text_hash for text_hash in texts if text_hash not in vector_of]
+    reasons: dict[str, str] = {}
+    if missing:
+        started = time.perf_counter()
+        base = tally.chunks
+        result = embedder.embed_documents_detailed(
+            [texts[text_hash][0] for text_hash in missing],
+            [texts[text_hash][1] for text_hash in missing],
+            progress=lambda done: report(Progress("embed", "chunks", base + done, total)),
+        )
+        tally.model_s += time.perf_counter() - started
+        for position, text_hash in enumerate(missing):
+            if position in result.errors:
+                reasons[text_hash] = result.errors[position]
+            else:
+                vector_of[text_hash] = result.vectors[position]
+
+    now = datetime.now(UTC)
+    stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
+    failed = {row["chunk_id"]: reasons[h] for row, h in zip(rows, hashes, strict=True) if h in reasons}
+    if stored:
+        store.add_vectors(_vector_rows(stored, vector_of, embedder, now))
+        store.clear_errors([row["chunk_id"] for row, _ in stored], embedder.model_id)
+    if failed:
+        store.record_errors(_error_rows(failed, embedder, now))
+        for row in rows:
+            if row["chunk_id"] in failed:
+                place = f"{row['file_path']} {row['qualified_name']}".strip()
+                context.log.error("%s: %s", place, failed[row["chunk_id"]])
+    tally.chunks += len(rows)
+    tally.embedded += len(missing) - len(reasons)
+    tally.reused += len(stored) - (len(missing) - len(reasons))
+    tally.failed_chunks += len(failed)
+    report(Progress("embed", "chunks", tally.chunks, total))
+    return failed
+
+
+def _log_batches(
+    context: dg.AssetExecutionContext,
+    store: IndexStore,
+    batch_ids: Sequence[int],
+    tally: _Tally,
+    embedder: Embedder,
+    failed: Mapping[str, str] | None = None,
+) -> None:
+    """Materialize the batches whose chunks all have vectors; note the others as failed."""
+    failed = failed or {}
+    members = store.chunks_of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
+    counts: dict[int, int] = dict.fromkeys(batch_ids, 0)
+    reasons: dict[int, str] = {}
+    for row in members.to_pylist():
+        counts[row["embedding_batch_id"]] += 1
+        if row["chunk_id"] in failed:
+            reasons.setdefault(row["embedding_batch_id"], failed[row["chunk_id"]])
+    for batch_id, reason in reasons.items():
+        tally.failures[batch_partition_key(batch_id)] = reason
+    events: dict[str, dict[str, Any]] = {
+        batch_partition_key(batch_id): {"chunks": count} for batch_id, count in counts.items() if batch_id not in reasons
+    }
+    if events:
+        events[next(reversed(events))].update(tally.metadata(embedder))
+        log_materializations(context, events, code_version=TEXT_RECIPE_VERSION)
+
+
+def _known_vectors(store: IndexStore, text_hashes: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:
+    """Vectors that the model once gave for these texts, by text hash."""
+    known = store.vectors_by_text_hash(text_hashes, embedder.model_id)
+    matrix = known["vector"].combine_chunks().flatten().to_numpy().reshape(-1, embedder.dimension)
+    return dict(zip(known["text_hash"].to_pylist(), matrix, strict=True))
+
+
+def _vector_rows(
+    stored: Sequence[tuple[Mapping[str, Any], str]],
+    vector_of: Mapping[str, np.ndarray],
+    embedder: Embedder,
+    now: datetime,
+) -> pa.Table:
+    schema = vectors(embedder.dimension)
+    matrix = np.stack([vector_of[text_hash] for _, text_hash in stored]).astype(np.float32, copy=False)
+    columns: dict[str, Any] = {name: [row[name] for row, _ in stored] for name in _COPIED_COLUMNS}
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), embedder.dimension)
+    columns["text_hash"] = [text_hash for _, text_hash in stored]
+    columns["embedding_model"] = [embedder.model_id] * len(stored)
+    columns["embedded_at"] = [now] * len(stored)
+    return pa.table(
+        [
+            columns[item.name] if item.name == "vector" else pa.array(columns[item.name], type=item.type)
+            for item in schema
+        ],
+        schema=schema,
+    )
+
+
+def _error_rows(failed: Mapping[str, str], embedder: Embedder, now: datetime) -> pa.Table:
+    return pa.table(
+        {
+            "chunk_id": list(failed),
+            "embedding_model": [embedder.model_id] * len(failed),
+            "error_message": list(failed.values()),
+            "attempts": pa.array([1] * len(failed), type=pa.int32()),
+            "failed_at": [now] * len(failed),
+        },
+        schema=EMBEDDING_ERRORS,
+    )

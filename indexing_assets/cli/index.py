@@ -1,0 +1,85 @@
+"""`code-index index`: scan, parse and embed."""
+
+import time
+from pathlib import Path
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+
+# A file may change between scan and parse; so many further scans pick such files up.
+_RESCANS = 2
+_PHASES = {"1": "parse", "2": "embed"}
+
+
+@click.command("index")
+@repository_argument
+@index_dir_option
+@click.option(
+    "--phase",
+    type=click.Choice(["parse", "embed", "all", "1", "2"]),
+    default="all",
+    show_default=True,
+    help="1 is parse, 2 is embed.",
+)
+@click.option("--force", is_flag=True, help="Parse and embed everything again.")
+@click.option("--verify", is_flag=True, help="Compare contents, not only sizes and times.")
+@wait_option
+def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, verify: bool, wait: bool) -> None:
+    """Index the repository at PATH: parse what changed, then embed it.
+
+    An unchanged repository costs a scan. A run that was stopped goes on where it was.
+    """
+    run(
+        path or Path.cwd(),
+        index_dir,
+        phase=_PHASES.get(phase, phase),
+        force=force,
+        verify=verify,
+        wait=wait,
+        retry_failed=False,
+    )
+
+
+def run(
+    path: Path | None,
+    index_dir: Path | None,
+    *,
+    phase: str,
+    force: bool,
+    verify: bool,
+    wait: bool,
+    retry_failed: bool,
+    failed_only: bool = False,
+) -> None:
+    """Run the phases and report; exits with 1 when something failed.
+
+    Raises:
+        CodeIndexError: the index cannot be opened or is busy.
+    """
+    from indexing_assets.cli.phases import showing_progress, tell_waiting
+    from indexing_assets.cli.report import print_outcome
+    from indexing_assets.pipeline import Pipeline
+
+    folder = folder_of(path, index_dir)
+    started = time.perf_counter()
+    results = {}
+    with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
+        if phase in {"embed", "all"}:
+            # A model that is missing must be known before anything is parsed.
+            _ = pipeline.model_id
+        with showing_progress():
+            if phase in {"parse", "all"}:
+                results["scan"] = pipeline.scan(verify=verify)
+                if results["scan"].error is None:
+                    results["parse"] = pipeline.parse(force=force, retry_failed=retry_failed)
+                    for _ in range(_RESCANS):
+                        if not pipeline.changed_since_scan():
+                            break
+                        results["scan"] = pipeline.scan()
+                        results["parse"] = results["parse"].plus(pipeline.parse())
+            if phase in {"embed", "all"} and all(r.error is None or r.partial for r in results.values()):
+                results["embed"] = pipeline.embed(force=force, retry_failed=retry_failed)
+        code = print_outcome(pipeline, results, seconds=time.perf_counter() - started)
+    if code:
+        raise click.exceptions.Exit(code)

@@ -1,0 +1,86 @@
+"""The group `code-index` and what all commands share: errors and exit statuses.
+
+Exit statuses: 0 all is done, 1 something failed and the rest is safe, 2 wrong use, 130 stopped
+by Ctrl-C.
+"""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+from indexing_assets.core.errors import CodeIndexError, UsageError
+
+_COMMANDS = {
+    "env": "Print the variables that point Dagster's own commands at an index.",
+    "index": "Index a repository: parse, then embed.",
+    "resume": "Go on where an interrupted or failed run stopped.",
+    "search": "Search an index.",
+    "status": "Show what is indexed, what is missing and what failed.",
+    "ui": "Open Dagster's web interface on an index.",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"indexing_assets.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UsageError as error:
+            raise _Refusal(str(error), exit_code=2) from error
+        except CodeIndexError as error:
+            raise _Refusal(str(error), exit_code=1) from error
+
+
+class _Refusal(click.ClickException):
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="code-index", prog_name="code-index")
+def cli() -> None:
+    """Semantic code search over a repository that survives crashes, failures and change."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # Warnings of LanceDB's native code, one per query; must be set before its import.
+    os.environ.setdefault("LANCEDB_LOG", "error")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped. What was stored is safe; `code-index resume` goes on from here.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

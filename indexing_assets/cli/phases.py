@@ -1,0 +1,80 @@
+"""Running phases from a terminal: progress bars where there is one, plain lines where not."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+from indexing_assets import progress as reports
+from resources.locks import LockOwner
+
+_TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding"}
+_PLAIN_EVERY_S = 5.0
+
+err_console = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def showing_progress() -> Iterator[None]:
+    """Show the reports of the phases while the block runs; on standard error, so that output can be piped."""
+    shown = _bars() if err_console.is_terminal else _lines()
+    with shown:
+        yield
+
+
+@contextmanager
+def _bars() -> Iterator[None]:
+    tasks: dict[str, TaskID] = {}
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[unit]} {task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=err_console,
+        transient=True,
+    ) as bars:
+        started: dict[str, float] = {}
+
+        def show(report: reports.Progress) -> None:
+            if report.phase not in tasks:
+                tasks[report.phase] = bars.add_task(
+                    _TITLES[report.phase], total=report.total, unit=report.unit, rate=""
+                )
+                started[report.phase] = time.monotonic()
+            seconds = time.monotonic() - started[report.phase]
+            rate = f"({report.done / seconds:,.0f}/s)" if report.done and seconds > 1 else ""
+            bars.update(
+                tasks[report.phase], completed=report.done, total=report.total, unit=report.unit, rate=rate
+            )
+
+        with reports.listening(show):
+            yield
+
+
+@contextmanager
+def _lines() -> Iterator[None]:
+    last: dict[str, float] = {}
+
+    def show(report: reports.Progress) -> None:
+        now = time.monotonic()
+        finished = report.done == report.total
+        if not finished and now - last.setdefault(report.phase, now) < _PLAIN_EVERY_S:
+            return
+        last[report.phase] = now
+        detail = f", {report.detail}" if report.detail else ""
+        click.echo(f"{_TITLES[report.phase]}: {report.done:,} of {report.total:,} {report.unit}{detail}", err=True)
+
+    with reports.listening(show):
+        yield
+
+
+def tell_waiting(holder: LockOwner | None) -> None:
+    """Say whom the command waits for."""
+    click.echo(f"Waiting: the index is held by {holder or 'another process'}.", err=True)
+    sys.stderr.flush()

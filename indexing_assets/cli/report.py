@@ -1,0 +1,68 @@
+"""What a command says at its end."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from indexing_assets.pipeline import PhaseResult, Pipeline
+
+
+def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
+    """Print what was done and what is left; returns the exit status."""
+    from indexing_assets.status import failed_chunks, failed_files
+
+    counts = pipeline.store.file_counts()
+    parsed = results.get("parse")
+    embedded = results.get("embed")
+    if parsed is not None and not parsed.partitions:
+        click.echo("Parsing: nothing changed.")
+    elif parsed is not None:
+        click.echo(f"Parsing: {_plural(parsed.partitions, 'file')} of {sum(counts.values()):,} known.")
+    if embedded is not None and not embedded.partitions:
+        click.echo("Embedding: nothing is missing.")
+    elif embedded is not None:
+        click.echo(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}.")
+
+    files = failed_files(pipeline.store)
+    chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
+    for item in files[:5]:
+        click.echo(f"Failed: {printable(item.file_path)}: {item.reason}", err=True)
+    for chunk in chunks[:5]:
+        click.echo(f"Failed: {printable(chunk.file_path)}:{chunk.start_line}: {chunk.reason}", err=True)
+    broken = [(name, r) for name, r in results.items() if r.error is not None and not r.partial]
+    for name, result in broken:
+        click.echo(f"The {name} phase failed: {result.error} (Dagster run {result.run_id})", err=True)
+    total = pipeline.store.chunk_count()
+    vectors = pipeline.store.vector_count(pipeline.model_id) if embedded is not None else pipeline.store.vector_count()
+    click.echo(
+        f"{_plural(counts.get('parsed', 0), 'file')}, {_plural(total, 'chunk')}, {_plural(vectors, 'vector')} "
+        f"in {seconds:.1f} s."
+    )
+    if files or chunks or broken:
+        click.echo(
+            "Not everything could be indexed; the rest is safe. `code-index status --failed` lists what failed, "
+            "`code-index resume --failed` tries it again.",
+            err=True,
+        )
+        return 1
+    return 0
+
+
+def printable(text: str) -> str:
+    """Text with control characters escaped, so that a file's name cannot command the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def human_bytes(size: float) -> str:
+    """A size for people: 1.5 MB."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def _plural(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

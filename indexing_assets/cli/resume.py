@@ -1,0 +1,20 @@
+"""`code-index resume`: go on after an interruption or a failure."""
+
+from pathlib import Path
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+
+
+@click.command("resume")
+@repository_argument
+@index_dir_option
+@click.option("--failed", is_flag=True, help="Also run again what failed for a reason that lasts.")
+@wait_option
+def command(path: Path | None, index_dir: Path | None, failed: bool, wait: bool) -> None:
+    """Finish what an interrupted run left over; nothing that is stored is done again."""
+    from indexing_assets.cli.index import run
+
+    folder_of(path, index_dir).check()
+    run(path, index_dir, phase="all", force=False, verify=False, wait=wait, retry_failed=failed)

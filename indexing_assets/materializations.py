@@ -1,0 +1,65 @@
+"""Materialization events that are written as work becomes durable, not when a step returns.
+
+When an asset returns normally, Dagster writes a materialization for every partition of the run's
+range. The assets here return nothing (`output_required=False`) and log their own events after
+each commit, so that a run that fails or dies leaves exactly the durable partitions materialized.
+See docs/decisions/0001-events-as-work-becomes-durable.md.
+
+`DagsterEvent` is not public, but it is the only way to a batch of events in one transaction:
+`context.log_event` writes them one at a time. tests/upstream holds what is relied on.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+
+
+def log_materializations(
+    context: dg.AssetExecutionContext,
+    metadata_by_partition: Mapping[str, Mapping[str, Any]],
+    *,
+    code_version: str,
+    data_versions: Mapping[str, str] | None = None,
+) -> None:
+    """Write one materialization of the running asset per partition key, as one batch.
+
+    Args:
+        context: of the running step.
+        metadata_by_partition: partition key to the event's metadata.
+        code_version: recorded so that Dagster can tell partitions made by an older version.
+        data_versions: partition key to data version.
+    """
+    if not metadata_by_partition:
+        return
+    step = context.get_step_execution_context()
+    batch_id = generate_event_batch_id()
+    last = len(metadata_by_partition) - 1
+    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+        tags = {CODE_VERSION_TAG: code_version}
+        if data_versions is not None:
+            tags[DATA_VERSION_TAG] = data_versions[partition_key]
+        DagsterEvent.asset_materialization(
+            step,
+            dg.AssetMaterialization(
+                asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
+            ),
+            DagsterEventBatchMetadata(batch_id, is_end=position == last),
+        )
+
+
+def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
+    """Rows as a Markdown table; columns are the keys of the first row."""
+    if not rows:
+        return dg.MetadataValue.md("(no rows)")
+    columns = list(rows[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(_cell(row[column]) for column in columns) + " |" for row in rows]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")[:80]

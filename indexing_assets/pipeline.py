@@ -1,0 +1,226 @@
+"""Both phases in this process, through the same Dagster jobs that the web interface runs.
+
+Belongs here: what has to run, and in which ranges. Does not belong here: how a phase works (the
+assets) and what is printed (the command line).
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import dagster as dg
+import psutil
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from indexing_assets.core.model import FileStatus
+from indexing_assets.definitions import build_defs
+from indexing_assets.jobs import EMBED_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH
+from indexing_assets.planning import files_to_parse, batches_to_embed
+from resources.embedding import Embedder
+from resources.embedding.resource import EmbedderResource
+from resources.index_folder import IndexFolder
+from resources.index_resource import IndexResource
+from resources.lancedb_store import IndexStore
+from resources.locks import LockOwner, Phase, hold
+
+HOST_TAG = "code_index/host"
+PROCESS_TAG = "code_index/pid"
+PROCESS_STARTED_TAG = "code_index/pid_started"
+
+# Of a run of this process, the web interface shows everything; the terminal has its own lines.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """What became of a phase.
+
+    `partitions` is how many ran (1 for the scan); `error` what the Dagster run `run_id` ended
+    with. `partial` says that the error is of single partitions and the others are durable.
+    """
+
+    partitions: int
+    run_id: str | None = None
+    error: str | None = None
+    partial: bool = False
+
+    def plus(self, other: Self) -> Self:
+        """Both results as one."""
+        return replace(
+            other if other.error else self,
+            partitions=self.partitions + other.partitions,
+        )
+
+
+class Pipeline:
+    """Runs the phases of one index; a context manager that closes the Dagster instance."""
+
+    def __init__(
+        self,
+        folder: IndexFolder,
+        *,
+        embedder: EmbedderResource | None = None,
+        wait_s: float | None = None,
+        on_wait: Callable[[LockOwner | None], None] | None = None,
+    ) -> None:
+        """Open an index.
+
+        Args:
+            folder: the index; made where it is missing.
+            embedder: in place of the one that the settings name.
+            wait_s: how long to wait for another process; `None` for as long as it takes.
+            on_wait: told whom there is to wait for.
+
+        Raises:
+            RepositoryError: the repository is not there.
+            StoreError: the folder cannot be written.
+            SettingsError: a setting cannot be used.
+        """
+        folder.create()
+        self.folder = folder
+        self.settings = folder.settings()
+        self.store = IndexStore(folder.tables_dir)
+        os.environ.update(folder.environment())
+        self.instance = dg.DagsterInstance.get()
+        index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
+        self._embedder = embedder or EmbedderResource(model=self.settings.model, device=self.settings.device)
+        self._definitions = build_defs({"index": index, "embedder": self._embedder})
+        self._wait_s = wait_s
+        self._on_wait = on_wait
+
+    def __enter__(self) -> Self:
+        """Return the pipeline itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the Dagster instance."""
+        self.instance.dispose()
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder, loaded at the first use."""
+        return self._embedder.get()
+
+    def scan(self, *, verify: bool = False) -> PhaseResult:
+        """Bring the manifest, the partition keys and the rows of what is gone up to date."""
+        with self._locked(Phase.PARSE):
+            return self._run(SCAN_JOB, "source_files", [], {"verify": verify})
+
+    def parse(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
+        """Parse the files whose chunks are missing; with `force` all of them."""
+        with self._locked(Phase.PARSE):
+            plan = files_to_parse(self.instance, self.store, self.settings, force=force, retry_failed=retry_failed)
+            keys = self._as_one_range(FILE_HASH, plan)
+            return self._run(PARSE_JOB, "parsed_chunks", keys, {"force": force})
+
+    def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
+        """Embed the batches that have chunks without a vector; with `force` all of them."""
+        with self._locked(Phase.EMBED):
+            plan = batches_to_embed(
+                self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed
+            )
+            self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
+            keys = self._as_one_range(EMBEDDING_BATCH, plan)
+            return self._run(EMBED_JOB, "chunk_vectors", keys, {"force": force})
+
+    @property
+    def model_id(self) -> str:
+        """Identity of the index's model, as stored with each vector; raises `ModelError` when it is missing."""
+        return self._embedder.get_for_queries().model_id
+
+    def changed_since_scan(self) -> bool:
+        """Whether files changed between the scan and their parsing, so that another scan is worth it."""
+        where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
+        return self.store.files(columns=["file_path"], where=where).num_rows > 0
+
+    @contextmanager
+    def _locked(self, phase: Phase) -> Iterator[None]:
+        with hold(self.folder.locks_dir, phase, wait_s=self._wait_s, on_wait=self._on_wait):
+            close_dead_runs(self.instance)
+            yield
+
+    def _as_one_range(self, definition: str, wanted: Sequence[str]) -> list[str]:
+        """Order the wanted keys so that they are neighbours, which makes them one run.
+
+        A run takes a range of keys in the order in which they were added. Keys that lie apart
+        are added again, at the end; their events stay theirs.
+        """
+        if not wanted:
+            return []
+        existing = list(self.instance.get_dynamic_partitions(definition))
+        chosen = set(wanted)
+        positions = [position for position, key in enumerate(existing) if key in chosen]
+        if len(positions) == len(chosen) and positions[-1] - positions[0] + 1 == len(positions):
+            return existing[positions[0] : positions[-1] + 1]
+        for position in positions:
+            self.instance.delete_dynamic_partition(definition, existing[position])
+        ordered = list(dict.fromkeys(wanted))
+        self.instance.add_dynamic_partitions(definition, ordered)
+        return ordered
+
+    def _run(self, job: str, op: str, keys: Sequence[str], config: Mapping[str, Any]) -> PhaseResult:
+        partitioned = job != SCAN_JOB
+        if partitioned and not keys:
+            return PhaseResult(partitions=0)
+        tags = {
+            HOST_TAG: socket.gethostname(),
+            PROCESS_TAG: str(os.getpid()),
+            PROCESS_STARTED_TAG: _process_started(os.getpid()),
+        }
+        if partitioned:
+            tags |= {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            tags=tags,
+            run_config={**_QUIET, "ops": {op: {"config": dict(config)}}},
+            raise_on_error=False,
+        )
+        count = len(keys) if partitioned else 1
+        if result.success:
+            return PhaseResult(partitions=count, run_id=result.run_id)
+        error, partial = _failure(result, op)
+        return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
+
+
+def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
+    """What a run failed with, and whether it was single partitions."""
+    failures = [event for event in result.all_node_events if event.is_step_failure and event.step_key == op]
+    if not failures:
+        return "the run failed before its first step", False
+    data = failures[-1].step_failure_data
+    if data.user_failure_data is not None:
+        return data.user_failure_data.description or "partitions failed", True
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.message.strip() if error else "the run failed"), False
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone; returns their ids.
+
+    A killed process cannot say that its run ended: its partitions would show as in progress for
+    ever. Runs that Dagster's own daemon started are its business.
+    """
+    closed = []
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        if run.tags.get(HOST_TAG) != socket.gethostname():
+            continue
+        pid = int(run.tags.get(PROCESS_TAG, "0"))
+        if pid == os.getpid() or run.tags.get(PROCESS_STARTED_TAG) == _process_started(pid):
+            continue
+        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
+        closed.append(run.run_id)
+    return closed
+
+
+def _process_started(pid: int) -> str:
+    """When a process began, so that a number that is used again is not mistaken for it; empty if it is gone."""
+    try:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return ""

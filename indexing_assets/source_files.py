@@ -1,0 +1,190 @@
+"""The manifest of the repository: every file, its version, and why some are not indexed."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from indexing_assets.core.discovery import Changes, plan_changes
+from indexing_assets.core.model import FileStatus, SourceFile
+from indexing_assets.core.partition_keys import file_partition_key
+from indexing_assets.materializations import markdown_table
+from indexing_assets.partitions import FILE_HASH
+from indexing_assets.planning import drop_empty_batches
+from indexing_assets.progress import Progress, report
+from resources.index_resource import IndexResource
+from resources.lancedb_store import IndexStore
+from resources.lancedb_store.schemas import FILES
+from resources.lancedb_store.sql import is_in
+from resources.locks import Phase, hold
+from resources.source_repository import ScanResult
+
+_SCANNED = tuple(SourceFile.__dataclass_fields__)
+_LISTED = 20
+
+
+class SourceFilesConfig(dg.Config):
+    """Options of one scan."""
+
+    verify: bool = Field(
+        default=False, description="Read every file and compare contents, not only sizes and modification times."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Partitions:
+    added: int
+    removed: int
+
+
+@dg.asset(
+    group_name="scan",
+    kinds={"python", "git", "lancedb"},
+    owners=["team:code-index"],
+    code_version="1",
+    metadata={"dagster/table_name": "files"},
+)
+def source_files(
+    context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
+) -> dg.MaterializeResult[None]:
+    """Every file of the repository with its content hash, in the table `files`.
+
+    Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
+    partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
+    error: the index stays as it was.
+    """
+    folder = index.folder()
+    folder.check()
+    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run_id):
+        started = time.perf_counter()
+        store = index.store()
+        known = _known_files(store)
+        scan = index.repository().scan(known, verify=config.verify)
+        changes = plan_changes(known, scan.files)
+        for warning in scan.warnings:
+            context.log.warning("%s", warning)
+        for place, reason in scan.unreadable.items():
+            context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
+        partitions = _apply(context, store, changes, scan.files)
+        seconds = time.perf_counter() - started
+    report(Progress("scan", "files", len(scan.files), len(scan.files)))
+    context.log.info(
+        "Scanned %d files in %.1f s: %d new, %d changed, %d removed, %d skipped; read %d.",
+        len(scan.files),
+        seconds,
+        len(changes.new),
+        len(changes.changed),
+        len(changes.removed),
+        sum(file.status is FileStatus.SKIPPED for file in scan.files),
+        scan.read_count,
+    )
+    return dg.MaterializeResult(metadata=_metadata(scan, changes, partitions, seconds))
+
+
+def _known_files(store: IndexStore) -> dict[str, SourceFile]:
+    columns = store.files(columns=_SCANNED).to_pydict()
+    statuses = {status.value: status for status in FileStatus}
+    columns["status"] = [statuses[value] for value in columns["status"]]
+    return {
+        file.file_path: file
+        for file in (
+            SourceFile(**dict(zip(_SCANNED, row, strict=True)))
+            for row in zip(*(columns[name] for name in _SCANNED), strict=True)
+        )
+    }
+
+
+def _apply(
+    context: dg.AssetExecutionContext, store: IndexStore, changes: Changes, files: Sequence[SourceFile]
+) -> _Partitions:
+    """Make the tables and partition keys those of the scan.
+
+    The order makes a kill at any line harmless: rows of what is gone go before the manifest
+    forgets the file, and keys are compared with the whole manifest, whatever an earlier scan did.
+    """
+    gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
+    if gone:
+        store.delete_chunks_by_file(gone)
+        store.sync_vectors(gone, now=datetime.now(UTC))
+    if changes.removed:
+        store.delete_files(changes.removed)
+    rows = _manifest_rows(store, changes)
+    if rows.num_rows:
+        store.upsert_files(rows)
+    if gone:
+        drop_empty_batches(context.instance, store)
+    return _update_partitions(context.instance, files)
+
+
+def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
+    rows = [_row(file) for file in (*changes.new, *changes.changed, *changes.skipped)]
+    touched = {file.file_path: file for file in changes.touched}
+    for before in store.files(where=is_in("file_path", touched)).to_pylist() if touched else ():
+        file = touched[before["file_path"]]
+        if any(getattr(file, name) != before[name] for name in ("language", "subproject_name", "subproject_path")):
+            # Chunks carry these: they have to be written again.
+            file = replace(file, status=FileStatus.PENDING, reason=None)
+        rows.append({**before, **_row(file)})
+    return pa.Table.from_pylist(rows, schema=FILES)
+
+
+def _row(file: SourceFile) -> dict[str, Any]:
+    skipped = file.status is FileStatus.SKIPPED
+    return {
+        **asdict(file),
+        "status": file.status.value,
+        "partition_key": None if skipped else file_partition_key(file.file_hash, file.file_path),
+    }
+
+
+def _update_partitions(instance: dg.DagsterInstance, files: Iterable[SourceFile]) -> _Partitions:
+    expected = {
+        file_partition_key(file.file_hash, file.file_path): None
+        for file in files
+        if file.status is not FileStatus.SKIPPED
+    }
+    existing = set(instance.get_dynamic_partitions(FILE_HASH))
+    new = [key for key in expected if key not in existing]
+    if new:
+        instance.add_dynamic_partitions(FILE_HASH, new)
+    removed = sorted(existing - expected.keys())
+    for key in removed:
+        instance.delete_dynamic_partition(FILE_HASH, key)
+    return _Partitions(added=len(new), removed=len(removed))
+
+
+def _metadata(scan: ScanResult, changes: Changes, partitions: _Partitions, seconds: float) -> Mapping[str, Any]:
+    indexed = [file for file in scan.files if file.status is not FileStatus.SKIPPED]
+    skipped = [file for file in scan.files if file.status is FileStatus.SKIPPED]
+    by_language: dict[str, list[int]] = {}
+    for file in indexed:
+        counts = by_language.setdefault(file.language, [0, 0])
+        counts[0] += 1
+        counts[1] += file.size_bytes
+    languages = sorted(by_language.items(), key=lambda item: -item[1][0])
+    new = [{"file": file.file_path, "bytes": file.size_bytes} for file in (*changes.new, *changes.changed)[:_LISTED]]
+    return {
+        "dagster/row_count": len(scan.files),
+        "indexed_files": len(indexed),
+        "indexed_bytes": sum(file.size_bytes for file in indexed),
+        "skipped_files": len(skipped),
+        "new_files": len(changes.new),
+        "changed_files": len(changes.changed),
+        "removed_files": len(changes.removed),
+        "read_files": scan.read_count,
+        "unreadable": len(scan.unreadable),
+        "subprojects": len(scan.subprojects),
+        "partitions_added": partitions.added,
+        "partitions_removed": partitions.removed,
+        "scan_s": round(seconds, 2),
+        "languages": markdown_table(
+            [{"language": name, "files": count, "bytes": size} for name, (count, size) in languages[:_LISTED]]
+        ),
+        "new_or_changed": markdown_table(new),
+        "skipped": markdown_table([{"file": file.file_path, "reason": file.reason} for file in skipped[:_LISTED]]),
+    }

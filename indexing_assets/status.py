@@ -1,0 +1,190 @@
+"""The state of an index in figures: what `code-index status` and checks show.
+
+Counts come from the tables; run figures from Dagster's records.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from indexing_assets.core.model import EmbeddingStatus, FileStatus
+from indexing_assets.core.partition_keys import batch_id_of
+from indexing_assets.partitions import batch_partitions
+from resources.index_folder import IndexFolder
+from resources.lancedb_store import IndexStore
+from resources.locks import LockOwner, Phase, owner
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFile:
+    """A file that could not be parsed."""
+
+    file_path: str
+    reason: str
+    transient: bool
+    run_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailedChunk:
+    """A chunk that could not be embedded; lines are 1-based and inclusive."""
+
+    file_path: str
+    start_line: int
+    end_line: int
+    qualified_name: str
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """Figures of an index; sizes in bytes, rates per second."""
+
+    repository_root: str
+    index_dir: str
+    files: Mapping[str, int]
+    languages: Mapping[str, int]
+    chunks: Mapping[str, int]
+    batches: int
+    pending_batches: int
+    model: str
+    vectors_by_model: Mapping[str, int]
+    disk_bytes: Mapping[str, int]
+    throughput: Mapping[str, float]
+    holders: Mapping[str, LockOwner] = field(default_factory=dict)
+    next_step: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a file or a chunk failed."""
+        return bool(self.files[FileStatus.ERROR.value] or self.chunks[EmbeddingStatus.ERROR.value])
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for `--json`."""
+        return asdict(self)
+
+
+def read_status(folder: IndexFolder, store: IndexStore, instance: dg.DagsterInstance, model_id: str) -> IndexStatus:
+    """Gather the figures.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    file_counts = {status.value: 0 for status in FileStatus} | store.file_counts()
+    holders = {phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None}
+    chunk_counts = store.count_by_status(model_id, running_batches(instance, holders.get(Phase.EMBED.value)))
+    batches = pl.DataFrame(store.batches(model_id))
+    languages = (
+        pl.DataFrame(store.files(columns=["language", "status"]))
+        .filter(pl.col("status") != FileStatus.SKIPPED.value)
+        .group_by("language")
+        .len()
+        .sort("len", "language", descending=[True, False])
+    )
+    unfinished = sum(chunk_counts[status.value] for status in (EmbeddingStatus.PENDING, EmbeddingStatus.IN_PROGRESS))
+    status = IndexStatus(
+        repository_root=str(folder.repository_root),
+        index_dir=str(folder.path),
+        files=file_counts,
+        languages=dict(languages.iter_rows()),
+        chunks=chunk_counts,
+        batches=batches.height,
+        pending_batches=batches.filter(pl.col("pending") > 0).height,
+        model=model_id,
+        vectors_by_model=store.embedding_models(),
+        disk_bytes={**store.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
+        throughput=_throughput(instance),
+        holders=holders,
+    )
+    return replace(status, next_step=_next_step(status, unfinished))
+
+
+def failed_files(store: IndexStore) -> list[FailedFile]:
+    """Files that could not be parsed, by path."""
+    rows = store.files(
+        columns=["file_path", "reason", "transient", "run_id"], where=f"status = '{FileStatus.ERROR.value}'"
+    ).to_pylist()
+    return sorted(
+        (FailedFile(r["file_path"], r["reason"] or "", bool(r["transient"]), r["run_id"]) for r in rows),
+        key=lambda item: item.file_path,
+    )
+
+
+def failed_chunks(store: IndexStore, model_id: str) -> list[FailedChunk]:
+    """Chunks that could not be embedded with the model, by place."""
+    errors = {row["chunk_id"]: row for row in store.errors(model_id).to_pylist()}
+    chunks = store.chunks_by_ids(
+        list(errors), columns=["chunk_id", "file_path", "start_line", "end_line", "qualified_name"]
+    ).to_pylist()
+    return sorted(
+        (
+            FailedChunk(
+                row["file_path"],
+                row["start_line"],
+                row["end_line"],
+                row["qualified_name"],
+                errors[row["chunk_id"]]["error_message"],
+                errors[row["chunk_id"]]["attempts"],
+            )
+            for row in chunks
+        ),
+        key=lambda item: (item.file_path, item.start_line),
+    )
+
+
+def running_batches(instance: dg.DagsterInstance, holder: LockOwner | None) -> list[int]:
+    """Numbers of the batches that a living run works on: those of the run that holds the lock."""
+    run = instance.get_run_by_id(holder.run_id) if holder is not None and holder.run_id else None
+    if run is None:
+        return []
+    subset = run.tags.get("dagster/asset_partition_range_start"), run.tags.get("dagster/asset_partition_range_end")
+    if subset[0] is None or subset[1] is None:
+        key = run.tags.get("dagster/partition")
+        return [batch_id_of(key)] if key else []
+    keys = list(instance.get_dynamic_partitions(batch_partitions.name or ""))
+    if subset[0] not in keys or subset[1] not in keys:
+        return []
+    return [batch_id_of(key) for key in keys[keys.index(subset[0]) : keys.index(subset[1]) + 1]]
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; files that vanish meanwhile count nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _throughput(instance: dg.DagsterInstance) -> dict[str, float]:
+    """Rates that the newest materialization of each phase recorded."""
+    figures: dict[str, float] = {}
+    for name, wanted in {"parsed_chunks": ("files_per_s", "chunks_per_s"), "chunk_vectors": ("chunks_per_s",)}.items():
+        event = instance.get_latest_materialization_event(dg.AssetKey(name))
+        materialization = event.asset_materialization if event else None
+        for key in wanted:
+            if materialization is not None and key in materialization.metadata:
+                figures[f"{name}.{key}"] = float(materialization.metadata[key].value)  # type: ignore[arg-type]
+    return figures
+
+
+def _next_step(status: IndexStatus, unfinished: int) -> str:
+    root = status.repository_root
+    if status.holders:
+        return "An index run is under way; search already works on what is stored."
+    if not sum(status.files.values()):
+        return f"Nothing is indexed yet: code-index index {root}"
+    if status.files[FileStatus.PENDING.value] or unfinished:
+        return f"Go on with what is missing: code-index resume {root}"
+    if status.failed:
+        return "See what failed: code-index status --failed. Try it again: code-index resume --failed"
+    return 'All is indexed. Search: code-index search "..."'

@@ -1,0 +1,249 @@
+"""Parser processes, kept for a whole run; a file that kills its process fails alone.
+
+Each worker is a fresh interpreter that imports the parser alone. Rejected: `fork` (LanceDB and
+torch do not survive it), `multiprocessing` with `spawn` (imports the parent's main module, and
+with it Dagster, into every worker) and `concurrent.futures` (one dead worker breaks the pool).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+from indexing_assets.core.errors import CodeIndexError
+from resources.chunk_rows import PARSED_CHUNKS
+from resources.parser_worker import Answer, ParserConfig, ParseOutcome, ParseTask, Started
+
+# A group is what one worker parses between two answers. Source: measured on Django 5.2; smaller
+# groups cost more messages, larger ones leave workers idle at the end.
+_GROUP_FILES = 32
+_GROUP_BYTES = 512 << 10
+# Not `-m`: the messages would then belong to a module called `__main__`.
+_WORKER = "from resources.parser_worker import main; main()"
+# Groups that may be done or under way ahead of the one that is handed out next: bounds memory.
+_WINDOW_PER_WORKER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedGroup:
+    """Outcomes of a group of files, in order, and their chunks (schema `PARSED_CHUNKS`)."""
+
+    outcomes: tuple[ParseOutcome, ...]
+    chunks: pa.Table
+
+
+@dataclass(slots=True)
+class _Job:
+    """A group on its way; `done` collects what earlier workers could still say about it."""
+
+    number: int
+    tasks: tuple[ParseTask, ...]
+
+
+@dataclass(slots=True)
+class _Worker:
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    job: _Job | None = None
+    position: int = -1
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """Parts of a group's result; a group is split when one of its files killed a worker."""
+
+    missing: int
+    parts: list[tuple[ParseOutcome, ...]] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+
+
+class ParserPool:
+    """Parses files in several processes and hands the results out in the order of the tasks."""
+
+    def __init__(self, config: ParserConfig, *, workers: int = 0) -> None:
+        """Prepare the pool; processes start with the first files.
+
+        Args:
+            config: limits and options, the same for all workers.
+            workers: how many processes; 0 for one per processor that this process may use.
+        """
+        self._config = config
+        self.worker_count = workers or available_processors()
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> Self:
+        """Return the pool itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the processes."""
+        self.close()
+
+    def close(self) -> None:
+        """End the processes, those in the middle of a file too."""
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.kill()
+        for worker in self._workers:
+            worker.process.wait()
+        self._workers.clear()
+
+    def parse(self, tasks: Iterable[ParseTask]) -> Iterator[ParsedGroup]:
+        """Parse files; groups come in the order of `tasks`, each with every one of its files.
+
+        A file that ends its process (time, memory, a crash of the grammar) has an outcome with
+        the reason, and the others of its group are parsed again by another process.
+
+        Raises:
+            CodeIndexError: workers die before they touch a file, so none can be parsed.
+        """
+        groups = enumerate(_grouped(tasks))
+        queue: deque[_Job] = deque()
+        pieces: dict[int, _Pieces] = {}
+        next_out = 0
+        exhausted = False
+        while True:
+            window = self.worker_count * _WINDOW_PER_WORKER
+            while not exhausted and len(pieces) < window:
+                item = next(groups, None)
+                if item is None:
+                    exhausted = True
+                    break
+                number, group = item
+                pieces[number] = _Pieces(missing=1)
+                queue.append(_Job(number, group))
+            if exhausted and not pieces:
+                return
+            self._assign(queue)
+            if (ready := pieces.get(next_out)) is not None and ready.missing == 0:
+                del pieces[next_out]
+                next_out += 1
+                yield _joined(ready)
+                continue
+            self._collect(queue, pieces)
+
+    def _assign(self, queue: deque[_Job]) -> None:
+        while queue and len(self._workers) < self.worker_count and all(w.job is not None for w in self._workers):
+            self._workers.append(self._start_worker())
+            self._give(self._workers[-1], queue.popleft())
+        for worker in self._workers:
+            if not queue:
+                return
+            if worker.job is None:
+                self._give(worker, queue.popleft())
+
+    @staticmethod
+    def _give(worker: _Worker, job: _Job) -> None:
+        worker.job = job
+        worker.position = -1
+        try:
+            worker.connection.send(job.tasks)
+        except (BrokenPipeError, ConnectionResetError):
+            # It died between two groups; reading from it says so.
+            return
+
+    def _collect(self, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
+        busy = {worker.connection: worker for worker in self._workers if worker.job is not None}
+        for ready in wait(list(busy)):
+            worker = busy[ready]  # type: ignore[index]
+            try:
+                message = worker.connection.recv()
+            except (EOFError, ConnectionResetError):
+                self._bury(worker, queue, pieces)
+                continue
+            if isinstance(message, Started):
+                worker.position = message.position
+            elif isinstance(message, Answer) and worker.job is not None:
+                piece = pieces[worker.job.number]
+                piece.parts.append(message.outcomes)
+                if message.batch:
+                    piece.tables.append(pa.ipc.open_stream(message.batch).read_all())
+                piece.missing -= 1
+                worker.job = None
+
+    def _bury(self, worker: _Worker, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
+        worker.connection.close()
+        status = worker.process.wait()
+        self._workers.remove(worker)
+        job, position = worker.job, worker.position
+        if job is None:
+            return
+        if position < 0:
+            raise CodeIndexError(
+                f"A parser process ended before it read a file ({_death(status)}). "
+                "Its own message above says why; `python -c 'import resources.parser_worker'` shows it again."
+            )
+        culprit = job.tasks[position]
+        reason, transient = self._reason(status)
+        piece = pieces[job.number]
+        piece.missing -= 1
+        piece.parts.append((ParseOutcome(culprit.file_path, culprit.file_hash, error=reason, transient=transient),))
+        rest = job.tasks[:position] + job.tasks[position + 1 :]
+        # Those before the culprit were parsed, but their answer died with the process.
+        for half in (rest[:position], rest[position:]):
+            if half:
+                piece.missing += 1
+                queue.appendleft(_Job(job.number, half))
+
+    def _reason(self, status: int) -> tuple[str, bool]:
+        if status == -signal.SIGALRM:
+            return f"took longer to parse than parse_timeout_s = {self._config.timeout_s:g} s", False
+        if status == -signal.SIGKILL:
+            return "its parser process was killed (out of memory?)", True
+        return f"its parser process ended with {_death(status)}", False
+
+    def _start_worker(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _WORKER, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+            )
+        connection = Connection(ours.detach())
+        connection.send(self._config)
+        return _Worker(process=process, connection=connection)
+
+
+def available_processors() -> int:
+    """Processors that this process may use; at least 1."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _grouped(tasks: Iterable[ParseTask]) -> Iterator[tuple[ParseTask, ...]]:
+    group: list[ParseTask] = []
+    size = 0
+    for task in tasks:
+        if group and (len(group) >= _GROUP_FILES or size + task.size_bytes > _GROUP_BYTES):
+            yield tuple(group)
+            group, size = [], 0
+        group.append(task)
+        size += task.size_bytes
+    if group:
+        yield tuple(group)
+
+
+def _joined(pieces: _Pieces) -> ParsedGroup:
+    outcomes: Sequence[ParseOutcome] = [outcome for part in pieces.parts for outcome in part]
+    chunks = pa.concat_tables(pieces.tables) if pieces.tables else PARSED_CHUNKS.empty_table()
+    return ParsedGroup(outcomes=tuple(outcomes), chunks=chunks)
+
+
+def _death(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"

@@ -1,0 +1,149 @@
+"""A parser process: reads files, chunks them, answers with Arrow batches.
+
+Started by `resources.parser_pool` in an interpreter of its own; imports neither Dagster nor LanceDB nor torch. The process sets its own limits: an alarm that the kernel
+delivers even inside native code ends it when a file takes too long, and an address space limit
+makes a file that needs too much memory fail.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pyarrow as pa
+
+from indexing_assets.core.chunking import chunk_file
+from indexing_assets.core.errors import ParseError, RepositoryError
+from indexing_assets.core.model import ChunkingOptions
+from resources.chunk_rows import chunks_to_batch
+from resources.source_repository import SourceRepository
+
+
+@dataclass(frozen=True, slots=True)
+class ParserConfig:
+    """What a worker is told once."""
+
+    repository_root: str
+    max_file_bytes: int
+    options: ChunkingOptions
+    timeout_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParseTask:
+    """One file to parse; `file_hash` is what the scan saw."""
+
+    file_path: str
+    file_hash: str
+    language: str
+    size_bytes: int
+    subproject_name: str | None = None
+    subproject_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParseOutcome:
+    """What became of one file; `error` is `None` when its chunks are in the answer's batch."""
+
+    file_path: str
+    file_hash: str
+    chunk_count: int = 0
+    duration_s: float = 0.0
+    error: str | None = None
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Sent before a file is touched, so that the parent knows whom a sudden death is about."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Sent when a group of files is done: outcomes in the group's order, chunks as Arrow IPC."""
+
+    outcomes: tuple[ParseOutcome, ...]
+    batch: bytes
+
+
+def main() -> None:
+    """Serve groups of files until the parent closes the connection."""
+    connection = Connection(int(sys.argv[1]))
+    # Ctrl-C reaches the whole group of processes; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        config: ParserConfig = connection.recv()
+        _limit_memory(config.memory_bytes)
+        repository = SourceRepository(Path(config.repository_root), max_file_bytes=config.max_file_bytes)
+        while True:
+            tasks: tuple[ParseTask, ...] = connection.recv()
+            connection.send(_parse_group(connection, repository, config, tasks))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _parse_group(
+    connection: Connection, repository: SourceRepository, config: ParserConfig, tasks: tuple[ParseTask, ...]
+) -> Answer:
+    outcomes = []
+    batches = []
+    for position, task in enumerate(tasks):
+        connection.send(Started(position))
+        signal.setitimer(signal.ITIMER_REAL, config.timeout_s)
+        started = time.perf_counter()
+        outcome, batch = _parse_one(repository, config.options, task)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        outcomes.append(replace(outcome, duration_s=time.perf_counter() - started))
+        if batch is not None:
+            batches.append(batch)
+    sink = pa.BufferOutputStream()
+    if batches:
+        with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    return Answer(outcomes=tuple(outcomes), batch=sink.getvalue().to_pybytes())
+
+
+def _parse_one(
+    repository: SourceRepository, options: ChunkingOptions, task: ParseTask
+) -> tuple[ParseOutcome, pa.RecordBatch | None]:
+    def failed(reason: str, *, transient: bool) -> tuple[ParseOutcome, None]:
+        return ParseOutcome(task.file_path, task.file_hash, error=reason, transient=transient), None
+
+    try:
+        read = repository.read(task.file_path)
+        if read.file_hash != task.file_hash:
+            return failed("changed since the scan; index again", transient=True)
+        chunks = chunk_file(
+            read.content,
+            file_path=task.file_path,
+            file_hash=task.file_hash,
+            language=task.language,
+            subproject_name=task.subproject_name,
+            subproject_path=task.subproject_path,
+            options=options,
+        )
+        batch = chunks_to_batch(chunks)
+    except ParseError as error:
+        return failed(str(error), transient=False)
+    except RepositoryError as error:
+        return failed(str(error), transient=True)
+    except MemoryError:
+        return failed("needs more memory than parse_memory_bytes allows", transient=False)
+    return ParseOutcome(task.file_path, task.file_hash, chunk_count=len(chunks)), batch
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    if sys.platform == "linux":  # elsewhere the limit is not enforced, or refuses to be set
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
