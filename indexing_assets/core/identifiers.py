@@ -74,11 +74,11 @@ def search_tokens(text: str) -> str:
 def own_name(qualified_name: str) -> str:
     """The last component of a qualified name: the symbol, key or heading itself.
 
-    Components are joined by `.` or ` > `. A last component with white space is a heading or a statement,
-    whose dots are its own.
+    Components are joined by `.` or ` > `. After white space a dot belongs to the name, as in a heading.
     """
     last = qualified_name.rpartition(" > ")[2]
-    return last if any(character.isspace() for character in last) else last.rpartition(".")[2] or last
+    first_word, space, rest = last.partition(" ")
+    return (first_word.rpartition(".")[2] or first_word) + space + rest
 
 
 def full_text(*, file_path: str, qualified_name: str, content: str) -> str:

@@ -89,6 +89,7 @@ def test_every_search_token_survives_being_tokenized_again(text):
         ("run", "run"),
         ("Guide > Install > Version 2.0 on Linux", "Version 2.0 on Linux"),
         ("dependencies.lodash", "lodash"),
+        ("jobs.publish.Sign the v2.0 tables", "Sign the v2.0 tables"),
         ("ends.", "ends."),
         ("", ""),
     ],

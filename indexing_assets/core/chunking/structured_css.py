@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from indexing_assets.core.chunking.blocks import Block, Extraction
-from indexing_assets.core.chunking.structured_spans import finish, label, line_rest, line_start
+from indexing_assets.core.chunking.structured_spans import MAX_DEPTH, finish, label, line_rest, line_start
 from indexing_assets.core.model import ChunkType
 
 _COMMON: Final = (
@@ -19,6 +19,8 @@ _COMMON: Final = (
 )
 _TOKEN: Final = re.compile(_COMMON)
 _TOKEN_WITH_LINE_COMMENTS: Final = re.compile(rb"//[^\n]*|" + _COMMON)
+_MAX_OPEN: Final = 4 * MAX_DEPTH
+"""Rules that are open at once; deeper ones are part of their parent's text."""
 _SPACE: Final = re.compile(rb"\s*")
 _BLANK_LINE: Final = re.compile(rb"[ \t]*\r?\n[ \t]*\r?\n")
 _COMMENT: Final = re.compile(rb"/\*(?s:.*?)\*/|(?<!:)//[^\n]*")
@@ -30,10 +32,13 @@ def extract_css(source: bytes, language: str) -> Extraction:
     stack = [root]
     points: list[int] = []
     statement = 0  # where the declaration or rule being read may start, white space included
+    skipped = 0  # blocks that are open beyond the deepest one that counts
     pattern = _TOKEN if language == "css" else _TOKEN_WITH_LINE_COMMENTS
     for match in pattern.finditer(source):
         token = match[0]
-        if token == b"{":
+        if skipped or (token == b"{" and len(stack) > _MAX_OPEN):
+            skipped += (token == b"{") - (token == b"}")
+        elif token == b"{":
             found = _SPACE.match(source, statement, match.start())
             start = line_start(source, found.end() if found else statement)
             name = label(_COMMENT.sub(b" ", source[start : match.start()]))

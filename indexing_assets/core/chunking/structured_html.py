@@ -15,7 +15,6 @@ from typing import Final
 from indexing_assets.core.chunking.blocks import Block, Extraction
 from indexing_assets.core.chunking.structured_spans import (
     MIN_BLOCK_BYTES,
-    WHOLE_BLOCK_BYTES,
     finish,
     label,
     line_rest,
@@ -57,9 +56,7 @@ class _Open:
 def extract_html(source: bytes) -> Extraction:
     """Landmarks and headings nested; a heading's section ends at the next one of its level in its landmark."""
     reader = _Reader(source)
-    return finish(
-        reader.read(), reader.points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=WHOLE_BLOCK_BYTES
-    )
+    return finish(reader.read(), reader.points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0)
 
 
 class _Reader:

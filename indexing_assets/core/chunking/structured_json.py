@@ -33,6 +33,9 @@ _COLON: Final = re.compile(rb"\s*:")
 _SPACE: Final = re.compile(rb"\s*")
 _OPEN: Final = frozenset(b"[{")
 _CLOSE: Final = frozenset(b"]}")
+_TITLES: Final = frozenset({"name", "id", "title", "key", "label", "slug", "operationId"})
+_MAX_OPEN: Final = 4 * MAX_DEPTH
+"""Containers that are open at once; deeper ones are part of their parent's text."""
 _BRACE: Final = ord("{")
 _COMMA: Final = ord(",")
 _WHITE: Final = frozenset(b" \t\r\n")
@@ -51,6 +54,8 @@ class _Container:
     count: int = 0
     first_point: int = 0  # how many break points there were when it opened
     members: list[Block] = field(default_factory=list)
+    title: str = ""  # value of the first member that names the object
+    item_title: str = ""  # title of the item being read
     inner: list[Block] = field(default_factory=list)  # what the value of the member being read left
 
 
@@ -62,13 +67,17 @@ class _Reader:
     cells: bool
     stack: list[_Container] = field(default_factory=lambda: [_Container(is_object=False)])
     points: list[int] = field(default_factory=list)
+    values: int = 0  # at the top: more than one in JSON lines
+    skipped: int = 0  # containers that are open beyond the deepest one that counts
 
     def read(self) -> list[Block]:
         source = self.source
         for match in _TOKEN.finditer(source):
             token = source[match.start()]
             here = self.stack[-1]
-            if token in _OPEN:
+            if self.skipped or (token in _OPEN and len(self.stack) > _MAX_OPEN):
+                self.skipped += (token in _OPEN) - (token in _CLOSE)
+            elif token in _OPEN:
                 self.stack.append(
                     _Container(
                         is_object=token == _BRACE,
@@ -85,12 +94,20 @@ class _Reader:
             elif token == _COMMA:
                 self._end_item(match.end())
                 here.item_start = match.end()
-            elif token in _QUOTES and here.is_object and not here.item_name and _COLON.match(source, match.end()):
-                here.item_name = label(match[0][1:-1])
+            elif token in _QUOTES and here.is_object:
+                self._take_string(match)
         while len(self.stack) > 1:  # the text is cut off
             self._end_item(len(source))
             self._leave(len(source))
-        return self.stack[0].members + self.stack[0].inner
+        return self.stack[0].inner if self.values == 1 else []
+
+    def _take_string(self, match: re.Match[bytes]) -> None:
+        """A member's name, or a value that names the object."""
+        here = self.stack[-1]
+        if not here.item_name:
+            here.item_name = label(match[0][1:-1]) if _COLON.match(self.source, match.end()) else ""
+        elif not here.title and here.item_name in _TITLES:
+            here.title = label(match[0][1:-1])
 
     def _end_item(self, end: int) -> None:
         """Record the member of the innermost container that ends at `end`, its comma included."""
@@ -104,30 +121,32 @@ class _Reader:
             start = line_start(source, first)
             self.points.append(start)
             is_cell = self.cells and not here.is_object and here.name == "cells"
-            name = f"cell {here.count}" if is_cell else here.item_name if here.is_object else ""
+            name = f"cell {here.count}" if is_cell else here.item_name if here.is_object else here.item_title
             if name and end - first >= MIN_BLOCK_BYTES:
                 stop = line_rest(source, end)
                 here.members.append(Block(start, stop, ChunkType.ENTRY, name=name, children=here.inner))
-            else:
-                here.members += here.inner  # an item has no name: its members stand for it
         here.inner = []
-        here.item_name = ""
+        here.item_name = here.item_title = ""
 
     def _leave(self, end: int) -> None:
-        """Close the innermost container; a small one is forgotten, and so are the members of a very deep one."""
+        """Close the innermost container; a small one is forgotten."""
         closed = self.stack.pop()
-        if end - closed.start <= WHOLE_BLOCK_BYTES:
+        outer = self.stack[-1]
+        outer.item_title = closed.title
+        if end - closed.start > WHOLE_BLOCK_BYTES:
+            outer.inner = closed.members
+        else:
             del self.points[closed.first_point :]
-        elif len(self.stack) <= 2 * MAX_DEPTH:
-            self.stack[-1].inner += closed.members
-        if len(self.stack) == 1:  # the next value of JSON lines
-            self.points.append(line_rest(self.source, end))
+        if len(self.stack) == 1:
+            self.values += 1
+            self.points.append(line_rest(self.source, end))  # the next value of JSON lines
 
 
 def extract_json(source: bytes, language: str) -> Extraction:
-    """Members of at least `MIN_BLOCK_BYTES`, nested where they are long; array items are places to cut.
+    """Members of at least `MIN_BLOCK_BYTES`, nested where they are long.
 
-    In a notebook the items of `cells` are entries too.
+    Array items are entries when a member names them (`name`, `id`, ...) or when they are cells of a notebook;
+    the others, and the values of JSON lines, are places to cut.
     """
     reader = _Reader(source, cells=language == "jupyter")
     return finish(reader.read(), reader.points, remainder_type=ChunkType.ENTRY)

@@ -21,11 +21,11 @@ from indexing_assets.core.model import ChunkType
 MIN_BLOCK_BYTES: Final = 200
 """Smaller candidates stay part of what encloses them: one-line keys and rules say little alone."""
 
-WHOLE_BLOCK_BYTES: Final = 2_000
-"""A candidate up to this size is not taken apart: it fits one chunk of the default options."""
+WHOLE_BLOCK_BYTES: Final = 1_000
+"""Data up to this size (a member, a rule, a manifest) is not taken apart: it is read at one glance."""
 
-SMALL_FILE_BYTES: Final = 1_000
-"""A data file up to this size is read as a whole, whatever its parts."""
+MIN_OWN_BYTES: Final = 80
+"""A parent with less text of its own (a key and its brackets, a bare heading) gives it to its children."""
 
 MAX_DEPTH: Final = 6
 """Deepest nesting of blocks: qualified names stay readable, and their total length linear."""
@@ -60,6 +60,7 @@ def finish(
             block.children = []
         else:
             block.children = _pruned(block.children, points)
+            _give_away_own_text(block)
             pending.extend((child, depth + 1) for child in block.children)
     points = sorted(set(points))
     pending_blocks = list(top)
@@ -76,6 +77,16 @@ def _pruned(candidates: list[Block], points: list[int]) -> list[Block]:
     if len(kept) < len(candidates):
         points.extend(candidate.start for candidate in candidates if candidate.end - candidate.start < MIN_BLOCK_BYTES)
     return kept
+
+
+def _give_away_own_text(block: Block) -> None:
+    """Let the children cover all of the block when what they leave is too little for a chunk."""
+    children = block.children
+    own = block.end - block.start - sum(child.end - child.start for child in children)
+    if children and own < MIN_OWN_BYTES:
+        children[0].start = block.start
+        for child, following in zip(children, [*children[1:], None], strict=True):
+            child.end = block.end if following is None else following.start
 
 
 def _dissolve(candidates: list[Block], points: list[int]) -> None:

@@ -80,6 +80,7 @@ class _Reader:
         self.delimiter = b";"
         self.has_batches = _BATCH_LINE.search(source) is not None
         self.unclosed_dollars = 0
+        self.copies_end = True
 
     def read(self) -> None:
         # MySQL quotes names with backticks and escapes with backslashes; others do neither.
@@ -153,8 +154,7 @@ class _Reader:
         """Record the statement up to `end`, with the data that `COPY ... FROM stdin` has after it; where it ended."""
         source, keyword = self.source, self._keyword()
         if keyword < end:
-            if _COPY_DATA.match(source, keyword) and (data_end := _COPY_END.search(source, end)):
-                end = data_end.end()
+            end = self._after_copied_rows(keyword, end)
             start = self._first_line(keyword)
             self.points.append(start)
             found = _OBJECT.match(source, keyword, end)
@@ -162,6 +162,15 @@ class _Reader:
                 name = label(_QUOTING.sub(b"", found["name"]))
                 self.blocks.append(Block(start=start, end=end, chunk_type=ChunkType.STATEMENT, name=name))
         self.start, self.depth = end, 0
+        return end
+
+    def _after_copied_rows(self, keyword: int, end: int) -> int:
+        """Past the rows that follow `COPY ... FROM stdin;`, else `end`."""
+        if self.copies_end and _COPY_DATA.match(self.source, keyword):
+            rows_end = _COPY_END.search(self.source, end)
+            if rows_end is not None:
+                return rows_end.end()
+            self.copies_end = False  # no later search can find one either
         return end
 
     def _first_line(self, keyword: int) -> int:

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from indexing_assets.core.chunking.blocks import Block, Extraction
-from indexing_assets.core.chunking.structured_spans import SMALL_FILE_BYTES, finish, label
+from indexing_assets.core.chunking.structured_spans import WHOLE_BLOCK_BYTES, finish, label
 from indexing_assets.core.model import ChunkType
 
 _TOKEN: Final = re.compile(
@@ -31,7 +31,7 @@ _NAME_KEYS: Final = frozenset({b"name", b"id"})
 
 def extract_toml(source: bytes) -> Extraction:
     """Tables by their full name, arrays of tables with their `name`; long tables by their long keys."""
-    if len(source) <= SMALL_FILE_BYTES:
+    if len(source) <= WHOLE_BLOCK_BYTES:
         return finish([], [], remainder_type=ChunkType.SECTION)
     reader = _Reader(source)
     reader.read()

@@ -12,7 +12,7 @@ import re
 from typing import Final
 
 from indexing_assets.core.chunking.blocks import Block, Extraction
-from indexing_assets.core.chunking.structured_spans import SMALL_FILE_BYTES, finish, label
+from indexing_assets.core.chunking.structured_spans import WHOLE_BLOCK_BYTES, finish, label
 from indexing_assets.core.model import ChunkType
 
 _LINE: Final = re.compile(
@@ -33,12 +33,13 @@ _BLOCK_SCALAR: Final = re.compile(rb"(?:[&!]\S+[ \t]+)*[|>][+-]?[0-9]?[+-]?[ \t]
 _KIND: Final = re.compile(rb"^kind:[ \t]*([^\s#]+)", re.MULTILINE)
 _METADATA_NAME: Final = re.compile(rb"^metadata:[ \t]*\r?\n(?:[ ][^\n]*\n)*?[ ]+name:[ \t]*([^\n#]+)", re.MULTILINE)
 _CONTENT: Final = re.compile(rb"[^-\s]")
-_ITEM_NAMES: Final = frozenset({b"name", b"id", b"key", b"title", b"hosts"})
+_MAX_ITEM_NAME_BYTES: Final = 80
+_SYNTAX: Final = frozenset({b"|", b">", b"{", b"[", b"&", b"*", b"!", b"#"})
 
 
 def extract_yaml(source: bytes) -> Extraction:
     """Top-level keys, or documents when there are several; long ones by their nested keys and named items."""
-    if len(source) <= SMALL_FILE_BYTES:
+    if len(source) <= WHOLE_BLOCK_BYTES:
         return finish([], [], remainder_type=ChunkType.ENTRY)
     reader = _Reader(source)
     documents = reader.read()
@@ -97,8 +98,7 @@ class _Reader:
         if dashes:
             self._end(2 * indent + 1, start)
             self.points.append(start)
-            is_name = key is not None and key.strip() in _ITEM_NAMES
-            self._begin(2 * indent + 1, start, match["value"] if is_name else b"")
+            self._begin(2 * indent + 1, start, _item_name(key, match["value"]))
         if key is not None:
             if not dashes:
                 self._end(2 * column, start)
@@ -113,12 +113,19 @@ class _Reader:
         self.stack.append((level, block))
 
     def _end(self, level: int, end: int) -> None:
-        """End what stands at or below `level`; an item without a name gives its place to its keys."""
+        """End what stands at or below `level`; an item without a name is no entry, only a place to cut."""
         while self.stack[-1][0] >= level:
             closed = self.stack.pop()[1]
             closed.end = end
             if not closed.name:
-                self.stack[-1][1].children[-1:] = closed.children
+                self.stack[-1][1].children.pop()
+
+
+def _item_name(key: bytes | None, value: bytes | None) -> bytes:
+    """What the first key of a list item says, when that is short and plain, else the key; empty without one."""
+    text = (value or b"").strip()
+    plain = 0 < len(text) <= _MAX_ITEM_NAME_BYTES and text[:1] not in _SYNTAX
+    return text if plain else (key or b"")
 
 
 def _document_name(text: bytes) -> str:
