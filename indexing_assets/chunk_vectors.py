@@ -19,6 +19,7 @@ from indexing_assets.core.embedding_text import (
     embedding_text,
     name_text,
 )
+from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.materializations import log_materializations
@@ -33,7 +34,7 @@ from resources.lancedb_store.schemas import EMBEDDING_ERRORS, vectors
 from resources.locks import Phase, hold
 from resources.settings import Settings
 
-_TEXT_COLUMNS = ("chunk_id", "file_path", "qualified_name", "content", "chunk_type", "language")
+_TEXT_COLUMNS = ("file_path", "qualified_name", "content", "chunk_type", "language")
 _COPIED_COLUMNS = (
     "chunk_id",
     "file_path",
@@ -110,157 +111,148 @@ def chunk_vectors(
     folder.check()
     settings = folder.settings()
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run_id):
-        store = index.store()
-        model = embedder.get()
-        context.log.info("Embedding with %s on %s.", model.model_id, model.describe())
-        tally = _Tally()
-        # What a killed run left half-copied is made good before anything is counted.
-        store.sync_vectors(now=datetime.now(UTC))
-        _embed_batches(context, config, settings, store, model, tally)
-        store.sync_vectors(now=datetime.now(UTC))
-        store.ensure_indexes()
-    summary = tally.metadata(model)
+        run = _Run(context, index.store(), embedder.get(), force=config.force)
+        context.log.info("Embedding with %s.", run.embedder.describe())
+        # What a killed run left half-copied is made good before anything is counted, and chunks
+        # that another process dropped meanwhile lose their vectors at the end.
+        run.store.sync_vectors(now=datetime.now(UTC))
+        run.embed_batches(settings)
+        run.store.sync_vectors(now=datetime.now(UTC))
+        run.store.ensure_indexes()
+    summary = run.tally.metadata(run.embedder)
     context.log.info(
         "%d chunks: %d embedded, %d vectors taken over, %d failed (%s chunks/s, %s).",
-        tally.chunks,
-        tally.embedded,
-        tally.reused,
-        tally.failed_chunks,
+        run.tally.chunks,
+        run.tally.embedded,
+        run.tally.reused,
+        run.tally.failed_chunks,
         summary["chunks_per_s"],
-        model.device,
+        run.embedder.device,
     )
-    if tally.failures:
-        raise partitions_failed("batch", tally.failures, summary)
+    if run.tally.failures:
+        raise partitions_failed("batch", run.tally.failures, summary)
 
 
-def _embed_batches(
-    context: dg.AssetExecutionContext,
-    config: ChunkVectorsConfig,
-    settings: Settings,
-    store: IndexStore,
-    embedder: Embedder,
-    tally: _Tally,
-) -> None:
-    """Work through the run's batches, one checkpoint after the other."""
-    batch_ids = [batch_id_of(key) for key in context.partition_keys]
-    statuses = store.chunk_statuses(embedder.model_id).filter(
-        pl.col("embedding_batch_id").is_in(batch_ids)
-    )
-    todo = statuses if config.force else statuses.filter(pl.col("embedding_status") != "complete")
-    sizes = dict(todo.group_by("embedding_batch_id").len().iter_rows())
-    total = todo.height
-    _log_batches(context, store, [batch_id for batch_id in batch_ids if batch_id not in sizes], tally, embedder)
+class _Run:
+    """One run over a range of batches."""
 
-    remaining = [(batch_id, sizes[batch_id]) for batch_id in batch_ids if batch_id in sizes]
-    wanted = dict(todo.group_by("embedding_batch_id").agg(pl.col("chunk_id")).iter_rows())
-    bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
-    while remaining:
-        group = checkpoint_groups(remaining, max_chunks=bound)[0]
-        chunk_ids = [chunk_id for batch_id in group for chunk_id in wanted[batch_id]]
+    def __init__(
+        self, context: dg.AssetExecutionContext, store: IndexStore, embedder: Embedder, *, force: bool
+    ) -> None:
+        self.context = context
+        self.store = store
+        self.embedder = embedder
+        self.force = force
+        self.tally = _Tally()
+        self._total = 0
+
+    def embed_batches(self, settings: Settings) -> None:
+        """Work through the run's batches, one checkpoint after the other."""
+        batch_ids = [batch_id_of(key) for key in self.context.partition_keys]
+        statuses = self.store.chunk_statuses(self.embedder.model_id).filter(
+            pl.col("embedding_batch_id").is_in(batch_ids)
+        )
+        todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)
+        wanted: dict[int, list[str]] = dict(
+            todo.group_by("embedding_batch_id", maintain_order=True).agg(pl.col("chunk_id")).iter_rows()
+        )
+        self._total = todo.height
+        self._log_batches([batch_id for batch_id in batch_ids if batch_id not in wanted], {})
+
+        remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
+        bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
+        while remaining:
+            group = checkpoint_groups(remaining, max_chunks=bound)[0]
+            remaining = remaining[len(group) :]
+            chunk_ids = [chunk_id for batch_id in group for chunk_id in wanted[batch_id]]
+            started = time.perf_counter()
+            failed = self._embed_chunks(chunk_ids)
+            self._log_batches(group, failed)
+            seconds = max(time.perf_counter() - started, 1e-3)
+            self._log_progress()
+            bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
+
+    def _log_progress(self) -> None:
+        tally = self.tally
+        left_s = (self._total - tally.chunks) / max(tally.rate, 1e-9)
+        self.context.log.info(
+            "%d of %d chunks, %.0f chunks/s, about %.0f s left.", tally.chunks, self._total, tally.rate, left_s
+        )
+
+    def _embed_chunks(self, chunk_ids: Sequence[str]) -> dict[str, str]:
+        """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
+        rows = self.store.chunks_by_ids(chunk_ids, columns=sorted({*_TEXT_COLUMNS, *_COPIED_COLUMNS})).to_pylist()
+        texts: dict[str, tuple[str, str]] = {}
+        hashes = []
+        for row in rows:
+            text = embedding_text(**{name: row[name] for name in _TEXT_COLUMNS})
+            name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
+            hashes.append(embedded_text_hash(text=text, name=name))
+            texts.setdefault(hashes[-1], (text, name))
+
+        vector_of = {} if self.force else _known_vectors(self.store, list(texts), self.embedder)
+        missing = [text_hash for text_hash in texts if text_hash not in vector_of]
+        reasons = self._embed_texts(missing, texts, vector_of)
+
+        now = datetime.now(UTC)
+        stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
+        failed = {row["chunk_id"]: reasons[h] for row, h in zip(rows, hashes, strict=True) if h in reasons}
+        if stored:
+            self.store.add_vectors(_vector_rows(stored, vector_of, self.embedder, now))
+            self.store.clear_errors([row["chunk_id"] for row, _ in stored], self.embedder.model_id)
+        if failed:
+            self.store.record_errors(_error_rows(failed, self.embedder, now))
+            for row in rows:
+                if row["chunk_id"] in failed:
+                    place = f"{row['file_path']}:{row['start_line']} {row['qualified_name']}".strip()
+                    self.context.log.error("%s: %s", place, failed[row["chunk_id"]])
+        self.tally.chunks += len(rows)
+        self.tally.reused += len(stored) - (len(missing) - len(reasons))
+        self.tally.failed_chunks += len(failed)
+        report(Progress("embed", "chunks", self.tally.chunks, self._total))
+        return failed
+
+    def _embed_texts(
+        self, missing: Sequence[str], texts: Mapping[str, tuple[str, str]], vector_of: dict[str, np.ndarray]
+    ) -> dict[str, str]:
+        """Add the vectors of the texts named by their hashes; returns hash to reason for those without."""
+        if not missing:
+            return {}
         started = time.perf_counter()
-        failed = _embed_chunks(
-            context, store, embedder, chunk_ids, tally, force=config.force, total=total
-        )
-        _log_batches(context, store, group, tally, embedder, failed)
-        seconds = time.perf_counter() - started
-        remaining = remaining[len(group) :]
-        left_s = (total - tally.chunks) / tally.rate if tally.rate else 0.0
-        context.log.info(
-            "%d of %d chunks, %.0f chunks/s, about %.0f s left.", tally.chunks, total, tally.rate, left_s
-        )
-        bound = min(settings.checkpoint_chunks, max(1, int(len(chunk_ids) / max(seconds, 1e-3) * settings.checkpoint_s)))
-
-
-def _embed_chunks(
-    context: dg.AssetExecutionContext,
-    store: IndexStore,
-    embedder: Embedder,
-    chunk_ids: Sequence[str],
-    tally: _Tally,
-    *,
-    force: bool,
-    total: int,
-) -> dict[str, str]:
-    """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
-    rows = store.chunks_by_ids(chunk_ids, columns=sorted({*_TEXT_COLUMNS, *_COPIED_COLUMNS})).to_pylist()
-    texts = {}
-    hashes = []
-    for row in rows:
-        text = embedding_text(
-            file_path=row["file_path"],
-            qualified_name=row["qualified_name"],
-            content=row["content"],
-            chunk_type=row["chunk_type"],
-            language=row["language"],
-        )
-        name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
-        text_hash = embedded_text_hash(text=text, name=name)
-        hashes.append(text_hash)
-        texts.setdefault(text_hash, (text, name))
-
-    vector_of = {} if force else _known_vectors(store, list(texts), embedder)
-    missing = [text_hash for text_hash in texts if text_hash not in vector_of]
-    reasons: dict[str, str] = {}
-    if missing:
-        started = time.perf_counter()
-        base = tally.chunks
-        result = embedder.embed_documents_detailed(
+        base = self.tally.chunks
+        result = self.embedder.embed_documents_detailed(
             [texts[text_hash][0] for text_hash in missing],
             [texts[text_hash][1] for text_hash in missing],
-            progress=lambda done: report(Progress("embed", "chunks", base + done, total)),
+            progress=lambda done: report(Progress("embed", "chunks", base + done, self._total)),
         )
-        tally.model_s += time.perf_counter() - started
+        self.tally.model_s += time.perf_counter() - started
+        reasons = {missing[position]: reason for position, reason in result.errors.items()}
         for position, text_hash in enumerate(missing):
-            if position in result.errors:
-                reasons[text_hash] = result.errors[position]
-            else:
+            if text_hash not in reasons:
                 vector_of[text_hash] = result.vectors[position]
+        self.tally.embedded += len(missing) - len(reasons)
+        return reasons
 
-    now = datetime.now(UTC)
-    stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
-    failed = {row["chunk_id"]: reasons[h] for row, h in zip(rows, hashes, strict=True) if h in reasons}
-    if stored:
-        store.add_vectors(_vector_rows(stored, vector_of, embedder, now))
-        store.clear_errors([row["chunk_id"] for row, _ in stored], embedder.model_id)
-    if failed:
-        store.record_errors(_error_rows(failed, embedder, now))
-        for row in rows:
+    def _log_batches(self, batch_ids: Sequence[int], failed: Mapping[str, str]) -> None:
+        """Materialize the batches whose chunks all have vectors; note the others as failed."""
+        members = self.store.chunks_of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
+        counts: dict[int, int] = dict.fromkeys(batch_ids, 0)
+        reasons: dict[int, str] = {}
+        for row in members.to_pylist():
+            counts[row["embedding_batch_id"]] += 1
             if row["chunk_id"] in failed:
-                place = f"{row['file_path']} {row['qualified_name']}".strip()
-                context.log.error("%s: %s", place, failed[row["chunk_id"]])
-    tally.chunks += len(rows)
-    tally.embedded += len(missing) - len(reasons)
-    tally.reused += len(stored) - (len(missing) - len(reasons))
-    tally.failed_chunks += len(failed)
-    report(Progress("embed", "chunks", tally.chunks, total))
-    return failed
-
-
-def _log_batches(
-    context: dg.AssetExecutionContext,
-    store: IndexStore,
-    batch_ids: Sequence[int],
-    tally: _Tally,
-    embedder: Embedder,
-    failed: Mapping[str, str] | None = None,
-) -> None:
-    """Materialize the batches whose chunks all have vectors; note the others as failed."""
-    failed = failed or {}
-    members = store.chunks_of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
-    counts: dict[int, int] = dict.fromkeys(batch_ids, 0)
-    reasons: dict[int, str] = {}
-    for row in members.to_pylist():
-        counts[row["embedding_batch_id"]] += 1
-        if row["chunk_id"] in failed:
-            reasons.setdefault(row["embedding_batch_id"], failed[row["chunk_id"]])
-    for batch_id, reason in reasons.items():
-        tally.failures[batch_partition_key(batch_id)] = reason
-    events: dict[str, dict[str, Any]] = {
-        batch_partition_key(batch_id): {"chunks": count} for batch_id, count in counts.items() if batch_id not in reasons
-    }
-    if events:
-        events[next(reversed(events))].update(tally.metadata(embedder))
-        log_materializations(context, events, code_version=TEXT_RECIPE_VERSION)
+                reasons.setdefault(row["embedding_batch_id"], failed[row["chunk_id"]])
+        for batch_id, reason in reasons.items():
+            self.tally.failures[batch_partition_key(batch_id)] = reason
+        events: dict[str, dict[str, Any]] = {
+            batch_partition_key(batch_id): {"chunks": count}
+            for batch_id, count in counts.items()
+            if batch_id not in reasons
+        }
+        if events:
+            # The asset's page shows the newest event: it carries the run's figures.
+            events[next(reversed(events))].update(self.tally.metadata(self.embedder))
+            log_materializations(self.context, events, code_version=TEXT_RECIPE_VERSION)
 
 
 def _known_vectors(store: IndexStore, text_hashes: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:

@@ -35,7 +35,7 @@ def log_materializations(
     if not metadata_by_partition:
         return
     step = context.get_step_execution_context()
-    batch_id = generate_event_batch_id()
+    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
     last = len(metadata_by_partition) - 1
     for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
         tags = {CODE_VERSION_TAG: code_version}

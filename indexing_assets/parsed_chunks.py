@@ -26,7 +26,7 @@ from resources.lancedb_store.schemas import FILES
 from resources.lancedb_store.sql import is_in
 from resources.locks import Phase, hold
 from resources.parser_pool import ParsedGroup, ParserPool
-from resources.parser_worker import ParserConfig, ParseOutcome, ParseTask
+from resources.parser_worker import ParseOutcome, ParserConfig, ParseTask
 
 # A commit costs 0.2-0.3 s whatever is in it; these bounds keep it under a tenth of the parsing
 # it makes durable. Source: measured on Django 5.2, 2 cores.
@@ -143,9 +143,7 @@ class _Run:
             files = files.join(self._record_stored(files), on="file_path", how="anti")
         for row in files.iter_rows(named=True):
             self._keys[row["file_path"]] = row["partition_key"]
-            self.tasks[row["file_path"]] = ParseTask(
-                **{name: row[name] for name in ParseTask.__dataclass_fields__}
-            )
+            self.tasks[row["file_path"]] = ParseTask(**{name: row[name] for name in ParseTask.__dataclass_fields__})
 
     def _record_stored(self, files: pl.DataFrame) -> pl.DataFrame:
         """Finish what a killed run left half done; returns the paths that need no parsing.

@@ -19,7 +19,7 @@ from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
 from indexing_assets.jobs import EMBED_JOB, PARSE_JOB, SCAN_JOB
 from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH
-from indexing_assets.planning import files_to_parse, batches_to_embed
+from indexing_assets.planning import batches_to_embed, files_to_parse
 from resources.embedding import Embedder
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
@@ -120,9 +120,7 @@ class Pipeline:
     def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Embed the batches that have chunks without a vector; with `force` all of them."""
         with self._locked(Phase.EMBED):
-            plan = batches_to_embed(
-                self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed
-            )
+            plan = batches_to_embed(self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed)
             self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
             keys = self._as_one_range(EMBEDDING_BATCH, plan)
             return self._run(EMBED_JOB, "chunk_vectors", keys, {"force": force})
@@ -135,7 +133,7 @@ class Pipeline:
     def changed_since_scan(self) -> bool:
         """Whether files changed between the scan and their parsing, so that another scan is worth it."""
         where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
-        return self.store.files(columns=["file_path"], where=where).num_rows > 0
+        return bool(self.store.files(columns=["file_path"], where=where).num_rows)
 
     @contextmanager
     def _locked(self, phase: Phase) -> Iterator[None]:

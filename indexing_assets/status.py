@@ -5,9 +5,8 @@ Counts come from the tables; run figures from Dagster's records.
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -64,10 +63,6 @@ class IndexStatus:
     def failed(self) -> bool:
         """Whether a file or a chunk failed."""
         return bool(self.files[FileStatus.ERROR.value] or self.chunks[EmbeddingStatus.ERROR.value])
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data for `--json`."""
-        return asdict(self)
 
 
 def read_status(folder: IndexFolder, store: IndexStore, instance: dg.DagsterInstance, model_id: str) -> IndexStatus:
@@ -159,7 +154,7 @@ def folder_bytes(folder: Path) -> int:
     for parent, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.stat(os.path.join(parent, name)).st_size
+                total += Path(parent, name).stat().st_size
             except FileNotFoundError:
                 continue
     return total

@@ -1,12 +1,12 @@
 """One index is one folder: where its parts are, and how it comes to be.
 
-    .code-index/
-      .gitignore      ignores the folder itself
-      index.json      format of the folder, repository it belongs to
-      settings.toml   what the user tunes
-      tables/         LanceDB
-      dagster/        DAGSTER_HOME: dagster.yaml, runs, events
-      locks/          who writes at the moment
+.code-index/
+  .gitignore      ignores the folder itself
+  index.json      format of the folder, repository it belongs to
+  settings.toml   what the user tunes
+  tables/         LanceDB
+  dagster/        DAGSTER_HOME: dagster.yaml, runs, events
+  locks/          who writes at the moment
 """
 
 from __future__ import annotations
@@ -113,7 +113,9 @@ class IndexFolder:
             record = json.loads(record_path.read_text(encoding="utf-8"))
             folder_format, root = int(record["format"]), str(record["repository_root"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{record_path} cannot be read ({error}). Delete this one file and index again.") from error
+            raise StoreError(
+                f"{record_path} cannot be read ({error}). Delete this one file and index again."
+            ) from error
         if folder_format > FOLDER_FORMAT:
             raise StoreError(
                 f"{self.path} was written by a newer code-index (format {folder_format}, this one knows "

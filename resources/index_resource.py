@@ -8,7 +8,7 @@ from resources.lancedb_store import IndexStore
 from resources.source_repository import SourceRepository
 
 
-class IndexResource(dg.ConfigurableResource):
+class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Names an index; nothing is opened or created before an asset asks for it."""
 
     repository_root: str = Field(

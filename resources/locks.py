@@ -127,9 +127,7 @@ def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
         os.close(descriptor)
 
 
-def _acquire(
-    path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None
-) -> int:
+def _acquire(path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     deadline = None if wait_s is None else time.monotonic() + wait_s

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from indexing_assets.core.errors import CodeIndexError
 from resources.chunk_rows import PARSED_CHUNKS
-from resources.parser_worker import Answer, ParserConfig, ParseOutcome, ParseTask, Started
+from resources.parser_worker import Answer, ParseOutcome, ParserConfig, ParseTask, Started
 
 # A group is what one worker parses between two answers. Source: measured on Django 5.2; smaller
 # groups cost more messages, larger ones leave workers idle at the end.
@@ -221,9 +221,8 @@ class ParserPool:
 
 def available_processors() -> int:
     """Processors that this process may use; at least 1."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _grouped(tasks: Iterable[ParseTask]) -> Iterator[tuple[ParseTask, ...]]:

@@ -146,4 +146,3 @@ def _limit_memory(memory_bytes: int) -> None:
     limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
     if sys.platform == "linux":  # elsewhere the limit is not enforced, or refuses to be set
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-

@@ -123,9 +123,7 @@ def search(
         if encoder is None:
             raise UsageError(f"{mode} search needs the embedding model.")
         if store.vector_count(encoder.model_id):
-            rows = store.vector_search(
-                encoder.embed_query(text), model=encoder.model_id, limit=depth, where=where
-            )
+            rows = store.vector_search(encoder.embed_query(text), model=encoder.model_id, limit=depth, where=where)
             semantic = dict(zip(rows["chunk_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
     if mode is not SearchMode.SEMANTIC:
         rows = store.text_search(query_words(text), limit=depth, where=where)
@@ -164,9 +162,7 @@ def _hits(store: IndexStore, ranked: list[tuple[str, float]], limit: int) -> lis
     candidates = ranked[: limit + _SPARE]
     rows: dict[str, dict[str, Any]] = {
         row["chunk_id"]: row
-        for row in store.chunks_by_ids(
-            [chunk_id for chunk_id, _ in candidates], columns=_CONTENT_COLUMNS
-        ).to_pylist()
+        for row in store.chunks_by_ids([chunk_id for chunk_id, _ in candidates], columns=_CONTENT_COLUMNS).to_pylist()
     }
     current = _current_hashes(store, sorted({row["file_path"] for row in rows.values()}))
     hits = []

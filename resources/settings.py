@@ -24,9 +24,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_file_bytes: int = Field(
-        default=1 << 20, ge=1, description="Larger files are skipped, with that reason. Bytes."
-    )
+    max_file_bytes: int = Field(default=1 << 20, ge=1, description="Larger files are skipped, with that reason. Bytes.")
     ignore: tuple[str, ...] = Field(
         default=(), description="More ignore patterns in .gitignore syntax, relative to the repository's root."
     )
@@ -76,7 +74,9 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     except FileNotFoundError:
         pass
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid TOML: {error}. Mend it, or delete it to go back to defaults.") from error
+        raise SettingsError(
+            f"{path} is not valid TOML: {error}. Mend it, or delete it to go back to defaults."
+        ) from error
     sources = dict.fromkeys(values, str(path))
     environment = os.environ if environment is None else environment
     for name in Settings.model_fields:

@@ -50,7 +50,6 @@ def run(
     verify: bool,
     wait: bool,
     retry_failed: bool,
-    failed_only: bool = False,
 ) -> None:
     """Run the phases and report; exits with 1 when something failed.
 

@@ -44,15 +44,17 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except UsageError as error:
-            raise _Refusal(str(error), exit_code=2) from error
+            raise _Refused(str(error)) from error
         except CodeIndexError as error:
-            raise _Refusal(str(error), exit_code=1) from error
+            raise _Failed(str(error)) from error
 
 
-class _Refusal(click.ClickException):
-    def __init__(self, message: str, *, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+class _Failed(click.ClickException):
+    exit_code = 1
+
+
+class _Refused(click.ClickException):
+    exit_code = 2
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

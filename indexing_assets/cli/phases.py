@@ -7,7 +7,15 @@ from contextlib import contextmanager
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from indexing_assets import progress as reports
 from resources.locks import LockOwner
@@ -49,9 +57,7 @@ def _bars() -> Iterator[None]:
                 started[report.phase] = time.monotonic()
             seconds = time.monotonic() - started[report.phase]
             rate = f"({report.done / seconds:,.0f}/s)" if report.done and seconds > 1 else ""
-            bars.update(
-                tasks[report.phase], completed=report.done, total=report.total, unit=report.unit, rate=rate
-            )
+            bars.update(tasks[report.phase], completed=report.done, total=report.total, unit=report.unit, rate=rate)
 
         with reports.listening(show):
             yield

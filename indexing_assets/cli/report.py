@@ -19,7 +19,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     if parsed is not None and not parsed.partitions:
         click.echo("Parsing: nothing changed.")
     elif parsed is not None:
-        click.echo(f"Parsing: {_plural(parsed.partitions, 'file')} of {sum(counts.values()):,} known.")
+        click.echo(f"Parsing: {_plural(parsed.partitions, 'file')}.")
     if embedded is not None and not embedded.partitions:
         click.echo("Embedding: nothing is missing.")
     elif embedded is not None:
@@ -57,11 +57,14 @@ def printable(text: str) -> str:
 
 def human_bytes(size: float) -> str:
     """A size for people: 1.5 MB."""
-    for unit in ("B", "KB", "MB", "GB"):
-        if size < 1000 or unit == "GB":
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1000
-    raise AssertionError
+    step = 1000
+    if size < step:
+        return f"{size:,.0f} B"
+    for unit in ("KB", "MB"):
+        size /= step
+        if size < step:
+            return f"{size:,.1f} {unit}"
+    return f"{size / step:,.1f} GB"
 
 
 def _plural(count: int, noun: str, plural: str | None = None) -> str:

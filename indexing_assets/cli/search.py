@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,9 +51,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
+    from resources.embedding import EmbedderConfig, get_embedder
     from resources.lancedb_store import IndexStore
     from resources.lancedb_store.filters import SearchFilter
-    from resources.embedding import EmbedderConfig, get_embedder
     from resources.search import SearchMode, search
 
     folder = folder_of(path, index_dir)
@@ -109,10 +110,7 @@ def _show(number: int, hit: "SearchHit", query: str) -> None:
     )
     words = query_words(query).split()
     first, lines = snippet_lines(hit.content, words, height=_SNIPPET_LINES)
-    if os.environ.get("NO_COLOR") or not click.get_text_stream("stdout").isatty():
-        shown = lines
-    else:
-        shown = _highlighted(lines, hit.language)
+    shown = lines if os.environ.get("NO_COLOR") or not sys.stdout.isatty() else _highlighted(lines, hit.language)
     for line in shown:
         click.echo(f"      {line}")
     left = len(hit.content.splitlines()) - first - len(lines)

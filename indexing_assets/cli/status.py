@@ -2,11 +2,20 @@
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+
+if TYPE_CHECKING:
+    from resources.index_folder import IndexFolder
+    from resources.lancedb_store import IndexStore
+
+_LANGUAGES = 8
 
 
 @click.command("status")
@@ -17,10 +26,6 @@ from indexing_assets.cli.options import folder_of, index_dir_option, json_option
 @json_option
 def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, as_json: bool) -> None:
     """Show the state of an index."""
-    import dagster as dg
-
-    from indexing_assets.cli.report import human_bytes, printable
-    from indexing_assets.status import failed_chunks, failed_files, read_status
     from resources.embedding.resource import EmbedderResource
     from resources.lancedb_store import IndexStore
 
@@ -28,46 +33,69 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
     folder.check()
     settings = folder.settings()
     store = IndexStore(folder.tables_dir)
-    model_id = EmbedderResource(model=settings.model, device=settings.device).get_for_queries().model_id
-    if failed:
-        files, chunks = failed_files(store), failed_chunks(store, model_id)
-        if as_json:
-            click.echo(_json({"files": files, "chunks": chunks}))
-            return
-        for item in files:
-            kind = "may pass by itself" if item.transient else "lasts until the file or a setting changes"
-            click.echo(f"{printable(item.file_path)}: {item.reason} ({kind}; Dagster run {item.run_id})")
-        for chunk in chunks:
-            place = f"{printable(chunk.file_path)}:{chunk.start_line}-{chunk.end_line}"
-            click.echo(f"{place} {chunk.qualified_name}: {chunk.reason} (tried {chunk.attempts} times)")
-        click.echo(
-            "Try again: code-index resume --failed" if files or chunks else "Nothing failed.", err=bool(files or chunks)
-        )
-        return
     if skipped:
-        rows = store.files(columns=["file_path", "reason"], where="status = 'skipped'").sort_by("file_path").to_pylist()
-        if as_json:
-            click.echo(_json(rows))
-            return
-        for row in rows:
-            click.echo(f"{printable(row['file_path'])}: {row['reason']}")
-        if not rows:
-            click.echo("Nothing is skipped.")
+        _show_skipped(store, as_json=as_json)
         return
+    model_id = EmbedderResource(model=settings.model).get_for_queries().model_id
+    if failed:
+        _show_failed(store, model_id, as_json=as_json)
+    else:
+        _show_status(folder, store, model_id, as_json=as_json)
+
+
+def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
+    from indexing_assets.cli.report import printable
+
+    rows = store.files(columns=["file_path", "reason"], where="status = 'skipped'").sort_by("file_path").to_pylist()
+    if as_json:
+        click.echo(_json(rows))
+        return
+    for row in rows:
+        click.echo(f"{printable(row['file_path'])}: {row['reason']}")
+    if not rows:
+        click.echo("Nothing is skipped.")
+
+
+def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
+    from indexing_assets.cli.report import printable
+    from indexing_assets.status import failed_chunks, failed_files
+
+    files, chunks = failed_files(store), failed_chunks(store, model_id)
+    if as_json:
+        click.echo(_json({"files": [asdict(item) for item in files], "chunks": [asdict(item) for item in chunks]}))
+        return
+    for item in files:
+        kind = "may pass by itself" if item.transient else "lasts until the file or a setting changes"
+        click.echo(f"{printable(item.file_path)}: {item.reason} ({kind}; Dagster run {item.run_id})")
+    for chunk in chunks:
+        place = f"{printable(chunk.file_path)}:{chunk.start_line}-{chunk.end_line}"
+        click.echo(f"{place} {chunk.qualified_name}: {chunk.reason} (tried {chunk.attempts} times)")
+    if files or chunks:
+        click.echo("Try again: code-index resume --failed", err=True)
+    else:
+        click.echo("Nothing failed.")
+
+
+def _show_status(folder: "IndexFolder", store: "IndexStore", model_id: str, *, as_json: bool) -> None:
+    import dagster as dg
+
+    from indexing_assets.cli.report import human_bytes
+    from indexing_assets.status import read_status
 
     os.environ.update(folder.environment())
     with dg.DagsterInstance.get() as instance:
         status = read_status(folder, store, instance, model_id)
     if as_json:
-        click.echo(_json(status.as_json()))
+        click.echo(_json(asdict(status)))
         return
     languages = list(status.languages.items())
+    named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
     lines = [
         ("Repository", status.repository_root),
         ("Index", f"{status.index_dir} ({human_bytes(sum(status.disk_bytes.values()))})"),
         ("Files", _counts(status.files)),
-        ("Languages", ", ".join(f"{name} {count:,}" for name, count in languages[:8]) + (", ..." if languages[8:] else "")),
-        ("Chunks", f"{sum(status.chunks.values()):,}: " + _counts(status.chunks)),
+        ("Languages", named + (", ..." if languages[_LANGUAGES:] else "")),
+        ("Chunks", f"{sum(status.chunks.values()):,}: {_counts(status.chunks)}"),
         ("Batches", f"{status.batches:,}, {status.pending_batches:,} with pending chunks"),
         ("Model", status.model),
         ("Disk", ", ".join(f"{name} {human_bytes(size)}" for name, size in status.disk_bytes.items())),
@@ -84,11 +112,9 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
         click.echo(f"{name:<{width}}  {value}")
 
 
-def _counts(counts: object) -> str:
-    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in dict(counts).items() if count) or "none"  # type: ignore[call-overload]
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "none"
 
 
 def _json(data: object) -> str:
-    from dataclasses import asdict, is_dataclass
-
-    return json.dumps(data, indent=2, default=lambda item: asdict(item) if is_dataclass(item) else str(item))
+    return json.dumps(data, indent=2, default=str)

@@ -21,8 +21,6 @@ def command(path: Path | None, index_dir: Path | None, host: str, port: int) -> 
     folder.create()
     click.echo(f"Dagster for {folder.repository_root} at http://{host}:{port} (Ctrl-C ends it)", err=True)
     arguments = ["dev", "-m", "indexing_assets.definitions", "-h", host, "-p", str(port)]
-    status = subprocess.call(
-        [sys.executable, "-m", "dagster", *arguments], env={**os.environ, **folder.environment()}
-    )
+    status = subprocess.call([sys.executable, "-m", "dagster", *arguments], env={**os.environ, **folder.environment()})
     if status not in {0, -2, 130}:
         raise click.ClickException(f"Dagster ended with status {status}. Its last lines above say why.")
