@@ -60,6 +60,10 @@ class Backend(Protocol):
     def length_multiple(self) -> int:
         """Batches are padded to a multiple of this many tokens."""
 
+    @property
+    def parallelism(self) -> int:
+        """Batches that may be computed at once, each by a thread that calls `forward`."""
+
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
         """Tokens of each text, in order, cut to the window.
 

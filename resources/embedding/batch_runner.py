@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from resources.embedding.backend import Backend, DeviceLostError, DeviceMemoryEr
 from resources.embedding.token_batches import batch_tokens, plan_batches
 
 _LOG = logging.getLogger(__name__)
+_BATCHES_PER_WORKER = 2
 _PROBE_TEXT = "def add(a, b): return a + b"
 _SMALLEST_NORM = 1e-9
 """Below this a vector has no direction worth keeping."""
@@ -40,6 +42,9 @@ class BatchRunner:
     def __init__(self, backend: Backend, *, token_budget: int) -> None:
         self._backend = backend
         self.token_budget = token_budget
+        self._workers = (
+            ThreadPoolExecutor(backend.parallelism, thread_name_prefix="embed") if backend.parallelism > 1 else None
+        )
 
     def run(
         self, items: Sequence[Tokens], *, progress: Callable[[int], None] | None = None
@@ -56,24 +61,49 @@ class BatchRunner:
         errors: dict[int, str] = {}
         pending = deque(self._plan(items))
         recovery = _Recovery()
-        while pending:
+        running: dict[Future[Vectors], list[int]] = {}
+        try:
+            while pending or running:
+                self._start(pending, running, items)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    batch = running.pop(future)
+                    try:
+                        vectors[batch] = future.result()
+                    except DeviceLostError:
+                        raise
+                    except EmbeddingError as error:
+                        reason = self._reason_to_give_up(error, items, batch, recovery)
+                        if reason is None:
+                            pending.extendleft(reversed(_halves(batch)))
+                            continue
+                        errors[batch[0]] = reason
+                    if progress is not None:
+                        progress(len(batch))
+        finally:
+            for future in running:
+                future.cancel()
+        return vectors, errors
+
+    def _start(
+        self, pending: deque[list[int]], running: dict[Future[Vectors], list[int]], items: Sequence[Tokens]
+    ) -> None:
+        """Keep every worker busy, with one batch waiting for each."""
+        limit = 1 if self._workers is None else _BATCHES_PER_WORKER * self._backend.parallelism
+        while pending and len(running) < limit:
             batch = pending.popleft()
             if len(batch) > 1 and self._tokens(items, batch) > self.token_budget:
                 pending.extendleft(reversed(_halves(batch)))
                 continue
+            tokens = [items[index] for index in batch]
+            if self._workers is not None:
+                running[self._workers.submit(self._unit_rows, tokens)] = batch
+                continue
+            future: Future[Vectors] = Future()
+            running[future] = batch
             try:
-                vectors[batch] = self._unit_rows([items[index] for index in batch])
-            except DeviceLostError:
-                raise
+                future.set_result(self._unit_rows(tokens))
             except EmbeddingError as error:
-                reason = self._reason_to_give_up(error, items, batch, recovery)
-                if reason is None:
-                    pending.extendleft(reversed(_halves(batch)))
-                    continue
-                errors[batch[0]] = reason
-            if progress is not None:
-                progress(len(batch))
-        return vectors, errors
+                future.set_exception(error)
 
     def _reason_to_give_up(
         self, error: EmbeddingError, items: Sequence[Tokens], batch: Sequence[int], recovery: _Recovery
@@ -121,7 +151,9 @@ class BatchRunner:
         return unit
 
     def _shrink(self, tokens: int) -> None:
-        self.token_budget = max(1, min(self.token_budget, tokens) // 2)
+        if tokens > self.token_budget:
+            return  # the budget shrank while this batch was under way
+        self.token_budget = max(1, tokens // 2)
         _LOG.warning(
             "%s ran out of memory on a batch of %d tokens; batches now hold at most %d tokens",
             self._backend.description,

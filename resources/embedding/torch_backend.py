@@ -28,7 +28,9 @@ _CHARACTERS_PER_TOKEN: Final = 4
 
 
 class TorchBackend:
-    """A `Backend` on `cuda:<n>`, `mps` or `cpu`."""
+    """A `Backend` on `cuda:<n>`, `mps` or `cpu`. torch shares each batch between the device's cores itself."""
+
+    parallelism = 1
 
     def __init__(self, files: ModelFiles, *, device: str, window: int, precision: str, threads: int) -> None:
         """Load the model onto the device.
