@@ -65,6 +65,7 @@ from indexing_assets.core.languages import (
         ("Containerfile", "dockerfile"),
         ("CMakeLists.txt", "cmake"),
         ("Makefile", "makefile"),
+        ("Makefile.am", "makefile"),
         ("main.tf", "terraform"),
         ("x.proto", "proto"),
         (".env.local", "dotenv"),

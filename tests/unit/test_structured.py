@@ -114,6 +114,17 @@ class TestHtml:
         text = f"<nav aria-label='Ports'>{LONG}</nav><aside id=\"side\">{LONG}</aside><footer>{LONG}</footer>"
         assert names(extract(text, "html").blocks) == ["Ports", "side", "footer"]
 
+    def test_head_with_a_style_keeps_its_own_name(self):
+        text = f"<head><title>{PROSE}</title><style>/* {LONG} */</style></head>"
+        assert names(extract(text, "html").blocks) == [("head", ["style"])]
+
+    def test_text_area_is_not_read_as_tags(self):
+        assert extract(f"<textarea><h1>No</h1>{LONG}</textarea>", "html").blocks == []
+
+    def test_tags_are_found_after_many_unclosed_quotes(self):
+        text = "<a b='>" * 50 + f"<h1 '>Found</h1>{LONG}"
+        assert "Found" in names(extract(text + "'" if text.count("'") % 2 == 0 else text, "html").blocks)
+
     def test_stray_and_self_closing_tags_change_nothing(self):
         text = f"</section></main><section/><main><h1>A</h1>{LONG}</section></div></main>"
         assert names(extract(text, "html").blocks) == ["A"]
@@ -323,6 +334,10 @@ class TestSql:
         for delimiter in ("//", "$$"):
             text = f"DELIMITER {delimiter}\n{routine.replace('//', delimiter)}DELIMITER ;\n{table}"
             assert contents(text, "sql") == [routine.replace("//", delimiter), table]
+
+    def test_dollar_tags_that_are_never_closed_quote_nothing(self):
+        text = "SELECT " + " ".join(f"$tag{i}$" for i in range(99)) + f";\nCREATE TABLE t (\n{self.PAD});\n"
+        assert names(extract(text, "sql").blocks) == ["t"]
 
     def test_transaction_is_no_body(self):
         table = f"CREATE TABLE t (\n{self.PAD});\n"

@@ -28,6 +28,7 @@ LANDMARKS: Final = frozenset(
 )
 _LEVELS: Final = {b"h%d" % level: level for level in range(1, 7)}
 _RAW: Final = frozenset({b"script", b"style", b"textarea"})
+_EMBEDDED: Final = frozenset({"script", "style"})
 _CUTS: Final = frozenset(
     {b"p", b"div", b"ul", b"ol", b"dl", b"li", b"dt", b"table", b"tr", b"pre", b"figure", b"svg", b"blockquote"}
 )
@@ -165,7 +166,7 @@ class _Reader:
 
 def _take_over_only_child(block: Block) -> None:
     """Give a landmark the name of the one heading that makes up all but its tags: one section, not two."""
-    if len(block.children) == 1:
+    if len(block.children) == 1 and block.children[0].name not in _EMBEDDED:
         child = block.children[0]
         if (block.end - block.start) - (child.end - child.start) < MIN_BLOCK_BYTES:
             block.name, block.children = child.name, child.children
