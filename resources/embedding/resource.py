@@ -63,7 +63,7 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             ModelError: the model is missing or cannot be loaded, or the device cannot be used.
             SettingsError: the fields contradict each other or the model.
         """
-        return get_embedder(self.config(), "documents")
+        return get_embedder(self.embedder_config(), "documents")
 
     def get_for_queries(self) -> Embedder:
         """The embedder for queries: the same space, on the CPU and without torch unless a device is named.
@@ -71,9 +71,9 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ModelError, SettingsError: as `get`.
         """
-        return get_embedder(self.config(), "query")
+        return get_embedder(self.embedder_config(), "query")
 
-    def config(self) -> EmbedderConfig:
+    def embedder_config(self) -> EmbedderConfig:
         """The fields as the Dagster-free configuration."""
         return EmbedderConfig(
             model=self.model,
