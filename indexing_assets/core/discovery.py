@@ -37,10 +37,11 @@ _MINIFIED_MEAN_LINE: Final = 250
 """Mean line length in bytes from which JavaScript or CSS is taken for minified. Linguist says 110, which hits
 hand-written tables; minifiers give thousands."""
 _BUNDLER_MARKS: Final = re.compile(
-    rb"webpackBootstrap|webpackUniversalModuleDefinition|\bparcelRequire\b|^/\*{6}/ \(|\b__webpack_modules__\b"
-    rb"|^\(function\(\)\{function r\(e,n,t\)\{",
+    rb"^(?:/\*{6}/ ?\(|\(function webpackUniversalModuleDefinition\(|(?:(?:var|let|const) )?\$?parcelRequire\w* ?="
+    rb"|\(function\(\)\{function r\(e,n,t\)\{|var __commonJS = |var __getOwnPropNames = Object\.getOwnPropertyNames;)",
     re.MULTILINE,
 )
+"""How the output of webpack, Parcel, Browserify and esbuild begins a line; their own sources only quote it."""
 
 BINARY: Final = "binary: NUL bytes"
 BLANK: Final = "empty: only white space"

@@ -10,7 +10,7 @@ below a match, because an ignored folder is not entered. Rejected: `pathspec`, w
 needs git and a checkout. The tests compare every rule with git itself.
 
 Git matches bytes, so that `?` and `[...]` stand for one byte of a UTF-8 name. Here names and patterns are text whose
-characters are those bytes (`_bytewise`).
+characters are those bytes (`_bytewise`). Where case is ignored, `[X]` matches `x` here; git forgets that case.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ _POSIX_CLASSES: Final = {
     "xdigit": "0-9A-Fa-f",
 }
 _SPECIAL: Final = re.compile(r"[*?\[\\]")
-_NEVER: Final = "(?!)"
 
 
 class _NeverMatchesError(Exception):
@@ -288,9 +287,7 @@ def _bracket(pattern: str, at: int) -> tuple[str, int]:
             previous, at = _literal(pattern, at)
             items.append(re.escape(previous))
     inside = "".join(items)
-    if negated:
-        return f"[^/{inside}]", at + 1
-    return (f"(?!/)[{inside}]" if inside else _NEVER), at + 1
+    return (f"[^/{inside}]" if negated else f"(?!/)[{inside}]"), at + 1
 
 
 def _literal(pattern: str, at: int) -> tuple[str, int]:

@@ -63,7 +63,7 @@ def test_a_file_that_is_replaced_by_one_of_equal_size_and_mtime_is_read_again(
     for name in ("a.py", "b.py"):
         (tmp_path / name).write_text(name[0])
         os.utime(tmp_path / name, ns=(1, 1))
-    during_reads(monkeypatch, lambda read: os.replace(tmp_path / "b.py", tmp_path / "a.py") if read == 0 else None)
+    during_reads(monkeypatch, lambda read: (tmp_path / "b.py").replace(tmp_path / "a.py") if read == 0 else None)
     assert SourceRepository(tmp_path).read("a.py").content == b"b"
 
 
