@@ -48,6 +48,8 @@ def checkout_at(top: Path) -> Checkout | None:
     try:
         if dot_git.is_dir():
             git_dir = dot_git
+        elif not dot_git.is_file():  # nothing, or a pipe that reading would wait on
+            return None
         else:  # a submodule or a linked working tree
             kind, _, target = dot_git.read_text("utf-8", "surrogateescape").partition(":")
             if kind != "gitdir":

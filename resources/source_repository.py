@@ -190,7 +190,7 @@ class _Scan:
         unchanged_count = self._compare()
         for entry in self._found.skipped:
             if entry.path not in self._files:  # a file may be called what the escapes of another name give
-                self._skip(entry.path, entry.reason, size_bytes=entry.size_bytes, mtime_ns=entry.mtime_ns)
+                self._skip(entry.path, entry.reason)
         kept_count = self._keep_unreadable()
         return ScanResult(
             files=tuple(file for _, file in sorted(self._files.items())),

@@ -59,12 +59,13 @@ class WalkOptions:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An entry that is left out; a folder's path ends with `/` and stands for all that is below."""
+    """An entry that is left out; a folder's path ends with `/` and stands for all that is below.
+
+    Size and mtime are left out on purpose: a log file that grows is no news while it is ignored.
+    """
 
     path: str
     reason: str
-    size_bytes: int = 0
-    mtime_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -155,11 +156,11 @@ class _Walker:
         elif name == INDEX_FOLDER or path == self._index_path:
             self._skip(f"{path}/", "index folder: code-index's own files")
         else:
-            inside, skip = rules.folder_skip(name, path, siblings)
-            if inside is not None:
+            inside = rules.below(name, path, siblings)
+            if isinstance(inside, Skip):
+                self._skip(f"{path}/", inside.reason)
+            else:
                 pending.append(inside)
-            elif skip is not None:
-                self._skip(f"{path}/", skip.reason)
 
     def _file(self, entry: os.DirEntry[str], path: str, rules: FolderRules) -> None:
         try:
@@ -169,24 +170,22 @@ class _Walker:
         except OSError as error:
             self.found.unreadable[path] = f"unreadable: {error.strerror}"
             return
-        size_bytes, mtime_ns = status.st_size, status.st_mtime_ns
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, f"not a file: {_KINDS.get(stat.S_IFMT(status.st_mode), 'unknown kind')}")
         elif (skip := rules.file_skip(entry.name, path)) is not None:
-            self._skip(path, skip.reason, size_bytes, mtime_ns)
+            self._skip(path, skip.reason)
         else:
-            if is_manifest(entry.name) and size_bytes <= MAX_MANIFEST_BYTES:
+            if is_manifest(entry.name) and status.st_size <= MAX_MANIFEST_BYTES:
                 self._read_manifest(path)
-            if size_bytes == 0:
-                self._skip(path, "empty", size_bytes, mtime_ns)
-            elif size_bytes > self._options.max_file_bytes:
-                reason = f"too large: {size_bytes} bytes, the limit is {self._options.max_file_bytes}"
-                self._skip(path, reason, size_bytes, mtime_ns)
+            if status.st_size == 0:
+                self._skip(path, "empty")
+            elif status.st_size > self._options.max_file_bytes:
+                self._skip(path, f"too large: over {self._options.max_file_bytes} bytes")
             else:
-                self.found.files.append((path, rules.path, size_bytes, mtime_ns))
+                self.found.files.append((path, rules.path, status.st_size, status.st_mtime_ns))
 
-    def _skip(self, path: str, reason: str, size_bytes: int = 0, mtime_ns: int = 0) -> None:
-        self.found.skipped.append(Skipped(path, reason, size_bytes, mtime_ns))
+    def _skip(self, path: str, reason: str) -> None:
+        self.found.skipped.append(Skipped(path, reason))
 
     def _link_reason(self, path: str) -> str:
         try:

@@ -95,8 +95,8 @@ class FolderRules:
             return Skip(reason)
         return skip
 
-    def folder_skip(self, name: str, path: str, siblings: Collection[str]) -> tuple[FolderRules | None, Skip | None]:
-        """The rules to enter the folder `name` at `path` with, or None and why it is skipped with all below."""
+    def below(self, name: str, path: str, siblings: Collection[str]) -> FolderRules | Skip:
+        """The rules to enter the folder `name` at `path` with, or why it is skipped with all below."""
         brought_back, skip = self._written_rules(name, path, is_folder=True)
         if skip is None and not brought_back:
             reason = folder_reason(name, siblings, lambda: self.repository.tracks_below(path))
@@ -106,8 +106,8 @@ class FolderRules:
             or (skip.from_git and self.repository.tracks_below(path))
             or any(rules.brings_back_below(path) for rules in self.own)
         ):
-            return replace(self, path=path, passed_on=skip, brought_back=brought_back), None
-        return None, skip
+            return replace(self, path=path, passed_on=skip, brought_back=brought_back)
+        return skip
 
     def _written_rules(self, name: str, path: str, is_folder: bool) -> tuple[bool, Skip | None]:
         """Whether an entry is brought back, and the skip that ignore files and folders above cause."""

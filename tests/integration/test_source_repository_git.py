@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from indexing_assets.core.model import FileStatus
+from resources import git_checkout
 from resources.source_repository import ScanResult, SourceRepository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git, which is not installed")
@@ -273,3 +274,14 @@ def test_git_rules_can_be_switched_off(tmp_path: Path) -> None:
 def test_a_broken_dot_git_makes_a_plain_folder(tmp_path: Path, dot_git: dict[str, str]) -> None:
     root = write(tmp_path, dot_git | {".gitignore": "*.log\n", "a.log": "x", "a.py": "x"})
     assert indexed(scan(root)) == {".gitignore", "a.py"}
+
+
+def test_a_git_that_hangs_is_given_up_with_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write(checkout(tmp_path / "r"), {"a.py": "x"})
+    slow = write(tmp_path / "bin", {"git": "#!/bin/sh\nexec sleep 60\n"}) / "git"
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(git_checkout, "_TIMEOUT_S", 0.1)
+    result = scan(root)
+    assert indexed(result) == {"a.py"}
+    assert any("git ls-files failed" in warning and "timed out" in warning for warning in result.warnings)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def test_every_entry_is_indexed_or_has_a_reason(tmp_path: Path) -> None:
     assert reasons(result) == {
         "empty.py": "empty",
         "blank.py": "empty: only white space",
-        "big.py": "too large: 101 bytes, the limit is 100",
+        "big.py": "too large: over 100 bytes",
         "data.bin": "binary: .bin",
         "hidden.dat": "binary: NUL bytes",
         "poetry.lock": "lock file: poetry.lock",
@@ -227,6 +228,7 @@ def test_pipes_and_sockets_do_not_hang(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.py")
     os.mkfifo(tmp_path / ".gitignore")
     os.mkfifo(tmp_path / "package.json")
+    os.mkfifo(tmp_path / ".git")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(tmp_path / "sock.py"))
         result = scan(tmp_path)
@@ -437,6 +439,80 @@ def test_a_tree_that_is_suddenly_empty_is_an_error_unless_it_is_expected(tmp_pat
         scan(tmp_path / "root", first)
     assert SourceRepository(tmp_path / "root").scan(by_path(first), allow_empty=True).files == ()
     assert scan(tmp_path / "root").files == ()
+
+
+class _Entry:
+    """A `DirEntry` whose `stat` fails."""
+
+    def __init__(self, entry: os.DirEntry[str], error: OSError) -> None:
+        self.name, self._error = entry.name, error
+
+    def is_symlink(self) -> bool:
+        return False
+
+    def is_dir(self, *, follow_symlinks: bool) -> bool:
+        return False
+
+    def stat(self, *, follow_symlinks: bool) -> os.stat_result:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "unreadable"),
+    [
+        (FileNotFoundError(2, "gone"), {}),
+        (OSError(5, "Input/output error"), {"bad.py": "unreadable: Input/output error"}),
+    ],
+)
+def test_a_file_that_cannot_be_looked_at_is_gone_only_if_the_system_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, unreadable: dict[str, str]
+) -> None:
+    first = scan(write(tmp_path, {"a.py": "x", "bad.py": "x"}))
+    real = os.scandir
+
+    @contextmanager
+    def listing(path: str) -> Iterator[list[Any]]:
+        with real(path) as entries:
+            yield [_Entry(entry, error) if entry.name == "bad.py" else entry for entry in entries]
+
+    monkeypatch.setattr(source_walk.os, "scandir", listing)
+    second = scan(tmp_path, first)
+    assert second.unreadable == unreadable
+    assert indexed(second) == ({"a.py", "bad.py"} if unreadable else {"a.py"})
+
+
+def test_rules_and_manifests_that_cannot_be_read_are_warnings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {".gitignore": "a.py\n", "package.json": '{"name": "x"}', "a.py": "x"})
+    real_open = os.open
+
+    def refuse(path: str, *arguments: Any, **options: Any) -> int:
+        if str(path).endswith((".gitignore", "package.json")):
+            raise PermissionError(13, "Permission denied")
+        return real_open(path, *arguments, **options)
+
+    monkeypatch.setattr(source_walk.os, "open", refuse)
+    result = scan(tmp_path)
+    assert indexed(result) == {"a.py"}
+    assert result.warnings == (
+        "package.json: Permission denied; the subproject's name is not known",
+        ".gitignore: Permission denied; its rules are not known, so ignored files may get indexed",
+    )
+
+
+def test_a_growing_ignored_file_is_no_change(tmp_path: Path) -> None:
+    first = scan(
+        write(tmp_path, {"a.py": "x", ".codeindexignore": "*.log\n", "x.log": "x", "big.py": "x" * 20}),
+        max_file_bytes=10,
+    )
+    write(tmp_path, {"x.log": "xx", "big.py": "x" * 21}, mtime_ns=OLD_NS + 1)
+    assert plan_changes(by_path(first), scan(tmp_path, first, max_file_bytes=10).files).is_empty
+
+
+def test_without_a_home_there_is_no_global_ignore_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    result = scan(write(tmp_path, {"a.py": "x"}))
+    assert (indexed(result), result.warnings) == ({"a.py"}, ())
 
 
 _operations = st.lists(

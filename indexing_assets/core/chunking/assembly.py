@@ -269,7 +269,7 @@ def _class_name(block: Block, owner: Owner) -> str | None:
     if block.chunk_type is ChunkType.CLASS:
         return block.name or owner.class_name
     if block.chunk_type is ChunkType.METHOD and owner.class_name is None:
-        return block.name.rpartition(".")[0] or None
+        return block.name.rpartition(".")[0].rpartition(".")[2] or None
     return owner.class_name
 
 

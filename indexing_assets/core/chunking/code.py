@@ -22,7 +22,9 @@ from indexing_assets.core.chunking.blocks import Block, Extraction
 from indexing_assets.core.chunking.comments import clean_comments, clean_string
 from indexing_assets.core.chunking.definitions import (
     carrier_of,
+    field_of,
     first_field,
+    name_node_of,
     name_of,
     parameters_of,
     return_type_of,
@@ -40,7 +42,7 @@ MIN_NESTED_BYTES: Final = 400
 
 _CONSTRUCTS: Final = {role: Construct[role.upper()] for role in COMPLEXITY_ROLES}
 _CALLABLES: Final = frozenset({"function", "member"})
-_WRAPPER_FIELDS: Final = ("definition", "declaration")
+_WRAPPER_FIELDS: Final = ("definition", "declaration", "type")
 _GAP: Final = re.compile(rb"[ \t\f\v]*(?:\r\n|\n|\r)?[ \t\f\v]*")
 
 Span = tuple[int, int]
@@ -179,8 +181,11 @@ class _File:
         closures = [
             span for node in self.captures.get("closure", []) if (span := (node.start_byte, node.end_byte)) not in bound
         ]
-        items: list[tuple[int, int, _Definition | None]] = [(item.start, -item.end, item) for item in self.definitions]
+        items: list[tuple[int, int, _Definition | Node | None]] = [
+            (item.start, -item.end, item) for item in self.definitions
+        ]
         items += [(start, -end, None) for start, end in closures]
+        items += [(node.start_byte, -node.end_byte, node) for node in self.captures.get("field", [])]
         items.sort(key=lambda item: item[:2])
         # What is open: its end, the block that takes children, whether a function is open, whether it is a class.
         stack: list[tuple[int, Block | None, bool, bool]] = []
@@ -191,6 +196,10 @@ class _File:
             _, parent, in_function, in_class = stack[-1] if stack else (0, None, False, False)
             if definition is None:
                 stack.append((end, parent, True, False))
+                continue
+            if isinstance(definition, Node):
+                if in_class and parent is not None:
+                    parent.type_annotations += tuple(field_of(definition, self.source))
                 continue
             is_callable = definition.role in _CALLABLES
             if is_callable and (in_function or definition.role == "member") and end - start < MIN_NESTED_BYTES:
@@ -292,14 +301,14 @@ class _File:
             block.max_nesting_depth = figure.max_nesting_depth
         if definition.role == "class":
             return
-        if block.chunk_type is ChunkType.FUNCTION and "." in block.name.strip("."):
+        if spec.dotted_methods and block.chunk_type is ChunkType.FUNCTION and "." in block.name:
             block.chunk_type = ChunkType.METHOD
         block.parameters = parameters_of(definition.carrier, source, spec)
         block.return_type = return_type_of(definition.carrier, source, spec)
 
     def _head_end(self, definition: _Definition) -> int:
         """Where the name starts: decorators stand before it, a parameter's annotations after it."""
-        name = first_field(definition.node, self.spec.name_fields)
+        name = name_node_of(definition.node, self.spec)
         return definition.node.start_byte if name is None else name.start_byte
 
     def _docstring(self, definition: _Definition, leading: list[tuple[int, int, str]]) -> str | None:

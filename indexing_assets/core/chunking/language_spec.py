@@ -17,7 +17,7 @@ Roles of what describes them
     decorator         decorator or attribute inside the definition's node or its wrapper
     docstring         string that documents the definition in whose body it comes first
     file_docstring    string that documents the file
-    field             typed member of a class (`spec.field` reads it)
+    field             typed member of a class
 Roles of the file
     import            statement or call that names another module
     statement         may start a piece when a definition is too long for one chunk
@@ -49,8 +49,9 @@ def _empty() -> Mapping[str, NameOf]:
 class LanguageSpec:
     """One language for the engine.
 
-    `names` and `parameters_of` override, by node type, how a definition's name and parameters are read; the
-    rule without them is the fields `name` and `parameters`. A name `Owner.name` makes a method of a function.
+    `names` (by node type), `parameters_of` and `return_type_of` override how a definition is read; the rule
+    without them are the fields. `name_types` serve grammars in which the name is a child without a field.
+    With `dotted_methods` a name `Owner.name` makes a method of a function.
     `value_fields` lead from a binding to the function bound (`const f = () => ...`).
     `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
     directly above documents. `indentation_binds`: a comment above belongs only when equally indented.
@@ -60,11 +61,14 @@ class LanguageSpec:
     query: str
     grammar: str = ""
     name_fields: tuple[str, ...] = ("name",)
+    name_types: tuple[str, ...] = ()
+    dotted_methods: bool = False
     names: Mapping[str, NameOf] = field(default_factory=_empty)
     value_fields: tuple[str, ...] = ()
     parameter_fields: tuple[str, ...] = ("parameters",)
     parameters_of: ParametersOf | None = None
     return_fields: tuple[str, ...] = ("return_type",)
+    return_type_of: Callable[[Node, bytes], str] | None = None
     body_fields: tuple[str, ...] = ("body",)
     doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
     plain_docs: bool = True

@@ -7,11 +7,15 @@ from types import MappingProxyType
 from typing import Final
 
 from indexing_assets.core.chunking.language_spec import LanguageSpec
+from indexing_assets.core.chunking.specs_c import CPP, C
+from indexing_assets.core.chunking.specs_csharp_swift import CSHARP, SWIFT
 from indexing_assets.core.chunking.specs_go_rust_zig import GO, RUST
 from indexing_assets.core.chunking.specs_javascript import JAVASCRIPT, TSX, TYPESCRIPT
-from indexing_assets.core.chunking.specs_jvm import JAVA
+from indexing_assets.core.chunking.specs_jvm import JAVA, KOTLIN, SCALA
 from indexing_assets.core.chunking.specs_python import PYTHON
+from indexing_assets.core.chunking.specs_ruby_php import PHP, RUBY
 
-SPECS: Final[Mapping[str, LanguageSpec]] = MappingProxyType(
-    {spec.name: spec for spec in (PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, GO, RUST, JAVA)}
+_ALL: Final = (
+    (PYTHON, JAVASCRIPT, TYPESCRIPT, TSX, JAVA, KOTLIN, SCALA, GO, RUST, C, CPP, CSHARP, RUBY, PHP, SWIFT)
 )
+SPECS: Final[Mapping[str, LanguageSpec]] = MappingProxyType({spec.name: spec for spec in _ALL})

@@ -25,6 +25,7 @@ def _impl_name(node: Node, source: bytes) -> str:
 GO: Final = LanguageSpec(
     name="go",
     names={"method_declaration": _go_method_name},
+    dotted_methods=True,
     return_fields=("result",),
     query="""
 (function_declaration) @function

@@ -45,7 +45,7 @@ _COMMON: Final = """
 (else_clause (if_statement) @else_if)
 (binary_expression operator: "&&") @and
 (binary_expression operator: "||") @or
-(binary_expression operator: "??") @or
+(binary_expression operator: "??") @path
 (break_statement label: (_)) @jump
 (continue_statement label: (_)) @jump
 [(arrow_function) (function_expression) (generator_function)] @closure
@@ -114,6 +114,7 @@ def _spec(name: str, query: str) -> LanguageSpec:
         name=name,
         query=query,
         names=_NAMES,
+        dotted_methods=True,
         value_fields=("value", "right"),
         parameter_fields=("parameters", "parameter"),
         doc_prefixes=("/**",),
