@@ -84,7 +84,8 @@ class ChunkRows(StorePart):
         Rows whose chunk_id exists keep `created_at` and `embedding_batch_id`; `updated_at` becomes `now` for
         all rows written. `assign_batch` is called once with the number of rows that have no batch yet, in
         the order of `chunks`, and gives their batch ids, so that kept rows use up no numbers; without it new
-        rows keep what the source says. The errors of chunks that go are removed after the commit.
+        rows keep what the source says. `search_text` is stored in lower case: before there is a text index,
+        LanceDB tells cases apart. The errors of chunks that go are removed after the commit.
 
         Raises:
             StoreError: a chunk_id twice, a chunk of another file, or columns that do not fit.
@@ -150,6 +151,7 @@ def _with_history(
         "created_at": created,
         "updated_at": pa.repeat(stamp, rows.num_rows),
         "embedding_batch_id": batches,
+        "search_text": pc.utf8_lower(rows.column("search_text")),
     }
     for name, column in replaced.items():
         rows = rows.set_column(rows.schema.get_field_index(name), CHUNKS.field(name), column)

@@ -34,6 +34,7 @@ _UNREADABLE = (
     "out of bounds",
     "invalid range",
 )
+_NO_TABLE = ("was not found",)  # a folder with data, but without a manifest
 _DISK_FULL = ("no space left", "disk quota")
 
 _random = random.SystemRandom()
@@ -85,7 +86,7 @@ def _explained(error: Exception, *, table: str, directory: Path) -> StoreError:
         return StoreError(
             f"The disk that holds {directory} is full; table {table!r} kept its last version. Free space."
         )
-    if isinstance(error, RuntimeError | OSError) and _says(error, _UNREADABLE):
+    if _says(error, _NO_TABLE) or (isinstance(error, RuntimeError | OSError) and _says(error, _UNREADABLE)):
         return TableUnreadableError(
             f"Files of table {table!r} in {directory} are missing or damaged ({reason}). Put the folder "
             f"{table}.lance back as it was, or remove it and index again to rebuild it."

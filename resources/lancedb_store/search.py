@@ -93,7 +93,7 @@ class SearchRows(ChunkRows, VectorRows):
         def search(table: Any) -> pa.Table:
             from lancedb.query import MatchQuery
 
-            found = table.search(MatchQuery(query, "search_text"), query_type="fts")
+            found = table.search(MatchQuery(query.lower(), "search_text"), query_type="fts")
             if where is not None:
                 found = found.where(where)
             return found.limit(limit).select([*columns, "_score"]).to_arrow()

@@ -12,12 +12,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 
 from indexing_assets.core.errors import StoreError
-from resources.lancedb_store.retries import call
 from resources.lancedb_store.rows import conform, refuse_duplicates
 from resources.lancedb_store.tables import Tables, with_primary_key
 from resources.lancedb_store.version import write_version
@@ -70,9 +69,9 @@ class SliceTables:
 
     def schema(self, name: str) -> pa.Schema | None:
         """Columns of the table as its writers know them; `None` when there is no table."""
-        if (handle := self.tables.open(name)) is None:
+        if (stored := self.tables.schema(name)) is None:
             return None
-        return pa.schema([field.remove_metadata() for field in handle.schema if field.name != ROW_ID])
+        return pa.schema([field.remove_metadata() for field in stored if field.name != ROW_ID])
 
     def read(self, name: str, columns: Sequence[str], where: str | None) -> Iterator[pa.RecordBatch]:
         """Rows of one version of the table, as a stream."""
@@ -94,10 +93,8 @@ class SliceTables:
         return int(self.tables.run(name, lambda table: table.add(rows)).version)
 
     def _schema_for(self, name: str, rows: pa.Table, keys: Sequence[str]) -> pa.Schema:
-        handle = self.tables.open(name)
-        if handle is None:
+        if (stored := self.tables.schema(name)) is None:
             return _keyed(rows.schema, keys)
-        stored: Any = call(lambda: handle.schema, table=name, directory=self.tables.directory)
         if ROW_ID in stored.names and ROW_ID not in keys:
             raise StoreError(f"Table {name!r} was written without the key {list(keys)}; overwrite it whole once")
         if ROW_ID in keys and ROW_ID not in stored.names:

@@ -58,7 +58,7 @@ class Tables:
     def _forget(self) -> None:
         self._connection: Any = None
         self._handles: dict[str, Any] = {}
-        self._owner = os.getpid()
+        self._owner = 0  # process that opened the connection
 
     def names(self) -> list[str]:
         """Names of the tables that exist, sorted."""
@@ -74,8 +74,11 @@ class Tables:
         Raises:
             StoreError: the folder is there but holds no readable table, or a newer schema version.
         """
+        self._refuse_fork()
         if (handle := self._handles.get(name)) is not None:  # an empty table is false
-            return handle
+            if (self.path(name) / "_versions").is_dir():
+                return handle
+            del self._handles[name]  # the table was removed
         if not self._has_data(name):
             return None
         handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
@@ -95,9 +98,10 @@ class Tables:
                 # Another process was quicker.
                 handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
             self._handles[name] = handle
-        missing = [field for field in schema if field.name not in handle.schema.names]
+        stored = self.run(name, lambda table: table.schema)
+        missing = [field for field in schema if field.name not in stored.names]
         if missing:
-            call(lambda: handle.add_columns(pa.schema(missing)), table=name, directory=self.directory)
+            self.run(name, lambda table: table.add_columns(pa.schema(missing)))
         return handle
 
     def create(self, name: str, rows: pa.Table) -> int:
@@ -137,9 +141,9 @@ class Tables:
     ) -> pa.Table:
         """Rows as an Arrow table; empty when the table was never written. Row order is not defined."""
         wanted = projected(schema, columns)
-        if (handle := self.open(name)) is None or limit == 0:
+        if (stored := self.schema(name)) is None or limit == 0:
             return wanted.empty_table()
-        present = [column for column in wanted.names if column in handle.schema.names]
+        present = [column for column in wanted.names if column in stored.names]
         found = self.run(name, lambda table: _query(table, present, where, limit).to_arrow())
         return conform(found.select(present), wanted, table=name)
 
@@ -154,13 +158,17 @@ class Tables:
     ) -> Iterator[pa.RecordBatch]:
         """Rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat."""
         wanted = projected(schema, columns)
-        if (handle := self.open(name)) is None:
+        if (stored := self.schema(name)) is None:
             return
-        present = [column for column in wanted.names if column in handle.schema.names]
+        present = [column for column in wanted.names if column in stored.names]
         batches = self.run(name, lambda table: _query(table, present, where, None).to_batches(batch_size))
         while (batch := call(lambda: next(batches, None), table=name, directory=self.directory)) is not None:
             rows = conform(pa.Table.from_batches([batch]).select(present), wanted, table=name)
             yield from rows.combine_chunks().to_batches()
+
+    def schema(self, name: str) -> pa.Schema | None:
+        """Columns of the table as it is; `None` when it was never written."""
+        return None if self.open(name) is None else self.run(name, lambda table: table.schema)
 
     def count(self, name: str, where: str | None = None) -> int:
         """Number of rows; 0 when the table was never written."""
@@ -216,13 +224,16 @@ class Tables:
         if self.path(name).exists():
             call(lambda: self._connect().drop_table(name), table=name, directory=self.directory)
 
-    def _connect(self) -> Any:
-        if self._owner != os.getpid():
+    def _refuse_fork(self) -> None:
+        if self._connection is not None and self._owner != os.getpid():
             raise StoreError("LanceDB does not survive a fork: start worker processes with spawn or forkserver.")
+
+    def _connect(self) -> Any:
         if self._connection is None:
             import lancedb
 
             check_version(self.directory)
+            self._owner = os.getpid()
             self._connection = lancedb.connect(str(self.directory), read_consistency_interval=timedelta(0))
         return self._connection
 

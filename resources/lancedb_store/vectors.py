@@ -28,8 +28,8 @@ class VectorRows(StorePart):
     def vector_dimension(self) -> int | None:
         """Components of the vectors in the table; `None` when there is no table yet."""
         for name in (VECTORS_TABLE, RETIRED_TABLE):
-            if (handle := self.tables.open(name)) is not None:
-                return int(handle.schema.field("vector").type.list_size)
+            if (stored := self.tables.schema(name)) is not None:
+                return int(stored.field("vector").type.list_size)
         return None
 
     def vectors_table(self, dimension: int) -> None:

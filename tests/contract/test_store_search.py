@@ -1,0 +1,296 @@
+"""What `IndexStore` promises about its two raw searches and their filters."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import resources.lancedb_store.maintenance as maintenance_module
+import resources.lancedb_store.search as search_module
+from indexing_assets.core.errors import StoreError
+from resources.lancedb_store import IndexStore, SearchFilter
+from resources.lancedb_store.filters import glob_to_regex, path_condition
+from resources.lancedb_store.sql import all_of, equals, is_in, not_in, sql_literal
+
+NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
+MODEL = "m"
+DIMENSION = 16
+
+
+def unit_rows(count, seed=0):
+    values = np.random.default_rng(seed).standard_normal((count, DIMENSION), dtype=np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def add_chunks(store, texts, path="src/a.py", **columns):
+    count = len(texts)
+    rows = {
+        "chunk_id": pa.array([f"{path}#{place}" for place in range(count)], pa.string()),
+        "file_path": pa.array([path] * count, pa.string()),
+        "file_hash": pa.array(["h"] * count, pa.string()),
+        "search_text": pa.array(texts, pa.string()),
+        **columns,
+    }
+    store.replace_chunks([path], pa.table(rows), now=NOW)
+
+
+def add_vectors(store, values, *, model=MODEL, paths=None, language="python", first=0):
+    count = len(values)
+    rows = {
+        "chunk_id": [str(first + place) for place in range(count)],
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), DIMENSION),
+        "text_hash": [f"t{first + place}" for place in range(count)],
+        "embedding_model": [model] * count,
+        "file_path": paths or ["src/a.py"] * count,
+        "language": [language] * count,
+    }
+    store.add_vectors(pa.table(rows), now=NOW)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return IndexStore(tmp_path / "tables")
+
+
+def ids(found):
+    return found.column("chunk_id").to_pylist()
+
+
+def test_searching_before_anything_was_written_finds_nothing(store):
+    for found in (store.vector_search(unit_rows(1)[0], model=MODEL, limit=5), store.text_search("x", limit=5)):
+        assert found.num_rows == 0
+        assert found.schema.names[-1] == "score"
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_vector_search_ranks_by_cosine_and_says_it(store, exact):
+    values = unit_rows(200)
+    add_vectors(store, values)
+    query = unit_rows(1, seed=1)[0]
+    found = store.vector_search(query * 3, model=MODEL, limit=10, exact=exact)
+    expected = values @ query
+    best = np.argsort(-expected)[:10]
+    assert ids(found) == [str(place) for place in best]
+    assert np.allclose(found.column("score").to_numpy(), expected[best], atol=1e-5)
+
+
+def test_vector_search_keeps_models_apart(store):
+    values = unit_rows(20)
+    add_vectors(store, values[:10])
+    add_vectors(store, values[10:], model="other", first=10)
+    found = store.vector_search(values[0], model="other", limit=50)
+    assert sorted(map(int, ids(found))) == list(range(10, 20))
+    assert store.vector_search(values[0], model="none", limit=50).num_rows == 0
+
+
+def test_vector_search_sees_a_model_that_came_after_the_first_search(store):
+    values = unit_rows(20)
+    add_vectors(store, values[:10])
+    assert store.vector_search(values[0], model=MODEL, limit=50).num_rows == 10
+    add_vectors(store, values[10:], model="other", first=10)
+    assert store.vector_search(values[0], model=MODEL, limit=50).num_rows == 10
+
+
+def test_a_query_of_another_dimension_is_refused_with_both(store):
+    add_vectors(store, unit_rows(2))
+    with pytest.raises(StoreError, match=r"has 3 dimensions, .* 16"):
+        store.vector_search(np.ones(3, np.float32), model=MODEL, limit=1)
+
+
+@pytest.fixture
+def indexed(store, monkeypatch):
+    """3,000 vectors under an index of several partitions; 5 of them under rare/."""
+    monkeypatch.setattr(maintenance_module, "VECTOR_INDEX_ROWS", 1_000)
+    monkeypatch.setattr(maintenance_module, "_ROWS_PER_PARTITION", 100)
+    values = unit_rows(3_000)
+    paths = ["rare/x.py" if place % 600 == 0 else f"src/{place}.py" for place in range(3_000)]
+    add_vectors(store, values, paths=paths)
+    assert "vectors.vector" in store.ensure_indexes()
+    return store, values, paths
+
+
+@pytest.mark.parametrize("few_rows", [20_000, 0], ids=["compared one by one", "through the index"])
+def test_a_selective_filter_on_an_indexed_table_still_finds_every_row(indexed, monkeypatch, few_rows):
+    monkeypatch.setattr(search_module, "_FEW_ROWS", few_rows)
+    store, values, paths = indexed
+    found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
+    expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
+    assert ids(found) == expected
+
+
+def test_rows_that_are_not_in_the_index_yet_are_found(indexed):
+    store, _values, _paths = indexed
+    fresh = unit_rows(1, seed=5)
+    add_vectors(store, fresh, first=9_999)
+    assert ids(store.vector_search(fresh[0], model=MODEL, limit=1)) == ["9999"]
+
+
+def test_an_exact_search_on_an_indexed_table_equals_comparing_all(indexed):
+    store, values, _paths = indexed
+    query = unit_rows(1, seed=3)[0]
+    found = store.vector_search(query, model=MODEL, limit=20, exact=True)
+    assert ids(found) == [str(place) for place in np.argsort(-(values @ query))[:20]]
+
+
+@pytest.mark.parametrize("with_index", [False, True], ids=["no index", "index"])
+def test_text_search_ranks_chunks_by_their_words(store, with_index):
+    add_chunks(store, ["parse the user Name", "name NAME name", "nothing here"])
+    if with_index:
+        assert "chunks.search_text" in store.ensure_indexes()
+    found = store.text_search("Name", limit=10)
+    assert ids(found) == ["src/a.py#1", "src/a.py#0"]
+    scores = found.column("score").to_pylist()
+    assert scores == sorted(scores, reverse=True)
+    assert store.text_search("Name", limit=1).num_rows == 1
+
+
+def test_text_search_neither_stems_nor_drops_common_words(store):
+    add_chunks(store, ["the running", "runs is not"])
+    store.ensure_indexes()
+    assert ids(store.text_search("the", limit=5)) == ["src/a.py#0"]
+    assert ids(store.text_search("not", limit=5)) == ["src/a.py#1"]
+    assert store.text_search("run", limit=5).num_rows == 0
+
+
+def test_text_search_sees_chunks_written_after_the_index(store):
+    add_chunks(store, ["alpha"])
+    store.ensure_indexes()
+    add_chunks(store, ["beta gamma"], path="src/b.py")
+    assert ids(store.text_search("gamma", limit=5)) == ["src/b.py#0"]
+
+
+def test_text_search_honours_filters(store):
+    add_chunks(store, ["alpha"], language=pa.array(["python"]))
+    add_chunks(store, ["alpha"], path="lib/it's.js", language=pa.array(["javascript"]))
+    where = SearchFilter(languages=("javascript",), path_glob="lib/it's.js").where()
+    assert ids(store.text_search("alpha", limit=5, where=where)) == ["lib/it's.js#0"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(query=st.text(max_size=30) | st.sampled_from(["'", '"', "a AND", "(", "a:b", "-x", "x*~2", "\\", "NOT", "\0"]))
+def test_no_text_a_user_types_breaks_the_search(shared_store, query):
+    found = shared_store.text_search(query, limit=5)
+    assert found.schema.names[-1] == "score"
+
+
+@pytest.fixture(scope="module")
+def shared_store(tmp_path_factory):
+    store = IndexStore(tmp_path_factory.mktemp("tables"))
+    for path in PATHS:
+        add_chunks(store, ["alpha and (beta) 'x'"], path=path)
+    store.ensure_indexes()
+    return store
+
+
+PATHS = [
+    "a.py",
+    "src/a.py",
+    "src/x/a.py",
+    "src/x/deep/b.py",
+    "src/xy/c.py",
+    "src/a_b/100%.py",
+    "src/aXb/1000.py",
+    "src/it's.py",
+    "src/[slug]/page.tsx",
+    "src/new\nline.py",
+    "src/back\\slash.py",
+    "docs/a.md",
+]
+
+
+@pytest.mark.parametrize(
+    ("glob", "expected"),
+    [
+        ("*.py", {path for path in PATHS if path.endswith(".py")}),
+        ("a.py", {"a.py"}),
+        ("src/x/", {"src/x/a.py", "src/x/deep/b.py"}),
+        ("src/x", {"src/x/a.py", "src/x/deep/b.py"}),
+        ("./src/x/", {"src/x/a.py", "src/x/deep/b.py"}),
+        ("src/**/*.py", {path for path in PATHS if path.startswith("src/") and path.endswith(".py")}),
+        ("src/*.py", {"src/a.py", "src/it's.py", "src/new\nline.py", "src/back\\slash.py"}),
+        ("**/a.py", {"a.py", "src/a.py", "src/x/a.py"}),
+        ("src/x/**", {"src/x/a.py", "src/x/deep/b.py"}),
+        ("src/x*/", {"src/x/a.py", "src/x/deep/b.py", "src/xy/c.py"}),
+        ("src/a_b/*%.py", {"src/a_b/100%.py"}),
+        ("src/a?b/*", {"src/a_b/100%.py", "src/aXb/1000.py"}),
+        ("src/a[_Y]b/*", {"src/a_b/100%.py"}),
+        ("src/a[!_]b/*", {"src/aXb/1000.py"}),
+        ("src/a[A-Z]b/*", {"src/aXb/1000.py"}),
+        ("src/it's.py", {"src/it's.py"}),
+        ("src/[[]slug]/*", {"src/[slug]/page.tsx"}),
+        ("*slash.py", {"src/back\\slash.py"}),
+        ("nothing/*.py", set()),
+        ("a.md", set()),
+    ],
+)
+def test_path_globs_mean_what_people_write(shared_store, glob, expected):
+    condition = path_condition(glob)
+    assert set(shared_store.chunks(["file_path"], condition).column("file_path").to_pylist()) == expected
+
+
+@pytest.mark.parametrize("glob", ["/", "./"])
+def test_the_root_is_no_condition(glob):
+    assert path_condition(glob) is None
+
+
+@settings(max_examples=60, deadline=None)
+@given(pattern=st.text("ab*?[]!-^.%_'\\/ ", min_size=1, max_size=8))
+def test_no_glob_breaks_the_query(shared_store, pattern):
+    shared_store.chunks(["file_path"], path_condition(pattern))
+
+
+@settings(max_examples=300)
+@given(pattern=st.text("ab*?.+($", max_size=8), name=st.text("ab.+($", max_size=8))
+def test_globs_without_slash_agree_with_fnmatch(pattern, name):
+    assert bool(re.fullmatch(glob_to_regex(pattern), name)) == fnmatchcase(name, pattern)
+
+
+@settings(max_examples=60, deadline=None)
+@given(value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_no_value_ends_its_own_literal(shared_store, value):
+    condition = is_in("file_path", [value, "a.py"])
+    expected = {"a.py", value} & set(PATHS)
+    assert set(shared_store.chunks(["file_path"], condition).column("file_path").to_pylist()) == expected
+    assert shared_store.chunks(["file_path"], equals("file_path", value)).num_rows == (value in PATHS)
+
+
+def test_conditions_compose():
+    assert all_of(None, "") is None
+    assert all_of(None, "a = 1") == "a = 1"
+    assert all_of("a = 1 OR b = 2", "c = 3") == "(a = 1 OR b = 2) AND (c = 3)"
+    assert is_in("a", []) == "false"
+    assert not_in("a", [1, 2]) == "NOT (a IN (1,2))"
+
+
+@pytest.mark.parametrize("value", [True, 1.5, None, b"x"])
+def test_only_text_and_integers_become_literals(value):
+    with pytest.raises(TypeError, match=type(value).__name__):
+        sql_literal(value)
+
+
+def test_a_filter_joins_all_its_conditions():
+    everything = SearchFilter(
+        languages=("python", "go"),
+        path_glob="src/",
+        chunk_types=("method",),
+        function_name="f'",
+        class_name="C",
+        subproject="web",
+    )
+    assert everything.where() == (
+        "(language IN ('python','go')) AND (starts_with(file_path, 'src/')) AND (chunk_type IN ('method'))"
+        " AND (function_name = 'f''') AND (class_name = 'C') AND (subproject_name = 'web')"
+    )
+    assert SearchFilter().where() is None
+
+
+def test_optimize_keeps_every_search_answer(indexed):
+    store, values, _paths = indexed
+    before = ids(store.vector_search(values[7], model=MODEL, limit=5))
+    store.optimize(timedelta(minutes=10))
+    assert ids(store.vector_search(values[7], model=MODEL, limit=5)) == before

@@ -1,0 +1,348 @@
+"""What `IndexStore` promises about files on disk, other processes, and upkeep."""
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from indexing_assets.core.errors import StoreError
+from resources.lancedb_store import IndexStore
+from resources.lancedb_store.retries import ATTEMPTS, TableUnreadableError, call
+from resources.lancedb_store.schemas import FILES, SCHEMA_VERSION
+from resources.lancedb_store.tables import Tables
+
+NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+
+
+def chunk_rows(*ids, path="a"):
+    return pa.table({"chunk_id": list(ids), "file_path": [path] * len(ids), "file_hash": ["h"] * len(ids)})
+
+
+def file_rows(*paths):
+    return pa.table({"file_path": list(paths), "file_hash": ["h"] * len(paths)})
+
+
+@pytest.fixture
+def tables_dir(tmp_path):
+    return tmp_path / "tables"
+
+
+@pytest.fixture
+def store(tables_dir):
+    return IndexStore(tables_dir)
+
+
+def test_constructing_a_store_touches_nothing(store, tables_dir):
+    assert not tables_dir.exists()
+    assert store.versions() == {}
+    assert store.disk_bytes() == {}
+
+
+def test_a_second_store_sees_every_commit_at_once(store, tables_dir):
+    other = IndexStore(tables_dir)
+    for number in range(3):
+        store.upsert_files(file_rows(f"f{number}"))
+        assert other.files().num_rows == number + 1
+    assert other.delete_files(["f0"]) == 1
+    assert store.delete_files(["f0"]) == 0
+
+
+def test_a_store_is_pickled_without_its_handles(store):
+    store.upsert_files(file_rows("a"))
+    copy = pickle.loads(pickle.dumps(store))
+    assert copy.files(["file_path"]).to_pylist() == [{"file_path": "a"}]
+
+
+def test_a_forked_process_is_told_to_spawn(store, monkeypatch):
+    store.upsert_files(file_rows("a"))
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(StoreError, match="spawn or forkserver"):
+        store.files()
+
+
+def test_the_schema_version_stands_next_to_the_tables(store, tables_dir):
+    store.upsert_files(file_rows("a"))
+    assert json.loads((tables_dir / "schema_version.json").read_text()) == {"schema_version": SCHEMA_VERSION}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (json.dumps({"schema_version": SCHEMA_VERSION + 1}), f"have schema version {SCHEMA_VERSION + 1};.*Upgrade"),
+        ("{", "is damaged"),
+        ("[]", "is damaged"),
+    ],
+)
+def test_tables_of_a_newer_or_unknown_version_are_refused(store, tables_dir, content, reason):
+    store.upsert_files(file_rows("a"))
+    (tables_dir / "schema_version.json").write_text(content)
+    fresh = IndexStore(tables_dir)
+    with pytest.raises(StoreError, match=reason):
+        fresh.files()
+    with pytest.raises(StoreError, match=reason):
+        fresh.replace_chunks(["a"], chunk_rows("1"), now=NOW)
+
+
+def test_columns_that_a_newer_code_knows_are_added_to_an_older_table(tables_dir):
+    tables = Tables(tables_dir)
+    older = pa.schema([field for field in FILES if field.name != "reason"])
+    tables.merge("files", older, file_rows("a"), keys=("file_path",))
+    store = IndexStore(tables_dir)
+    assert store.files(["file_path", "reason"]).to_pylist() == [{"file_path": "a", "reason": None}]
+    store.upsert_files(file_rows("b").append_column("reason", pa.array(["binary"])))
+    found = {row["file_path"]: row["reason"] for row in store.files().to_pylist()}
+    assert found == {"a": None, "b": "binary"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda table: shutil.rmtree(table / "_versions"),
+        lambda table: [path.unlink() for path in table.glob("data/*")],
+        lambda table: [path.write_bytes(b"xx") for path in table.glob("_versions/*")],
+        lambda table: [path.write_bytes(b"xx") for path in table.glob("data/*")],
+    ],
+    ids=["manifests gone", "data gone", "manifests garbage", "data garbage"],
+)
+@pytest.mark.parametrize("warm", [False, True], ids=["opened afterwards", "open before"])
+def test_a_damaged_table_is_an_error_that_names_it_and_the_fix(store, tables_dir, damage, warm):
+    store.upsert_files(file_rows("a"))
+    if not warm:
+        store = IndexStore(tables_dir)
+    damage(tables_dir / "files.lance")
+    with pytest.raises(StoreError, match=r"(?s)'files' in .*remove it and index again"):
+        store.files()
+
+
+def test_a_damaged_table_is_not_written_over(store, tables_dir):
+    store.upsert_files(file_rows("a"))
+    shutil.rmtree(tables_dir / "files.lance" / "_versions")
+    with pytest.raises(TableUnreadableError):
+        IndexStore(tables_dir).upsert_files(file_rows("b"))
+    assert list((tables_dir / "files.lance" / "data").iterdir())
+
+
+def test_a_table_that_was_removed_reads_as_empty_and_comes_back_with_a_write(store, tables_dir):
+    store.upsert_files(file_rows("a"))
+    shutil.rmtree(tables_dir / "files.lance")
+    assert store.files().num_rows == 0
+    store.upsert_files(file_rows("b"))
+    assert store.files(["file_path"]).to_pylist() == [{"file_path": "b"}]
+
+
+def test_a_table_that_was_exchanged_is_read_afresh(store, tables_dir, tmp_path):
+    store.upsert_files(file_rows("a"))
+    other = IndexStore(tmp_path / "other")
+    other.upsert_files(file_rows("b", "c"))
+    shutil.rmtree(tables_dir / "files.lance")
+    shutil.copytree(tmp_path / "other" / "files.lance", tables_dir / "files.lance")
+    assert store.files().num_rows == 2
+
+
+def test_the_folder_of_a_killed_creation_is_no_table(store, tables_dir):
+    (tables_dir / "files.lance" / "_transactions").mkdir(parents=True)
+    assert store.files().num_rows == 0
+    store.upsert_files(file_rows("a"))
+    assert store.files().num_rows == 1
+
+
+WRITER = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+import pyarrow as pa
+from resources.lancedb_store import IndexStore
+
+store = IndexStore(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+for round in range(8):
+    ids = [f"{round}-{number}" for number in range(20)]
+    rows = pa.table({"chunk_id": ids, "file_path": [f"f{round}"] * 20, "file_hash": ["h"] * 20})
+    store.replace_chunks([f"f{round}"], rows, now=datetime(2024, 5, 1, tzinfo=UTC))
+    store.upsert_files(pa.table({"file_path": [f"f{round}", f"own-{sys.argv[2]}-{round}"], "file_hash": ["h", "h"]}))
+"""
+
+
+def test_processes_that_upsert_the_same_new_keys_at_once_leave_each_row_once(tables_dir):
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tables_dir), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for number in range(2)
+    ]
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=60)
+    assert [writer.returncode for writer in writers] == [0, 0]
+    store = IndexStore(tables_dir)
+    ids = store.chunks(["chunk_id"]).column("chunk_id").to_pylist()
+    assert sorted(ids) == sorted(f"{turn}-{number}" for turn in range(8) for number in range(20))
+    paths = store.files(["file_path"]).column("file_path").to_pylist()
+    assert len(paths) == len(set(paths)) == 8 + 2 * 8
+
+
+def test_threads_share_a_store(store):
+    failures = []
+
+    def write(number):
+        try:
+            for turn in range(5):
+                store.upsert_files(file_rows("shared", f"{number}-{turn}"))
+                store.files()
+        except StoreError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert store.files().num_rows == 1 + 3 * 5
+
+
+def test_lost_races_are_repeated_with_growing_waits_and_then_named(tmp_path):
+    waits = []
+    errors = [RuntimeError("lance error: Retryable commit conflict for version 7")] * 3
+
+    def lose_thrice():
+        if errors:
+            raise errors.pop()
+        return "done"
+
+    assert call(lose_thrice, table="chunks", directory=tmp_path, sleep=waits.append) == "done"
+    assert len(waits) == 3
+    assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(waits))
+
+    def lose():
+        raise RuntimeError("Too many concurrent writers")
+
+    waits.clear()
+    with pytest.raises(StoreError, match=f"changing table 'chunks' .* {ATTEMPTS} attempts"):
+        call(lose, table="chunks", directory=tmp_path, sleep=waits.append)
+    assert len(waits) == ATTEMPTS - 1
+    assert max(waits) <= 2
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (
+            RuntimeError("lance error: Not found: x/data/1.lance, /root/.cargo/y.rs:1"),
+            TableUnreadableError,
+            "Not found",
+        ),
+        (OSError("No space left on device (os error 28)"), StoreError, "disk that holds"),
+        (ValueError("Invalid input, Schema error: No field named x"), StoreError, "refused the request: Invalid"),
+        (RuntimeError(""), StoreError, "RuntimeError"),
+    ],
+)
+def test_other_errors_are_explained_at_once(tmp_path, error, kind, reason):
+    def fail():
+        raise error
+
+    with pytest.raises(kind, match=reason) as caught:
+        call(fail, table="chunks", directory=tmp_path, sleep=lambda _wait: pytest.fail("waited"))
+    assert ".cargo" not in str(caught.value)
+    assert caught.value.__cause__ is error
+
+
+def test_errors_that_are_not_lancedbs_pass_through(tmp_path):
+    def fail():
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        call(fail, table="chunks", directory=tmp_path)
+
+
+def test_indexes_are_built_once_and_only_where_there_are_rows(store):
+    assert store.ensure_indexes() == []
+    store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
+    assert store.ensure_indexes() == ["chunks.chunk_id", "chunks.file_path", "chunks.search_text"]
+    assert store.ensure_indexes() == []
+    assert store.table_info("chunks").indexes == ("chunk_id", "file_path", "search_text")
+
+
+def test_an_index_on_the_key_does_not_break_replacing_or_upserting(store, tables_dir):
+    store.replace_chunks(["a"], chunk_rows("1", "2"), now=NOW)
+    store.ensure_indexes()
+    other = IndexStore(tables_dir)
+    for turn in (store, other, store):
+        turn.replace_chunks(["a"], chunk_rows("2", "3"), now=NOW)
+    assert sorted(store.chunks(["chunk_id"]).column("chunk_id").to_pylist()) == ["2", "3"]
+
+
+def test_optimize_takes_new_rows_into_the_indexes_and_keeps_the_rows(store):
+    store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
+    store.ensure_indexes()
+    for number in range(5):
+        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    assert store.unindexed_rows("chunks", "search_text") == 5
+    assert store.unindexed_rows("chunks", "content") is None
+    store.optimize(timedelta(minutes=10))
+    assert store.unindexed_rows("chunks", "search_text") == 0
+    assert store.chunks().num_rows == 6
+
+
+def test_versions_that_may_be_in_use_are_never_removed(store):
+    store.upsert_files(file_rows("a"))
+    with pytest.raises(StoreError, match="Keep versions for 0:10:00 or more"):
+        store.optimize(timedelta(minutes=9))
+
+
+def test_optimize_while_another_store_writes_loses_nothing(store, tables_dir):
+    other = IndexStore(tables_dir)
+    store.upsert_files(file_rows("a"))
+    done = threading.Event()
+
+    def write():
+        for number in range(15):
+            other.upsert_files(file_rows(f"f{number}"))
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while not done.is_set():
+        store.optimize(timedelta(minutes=10))
+    writer.join()
+    assert store.files().num_rows == 16
+
+
+def test_sweeping_removes_old_leftovers_of_killed_writers_alone(store, tables_dir):
+    store.upsert_files(file_rows("a"))
+    leftovers = [tables_dir / "files.lance" / "data" / f".tmp{name}" for name in ("aaaaaa", "bbbbbb")]
+    for path in leftovers:
+        path.write_bytes(b"x")
+    os.utime(leftovers[0], (1_000, 1_000))
+    assert store.sweep_leftovers(timedelta(hours=1)) == 1
+    assert not leftovers[0].exists()
+    assert leftovers[1].exists()
+    assert store.files().num_rows == 1
+
+
+def test_table_info_describes_a_table_and_refuses_one_that_is_not_there(store):
+    store.upsert_files(file_rows("a", "b"))
+    info = store.table_info("files")
+    assert (info.name, info.rows, info.version) == ("files", 2, store.versions()["files"])
+    assert info.columns["mtime_ns"] == "int64"
+    assert info.bytes == store.disk_bytes()["files"] > 0
+    with pytest.raises(StoreError, match="no table 'chunks' in"):
+        store.table_info("chunks")
