@@ -1,15 +1,18 @@
 """What each structured format counts as a part that is found on its own."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from indexing_assets.core.chunking import chunk_file
 from indexing_assets.core.chunking.blocks import Block, Extraction
 from indexing_assets.core.chunking.structured import extract_structured
 from indexing_assets.core.chunking.structured_spans import MAX_DEPTH, MAX_NAME_CHARACTERS
 from indexing_assets.core.chunking.text import paragraph_starts
 from indexing_assets.core.model import ChunkType
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 PROSE = "The rope is looked at before each shift, and what is found is written down in the log of the crane.\n"
 LONG = PROSE * 3
 
@@ -114,6 +117,12 @@ class TestHtml:
         text = f"<nav aria-label='Ports'>{LONG}</nav><aside id=\"side\">{LONG}</aside><footer>{LONG}</footer>"
         assert names(extract(text, "html").blocks) == ["Ports", "side", "footer"]
 
+    def test_heading_ends_the_sections_of_its_level_and_below(self):
+        text = "".join(
+            f"<h{level}>{name}</h{level}>{LONG}" for level, name in [(2, "A"), (3, "B"), (3, "C"), (2, "D"), (1, "E")]
+        )
+        assert names(extract(text, "html").blocks) == [("A", ["B", "C"]), "D", "E"]
+
     def test_head_with_a_style_keeps_its_own_name(self):
         text = f"<head><title>{PROSE}</title><style>/* {LONG} */</style></head>"
         assert names(extract(text, "html").blocks) == [("head", ["style"])]
@@ -148,6 +157,7 @@ class TestCss:
         text = f"/* file */\n\n/* rule */\n.a {{ {'y: z; ' * 50} }}\n"
         (content,) = contents(text, "css")
         assert content.startswith("/* rule */\n.a {")
+        assert content.endswith("}\n")
         assert names(extract(text, "css").blocks) == [".a"]
 
     def test_long_media_query_is_taken_apart_and_a_short_one_is_not(self):
@@ -186,6 +196,11 @@ class TestJson:
         (parent,) = extract(json.dumps({"all": unnamed}), "json").blocks
         assert parent.children == []
         assert len(parent.break_points) == 5
+
+    def test_item_is_named_by_the_first_member_that_can(self):
+        item = {"text": "name", "id": "first", "name": "second", "more": "x" * 300}
+        (parent,) = extract(json.dumps({"all": [item] * 4}), "json").blocks
+        assert names(parent.children) == ["first"] * 4
 
     def test_brackets_in_strings_and_comments_are_no_brackets(self):
         text = '{"a": "]}\\"{[", // }\n /* ] */ "b": ["' + "x" * 1_200 + '"], "c": 1}'
@@ -330,7 +345,7 @@ class TestSql:
         assert contents(f"{routine}{mark}\n{routine}{mark}\n", "sql") == [routine, routine]
 
     def test_client_delimiter_ends_statements_until_it_is_set_back(self):
-        routine = f"CREATE PROCEDURE p()\nBEGIN\n{'  SELECT 1; ' * 40}\nEND//\n"
+        routine = f"CREATE PROCEDURE p()\n{'  SELECT 1; ' * 40}\n//\n"
         table = f"CREATE TABLE t (\n{self.PAD});\n"
         for delimiter in ("//", "$$"):
             text = f"DELIMITER {delimiter}\n{routine.replace('//', delimiter)}DELIMITER ;\n{table}"
@@ -428,3 +443,13 @@ def test_names_are_single_short_lines_and_blocks_not_too_deep():
         assert all(len(block.name) <= MAX_NAME_CHARACTERS for block in blocks)
         blocks = blocks[0].children
     assert depth == MAX_DEPTH
+
+
+@pytest.mark.parametrize("language", ["markdown", "html", "css", "json", "yaml", "toml", "sql", "dockerfile", "text"])
+def test_chunks_of_the_sample_lose_nothing(language):
+    sample = next(path for path in (GOLDEN / language).iterdir() if "sample" in path.name)
+    content = sample.read_bytes()
+    chunks = chunk_file(content, file_path=sample.name, file_hash="0" * 64, language=language)
+    kept = "".join(character for chunk in chunks for character in chunk.content if not character.isspace())
+    assert sorted(kept) == sorted("".join(content.decode().split()))
+    assert len({chunk.chunk_id for chunk in chunks}) == len(chunks)
