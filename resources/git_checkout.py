@@ -60,8 +60,8 @@ def checkout_at(top: Path) -> Checkout | None:
         common = git_dir / "commondir"
         if common.is_file():
             git_dir = git_dir / common.read_text("utf-8", "surrogateescape").strip()
-        return Checkout(top, git_dir.resolve())
-    except OSError:
+        return Checkout(top, Path(os.path.realpath(git_dir)))
+    except (OSError, ValueError):  # the latter for a path with a NUL byte
         return None
 
 

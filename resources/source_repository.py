@@ -250,10 +250,12 @@ class _Scan:
 
     def _keep_unreadable(self) -> int:
         """Put back what is known of files that could not be looked at, and list the others as skipped."""
+        if not self._unreadable:
+            return 0
         folders = tuple(path for path in self._unreadable if path.endswith("/"))
         kept_count = 0
         for path, before in self._known.items():
-            if path not in self._files and (path in self._unreadable or (folders and path.startswith(folders))):
+            if path not in self._files and (path in self._unreadable or path.startswith(folders)):
                 self._files[path] = before
                 kept_count += 1
         for path, reason in self._unreadable.items():

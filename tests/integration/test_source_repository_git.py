@@ -270,7 +270,15 @@ def test_git_rules_can_be_switched_off(tmp_path: Path) -> None:
     assert indexed(result) == {".gitignore", "a.log", ".codeindexignore"}
 
 
-@pytest.mark.parametrize("dot_git", [{".git/config": "x"}, {".git": "gitdir: nowhere"}, {".git": "something else"}])
+@pytest.mark.parametrize(
+    "dot_git",
+    [
+        {".git/config": "x"},
+        {".git": "gitdir: nowhere"},
+        {".git": "something else"},
+        {".git/HEAD": "x", ".git/commondir": "a\0b"},
+    ],
+)
 def test_a_broken_dot_git_makes_a_plain_folder(tmp_path: Path, dot_git: dict[str, str]) -> None:
     root = write(tmp_path, dot_git | {".gitignore": "*.log\n", "a.log": "x", "a.py": "x"})
     assert indexed(scan(root)) == {".gitignore", "a.py"}
