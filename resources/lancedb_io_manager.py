@@ -70,7 +70,10 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
                 settings.table, rows, Write(mode=settings.mode, keys=settings.keys, slice_where=where)
             )
             written = rows.num_rows
-        context.add_output_metadata(self._describe(settings.table, version, written, partitioned=keys is not None))
+        described = {**self._describe(settings.table), "table_version": version, "rows_written": written}
+        if keys is not None and len(keys) == 1:
+            described["dagster/partition_row_count"] = written
+        context.add_output_metadata(described)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream asset's rows of the partitions that the run maps to, in the annotated shape.
@@ -121,22 +124,18 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
             self._tables = Tables(Path(self.tables_dir))
         return SliceTables(self._tables)
 
-    def _describe(self, table: str, version: int, written: int, *, partitioned: bool) -> dict[str, Any]:
+    def _describe(self, table: str) -> dict[str, Any]:
         slices = self._slices()
         schema = slices.schema(table)
         path = slices.tables.path(table)
-        described: dict[str, Any] = {
+        return {
             "dagster/table_name": table,
             "dagster/storage_kind": "lancedb",
             "dagster/uri": path.resolve().as_uri(),
             "dagster/row_count": slices.tables.count(table),
             "dagster/column_schema": dg.MetadataValue.table_schema(_table_schema(schema or pa.schema([]))),
-            "table_version": version,
-            "size_bytes": sum(file.stat().st_size for file in path.glob("data/*")),
+            "size_bytes": slices.tables.disk_bytes(table),
         }
-        if partitioned:
-            described["dagster/partition_row_count"] = written
-        return described
 
     def _refuse_missing(
         self, context: dg.InputContext, settings: "_Settings", columns: Sequence[str], keys: Sequence[str]

@@ -14,8 +14,11 @@ from resources.lancedb_store.part import CHUNKS_TABLE, ERRORS_TABLE, StorePart
 from resources.lancedb_store.rows import conform, refuse_duplicates, shortened, timestamp
 from resources.lancedb_store.schemas import CHUNKS
 from resources.lancedb_store.sql import equals, is_in
+from resources.lancedb_store.tables import projected
 
 _KEYS = ("chunk_id",)
+_LONGEST_CONDITION = 20_000  # ids; beyond, reading all rows and picking is quicker than a condition
+_SCAN_BATCH = 65_536
 _KEPT = ("chunk_id", "created_at", "embedding_batch_id")
 
 
@@ -60,9 +63,17 @@ class ChunkRows(StorePart):
     def chunks_by_ids(self, chunk_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks with these ids, in the order of `chunk_ids`; ids that are not in the table are left out."""
         wanted = list(columns or CHUNKS.names)
-        found = self.chunks(list(dict.fromkeys(["chunk_id", *wanted])), is_in("chunk_id", chunk_ids))
+        found = self._with_ids(chunk_ids, list(dict.fromkeys(["chunk_id", *wanted])))
         places = pc.index_in(pa.array(chunk_ids, pa.string()), found.column("chunk_id").combine_chunks())
         return found.take(places.drop_null()).select(wanted)
+
+    def _with_ids(self, chunk_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        if len(chunk_ids) <= _LONGEST_CONDITION:
+            return self.chunks(columns, is_in("chunk_id", chunk_ids))
+        wanted = pa.array(chunk_ids, pa.string())
+        batches = self.iter_chunks(columns, batch_size=_SCAN_BATCH)
+        found = [batch.filter(pc.is_in(batch.column("chunk_id"), wanted)) for batch in batches]
+        return pa.Table.from_batches(found, projected(CHUNKS, columns))
 
     def chunks_of_batches(self, batch_ids: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks of these embedding batches, ordered by batch, file and line."""

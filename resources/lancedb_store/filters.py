@@ -6,11 +6,15 @@ the columns named here).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from resources.lancedb_store.sql import all_of, equals, is_in, sql_literal
 
 _WILDCARDS = "*?["
+_ANY_NAME = re.compile(r"(?P<folder>)\*(?P<suffix>[^*?\[/]*)", re.DOTALL)  # *.py
+_ANY_DEPTH = re.compile(r"(?P<folder>([^*?\[]*/)?)\*\*(/\*(?P<suffix>[^*?\[/]*))?", re.DOTALL)  # src/**, src/**/*.py
+_NAME_AT_ANY_DEPTH = re.compile(r"(?P<folder>([^*?\[]*/)?)\*\*/(?P<name>[^*?\[]+)", re.DOTALL)  # **/setup.py
 _REGEX_SPECIAL = frozenset(r"\.+*?()|[]{}^$#&-~")
 
 
@@ -45,23 +49,40 @@ class SearchFilter:
 def path_condition(glob: str) -> str | None:
     """The SQL condition that a `path_glob` stands for; `None` for a pattern that every path fits.
 
-    The part before the first wildcard becomes `starts_with`, which an index on file_path answers in
-    11 ms on 576,000 rows; `like` takes 450 ms.
+    Prefixes and suffixes where they say the same: on 576,000 rows `starts_with` with an index on
+    file_path takes 11 ms, a regular expression 250 ms. Both come together where both are needed.
     """
     pattern = glob.removeprefix("./").lstrip("/")
-    first = min((place for place in map(pattern.find, _WILDCARDS) if place >= 0), default=None)
-    if first is None:
-        folder = pattern.rstrip("/")
-        if not folder:
-            return None
-        below = f"starts_with(file_path, {sql_literal(folder + '/')})"
-        return below if pattern.endswith("/") else f"({equals('file_path', folder)} OR {below})"
+    if not set(_WILDCARDS) & set(pattern):
+        return _path_or_folder(pattern)
     if pattern.endswith("/"):
         pattern += "**"
-    if "/" not in pattern:
-        return f"regexp_like(file_path, {sql_literal('(?s)(^|/)' + glob_to_regex(pattern) + '$')})"
-    matches = f"regexp_like(file_path, {sql_literal('(?s)^' + glob_to_regex(pattern) + '$')})"
-    return all_of(f"starts_with(file_path, {sql_literal(pattern[:first])})" if first else None, matches)
+    if match := _ANY_DEPTH.fullmatch(pattern) or _ANY_NAME.fullmatch(pattern):
+        return all_of(_starts_with(match["folder"] or ""), _ends_with(match["suffix"] or ""))
+    if match := _NAME_AT_ANY_DEPTH.fullmatch(pattern):
+        folder, name = match["folder"], match["name"]
+        here_or_below = f"({equals('file_path', folder + name)} OR {_ends_with('/' + name)})"
+        return all_of(_starts_with(folder), here_or_below)
+    anchor = "(?s)^" if "/" in pattern else "(?s)(^|/)"
+    matches = f"regexp_like(file_path, {sql_literal(anchor + glob_to_regex(pattern) + '$')})"
+    prefix = pattern[: min(place for place in map(pattern.find, _WILDCARDS) if place >= 0)] if "/" in pattern else ""
+    return all_of(_starts_with(prefix), matches)
+
+
+def _path_or_folder(pattern: str) -> str | None:
+    folder = pattern.rstrip("/")
+    if not folder:
+        return None
+    below = _starts_with(folder + "/")
+    return below if pattern.endswith("/") else f"({equals('file_path', folder)} OR {below})"
+
+
+def _starts_with(prefix: str) -> str | None:
+    return f"starts_with(file_path, {sql_literal(prefix)})" if prefix else None
+
+
+def _ends_with(suffix: str) -> str | None:
+    return f"ends_with(file_path, {sql_literal(suffix)})" if suffix else None
 
 
 def glob_to_regex(pattern: str) -> str:

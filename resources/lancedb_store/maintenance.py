@@ -89,7 +89,7 @@ class Maintenance(StorePart):
 
     def disk_bytes(self) -> dict[str, int]:
         """Bytes on disk of each table, old versions and indexes included."""
-        return {name: self._bytes(name) for name in self.tables.names()}
+        return {name: self.tables.disk_bytes(name) for name in self.tables.names()}
 
     def table_info(self, name: str) -> TableInfo:
         """Rows, version, columns, indexed columns and bytes of a table.
@@ -104,7 +104,7 @@ class Maintenance(StorePart):
             version=self.tables.version(name),
             columns={field.name: str(field.type) for field in schema},
             indexes=tuple(sorted(self._indexed_columns(name))),
-            bytes=self._bytes(name),
+            bytes=self.tables.disk_bytes(name),
         )
 
     def unindexed_rows(self, name: str, column: str) -> int | None:
@@ -120,15 +120,6 @@ class Maintenance(StorePart):
     def _indexed_columns(self, name: str) -> set[str]:
         indexes = self.tables.run(name, lambda table: list(table.list_indices()))
         return {column for index in indexes for column in index.columns}
-
-    def _bytes(self, name: str) -> int:
-        total = 0
-        for path in self.tables.path(name).rglob("*"):
-            try:
-                total += path.stat().st_size if path.is_file() else 0
-            except FileNotFoundError:  # a writer or `optimize` removed it in between
-                continue
-        return total
 
 
 def _btree(_rows: int) -> Any:

@@ -98,10 +98,7 @@ class Tables:
                 # Another process was quicker.
                 handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
             self._handles[name] = handle
-        stored = self.run(name, lambda table: table.schema)
-        missing = [field for field in schema if field.name not in stored.names]
-        if missing:
-            self.run(name, lambda table: table.add_columns(pa.schema(missing)))
+        self._add_missing_columns(name, schema)
         return handle
 
     def create(self, name: str, rows: pa.Table) -> int:
@@ -182,6 +179,16 @@ class Tables:
             return 0
         return int(self.run(name, lambda table: table.version))
 
+    def disk_bytes(self, name: str) -> int:
+        """Bytes on disk of the table, old versions and indexes included."""
+        total = 0
+        for path in self.path(name).rglob("*"):
+            try:
+                total += path.stat().st_size if path.is_file() else 0
+            except FileNotFoundError:  # a writer or `optimize` removed it in between
+                continue
+        return total
+
     def merge(
         self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str], replaces: str | None = None
     ) -> MergeCounts:
@@ -223,6 +230,18 @@ class Tables:
         self._handles.pop(name, None)
         if self.path(name).exists():
             call(lambda: self._connect().drop_table(name), table=name, directory=self.directory)
+
+    def _add_missing_columns(self, name: str, schema: pa.Schema) -> None:
+        def missing() -> list[pa.Field]:
+            stored = self.run(name, lambda table: table.schema)
+            return [field for field in schema if field.name not in stored.names]
+
+        if fields := missing():
+            try:
+                self.run(name, lambda table: table.add_columns(pa.schema(fields)))
+            except StoreError:
+                if missing():  # else another process added them first
+                    raise
 
     def _refuse_fork(self) -> None:
         if self._connection is not None and self._owner != os.getpid():

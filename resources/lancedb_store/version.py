@@ -7,7 +7,7 @@ all tables.
 from __future__ import annotations
 
 import json
-import os
+import uuid
 from pathlib import Path
 
 from indexing_assets.core.errors import StoreError
@@ -47,6 +47,6 @@ def write_version(directory: Path) -> None:
     if path.exists():
         return
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{VERSION_FILE}.{os.getpid()}"
+    temporary = directory / f".{VERSION_FILE}.{uuid.uuid4().hex}"
     temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}) + "\n", encoding="utf-8")
     temporary.replace(path)

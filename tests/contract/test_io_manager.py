@@ -178,6 +178,9 @@ def test_a_range_of_partitions_is_replaced_in_one_commit(manager, instance):
     write_days(manager, instance, ["mon", "tue", "wed's", "thu"])
     result = write_days(manager, instance, ["mon", "tue", "wed's"], per_day=1, tag="new")
     versions = [e.materialization.metadata["table_version"].value for e in result.get_asset_materialization_events()]
+    metadata = result.get_asset_materialization_events()[0].materialization.metadata
+    assert metadata["rows_written"].value == 3
+    assert "dagster/partition_row_count" not in metadata  # it is known for single partitions only
     assert len(set(versions)) == 1
     assert versions[0] == Tables(Path(manager.tables_dir)).version("days")
     values = {row["value"] for row in stored(manager, "days")}
@@ -417,6 +420,7 @@ def test_the_output_metadata_describe_the_table(manager, instance):
         ("day", "string"),
         ("value", "string"),
     ]
+    assert metadata["rows_written"].value == 3
     assert metadata["size_bytes"].value > 0
     assert metadata["table_version"].value == Tables(Path(manager.tables_dir)).version("days")
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import resources.lancedb_store.chunks as chunks_module
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import CHUNKS, FILES
@@ -215,6 +216,14 @@ def test_chunks_by_ids_come_in_the_order_asked_for_and_absent_ones_are_left_out(
     found = store.chunks_by_ids(["3", "nope", "1"], ["chunk_id", "file_path"])
     assert found.to_pylist() == [{"chunk_id": "3", "file_path": "a"}, {"chunk_id": "1", "file_path": "a"}]
     assert store.chunks_by_ids([], ["file_path"]).num_rows == 0
+
+
+def test_more_ids_than_fit_a_condition_are_found_in_order_too(store, monkeypatch):
+    monkeypatch.setattr(chunks_module, "_LONGEST_CONDITION", 2)
+    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a"), ("3", "a")), now=NOW)
+    found = store.chunks_by_ids(["3", "nope", "1", "2"], ["file_path", "chunk_id"])
+    assert found.column("chunk_id").to_pylist() == ["3", "1", "2"]
+    assert found.schema.names == ["file_path", "chunk_id"]
 
 
 def test_chunks_of_batches_come_by_batch_then_place(store):

@@ -214,6 +214,9 @@ PATHS = [
         ("src/**/*.py", {path for path in PATHS if path.startswith("src/") and path.endswith(".py")}),
         ("src/*.py", {"src/a.py", "src/it's.py", "src/new\nline.py", "src/back\\slash.py"}),
         ("**/a.py", {"a.py", "src/a.py", "src/x/a.py"}),
+        ("src/**/a.py", {"src/a.py", "src/x/a.py"}),
+        ("**/x/**", {"src/x/a.py", "src/x/deep/b.py"}),
+        ("**", set(PATHS)),
         ("src/x/**", {"src/x/a.py", "src/x/deep/b.py"}),
         ("src/x*/", {"src/x/a.py", "src/x/deep/b.py", "src/xy/c.py"}),
         ("src/a_b/*%.py", {"src/a_b/100%.py"}),
@@ -242,6 +245,21 @@ def test_the_root_is_no_condition(glob):
 @given(pattern=st.text("ab*?[]!-^.%_'\\/ ", min_size=1, max_size=8))
 def test_no_glob_breaks_the_query(shared_store, pattern):
     shared_store.chunks(["file_path"], path_condition(pattern))
+
+
+PIECES = st.sampled_from(["src/", "**/", "**", "*", "?", "x/", "a", "a.py", ".py", "b.py", "[a-c]", "'"])
+
+
+@settings(max_examples=120, deadline=None)
+@given(pattern=st.lists(PIECES, min_size=2, max_size=5).map("".join))
+def test_prefixes_and_suffixes_say_the_same_as_the_regular_expression(shared_store, pattern):
+    whole = pattern + "**" if pattern.endswith("/") and set(pattern) & set("*?[") else pattern
+    if not set(pattern) & set("*?["):
+        return
+    start = "^" if "/" in whole else "(^|/)"
+    regex = re.compile(f"(?s){start}{glob_to_regex(whole)}$(?!\n)")
+    found = shared_store.chunks(["file_path"], path_condition(pattern)).column("file_path").to_pylist()
+    assert set(found) == {path for path in PATHS if regex.search(path)}
 
 
 @settings(max_examples=300)
