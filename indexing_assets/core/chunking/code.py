@@ -27,6 +27,7 @@ from indexing_assets.core.chunking.definitions import (
     name_node_of,
     name_of,
     parameters_of,
+    result_of_signature,
     return_type_of,
     squeezed,
     text_of,
@@ -63,12 +64,11 @@ def extract_code(source: bytes, language: str) -> Extraction:
     found = _File(source, spec, captures)
     blocks = found.blocks()
     imports = _outermost(captures.get("import", []))
-    docstrings = captures.get("file_docstring", [])
     return Extraction(
         blocks=blocks,
         imports=tuple(text_of(node, source) for node in imports),
         import_offsets=tuple(node.start_byte for node in imports),
-        docstring=clean_string(text_of_lines(docstrings[0], source)) if docstrings else None,
+        docstring=found.file_docstring(),
         break_points=sorted({node.start_byte for node in captures.get("statement", [])}),
     )
 
@@ -100,10 +100,11 @@ def text_of_lines(node: Node, source: bytes) -> str:
 
 @dataclass(slots=True)
 class _Definition:
-    """A captured definition: its node, its span with wrappers, and the block it becomes (if any)."""
+    """A captured definition: its node, own span, span with wrappers, and the block it becomes (if any)."""
 
     role: str
     node: Node
+    own: Span
     start: int
     end: int
     carrier: Node
@@ -145,21 +146,65 @@ class _File:
             leading = self._take_leading(block, floor)
             floors[id(parent)] = block.end
             self._describe(definition, leading, figures)
+        return self._with_clauses_joined(roots) if self.spec.clauses else roots
+
+    def file_docstring(self) -> str | None:
+        """A string, or the comments that document the file."""
+        nodes = sorted(self.captures.get("file_docstring", []), key=lambda node: node.start_byte)
+        texts = [text_of_lines(node, self.source).strip() for node in nodes]
+        if texts and texts[0].endswith(('"', "'")):
+            return clean_string(texts[0])
+        for head in self.captures.get("file_head", [])[:1]:
+            above = self._take_leading(Block(head.start_byte, head.end_byte, ChunkType.MODULE), 0)
+            texts = [self.source[start:end].decode("utf-8", "replace").strip() for start, end, _ in above]
+        return clean_comments(texts)
+
+    def _with_clauses_joined(self, roots: list[Block]) -> list[Block]:
+        """Neighbouring functions of one name as one block; the first one's description stands for all."""
+        stack = [roots]
+        while stack:
+            siblings = stack.pop()
+            kept: list[Block] = []
+            for block in siblings:
+                last = kept[-1] if kept else None
+                if last is not None and self._are_clauses(last, block):
+                    _join(last, block)
+                else:
+                    kept.append(block)
+            siblings[:] = kept
+            stack += [block.children for block in kept if block.children]
         return roots
+
+    def _are_clauses(self, first: Block, second: Block) -> bool:
+        same = first.name == second.name and first.chunk_type is second.chunk_type and first.name != ""
+        is_function = second.chunk_type in {ChunkType.FUNCTION, ChunkType.METHOD}
+        return same and is_function and not self.source[first.end : second.start].strip()
 
     def _definitions(self) -> list[_Definition]:
         """All definitions with the spans of their wrappers, in document order, outer before inner."""
         wrappers = self._wrappers()
+        bodies = {node.start_byte: node.end_byte for node in self.captures.get("body", [])}
         found: dict[Span, _Definition] = {}
         for role in DEFINITION_ROLES:
             for node in self.captures.get(role, []):
-                own = span = (node.start_byte, node.end_byte)
+                own = span = self._own_span(node, bodies)
                 if own in found:
                     continue
                 while span in wrappers:
                     span = wrappers.pop(span)
-                found[own] = _Definition(role, node, *span, carrier_of(node, self.spec))
+                found[own] = _Definition(role, node, own, *span, carrier_of(node, self.spec))
         return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
+
+    def _own_span(self, node: Node, bodies: dict[int, int]) -> Span:
+        """The node's span, with a body beside it and a prefix before it where the grammar has such."""
+        start, end = node.start_byte, node.end_byte
+        if bodies:
+            gap = _GAP.match(self.source, end)
+            end = bodies.get(gap.end() if gap else end, end)
+        prefix = self.spec.prefix
+        if prefix and self.source[start - len(prefix) : start] == prefix:
+            start -= len(prefix)
+        return start, end
 
     def _wrappers(self) -> dict[Span, Span]:
         wrappers: dict[Span, Span] = {}
@@ -185,7 +230,8 @@ class _File:
             (item.start, -item.end, item) for item in self.definitions
         ]
         items += [(start, -end, None) for start, end in closures]
-        items += [(node.start_byte, -node.end_byte, node) for node in self.captures.get("field", [])]
+        members = self.captures.get("field", []) + self.captures.get("inner_doc", [])
+        items += [(node.start_byte, -node.end_byte, node) for node in members]
         items.sort(key=lambda item: item[:2])
         # What is open: its end, the block that takes children, whether a function is open, whether it is a class.
         stack: list[tuple[int, Block | None, bool, bool]] = []
@@ -199,10 +245,11 @@ class _File:
                 continue
             if isinstance(definition, Node):
                 if in_class and parent is not None:
-                    parent.type_annotations += tuple(field_of(definition, self.source))
+                    self._annotate(parent, definition)
                 continue
             is_callable = definition.role in _CALLABLES
-            if is_callable and (in_function or definition.role == "member") and end - start < MIN_NESTED_BYTES:
+            nested = in_function or (definition.role == "member" and not in_class)
+            if is_callable and nested and end - start < MIN_NESTED_BYTES:
                 stack.append((end, parent, True, False))
                 continue
             chunk_type = ChunkType.CLASS if definition.role == "class" else ChunkType.MODULE
@@ -213,6 +260,13 @@ class _File:
             self._placed.append((definition, parent))
             stack.append((end, block, is_callable, definition.role == "class"))
         return roots
+
+    def _annotate(self, block: Block, member: Node) -> None:
+        """Gives a class the type of a field, or its documentation, whichever `member` is."""
+        if member.type in {"string", "sigil"}:
+            block.docstring = block.docstring or clean_string(text_of_lines(member, self.source))
+        else:
+            block.type_annotations += tuple(field_of(member, self.source))
 
     def _leading(self) -> _Leading:
         leading = _Leading()
@@ -266,7 +320,7 @@ class _File:
         for item in self.definitions:
             if item.role != "scope":
                 construct = Construct.CLASS if item.role == "class" else Construct.FUNCTION
-                constructs[item.node.start_byte, item.node.end_byte, "definition"] = construct
+                constructs[*item.own, "definition"] = construct
                 bound.add((item.carrier.start_byte, item.carrier.end_byte))
         for role, construct in _CONSTRUCTS.items():
             for node in self.captures.get(role, []):
@@ -293,8 +347,8 @@ class _File:
         block.decorators = tuple(
             squeezed(source[start:end].decode("utf-8", "replace")) for start, end in self.decorators[first:last]
         )
-        block.docstring = self._docstring(definition, leading)
-        figure = figures.get((node.start_byte, node.end_byte))
+        block.docstring = self._docstring(definition, leading) or block.docstring
+        figure = figures.get(definition.own)
         if figure is not None:
             block.cyclomatic_complexity = figure.cyclomatic
             block.cognitive_complexity = figure.cognitive
@@ -305,6 +359,9 @@ class _File:
             block.chunk_type = ChunkType.METHOD
         block.parameters = parameters_of(definition.carrier, source, spec)
         block.return_type = return_type_of(definition.carrier, source, spec)
+        for start, end, role in leading:
+            if role == "signature":
+                block.return_type = result_of_signature(source[start:end].decode("utf-8", "replace"))
 
     def _head_end(self, definition: _Definition) -> int:
         """Where the name starts: decorators stand before it, a parameter's annotations after it."""
@@ -326,6 +383,18 @@ class _File:
         if marked:
             return clean_comments(marked)
         return clean_comments(comments) if comments and self.spec.plain_docs else None
+
+
+def _join(first: Block, second: Block) -> None:
+    """Adds a clause: each is one more way through the function."""
+    first.end = second.end
+    first.children += second.children
+    first.docstring = first.docstring or second.docstring
+    first.return_type = first.return_type or second.return_type
+    first.decorators += second.decorators
+    first.cyclomatic_complexity = (first.cyclomatic_complexity or 0) + (second.cyclomatic_complexity or 0)
+    first.cognitive_complexity = (first.cognitive_complexity or 0) + (second.cognitive_complexity or 0)
+    first.max_nesting_depth = max(first.max_nesting_depth or 0, second.max_nesting_depth or 0)
 
 
 def _outermost(nodes: list[Node]) -> list[Node]:

@@ -19,6 +19,7 @@ _XML_TAG: Final = re.compile(
     r"</?(?:summary|remarks|para|returns|value|example|code|c|param|typeparam|exception|inheritdoc)\b[^>]*>"
 )
 _PYTHON_STRING: Final = re.compile(r"^[rRuUbBfF]*")
+_ATTRIBUTE: Final = re.compile(r"@(?:type|module)?doc\s*\(?\s*(?:~[sS])?")
 _QUOTES: Final = ('"""', "'''", '"', "'")
 
 
@@ -33,6 +34,7 @@ def clean_comments(comments: Sequence[str]) -> str | None:
 
 def clean_string(literal: str) -> str | None:
     """The text of a documentation string as the source spells it: prefix, quotes, common indentation gone."""
+    literal = literal.removeprefix("~S").removeprefix("~s")
     body = literal[_PYTHON_STRING.match(literal).end() :]  # type: ignore[union-attr]  # matches anything
     for quote in _QUOTES:
         if body.startswith(quote) and len(body) >= 2 * len(quote):
@@ -43,6 +45,10 @@ def clean_string(literal: str) -> str | None:
 
 
 def _clean_comment(comment: str) -> str:
+    attribute = _ATTRIBUTE.match(comment)
+    if attribute:
+        value = comment[attribute.end() :]
+        return (clean_string(value) or "") if value.startswith(_QUOTES) else ""
     opening = _OPEN.match(comment)
     if opening:
         body = _CLOSE.sub("", comment[opening.end() :])

@@ -16,7 +16,16 @@ from indexing_assets.core.model import Parameter, TypeAnnotation
 _NAME_FIELDS: Final = ("name", "pattern", "left", "declarator")
 _DEFAULT_FIELDS: Final = ("value", "default_value", "right", "default")
 _NOT_PARAMETERS: Final = frozenset(
-    {"comment", "line_comment", "block_comment", "keyword_separator", "positional_separator", "attribute_item", "ERROR"}
+    {
+        "comma",
+        "comment",
+        "line_comment",
+        "block_comment",
+        "keyword_separator",
+        "positional_separator",
+        "attribute_item",
+        "ERROR",
+    }
 )
 _TYPE_NODES: Final = ("type_annotation", "_type")
 _BLANKS: Final = re.compile(r"\s+")
@@ -72,6 +81,8 @@ def name_of(node: Node, source: bytes, spec: LanguageSpec) -> str:
 
 def carrier_of(node: Node, spec: LanguageSpec) -> Node:
     """The node that has the parameters: the definition's, or the function that it binds."""
+    if spec.carrier is not None:
+        return spec.carrier(node) or node
     return (first_field(node, spec.value_fields) or node) if spec.value_fields else node
 
 
@@ -105,8 +116,8 @@ def _parameters(node: Node, source: bytes) -> list[Parameter]:
     if not node.named_child_count:
         return [Parameter(whole)]
     if node.type == "spread_parameter":  # Java's `int... codes`: no fields
-        type_text, _, name = whole.rpartition("...")
-        return [Parameter(name.strip(), f"{type_text.strip()}...")]
+        kind, _, name = whole.rpartition("...")
+        return [Parameter(name.strip(), f"{kind.strip()}...")]
     type_node = node.child_by_field_name("type")
     type_text = text_of(type_node, source).removeprefix(":").strip() or None
     default = _default_of(node, source)
@@ -165,3 +176,16 @@ def return_type_of(carrier: Node, source: bytes, spec: LanguageSpec) -> str | No
     special = spec.return_type_of
     text = special(carrier, source) if special else text_of(first_field(carrier, spec.return_fields), source)
     return text.removeprefix("->").removeprefix(":").strip() or None
+
+
+def result_of_signature(signature: str) -> str | None:
+    """The result type of `f :: a -> (b -> c) -> d` or `@spec f(a) :: d`."""
+    kind = signature.rpartition("::")[2] if signature.startswith("@") else signature.partition("::")[2]
+    depth = 0
+    for position in range(len(kind) - 1, 0, -1):
+        character = kind[position]
+        depth += (character in ")]}") - (character in "([{")
+        if depth == 0 and kind[position - 1 : position + 1] == "->":
+            kind = kind[position + 1 :]
+            break
+    return squeezed(kind) or None

@@ -15,8 +15,11 @@ Roles of what describes them
     comment           any comment
     attribute         decorator or attribute that stands before the definition, outside its node
     decorator         decorator or attribute inside the definition's node or its wrapper
+    body              body that the grammar puts beside its signature; belongs to the definition before it
     docstring         string that documents the definition in whose body it comes first
-    file_docstring    string that documents the file
+    inner_doc         string that documents the innermost class in which it stands
+    file_docstring    string or comment that documents the file
+    file_head         clause that names the file's module; the comment directly above documents the file
     field             typed member of a class
 Roles of the file
     import            statement or call that names another module
@@ -52,9 +55,11 @@ class LanguageSpec:
     `names` (by node type), `parameters_of` and `return_type_of` override how a definition is read; the rule
     without them are the fields. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a name `Owner.name` makes a method of a function.
-    `value_fields` lead from a binding to the function bound (`const f = () => ...`).
+    `value_fields`, or `carrier`, lead from a binding to the function bound (`const f = () => ...`).
     `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
     directly above documents. `indentation_binds`: a comment above belongs only when equally indented.
+    `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
+    leaves it outside.
     """
 
     name: str
@@ -64,6 +69,7 @@ class LanguageSpec:
     name_types: tuple[str, ...] = ()
     dotted_methods: bool = False
     names: Mapping[str, NameOf] = field(default_factory=_empty)
+    carrier: Callable[[Node], Node | None] | None = None
     value_fields: tuple[str, ...] = ()
     parameter_fields: tuple[str, ...] = ("parameters",)
     parameters_of: ParametersOf | None = None
@@ -73,18 +79,14 @@ class LanguageSpec:
     doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
     plain_docs: bool = True
     indentation_binds: bool = False
+    clauses: bool = False
+    prefix: bytes = b""
 
 
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
 COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump", "path", "and", "or", "closure")
 _OTHER_ROLES: Final = (
-    "wrapper",
-    "signature",
-    "comment",
-    "attribute",
-    "decorator",
-    "docstring",
-    "file_docstring",
-    "field",
-) + ("import", "statement", "not_path")
+    *("wrapper", "signature", "comment", "attribute", "decorator", "docstring", "inner_doc", "body", "field"),
+    *("file_docstring", "file_head", "import", "statement", "not_path"),
+)
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

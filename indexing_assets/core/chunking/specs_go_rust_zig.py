@@ -6,8 +6,9 @@ from typing import Final
 
 from tree_sitter import Node
 
-from indexing_assets.core.chunking.definitions import text_of, without_generics
+from indexing_assets.core.chunking.definitions import first_child, text_of, without_generics
 from indexing_assets.core.chunking.language_spec import LanguageSpec
+from indexing_assets.core.model import Parameter
 
 
 def _go_method_name(node: Node, source: bytes) -> str:
@@ -33,6 +34,7 @@ GO: Final = LanguageSpec(
 (type_spec type: [(struct_type) (interface_type)]) @class
 (type_declaration . (type_spec)) @wrapper
 (comment) @comment
+(package_clause) @file_head
 (import_spec) @import
 (field_declaration name: (_) type: (_)) @field
 (block (_) @statement)
@@ -64,6 +66,7 @@ RUST: Final = LanguageSpec(
 [(struct_item) (enum_item) (union_item) (trait_item) (impl_item)] @class
 (mod_item body: (_)) @scope
 [(line_comment) (block_comment)] @comment
+(source_file (line_comment (inner_doc_comment_marker)) @file_docstring)
 (attribute_item) @attribute
 (use_declaration) @import
 (extern_crate_declaration) @import
@@ -84,5 +87,70 @@ RUST: Final = LanguageSpec(
 (break_expression (label)) @jump
 (continue_expression (label)) @jump
 (closure_expression) @closure
+""",
+)
+
+
+def _zig_function_name(node: Node, source: bytes) -> str:
+    """Name of a function, of a container (`const Order = struct`) or of a test."""
+    head = first_child(node, ("FnProto", "VarDecl"))
+    if head is None:
+        return text_of(first_child(node, ("STRINGLITERALSINGLE", "IDENTIFIER")), source).strip('"')
+    name = head.child_by_field_name("function") or head.child_by_field_name("variable_type_function")
+    return text_of(name, source)
+
+
+def _zig_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
+    prototype = first_child(carrier, ("FnProto",))
+    values = first_child(prototype, ("ParamDeclList",)) if prototype is not None else None
+    found: list[Parameter] = []
+    for child in values.named_children if values is not None else ():
+        if child.type == "ParamDecl":
+            kind = text_of(first_child(child, ("ParamType",)), source) or None
+            name = text_of(child.child_by_field_name("parameter"), source)
+            found.append(Parameter(name or text_of(child, source), kind))
+    return tuple(found)
+
+
+def _zig_return_type(carrier: Node, source: bytes) -> str:
+    """What stands between the parameters (or the calling convention) and the body."""
+    prototype = first_child(carrier, ("FnProto",))
+    if prototype is None:
+        return ""
+    before = [child for child in prototype.children if child.type in {"ParamDeclList", "CallConv", "LinkSection"}]
+    return source[before[-1].end_byte : prototype.end_byte].decode("utf-8", "replace").strip() if before else ""
+
+
+ZIG: Final = LanguageSpec(
+    name="zig",
+    names={"Decl": _zig_function_name, "TestDecl": _zig_function_name},
+    name_fields=(),
+    parameters_of=_zig_parameters,
+    return_type_of=_zig_return_type,
+    prefix=b"pub ",
+    doc_prefixes=("///",),
+    query="""
+(Decl (FnProto) (Block)) @function
+(TestDecl) @function
+(Decl (VarDecl (ErrorUnionExpr (SuffixExpr (ContainerDecl))))) @class
+[(doc_comment) (line_comment)] @comment
+(source_file (container_doc_comment) @file_docstring)
+(Decl (VarDecl (ErrorUnionExpr (SuffixExpr (BUILTINIDENTIFIER) @_import (#eq? @_import "@import"))))) @import
+(ContainerField field_member: (_)) @field
+(Block (_) @statement)
+(ContainerDecl (_) @statement)
+(source_file (_) @statement)
+(SwitchProng) @statement
+[(IfStatement) (IfExpr) (ForStatement) (ForExpr) (WhileStatement) (WhileExpr)] @branch
+(IfStatement "else" @else)
+(IfStatement (Statement . (IfStatement) @else_if))
+(SwitchExpr) @switch
+(SwitchProng) @path
+(SwitchProng (SwitchCase "else")) @not_path
+(BinaryExpr operator: "and") @and
+(BinaryExpr operator: "or") @or
+(BinaryExpr operator: (BitwiseOp "catch")) @path
+(BinaryExpr operator: (BitwiseOp "orelse")) @path
+(AssignExpr (BreakLabel)) @jump
 """,
 )
