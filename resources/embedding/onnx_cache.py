@@ -29,7 +29,6 @@ EXPORT_VERSION: Final = 1
 GRAPH_FILE: Final = "model.onnx"
 REPORT_FILE: Final = "export.json"
 _EXPORT_TIMEOUT_S: Final = 900
-_ERROR_CHARACTERS: Final = 1_500
 _SOURCE_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -120,5 +119,7 @@ def _run_exporter(files: ModelFiles, precision: str, work: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise ModelError(f"{files.folder} {advice}: no result after {_EXPORT_TIMEOUT_S} s") from error
     if outcome.returncode != 0:
-        words = (outcome.stderr or outcome.stdout).strip()[-_ERROR_CHARACTERS:]
-        raise ModelError(f"{files.folder} {advice}. The exporter ended with status {outcome.returncode}: {words}")
+        words = (outcome.stderr or outcome.stdout).strip()
+        _LOG.debug("the exporter of %s said: %s", files.folder, words)
+        last = words.rpartition("\n")[2] or "nothing, so it was probably killed: is there memory enough?"
+        raise ModelError(f"{files.folder} {advice}. The exporter ended with status {outcome.returncode}: {last}")

@@ -22,6 +22,7 @@ from indexing_assets.core.errors import ModelError
 from resources.embedding.backend import Tokens, Vectors
 from resources.embedding.onnx_cache import GRAPH_FILE, REPORT_FILE
 from resources.embedding.tokenization import Tokenizer, graph_inputs
+from resources.embedding.weights import weights_files
 
 LEAST_EXPORT_COSINE: Final = 0.9999
 """Of the float32 graph with the model in torch: it is the same arithmetic."""
@@ -87,11 +88,19 @@ def run_graph(graph: Path, batch: Sequence[Tokens], pad_id: int) -> Vectors:
 
 
 def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[Tokens], pad_id: int) -> Vectors:
-    """Write the float32 graph and return the vectors that torch computes for `batch`."""
+    """Write the float32 graph and return the vectors that torch computes for `batch`.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
     import torch
     from transformers import AutoModel
 
-    model = AutoModel.from_pretrained(str(folder), attn_implementation="eager", local_files_only=True).float().eval()
+    try:
+        model = AutoModel.from_pretrained(str(folder), attn_implementation="eager", local_files_only=True)
+    except Exception as error:  # the weights' library and transformers raise errors without a common base
+        raise ModelError(f"the weights {weights_files(folder)[0]} cannot be loaded: {error}") from error
+    model = model.float().eval()
     types = ["token_type_ids"] if getattr(model.config, "type_vocab_size", 0) else []
     names = ["input_ids", "attention_mask", *types]
 
