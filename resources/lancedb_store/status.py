@@ -15,15 +15,15 @@ import pyarrow.compute as pc
 
 from indexing_assets.core.model import EmbeddingStatus
 from resources.lancedb_store.chunks import ChunkRows
-from resources.lancedb_store.part import ERRORS_TABLE, VECTORS_TABLE
-from resources.lancedb_store.schemas import EMBEDDING_ERRORS, vectors
+from resources.lancedb_store.part import ERRORS_TABLE
+from resources.lancedb_store.schemas import EMBEDDING_ERRORS
 from resources.lancedb_store.sql import equals
+from resources.lancedb_store.vectors import VectorRows
 
 _STATUS = "embedding_status"
-_VECTOR_KEYS = vectors(1)  # only its chunk_id is read here; the dimension does not matter
 
 
-class StatusRows(ChunkRows):
+class StatusRows(ChunkRows, VectorRows):
     """Read the derived `embedding_status`."""
 
     def chunk_statuses(
@@ -100,7 +100,7 @@ class StatusRows(ChunkRows):
 
     def _with_status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pl.DataFrame:
         of_model = equals("embedding_model", model)
-        complete = self.tables.read(VECTORS_TABLE, _VECTOR_KEYS, columns=["chunk_id"], where=of_model)
+        complete = self.vectors(["chunk_id"], None if self.holds_only(model) else of_model)
         failed = self.tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=of_model)
         running = pl.Series(values=sorted(running_batches), dtype=pl.Int64)
         frame = pl.DataFrame(chunks)

@@ -28,6 +28,7 @@ COPIED_COLUMNS = tuple(
 )  # file_path, start_line, end_line, language, chunk_type, function_name, class_name, subproject_name
 _COLUMNS = ["chunk_id", *COPIED_COLUMNS]
 _GROUP = 20_000  # ids in one condition
+_MANY_FILES = 5_000  # 57,600 files by condition 5.4 s, the whole table 0.5 s
 _BATCH = 65_536  # rows hashed at once
 
 
@@ -45,12 +46,12 @@ class SyncRows(ChunkRows, VectorRows, ErrorRows):
     def sync_vectors(self, file_paths: Sequence[str] | None = None, *, now: datetime) -> SyncResult:
         """Make `vectors` follow `chunks`: update copied metadata, retire vectors whose chunk is gone. Idempotent.
 
-        With `file_paths`, only chunks and vectors of these files are looked at; `None` looks at the whole
-        tables through the columns that are compared. Writes nothing when nothing differs.
+        With `file_paths`, only chunks and vectors of these files are looked at; `None` (and more than 5,000
+        files, for which it is quicker) looks at the whole tables through the columns that are compared. Writes nothing when nothing differs.
         """
         if self.tables.open(VECTORS_TABLE) is None or (file_paths is not None and not file_paths):
             return SyncResult(updated=0, retired=0)
-        if file_paths is not None:
+        if file_paths is not None and len(file_paths) <= _MANY_FILES:
             return self._follow(is_in("file_path", file_paths), now)
         suspects = self._suspects()
         groups = [suspects[start : start + _GROUP] for start in range(0, len(suspects), _GROUP)]

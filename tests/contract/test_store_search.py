@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lancedb.table import LanceTable
 
 import resources.lancedb_store.maintenance as maintenance_module
 import resources.lancedb_store.search as search_module
@@ -121,6 +122,22 @@ def test_a_selective_filter_on_an_indexed_table_still_finds_every_row(indexed, m
     found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
     expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
     assert ids(found) == expected
+
+
+def test_rows_that_move_while_a_filtered_search_picks_them_are_still_found(indexed, monkeypatch):
+    store, values, paths = indexed
+    pick = LanceTable.take_row_ids
+    monkeypatch.setattr(LanceTable, "take_row_ids", lambda table, row_ids: pick(table, [*row_ids[1:], 10**15]))
+    found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
+    expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
+    assert ids(found) == expected
+
+
+def test_a_filter_that_nothing_fits_finds_nothing_on_an_indexed_table(indexed):
+    store, values, _paths = indexed
+    found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(languages=("cobol",)).where())
+    assert found.num_rows == 0
+    assert found.schema.names[-1] == "score"
 
 
 def test_rows_that_are_not_in_the_index_yet_are_found(indexed):

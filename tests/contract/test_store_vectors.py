@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import resources.lancedb_store.sync as sync_module
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store import IndexStore, SyncResult
 
@@ -201,6 +202,14 @@ def test_sync_writes_nothing_when_nothing_differs(store):
     before = store.versions()
     assert store.sync_vectors(now=NOW) == store.sync_vectors(["a"], now=NOW) == SyncResult(updated=0, retired=0)
     assert store.versions() == before
+
+
+def test_more_files_than_fit_a_condition_are_synchronized_too(store, monkeypatch):
+    monkeypatch.setattr(sync_module, "_MANY_FILES", 1)
+    store.replace_chunks(["b"], chunk_rows(("2", "b")), now=NOW)
+    store.add_vectors(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
+    assert store.sync_vectors(["a", "b"], now=NOW) == SyncResult(updated=0, retired=1)
+    assert store.sync_vectors([], now=NOW) == SyncResult(updated=0, retired=0)
 
 
 def test_sync_without_vectors_does_nothing(store):

@@ -203,5 +203,14 @@ def test_columns_can_be_added_as_nulls(table):
     assert table.to_arrow().column("added").to_pylist() == [None, None]
 
 
+def test_row_ids_hold_until_a_compaction_which_loses_rows_without_an_error(table):
+    upsert(table, rows("3"))
+    found = table.search().select(["key"]).with_row_id(True).to_arrow()
+    row_ids = found.column("_rowid").to_pylist()
+    assert sorted(table.take_row_ids(row_ids).select(["key"]).to_arrow().column("key").to_pylist()) == ["1", "2", "3"]
+    table.optimize()
+    assert table.take_row_ids(row_ids).select(["key"]).to_arrow().num_rows == 0
+
+
 def test_an_empty_table_is_false(tmp_path):
     assert not connect(tmp_path).create_table("t", schema=KEYED)
