@@ -1,7 +1,7 @@
 """Phase 2: one vector per chunk, embedded batch by batch and stored where search reads."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -101,16 +101,25 @@ class _Tally:
 )
 def chunk_vectors(
     context: dg.AssetExecutionContext, config: ChunkVectorsConfig, index: IndexResource, embedder: EmbedderResource
-) -> None:
+) -> Iterator[dg.AssetMaterialization]:
     """The vector of each chunk, in the table `vectors` that search reads.
 
     One partition per batch of chunks. A text that the model cannot embed fails alone: its chunk
     has the status `error` with the reason, its batch shows as failed, all others are stored.
     """
+    _embed(context, config, index, embedder)
+    # A generator that yields nothing: a plain return counts as an output, for which Dagster would
+    # write a second event for every partition of the run.
+    yield from ()
+
+
+def _embed(
+    context: dg.AssetExecutionContext, config: ChunkVectorsConfig, index: IndexResource, embedder: EmbedderResource
+) -> None:
     folder = index.folder()
     folder.check()
     settings = folder.settings()
-    with hold(folder.locks_dir, Phase.EMBED, run_id=context.run_id):
+    with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
         run = _Run(context, index.store(), embedder.get(), force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())
         # What a killed run left half-copied is made good before anything is counted, and chunks

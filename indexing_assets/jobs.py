@@ -2,8 +2,6 @@
 
 import dagster as dg
 
-from indexing_assets.partitions import batch_partitions, file_partitions
-
 SCAN_JOB = "scan_source_files_job"
 PARSE_JOB = "parse_chunks_job"
 EMBED_JOB = "embed_chunks_job"
@@ -14,12 +12,10 @@ scan_source_files_job = dg.define_asset_job(
 parse_chunks_job = dg.define_asset_job(
     PARSE_JOB,
     selection=["parsed_chunks"],
-    partitions_def=file_partitions,
     description="Phase 1: parse file versions into chunks.",
 )
 embed_chunks_job = dg.define_asset_job(
     EMBED_JOB,
     selection=["chunk_vectors"],
-    partitions_def=batch_partitions,
     description="Phase 2: embed batches of chunks.",
 )

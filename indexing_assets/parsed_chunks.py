@@ -76,15 +76,24 @@ class _Tally:
     code_version=CHUNKER_VERSION,
     metadata={"dagster/table_name": "chunks"},
 )
-def parsed_chunks(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource) -> None:
+def parsed_chunks(
+    context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource
+) -> Iterator[dg.AssetMaterialization]:
     """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
 
     One partition per file version. A file that cannot be parsed fails alone: its partition shows
     as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.
     """
+    _parse(context, config, index)
+    # A generator that yields nothing: a plain return counts as an output, for which Dagster would
+    # write a second event for every partition of the run.
+    yield from ()
+
+
+def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource) -> None:
     folder = index.folder()
     folder.check()
-    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run_id):
+    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         settings = folder.settings()
         run = _Run(context, index.store(), chunker_identity(settings))
         run.plan(force=config.force)
@@ -238,7 +247,7 @@ class _Run:
                     "status": (FileStatus.ERROR if failed else FileStatus.PARSED).value,
                     "reason": outcome.error,
                     "transient": outcome.transient if failed else None,
-                    "run_id": self.context.run_id,
+                    "run_id": self.context.run.run_id,
                     "chunk_count": outcome.chunk_count,
                     "chunker_version": self.identity,
                     "parsed_at": now,

@@ -60,7 +60,7 @@ def source_files(
     """
     folder = index.folder()
     folder.check()
-    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run_id):
+    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         store = index.store()
         known = _known_files(store)

@@ -107,7 +107,9 @@ class SourceRepository:
         found = walk(self.root, self._options)
         if self._identity() != identity:
             raise RepositoryError(f"{self.root} was replaced during the scan. Scan again; the index stays as it was.")
-        if known and not (found.files or found.skipped or found.unreadable or allow_empty):
+        own = f"{os.path.relpath(os.path.realpath(self._options.index_dir), self.root)}/"
+        seen = found.files or found.unreadable or any(entry.path != own for entry in found.skipped)
+        if not seen and any(path != own for path in known) and not allow_empty:
             raise RepositoryError(
                 f"{self.root} is empty, but {len(known)} of its files are known. Check that its disk is mounted; "
                 "if everything was really deleted, delete the index."

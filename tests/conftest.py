@@ -1,0 +1,104 @@
+"""Fixtures of the whole suite: an environment of its own, small repositories, open pipelines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+_OWN_PREFIXES = ("CODE_INDEX_", "DAGSTER_", "GIT_")
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No setting, git configuration or Dagster home of the machine reaches a test, and none of a test leaves it."""
+    before = dict(os.environ)
+    for name in list(os.environ):
+        if name.startswith(_OWN_PREFIXES):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", before.get("CODE_INDEX_CACHE_DIR", str(_shared_cache())))
+    yield
+    for name in set(os.environ) - set(before):
+        del os.environ[name]
+
+
+def _shared_cache() -> Path:
+    """One cache for all tests: the model is exported once."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path("~").expanduser() / ".cache")
+    return Path(root) / "code-index"
+
+
+@pytest.fixture
+def small_repository(tmp_path: Path) -> Path:
+    """A folder with a few files of several languages."""
+    root = tmp_path / "repository"
+    write_files(
+        root,
+        {
+            "app/greeting.py": (
+                'GREETING = "hello"\n\n\ndef greet(name: str) -> str:\n    """Greet a person by name."""\n'
+                '    return f"{GREETING} {name}"\n\n\nclass Counter:\n    """Counts visits."""\n\n'
+                "    def __init__(self) -> None:\n        self.visits = 0\n\n"
+                "    def increment(self, step: int = 1) -> int:\n        self.visits += step\n        return self.visits\n"
+            ),
+            "web/getUserName.ts": (
+                "export function getUserName(id: number): string {\n  if (id > 0) {\n    return lookup(id);\n  }\n"
+                '  return "nobody";\n}\n\nfunction lookup(id: number): string {\n  return `user ${id}`;\n}\n'
+            ),
+            "docs/guide.md": "# Guide\n\nHow to install.\n\n## Usage\n\nRun the program and read its output.\n",
+            "settings.toml": '[server]\nport = 8080\nhost = "localhost"\n',
+        },
+    )
+    return root
+
+
+def write_files(root: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files with an mtime in the past, so that a scan may trust their times."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        _age(path)
+
+
+_age_s = [1_600_000_000]
+
+
+def _age(path: Path) -> None:
+    _age_s[0] += 1  # another time for each write: an edit must not look unchanged
+    os.utime(path, (_age_s[0], _age_s[0]))
+
+
+@pytest.fixture
+def write() -> Callable[[Path, Mapping[str, str | bytes]], None]:
+    """`write_files`, for tests."""
+    return write_files
+
+
+@pytest.fixture
+def command_line(monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run `code-index` in a process of its own, with the deterministic embedder."""
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+
+    def run(*arguments: object, cwd: Path | None = None, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "indexing_assets.cli.main", *map(str, arguments)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if check is not None:
+            assert done.returncode == check, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run

@@ -1,0 +1,363 @@
+"""Both phases through the real Dagster instance, tables and parser processes, with a small embedder."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import polars as pl
+import pytest
+
+from indexing_assets.pipeline import Pipeline
+from indexing_assets.status import failed_chunks, failed_files, read_status
+from resources.embedding import DeterministicEmbedder, EmbeddingResult
+from resources.embedding.resource import EmbedderResource
+from resources.index_folder import resolve_index_folder
+from resources.search import SearchMode, search
+
+Write = Callable[..., None]
+PARSED = dg.AssetKey("parsed_chunks")
+VECTORS = dg.AssetKey("chunk_vectors")
+
+
+class CountingEmbedder(DeterministicEmbedder):
+    """The deterministic embedder, which also remembers what it was asked and refuses poisoned texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.poison: str | None = None
+
+    def embed_documents_detailed(self, texts, names, **options) -> EmbeddingResult:
+        self.texts += texts
+        result = super().embed_documents_detailed(texts, names, **options)
+        errors = {i: "poisoned" for i, text in enumerate(texts) if self.poison is not None and self.poison in text}
+        return EmbeddingResult(vectors=result.vectors, errors=errors)
+
+
+class CountingResource(EmbedderResource):
+    """Hands out one `CountingEmbedder`."""
+
+    def get(self):
+        return _embedder[0]
+
+    def get_for_queries(self):
+        return _embedder[0]
+
+
+_embedder = [CountingEmbedder()]
+
+
+@pytest.fixture
+def embedder() -> CountingEmbedder:
+    _embedder[0] = CountingEmbedder()
+    return _embedder[0]
+
+
+@pytest.fixture
+def pipeline(small_repository: Path, embedder: CountingEmbedder) -> Iterator[Pipeline]:
+    with Pipeline(resolve_index_folder(small_repository), embedder=CountingResource()) as opened:
+        yield opened
+
+
+def run_all(pipeline: Pipeline) -> None:
+    """Scan, parse and embed; all must succeed."""
+    assert [r.error for r in (pipeline.scan(), pipeline.parse(), pipeline.embed())] == [None, None, None]
+
+
+def materializations(pipeline: Pipeline, key: dg.AssetKey) -> int:
+    return len(pipeline.instance.fetch_materializations(key, limit=10_000).records)
+
+
+def assert_complete(pipeline: Pipeline) -> None:
+    """Nothing of a file is lost, each chunk has one vector, tables, partitions and events agree."""
+    store = pipeline.store
+    root = pipeline.folder.repository_root
+    chunks = pl.DataFrame(store.chunks(["chunk_id", "file_path", "file_hash", "content"]))
+    assert chunks["chunk_id"].is_unique().all()
+    files = pl.DataFrame(store.files())
+    indexed = files.filter(pl.col("status") == "parsed")
+    for path in indexed["file_path"]:
+        contents = "".join(chunks.filter(pl.col("file_path") == path)["content"])
+        for line in (root / path).read_text().splitlines():
+            assert line.strip() in contents, f"{path}: {line!r} is in no chunk"
+    assert set(chunks["file_path"]) <= set(indexed["file_path"])
+    vectors = pl.DataFrame(store.vectors(["chunk_id", "file_path"]))
+    assert sorted(vectors["chunk_id"]) == sorted(chunks["chunk_id"])
+    file_keys = set(pipeline.instance.get_dynamic_partitions("file_hash"))
+    assert file_keys == set(files["partition_key"].drop_nulls())
+    assert set(indexed["partition_key"]) <= set(pipeline.instance.get_materialized_partitions(PARSED))
+    batch_keys = set(pipeline.instance.get_dynamic_partitions("embedding_batch"))
+    batches = {f"{i:08d}" for i in store.batches()["embedding_batch_id"].to_pylist()}
+    assert batch_keys == batches
+    assert batches <= set(pipeline.instance.get_materialized_partitions(VECTORS))
+
+
+def test_every_line_is_in_a_chunk_and_every_chunk_has_one_vector(pipeline: Pipeline) -> None:
+    run_all(pipeline)
+    assert_complete(pipeline)
+    assert pipeline.store.chunk_count() >= 8
+
+
+def test_a_second_index_parses_and_embeds_nothing(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+    run_all(pipeline)
+    events, texts = materializations(pipeline, PARSED), len(embedder.texts)
+    assert pipeline.scan().partitions == 1
+    assert pipeline.parse().partitions == 0
+    assert pipeline.embed().partitions == 0
+    assert materializations(pipeline, PARSED) == events
+    assert len(embedder.texts) == texts
+
+
+def test_an_edited_function_is_the_only_thing_that_is_embedded_again(
+    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+) -> None:
+    run_all(pipeline)
+    before = {row["chunk_id"]: row for row in pipeline.store.vectors(["chunk_id", "start_line"]).to_pylist()}
+    embedder.texts.clear()
+    source = (small_repository / "app/greeting.py").read_text()
+    write(
+        small_repository,
+        {"app/greeting.py": source.replace("def greet", "# moved\n\ndef greet").replace("hello", "hi")},
+    )
+    edited = (small_repository / "app/greeting.py").read_text().replace('return f"', 'return "dear " + f"')
+    write(small_repository, {"app/greeting.py": edited})
+    assert pipeline.scan().error is None
+    assert pipeline.parse().partitions == 1
+    assert pipeline.embed().error is None
+    assert_complete(pipeline)
+    assert any("dear" in text for text in embedder.texts)
+    assert not any("increment" in text and "def increment" in text for text in embedder.texts)
+    after = {row["chunk_id"]: row for row in pipeline.store.vectors(["chunk_id", "start_line"]).to_pylist()}
+    moved = [key for key in before.keys() & after.keys() if before[key]["start_line"] != after[key]["start_line"]]
+    assert moved, "the unchanged method moved down, and its vector's lines with it"
+
+
+def test_deleting_a_file_removes_its_rows_and_keys_and_nothing_else(
+    pipeline: Pipeline, small_repository: Path, embedder: CountingEmbedder
+) -> None:
+    run_all(pipeline)
+    embedder.texts.clear()
+    others = set(pipeline.store.chunks(["chunk_id"], "file_path <> 'docs/guide.md'")["chunk_id"].to_pylist())
+    (small_repository / "docs/guide.md").unlink()
+    run_all(pipeline)
+    assert set(pipeline.store.chunks(["chunk_id"])["chunk_id"].to_pylist()) == others
+    assert_complete(pipeline)
+    assert embedder.texts == []
+
+
+def test_a_renamed_and_a_moved_file_leave_exactly_the_right_rows(pipeline: Pipeline, small_repository: Path) -> None:
+    run_all(pipeline)
+    (small_repository / "web/getUserName.ts").rename(small_repository / "web/users.ts")
+    (small_repository / "lib").mkdir()
+    (small_repository / "app/greeting.py").rename(small_repository / "lib/greeting.py")
+    run_all(pipeline)
+    assert_complete(pipeline)
+    paths = set(pipeline.store.chunks(["file_path"])["file_path"].to_pylist())
+    assert paths == {"web/users.ts", "lib/greeting.py", "docs/guide.md", "settings.toml"}
+
+
+def test_going_back_to_an_earlier_version_calls_the_model_for_nothing(
+    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+) -> None:
+    run_all(pipeline)
+    original = (small_repository / "app/greeting.py").read_text()
+    write(small_repository, {"app/greeting.py": "def other() -> int:\n    return 1\n"})
+    run_all(pipeline)
+    embedder.texts.clear()
+    write(small_repository, {"app/greeting.py": original})
+    run_all(pipeline)
+    assert_complete(pipeline)
+    assert embedder.texts == []
+
+
+def test_equal_texts_are_embedded_once(pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path) -> None:
+    run_all(pipeline)
+    embedder.texts.clear()
+    assert pipeline.embed(force=True).error is None
+    assert len(embedder.texts) == len(set(embedder.texts))
+
+
+def test_a_file_that_cannot_be_parsed_fails_alone(
+    pipeline: Pipeline, small_repository: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(small_repository, {"Bomb.java": "a<" * 12_000})
+    monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "1")
+    with Pipeline(pipeline.folder, embedder=CountingResource()) as limited:
+        limited.scan()
+        result = limited.parse()
+        assert result.partial
+        assert "Bomb.java" in (result.error or "")
+        assert [item.file_path for item in failed_files(limited.store)] == ["Bomb.java"]
+        assert limited.store.file_counts()["parsed"] == 4
+        keys = set(limited.instance.get_dynamic_partitions("file_hash"))
+        missing = keys - set(limited.instance.get_materialized_partitions(PARSED))
+        assert [key.split(":")[1] for key in missing] == ["Bomb.java"]
+        status = limited.instance.get_status_by_partition(PARSED, sorted(keys), _partitions_of(limited))
+        assert {key for key, value in (status or {}).items() if value.value == "FAILED"} == missing
+
+        assert limited.parse().partitions == 0, "a failure that lasts is not tried again by itself"
+        assert limited.parse(retry_failed=True).partitions == 1
+        write(small_repository, {"Bomb.java": "class A {\n  int a() {\n    return 1;\n  }\n}\n"})
+        run_all(limited)
+        assert_complete(limited)
+
+
+def _partitions_of(pipeline: Pipeline) -> dg.PartitionsDefinition:
+    from indexing_assets.partitions import file_partitions
+
+    return file_partitions
+
+
+def test_a_poisoned_text_fails_alone_and_recovers_when_the_file_is_edited(
+    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+) -> None:
+    embedder.poison = "def greet"
+    pipeline.scan()
+    pipeline.parse()
+    result = pipeline.embed()
+    assert result.partial
+    [chunk] = failed_chunks(pipeline.store, embedder.model_id)
+    assert (chunk.file_path, chunk.qualified_name, chunk.reason) == ("app/greeting.py", "greet", "poisoned")
+    counts = pipeline.store.count_by_status(embedder.model_id)
+    assert counts["error"] == 1
+    assert counts["complete"] == pipeline.store.chunk_count() - 1
+    assert pipeline.embed().partitions == 0
+    source = (small_repository / "app/greeting.py").read_text()
+    write(small_repository, {"app/greeting.py": source.replace("def greet(", "def salute(")})
+    run_all(pipeline)
+    assert failed_chunks(pipeline.store, embedder.model_id) == []
+    assert_complete(pipeline)
+
+
+def test_a_repaired_model_recovers_failed_chunks_on_request(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+    embedder.poison = "def greet"
+    pipeline.scan()
+    pipeline.parse()
+    assert pipeline.embed().partial
+    embedder.poison = None
+    embedder.texts.clear()
+    assert pipeline.embed(retry_failed=True).error is None
+    assert len(embedder.texts) == 1
+    assert_complete(pipeline)
+
+
+def test_words_are_found_before_any_vector_exists(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+    pipeline.scan()
+    pipeline.parse()
+    for query in ("get user name", "getUserName", "get_user_name"):
+        hits = search(pipeline.store, embedder, query)
+        assert hits[0].file_path == "web/getUserName.ts", query
+    assert search(pipeline.store, embedder, "increment", mode=SearchMode.SEMANTIC) == []
+
+
+def test_search_never_returns_a_version_that_is_not_current(
+    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+) -> None:
+    run_all(pipeline)
+    write(small_repository, {"app/greeting.py": "def unrelated() -> None:\n    pass\n"})
+    pipeline.scan()
+    assert all(hit.file_path != "app/greeting.py" for hit in search(pipeline.store, embedder, "greet a person"))
+
+
+def test_a_lost_dagster_history_is_written_again_without_parsing_or_embedding(
+    pipeline: Pipeline, embedder: CountingEmbedder
+) -> None:
+    run_all(pipeline)
+    home = pipeline.folder.dagster_home
+    pipeline.instance.dispose()
+    shutil.rmtree(home)
+    embedder.texts.clear()
+    parsed_at = pipeline.store.files(["parsed_at"])["parsed_at"].to_pylist()
+    with Pipeline(pipeline.folder, embedder=CountingResource()) as again:
+        run_all(again)
+        assert_complete(again)
+        assert again.store.files(["parsed_at"])["parsed_at"].to_pylist() == parsed_at
+    assert embedder.texts == []
+
+
+def test_lost_tables_are_filled_again_whatever_the_history_says(pipeline: Pipeline) -> None:
+    run_all(pipeline)
+    shutil.rmtree(pipeline.folder.tables_dir)
+    with Pipeline(pipeline.folder, embedder=CountingResource()) as again:
+        run_all(again)
+        assert_complete(again)
+
+
+def test_a_vanished_repository_is_an_error_and_changes_nothing(pipeline: Pipeline, small_repository: Path) -> None:
+    run_all(pipeline)
+    chunks = pipeline.store.chunk_count()
+    for path in small_repository.iterdir():
+        if path.name != ".code-index":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    result = pipeline.scan()
+    assert "is empty" in (result.error or "")
+    assert pipeline.store.chunk_count() == chunks
+
+
+def test_awkward_names_are_indexed_and_found(
+    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+) -> None:
+    names = [
+        "a b/it's.py",
+        'quo"te.py',
+        "pages/[...slug].tsx",
+        "new\nline.py",
+        "100%.py",
+        "-- drop.py",
+        "ünï.py",
+        "a,b*.py",
+    ]
+    write(
+        small_repository,
+        {
+            name: f"export const f{i} = 1;\n" if name.endswith("tsx") else f"def f{i}():\n    return {i}\n"
+            for i, name in enumerate(names)
+        },
+    )
+    run_all(pipeline)
+    assert_complete(pipeline)
+    for index, name in enumerate(names):
+        assert name in {hit.file_path for hit in search(pipeline.store, embedder, f"f{index}", limit=50)}, name
+
+
+def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+    pipeline.scan()
+    pipeline.parse()
+    half = read_status(pipeline.folder, pipeline.store, pipeline.instance, embedder.model_id)
+    assert half.chunks["pending"] == pipeline.store.chunk_count()
+    assert "resume" in half.next_step
+    pipeline.embed()
+    full = read_status(pipeline.folder, pipeline.store, pipeline.instance, embedder.model_id)
+    assert full.chunks["complete"] == pipeline.store.chunk_count()
+    assert full.pending_batches == 0
+    assert full.files["parsed"] == 4
+    assert "search" in full.next_step
+    assert full.throughput["chunk_vectors.chunks_per_s"] > 0
+
+
+def test_vectors_say_which_model_made_them_and_when(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+    run_all(pipeline)
+    rows = pipeline.store.vectors(["vector", "embedding_model", "embedded_at"]).to_pylist()
+    assert {row["embedding_model"] for row in rows} == {embedder.model_id}
+    assert all(row["embedded_at"] is not None for row in rows)
+    norms = [np.linalg.norm(row["vector"]) for row in rows]
+    assert np.allclose(norms, 1, atol=1e-3)
+
+
+def test_pending_keys_that_lie_apart_become_one_run(pipeline: Pipeline, small_repository: Path, write: Write) -> None:
+    write(small_repository, {f"m{i}.py": f"def f{i}():\n    return {i}\n" for i in range(6)})
+    run_all(pipeline)
+    runs = len(pipeline.instance.get_runs())
+    old = sorted(pipeline.store.files(["file_path"])["file_path"].to_pylist())
+    for index in (0, 3, 5):  # touched so that their keys stay: their chunks vanish from the table
+        pipeline.store.delete_chunks_by_file([f"m{index}.py"])
+    result = pipeline.parse()
+    assert (result.partitions, result.error) == (3, None)
+    assert len(pipeline.instance.get_runs()) == runs + 1
+    assert sorted(pipeline.store.files(["file_path"])["file_path"].to_pylist()) == old
+    assert pipeline.embed().error is None
+    assert_complete(pipeline)
