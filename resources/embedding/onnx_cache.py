@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +31,8 @@ EXPORT_VERSION: Final = 1
 GRAPH_FILE: Final = "model.onnx"
 REPORT_FILE: Final = "export.json"
 _EXPORT_TIMEOUT_S: Final = 900
+_WORK_PREFIX: Final = ".export-"
+_NAME_CHARACTERS: Final = 60
 _SOURCE_ROOT: Final = Path(__file__).resolve().parents[2]
 
 
@@ -52,7 +56,8 @@ def exported_graph(files: ModelFiles, precision: str) -> Graph:
 
 
 def _key(files: ModelFiles, precision: str) -> str:
-    parts = [files.name.replace("/", "--"), files.weights_sha256[:12], str(files.pooling), precision]
+    name = re.sub(r"[^\w.-]+", "--", files.name)[:_NAME_CHARACTERS]
+    parts = [name, files.weights_sha256[:12], str(files.pooling), precision]
     return "-".join([*parts, f"e{EXPORT_VERSION}", f"ort{_major('onnxruntime')}", f"torch{_major('torch')}"])
 
 
@@ -79,24 +84,39 @@ def _read(place: Path) -> Graph | None:
 
 def _export(files: ModelFiles, precision: str, place: Path) -> Graph:
     _LOG.info("preparing %s for the CPU (%s); this happens once and takes some seconds", files.name, precision)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     try:
-        _run_exporter(files, precision, work)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(place.parent)
+        work = Path(tempfile.mkdtemp(dir=place.parent, prefix=_WORK_PREFIX))
         try:
-            work.rename(place)
-        except OSError:  # the place is taken
-            if (graph := _read(place)) is not None:  # another process was faster
-                return graph
-            shutil.rmtree(place)
-            work.rename(place)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+            _run_exporter(files, precision, work)
+            _move(work, place)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(f"the exported model cannot be kept in {place}: {error.strerror or error}") from error
     graph = _read(place)
     if graph is None:
         raise ModelError(f"the exported model in {place} vanished: another process cleared the cache; run again")
     _LOG.info("prepared %s: %s", files.name, graph.path)
     return graph
+
+
+def _move(work: Path, place: Path) -> None:
+    try:
+        work.rename(place)
+    except OSError:  # the place is taken: by a process that was faster, or by a damaged entry
+        if _read(place) is None:
+            shutil.rmtree(place)
+            work.rename(place)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what exports that were killed left behind; none runs as long as that."""
+    oldest = time.time() - 2 * _EXPORT_TIMEOUT_S
+    for left in folder.glob(f"{_WORK_PREFIX}*"):
+        if left.stat().st_mtime < oldest:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _run_exporter(files: ModelFiles, precision: str, work: Path) -> None:

@@ -136,7 +136,8 @@ class TorchBackend:
         try:
             model = SentenceTransformer(str(files.folder), device=self.device, local_files_only=True)
             model = model.to(dtype=getattr(self._torch, dtype)).eval()
-            model.max_seq_length = self._window
+            if isinstance(model.max_seq_length, int):  # a static model has no window
+                model.max_seq_length = self._window
         except Exception as error:  # any of three libraries may refuse, each in its own way
             hint = f"; it does not fit on {self.device}, use device cpu" if is_out_of_memory(error) else ""
             raise ModelError(

@@ -117,6 +117,22 @@ def test_models_that_are_no_plain_graph_run_on_torch_and_say_so(make_model, odd,
     assert "torch instead of ONNX Runtime" in embedder.describe()
 
 
+def test_a_static_model_without_transformer_or_window_works(tmp_path, caplog):
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    source = find_model("all-MiniLM-L6-v2", allow_download=False)
+    tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=24)], device="cpu").save(
+        str(tmp_path / "static")
+    )
+    embedder = load_embedder(EmbedderConfig(model=str(tmp_path / "static"), device="cpu", precision="float32"))
+    vectors = embedder.embed_documents(TEXTS, [""] * len(TEXTS))
+    np.testing.assert_allclose(vectors, reference(tmp_path / "static", TEXTS), atol=1e-4)
+    assert "it has the module StaticEmbedding" in caplog.text
+
+
 @pytest.mark.parametrize("odd", [{}, {"pooling": "max"}])
 def test_prompts_of_the_model_are_used_on_both_ways(make_model, odd):
     folder = make_model("bert", prompts={"query": "query: ", "document": "passage: "}, **odd)

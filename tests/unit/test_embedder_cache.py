@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import threading
 from pathlib import Path
@@ -182,6 +183,33 @@ def test_a_failed_export_names_the_model_and_the_way_out_and_leaves_nothing(file
     with pytest.raises(ModelError, match=r"use backend torch for org/model.*status 1: unsupported operator"):
         onnx_cache.exported_graph(files, "int8")
     assert list((tmp_path / "cache" / "onnx").iterdir()) == []
+
+
+def test_what_killed_exports_left_behind_is_swept_when_it_is_old(files, monkeypatch, tmp_path):
+    run_with(monkeypatch, FakeExporter())
+    old, fresh = tmp_path / "cache" / "onnx" / ".export-old", tmp_path / "cache" / "onnx" / ".export-fresh"
+    for folder in (old, fresh):
+        folder.mkdir(parents=True)
+        (folder / "float32.onnx").write_bytes(b"part")
+    os.utime(old, (1, 1))
+    onnx_cache.exported_graph(files, "int8")
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_a_disk_that_refuses_the_graph_is_named(files, monkeypatch):
+    def refuse(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(onnx_cache.tempfile, "mkdtemp", refuse)
+    with pytest.raises(ModelError, match=r"cannot be kept in .*onnx.*No space left on device"):
+        onnx_cache.exported_graph(files, "int8")
+
+
+def test_a_silent_death_of_the_exporter_hints_at_memory(files, monkeypatch):
+    run_with(monkeypatch, FakeExporter(status=-9))
+    with pytest.raises(ModelError, match="is there memory enough"):
+        onnx_cache.exported_graph(files, "int8")
 
 
 def test_an_export_without_end_is_stopped(files, monkeypatch):
