@@ -74,8 +74,3 @@ def timestamp(now: datetime) -> pa.Scalar:
     if now.tzinfo is None:
         raise ValueError(f"{now!r} has no time zone; pass an aware datetime")
     return pa.scalar(now, pa.timestamp("us", tz="UTC"))
-
-
-def repeated(scalar: pa.Scalar, count: int) -> pa.Array:
-    """An array of `count` times the scalar."""
-    return pa.repeat(scalar, count)

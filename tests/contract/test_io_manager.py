@@ -480,3 +480,108 @@ def test_a_lazy_input_reads_only_the_columns_and_rows_it_uses(manager, instance)
 
     materialize([wide, reader], manager, instance)
     assert seen == [[{"b": "x"}] * 3]
+
+
+def test_allow_missing_partitions_covers_a_table_that_was_never_written(manager, instance):
+    assert load_days(manager, instance, allow_missing_partitions=True) == []
+
+
+def test_a_dict_input_of_an_asset_without_partitions_is_refused(manager, instance):
+    @dg.asset
+    def items() -> pa.Table:
+        return pa.table({"id": ["a"]})
+
+    @dg.asset
+    def reader(items: dict[str, pa.Table]) -> None: ...
+
+    with pytest.raises(StoreError, match="has no partitions: annotate the input without dict"):
+        materialize([items, reader], manager, instance)
+
+
+def test_a_dict_input_without_item_type_gets_arrow_tables(manager, instance):
+    write_days(manager, instance, DAYS.get_partition_keys())
+    assert set(load_days(manager, instance, annotation=dict)) == set(DAYS.get_partition_keys())
+
+
+def test_an_input_without_annotation_is_an_arrow_table(manager, instance):
+    seen = []
+
+    @dg.asset
+    def items():
+        return pa.table({"id": ["a"]})
+
+    @dg.asset
+    def reader(items) -> None:
+        seen.append(type(items))
+
+    materialize([items, reader], manager, instance)
+    assert seen == [pa.Table]
+
+
+def test_rows_for_several_partitions_need_the_column_that_tells_them_apart(manager, instance):
+    @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
+    def bare():
+        return pa.table({"value": [1]})
+
+    tags = {"dagster/asset_partition_range_start": "mon", "dagster/asset_partition_range_end": "tue"}
+    with pytest.raises(StoreError, match="rows for 2 partitions need the column 'day'"):
+        materialize([bare], manager, instance, tags=tags)
+
+
+def test_a_partition_column_of_another_type_is_refused(manager, instance):
+    @dg.asset(partitions_def=DAYS, metadata={"partition_expr": "day"})
+    def numbered():
+        return pa.table({"day": [1]})
+
+    with pytest.raises(StoreError, match="'day' must hold the keys as strings, not int64"):
+        materialize([numbered], manager, instance, partition_key="mon")
+
+
+def test_multi_partitions_need_a_column_for_each_dimension(manager, instance):
+    grid = dg.MultiPartitionsDefinition(
+        {"day": dg.StaticPartitionsDefinition(["1"]), "place": dg.StaticPartitionsDefinition(["a"])}
+    )
+
+    @dg.asset(partitions_def=grid, metadata={"partition_expr": {"day": "d"}})
+    def cells():
+        return pa.table({"n": [1]})
+
+    with pytest.raises(StoreError, match=r"must map each of the dimensions \['day', 'place'\]"):
+        materialize([cells], manager, instance, partition_key=dg.MultiPartitionKey({"day": "1", "place": "a"}))
+
+
+def test_a_key_that_the_rows_lack_is_refused_by_name(manager, instance):
+    @dg.asset(metadata={"key": ["id", "place"]})
+    def items():
+        return pa.table({"id": ["a"]})
+
+    with pytest.raises(StoreError, match="lack the key column 'place'"):
+        materialize([items], manager, instance)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [({}, {"key": "value"}, "written without the key"), ({"key": "value"}, {}, "written with a key")],
+)
+def test_a_table_keeps_or_lacks_its_key_for_good(manager, instance, first, second, reason):
+    write_days(manager, instance, ["mon"], metadata=first)
+    with pytest.raises(StoreError, match=reason):
+        write_days(manager, instance, ["tue"], metadata=second)
+
+
+@pytest.mark.parametrize("shape", [pa.Table, pl.LazyFrame], ids=["arrow", "lazy"])
+def test_dictionaries_and_views_are_stored_as_their_values(manager, instance, shape):
+    table = pa.table(
+        {
+            "category": pa.array(["x", "y", "x"]).dictionary_encode(),
+            "view": pa.array(["a", None, "c"], pa.string_view()),
+            "bytes": pa.array([b"1", b"2", None], pa.binary_view()),
+        }
+    )
+
+    @dg.asset
+    def items():
+        return to_shape(table, shape)
+
+    materialize([items], manager, instance)
+    assert stored(manager, "items") == sorted_rows(table)

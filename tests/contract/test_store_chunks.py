@@ -253,9 +253,9 @@ def error_rows(*chunk_ids, model="m", **columns):
     count = len(chunk_ids)
     return pa.table(
         {
-            "chunk_id": list(chunk_ids),
-            "embedding_model": [model] * count,
-            "error_message": ["boom"] * count,
+            "chunk_id": pa.array(chunk_ids, pa.string()),
+            "embedding_model": pa.array([model] * count, pa.string()),
+            "error_message": pa.array(["boom"] * count, pa.string()),
             "failed_at": pa.array([NOW] * count, pa.timestamp("us", tz="UTC")),
             **columns,
         }
@@ -270,6 +270,17 @@ def test_repeated_errors_count_their_attempts_per_model(store):
     found = {(row["chunk_id"], row["embedding_model"]): row["attempts"] for row in store.errors().to_pylist()}
     assert found == {("1", "m"): 2, ("2", "m"): 4, ("1", "other"): 1}
     assert store.errors("other").num_rows == 1
+
+
+def test_recording_no_errors_writes_nothing(store):
+    store.record_errors(error_rows())
+    assert store.versions() == {}
+
+
+def test_chunks_are_counted(store):
+    assert store.chunk_count() == 0
+    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW)
+    assert store.chunk_count() == 2
 
 
 def test_errors_are_cleared_by_chunk_by_model_or_all(store):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from lancedb.table import LanceTable
 
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store import IndexStore
@@ -90,6 +91,27 @@ def test_tables_of_a_newer_or_unknown_version_are_refused(store, tables_dir, con
         fresh.files()
     with pytest.raises(StoreError, match=reason):
         fresh.replace_chunks(["a"], chunk_rows("1"), now=NOW)
+
+
+def test_tables_without_a_version_file_are_read(store, tables_dir):
+    store.upsert_files(file_rows("a"))
+    (tables_dir / "schema_version.json").unlink()
+    assert IndexStore(tables_dir).files().num_rows == 1
+
+
+def test_columns_that_another_process_adds_first_are_no_error(tables_dir, monkeypatch):
+    tables = Tables(tables_dir)
+    older = pa.schema([field for field in FILES if field.name != "reason"])
+    tables.merge("files", older, file_rows("a"), keys=("file_path",))
+    add = LanceTable.add_columns
+
+    def lose_the_race(table, fields):
+        add(table, fields)
+        return add(table, fields)
+
+    monkeypatch.setattr(LanceTable, "add_columns", lose_the_race)
+    IndexStore(tables_dir).upsert_files(file_rows("b"))
+    assert IndexStore(tables_dir).files(["reason"]).num_rows == 2
 
 
 def test_columns_that_a_newer_code_knows_are_added_to_an_older_table(tables_dir):

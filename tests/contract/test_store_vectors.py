@@ -136,6 +136,12 @@ def test_duplicate_ids_and_missing_or_ragged_vectors_are_refused(store):
         store.add_vectors(vector_rows("1", "1"))
     with pytest.raises(StoreError, match="lack the column 'vector'"):
         store.add_vectors(vector_rows("1").drop_columns(["vector"]))
+    absent = pa.array([None], pa.list_(pa.float32(), DIMENSION))
+    with pytest.raises(StoreError, match="1 rows for table 'vectors' have no vector"):
+        store.add_vectors(vector_rows("1").set_column(1, "vector", absent))
+    holes = pa.array([[1, 0, 0, None]], pa.list_(pa.float32(), DIMENSION))
+    with pytest.raises(StoreError, match="hold 1 nulls"):
+        store.add_vectors(vector_rows("1").set_column(1, "vector", holes))
     ragged = vector_rows("1").set_column(1, "vector", pa.array([[1.0, 0.0]]))
     with pytest.raises(StoreError, match="fixed-size list"):
         store.add_vectors(ragged)
