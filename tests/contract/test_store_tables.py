@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from lancedb.table import LanceTable
 
+import resources.lancedb_store.maintenance as maintenance_module
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.retries import ATTEMPTS, TableUnreadableError, call
@@ -322,6 +323,21 @@ def test_optimize_takes_new_rows_into_the_indexes_and_keeps_the_rows(store):
     store.optimize(timedelta(minutes=10))
     assert store.unindexed_rows("chunks", "search_text") == 0
     assert store.chunks().num_rows == 6
+
+
+def test_optimize_is_due_where_rows_are_outside_an_index_or_files_are_many(store, monkeypatch):
+    store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
+    store.upsert_files(file_rows("a"))
+    store.ensure_indexes()
+    for number in range(4):
+        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    assert store.due_for_optimize() == []
+    monkeypatch.setattr(maintenance_module, "_ROWS_OUTSIDE_INDEX", 3)
+    assert store.due_for_optimize() == ["chunks"]
+    store.optimize(timedelta(minutes=10), tables=["chunks"])
+    assert store.due_for_optimize() == []
+    monkeypatch.setattr(maintenance_module, "_SMALL_FILES", 0)
+    assert store.due_for_optimize() == ["chunks", "files"]
 
 
 def test_versions_that_may_be_in_use_are_never_removed(store):
