@@ -21,7 +21,7 @@ ATTEMPTS = 12
 _FIRST_WAIT_S = 0.05
 _LONGEST_WAIT_S = 2.0
 
-_LOST_RACE = ("commit conflict", "too many concurrent writers", "concurrent commit")
+_LOST_RACE = ("commit conflict", "incompatible transaction", "too many concurrent writers")
 _UNREADABLE = (
     "not found",
     "sufficient data",

@@ -242,9 +242,10 @@ def test_threads_share_a_store(store):
     assert store.files().num_rows == 1 + 3 * 5
 
 
-def test_lost_races_are_repeated_with_growing_waits_and_then_named(tmp_path):
+@pytest.mark.parametrize("words", ["Retryable commit conflict for version 7", "Incompatible transaction: x"])
+def test_lost_races_are_repeated_with_growing_waits_and_then_named(tmp_path, words):
     waits = []
-    errors = [RuntimeError("lance error: Retryable commit conflict for version 7")] * 3
+    errors = [RuntimeError(f"lance error: {words}")] * 3
 
     def lose_thrice():
         if errors:
