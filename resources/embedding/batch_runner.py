@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class _Recovery:
     """What was already tried in one call."""
 
     probed: bool = False
-    retried_alone: int | None = None
+    retried_alone: set[int] = field(default_factory=set)
 
 
 class BatchRunner:
@@ -118,8 +118,8 @@ class BatchRunner:
             if len(batch) > 1:
                 self._shrink(self._tokens(items, batch))
                 return None
-            if recovery.retried_alone != batch[0]:
-                recovery.retried_alone = batch[0]
+            if batch[0] not in recovery.retried_alone:
+                recovery.retried_alone.add(batch[0])
                 return None
             return f"{error} (a single text of {items[batch[0]].length} tokens)"
         if not recovery.probed:
@@ -165,10 +165,13 @@ class BatchRunner:
         """Tell a spoilt text from a broken backend before every text of a call is blamed in turn.
 
         Raises:
+            DeviceLostError: the device cannot be used again.
             EmbeddingError: a harmless text fails too.
         """
         try:
             self._unit_rows(self._backend.tokenize([_PROBE_TEXT], ""))
+        except DeviceLostError:
+            raise
         except EmbeddingError as error:
             raise EmbeddingError(
                 f"{self._backend.description} cannot embed even a plain text ({error}); first failure: {failure}"

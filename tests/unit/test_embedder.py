@@ -195,6 +195,27 @@ def test_one_text_too_large_for_the_device_fails_alone():
     assert not result.vectors[1].any()
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_texts_that_never_fit_are_given_up_after_two_tries_each(workers):
+    backend = FakeBackend(parallelism=workers, room=0)
+    result = embedder(backend, token_budget=1).embed_documents_detailed(["a", "b", "c", "d"], [""] * 4)
+    assert sorted(result.errors) == [0, 1, 2, 3]
+    assert len(backend.batches) == 8
+
+
+def test_a_device_that_is_lost_while_a_failure_is_looked_into_is_lost():
+    backend = FakeBackend()
+    forward = backend.forward
+
+    def fail(batch):
+        backend.forward = lambda batch: (_ for _ in ()).throw(DeviceLostError("gone"))
+        return forward(batch)
+
+    backend.forward = fail
+    with pytest.raises(DeviceLostError, match="gone"):
+        embedder(backend).embed_documents_detailed(["POISON"], [""])
+
+
 def test_a_single_text_gets_a_second_chance_after_memory_was_released():
     backend = FakeBackend(transient_failures=1)
     vectors = embedder(backend).embed_documents(["lone text"], [""])

@@ -76,5 +76,11 @@ def test_texts_and_names_must_match_in_number():
         DeterministicEmbedder().embed_documents(["a"], [])
 
 
+def test_it_says_what_it_is():
+    subject = DeterministicEmbedder(16)
+    assert (subject.dimension, subject.device) == (16, "cpu")
+    assert subject.describe() == "deterministic-16;text=1 on CPU, hashed trigrams, no model"
+
+
 def test_no_texts_give_no_vectors():
     assert DeterministicEmbedder(16).embed_documents([], []).shape == (0, 16)
