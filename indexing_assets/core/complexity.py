@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
+Span = tuple[int, int]
+
 
 class Construct(IntEnum):
     """What a span of source means for complexity; of equal spans the smaller encloses the greater."""
@@ -73,13 +75,13 @@ _DECISIONS: Final = frozenset(
 )
 
 
-def measure(constructs: Iterable[tuple[int, int, Construct]]) -> dict[tuple[int, int], Complexity]:
+def measure(constructs: Iterable[tuple[int, int, Construct]]) -> dict[Span, Complexity]:
     """Figures of each FUNCTION and CLASS by its span.
 
     Args:
         constructs: (start, end, construct), offsets half-open, properly nested, in any order, top level included.
     """
-    figures: dict[tuple[int, int], Complexity] = {}
+    figures: dict[Span, Complexity] = {}
     frames: list[_Frame] = []
     for start, end, construct in sorted(constructs, key=_document_order):
         while frames and frames[-1].end <= start:
@@ -145,7 +147,7 @@ def _starts_run(frame: _Frame, start: int, end: int, construct: Construct) -> bo
     return not repeated
 
 
-def _leave(frames: list[_Frame], figures: dict[tuple[int, int], Complexity]) -> None:
+def _leave(frames: list[_Frame], figures: dict[Span, Complexity]) -> None:
     frame = frames.pop()
     own = frame.functions if frame.is_class else 1
     figures[frame.start, frame.end] = Complexity(max(own, 1) + frame.decisions, frame.cognitive, frame.deepest)

@@ -17,6 +17,7 @@ from indexing_assets.core.chunking import chunk_file
 from indexing_assets.core.chunking.languages import SPECS
 from indexing_assets.core.hashing import content_hash
 
+UPDATE = os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1"  # read here: fixtures may clear the environment
 GOLDEN = Path(__file__).parents[1] / "golden"
 _NOT_COMPARED = frozenset({"file_path", "file_hash", "language", "subproject_name", "subproject_path", "content"})
 
@@ -32,7 +33,7 @@ def test_sample_gives_exactly_the_expected_chunks(language):
     ]
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     expected = GOLDEN / language / "expected.json"
-    if os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1":
+    if UPDATE:
         expected.write_text(text)
     assert json.loads(text) == json.loads(expected.read_text())
 

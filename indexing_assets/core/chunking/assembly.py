@@ -73,7 +73,7 @@ def assemble(
     """
     text = SourceText(source, _all_break_points(extraction))
     pieces = plan(text, extraction, options)
-    contents = ["\n".join(text.text(*span) for span in piece.spans) for piece in pieces]
+    contents = ["\n".join([text.text(*span) for span in piece.spans]) for piece in pieces]
     ids = _identities(pieces, contents, extraction, file_path)
     parents = [_parent_id(piece) for piece in pieces]
     children: dict[str, list[str]] = {}
@@ -282,7 +282,7 @@ def _function_name(block: Block | None) -> str | None:
 
 def _annotations(block: Block) -> tuple[TypeAnnotation, ...]:
     """Types of parameters, then what the extractor found inside, then the return type."""
-    parameters = tuple(TypeAnnotation(item.name, item.type) for item in block.parameters if item.type)
+    parameters = tuple(TypeAnnotation(item.name, item.type) for item in block.parameters if item.name and item.type)
     returned = (TypeAnnotation("return", block.return_type),) if block.return_type else ()
     return parameters + block.type_annotations + returned
 

@@ -15,6 +15,7 @@ _OPEN: Final = re.compile(r"^(?:/\*+!?|\{-+[ \t]*[|^]?|--\[(=*)\[|=begin\b[^\n]*
 _CLOSE: Final = re.compile(r"(?:\*+/|-+\}|--\]\]|\](=*)\]|^=end\b[^\n]*)\s*$", re.MULTILINE)
 _BLOCK_LINE: Final = re.compile(r"^[ \t]*\*(?!/)[ \t]?", re.MULTILINE)
 _LINE_MARK: Final = re.compile(r"^[ \t]*(?://[/!]*<?|#+['!|]?|--+[ \t]?[|^]?|;+|%+)[ \t]?", re.MULTILINE)
+_RULE: Final = re.compile(r"(?:^[ \t]*[-=*#/~+_]{4,}[ \t]*\n?)|(?:[ \t]*[-=*#/~]{4,}[ \t]*$)", re.MULTILINE)
 _XML_TAG: Final = re.compile(
     r"</?(?:summary|remarks|para|returns|value|example|code|c|param|typeparam|exception|inheritdoc)\b[^>]*>"
 )
@@ -26,7 +27,7 @@ _QUOTES: Final = ('"""', "'''", '"', "'")
 def clean_comments(comments: Sequence[str]) -> str | None:
     """The text of neighbouring comments without markers and common indentation; `None` when nothing is left."""
     lines = [_clean_comment(comment) for comment in comments]
-    text = dedent("\n".join(lines)).strip()
+    text = _RULE.sub("", dedent("\n".join(lines))).strip()
     if text.startswith("<") or "\n<" in text:
         text = _XML_TAG.sub("", text).strip()
     return text or None

@@ -28,7 +28,6 @@ _NOT_PARAMETERS: Final = frozenset(
     }
 )
 _TYPE_NODES: Final = ("type_annotation", "_type")
-_BLANKS: Final = re.compile(r"\s+")
 _GENERICS: Final = re.compile(r"<[^<>]*>|\[[^\[\]]*\]")
 _MAX_NAME: Final = 200
 
@@ -37,12 +36,17 @@ def text_of(node: Node | None, source: bytes) -> str:
     """The node's source text with runs of blanks as one space; empty for no node."""
     if node is None:
         return ""
-    return squeezed(source[node.start_byte : node.end_byte].decode("utf-8", "replace"))
+    return " ".join(source[node.start_byte : node.end_byte].decode("utf-8", "replace").split())
+
+
+def raw_text_of(node: Node, source: bytes) -> str:
+    """The node's source text as it stands."""
+    return source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
 
 def squeezed(text: str) -> str:
     """Runs of blanks as one space, none at the edges."""
-    return _BLANKS.sub(" ", text).strip()
+    return " ".join(text.split())
 
 
 def first_field(node: Node, names: tuple[str, ...]) -> Node | None:

@@ -61,6 +61,7 @@ _DECLARATORS: Final = frozenset(
         "init_declarator",
     }
 )
+_TEST_MACROS: Final = frozenset({"TEST", "TEST_F", "TEST_P", "TYPED_TEST", "TYPED_TEST_P", "BENCHMARK_F"})
 _QUALIFIERS: Final = re.compile(r"\b(?:const|volatile|restrict|__restrict|_Nonnull|_Nullable)\b")
 
 
@@ -101,8 +102,10 @@ def _function_name(node: Node, source: bytes) -> str:
     own = text_of(name, source)
     if name is not None and name.type == "template_function":
         own = without_generics(own)
-    if own in {"TEST", "TEST_F", "TEST_P", "TYPED_TEST", "BENCHMARK_F"} and node.child_by_field_name("type") is None:
-        own = ".".join(parameter.type or parameter.name for parameter in _parameters(node, source)) or own
+    if name is not None and name.type == "operator_cast":
+        own = own.partition("(")[0].rstrip()
+    if _is_test(node, own):
+        own = ".".join(parameter.type or parameter.name for parameter in _declared_parameters(node, source)) or own
     return ".".join([*parts, own])
 
 
@@ -114,7 +117,16 @@ def _type_name(node: Node, source: bytes) -> str:
     return without_generics(text_of(name, source))
 
 
+def _is_test(node: Node, name: str) -> bool:
+    return name in _TEST_MACROS and node.child_by_field_name("type") is None
+
+
 def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
+    is_test = _is_test(carrier, text_of(_name_node(carrier), source))
+    return () if is_test else _declared_parameters(carrier, source)
+
+
+def _declared_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
     if carrier.type == "preproc_function_def":
         values = carrier.child_by_field_name("parameters")
         return parameter_list(values, source) if values is not None else ()

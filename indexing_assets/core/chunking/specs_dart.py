@@ -17,8 +17,9 @@ _LISTS: Final = frozenset({"formal_parameter_list", "optional_formal_parameters"
 
 def _signature(node: Node) -> Node:
     """The signature proper: that of a method stands one level deeper."""
-    inner = node.named_child(node.named_child_count - 1) if node.type == "method_signature" else None
-    return inner or node
+    if node.type != "method_signature":
+        return node
+    return next((child for child in node.named_children if child.type.endswith("_signature")), node)
 
 
 def _name(node: Node, source: bytes) -> str:

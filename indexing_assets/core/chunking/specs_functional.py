@@ -83,7 +83,7 @@ ELIXIR: Final = LanguageSpec(
 (body (_) @statement)
 (call target: (identifier) @_if (#any-of? @_if "if" "unless" "for" "with" "while")) @branch
 [(rescue_block) (catch_block)] @branch
-(call target: (identifier) @_if (do_block (else_block) @else) (#any-of? @_if "if" "unless"))
+(else_block) @else
 (call target: (identifier) @_case (#any-of? @_case "case" "cond" "receive")) @switch
 (do_block (stab_clause) @path)
 (stab_clause left: (arguments . (identifier) @_any .) (#eq? @_any "_")) @not_path

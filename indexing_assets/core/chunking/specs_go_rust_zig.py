@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tree_sitter import Node
@@ -9,6 +10,8 @@ from tree_sitter import Node
 from indexing_assets.core.chunking.definitions import first_child, text_of, without_generics
 from indexing_assets.core.chunking.language_spec import LanguageSpec
 from indexing_assets.core.model import Parameter
+
+_REFERENCE: Final = re.compile(r"^(?:[&*]|'\w+\s|mut\s|const\s|dyn\s|\s)+")
 
 
 def _go_method_name(node: Node, source: bytes) -> str:
@@ -20,7 +23,9 @@ def _go_method_name(node: Node, source: bytes) -> str:
 
 
 def _impl_name(node: Node, source: bytes) -> str:
-    return without_generics(text_of(node.child_by_field_name("type"), source))
+    """The type without references, lifetimes and type arguments; an array or tuple as it stands."""
+    name = _REFERENCE.sub("", text_of(node.child_by_field_name("type"), source))
+    return without_generics(name) or name
 
 
 GO: Final = LanguageSpec(

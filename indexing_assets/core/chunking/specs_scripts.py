@@ -122,7 +122,6 @@ R: Final = LanguageSpec(
 (call function: (identifier) @_use (#any-of? @_use "library" "require" "source" "requireNamespace" "loadNamespace")) @import
 (braced_expression (_) @statement)
 (program (_) @statement)
-(argument) @statement
 [(if_statement) (for_statement) (while_statement) (repeat_statement)] @branch
 (if_statement "else" @else)
 (if_statement alternative: (if_statement) @else_if)
