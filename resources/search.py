@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from indexing_assets.core.errors import UsageError
-from indexing_assets.core.identifiers import split_identifier
-from indexing_assets.core.ranking import FUSED_DEPTH, fuse
+from indexing_assets.core.identifiers import search_tokens
+from indexing_assets.core.ranking import FUSED_DEPTH, Place, content_words, fuse, rerank
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.filters import SearchFilter
 from resources.lancedb_store.sql import all_of, equals, is_in
@@ -118,44 +119,55 @@ def search(
     where = filters.where() if filters else None
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
+    words = query_words(text)
+    places: dict[str, Place] = {}
     depth = max(FUSED_DEPTH if mode is SearchMode.HYBRID else 0, limit + _SPARE)
     if mode is not SearchMode.LEXICAL:
         if encoder is None:
             raise UsageError(f"{mode} search needs the embedding model.")
         if store.vector_count(encoder.model_id):
             rows = store.vector_search(encoder.embed_query(text), model=encoder.model_id, limit=depth, where=where)
-            semantic = dict(zip(rows["chunk_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
+            semantic = _scores(rows, places)
     if mode is not SearchMode.SEMANTIC:
-        rows = store.text_search(query_words(text), limit=depth, where=where)
-        lexical = dict(zip(rows["chunk_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
-    ranked = _ranked(store, mode, semantic, lexical, encoder, depth)
+        rows = store.text_search(words, limit=depth, where=where)
+        lexical = _scores(rows, places)
+    if mode is SearchMode.HYBRID:
+        ranked = rerank(_fused(store, semantic, lexical, encoder), places, words.split())
+    else:
+        ranked = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
     return _hits(store, ranked, limit)
 
 
 def query_words(text: str) -> str:
-    """The query as full-text search reads it: identifiers whole and split, lower case."""
+    """The words of a query as the full-text column holds them, lower case, each once, by spaces.
+
+    Identifiers are there joined and split (`getUserName` gives `getusername`, `get`, `user`, `name`);
+    words like `how` and `the` are left out unless there is nothing else.
+    """
     words: dict[str, None] = {}
-    for word in _WORD.findall(text):
-        parts = split_identifier(word)
-        words[word.lower()] = None
-        if len(parts) > 1:
-            words |= dict.fromkeys(parts)
-    return " ".join(words)
+    for token in _WORD.findall(text):
+        words |= dict.fromkeys(search_tokens(token).split())
+    return " ".join(content_words(list(words)))
 
 
-def _ranked(
-    store: IndexStore,
-    mode: SearchMode,
-    semantic: dict[str, float],
-    lexical: dict[str, float],
-    encoder: QueryEncoder | None,
-    depth: int,
+def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
+    """Id to score of a list of hits; where they stand is added to `places`."""
+    ids = rows["chunk_id"].to_pylist()
+    places |= {
+        chunk_id: Place(file_path=path, language=language)
+        for chunk_id, path, language in zip(
+            ids, rows["file_path"].to_pylist(), rows["language"].to_pylist(), strict=True
+        )
+    }
+    return dict(zip(ids, rows["score"].to_pylist(), strict=True))
+
+
+def _fused(
+    store: IndexStore, semantic: dict[str, float], lexical: dict[str, float], encoder: QueryEncoder | None
 ) -> list[tuple[str, float]]:
-    if mode is SearchMode.HYBRID:
-        unsure = [chunk_id for chunk_id in lexical if chunk_id not in semantic]
-        without_vector = set(unsure) - _embedded(store, unsure, encoder) if encoder and semantic else set()
-        return fuse(semantic, lexical, limit=depth, without_vector=without_vector)
-    return sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
+    unsure = [chunk_id for chunk_id in lexical if chunk_id not in semantic]
+    without_vector = set(unsure) - _embedded(store, unsure, encoder) if encoder and semantic else set()
+    return fuse(semantic, lexical, limit=len(semantic) + len(lexical), without_vector=without_vector)
 
 
 def _hits(store: IndexStore, ranked: list[tuple[str, float]], limit: int) -> list[SearchHit]:
