@@ -4,7 +4,8 @@ Dagster's `SqliteEventLogStorage` opens a new connection and commits to two data
 event: 46 ms per partition, most of it in `fsync`. This subclass keeps one connection per
 database, commits without `fsync` (write-ahead log, `synchronous=NORMAL`: a killed process loses
 nothing, a power cut may lose the last transactions, which the tables then make good) and writes
-a batch of events in one transaction per database.
+a batch of events in one transaction per database. A lasting connection leaves what it writes in
+the write-ahead log for a while, so live logs are polled (`resources.event_watcher`).
 
 Rejected: `ConsolidatedSqliteEventLogStorage` (one database for all runs; the run page then scans
 it) and a log of our own (the UI reads Dagster's).
@@ -16,15 +17,18 @@ is set.
 from __future__ import annotations
 
 import os
+import threading
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
 from dagster._config import Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.event_api import EventHandlerFn
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -34,18 +38,33 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
+from indexing_assets.core.errors import SettingsError
+from resources.event_watcher import RunWatcher
+
 # SQLite refuses statements with more than 32,766 variables; dagster issue 16260.
 _KEYS_PER_STATEMENT = 5_000
 # Databases of runs kept open at once; each takes three file descriptors.
 _MAX_OPEN_SHARDS = 16
+# A watcher that is in the middle of a read ends after it.
+_WATCHER_END_S = 15
+
+
+@dataclass(frozen=True, slots=True)
+class _Shard:
+    """An open database: its engine and the file that it was opened on, as (device, inode)."""
+
+    engine: Engine
+    file: tuple[int, int] | None
 
 
 class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     """`SqliteEventLogStorage` with lasting connections and batched writes; same files, same schema."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: OrderedDict[str, Engine] = OrderedDict()
-        self._engines_pid = os.getpid()
+        self._shards: OrderedDict[str, _Shard] = OrderedDict()
+        self._shards_pid = os.getpid()
+        self._inherited: list[OrderedDict[str, _Shard]] = []
+        self._run_watchers: dict[tuple[str, EventHandlerFn], RunWatcher] = {}
         self._known_tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
@@ -61,9 +80,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         """Build the storage that `dagster.yaml` describes.
 
         Raises:
-            KeyError: neither `base_dir` nor the environment variable `DAGSTER_HOME` is set.
+            SettingsError: neither `base_dir` nor the environment variable `DAGSTER_HOME` is set.
         """
-        base_dir = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"]) / "history" / "runs")
+        base_dir = config_value.get("base_dir")
+        if not base_dir:
+            home = os.environ.get("DAGSTER_HOME")
+            if not home:
+                raise SettingsError(
+                    "The event log has no place: set the environment variable DAGSTER_HOME to the instance's folder "
+                    '(`eval "$(code-index env PATH)"`), or event_log_storage.config.base_dir in dagster.yaml.'
+                )
+            base_dir = str(Path(home) / "history" / "runs")
         return cls(base_dir=base_dir, inst_data=inst_data)
 
     def has_table(self, table_name: str) -> bool:
@@ -123,14 +150,31 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                     )
                 )
 
+    def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
+        """Call back for each event of a run after the cursor, within a second."""
+        watcher = RunWatcher(self, run_id, cursor, callback)
+        self._run_watchers[run_id, callback] = watcher
+        watcher.start()
+
+    def end_watch(self, run_id: str, handler: EventHandlerFn) -> None:
+        """End what `watch` began."""
+        watcher = self._run_watchers.pop((run_id, handler), None)
+        if watcher is not None:
+            watcher.stop()
+
     def wipe(self) -> None:
         """Delete every event; open connections would go on in the deleted files."""
-        self._dispose_engines()
+        self._close_shards()
         super().wipe()
 
     def dispose(self) -> None:
-        """Close the connections."""
-        self._dispose_engines()
+        """End all watches and close the connections."""
+        while self._run_watchers:
+            _, watcher = self._run_watchers.popitem()
+            watcher.stop()
+            if watcher is not threading.current_thread():
+                watcher.join(timeout=_WATCHER_END_S)
+        self._close_shards()
         super().dispose()
 
     def _index_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
@@ -150,15 +194,19 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 yield connection
 
     def _engine(self, shard: str) -> Engine:
-        if self._engines_pid != os.getpid():  # a forked child must not share its parent's connections
-            self._engines = OrderedDict()
-            self._engines_pid = os.getpid()
-        engine = self._engines.get(shard)
-        if engine is not None and Path(self.path_for_shard(shard)).exists():
-            self._engines.move_to_end(shard)
-            return engine
-        if engine is not None:
-            self._engines.pop(shard).dispose()
+        if self._shards_pid != os.getpid():
+            # A forked child must neither use nor close its parent's connections: closing drops locks.
+            self._inherited.append(self._shards)
+            self._shards = OrderedDict()
+            self._shards_pid = os.getpid()
+        path = self.path_for_shard(shard)
+        known = self._shards.get(shard)
+        if known is not None:
+            if known.file == _file_identity(path):
+                self._shards.move_to_end(shard)
+                return known.engine
+            # Another process wiped the log, and may have begun the file anew.
+            self._shards.pop(shard).engine.dispose()
             self._initialized_dbs.discard(shard)
         engine = db.create_engine(
             self.conn_string_for_shard(shard),
@@ -166,20 +214,29 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
         )
         db.event.listen(engine, "connect", _set_pragmas)
-        if shard not in self._initialized_dbs:
+        if shard not in self._initialized_dbs or _file_identity(path) is None:
             self._initdb(engine)
             self._initialized_dbs.add(shard)
-        self._engines[shard] = engine
-        while len(self._engines) > _MAX_OPEN_SHARDS:
-            _, oldest = self._engines.popitem(last=False)
-            oldest.dispose()
+        self._shards[shard] = _Shard(engine, _file_identity(path))
+        while len(self._shards) > _MAX_OPEN_SHARDS:
+            _, oldest = self._shards.popitem(last=False)
+            oldest.engine.dispose()
         return engine
 
-    def _dispose_engines(self) -> None:
+    def _close_shards(self) -> None:
         with self._db_lock:
-            for engine in self._engines.values():
-                engine.dispose()
-            self._engines.clear()
+            if self._shards_pid == os.getpid():
+                for shard in self._shards.values():
+                    shard.engine.dispose()
+                self._shards.clear()
+
+
+def _file_identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = Path(path).stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

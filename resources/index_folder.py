@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
@@ -26,6 +27,11 @@ REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
 TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
 FOLDER_FORMAT = 1
+
+_PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "lost+found"})
+# Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
+# characters and bytes that are not UTF-8.
+_UNFIT_IN_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +80,16 @@ class IndexFolder:
         Raises:
             RepositoryError: the repository's root is not a folder that can be read.
             StoreError: the folder cannot be written, or belongs to another repository or a newer program.
+            UsageError: the folder's path or content makes it unfit for an index.
         """
         if not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
         try:
+            # Refuse before anything is written.
+            if self.exists:
+                self.check()
+            else:
+                self._check_fitness()
             for folder in (self.path, self.tables_dir, self.dagster_home, self.locks_dir):
                 folder.mkdir(parents=True, exist_ok=True)
             _write_if_missing(self.path / ".gitignore", "*\n")
@@ -88,7 +100,7 @@ class IndexFolder:
             )
             config = instance_config()
             target = self.dagster_home / "dagster.yaml"
-            if not target.exists() or target.read_text(encoding="utf-8") != config:
+            if not target.exists() or target.read_bytes() != config.encode():
                 _write_atomically(target, config)
         except OSError as error:
             raise StoreError(
@@ -126,7 +138,28 @@ class IndexFolder:
         if root != str(self.repository_root) and not moved_along:
             raise StoreError(
                 f"{self.path} is the index of {root}, not of {self.repository_root}. "
+                f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}; if that repository was moved here, "
+                f"write its new place into {record_path}."
+            )
+
+    def _check_fitness(self) -> None:
+        unfit = _UNFIT_IN_PATH.search(str(self.path))
+        if unfit is not None:
+            raise UsageError(
+                f"The index cannot lie in {str(self.path)!r}: Dagster or LanceDB misread {unfit[0]!r} in a path. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}."
+            )
+        if not self.path.exists():
+            return
+        foreign = sorted(
+            entry.name
+            for entry in self.path.iterdir()
+            if entry.name not in _PARTS and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
+        )
+        if foreign:
+            raise UsageError(
+                f"{self.path} holds other things than an index, such as {foreign[0]!r}: all of it would be ignored by "
+                f"git and by code-index. Name a folder of its own with --index-dir or {INDEX_DIR_VARIABLE}."
             )
 
     def environment(self) -> dict[str, str]:
@@ -147,20 +180,28 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     current one that holds an index is taken, else the current folder.
 
     Raises:
-        UsageError: the index folder is the repository itself.
+        UsageError: the index folder is, or contains, the repository itself.
     """
     named = repository or os.environ.get(REPOSITORY_VARIABLE)
-    root = Path(named).expanduser().resolve() if named else _nearest_indexed(Path.cwd())
+    root = _absolute(named) if named else _nearest_indexed(Path.cwd())
     folder = index_dir or os.environ.get(INDEX_DIR_VARIABLE)
-    path = Path(folder).expanduser().resolve() if folder else root / DEFAULT_FOLDER_NAME
-    if path == root:
-        raise UsageError(f"The index folder {path} is the repository itself. Name a folder of its own.")
+    path = _absolute(folder) if folder else root / DEFAULT_FOLDER_NAME
+    if root.is_relative_to(path):
+        relation = "is" if path == root else "contains"
+        raise UsageError(f"The index folder {path} {relation} the repository itself. Name a folder of its own.")
     return IndexFolder(path=path, repository_root=root)
 
 
 def instance_config() -> str:
     """Text of the `dagster.yaml` that every index's instance uses."""
     return files("resources").joinpath("dagster.yaml").read_text(encoding="utf-8")
+
+
+def _absolute(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: {error} Write ./{path} if that is a folder's name.") from error
 
 
 def _nearest_indexed(start: Path) -> Path:
@@ -176,11 +217,8 @@ def _write_if_missing(path: Path, text: str) -> None:
 
 
 def _write_atomically(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name, suffix=".tmp") as folder:
+        # Not `mkstemp`: its file is for its owner alone, and others may search the index.
+        temporary = Path(folder) / path.name
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import socket
 import sys
 import threading
@@ -22,9 +23,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from indexing_assets.core.errors import IndexBusyError
+from indexing_assets.core.errors import IndexBusyError, StoreError
 
 _POLL_S = 0.2
+# For what another process does in microseconds: look who holds a lock, write its name into it.
+_BLINK_S = 0.002
+_NAME_ATTEMPTS = 25
 
 
 class Phase(StrEnum):
@@ -50,10 +54,31 @@ class LockOwner:
 
 
 class _Held:
-    def __init__(self, descriptor: int) -> None:
+    """A lock of this process: by which thread, how often, for which run."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
         self.descriptor = descriptor
         self.depth = 1
         self.thread = threading.get_ident()
+        self.since = datetime.now(UTC).isoformat(timespec="seconds")
+        self.run_id: str | None = None
+
+    def write_owner(self, run_id: str | None) -> None:
+        """Write who holds the lock into its file."""
+        self.run_id = run_id
+        me = LockOwner(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            since=self.since,
+            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
+            run_id=run_id,
+        )
+        try:
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, json.dumps(asdict(me)).encode(), 0)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
 
 
 _held: dict[Path, _Held] = {}
@@ -80,8 +105,9 @@ def hold(
 
     Raises:
         IndexBusyError: another process holds it still after `wait_s`.
+        StoreError: the lock file cannot be written.
     """
-    path = locks_dir / f"{phase}.lock"
+    path = locks_dir.resolve() / f"{phase}.lock"
     with _held_guard:
         held = _held.get(path)
         if held is not None and held.thread == threading.get_ident():
@@ -89,13 +115,13 @@ def hold(
         else:
             held = None
     if held is None:
-        descriptor = _acquire(path, phase, wait_s, on_wait)
-        held = _Held(descriptor)
+        held = _Held(path, _acquire(path, phase, wait_s, on_wait))
         with _held_guard:
             _held[path] = held
-    if run_id is not None:
-        _write_owner(held.descriptor, run_id)
+    outer_run_id = held.run_id
     try:
+        if held.depth == 1 or run_id is not None:
+            held.write_owner(run_id)
         yield
     finally:
         with _held_guard:
@@ -107,7 +133,7 @@ def hold(
             os.ftruncate(held.descriptor, 0)
             os.close(held.descriptor)
         elif run_id is not None:
-            _write_owner(held.descriptor, None)
+            held.write_owner(outer_run_id)
 
 
 def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
@@ -118,59 +144,76 @@ def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
     except FileNotFoundError:
         return None
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _read_owner(descriptor)
-        return None
+        return _read_owner(descriptor) if _is_locked(descriptor) else None
     finally:
         os.close(descriptor)
 
 
 def _acquire(path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    deadline = None if wait_s is None else time.monotonic() + wait_s
-    told = False
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = _read_owner(descriptor)
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise IndexBusyError(
-                        f"The index at {path.parent.parent} is busy: {holder or 'another process'} holds its {phase} "
-                        "phase. Wait until it ends, or run again without --no-wait to queue behind it."
-                    ) from None
-                if on_wait is not None and not told:
-                    on_wait(holder)
-                    told = True
-                time.sleep(_POLL_S)
-            else:
-                _write_owner(descriptor, None)
-                return descriptor
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        _wait_for_lock(descriptor, path, phase, wait_s, on_wait)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
-def _write_owner(descriptor: int, run_id: str | None) -> None:
-    me = LockOwner(
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        since=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
-        run_id=run_id,
-    )
-    data = json.dumps(asdict(me)).encode()
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, data, 0)
+def _wait_for_lock(
+    descriptor: int, path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None
+) -> None:
+    deadline = None if wait_s is None else time.monotonic() + wait_s
+    told = False
+    while not _try_lock(descriptor):
+        holder = _read_owner(descriptor)
+        if deadline is not None and time.monotonic() >= deadline:
+            raise IndexBusyError(
+                f"The index at {path.parent.parent} is busy: {holder or 'another process'} holds its {phase} "
+                "phase. Wait until it ends, or run again without --no-wait to queue behind it."
+            )
+        if on_wait is not None and not told:
+            on_wait(holder)
+            told = True
+        time.sleep(_POLL_S)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock, unless another process has; one that only looks (`owner`) is waited for, which takes no time."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _is_locked(descriptor):
+                return False
+            # Two processes that look at once would go on in step for ever: hence the random wait.
+            time.sleep(random.uniform(0, _BLINK_S))  # noqa: S311
+        else:
+            return True
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether a process holds the lock: a shared one is refused then, and only then."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
 
 
 def _read_owner(descriptor: int) -> LockOwner | None:
     # The owner writes its name just after it gets the lock: an empty file is one in between.
-    try:
-        return LockOwner(**json.loads(os.pread(descriptor, 1 << 16, 0)))
-    except (ValueError, TypeError):
-        return None
+    for _ in range(_NAME_ATTEMPTS):
+        try:
+            return LockOwner(**json.loads(os.pread(descriptor, 1 << 16, 0)))
+        except (ValueError, TypeError):
+            time.sleep(_BLINK_S)
+    return None
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"Cannot write the lock file {path}: {error.strerror}. Free space or allow writing.")

@@ -7,15 +7,17 @@ with it Dagster, into every worker) and `concurrent.futures` (one dead worker br
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -27,10 +29,14 @@ from resources.parser_worker import Answer, ParseOutcome, ParserConfig, ParseTas
 
 # A group is what one worker parses between two answers. Source: measured on Django 5.2; smaller
 # groups cost more messages, larger ones leave workers idle at the end.
-_GROUP_FILES = 32
+GROUP_FILES = 32
 _GROUP_BYTES = 512 << 10
-# Not `-m`: the messages would then belong to a module called `__main__`.
-_WORKER = "from resources.parser_worker import main; main()"
+# Not `-m`: the messages would then belong to a module called `__main__`. `-P` and this path, so that a worker
+# never imports what happens to lie in the working directory, which may be the repository.
+_WORKER = "import sys; sys.path.append(sys.argv[2]); from resources.parser_worker import main; main()"
+_IMPORT_ROOT = str(Path(__file__).resolve().parents[1])
+# Workers in a row that may die before they touch a file.
+_MAX_EARLY_DEATHS = 3
 # Groups that may be done or under way ahead of the one that is handed out next: bounds memory.
 _WINDOW_PER_WORKER = 4
 
@@ -45,9 +51,10 @@ class ParsedGroup:
 
 @dataclass(slots=True)
 class _Job:
-    """A group on its way; `done` collects what earlier workers could still say about it."""
+    """Neighbouring files of a group; `start` is the first one's place in the group."""
 
     number: int
+    start: int
     tasks: tuple[ParseTask, ...]
 
 
@@ -61,26 +68,28 @@ class _Worker:
 
 @dataclass(slots=True)
 class _Pieces:
-    """Parts of a group's result; a group is split when one of its files killed a worker."""
+    """Parts of a group's result, by start; a group is split when one of its files killed a worker."""
 
     missing: int
-    parts: list[tuple[ParseOutcome, ...]] = field(default_factory=list)
-    tables: list[pa.Table] = field(default_factory=list)
+    parts: dict[int, Answer] = field(default_factory=dict)
 
 
 class ParserPool:
     """Parses files in several processes and hands the results out in the order of the tasks."""
 
-    def __init__(self, config: ParserConfig, *, workers: int = 0) -> None:
+    def __init__(self, config: ParserConfig, *, workers: int = 0, group_files: int = GROUP_FILES) -> None:
         """Prepare the pool; processes start with the first files.
 
         Args:
             config: limits and options, the same for all workers.
             workers: how many processes; 0 for one per processor that this process may use.
+            group_files: how many files a worker parses between two answers.
         """
         self._config = config
+        self._group_files = group_files
         self.worker_count = workers or available_processors()
         self._workers: list[_Worker] = []
+        self._early_deaths = 0
 
     def __enter__(self) -> Self:
         """Return the pool itself."""
@@ -110,7 +119,15 @@ class ParserPool:
         Raises:
             CodeIndexError: workers die before they touch a file, so none can be parsed.
         """
-        groups = enumerate(_grouped(tasks))
+        try:
+            yield from self._parse(tasks)
+        finally:
+            # Left before the end: answers that nobody waits for any more must not reach the next caller.
+            if any(worker.job is not None for worker in self._workers):
+                self.close()
+
+    def _parse(self, tasks: Iterable[ParseTask]) -> Iterator[ParsedGroup]:
+        groups = enumerate(_grouped(tasks, self._group_files))
         queue: deque[_Job] = deque()
         pieces: dict[int, _Pieces] = {}
         next_out = 0
@@ -124,7 +141,7 @@ class ParserPool:
                     break
                 number, group = item
                 pieces[number] = _Pieces(missing=1)
-                queue.append(_Job(number, group))
+                queue.append(_Job(number, 0, group))
             if exhausted and not pieces:
                 return
             self._assign(queue)
@@ -151,7 +168,7 @@ class ParserPool:
         worker.position = -1
         try:
             worker.connection.send(job.tasks)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             # It died between two groups; reading from it says so.
             return
 
@@ -161,16 +178,15 @@ class ParserPool:
             worker = busy[ready]  # type: ignore[index]
             try:
                 message = worker.connection.recv()
-            except (EOFError, ConnectionResetError):
+            except (EOFError, OSError):  # an end within a message is a plain OSError
                 self._bury(worker, queue, pieces)
                 continue
             if isinstance(message, Started):
                 worker.position = message.position
+                self._early_deaths = 0
             elif isinstance(message, Answer) and worker.job is not None:
                 piece = pieces[worker.job.number]
-                piece.parts.append(message.outcomes)
-                if message.batch:
-                    piece.tables.append(pa.ipc.open_stream(message.batch).read_all())
+                piece.parts[worker.job.start] = message
                 piece.missing -= 1
                 worker.job = None
 
@@ -182,40 +198,50 @@ class ParserPool:
         if job is None:
             return
         if position < 0:
-            raise CodeIndexError(
-                f"A parser process ended before it read a file ({_death(status)}). "
-                "Its own message above says why; `python -c 'import resources.parser_worker'` shows it again."
-            )
+            self._early_deaths += 1
+            if self._early_deaths >= _MAX_EARLY_DEATHS:
+                raise CodeIndexError(
+                    f"Parser processes end before they read a file, the last with {_death(status)}. "
+                    "Its own message above says why; `python -c 'import resources.parser_worker'` shows it again."
+                )
+            queue.appendleft(job)
+            return
         culprit = job.tasks[position]
         reason, transient = self._reason(status)
+        outcome = ParseOutcome(culprit.file_path, culprit.file_hash, error=reason, transient=transient)
         piece = pieces[job.number]
+        piece.parts[job.start + position] = Answer((outcome,), b"")
         piece.missing -= 1
-        piece.parts.append((ParseOutcome(culprit.file_path, culprit.file_hash, error=reason, transient=transient),))
-        rest = job.tasks[:position] + job.tasks[position + 1 :]
         # Those before the culprit were parsed, but their answer died with the process.
-        for half in (rest[:position], rest[position:]):
-            if half:
+        for first, rest in ((position + 1, job.tasks[position + 1 :]), (0, job.tasks[:position])):
+            if rest:
                 piece.missing += 1
-                queue.appendleft(_Job(job.number, half))
+                queue.appendleft(_Job(job.number, job.start + first, rest))
 
     def _reason(self, status: int) -> tuple[str, bool]:
         if status == -signal.SIGALRM:
             return f"took longer to parse than parse_timeout_s = {self._config.timeout_s:g} s", False
         if status == -signal.SIGKILL:
-            return "its parser process was killed (out of memory?)", True
+            return "its parser process was killed (is the machine out of memory?)", True
+        if status in {-signal.SIGABRT, -signal.SIGSEGV}:
+            return (
+                f"its parser process ended with {_death(status)}: it needs more memory than parse_memory_bytes = "
+                f"{self._config.memory_bytes} allows, or the grammar has a fault"
+            ), False
         return f"its parser process ended with {_death(status)}", False
 
     def _start_worker(self) -> _Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-c", _WORKER, str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), _IMPORT_ROOT],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )
         connection = Connection(ours.detach())
-        connection.send(self._config)
+        with contextlib.suppress(OSError):  # it died at once; reading from it says so
+            connection.send(self._config)
         return _Worker(process=process, connection=connection)
 
 
@@ -225,11 +251,11 @@ def available_processors() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
-def _grouped(tasks: Iterable[ParseTask]) -> Iterator[tuple[ParseTask, ...]]:
+def _grouped(tasks: Iterable[ParseTask], group_files: int) -> Iterator[tuple[ParseTask, ...]]:
     group: list[ParseTask] = []
     size = 0
     for task in tasks:
-        if group and (len(group) >= _GROUP_FILES or size + task.size_bytes > _GROUP_BYTES):
+        if group and (len(group) >= group_files or size + task.size_bytes > _GROUP_BYTES):
             yield tuple(group)
             group, size = [], 0
         group.append(task)
@@ -239,9 +265,12 @@ def _grouped(tasks: Iterable[ParseTask]) -> Iterator[tuple[ParseTask, ...]]:
 
 
 def _joined(pieces: _Pieces) -> ParsedGroup:
-    outcomes: Sequence[ParseOutcome] = [outcome for part in pieces.parts for outcome in part]
-    chunks = pa.concat_tables(pieces.tables) if pieces.tables else PARSED_CHUNKS.empty_table()
-    return ParsedGroup(outcomes=tuple(outcomes), chunks=chunks)
+    answers = [pieces.parts[start] for start in sorted(pieces.parts)]
+    tables = [pa.ipc.open_stream(answer.batch).read_all() for answer in answers if answer.batch]
+    return ParsedGroup(
+        outcomes=tuple(outcome for answer in answers for outcome in answer.outcomes),
+        chunks=pa.concat_tables(tables) if tables else PARSED_CHUNKS.empty_table(),
+    )
 
 
 def _death(status: int) -> str:

@@ -1,8 +1,9 @@
 """A parser process: reads files, chunks them, answers with Arrow batches.
 
-Started by `resources.parser_pool` in an interpreter of its own; imports neither Dagster nor LanceDB nor torch. The process sets its own limits: an alarm that the kernel
-delivers even inside native code ends it when a file takes too long, and an address space limit
-makes a file that needs too much memory fail.
+Started by `resources.parser_pool` in an interpreter of its own; imports neither Dagster nor
+LanceDB nor torch. The process sets its own limits: an alarm that the kernel delivers even inside
+native code ends it when a file takes too long, and an address space limit makes a file that needs
+too much memory fail.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,7 +28,7 @@ from resources.source_repository import SourceRepository
 
 @dataclass(frozen=True, slots=True)
 class ParserConfig:
-    """What a worker is told once."""
+    """What a worker is told once; `memory_bytes` is for files, beyond what the process itself takes."""
 
     repository_root: str
     max_file_bytes: int
@@ -79,6 +81,9 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     # Ctrl-C reaches the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The alarm must end the process even if the parent, or its parent, ignores or blocks it.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
     try:
         config: ParserConfig = connection.recv()
         _limit_memory(config.memory_bytes)
@@ -138,11 +143,19 @@ def _parse_one(
         return failed(str(error), transient=True)
     except MemoryError:
         return failed("needs more memory than parse_memory_bytes allows", transient=False)
+    except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
+        traceback.print_exc()
+        return failed(f"the chunker failed with {type(error).__name__}: {error}", transient=False)
     return ParseOutcome(task.file_path, task.file_hash, chunk_count=len(chunks)), batch
 
 
 def _limit_memory(memory_bytes: int) -> None:
+    """Bound the address space, counted from what the process, with its libraries and threads, has by now."""
+    if sys.platform != "linux":  # elsewhere the limit is not enforced, or refuses to be set
+        return
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + memory_bytes
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-    if sys.platform == "linux":  # elsewhere the limit is not enforced, or refuses to be set
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

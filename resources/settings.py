@@ -38,13 +38,21 @@ class Settings(BaseModel):
         default=0, ge=0, le=256, description="Parser processes; 0 means one per available processor."
     )
     parse_timeout_s: float = Field(
-        default=20.0, gt=0, description="A file that takes longer to parse fails alone. Seconds."
+        default=20.0, gt=0, le=86_400, description="A file that takes longer to parse fails alone. Seconds."
     )
     parse_memory_bytes: int = Field(
-        default=2 << 30, ge=256 << 20, description="Address space of a parser process; a file that needs more fails."
+        default=2 << 30,
+        ge=256 << 20,
+        le=1 << 50,
+        description="Address space that a parser process may take for a file, beyond its own; one that needs more fails.",
+    )
+    parse_checkpoint_files: int = Field(
+        default=1_000, ge=1, description="Chunks are committed at the latest after so many files, or every 5 seconds."
     )
     model: str = Field(
-        default="all-MiniLM-L6-v2", description="Embedding model: the built-in name, a folder, or a model hub's name."
+        default="all-MiniLM-L6-v2",
+        min_length=1,
+        description="Embedding model: the built-in name, a folder, or a model hub's name.",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where the model runs; auto takes CUDA, then MPS, then the CPU."
@@ -55,7 +63,9 @@ class Settings(BaseModel):
     checkpoint_chunks: int = Field(
         default=10_000, ge=1, description="Vectors are committed at the latest after so many chunks ..."
     )
-    checkpoint_s: float = Field(default=15.0, gt=0, description="... or about so many seconds, whichever comes first.")
+    checkpoint_s: float = Field(
+        default=15.0, gt=0, le=86_400, description="... or about so many seconds, whichever comes first."
+    )
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -77,6 +87,10 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
         raise SettingsError(
             f"{path} is not valid TOML: {error}. Mend it, or delete it to go back to defaults."
         ) from error
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error.strerror}. Make it a readable file, or delete it."
+        ) from error
     sources = dict.fromkeys(values, str(path))
     environment = os.environ if environment is None else environment
     for name in Settings.model_fields:
@@ -86,7 +100,7 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
             values[name] = tuple(filter(None, text.split("\n"))) if name == "ignore" else text
             sources[name] = f"environment variable {variable}"
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -95,6 +109,13 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
                 f"{sources[name]}: there is no setting {name!r}. Known: {', '.join(Settings.model_fields)}."
             ) from error
         raise SettingsError(f"{sources[name]}: {name} = {first['input']!r}: {first['msg']}.") from error
+    if settings.min_chunk_characters > settings.max_chunk_characters:
+        places = {sources[name] for name in ("min_chunk_characters", "max_chunk_characters") if name in sources}
+        raise SettingsError(
+            f"{' and '.join(sorted(places))}: min_chunk_characters = {settings.min_chunk_characters} is above "
+            f"max_chunk_characters = {settings.max_chunk_characters}. Lower the first or raise the second."
+        )
+    return settings
 
 
 def settings_template() -> str:

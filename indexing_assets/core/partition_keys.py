@@ -44,6 +44,8 @@ def batch_id_of(partition_key: str) -> int:
     Raises:
         ValueError: the key is not a batch number.
     """
+    if not (partition_key.isascii() and partition_key.isdigit()):
+        raise ValueError(f"{partition_key!r} is not a batch number.")
     return int(partition_key)
 
 
