@@ -25,12 +25,11 @@ from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import FILES
 from resources.lancedb_store.sql import is_in
 from resources.locks import Phase, hold
-from resources.parser_pool import ParsedGroup, ParserPool
+from resources.parser_pool import GROUP_FILES, ParsedGroup, ParserPool
 from resources.parser_worker import ParseOutcome, ParserConfig, ParseTask
 
 # A commit costs 0.2-0.3 s whatever is in it; these bounds keep it under a tenth of the parsing
 # it makes durable. Source: measured on Django 5.2, 2 cores.
-_COMMIT_FILES = 1_000
 _COMMIT_CHUNKS = 10_000
 _COMMIT_S = 5.0
 _SAMPLE_ROWS = 5
@@ -109,8 +108,9 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
         allocator = BatchAllocator(
             first_id=_next_batch_id(context, run.store), batch_chunks=settings.embedding_batch_chunks
         )
-        with ParserPool(parser_config, workers=settings.parse_workers) as pool:
-            for groups in _commits(pool.parse(run.tasks.values())):
+        bound = settings.parse_checkpoint_files
+        with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
+            for groups in _commits(pool.parse(run.tasks.values()), bound):
                 run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
         drop_empty_batches(context.instance, run.store)
@@ -264,7 +264,7 @@ def _next_batch_id(context: dg.AssetExecutionContext, store: IndexStore) -> int:
     return max([store.max_batch_id() or 0, *numbers]) + 1
 
 
-def _commits(groups: Iterable[ParsedGroup]) -> Iterator[list[ParsedGroup]]:
+def _commits(groups: Iterable[ParsedGroup], max_files: int) -> Iterator[list[ParsedGroup]]:
     """Collect groups until they are worth a commit."""
     collected: list[ParsedGroup] = []
     files = chunks = 0
@@ -273,7 +273,7 @@ def _commits(groups: Iterable[ParsedGroup]) -> Iterator[list[ParsedGroup]]:
         collected.append(group)
         files += len(group.outcomes)
         chunks += group.chunks.num_rows
-        if files >= _COMMIT_FILES or chunks >= _COMMIT_CHUNKS or time.perf_counter() - since >= _COMMIT_S:
+        if files >= max_files or chunks >= _COMMIT_CHUNKS or time.perf_counter() - since >= _COMMIT_S:
             yield collected
             collected, files, chunks, since = [], 0, 0, time.perf_counter()
     if collected:

@@ -84,6 +84,8 @@ class Pipeline:
         self.folder = folder
         self.settings = folder.settings()
         self.store = IndexStore(folder.tables_dir)
+        # Dagster and the parser processes read these; they are put back on exit.
+        self._environment = {name: os.environ.get(name) for name in folder.environment()}
         os.environ.update(folder.environment())
         self.instance = dg.DagsterInstance.get()
         index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
@@ -97,8 +99,13 @@ class Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the Dagster instance."""
+        """Close the Dagster instance and put the environment back."""
         self.instance.dispose()
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
     @property
     def embedder(self) -> Embedder:
