@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +57,7 @@ def test_checkpoints_hold_each_batch_once_in_order_and_are_bounded_and_full(size
 
     assert [batch for group in groups for batch in group] == [batch for batch, _ in sizes]
     assert all(len(group) == 1 or sum(chunks[b] for b in group) <= max_chunks for group in groups)
-    for group, following in zip(groups, groups[1:], strict=False):
+    for group, following in pairwise(groups):
         assert sum(chunks[b] for b in group) + chunks[following[0]] > max_chunks
 
 
