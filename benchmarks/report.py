@@ -41,7 +41,7 @@ def write(
         "command": command,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "machine": dict(machine_before),
+        "machine": {**machine_before, "load_after": [round(value, 2) for value in psutil.getloadavg()]},
         "figures": dict(figures),
     }
     described = ", ".join(f"{key} {value}" for key, value in machine_before.items())

@@ -7,6 +7,7 @@ of readers work beside an index that grows. Imports neither Dagster nor torch.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -119,20 +120,27 @@ def search(
     where = filters.where() if filters else None
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
+    vector_count = 0
     words = query_words(text)
     places: dict[str, Place] = {}
     depth = max(FUSED_DEPTH if mode is SearchMode.HYBRID else 0, limit + _SPARE)
     if mode is not SearchMode.LEXICAL:
         if encoder is None:
             raise UsageError(f"{mode} search needs the embedding model.")
-        if store.vector_count(encoder.model_id):
+        vector_count = store.vector_count(encoder.model_id)
+        if vector_count:
             rows = store.vector_search(encoder.embed_query(text), model=encoder.model_id, limit=depth, where=where)
             semantic = _scores(rows, places)
     if mode is not SearchMode.SEMANTIC:
         rows = store.text_search(words, limit=depth, where=where)
         lexical = _scores(rows, places)
     if mode is SearchMode.HYBRID:
-        ranked = rerank(_fused(store, semantic, lexical, encoder), places, words.split())
+        # Reading vectors' ids costs as much as a search; with as many vectors as chunks none can lack one.
+        without_vector: set[str] = set()
+        if encoder is not None and 0 < vector_count < store.chunk_count():
+            without_vector = _without_vector(store, lexical.keys() - semantic.keys(), encoder.model_id)
+        fused = fuse(semantic, lexical, limit=len(places), without_vector=without_vector)
+        ranked = rerank(fused, places, words.split())
     else:
         ranked = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
     return _hits(store, ranked, limit)
@@ -162,14 +170,6 @@ def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
     return dict(zip(ids, rows["score"].to_pylist(), strict=True))
 
 
-def _fused(
-    store: IndexStore, semantic: dict[str, float], lexical: dict[str, float], encoder: QueryEncoder | None
-) -> list[tuple[str, float]]:
-    unsure = [chunk_id for chunk_id in lexical if chunk_id not in semantic]
-    without_vector = set(unsure) - _embedded(store, unsure, encoder) if encoder and semantic else set()
-    return fuse(semantic, lexical, limit=len(semantic) + len(lexical), without_vector=without_vector)
-
-
 def _hits(store: IndexStore, ranked: list[tuple[str, float]], limit: int) -> list[SearchHit]:
     candidates = ranked[: limit + _SPARE]
     rows: dict[str, dict[str, Any]] = {
@@ -185,10 +185,10 @@ def _hits(store: IndexStore, ranked: list[tuple[str, float]], limit: int) -> lis
     return hits[:limit]
 
 
-def _embedded(store: IndexStore, chunk_ids: list[str], encoder: QueryEncoder) -> set[str]:
-    """Those of the chunks that have a vector of the encoder's model."""
-    where = all_of(is_in("chunk_id", chunk_ids), equals("embedding_model", encoder.model_id))
-    return set(store.vectors(columns=["chunk_id"], where=where)["chunk_id"].to_pylist())
+def _without_vector(store: IndexStore, chunk_ids: Collection[str], model: str) -> set[str]:
+    """Those of the chunks that the model has not embedded yet."""
+    where = all_of(is_in("chunk_id", sorted(chunk_ids)), equals("embedding_model", model))
+    return set(chunk_ids) - set(store.vectors(columns=["chunk_id"], where=where)["chunk_id"].to_pylist())
 
 
 def _current_hashes(store: IndexStore, file_paths: list[str]) -> dict[str, str]:
