@@ -173,30 +173,28 @@ class ParserPool:
             return
 
     def _collect(self, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
-        busy = {worker.connection: worker for worker in self._workers if worker.job is not None}
+        busy = {worker.connection: (worker, worker.job) for worker in self._workers if worker.job is not None}
         for ready in wait(list(busy)):
-            worker = busy[ready]  # type: ignore[index]
+            worker, job = busy[ready]  # type: ignore[index]
             try:
-                message = worker.connection.recv()
+                message: Started | Answer = worker.connection.recv()
             except (EOFError, OSError):  # an end within a message is a plain OSError
-                self._bury(worker, queue, pieces)
+                self._bury(worker, job, queue, pieces)
                 continue
             if isinstance(message, Started):
                 worker.position = message.position
                 self._early_deaths = 0
-            elif isinstance(message, Answer) and worker.job is not None:
-                piece = pieces[worker.job.number]
-                piece.parts[worker.job.start] = message
+            else:
+                piece = pieces[job.number]
+                piece.parts[job.start] = message
                 piece.missing -= 1
                 worker.job = None
 
-    def _bury(self, worker: _Worker, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
+    def _bury(self, worker: _Worker, job: _Job, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
         worker.connection.close()
         status = worker.process.wait()
         self._workers.remove(worker)
-        job, position = worker.job, worker.position
-        if job is None:
-            return
+        position = worker.position
         if position < 0:
             self._early_deaths += 1
             if self._early_deaths >= _MAX_EARLY_DEATHS:

@@ -1,0 +1,339 @@
+import contextlib
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from indexing_assets.core.errors import CodeIndexError
+from indexing_assets.core.model import ChunkingOptions
+from resources import parser_pool
+from resources.chunk_rows import PARSED_CHUNKS
+from resources.parser_pool import ParserPool, available_processors
+from resources.parser_worker import ParserConfig, ParseTask
+
+_JAVA_BOMB = b"a<" * 20_000
+
+
+class Repository:
+    def __init__(self, root):
+        self.root = root
+
+    def config(self, **changes) -> ParserConfig:
+        limits = {"timeout_s": 30.0, "memory_bytes": 2 << 30, "max_file_bytes": 1 << 20} | changes
+        return ParserConfig(repository_root=str(self.root), options=ChunkingOptions(), **limits)
+
+    def write(self, path: str, content: bytes | str, language: str = "python") -> ParseTask:
+        data = content.encode() if isinstance(content, str) else content
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        return ParseTask(path, hashlib.sha256(data).hexdigest(), language, len(data))
+
+    def functions(self, count: int, prefix: str = "f") -> list[ParseTask]:
+        return [self.write(f"{prefix}{n:03}.py", f"def {prefix}{n}():\n    return {n}\n") for n in range(count)]
+
+
+@pytest.fixture
+def repository(tmp_path):
+    root = tmp_path / "repository"
+    root.mkdir()
+    return Repository(root)
+
+
+def _run(config, tasks, **options):
+    with ParserPool(config, **options) as pool:
+        groups = list(pool.parse(tasks))
+    return [outcome for group in groups for outcome in group.outcomes], [
+        path for group in groups for path in group.chunks["file_path"].to_pylist()
+    ]
+
+
+def _errors(outcomes):
+    return {outcome.file_path: (outcome.error, outcome.transient) for outcome in outcomes if outcome.error}
+
+
+def test_results_come_in_the_order_of_the_tasks_whoever_is_ready_first(repository):
+    heavy = repository.write("aa.py", "def f(a):\n    return [a + 1, a]\n" * 8_000)
+    tasks = [heavy, *repository.functions(40)]
+
+    outcomes, chunk_paths = _run(repository.config(), tasks, workers=2, group_files=4)
+
+    assert [outcome.file_path for outcome in outcomes] == [task.file_path for task in tasks]
+    assert [outcome.file_hash for outcome in outcomes] == [task.file_hash for task in tasks]
+    assert [path for path in chunk_paths if path != "aa.py"] == [task.file_path for task in tasks[1:]]
+    assert not _errors(outcomes)
+    assert all(outcome.duration_s > 0 for outcome in outcomes)
+
+
+def test_chunks_have_the_columns_of_the_table_and_what_the_task_says_about_the_file(repository):
+    task = repository.write("src/a.py", "def f():\n    return 1\n")
+    task = ParseTask(task.file_path, task.file_hash, "python", task.size_bytes, "core", "src")
+
+    with ParserPool(repository.config(), workers=1) as pool:
+        (group,) = pool.parse([task])
+
+    row = group.chunks.to_pylist()[0]
+    assert group.chunks.schema == PARSED_CHUNKS
+    assert (row["function_name"], row["subproject_name"], row["subproject_path"]) == ("f", "core", "src")
+    assert group.outcomes[0].chunk_count == group.chunks.num_rows == 1
+
+
+def test_a_blank_file_has_no_chunks_and_no_error(repository):
+    with ParserPool(repository.config(), workers=1) as pool:
+        (group,) = pool.parse([repository.write("blank.py", "\n\n")])
+
+    assert group.chunks.schema == PARSED_CHUNKS
+    assert (group.outcomes[0].chunk_count, group.outcomes[0].error, group.chunks.num_rows) == (0, None, 0)
+
+
+def test_no_files_start_no_process(repository):
+    with ParserPool(repository.config()) as pool:
+        assert list(pool.parse([])) == []
+        assert _children() == []
+
+
+def test_a_file_that_takes_too_long_fails_alone_with_the_limit_in_its_reason(repository):
+    before, after = repository.functions(3, "a"), repository.functions(3, "z")
+    bomb = repository.write("k.java", _JAVA_BOMB, "java")
+
+    outcomes, chunk_paths = _run(repository.config(timeout_s=0.5), [*before, bomb, *after], workers=1)
+
+    assert [o.file_path for o in outcomes] == [t.file_path for t in (*before, bomb, *after)]
+    assert _errors(outcomes) == {"k.java": ("took longer to parse than parse_timeout_s = 0.5 s", False)}
+    assert chunk_paths == [task.file_path for task in (*before, *after)]
+
+
+def test_a_file_that_needs_too_much_memory_fails_alone_with_the_limit_in_its_reason(repository):
+    before, after = repository.functions(3, "a"), repository.functions(3, "z")
+    bomb = repository.write("k.java", _JAVA_BOMB, "java")
+
+    outcomes, chunk_paths = _run(repository.config(memory_bytes=256 << 20), [*before, bomb, *after], workers=1)
+
+    (path, (reason, transient)), *others = _errors(outcomes).items()
+    assert (path, transient, others) == ("k.java", False, [])
+    assert "parse_memory_bytes" in reason
+    assert chunk_paths == [task.file_path for task in (*before, *after)]
+
+
+def test_the_lowest_memory_limit_leaves_room_for_ordinary_files(repository):
+    tasks = [*repository.functions(20), repository.write("big.py", "def f(a):\n    return a\n" * 20_000)]
+
+    outcomes, _ = _run(repository.config(memory_bytes=256 << 20), tasks, workers=1)
+
+    assert not _errors(outcomes)
+
+
+def test_an_alarm_that_the_parent_ignores_still_ends_a_bomb(repository):
+    bomb = repository.write("k.java", _JAVA_BOMB, "java")
+    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    try:
+        outcomes, _ = _run(repository.config(timeout_s=0.5), [bomb], workers=1)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        signal.signal(signal.SIGALRM, before)
+
+    assert "parse_timeout_s" in outcomes[0].error
+
+
+def test_a_worker_killed_from_outside_costs_one_file_that_is_worth_another_try(repository):
+    before, after = repository.functions(3, "a"), repository.functions(3, "z")
+    slow = repository.write("k.java", _JAVA_BOMB, "java")
+
+    def kill_busy_worker() -> None:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for child in psutil.Process().children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    # More than its start and six small files take: it is in the bomb.
+                    if child.memory_info().rss > 400 << 20:
+                        child.kill()
+                        return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill_busy_worker)
+    killer.start()
+    outcomes, chunk_paths = _run(repository.config(memory_bytes=8 << 30), [*before, slow, *after], workers=1)
+    killer.join()
+
+    assert _errors(outcomes) == {"k.java": ("its parser process was killed (is the machine out of memory?)", True)}
+    assert chunk_paths == [task.file_path for task in (*before, *after)]
+
+
+def test_a_worker_killed_while_it_has_nothing_to_do_costs_nothing(repository):
+    tasks = repository.functions(12)
+
+    with ParserPool(repository.config(), workers=1) as pool:
+        list(pool.parse(tasks[:1]))
+        (idle,) = _children()
+        idle.kill()
+        psutil.wait_procs([idle])
+        outcomes = [outcome for group in pool.parse(tasks) for outcome in group.outcomes]
+
+    assert [outcome.file_path for outcome in outcomes] == [task.file_path for task in tasks]
+    assert not _errors(outcomes)
+
+
+def test_workers_that_cannot_start_end_the_run_with_what_to_do(repository, monkeypatch, capfd):
+    monkeypatch.setattr(parser_pool, "_WORKER", "raise SystemExit('no parser here')")
+
+    with pytest.raises(CodeIndexError, match=r"exit status 1.*resources\.parser_worker"):
+        _run(repository.config(), repository.functions(1), workers=1)
+
+    assert "no parser here" in capfd.readouterr().err
+    assert _children() == []
+
+
+def test_a_crash_of_the_grammar_is_named_by_its_signal(repository, monkeypatch):
+    tasks = repository.functions(3)
+    monkeypatch.setattr(
+        parser_pool,
+        "_WORKER",
+        "import os, sys; sys.path.append(sys.argv[2]); from resources import parser_worker as w; c = w.chunk_file; "
+        "w.chunk_file = lambda b, **k: os.kill(os.getpid(), 7) if k['file_path'] == 'f001.py' else c(b, **k); w.main()",
+    )
+
+    outcomes, _ = _run(repository.config(), tasks, workers=1)
+
+    assert _errors(outcomes) == {"f001.py": ("its parser process ended with signal SIGBUS", False)}
+
+
+def test_a_fault_of_the_chunker_costs_one_file_and_no_process(repository, monkeypatch, capfd):
+    monkeypatch.setattr(
+        parser_pool,
+        "_WORKER",
+        "import sys; sys.path.append(sys.argv[2]); from resources import parser_worker as w; c = w.chunk_file; "
+        "w.chunk_file = lambda b, **k: {}['lost'] if k['file_path'] == 'f001.py' else c(b, **k); w.main()",
+    )
+
+    with ParserPool(repository.config(), workers=1) as pool:
+        (group,) = pool.parse(repository.functions(3))
+        assert len(_children()) == 1
+
+    assert _errors(group.outcomes) == {"f001.py": ("the chunker failed with KeyError: 'lost'", False)}
+    assert "KeyError" in capfd.readouterr().err
+
+
+def test_a_file_that_changed_or_vanished_since_the_scan_is_worth_another_try(repository):
+    changed = repository.write("changed.py", "a = 1")
+    vanished = repository.write("vanished.py", "a = 1")
+    kept = repository.write("kept.py", "a = 1")
+    repository.write("changed.py", "a = 2")
+    (repository.root / "vanished.py").unlink()
+
+    outcomes, chunk_paths = _run(repository.config(), [changed, vanished, kept], workers=1)
+
+    errors = _errors(outcomes)
+    assert errors["changed.py"] == ("changed since the scan; index again", True)
+    assert "vanished.py" in errors["vanished.py"][0]
+    assert errors["vanished.py"][1]
+    assert chunk_paths == ["kept.py"]
+
+
+def test_a_pool_closes_its_processes_also_in_the_middle_of_a_file(repository):
+    bomb = repository.write("k.java", _JAVA_BOMB, "java")
+
+    def fail() -> None:
+        with ParserPool(repository.config(), workers=2, group_files=1) as pool:
+            next(pool.parse([*repository.functions(1), bomb]))
+            assert len(_children()) == 2
+            raise RuntimeError("elsewhere")
+
+    with pytest.raises(RuntimeError, match="elsewhere"):
+        fail()
+
+    assert _children() == []
+
+
+def test_answers_to_an_abandoned_call_never_reach_the_next_one(repository):
+    first, second = repository.functions(20, "a"), repository.functions(20, "z")
+
+    with ParserPool(repository.config(), workers=2, group_files=1) as pool:
+        abandoned = pool.parse(first)
+        next(abandoned)
+        abandoned.close()
+        outcomes = [outcome for group in pool.parse(second) for outcome in group.outcomes]
+
+    assert [outcome.file_path for outcome in outcomes] == [task.file_path for task in second]
+
+
+def test_a_pool_serves_several_calls_with_the_same_processes(repository):
+    with ParserPool(repository.config(), workers=1) as pool:
+        list(pool.parse(repository.functions(1, "a")))
+        before = _children()
+        list(pool.parse(repository.functions(1, "b")))
+        assert _children() == before
+
+
+def test_groups_are_bounded_by_files_and_bytes(repository):
+    small = repository.functions(5)
+    big = [repository.write(f"z{n}.txt", b"word " * 60_000, "text") for n in range(3)]
+
+    with ParserPool(repository.config(), workers=1, group_files=2) as pool:
+        sizes = [len(group.outcomes) for group in pool.parse([*small, *big])]
+
+    assert sizes == [2, 2, 2, 1, 1]
+
+
+def test_workers_end_by_themselves_when_their_parent_is_killed(repository):
+    repository.functions(4)
+    script = """
+import os, sys
+from resources.parser_pool import ParserPool
+from resources.parser_worker import ParserConfig, ParseTask
+from indexing_assets.core.model import ChunkingOptions
+pool = ParserPool(ParserConfig(sys.argv[1], 1 << 20, ChunkingOptions(), 30.0, 2 << 30), workers=2, group_files=1)
+groups = pool.parse([ParseTask(f"f00{n}.py", "", "python", 1) for n in range(4)])
+next(groups)
+print(*[worker.process.pid for worker in pool._workers], flush=True)
+sys.stdin.read()
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, repository.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    parent.kill()
+    parent.communicate()
+
+    assert len(workers) == 2
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+def test_workers_import_neither_dagster_nor_lancedb_nor_torch():
+    script = "import sys, resources.parser_worker; print([m for m in sys.argv[1:] if m in sys.modules])"
+    heavy = ["dagster", "lancedb", "torch", "sentence_transformers", "onnxruntime", "transformers"]
+
+    result = subprocess.run(
+        [sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert result.stdout.strip() == "[]"
+
+
+def test_workers_import_nothing_from_the_working_directory(repository, monkeypatch):
+    for trap in ("resources/__init__.py", "socket.py", "pyarrow.py", "indexing_assets/__init__.py"):
+        repository.write(trap, "raise SystemExit('imported from the repository')")
+    monkeypatch.chdir(repository.root)
+
+    outcomes, _ = _run(repository.config(), repository.functions(2), workers=1)
+
+    assert not _errors(outcomes)
+
+
+def test_by_default_there_is_a_worker_per_processor_that_may_be_used(repository, monkeypatch):
+    assert ParserPool(repository.config()).worker_count == len(os.sched_getaffinity(0))
+
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert available_processors() == os.cpu_count()
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert available_processors() == 1
+
+
+def _children():
+    return [child for child in psutil.Process().children() if "parser_worker" in " ".join(child.cmdline())]
