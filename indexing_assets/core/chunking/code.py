@@ -44,6 +44,9 @@ from indexing_assets.core.complexity import Complexity, Construct, Span, measure
 from indexing_assets.core.errors import ParseError
 from indexing_assets.core.model import ChunkType
 
+LONG_LINE_BYTES: Final = 400
+"""Minified and generated code has longer lines; written code hardly ever."""
+
 _CONSTRUCTS: Final = {role: Construct[role.upper()] for role in COMPLEXITY_ROLES if role != "closure"}
 _TAKEN_BY: Final = {"branch": "else_if", "path": "not_path"}
 _MAX_TYPE: Final = 500  # broken code can make a "type" of half a file
@@ -55,7 +58,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
     Raises:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
-    spec, parser, query = _tools(language)
+    spec, parser, query, statements = _tools(language)
     tree = parser.parse(source)
     if tree is None:
         raise ParseError(f"the {language} parser gave no tree; exclude the file or report it")
@@ -68,13 +71,13 @@ def extract_code(source: bytes, language: str) -> Extraction:
         imports=tuple(text_of(node, source) for node in imports),
         import_offsets=tuple(node.start_byte for node in imports),
         docstring=found.docstring(),
-        break_points=sorted({node.start_byte for node in captures.get("statement", [])}),
+        break_points=_statement_starts(source, tree.root_node, statements),
     )
 
 
 @cache
-def _tools(language: str) -> tuple[LanguageSpec, Parser, Query]:
-    """Parser and compiled query, once a process."""
+def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
+    """Parser and compiled queries, once a process."""
     spec = SPECS.get(language)
     if spec is None:
         raise ParseError(f"no specification for the language {language!r}; known are {', '.join(sorted(SPECS))}")
@@ -89,7 +92,19 @@ def _tools(language: str) -> tuple[LanguageSpec, Parser, Query]:
     unknown = {name for name in names if not name.startswith("_")} - ROLES
     if unknown:
         raise ParseError(f"the specification of {language} has unknown roles: {', '.join(sorted(unknown))}")
-    return spec, Parser(grammar), query
+    return spec, Parser(grammar), query, Query(grammar, spec.statements)
+
+
+def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]:
+    """Where statements start, asked only for files with long lines: elsewhere lines by indentation serve as well.
+
+    A query of its own: together with patterns that span several levels, tree-sitter's cursor takes time
+    quadratic in the statements of a block (20,000 statements: 1.1 s instead of 0.07 s).
+    """
+    if max(map(len, source.split(b"\n"))) <= LONG_LINE_BYTES:
+        return []
+    captured = QueryCursor(statements).captures(root)
+    return sorted({node.start_byte for node in captured.get("statement", [])})
 
 
 class _File:

@@ -23,7 +23,6 @@ Roles of what describes them
     field             typed member of a class
 Roles of the file
     import            statement or call that names another module
-    statement         may start a piece when a definition is too long for one chunk
 Roles of complexity
     branch, switch, else_if, elif, else, jump, path, and, or, closure: `core.complexity.Construct`
     not_path          takes back a `path` of the same span (default case)
@@ -52,6 +51,8 @@ def _empty() -> Mapping[str, NameOf]:
 class LanguageSpec:
     """One language for the engine.
 
+    `query` has the roles above. `statements` captures as `statement` what may start a piece when a definition
+    is too long for one chunk.
     `names` (by node type), `parameters_of` and `return_type_of` override how a definition is read; the rule
     without them are the fields. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a name `Owner.name` makes a method of a function.
@@ -64,6 +65,7 @@ class LanguageSpec:
 
     name: str
     query: str
+    statements: str
     grammar: str = ""
     name_fields: tuple[str, ...] = ("name",)
     name_types: tuple[str, ...] = ()
@@ -87,6 +89,6 @@ DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
 COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump", "path", "and", "or", "closure")
 _OTHER_ROLES: Final = (
     *("wrapper", "signature", "comment", "attribute", "decorator", "docstring", "inner_doc", "body", "field"),
-    *("file_docstring", "file_head", "import", "statement", "not_path"),
+    *("file_docstring", "file_head", "import", "not_path"),
 )
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

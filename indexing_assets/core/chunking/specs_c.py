@@ -22,13 +22,6 @@ _COMMON: Final = """
 (comment) @comment
 (preproc_include) @import
 (field_declaration_list (field_declaration type: (_) declarator: (_)) @field)
-(compound_statement (_) @statement)
-(translation_unit (_) @statement)
-(declaration_list (_) @statement)
-(field_declaration_list (_) @statement)
-(initializer_list (_) @statement)
-(preproc_ifdef (_) @statement)
-(preproc_if (_) @statement)
 [(if_statement) (for_statement) (while_statement) (do_statement) (conditional_expression)] @branch
 (else_clause) @else
 (else_clause (if_statement) @else_if)
@@ -37,6 +30,16 @@ _COMMON: Final = """
 (binary_expression operator: "&&") @and
 (binary_expression operator: "||") @or
 (goto_statement) @jump
+"""
+
+_STATEMENTS: Final = """
+(compound_statement (_) @statement)
+(translation_unit (_) @statement)
+(declaration_list (_) @statement)
+(field_declaration_list (_) @statement)
+(initializer_list (_) @statement)
+(preproc_ifdef (_) @statement)
+(preproc_if (_) @statement)
 """
 
 _CPP_ONLY: Final = """
@@ -178,6 +181,7 @@ def _spec(name: str, query: str) -> LanguageSpec:
     return LanguageSpec(
         name=name,
         query=query,
+        statements=_STATEMENTS,
         names=_NAMES,
         name_fields=("name", "declarator"),
         dotted_methods=name == "cpp",

@@ -46,12 +46,6 @@ CSHARP: Final = LanguageSpec(
 (using_directive) @import
 (field_declaration (variable_declaration type: (_)) @field)
 (declaration_list (property_declaration type: (_)) @field)
-(block (_) @statement)
-(declaration_list (_) @statement)
-(switch_body (_) @statement)
-(compilation_unit (_) @statement)
-(enum_member_declaration) @statement
-(initializer_expression (_) @statement)
 [(if_statement) (for_statement) (foreach_statement) (while_statement) (do_statement) (catch_clause) (conditional_expression)] @branch
 (if_statement "else" @else)
 (if_statement alternative: (if_statement) @else_if)
@@ -64,6 +58,14 @@ CSHARP: Final = LanguageSpec(
 (binary_expression operator: "??") @path
 (goto_statement) @jump
 [(lambda_expression) (anonymous_method_expression)] @closure
+""",
+    statements="""
+(block (_) @statement)
+(declaration_list (_) @statement)
+(switch_body (_) @statement)
+(compilation_unit (_) @statement)
+(initializer_expression (_) @statement)
+(enum_member_declaration) @statement
 """,
 )
 
@@ -117,10 +119,6 @@ SWIFT: Final = LanguageSpec(
 (modifiers (attribute) @decorator)
 (import_declaration) @import
 (class_body (property_declaration (type_annotation)) @field)
-(statements (_) @statement)
-(class_body (_) @statement)
-(source_file (_) @statement)
-(switch_entry) @statement
 [(if_statement) (guard_statement) (for_statement) (while_statement) (repeat_while_statement) (catch_block) (ternary_expression)] @branch
 (if_statement (else) @else)
 (if_statement (else) . (if_statement) @else_if)
@@ -133,5 +131,11 @@ SWIFT: Final = LanguageSpec(
 (control_transfer_statement "break" result: (_)) @jump
 (control_transfer_statement "continue" result: (_)) @jump
 (lambda_literal) @closure
+""",
+    statements="""
+(statements (_) @statement)
+(class_body (_) @statement)
+(source_file (_) @statement)
+(switch_entry) @statement
 """,
 )

@@ -94,11 +94,6 @@ DART: Final = LanguageSpec(
 (enum_body (annotation) @attribute)
 (class_definition (annotation) @decorator)
 [(import_or_export) (part_directive) (part_of_directive)] @import
-(block (_) @statement)
-(class_body (_) @statement)
-(program (_) @statement)
-(switch_block (_) @statement)
-(argument) @statement
 [(if_statement) (for_statement) (while_statement) (do_statement) (catch_clause) (conditional_expression)] @branch
 (if_statement "else" @else)
 (if_statement alternative: (if_statement) @else_if)
@@ -110,5 +105,12 @@ DART: Final = LanguageSpec(
 (break_statement (identifier)) @jump
 (continue_statement (identifier)) @jump
 (function_expression) @closure
+""",
+    statements="""
+(block (_) @statement)
+(class_body (_) @statement)
+(program (_) @statement)
+(switch_block (_) @statement)
+(argument) @statement
 """,
 )

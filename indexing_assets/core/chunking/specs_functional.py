@@ -77,10 +77,6 @@ ELIXIR: Final = LanguageSpec(
 (unary_operator operator: "@" operand: (call target: (identifier) @_doc (arguments (string) @inner_doc) (#eq? @_doc "moduledoc")))
 (unary_operator operator: "@" operand: (call target: (identifier) @_doc (arguments (sigil) @inner_doc) (#eq? @_doc "moduledoc")))
 (call target: (identifier) @_use (arguments) (#any-of? @_use "use" "import" "alias" "require")) @import
-(do_block (_) @statement)
-(source (_) @statement)
-(stab_clause) @statement
-(body (_) @statement)
 (call target: (identifier) @_if (#any-of? @_if "if" "unless" "for" "with" "while")) @branch
 [(rescue_block) (catch_block)] @branch
 (else_block) @else
@@ -93,6 +89,12 @@ ELIXIR: Final = LanguageSpec(
 (binary_operator operator: "||") @or
 (binary_operator operator: "or") @or
 (anonymous_function) @closure
+""",
+    statements="""
+(do_block (_) @statement)
+(source (_) @statement)
+(body (_) @statement)
+(stab_clause) @statement
 """,
 )
 
@@ -142,13 +144,6 @@ HASKELL: Final = LanguageSpec(
 (signature) @signature
 (import) @import
 (fields (field) @field)
-(declarations (_) @statement)
-(class_declarations (_) @statement)
-(instance_declarations (_) @statement)
-(do (_) @statement)
-(local_binds (_) @statement)
-(match) @statement
-(alternative) @statement
 (conditional) @branch
 (case) @switch
 (lambda_case) @switch
@@ -159,5 +154,14 @@ HASKELL: Final = LanguageSpec(
 (infix operator: (operator) @_and (#eq? @_and "&&")) @and
 (infix operator: (operator) @_or (#eq? @_or "||")) @or
 [(lambda) (lambda_case)] @closure
+""",
+    statements="""
+(declarations (_) @statement)
+(class_declarations (_) @statement)
+(instance_declarations (_) @statement)
+(do (_) @statement)
+(local_binds (_) @statement)
+(match) @statement
+(alternative) @statement
 """,
 )

@@ -42,12 +42,6 @@ GO: Final = LanguageSpec(
 (package_clause) @file_head
 (import_spec) @import
 (field_declaration name: (_) type: (_)) @field
-(block (_) @statement)
-(statement_list (_) @statement)
-(source_file (_) @statement)
-(const_spec) @statement
-(var_spec) @statement
-(keyed_element) @statement
 [(if_statement) (for_statement)] @branch
 (if_statement "else" @else)
 (if_statement alternative: (if_statement) @else_if)
@@ -59,6 +53,14 @@ GO: Final = LanguageSpec(
 (break_statement (label_name)) @jump
 (continue_statement (label_name)) @jump
 (func_literal) @closure
+""",
+    statements="""
+(block (_) @statement)
+(statement_list (_) @statement)
+(source_file (_) @statement)
+(const_spec) @statement
+(var_spec) @statement
+(keyed_element) @statement
 """,
 )
 
@@ -76,11 +78,6 @@ RUST: Final = LanguageSpec(
 (use_declaration) @import
 (extern_crate_declaration) @import
 (field_declaration) @field
-(block (_) @statement)
-(declaration_list (_) @statement)
-(source_file (_) @statement)
-(match_block (_) @statement)
-(enum_variant_list (_) @statement)
 [(if_expression) (for_expression) (while_expression) (loop_expression)] @branch
 (match_expression) @switch
 (match_arm) @path
@@ -92,6 +89,13 @@ RUST: Final = LanguageSpec(
 (break_expression (label)) @jump
 (continue_expression (label)) @jump
 (closure_expression) @closure
+""",
+    statements="""
+(block (_) @statement)
+(declaration_list (_) @statement)
+(source_file (_) @statement)
+(match_block (_) @statement)
+(enum_variant_list (_) @statement)
 """,
 )
 
@@ -142,10 +146,6 @@ ZIG: Final = LanguageSpec(
 (source_file (container_doc_comment) @file_docstring)
 (Decl (VarDecl (ErrorUnionExpr (SuffixExpr (BUILTINIDENTIFIER) @_import (#eq? @_import "@import"))))) @import
 (ContainerField field_member: (_)) @field
-(Block (_) @statement)
-(ContainerDecl (_) @statement)
-(source_file (_) @statement)
-(SwitchProng) @statement
 [(IfStatement) (IfExpr) (ForStatement) (ForExpr) (WhileStatement) (WhileExpr)] @branch
 (IfStatement "else" @else)
 (IfStatement (Statement . (IfStatement) @else_if))
@@ -157,5 +157,11 @@ ZIG: Final = LanguageSpec(
 (BinaryExpr operator: (BitwiseOp "catch")) @path
 (BinaryExpr operator: (BitwiseOp "orelse")) @path
 (AssignExpr (BreakLabel)) @jump
+""",
+    statements="""
+(Block (_) @statement)
+(ContainerDecl (_) @statement)
+(source_file (_) @statement)
+(SwitchProng) @statement
 """,
 )

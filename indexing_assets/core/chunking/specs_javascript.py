@@ -32,12 +32,6 @@ _COMMON: Final = """
 (import_statement) @import
 (export_statement source: (_)) @import
 (variable_declarator value: (call_expression function: (identifier) @_require (#eq? @_require "require"))) @import
-(statement_block (_) @statement)
-(class_body (_) @statement)
-(program (_) @statement)
-(array (_) @statement)
-(object (_) @statement)
-(switch_body (_) @statement)
 [(if_statement) (for_statement) (for_in_statement) (while_statement) (do_statement) (catch_clause) (ternary_expression)] @branch
 (switch_statement) @switch
 (switch_case) @path
@@ -49,6 +43,15 @@ _COMMON: Final = """
 (break_statement label: (_)) @jump
 (continue_statement label: (_)) @jump
 [(arrow_function) (function_expression) (generator_function)] @closure
+"""
+
+_STATEMENTS: Final = """
+(statement_block (_) @statement)
+(class_body (_) @statement)
+(program (_) @statement)
+(array (_) @statement)
+(object (_) @statement)
+(switch_body (_) @statement)
 """
 
 _TYPESCRIPT_ONLY: Final = """
@@ -113,6 +116,7 @@ def _spec(name: str, query: str) -> LanguageSpec:
     return LanguageSpec(
         name=name,
         query=query,
+        statements=_STATEMENTS,
         names=_NAMES,
         dotted_methods=True,
         value_fields=("value", "right"),

@@ -21,11 +21,6 @@ JAVA: Final = LanguageSpec(
 (modifiers [(annotation) (marker_annotation)] @decorator)
 (import_declaration) @import
 (field_declaration type: (_) declarator: (_)) @field
-(block (_) @statement)
-(class_body (_) @statement)
-(program (_) @statement)
-(enum_constant) @statement
-(array_initializer (_) @statement)
 [(if_statement) (for_statement) (enhanced_for_statement) (while_statement) (do_statement) (catch_clause) (ternary_expression)] @branch
 (if_statement "else" @else)
 (if_statement alternative: (if_statement) @else_if)
@@ -36,6 +31,13 @@ JAVA: Final = LanguageSpec(
 (break_statement (identifier)) @jump
 (continue_statement (identifier)) @jump
 (lambda_expression) @closure
+""",
+    statements="""
+(block (_) @statement)
+(class_body (_) @statement)
+(program (_) @statement)
+(array_initializer (_) @statement)
+(enum_constant) @statement
 """,
 )
 
@@ -103,11 +105,6 @@ KOTLIN: Final = LanguageSpec(
 (import_header) @import
 (class_body (property_declaration (variable_declaration (simple_identifier) . (_)) @field))
 (class_parameter) @field
-(statements (_) @statement)
-(class_body (_) @statement)
-(enum_class_body (_) @statement)
-(source_file (_) @statement)
-(when_entry) @statement
 [(if_expression) (for_statement) (while_statement) (do_while_statement) (catch_block)] @branch
 (if_expression "else" @else)
 (if_expression alternative: (control_structure_body . (if_expression) @else_if))
@@ -119,6 +116,13 @@ KOTLIN: Final = LanguageSpec(
 (jump_expression "break@") @jump
 (jump_expression "continue@") @jump
 [(lambda_literal) (anonymous_function)] @closure
+""",
+    statements="""
+(statements (_) @statement)
+(class_body (_) @statement)
+(enum_class_body (_) @statement)
+(source_file (_) @statement)
+(when_entry) @statement
 """,
 )
 
@@ -149,11 +153,6 @@ SCALA: Final = LanguageSpec(
 (template_body (val_definition type: (_)) @field)
 (template_body (var_definition type: (_)) @field)
 (class_parameter) @field
-(block (_) @statement)
-(indented_block (_) @statement)
-(template_body (_) @statement)
-(compilation_unit (_) @statement)
-(case_clause) @statement
 [(if_expression) (for_expression) (while_expression) (do_while_expression) (catch_clause)] @branch
 (if_expression "else" @else)
 (if_expression alternative: (if_expression) @else_if)
@@ -163,5 +162,12 @@ SCALA: Final = LanguageSpec(
 (infix_expression operator: (operator_identifier) @_and (#eq? @_and "&&")) @and
 (infix_expression operator: (operator_identifier) @_or (#eq? @_or "||")) @or
 (lambda_expression) @closure
+""",
+    statements="""
+(block (_) @statement)
+(indented_block (_) @statement)
+(template_body (_) @statement)
+(compilation_unit (_) @statement)
+(case_clause) @statement
 """,
 )

@@ -22,8 +22,6 @@ PYTHON: Final = LanguageSpec(
 (module . (comment)* . (string) @file_docstring)
 (class_definition body: (block (assignment left: (identifier) type: (type)) @field))
 [(import_statement) (import_from_statement) (future_import_statement)] @import
-(block (_) @statement)
-(module (_) @statement)
 
 [(if_statement) (for_statement) (while_statement) (except_clause) (conditional_expression)] @branch
 (match_statement) @switch
@@ -35,5 +33,9 @@ PYTHON: Final = LanguageSpec(
 (boolean_operator operator: "and") @and
 (boolean_operator operator: "or") @or
 (lambda) @closure
+""",
+    statements="""
+(block (_) @statement)
+(module (_) @statement)
 """,
 )

@@ -14,11 +14,6 @@ RUBY: Final = LanguageSpec(
 [(method) (singleton_method)] @function
 (comment) @comment
 (call !receiver method: (identifier) @_require (#any-of? @_require "require" "require_relative" "load" "autoload")) @import
-(body_statement (_) @statement)
-(program (_) @statement)
-(then (_) @statement)
-(block_body (_) @statement)
-(pair) @statement
 [(if) (unless) (while) (until) (for) (if_modifier) (unless_modifier) (while_modifier) (until_modifier) (conditional) (rescue) (rescue_modifier)] @branch
 (elsif) @elif
 (if alternative: (else) @else)
@@ -31,6 +26,13 @@ RUBY: Final = LanguageSpec(
 (binary operator: "||") @or
 (binary operator: "or") @or
 [(do_block) (block) (lambda)] @closure
+""",
+    statements="""
+(body_statement (_) @statement)
+(program (_) @statement)
+(then (_) @statement)
+(block_body (_) @statement)
+(pair) @statement
 """,
 )
 
@@ -46,11 +48,6 @@ PHP: Final = LanguageSpec(
 (namespace_use_declaration) @import
 [(require_expression) (require_once_expression) (include_expression) (include_once_expression)] @import
 (declaration_list (property_declaration type: (_)) @field)
-(compound_statement (_) @statement)
-(declaration_list (_) @statement)
-(program (_) @statement)
-(array_element_initializer) @statement
-(case_statement (_) @statement)
 [(if_statement) (for_statement) (foreach_statement) (while_statement) (do_statement) (catch_clause) (conditional_expression)] @branch
 (else_if_clause) @elif
 (else_clause) @else
@@ -66,5 +63,12 @@ PHP: Final = LanguageSpec(
 (break_statement (integer)) @jump
 (goto_statement) @jump
 [(anonymous_function) (arrow_function)] @closure
+""",
+    statements="""
+(compound_statement (_) @statement)
+(declaration_list (_) @statement)
+(program (_) @statement)
+(case_statement (_) @statement)
+(array_element_initializer) @statement
 """,
 )

@@ -16,11 +16,6 @@ BASH: Final = LanguageSpec(
 (function_definition) @function
 (comment) @comment
 (command name: (command_name (word) @_source (#any-of? @_source "source" "."))) @import
-(compound_statement (_) @statement)
-(do_group (_) @statement)
-(if_statement (_) @statement)
-(case_item) @statement
-(program (_) @statement)
 [(if_statement) (for_statement) (c_style_for_statement) (while_statement)] @branch
 (elif_clause) @elif
 (else_clause) @else
@@ -32,6 +27,13 @@ BASH: Final = LanguageSpec(
 (binary_expression operator: "&&") @and
 (binary_expression operator: "||") @or
 (command name: (command_name) @_jump argument: (number) (#any-of? @_jump "break" "continue")) @jump
+""",
+    statements="""
+(compound_statement (_) @statement)
+(do_group (_) @statement)
+(if_statement (_) @statement)
+(program (_) @statement)
+(case_item) @statement
 """,
 )
 
@@ -70,9 +72,6 @@ LUA: Final = LanguageSpec(
 (field name: (_) value: (function_definition)) @member
 (comment) @comment
 (function_call name: (identifier) @_require (#eq? @_require "require")) @import
-(block (_) @statement)
-(chunk (_) @statement)
-(field) @statement
 [(if_statement) (for_statement) (while_statement) (repeat_statement)] @branch
 (elseif_statement) @elif
 (else_statement) @else
@@ -80,6 +79,11 @@ LUA: Final = LanguageSpec(
 (binary_expression "or") @or
 (goto_statement) @jump
 (function_definition) @closure
+""",
+    statements="""
+(block (_) @statement)
+(chunk (_) @statement)
+(field) @statement
 """,
 )
 
@@ -120,8 +124,6 @@ R: Final = LanguageSpec(
 (argument name: (identifier) value: (function_definition)) @member
 (comment) @comment
 (call function: (identifier) @_use (#any-of? @_use "library" "require" "source" "requireNamespace" "loadNamespace")) @import
-(braced_expression (_) @statement)
-(program (_) @statement)
 [(if_statement) (for_statement) (while_statement) (repeat_statement)] @branch
 (if_statement "else" @else)
 (if_statement alternative: (if_statement) @else_if)
@@ -129,5 +131,9 @@ R: Final = LanguageSpec(
 (binary_operator operator: "&&") @and
 (binary_operator operator: "||") @or
 (function_definition) @closure
+""",
+    statements="""
+(braced_expression (_) @statement)
+(program (_) @statement)
 """,
 )
