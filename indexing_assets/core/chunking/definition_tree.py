@@ -88,12 +88,18 @@ def _wrappers(nodes: list[Node]) -> dict[Span, Span]:
     for node in nodes:
         inner = first_field(node, _WRAPPER_FIELDS)
         if inner is None and node.named_child_count:
-            inner = node.named_child(node.named_child_count - 1)
+            inner = _only_one_of_its_type(node)
         if inner is not None:
             span, own = (inner.start_byte, inner.end_byte), (node.start_byte, node.end_byte)
             if span != own:
                 wrappers[span] = own
     return wrappers
+
+
+def _only_one_of_its_type(node: Node) -> Node | None:
+    """The last named child, unless the node declares several such (`const a = ..., b = ...`)."""
+    *others, last = node.named_children
+    return None if any(other.type == last.type for other in others) else last
 
 
 def nest(definitions: list[Definition], closures: list[Span], captures: Captures, source: bytes) -> list[Block]:
