@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_random_bytes_lose_nothing(language, content, options):
 def test_broken_code_loses_nothing(language, data, options):
     sample = SAMPLES[language].decode()
     cuts = data.draw(st.lists(st.integers(0, len(sample)), min_size=2, max_size=8))
-    fragments = [sample[min(pair) : max(pair)] for pair in zip(cuts, cuts[1:], strict=False)]
+    fragments = [sample[min(pair) : max(pair)] for pair in pairwise(cuts)]
     source = (
         data.draw(st.sampled_from(["", "\r\n", "\f", "é\N{NO-BREAK SPACE}漢", "\0", "\r"])).join(fragments).encode()
     )
@@ -104,10 +105,10 @@ def test_any_tree_of_blocks_loses_nothing(text, offsets, data, options):
         found = []
         for low, high in zip(points[::2], points[1::2], strict=False):
             kind = data.draw(st.sampled_from([ChunkType.CLASS, ChunkType.METHOD, ChunkType.MODULE]))
-            low, high = _on_character(source, low), _on_character(source, high)
-            if low < high:
-                children = blocks(low + 1, high - 1, depth + 1) if depth < 3 else []
-                found.append(Block(low, high, kind, name="n", children=children))
+            first, last = _on_character(source, low), _on_character(source, high)
+            if first < last:
+                children = blocks(first + 1, last - 1, depth + 1) if depth < 3 else []
+                found.append(Block(first, last, kind, name="n", children=children))
         return found
 
     assert_invariants(source, Extraction(blocks=blocks(0, len(source), 0)), options)
@@ -145,7 +146,7 @@ def test_the_same_code_in_another_file_has_another_id():
     assert here.chunk_id != there.chunk_id
 
 
-@pytest.mark.parametrize("content", [b"", b" \n\t\r\n\f", "\N{NO-BREAK SPACE}\n".encode()])
+@pytest.mark.parametrize("content", [b"", b" \n\t\r\n\f", b"\x1c", "\N{NO-BREAK SPACE}".encode() * 5_000])
 def test_a_blank_file_has_no_chunks(content):
     assert chunked(content) == ()
 

@@ -20,6 +20,7 @@ _INDENT: Final = re.compile(rb"[ \t\f\v]*")
 _CONTINUATION_MASK: Final = 0xC0
 _CONTINUATION: Final = 0x80
 _UTF8_MAX_BYTES: Final = 4
+_FIRST_SEPARATOR: Final = 0x1C  # ASCII's file, group, record and unit separators are white space to Python
 _MID_LINE: Final = 1 << 30  # wider than any indentation: line starts are better cuts than any other
 _CLOSERS: Final = (b")", b"]", b"}")  # a piece does not start with the end of another
 
@@ -58,11 +59,15 @@ class SourceText:
         if first is None:
             return None
         inner_end = start + len(self.source[start:end].rstrip())
-        trimmed = self.with_indent(first.start(), start), inner_end
-        # Blank beyond ASCII (no-break spaces) is rare and dear to ask, so only short spans are asked.
-        if not self._ascii and inner_end - first.start() <= 64 and not self.text(*trimmed).strip():  # noqa: PLR2004
+        if self._is_blank(first.start(), inner_end):
             return None
-        return trimmed
+        return self.with_indent(first.start(), start), inner_end
+
+    def _is_blank(self, start: int, end: int) -> bool:
+        """Whether there is only white space beyond ASCII's six, such as no-break spaces, in a trimmed span."""
+        byte = self.source[start]
+        may_be = byte >= _CONTINUATION or _FIRST_SEPARATOR <= byte < ord(" ")
+        return may_be and not self.text(start, end).strip()
 
     def with_indent(self, offset: int, floor: int) -> int:
         """`offset`, or the start of its line when only indentation stands between, never before `floor`."""
@@ -87,7 +92,8 @@ class SourceText:
             following = self.with_indent(rest.start(), cut)
             length -= self.length(start, following)
             start = following
-        yield start, end
+        if not self._is_blank(start, end):
+            yield start, end
 
     def _cut(self, start: int, end: int, ideal: int, limit: int) -> int:
         middle = self._forward(start, ideal // 2)
