@@ -36,6 +36,7 @@ from tree_sitter_language_pack import get_parser
 
 from benchmarks import report
 from indexing_assets.pipeline import PhaseResult, Pipeline
+from resources.embedding import EmbedderConfig, get_embedder
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.parser_pool import available_processors
@@ -153,7 +154,7 @@ def measure(corpus: Path) -> dict[str, Any]:
         figures: dict[str, Any] = {}
         with Pipeline(folder) as pipeline:
             started = time.perf_counter()
-            encoder = pipeline.embedder
+            encoder = get_embedder(EmbedderConfig(model=pipeline.settings.model), "query")
             figures["model"] = {"load_s": time.perf_counter() - started, "is": encoder.describe()}
             figures |= _first_index(pipeline, root)
             figures["disk"] = _disk(folder, pipeline.store)

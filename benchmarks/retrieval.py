@@ -28,7 +28,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.ndcg import DEPTH, Span, Target, ndcg, reachable
 from indexing_assets.pipeline import Pipeline
-from resources.embedding.embedder import Embedder
+from resources.embedding import Embedder, EmbedderConfig, get_embedder
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.search import SearchMode, search
@@ -102,7 +102,7 @@ def index(repository: Repository, index_dir: Path) -> tuple[IndexStore, Embedder
                 raise SystemExit(f"{repository.name}: {result.error}")
         if pipeline.store.vector_count(pipeline.model_id) < pipeline.store.chunk_count():
             raise SystemExit(f"{repository.name}: not every chunk could be embedded")
-        return pipeline.store, pipeline.embedder
+        return pipeline.store, get_embedder(EmbedderConfig(model=pipeline.settings.model), "query")
 
 
 def evaluate(
