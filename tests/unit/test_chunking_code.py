@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.core.chunking import chunk_file
+from indexing_assets.core.chunking import chunk_file, code
 from indexing_assets.core.chunking.code import extract_code
 from indexing_assets.core.chunking.languages import SPECS
 from indexing_assets.core.errors import ParseError
@@ -125,3 +125,37 @@ def test_the_standard_library_loses_nothing_and_shows_its_definitions():
 def test_minified_code_keeps_its_functions_apart():
     source = "".join(f"function f{n}(a){{return a+{n}}}" for n in range(50))
     assert set(named(source, "javascript")) == {f"f{n}" for n in range(50)}
+
+
+def test_a_missing_grammar_fails_the_file_by_name(monkeypatch):
+    def missing(name):
+        raise LookupError(name)
+
+    code._tools.cache_clear()
+    monkeypatch.setattr(code, "get_language", missing)
+    with pytest.raises(ParseError, match=r"src/a\.py: no grammar for python: reinstall tree-sitter-language-pack"):
+        chunk_file(b"x", file_path="src/a.py", file_hash="0", language="python")
+    code._tools.cache_clear()
+
+
+def test_a_long_macro_owns_a_chunk_with_its_parameters():
+    body = "".join(f"    step_{n}(a, b); \\\n" for n in range(30))
+    chunk = named(f"#define RUN(a, b) do {{ \\\n{body}}} while (0)\n", "c")["RUN"]
+    assert [parameter.name for parameter in chunk.parameters] == ["a", "b"]
+
+
+def test_unnamed_parameters_keep_their_types():
+    chunk = named("int f(int, const char *) { return 1; }\n", "c")["f"]
+    assert [(item.name, item.type) for item in chunk.parameters] == [("", "int"), ("", "const char *")]
+    assert [item.name for item in chunk.type_annotations] == ["return"]
+
+
+def test_csharp_conversions_and_destructors_are_named():
+    source = "class A { ~A() { } public static implicit operator int(A a) { return 1; } }\n"
+    assert {"A.~A", "A.operator int"} <= set(named(source, "csharp"))
+
+
+def test_elixir_operators_and_anonymous_tests_are_named():
+    assert {"A.<~>", "A.adds"} <= set(
+        named('defmodule A do\n def a <~> b, do: a\n test "adds" do\n 1\n end\nend\n', "elixir")
+    )

@@ -139,7 +139,8 @@ def _declared_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
     for child in values.named_children if values is not None else ():
         if child.type == "comment" or text_of(child, source) == "void":
             continue
-        name = text_of(_name_node(child), source)
+        named = _name_node(child)
+        name = "" if named is None or named.type.startswith("abstract_") else text_of(named, source)
         default = text_of(child.child_by_field_name("default_value"), source) or None
         whole = text_of(child, source)
         if default is not None:
