@@ -19,9 +19,11 @@ from indexing_assets.core.embedding_text import (
     embedding_text,
     name_text,
 )
+from indexing_assets.core.errors import StoreError
 from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
+from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.parsed_chunks import parsed_chunks
 from indexing_assets.partitions import batch_partitions
@@ -120,14 +122,15 @@ def _embed(
     folder.check()
     settings = folder.settings()
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
-        run = _Run(context, index.store(), embedder.get(), force=config.force)
+        run = _Run(context, index.store(), embedder.get(settings), force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
         run.store.sync_vectors(now=datetime.now(UTC))
+        run.put_other_models_aside()
         run.embed_batches(settings)
         run.store.sync_vectors(now=datetime.now(UTC))
-        run.store.ensure_indexes()
+        keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
     summary = run.tally.metadata(run.embedder)
     context.log.info(
         "%d chunks: %d embedded, %d vectors taken over, %d failed (%s chunks/s, %s).",
@@ -154,6 +157,24 @@ class _Run:
         self.force = force
         self.tally = _Tally()
         self._total = 0
+
+    def put_other_models_aside(self) -> None:
+        """Keep the vectors of models used before, so that going back needs no model call."""
+        dimension = self.store.vector_dimension()
+        if dimension is not None and dimension != self.embedder.dimension:
+            if not self.force:
+                raise StoreError(
+                    f"The index holds vectors of {dimension} dimensions, {self.embedder.model_id} gives "
+                    f"{self.embedder.dimension}. Go back to the model that made them, or drop them and embed all "
+                    "again with `code-index index --force`."
+                )
+            self.store.drop_vectors()
+        for model, count in self.store.embedding_models().items():
+            if model != self.embedder.model_id:
+                self.store.retire_vectors(now=datetime.now(UTC), model=model)
+                self.context.log.info(
+                    "Put %d vectors of %s aside; the model is now %s.", count, model, self.embedder.model_id
+                )
 
     def embed_batches(self, settings: Settings) -> None:
         """Work through the run's batches, one checkpoint after the other."""
@@ -228,11 +249,17 @@ class _Run:
         if not missing:
             return {}
         started = time.perf_counter()
-        base = self.tally.chunks
+        done = self.tally.chunks
+
+        def advance(texts_done: int) -> None:
+            nonlocal done
+            done += texts_done
+            report(Progress("embed", "chunks", done, self._total))
+
         result = self.embedder.embed_documents_detailed(
             [texts[text_hash][0] for text_hash in missing],
             [texts[text_hash][1] for text_hash in missing],
-            progress=lambda done: report(Progress("embed", "chunks", base + done, self._total)),
+            progress=advance,
         )
         self.tally.model_s += time.perf_counter() - started
         reasons = {missing[position]: reason for position, reason in result.errors.items()}

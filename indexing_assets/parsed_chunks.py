@@ -16,6 +16,7 @@ from indexing_assets.core.chunking import CHUNKER_VERSION
 from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.failures import partitions_failed
+from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations, markdown_table
 from indexing_assets.partitions import EMBEDDING_BATCH, file_partitions
 from indexing_assets.planning import chunker_identity, drop_empty_batches, stored_chunk_counts
@@ -114,7 +115,7 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
                 run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
         drop_empty_batches(context.instance, run.store)
-        run.store.ensure_indexes()
+        keep_fast(run.store, ("files", "chunks"))
     tally = run.tally
     summary = tally.metadata()
     context.log.info(

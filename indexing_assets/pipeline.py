@@ -20,7 +20,6 @@ from indexing_assets.definitions import build_defs
 from indexing_assets.jobs import EMBED_JOB, PARSE_JOB, SCAN_JOB
 from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH
 from indexing_assets.planning import batches_to_embed, files_to_parse
-from resources.embedding import Embedder
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
@@ -89,7 +88,7 @@ class Pipeline:
         os.environ.update(folder.environment())
         self.instance = dg.DagsterInstance.get()
         index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
-        self._embedder = embedder or EmbedderResource(model=self.settings.model, device=self.settings.device)
+        self._embedder = embedder or EmbedderResource()
         self._definitions = build_defs({"index": index, "embedder": self._embedder})
         self._wait_s = wait_s
         self._on_wait = on_wait
@@ -106,11 +105,6 @@ class Pipeline:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-    @property
-    def embedder(self) -> Embedder:
-        """The embedder, loaded at the first use."""
-        return self._embedder.get()
 
     def scan(self, *, verify: bool = False) -> PhaseResult:
         """Bring the manifest, the partition keys and the rows of what is gone up to date."""
@@ -135,7 +129,7 @@ class Pipeline:
     @property
     def model_id(self) -> str:
         """Identity of the index's model, as stored with each vector; raises `ModelError` when it is missing."""
-        return self._embedder.get_for_queries().model_id
+        return self._embedder.get_for_queries(self.settings).model_id
 
     def changed_since_scan(self) -> bool:
         """Whether files changed between the scan and their parsing, so that another scan is worth it."""
@@ -187,8 +181,21 @@ class Pipeline:
         count = len(keys) if partitioned else 1
         if result.success:
             return PhaseResult(partitions=count, run_id=result.run_id)
+        if _interrupted(result):
+            raise KeyboardInterrupt
         error, partial = _failure(result, op)
         return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a run ended because somebody stopped this process."""
+    for event in result.all_events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None:
+            if error.cls_name == "DagsterExecutionInterruptedError":
+                return True
+            error = error.cause
+    return False
 
 
 def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:

@@ -10,13 +10,16 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from indexing_assets.core.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "CODE_INDEX_"
+DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
+BACKEND_PATTERN = r"^(auto|onnx|torch)$"
+PRECISION_PATTERN = r"^(auto|float32|float16|bfloat16|int8)$"
 
 
 class Settings(BaseModel):
@@ -54,8 +57,32 @@ class Settings(BaseModel):
         min_length=1,
         description="Embedding model: the built-in name, a folder, or a model hub's name.",
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        default="auto", description="Where the model runs; auto takes CUDA, then MPS, then the CPU."
+    device: str = Field(
+        default="auto",
+        pattern=DEVICE_PATTERN,
+        description="Where the model runs: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:<number> or mps.",
+    )
+    backend: str = Field(
+        default="auto",
+        pattern=BACKEND_PATTERN,
+        description="auto, onnx (CPU, without torch) or torch (any device, any model).",
+    )
+    precision: str = Field(
+        default="auto",
+        pattern=PRECISION_PATTERN,
+        description="Arithmetic of the model: auto, float32, float16, bfloat16 or int8. Vectors are float32.",
+    )
+    max_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="Tokens of a text that the model reads; 0 for what suits the model. A change embeds all again.",
+    )
+    token_budget: int = Field(
+        default=0, ge=0, description="Most tokens in one batch, padding included; 0 for what suits the device."
+    )
+    embed_threads: int = Field(default=0, ge=0, le=1_024, description="CPU threads of the model; 0 for all cores.")
+    allow_download: bool = Field(
+        default=False, description="Whether a model that is not here may be downloaded from a model hub."
     )
     embedding_batch_chunks: int = Field(
         default=512, ge=1, le=100_000, description="Chunks in one partition of chunk_vectors."
@@ -136,4 +163,4 @@ def _toml(value: Any) -> str:
         return f'"{value}"'
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

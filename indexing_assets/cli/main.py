@@ -69,9 +69,9 @@ def main() -> None:
     os.environ.setdefault("LANCEDB_LOG", "error")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        # Outside of standalone mode click hands back the status of `Exit` instead of raising it.
+        status = cli.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

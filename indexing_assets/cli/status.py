@@ -26,7 +26,7 @@ _LANGUAGES = 8
 @json_option
 def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, as_json: bool) -> None:
     """Show the state of an index."""
-    from resources.embedding.resource import EmbedderResource
+    from resources.embedding.of_settings import query_embedder
     from resources.lancedb_store import IndexStore
 
     folder = folder_of(path, index_dir)
@@ -36,7 +36,7 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
     if skipped:
         _show_skipped(store, as_json=as_json)
         return
-    model_id = EmbedderResource(model=settings.model).get_for_queries().model_id
+    model_id = query_embedder(settings).model_id
     if failed:
         _show_failed(store, model_id, as_json=as_json)
     else:

@@ -41,10 +41,10 @@ class CountingEmbedder(DeterministicEmbedder):
 class CountingResource(EmbedderResource):
     """Hands out one `CountingEmbedder`."""
 
-    def get(self):
+    def get(self, settings=None):
         return _embedder[0]
 
-    def get_for_queries(self):
+    def get_for_queries(self, settings=None):
         return _embedder[0]
 
 

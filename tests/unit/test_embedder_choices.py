@@ -293,7 +293,7 @@ def test_the_resource_has_every_choice_with_a_description_and_the_same_default()
         assert fields[name].description, name
 
 
-@pytest.mark.parametrize("values", [{"device": "gpu"}, {"threads": 0}, {"precision": "int4"}, {"model": ""}])
+@pytest.mark.parametrize("values", [{"device": "gpu"}, {"threads": -1}, {"precision": "int4"}, {"model": ""}])
 def test_the_resource_refuses_impossible_values_when_made(values):
     with pytest.raises(ValueError, match=next(iter(values))):
         EmbedderResource(**values)

@@ -1,0 +1,285 @@
+"""The command line as a user meets it: exit statuses, messages, JSON, and Dagster's own commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from resources.locks import Phase, hold
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def indexed(small_repository: Path, command_line: Run) -> Path:
+    command_line("index", small_repository)
+    return small_repository
+
+
+def test_index_says_what_it_did_and_a_second_one_that_nothing_changed(
+    small_repository: Path, command_line: Run
+) -> None:
+    first = command_line("index", small_repository)
+    assert "Parsing: 4 files." in first.stdout
+    assert "4 files" in first.stdout.splitlines()[-1]
+    second = command_line("index", small_repository)
+    assert "Parsing: nothing changed." in second.stdout
+    assert "Embedding: nothing is missing." in second.stdout
+
+
+def test_the_index_folder_ignores_itself_and_is_not_indexed(indexed: Path) -> None:
+    assert (indexed / ".code-index" / ".gitignore").read_text() == "*\n"
+    done = subprocess.run(["git", "init", "-q", "."], cwd=indexed, capture_output=True, check=True)
+    done = subprocess.run(["git", "status", "--short"], cwd=indexed, capture_output=True, text=True, check=True)
+    assert ".code-index" not in done.stdout
+
+
+@pytest.mark.parametrize(("phase", "vectors"), [("parse", False), ("1", False)])
+def test_one_phase_can_run_alone(small_repository: Path, command_line: Run, phase: str, vectors: bool) -> None:
+    command_line("index", small_repository, "--phase", phase)
+    status = json.loads(command_line("status", small_repository, "--json").stdout)
+    assert bool(status["chunks"]["complete"]) is vectors
+    command_line("index", small_repository, "--phase", "embed")
+    status = json.loads(command_line("status", small_repository, "--json").stdout)
+    assert status["chunks"]["pending"] == 0
+    assert status["chunks"]["complete"] > 0
+
+
+def test_another_index_folder_can_be_named(small_repository: Path, command_line: Run, tmp_path: Path) -> None:
+    command_line("index", small_repository, "--index-dir", tmp_path / "elsewhere")
+    assert not (small_repository / ".code-index").exists()
+    hits = json.loads(
+        command_line("search", "greet", "-C", small_repository, "--index-dir", tmp_path / "elsewhere", "--json").stdout
+    )
+    assert hits[0]["file_path"] == "app/greeting.py"
+
+
+def test_search_prints_place_symbol_and_code(indexed: Path, command_line: Run) -> None:
+    done = command_line("search", "getUserName", cwd=indexed)
+    assert "web/getUserName.ts:1  getUserName  (function, typescript)" in done.stdout
+    assert "export function getUserName" in done.stdout
+    assert "\x1b[" not in done.stdout
+
+
+def test_search_finds_the_index_from_a_folder_below(indexed: Path, command_line: Run) -> None:
+    hits = json.loads(command_line("search", "increment", "--json", "--mode", "lexical", cwd=indexed / "app").stdout)
+    assert hits[0]["qualified_name"] == "Counter.increment"
+
+
+@pytest.mark.parametrize(
+    ("options", "paths"),
+    [
+        (["--language", "typescript"], {"web/getUserName.ts"}),
+        (["--glob", "app/**/*.py"], {"app/greeting.py"}),
+        (["--glob", "docs/"], {"docs/guide.md"}),
+        (["--type", "method"], {"app/greeting.py"}),
+        (["--function", "getUserName"], {"web/getUserName.ts"}),
+        (["--class", "Counter"], {"app/greeting.py"}),
+        (["--class", "' OR 1=1 --"], set()),
+        (["--subproject", "none"], set()),
+    ],
+)
+@pytest.mark.parametrize("mode", ["hybrid", "semantic", "lexical"])
+def test_filters_hold_in_every_mode(
+    indexed: Path, command_line: Run, options: list[str], paths: set[str], mode: str
+) -> None:
+    done = command_line(
+        "search", "increment get user name greet run install", "--json", "--mode", mode, *options, cwd=indexed
+    )
+    assert {hit["file_path"] for hit in json.loads(done.stdout)} == paths
+
+
+def test_limit_bounds_the_hits(indexed: Path, command_line: Run) -> None:
+    assert len(json.loads(command_line("search", "name", "--json", "-n", 2, cwd=indexed).stdout)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["search", "   "], "The query is empty"),
+        (["search", "x", "--mode", "psychic"], "Invalid value for '--mode'"),
+        (["search", "x", "--limit", "0"], "Invalid value for '--limit'"),
+        (["index", "--phase", "3"], "Invalid value for '--phase'"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_wrong_use_ends_with_2_and_says_what_is_wrong(
+    indexed: Path, command_line: Run, arguments: list[str], message: str
+) -> None:
+    done = command_line(*arguments, cwd=indexed, check=2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["search", "status", "resume"])
+def test_a_missing_index_is_named_with_the_command_that_makes_it(
+    tmp_path: Path, command_line: Run, command: str
+) -> None:
+    arguments = ["x"] if command == "search" else []
+    done = command_line(command, *arguments, cwd=tmp_path, check=2)
+    assert f"There is no index at {tmp_path}/.code-index" in done.stderr
+    assert "code-index index" in done.stderr
+
+
+def test_a_missing_repository_is_an_error(tmp_path: Path, command_line: Run) -> None:
+    done = command_line("index", tmp_path / "missing", check=1)
+    assert "is not a folder" in done.stderr
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_bad_setting_is_named_with_its_source(
+    indexed: Path, command_line: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MAX_FILE_BYTES", "many")
+    done = command_line("index", indexed, check=2)
+    assert "CODE_INDEX_MAX_FILE_BYTES" in done.stderr
+
+
+def test_a_missing_model_is_told_before_anything_is_parsed(
+    small_repository: Path, command_line: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "/no/such/model")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = command_line("index", small_repository, check=1)
+    assert "/no/such/model" in done.stderr
+    assert "Traceback" not in done.stderr
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    assert json.loads(command_line("status", small_repository, "--json").stdout)["files"]["parsed"] == 0
+
+
+def test_failures_end_with_1_and_are_listed_with_reason_and_run(
+    small_repository: Path, command_line: Run, monkeypatch: pytest.MonkeyPatch, write: Callable[..., None]
+) -> None:
+    write(small_repository, {"Bomb.java": "a<" * 12_000})
+    monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "1")
+    done = command_line("index", small_repository, check=1)
+    assert "Bomb.java: took longer to parse" in done.stderr
+    assert "code-index resume --failed" in done.stderr
+    listed = command_line("status", small_repository, "--failed")
+    assert "Bomb.java: took longer to parse than parse_timeout_s = 1 s" in listed.stdout
+    failed = json.loads(command_line("status", small_repository, "--failed", "--json").stdout)
+    assert failed["files"][0]["run_id"]
+    assert "index" in command_line("index", small_repository, check=1).stderr
+    write(small_repository, {"Bomb.java": "class Fixed {\n}\n"})
+    command_line("resume", small_repository, "--failed")
+    assert "Nothing failed." in command_line("status", small_repository, "--failed").stdout
+
+
+def test_skipped_files_are_listed_with_their_reason(
+    small_repository: Path, command_line: Run, write: Callable[..., None]
+) -> None:
+    write(small_repository, {".env": "SECRET=1\n", "logo.png": b"\x89PNG\x00", "package-lock.json": "{}\n"})
+    command_line("index", small_repository)
+    listed = command_line("status", small_repository, "--skipped").stdout
+    for name in (".env: likely secret", "logo.png: binary", "package-lock.json: lock file"):
+        assert name in listed
+
+
+def test_a_busy_index_is_refused_with_the_owner_or_waited_for(indexed: Path, command_line: Run) -> None:
+    with hold(indexed / ".code-index" / "locks", Phase.PARSE):
+        refused = command_line("index", indexed, "--no-wait", check=1)
+        assert f"process {os.getpid()}" in refused.stderr
+        waiting = subprocess.Popen(
+            [sys.executable, "-m", "indexing_assets.cli.main", "index", str(indexed)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        line = waiting.stderr.readline()  # type: ignore[union-attr]
+        assert f"Waiting: the index is held by process {os.getpid()}" in line
+    out, err = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, err
+    assert "nothing changed" in out
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupted_index_ends_in_order_and_says_how_to_go_on(
+    small_repository: Path, command_line: Run, monkeypatch: pytest.MonkeyPatch, write: Callable[..., None], name: str
+) -> None:
+    write(small_repository, {"Bomb.java": "a<" * 16_000})
+    monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "60")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "indexing_assets.cli.main", "index", str(small_repository)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and "parser_worker" not in _children(process.pid):
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(getattr(signal, name))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "code-index resume" in err
+    assert "Traceback" not in err
+
+
+def _children(pid: int) -> str:
+    import psutil
+
+    try:
+        return " ".join(" ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return ""
+
+
+def test_output_into_a_closed_pipe_is_no_error(indexed: Path) -> None:
+    command = f"{shlex.quote(sys.executable)} -m indexing_assets.cli.main search name -C {shlex.quote(str(indexed))} | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+@pytest.fixture
+def model_in_settings(indexed: Path) -> Path:
+    settings = indexed / ".code-index" / "settings.toml"
+    settings.write_text('model = "deterministic"\n')
+    return indexed
+
+
+def _dagster(indexed: Path, command_line: Run, *arguments: str) -> subprocess.CompletedProcess[str]:
+    exports = command_line("env", indexed).stdout
+    line = f"{exports}\nexec {shlex.quote(sys.executable)} -m dagster {shlex.join(arguments)}"
+    return subprocess.run(["bash", "-c", line], cwd=_ROOT, capture_output=True, text=True, check=False)
+
+
+def test_dagsters_own_commands_materialize_each_asset(indexed: Path, command_line: Run) -> None:
+    from indexing_assets.pipeline import Pipeline
+    from resources.index_folder import resolve_index_folder
+
+    with Pipeline(resolve_index_folder(indexed)) as pipeline:
+        files = list(pipeline.instance.get_dynamic_partitions("file_hash"))
+        batches = list(pipeline.instance.get_dynamic_partitions("embedding_batch"))
+    for arguments in (
+        ["--select", "source_files"],
+        ["--select", "parsed_chunks", "--partition", files[0]],
+        ["--select", "parsed_chunks", "--partition-range", f"{files[0]}...{files[-1]}"],
+        ["--select", "chunk_vectors", "--partition-range", f"{batches[0]}...{batches[-1]}"],
+    ):
+        done = _dagster(indexed, command_line, "asset", "materialize", *arguments, "-m", "indexing_assets.definitions")
+        assert done.returncode == 0, done.stderr
+        assert "RUN_SUCCESS" in done.stderr
+
+
+def test_runs_of_the_command_line_are_in_dagsters_records(indexed: Path, command_line: Run) -> None:
+    done = _dagster(indexed, command_line, "run", "list")
+    for job in ("scan_source_files_job", "parse_chunks_job", "embed_chunks_job"):
+        assert job in done.stdout, done.stderr
+
+
+def test_version_and_help_answer_at_once(command_line: Run) -> None:
+    assert "code-index" in command_line("--version").stdout
+    shown = command_line("--help").stdout
+    for name in ("index", "resume", "status", "search", "ui", "env"):
+        assert name in shown
