@@ -19,6 +19,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster_shared.record import copy
 
 from indexing_assets.core.errors import SettingsError
 from indexing_assets.materializations import log_materializations
@@ -211,7 +212,7 @@ def _reads(storage, run_ids) -> dict[str, object]:
         "assets": sorted(storage.all_asset_keys()),
         "records": {
             # The details hold the time of a wipe, by each storage's own clock.
-            record.asset_entry.asset_key: (record.storage_id, record.asset_entry._replace(asset_details=None))
+            record.asset_entry.asset_key: (record.storage_id, copy(record.asset_entry, asset_details=None))
             for record in storage.get_asset_records()
         },
         "latest": storage.get_latest_materialization_events(_ASSETS),
