@@ -5,12 +5,13 @@
 
 The default corpora are pinned source distributions, fetched once through pip into `.corpora`.
 Each corpus is copied and indexed into a temporary folder: neither it nor an index of it is touched.
-Phases run in this process, as `code-index index` runs them; "shell" figures are whole processes.
+Phases run in one process per corpus, as `code-index index` runs them; "shell" figures are whole processes.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
 import re
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -378,7 +380,9 @@ def main() -> None:
     figures = {}
     for corpus in corpora:
         print(f"{corpus.name} ...", flush=True)
-        figures[corpus.name] = measure(corpus)
+        # A process each: what one corpus leaves in memory is not the next one's.
+        with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as process:
+            figures[corpus.name] = process.submit(measure, corpus).result()
     report.write("pipeline", seed=_SEED, machine_before=before, figures=figures, markdown=_markdown(figures))
 
 
