@@ -95,7 +95,7 @@ class _Tally:
     # A batch mixes chunks of many files: no file partition is named, so that Dagster resolves
     # none of 60,000 upstream keys per run or page; the tables know what is pending.
     deps=[dg.AssetDep(parsed_chunks, partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
-    group_name="embed",
+    group_name="code_index",
     kinds={"python", "huggingface", "lancedb"},
     owners=["team:code-index"],
     code_version=TEXT_RECIPE_VERSION,

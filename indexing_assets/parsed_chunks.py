@@ -70,7 +70,7 @@ class _Tally:
     backfill_policy=dg.BackfillPolicy.single_run(),
     output_required=False,
     deps=["source_files"],
-    group_name="parse",
+    group_name="code_index",
     kinds={"python", "treesitter", "lancedb"},
     owners=["team:code-index"],
     code_version=CHUNKER_VERSION,

@@ -43,7 +43,7 @@ class _Partitions:
 
 
 @dg.asset(
-    group_name="scan",
+    group_name="code_index",
     kinds={"python", "git", "lancedb"},
     owners=["team:code-index"],
     code_version="1",

@@ -18,6 +18,9 @@ from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.locks import LockOwner, Phase, owner
 
+# Events looked at for rates.
+_RECENT_EVENTS = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class FailedFile:
@@ -161,14 +164,18 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _throughput(instance: dg.DagsterInstance) -> dict[str, float]:
-    """Rates that the newest materialization of each phase recorded."""
+    """Rates of each phase, from the largest run among its newest events: a run of one file says nothing."""
     figures: dict[str, float] = {}
-    for name, wanted in {"parsed_chunks": ("files_per_s", "chunks_per_s"), "chunk_vectors": ("chunks_per_s",)}.items():
-        event = instance.get_latest_materialization_event(dg.AssetKey(name))
-        materialization = event.asset_materialization if event else None
-        for key in wanted:
-            if materialization is not None and key in materialization.metadata:
-                figures[f"{name}.{key}"] = float(materialization.metadata[key].value)  # type: ignore[arg-type]
+    for name, rates in {"parsed_chunks": ("files_per_s", "chunks_per_s"), "chunk_vectors": ("chunks_per_s",)}.items():
+        records = instance.fetch_materializations(dg.AssetKey(name), limit=_RECENT_EVENTS).records
+        of_runs = [
+            {key: value.value for key, value in record.asset_materialization.metadata.items()}
+            for record in records
+            if record.asset_materialization is not None and "run_chunks" in record.asset_materialization.metadata
+        ]
+        if of_runs:
+            largest = max(of_runs, key=lambda metadata: float(metadata["run_chunks"]))  # type: ignore[arg-type]
+            figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}  # type: ignore[arg-type]
     return figures
 
 

@@ -1,6 +1,7 @@
 """`code-index ui`: Dagster's web server and daemon on one index."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,9 @@ from pathlib import Path
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
+
+# How long Dagster may take to end.
+_STOP_S = 30
 
 
 @click.command("ui")
@@ -21,6 +25,24 @@ def command(path: Path | None, index_dir: Path | None, host: str, port: int) -> 
     folder.create()
     click.echo(f"Dagster for {folder.repository_root} at http://{host}:{port} (Ctrl-C ends it)", err=True)
     arguments = ["dev", "-m", "indexing_assets.definitions", "-h", host, "-p", str(port)]
-    status = subprocess.call([sys.executable, "-m", "dagster", *arguments], env={**os.environ, **folder.environment()})
-    if status not in {0, -2, 130}:
-        raise click.ClickException(f"Dagster ended with status {status}. Its last lines above say why.")
+    # Dagster's advice on its own commands is for its developers, not for the user of this one.
+    environment = {**os.environ, **folder.environment(), "PYTHONWARNINGS": "ignore"}
+    # A session of its own: Dagster's processes hear of Ctrl-C once, from here, and end in order.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen([sys.executable, "-m", "dagster", *arguments], env=environment, start_new_session=True)
+    try:
+        status = process.wait()
+    except KeyboardInterrupt:
+        _stop(process)
+        return
+    raise click.ClickException(f"Dagster ended with status {status}. Its last lines above say why.")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End Dagster and all it started, by force if it takes too long."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -6,12 +6,15 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from resources.locks import Phase, hold
@@ -226,8 +229,6 @@ def test_an_interrupted_index_ends_in_order_and_says_how_to_go_on(
 
 
 def _children(pid: int) -> str:
-    import psutil
-
     try:
         return " ".join(" ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True))
     except psutil.Error:
@@ -283,3 +284,51 @@ def test_version_and_help_answer_at_once(command_line: Run) -> None:
     shown = command_line("--help").stdout
     for name in ("index", "resume", "status", "search", "ui", "env"):
         assert name in shown
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_the_web_interface_serves_the_index_and_ends_in_order(
+    indexed: Path, command_line: Run, name: str, unused_port: int
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(indexed), "--port", str(unused_port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        answer = _ask(unused_port, "{assetNodes{assetKey{path} partitionStats{numMaterialized}}}")
+        stats = {node["assetKey"]["path"][0]: node["partitionStats"] for node in answer["data"]["assetNodes"]}
+        assert stats["parsed_chunks"] == {"numMaterialized": 4}
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert started
+        process.send_signal(getattr(signal, name))
+        assert process.wait(timeout=60) == 0
+        _, alive = psutil.wait_procs(started, timeout=20)
+        assert alive == []
+    finally:
+        process.kill()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _ask(port: int, query: str) -> dict:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
+    )
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                answer = json.load(response)
+            if answer["data"]["assetNodes"] or time.monotonic() > deadline:
+                return answer
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.5)

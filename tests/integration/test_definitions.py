@@ -34,9 +34,9 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
 @pytest.mark.parametrize(
     ("asset", "partitions", "group"),
     [
-        ("source_files", None, "scan"),
-        ("parsed_chunks", "file_hash", "parse"),
-        ("chunk_vectors", "embedding_batch", "embed"),
+        ("source_files", None, "code_index"),
+        ("parsed_chunks", "file_hash", "code_index"),
+        ("chunk_vectors", "embedding_batch", "code_index"),
     ],
 )
 def test_each_asset_has_its_partitions_group_kinds_owner_and_description(

@@ -240,7 +240,7 @@ def test_a_pool_closes_its_processes_also_in_the_middle_of_a_file(repository):
     bomb = repository.write("k.java", _JAVA_BOMB, "java")
 
     def fail() -> None:
-        with ParserPool(repository.config(), workers=2, group_files=1) as pool:
+        with ParserPool(repository.config(memory_bytes=8 << 30), workers=2, group_files=1) as pool:
             next(pool.parse([*repository.functions(1), bomb]))
             assert len(_children()) == 2
             raise RuntimeError("elsewhere")
