@@ -241,7 +241,8 @@ def test_a_pool_closes_its_processes_also_in_the_middle_of_a_file(repository):
 
     def fail() -> None:
         with ParserPool(repository.config(memory_bytes=8 << 30), workers=2, group_files=1) as pool:
-            next(pool.parse([*repository.functions(1), bomb]))
+            groups = pool.parse([*repository.functions(1), bomb])
+            next(groups)
             assert len(_children()) == 2
             raise RuntimeError("elsewhere")
 
