@@ -1,0 +1,76 @@
+"""The README names all that a user can call, and what it shows runs as written."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexing_assets.cli.main import cli
+from indexing_assets.definitions import defs
+from resources.settings import Settings, settings_template
+
+_ROOT = Path(__file__).parents[2]
+_README = (_ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(cli.list_commands(None)))
+def test_every_command_and_option_is_in_the_readme(name: str) -> None:
+    assert f"`code-index {name}" in _README
+    command = cli.get_command(None, name)
+    options = {
+        option for p in command.params if p.param_type_name == "option" for option in p.opts if option.startswith("--")
+    }
+    missing = {option for option in options - {"--help", "--index-dir", "--wait"} if f"`{option}" not in _README}
+    assert not (missing - {"--json"}), missing
+
+
+def test_every_asset_and_job_is_in_the_readme() -> None:
+    names = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    names |= {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
+    assert {name for name in names if f"`{name}`" not in _README} == set()
+
+
+def test_every_environment_variable_is_in_the_readme_or_in_the_settings_file() -> None:
+    used = set()
+    for folder in ("indexing_assets", "resources"):
+        for path in (_ROOT / folder).rglob("*.py"):
+            used |= set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
+    documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _README + settings_template()))
+    assert used <= documented
+    assert {f"CODE_INDEX_{name.upper()}" for name in Settings.model_fields} <= documented
+
+
+def test_the_make_targets_of_the_readme_exist() -> None:
+    makefile = (_ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in set(re.findall(r"make (\w+)", _README)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", _README):
+        assert (_ROOT / target).exists(), target
+
+
+def test_the_python_example_runs_as_written(
+    small_repository: Path, command_line: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    command_line("index", small_repository)
+    code = re.search(r"```python\n(.*?)```", _README, re.DOTALL)[1].replace(
+        "/path/to/your/repository", str(small_repository)
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "app/greeting.py" in done.stdout
+
+
+def test_dagster_commands_of_the_readme_are_the_tested_ones() -> None:
+    tested = (_ROOT / "tests/integration/test_command_line.py").read_text(encoding="utf-8")
+    shown = re.findall(r"dagster asset materialize -m indexing_assets.definitions --select (\w+)( --[\w-]+)?", _README)
+    assert shown == [("source_files", ""), ("parsed_chunks", " --partition"), ("chunk_vectors", " --partition-range")]
+    for asset, option in shown:
+        assert f'"--select", "{asset}"' + (f', "{option.strip()}"' if option else "") in tested
