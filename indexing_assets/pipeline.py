@@ -18,7 +18,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
 from indexing_assets.jobs import EMBED_JOB, PARSE_JOB, SCAN_JOB
-from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH
+from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, delete_partitions
 from indexing_assets.planning import batches_to_embed, files_to_parse
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
@@ -155,8 +155,7 @@ class Pipeline:
         positions = [position for position, key in enumerate(existing) if key in chosen]
         if len(positions) == len(chosen) and positions[-1] - positions[0] + 1 == len(positions):
             return existing[positions[0] : positions[-1] + 1]
-        for position in positions:
-            self.instance.delete_dynamic_partition(definition, existing[position])
+        delete_partitions(self.instance, definition, [existing[position] for position in positions])
         ordered = list(dict.fromkeys(wanted))
         self.instance.add_dynamic_partitions(definition, ordered)
         return ordered

@@ -10,7 +10,7 @@ import polars as pl
 from indexing_assets.core.chunking import CHUNKER_VERSION
 from indexing_assets.core.model import FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
-from indexing_assets.partitions import EMBEDDING_BATCH
+from indexing_assets.partitions import EMBEDDING_BATCH, delete_partitions
 from resources.lancedb_store import IndexStore
 from resources.settings import Settings
 
@@ -98,6 +98,5 @@ def drop_empty_batches(instance: dg.DagsterInstance, store: IndexStore) -> int:
     """Remove the partition keys of batches whose chunks are all gone; returns how many."""
     living = {batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()}
     empty = [key for key in instance.get_dynamic_partitions(EMBEDDING_BATCH) if key not in living]
-    for key in empty:
-        instance.delete_dynamic_partition(EMBEDDING_BATCH, key)
+    delete_partitions(instance, EMBEDDING_BATCH, empty)
     return len(empty)

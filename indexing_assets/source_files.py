@@ -14,7 +14,7 @@ from indexing_assets.core.discovery import Changes, plan_changes
 from indexing_assets.core.model import FileStatus, SourceFile
 from indexing_assets.core.partition_keys import file_partition_key
 from indexing_assets.materializations import markdown_table
-from indexing_assets.partitions import FILE_HASH
+from indexing_assets.partitions import FILE_HASH, delete_partitions
 from indexing_assets.planning import drop_empty_batches
 from indexing_assets.progress import Progress, report
 from resources.index_resource import IndexResource
@@ -153,8 +153,7 @@ def _update_partitions(instance: dg.DagsterInstance, files: Iterable[SourceFile]
     if new:
         instance.add_dynamic_partitions(FILE_HASH, new)
     removed = sorted(existing - expected.keys())
-    for key in removed:
-        instance.delete_dynamic_partition(FILE_HASH, key)
+    delete_partitions(instance, FILE_HASH, removed)
     return _Partitions(added=len(new), removed=len(removed))
 
 
