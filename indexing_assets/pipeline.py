@@ -131,6 +131,10 @@ class Pipeline:
         """Identity of the index's model, as stored with each vector; raises `ModelError` when it is missing."""
         return self._embedder.get_for_queries(self.settings).model_id
 
+    def describe_embedder(self) -> str:
+        """Model, device and arithmetic that documents are embedded with; loads the model where it is not."""
+        return self._embedder.get(self.settings).describe()
+
     def changed_since_scan(self) -> bool:
         """Whether files changed between the scan and their parsing, so that another scan is worth it."""
         where = f"status = '{FileStatus.ERROR.value}' AND transient = true"

@@ -23,7 +23,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     if embedded is not None and not embedded.partitions:
         click.echo("Embedding: nothing is missing.")
     elif embedded is not None:
-        click.echo(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}.")
+        click.echo(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
 
     files = failed_files(pipeline.store)
     chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
