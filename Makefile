@@ -14,7 +14,7 @@ ui: $(VENV)/.runtime
 	$(BIN)/code-index ui "$(REPO)"
 
 test: $(VENV)/.dev check
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
