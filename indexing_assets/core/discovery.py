@@ -28,6 +28,7 @@ HEAD_BYTES: Final = 8_000
 """Where a NUL byte is looked for; as in git (`buffer_is_binary`)."""
 
 _TEXT_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_PDF: Final = b"%PDF-"
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _PRIVATE_KEY: Final = re.compile(rb"\s*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
 
@@ -44,23 +45,27 @@ _BUNDLER_MARKS: Final = re.compile(
 """How the output of webpack, Parcel, Browserify and esbuild begins a line; their own sources only quote it."""
 
 BINARY: Final = "binary: NUL bytes"
+PDF: Final = "binary: PDF"
 BLANK: Final = "empty: only white space"
 LFS_POINTER: Final = "binary: Git LFS pointer"
 PRIVATE_KEY: Final = "likely secret: private key"
 MINIFIED: Final = "bundle: minified"
 BUNDLED: Final = "bundle: made by a bundler"
-_CONTENT_REASONS: Final = frozenset({BINARY, BLANK, LFS_POINTER, PRIVATE_KEY, MINIFIED, BUNDLED})
+_CONTENT_REASONS: Final = frozenset({BINARY, PDF, BLANK, LFS_POINTER, PRIVATE_KEY, MINIFIED, BUNDLED})
 
 
 def skip_reason_for_content(content: bytes, language: str) -> str | None:
     """Why a file with these bytes is skipped, or None.
 
     UTF-16 and UTF-32 text with a byte order mark is text; without one it holds NUL bytes and counts as binary.
+    A PDF is known by its first bytes: illustrators save it under names of their own, and its head may hold no NUL.
     """
     head = content[:HEAD_BYTES]
     reason = None
     if b"\0" in head and not head.startswith(_TEXT_MARKS):
         reason = BINARY
+    elif head.startswith(_PDF):
+        reason = PDF
     elif not content.strip():
         reason = BLANK
     elif head.startswith(_LFS_POINTER):
