@@ -207,7 +207,7 @@ class _Run:
         self.store.upsert_files(self._file_rows(outcomes, now))
         self._log(outcomes, chunks)
         self.context.log.info("Stored %d chunks of %d files.", chunks.num_rows, len(paths))
-        report(Progress("parse", "files", self.tally.files, len(self.tasks), f"{self.tally.chunks:,} chunks"))
+        report(Progress("parse", "files", self.tally.files, len(self.tasks)))
 
     def add_batches(self, batch_ids: Sequence[int]) -> None:
         """Add the partition keys of embedding batches."""

@@ -16,7 +16,6 @@ class Progress:
     unit: str
     done: int
     total: int
-    detail: str = ""
 
 
 Listener = Callable[[Progress], None]

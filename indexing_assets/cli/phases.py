@@ -65,19 +65,34 @@ def _bars() -> Iterator[None]:
 
 @contextmanager
 def _lines() -> Iterator[None]:
-    last: dict[str, float] = {}
+    started: dict[str, float] = {}
+    shown: dict[str, float] = {}
+    finished: set[str] = set()
 
     def show(report: reports.Progress) -> None:
         now = time.monotonic()
-        finished = report.done == report.total
-        if not finished and now - last.setdefault(report.phase, now) < _PLAIN_EVERY_S:
+        begun = started.setdefault(report.phase, now)
+        done = report.done >= report.total
+        # One line every few seconds, and one at the end.
+        if report.phase in finished or (not done and now - shown.setdefault(report.phase, now) < _PLAIN_EVERY_S):
             return
-        last[report.phase] = now
-        detail = f", {report.detail}" if report.detail else ""
-        click.echo(f"{_TITLES[report.phase]}: {report.done:,} of {report.total:,} {report.unit}{detail}", err=True)
+        shown[report.phase] = now
+        if done:
+            finished.add(report.phase)
+        pace = _pace(report, now - begun)
+        click.echo(f"{_TITLES[report.phase]}: {report.done:,} of {report.total:,} {report.unit}{pace}", err=True)
 
     with reports.listening(show):
         yield
+
+
+def _pace(report: reports.Progress, seconds: float) -> str:
+    """Rate and time left, once there is something to tell."""
+    if not report.done or seconds < 1:
+        return ""
+    rate = report.done / seconds
+    left = f", about {(report.total - report.done) / rate:,.0f} s left" if report.done < report.total else ""
+    return f", {rate:,.0f}/s{left}"
 
 
 def tell_waiting(holder: LockOwner | None) -> None:
