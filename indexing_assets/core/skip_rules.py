@@ -116,7 +116,7 @@ _SECRET: Final = re.compile(
     rf"|\.?secrets?(?:\.{_DATA})?|(?:.*[._-])?secrets?\.{_DATA}"
     r"|client_secrets?.*\.json|(?:.*[._-])?service[-_]?account.*\.json"
     r"|[._]netrc|\.pgpass|\.my\.cnf|\.pypirc|\.npmrc|\.htpasswd|\.dockercfg|\.git-credentials|\.vault[-_]pass.*"
-    r"|vault[-_]pass(?:word)?s?(?:\.txt)?|passwords?\.(?:txt|csv)|kubeconfig|.*\.kubeconfig|\.s3cfg|\.boto|\.vault-token"
+    r"|vault[-_]pass(?:word)?s?(?:\.txt)?|passwords?\.csv|kubeconfig|.*\.kubeconfig|\.s3cfg|\.boto|\.vault-token"
 )
 
 _BINARY_EXTENSIONS: Final = _words(
