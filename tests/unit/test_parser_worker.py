@@ -107,7 +107,8 @@ def test_what_the_chunker_raises_is_the_lasting_reason_of_one_file(serve, tmp_pa
 
     def chunk(content, *, file_path, **options):
         if file_path == "a.py":
-            raise error
+            # A new one: the parametrized error would keep its traceback, and so the worker's connection, open.
+            raise type(error)(*error.args)
         return real(content, file_path=file_path, **options)
 
     monkeypatch.setattr(parser_worker, "chunk_file", chunk)
