@@ -34,6 +34,7 @@ from resources.parser_worker import ParseOutcome, ParserConfig, ParseTask
 _COMMIT_CHUNKS = 10_000
 _COMMIT_S = 5.0
 _SAMPLE_ROWS = 5
+_TASK_COLUMNS = ("file_path", "file_hash", "language", "size_bytes", "subproject_name", "subproject_path")
 
 
 class ParsedChunksConfig(dg.Config):
@@ -153,7 +154,7 @@ class _Run:
             files = files.join(self._record_stored(files), on="file_path", how="anti")
         for row in files.iter_rows(named=True):
             self._keys[row["file_path"]] = row["partition_key"]
-            self.tasks[row["file_path"]] = ParseTask(**{name: row[name] for name in ParseTask.__dataclass_fields__})
+            self.tasks[row["file_path"]] = ParseTask(**{name: row[name] for name in _TASK_COLUMNS})
 
     def _record_stored(self, files: pl.DataFrame) -> pl.DataFrame:
         """Finish what a killed run left half done; returns the paths that need no parsing.
@@ -162,7 +163,11 @@ class _Run:
         partition with an event is parsed again, because somebody asked for it.
         """
         stored = files.join(stored_chunk_counts(self.store), on=["file_path", "file_hash"], how="left")
-        unsaid = stored.filter((pl.col("status") == FileStatus.PENDING.value) & (pl.col("stored_chunks") > 0))
+        # A file that was parsed before and is pending again has chunks that must change (its subproject did).
+        never_parsed = pl.col("chunker_version").is_null()
+        unsaid = stored.filter(
+            (pl.col("status") == FileStatus.PENDING.value) & (pl.col("stored_chunks") > 0) & never_parsed
+        )
         said = stored.filter(
             (pl.col("status") == FileStatus.PARSED.value)
             & (pl.col("chunker_version") == self.identity)
@@ -225,6 +230,9 @@ class _Run:
             else:
                 self.tally.chunks += outcome.chunk_count
                 events[key] = {"chunks": outcome.chunk_count, "parse_ms": round(outcome.duration_s * 1e3, 1)}
+                if outcome.note is not None:
+                    events[key]["note"] = outcome.note
+                    self.context.log.warning("%s: %s", outcome.file_path, outcome.note)
         if events:
             # The asset's page shows the newest event: it carries the run's figures and a sample.
             events[next(reversed(events))].update(self.tally.metadata(), sample=_sample(chunks))
@@ -246,7 +254,7 @@ class _Run:
                 {
                     **row,
                     "status": (FileStatus.ERROR if failed else FileStatus.PARSED).value,
-                    "reason": outcome.error,
+                    "reason": outcome.error or outcome.note,
                     "transient": outcome.transient if failed else None,
                     "run_id": self.context.run.run_id,
                     "chunk_count": outcome.chunk_count,

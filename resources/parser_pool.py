@@ -1,5 +1,8 @@
 """Parser processes, kept for a whole run; a file that kills its process fails alone.
 
+A file whose grammar takes too long is tried once more, as plain text: it can then be found, though not by its
+definitions.
+
 Each worker is a fresh interpreter that imports the parser alone. Rejected: `fork` (LanceDB and
 torch do not survive it), `multiprocessing` with `spawn` (imports the parent's main module, and
 with it Dagster, into every worker) and `concurrent.futures` (one dead worker breaks the pool).
@@ -15,7 +18,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
@@ -113,8 +116,8 @@ class ParserPool:
     def parse(self, tasks: Iterable[ParseTask]) -> Iterator[ParsedGroup]:
         """Parse files; groups come in the order of `tasks`, each with every one of its files.
 
-        A file that ends its process (time, memory, a crash of the grammar) has an outcome with
-        the reason, and the others of its group are parsed again by another process.
+        A file that ends its process (memory, a crash of the grammar, time as plain text too) has an
+        outcome with the reason, and the others of its group are parsed again by another process.
 
         Raises:
             CodeIndexError: workers die before they touch a file, so none can be parsed.
@@ -205,11 +208,15 @@ class ParserPool:
             queue.appendleft(job)
             return
         culprit = job.tasks[position]
-        reason, transient = self._reason(status)
-        outcome = ParseOutcome(culprit.file_path, culprit.file_hash, error=reason, transient=transient)
         piece = pieces[job.number]
-        piece.parts[job.start + position] = Answer((outcome,), b"")
-        piece.missing -= 1
+        if status == -signal.SIGALRM and culprit.as_text_because is None:
+            note = f"cut as plain text: its grammar took longer than parse_timeout_s = {self._config.timeout_s:g} s"
+            queue.appendleft(_Job(job.number, job.start + position, (replace(culprit, as_text_because=note),)))
+        else:
+            reason, transient = self._reason(status)
+            outcome = ParseOutcome(culprit.file_path, culprit.file_hash, error=reason, transient=transient)
+            piece.parts[job.start + position] = Answer((outcome,), b"")
+            piece.missing -= 1
         # Those before the culprit were parsed, but their answer died with the process.
         for first, rest in ((position + 1, job.tasks[position + 1 :]), (0, job.tasks[:position])):
             if rest:

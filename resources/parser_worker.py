@@ -39,7 +39,10 @@ class ParserConfig:
 
 @dataclass(frozen=True, slots=True)
 class ParseTask:
-    """One file to parse; `file_hash` is what the scan saw."""
+    """One file to parse; `file_hash` is what the scan saw.
+
+    `as_text_because` is why the file is cut as plain text, without its grammar; `None` for a file that is not.
+    """
 
     file_path: str
     file_hash: str
@@ -47,11 +50,15 @@ class ParseTask:
     size_bytes: int
     subproject_name: str | None = None
     subproject_path: str | None = None
+    as_text_because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ParseOutcome:
-    """What became of one file; `error` is `None` when its chunks are in the answer's batch."""
+    """What became of one file; `error` is `None` when its chunks are in the answer's batch.
+
+    `note` is what a reader of those chunks should know.
+    """
 
     file_path: str
     file_hash: str
@@ -59,6 +66,7 @@ class ParseOutcome:
     duration_s: float = 0.0
     error: str | None = None
     transient: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +143,7 @@ def _parse_one(
             subproject_name=task.subproject_name,
             subproject_path=task.subproject_path,
             options=options,
+            as_text=task.as_text_because is not None,
         )
         batch = chunks_to_batch(chunks)
     except ParseError as error:
@@ -146,7 +155,7 @@ def _parse_one(
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
         traceback.print_exc()
         return failed(f"the chunker failed with {type(error).__name__}: {error}", transient=False)
-    return ParseOutcome(task.file_path, task.file_hash, chunk_count=len(chunks)), batch
+    return ParseOutcome(task.file_path, task.file_hash, chunk_count=len(chunks), note=task.as_text_because), batch
 
 
 def _limit_memory(memory_bytes: int) -> None:

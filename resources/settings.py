@@ -41,7 +41,10 @@ class Settings(BaseModel):
         default=0, ge=0, le=256, description="Parser processes; 0 means one per available processor."
     )
     parse_timeout_s: float = Field(
-        default=20.0, gt=0, le=86_400, description="A file that takes longer to parse fails alone. Seconds."
+        default=20.0,
+        gt=0,
+        le=86_400,
+        description="A file whose grammar takes longer is cut as plain text; one that takes as long again fails. Seconds.",
     )
     parse_memory_bytes: int = Field(
         default=2 << 30,

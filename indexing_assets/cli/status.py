@@ -22,7 +22,7 @@ _LANGUAGES = 8
 @repository_argument
 @index_dir_option
 @click.option("--failed", is_flag=True, help="List files and chunks that failed, with reason and run.")
-@click.option("--skipped", is_flag=True, help="List files and folders that are not indexed, with reason.")
+@click.option("--skipped", is_flag=True, help="List files and folders that are not indexed, or only as plain text.")
 @json_option
 def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, as_json: bool) -> None:
     """Show the state of an index."""
@@ -46,7 +46,9 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
 def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
     from indexing_assets.cli.report import printable
 
-    rows = store.files(columns=["file_path", "reason"], where="status = 'skipped'").sort_by("file_path").to_pylist()
+    # A parsed file has a reason only where its grammar could not be used.
+    where = "status = 'skipped' OR (status = 'parsed' AND reason IS NOT NULL)"
+    rows = store.files(columns=["file_path", "reason"], where=where).sort_by("file_path").to_pylist()
     if as_json:
         click.echo(_json(rows))
         return

@@ -98,15 +98,33 @@ def test_no_files_start_no_process(repository):
         assert _children() == []
 
 
-def test_a_file_that_takes_too_long_fails_alone_with_the_limit_in_its_reason(repository):
+def test_a_file_whose_grammar_takes_too_long_is_cut_as_text_in_its_place_with_a_note(repository):
     before, after = repository.functions(3, "a"), repository.functions(3, "z")
     bomb = repository.write("k.java", _JAVA_BOMB, "java")
 
-    outcomes, chunk_paths = _run(repository.config(timeout_s=0.5), [*before, bomb, *after], workers=1)
+    with ParserPool(repository.config(timeout_s=0.5), workers=1) as pool:
+        (group,) = pool.parse([*before, bomb, *after])
 
-    assert [o.file_path for o in outcomes] == [t.file_path for t in (*before, bomb, *after)]
-    assert _errors(outcomes) == {"k.java": ("took longer to parse than parse_timeout_s = 0.5 s", False)}
-    assert chunk_paths == [task.file_path for task in (*before, *after)]
+    assert [o.file_path for o in group.outcomes] == [t.file_path for t in (*before, bomb, *after)]
+    assert not _errors(group.outcomes)
+    assert {o.file_path: o.note for o in group.outcomes if o.note} == {
+        "k.java": "cut as plain text: its grammar took longer than parse_timeout_s = 0.5 s"
+    }
+    rows = [row for row in group.chunks.to_pylist() if row["file_path"] == "k.java"]
+    assert "".join(row["content"] for row in rows).encode() == _JAVA_BOMB
+    assert {(row["language"], row["chunk_type"]) for row in rows} == {("java", "text")}
+    assert group.outcomes[3].chunk_count == len(rows)
+    order = group.chunks["file_path"].to_pylist()
+    assert list(dict.fromkeys(order)) == [o.file_path for o in group.outcomes]
+
+
+def test_a_file_that_takes_too_long_as_text_too_fails_alone_with_the_limit_in_its_reason(repository):
+    slow = repository.write("k.java", b"word\n" * 200_000, "java")
+
+    outcomes, chunk_paths = _run(repository.config(timeout_s=0.001), [slow], workers=1)
+
+    assert _errors(outcomes) == {"k.java": ("took longer to parse than parse_timeout_s = 0.001 s", False)}
+    assert (outcomes[0].note, chunk_paths) == (None, [])
 
 
 def test_a_file_that_needs_too_much_memory_fails_alone_with_the_limit_in_its_reason(repository):
@@ -139,7 +157,7 @@ def test_an_alarm_that_the_parent_ignores_still_ends_a_bomb(repository):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
         signal.signal(signal.SIGALRM, before)
 
-    assert "parse_timeout_s" in outcomes[0].error
+    assert "parse_timeout_s" in outcomes[0].note
 
 
 def test_a_worker_killed_from_outside_costs_one_file_that_is_worth_another_try(repository):

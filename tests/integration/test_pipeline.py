@@ -16,6 +16,7 @@ from indexing_assets.status import failed_chunks, failed_files, read_status
 from resources.embedding import DeterministicEmbedder, EmbeddingResult
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import resolve_index_folder
+from resources.lancedb_store import SearchFilter
 from resources.search import SearchMode, search
 
 Write = Callable[..., None]
@@ -174,6 +175,22 @@ def test_going_back_to_an_earlier_version_calls_the_model_for_nothing(
     assert embedder.texts == []
 
 
+def test_a_new_manifest_renames_the_subproject_of_its_chunks_without_a_model_call(
+    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+) -> None:
+    run_all(pipeline)
+    embedder.texts.clear()
+    write(small_repository, {"web/package.json": '{"name": "storefront", "private": true}\n'})
+    run_all(pipeline)
+    assert_complete(pipeline)
+    for table in (pipeline.store.chunks, pipeline.store.vectors):
+        names = table(["subproject_name"], "file_path = 'web/getUserName.ts'")["subproject_name"].to_pylist()
+        assert set(names) == {"storefront"}
+    assert [text for text in embedder.texts if "getUserName" in text] == []
+    hits = search(pipeline.store, embedder, "user", filters=SearchFilter(subproject="storefront"))
+    assert "web/getUserName.ts" in {hit.file_path for hit in hits}
+
+
 def test_equal_texts_are_embedded_once(pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path) -> None:
     run_all(pipeline)
     embedder.texts.clear()
@@ -185,7 +202,7 @@ def test_a_file_that_cannot_be_parsed_fails_alone(
     pipeline: Pipeline, small_repository: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(small_repository, {"Bomb.java": "a<" * 12_000})
-    monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "1")
+    monkeypatch.setenv("CODE_INDEX_PARSE_MEMORY_BYTES", str(256 << 20))
     with Pipeline(pipeline.folder, embedder=CountingResource()) as limited:
         limited.scan()
         result = limited.parse()
@@ -204,6 +221,29 @@ def test_a_file_that_cannot_be_parsed_fails_alone(
         write(small_repository, {"Bomb.java": "class A {\n  int a() {\n    return 1;\n  }\n}\n"})
         run_all(limited)
         assert_complete(limited)
+
+
+def test_a_file_whose_grammar_is_too_slow_is_found_as_text_and_says_so(
+    pipeline: Pipeline,
+    small_repository: Path,
+    embedder: CountingEmbedder,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(small_repository, {"Bomb.java": "// quagga\n" + "a<" * 12_000})
+    monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "1")
+    with Pipeline(pipeline.folder, embedder=CountingResource()) as limited:
+        run_all(limited)
+        assert_complete(limited)
+        (file,) = limited.store.files(where="file_path = 'Bomb.java'").to_pylist()
+        assert (file["status"], file["language"]) == ("parsed", "java")
+        assert file["reason"] == "cut as plain text: its grammar took longer than parse_timeout_s = 1 s"
+        assert search(limited.store, embedder, "quagga", mode=SearchMode.LEXICAL)[0].file_path == "Bomb.java"
+
+        write(small_repository, {"Bomb.java": "class A {\n  int a() {\n    return 1;\n  }\n}\n"})
+        run_all(limited)
+        (file,) = limited.store.files(where="file_path = 'Bomb.java'").to_pylist()
+        assert (file["status"], file["reason"]) == ("parsed", None)
 
 
 def _partitions_of(pipeline: Pipeline) -> dg.PartitionsDefinition:

@@ -12,6 +12,7 @@ from indexing_assets.core.chunking.code import extract_code
 from indexing_assets.core.chunking.encoding import to_utf8
 from indexing_assets.core.chunking.languages import SPECS
 from indexing_assets.core.chunking.structured import extract_structured
+from indexing_assets.core.chunking.text import extract_text
 from indexing_assets.core.errors import ParseError
 from indexing_assets.core.model import Chunk, ChunkingOptions
 
@@ -30,18 +31,23 @@ def chunk_file(
     subproject_name: str | None = None,
     subproject_path: str | None = None,
     options: ChunkingOptions = _DEFAULTS,
+    as_text: bool = False,
 ) -> tuple[Chunk, ...]:
     """The chunks of one file, ordered by where they start; none for a blank file.
 
     A language without a code specification is handed to the structured formats, which read what they do not
-    know as plain text. Time and memory are bounded by the caller: some small inputs are bombs for a parser.
+    know as plain text. Time and memory are bounded by the caller: some small inputs are bombs for a parser; with
+    `as_text` no parser is asked, and the text is cut at its lines alone.
 
     Raises:
         ParseError: the grammar is missing or gave no tree; the message names the file.
     """
     source = to_utf8(content)
     try:
-        extraction = extract_code(source, language) if language in SPECS else extract_structured(source, language)
+        if as_text:
+            extraction = extract_text(source, language)
+        else:
+            extraction = extract_code(source, language) if language in SPECS else extract_structured(source, language)
     except ParseError as error:
         raise ParseError(f"{file_path}: {error}") from error
     return assemble(
