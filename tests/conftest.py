@@ -39,7 +39,11 @@ def _shared_cache() -> Path:
 @pytest.fixture
 def small_repository(tmp_path: Path) -> Path:
     """A folder with a few files of several languages."""
-    root = tmp_path / "repository"
+    return write_small_repository(tmp_path / "repository")
+
+
+def write_small_repository(root: Path) -> Path:
+    """Write the files of `small_repository`."""
     write_files(
         root,
         {
@@ -75,6 +79,12 @@ _age_s = [1_600_000_000]
 def _age(path: Path) -> None:
     _age_s[0] += 1  # another time for each write: an edit must not look unchanged
     os.utime(path, (_age_s[0], _age_s[0]))
+
+
+@pytest.fixture(scope="session")
+def make_small_repository() -> Callable[[Path], Path]:
+    """`write_small_repository`, for fixtures of modules."""
+    return write_small_repository
 
 
 @pytest.fixture
