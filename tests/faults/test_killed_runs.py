@@ -134,6 +134,11 @@ def run_ids(root: Path) -> set[str]:
         return {run.run_id for run in pipeline.instance.get_runs()}
 
 
+def run_statuses(root: Path) -> set[str]:
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        return {run.status.value for run in pipeline.instance.get_runs()}
+
+
 def work_of(root: Path, runs: set[str]) -> tuple[int, int]:
     """Files that were parsed and texts that went through the model in these runs, as their events say."""
     with Pipeline(resolve_index_folder(root)) as pipeline:
@@ -187,5 +192,6 @@ def test_resume_after_a_kill_ends_as_an_undisturbed_run(
     after = state(root)
     for table, rows in undisturbed.items():
         assert after[table].equals(rows), table
+    assert run_statuses(root) <= {"SUCCESS", "FAILURE"}, "the killed run still shows as running"
     for asset, (keys, materialized) in recorded(root).items():
         assert keys == materialized, asset
