@@ -25,17 +25,23 @@ def command(path: Path | None, index_dir: Path | None, host: str, port: int) -> 
     folder.create()
     click.echo(f"Dagster for {folder.repository_root} at http://{host}:{port} (Ctrl-C ends it)", err=True)
     arguments = ["dev", "-m", "indexing_assets.definitions", "-h", host, "-p", str(port)]
-    # Dagster's advice on its own commands is for its developers, not for the user of this one.
-    environment = {**os.environ, **folder.environment(), "PYTHONWARNINGS": "ignore"}
+    # Dagster's advice on its own commands is for its developers, not for the user of this one. Python and
+    # Dagster import from the working directory first: in a repository, that would run the user's files.
+    environment = {**os.environ, **folder.environment(), "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
     # A session of its own: Dagster's processes hear of Ctrl-C once, from here, and end in order.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen([sys.executable, "-m", "dagster", *arguments], env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dagster", *arguments],
+        env=environment,
+        cwd=folder.dagster_home,
+        start_new_session=True,
+    )
     try:
         status = process.wait()
     except KeyboardInterrupt:
         _stop(process)
         return
-    raise click.ClickException(f"Dagster ended with status {status}. Its last lines above say why.")
+    raise click.ClickException(f"Dagster ended by itself with status {status}. Its last lines above say why.")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

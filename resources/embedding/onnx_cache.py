@@ -120,7 +120,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _run_exporter(files: ModelFiles, precision: str, work: Path) -> None:
-    command = [sys.executable, "-m", "resources.embedding.onnx_export"]
+    command = [sys.executable, "-P", "-m", "resources.embedding.onnx_export"]  # -P: nothing from the working directory
     arguments = [str(files.transformer_folder), str(files.pooling), precision, str(work)]
     paths = [str(_SOURCE_ROOT), *filter(None, sys.path)]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}

@@ -26,6 +26,7 @@ from resources.search import SearchMode, search
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _ROOT = Path(__file__).parents[2]
+_SCRIPT = str(Path(sys.executable).with_name("code-index"))
 
 
 @pytest.fixture(scope="module")
@@ -314,8 +315,10 @@ def test_version_and_help_answer_at_once(command_line: Run) -> None:
 def test_the_web_interface_serves_the_index_and_ends_in_order(
     indexed: Path, command_line: Run, name: str, unused_port: int
 ) -> None:
+    _write_shadows(indexed)
     process = subprocess.Popen(
-        [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(indexed), "--port", str(unused_port)],
+        [_SCRIPT, "ui", "--port", str(unused_port)],
+        cwd=indexed,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -332,6 +335,21 @@ def test_the_web_interface_serves_the_index_and_ends_in_order(
         assert alive == []
     finally:
         process.kill()
+
+
+def test_files_of_the_repository_are_read_and_never_imported(indexed: Path, command_line: Run) -> None:
+    _write_shadows(indexed)
+    for arguments in (["index"], ["search", "greet"], ["status"]):
+        done = subprocess.run([_SCRIPT, *arguments], cwd=indexed, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    hits = json.loads(command_line("search", "shadow", "--json", "-C", indexed).stdout)
+    assert "gql.py" in {hit["file_path"] for hit in hits}
+
+
+def _write_shadows(root: Path) -> None:
+    """Files with the names of packages that the program imports, which must not run."""
+    for name in ("gql", "click", "resources", "indexing_assets", "dagster", "torch", "tree_sitter", "numpy"):
+        (root / f"{name}.py").write_text('raise SystemExit("a shadow of a package ran")\n')
 
 
 @pytest.fixture
