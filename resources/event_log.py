@@ -1,7 +1,7 @@
 """An event log on SQLite that keeps up with one partition per file.
 
 Dagster's `SqliteEventLogStorage` opens a new connection and commits to two databases for each
-event: 46 ms per partition, most of it in `fsync`. This subclass keeps one connection per
+event (benchmarks/bookkeeping.py measures both). This subclass keeps one connection per
 database, commits without `fsync` (write-ahead log, `synchronous=NORMAL`: a killed process loses
 nothing, a power cut may lose the last transactions, which the tables then make good) and writes
 a batch of events in one transaction per database. A lasting connection leaves what it writes in
