@@ -29,8 +29,8 @@ from resources.locks import Phase, hold
 from resources.parser_pool import GROUP_FILES, ParsedGroup, ParserPool
 from resources.parser_worker import ParseOutcome, ParserConfig, ParseTask
 
-# A commit costs 0.2-0.3 s whatever is in it; these bounds keep it under a tenth of the parsing
-# it makes durable. Source: measured on Django 5.2, 2 cores.
+# A commit costs 0.2-0.5 s nearly whatever is in it (docs/decisions/0006-tables.md): large ones are
+# cheap a file, and these bounds say how much work a crash may cost.
 _COMMIT_CHUNKS = 10_000
 _COMMIT_S = 5.0
 _SAMPLE_ROWS = 5

@@ -30,8 +30,8 @@ from indexing_assets.core.errors import CodeIndexError
 from resources.chunk_rows import PARSED_CHUNKS
 from resources.parser_worker import Answer, ParseOutcome, ParserConfig, ParseTask, Started
 
-# A group is what one worker parses between two answers. Source: measured on Django 5.2; smaller
-# groups cost more messages, larger ones leave workers idle at the end.
+# A group is what one worker parses between two answers: smaller ones cost more messages, larger
+# ones leave workers idle at the end. The bounds are a choice, not a measurement.
 GROUP_FILES = 32
 _GROUP_BYTES = 512 << 10
 # Not `-m`: the messages would then belong to a module called `__main__`. `-P` and this path, so that a worker

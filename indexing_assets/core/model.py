@@ -6,7 +6,7 @@ Does not belong here: Arrow schemas (`resources.lancedb_store.schemas`) and beha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -129,16 +129,3 @@ class ChunkingOptions:
 
     max_characters: int = 2_000
     min_characters: int = 200
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedFile:
-    """What phase 1 makes of one file: its chunks, or the reason why there are none."""
-
-    file_path: str
-    file_hash: str
-    language: str
-    chunks: tuple[Chunk, ...] = field(default=())
-    error: str | None = None
-    transient: bool = False
-    duration_s: float = 0.0
