@@ -1,0 +1,54 @@
+"""Names of one index within a Dagster deployment.
+
+A deployment serves one index without a name, or several with one each. Assets, partitions
+definitions, jobs, sensors and schedules of a named index carry its name, because Dagster knows
+each of them by its name alone across a deployment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+SOURCE_FILES = "source_files"
+PARSED_CHUNKS = "parsed_chunks"
+CHUNK_VECTORS = "chunk_vectors"
+INDEX_REPORT = "index_report"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """An index of a deployment; `name` is None where it is the only one."""
+
+    name: str | None = None
+
+    def asset_key(self, asset: str) -> dg.AssetKey:
+        """Key of one of the index's assets."""
+        return dg.AssetKey([asset] if self.name is None else [self.name, asset])
+
+    def op_name(self, asset: str) -> str:
+        """Name of an asset's op, under which a run's config addresses it."""
+        return self.asset_key(asset).to_python_identifier()
+
+    def named(self, name: str) -> str:
+        """Name of a job, sensor or schedule of the index."""
+        return name if self.name is None else f"{self.name}_{name}"
+
+    @property
+    def file_hash(self) -> str:
+        """Name of the partitions definition of `parsed_chunks`."""
+        return self.named("file_hash")
+
+    @property
+    def embedding_batch(self) -> str:
+        """Name of the partitions definition of `chunk_vectors`."""
+        return self.named("embedding_batch")
+
+    @property
+    def group_name(self) -> str:
+        """Asset group."""
+        return self.name or "code_index"
+
+
+SINGLE = Scope()
