@@ -28,7 +28,7 @@ import dagster as dg
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import file_partitions
 
-@dg.asset(partitions_def=file_partitions, backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
+@dg.asset(partitions_def=file_partitions(), backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
 def recorded(context):
     log_materializations(context, {key: {"chunks": 3} for key in context.partition_keys}, code_version="1")
     yield from ()

@@ -13,23 +13,23 @@ import pyarrow as pa
 from pydantic import Field
 
 from indexing_assets.core.batching import checkpoint_groups
-from indexing_assets.core.embedding_text import (
-    TEXT_RECIPE_VERSION,
-    embedded_text_hash,
-    embedding_text,
-    name_text,
-)
+from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
 from indexing_assets.core.errors import StoreError
 from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
-from indexing_assets.parsed_chunks import parsed_chunks
 from indexing_assets.partitions import batch_partitions
+from indexing_assets.planning import embedding_identity
 from indexing_assets.progress import Progress, report
+from indexing_assets.runs import tag_process
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
+from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
+from resources.embedding.backend import TransientReason
 from resources.embedding.resource import EmbedderResource
+from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import EMBEDDING_ERRORS, vectors
@@ -48,6 +48,8 @@ _COPIED_COLUMNS = (
     "class_name",
     "subproject_name",
 )
+# One embedding run at a time a device: Dagster queues the others.
+EMBED_POOL = "code_index_embed"
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
 
@@ -88,41 +90,73 @@ class _Tally:
         }
 
 
-@dg.asset(
-    partitions_def=batch_partitions,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    output_required=False,
-    # A batch mixes chunks of many files: no file partition is named, so that Dagster resolves
-    # none of 60,000 upstream keys per run or page; the tables know what is pending.
-    deps=[dg.AssetDep(parsed_chunks, partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
-    group_name="code_index",
-    kinds={"python", "huggingface", "lancedb"},
-    owners=["team:code-index"],
-    code_version=TEXT_RECIPE_VERSION,
-    metadata={"dagster/table_name": "vectors"},
-)
-def chunk_vectors(
-    context: dg.AssetExecutionContext, config: ChunkVectorsConfig, index: IndexResource, embedder: EmbedderResource
-) -> Iterator[dg.AssetMaterialization]:
-    """The vector of each chunk, in the table `vectors` that search reads.
+def build_chunk_vectors(scope: Scope, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
+    """The asset `chunk_vectors` of an index.
 
-    One partition per batch of chunks. A text that the model cannot embed fails alone: its chunk
-    has the status `error` with the reason, its batch shows as failed, all others are stored.
+    Args:
+        scope: names of the index.
+        folder: where its tables are, for the links in its metadata.
+        settings: model and device; the model is part of the code version, the device names the pool.
     """
-    _embed(context, config, index, embedder)
-    # A generator that yields nothing: a plain return counts as an output, for which Dagster would
-    # write a second event for every partition of the run.
-    yield from ()
+
+    @dg.asset(
+        key=scope.asset_key(CHUNK_VECTORS),
+        partitions_def=batch_partitions(scope),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        output_required=False,
+        # A batch mixes chunks of many files: no file partition is named, so that Dagster resolves
+        # none of 60,000 upstream keys per run or page; the tables know what is pending.
+        deps=[dg.AssetDep(scope.asset_key(PARSED_CHUNKS), partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
+        group_name=scope.group_name,
+        kinds={"python", "huggingface", "lancedb"},
+        owners=["team:code-index"],
+        code_version=embedding_identity(settings),
+        metadata=table_metadata(scope, CHUNK_VECTORS, folder),
+        pool=embed_pool(settings),
+    )
+    def chunk_vectors(
+        context: dg.AssetExecutionContext,
+        config: ChunkVectorsConfig,
+        index: IndexResource,
+        embedder: EmbedderResource,
+    ) -> Iterator[dg.AssetMaterialization]:
+        """The vector of each chunk, in the table `vectors` that search reads.
+
+        One partition per batch of chunks. A text that the model cannot embed fails alone: its chunk
+        has the status `error` with the reason, its batch shows as failed, all others are stored.
+        """
+        _embed(context, config, index, embedder, scope)
+        # A generator that yields nothing: a plain return counts as an output, for which Dagster would
+        # write a second event for every partition of the run.
+        yield from ()
+
+    return chunk_vectors
+
+
+def embed_pool(settings: Settings) -> str:
+    """The concurrency pool of embedding runs: one per device that settings name, so that runs take turns on it."""
+    return EMBED_POOL if settings.device == "auto" else f"{EMBED_POOL}_{settings.device.replace(':', '_')}"
 
 
 def _embed(
-    context: dg.AssetExecutionContext, config: ChunkVectorsConfig, index: IndexResource, embedder: EmbedderResource
+    context: dg.AssetExecutionContext,
+    config: ChunkVectorsConfig,
+    index: IndexResource,
+    embedder: EmbedderResource,
+    scope: Scope,
 ) -> None:
-    folder = index.folder()
+    folder = index.folder(scope.name)
     folder.check()
     settings = folder.settings()
+    tag_process(context)
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
-        run = _Run(context, index.store(), embedder.get(settings), force=config.force)
+        run = _Run(
+            context,
+            index.store(scope.name),
+            embedder.get(settings),
+            code_version=embedding_identity(settings),
+            force=config.force,
+        )
         context.log.info("Embedding with %s.", run.embedder.describe())
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
@@ -149,11 +183,18 @@ class _Run:
     """One run over a range of batches."""
 
     def __init__(
-        self, context: dg.AssetExecutionContext, store: IndexStore, embedder: Embedder, *, force: bool
+        self,
+        context: dg.AssetExecutionContext,
+        store: IndexStore,
+        embedder: Embedder,
+        *,
+        code_version: str,
+        force: bool,
     ) -> None:
         self.context = context
         self.store = store
         self.embedder = embedder
+        self.code_version = code_version
         self.force = force
         self.tally = _Tally()
         self._total = 0
@@ -288,7 +329,7 @@ class _Run:
         if events:
             # The asset's page shows the newest event: it carries the run's figures.
             events[next(reversed(events))].update(self.tally.metadata(self.embedder))
-            log_materializations(self.context, events, code_version=TEXT_RECIPE_VERSION)
+            log_materializations(self.context, events, code_version=self.code_version)
 
 
 def _known_vectors(store: IndexStore, text_hashes: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:
@@ -327,6 +368,7 @@ def _error_rows(failed: Mapping[str, str], embedder: Embedder, now: datetime) ->
             "embedding_model": [embedder.model_id] * len(failed),
             "error_message": list(failed.values()),
             "attempts": pa.array([1] * len(failed), type=pa.int32()),
+            "transient": [isinstance(reason, TransientReason) for reason in failed.values()],
             "failed_at": [now] * len(failed),
         },
         schema=EMBEDDING_ERRORS,

@@ -1,6 +1,6 @@
-"""What Dagster loads: assets, jobs and resources. Nothing imports this but Dagster and the pipeline.
+"""What Dagster loads: assets, checks, jobs, sensors, schedules and resources.
 
-Loading needs no repository, model, GPU or network.
+Nothing imports this but Dagster and the pipeline. Loading needs no repository, model, GPU or network.
 """
 
 from collections.abc import Mapping
@@ -8,28 +8,57 @@ from typing import Any
 
 import dagster as dg
 
-from indexing_assets.chunk_vectors import chunk_vectors
-from indexing_assets.jobs import embed_chunks_job, parse_chunks_job, scan_source_files_job
-from indexing_assets.parsed_chunks import parsed_chunks
-from indexing_assets.source_files import source_files
+from indexing_assets.chunk_vectors import build_chunk_vectors
+from indexing_assets.jobs import build_asset_jobs
+from indexing_assets.parsed_chunks import build_parsed_chunks
+from indexing_assets.partitions import accepting_beta_parameters
+from indexing_assets.scope import SINGLE, Scope
+from indexing_assets.search_indexes import build_search_indexes
+from indexing_assets.source_files import build_source_files
+from resources.deployment import deployed_indexes
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import TABLES_DIR_VARIABLE
 from resources.index_resource import IndexResource
 from resources.lancedb_io_manager import LanceDBIOManager
 
 
-def build_defs(overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
-    """The definitions, with resources replaced by those of `overrides` (`index`, `embedder`, `lancedb_io_manager`)."""
+def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope] | None = None) -> dg.Definitions:
+    """The definitions of all indexes of the deployment.
+
+    Args:
+        overrides: resources in place of the usual ones (`index`, `embedder`, `lancedb_io_manager`).
+        scopes: the indexes; by default those of the deployment file, or a single one without a name.
+
+    Raises:
+        SettingsError: the deployment file or the settings of an index cannot be used.
+    """
     resources: dict[str, Any] = {
         "index": IndexResource(),
         "embedder": EmbedderResource(),
         "lancedb_io_manager": LanceDBIOManager(tables_dir=dg.EnvVar(TABLES_DIR_VARIABLE)),
         **(overrides or {}),
     }
+    if scopes is None:
+        scopes = [Scope(name) for name in deployed_indexes()] or [SINGLE]
+    assets: list[dg.AssetsDefinition] = []
+    jobs: list[Any] = []
+    for scope in scopes:
+        folder = resources["index"].folder(scope.name)
+        settings = folder.settings()
+        with accepting_beta_parameters():
+            assets += [
+                build_source_files(scope, folder),
+                build_parsed_chunks(scope, folder, settings),
+                build_chunk_vectors(scope, folder, settings),
+                build_search_indexes(scope),
+            ]
+        jobs += build_asset_jobs(scope)
     return dg.Definitions(
-        assets=[source_files, parsed_chunks, chunk_vectors],
-        jobs=[scan_source_files_job, parse_chunks_job, embed_chunks_job],
+        assets=assets,
+        jobs=jobs,
         resources=resources,
+        # One process a run: a step has no work that others could share, and a start costs seconds.
+        executor=dg.in_process_executor,
     )
 
 

@@ -1,21 +1,31 @@
-"""One job per asset: a phase can be launched, watched and scheduled by itself."""
+"""One job per asset, so that a phase can be launched, watched and scheduled by itself, and one for changes."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-SCAN_JOB = "scan_source_files_job"
-PARSE_JOB = "parse_chunks_job"
-EMBED_JOB = "embed_chunks_job"
+from indexing_assets.runs import CHANGES_JOB, EMBED_JOB, MAINTAIN_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
 
-scan_source_files_job = dg.define_asset_job(
-    SCAN_JOB, selection=["source_files"], description="Scan the repository for new, changed and deleted files."
-)
-parse_chunks_job = dg.define_asset_job(
-    PARSE_JOB,
-    selection=["parsed_chunks"],
-    description="Phase 1: parse file versions into chunks.",
-)
-embed_chunks_job = dg.define_asset_job(
-    EMBED_JOB,
-    selection=["chunk_vectors"],
-    description="Phase 2: embed batches of chunks.",
-)
+
+def build_asset_jobs(scope: Scope) -> list[UnresolvedAssetJobDefinition]:
+    """The jobs that materialize assets of an index."""
+
+    def job(name: str, description: str, *assets: str) -> UnresolvedAssetJobDefinition:
+        return dg.define_asset_job(
+            scope.named(name),
+            selection=dg.AssetSelection.assets(*(scope.asset_key(asset) for asset in assets)),
+            description=description,
+        )
+
+    return [
+        job(SCAN_JOB, "Scan the repository for new, changed and deleted files.", SOURCE_FILES),
+        job(PARSE_JOB, "Phase 1: parse file versions into chunks.", PARSED_CHUNKS),
+        job(CHANGES_JOB, "Scan the repository, then parse the file versions of the run.", SOURCE_FILES, PARSED_CHUNKS),
+        job(EMBED_JOB, "Phase 2: embed batches of chunks.", CHUNK_VECTORS),
+        job(
+            MAINTAIN_JOB,
+            "Scan, bring the search indexes up to date, give back disk space, check the whole index, report on it.",
+            SOURCE_FILES,
+            SEARCH_INDEXES,
+        ),
+    ]

@@ -12,15 +12,19 @@ import pyarrow as pa
 from pydantic import Field
 
 from indexing_assets.core.batching import BatchAllocator
-from indexing_assets.core.chunking import CHUNKER_VERSION
 from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations, markdown_table
-from indexing_assets.partitions import EMBEDDING_BATCH, file_partitions
+from indexing_assets.partitions import delete_partitions, file_partitions
 from indexing_assets.planning import chunker_identity, drop_empty_batches, stored_chunk_counts
 from indexing_assets.progress import Progress, report
+from indexing_assets.runs import tag_process
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
+from indexing_assets.source_files import PARSE_POOL
+from indexing_assets.table_metadata import table_metadata
+from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import FILES
@@ -28,6 +32,7 @@ from resources.lancedb_store.sql import is_in
 from resources.locks import Phase, hold
 from resources.parser_pool import GROUP_FILES, ParsedGroup, ParserPool
 from resources.parser_worker import ParseOutcome, ParserConfig, ParseTask
+from resources.settings import Settings
 
 # A commit costs 0.2-0.5 s nearly whatever is in it (docs/decisions/0006-tables.md): large ones are
 # cheap a file, and these bounds say how much work a crash may cost.
@@ -66,37 +71,51 @@ class _Tally:
         }
 
 
-@dg.asset(
-    partitions_def=file_partitions,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    output_required=False,
-    deps=["source_files"],
-    group_name="code_index",
-    kinds={"python", "treesitter", "lancedb"},
-    owners=["team:code-index"],
-    code_version=CHUNKER_VERSION,
-    metadata={"dagster/table_name": "chunks"},
-)
-def parsed_chunks(
-    context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource
-) -> Iterator[dg.AssetMaterialization]:
-    """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
+def build_parsed_chunks(scope: Scope, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
+    """The asset `parsed_chunks` of an index.
 
-    One partition per file version. A file that cannot be parsed fails alone: its partition shows
-    as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.
+    Args:
+        scope: names of the index.
+        folder: where its tables are, for the links in its metadata.
+        settings: limits of the chunker, part of the code version.
     """
-    _parse(context, config, index)
-    # A generator that yields nothing: a plain return counts as an output, for which Dagster would
-    # write a second event for every partition of the run.
-    yield from ()
+
+    @dg.asset(
+        key=scope.asset_key(PARSED_CHUNKS),
+        partitions_def=file_partitions(scope),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        output_required=False,
+        deps=[scope.asset_key(SOURCE_FILES)],
+        group_name=scope.group_name,
+        kinds={"python", "treesitter", "lancedb"},
+        owners=["team:code-index"],
+        code_version=chunker_identity(settings),
+        metadata=table_metadata(scope, PARSED_CHUNKS, folder),
+        pool=PARSE_POOL,
+    )
+    def parsed_chunks(
+        context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource
+    ) -> Iterator[dg.AssetMaterialization]:
+        """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
+
+        One partition per file version. A file that cannot be parsed fails alone: its partition shows
+        as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.
+        """
+        _parse(context, config, index, scope)
+        # A generator that yields nothing: a plain return counts as an output, for which Dagster would
+        # write a second event for every partition of the run.
+        yield from ()
+
+    return parsed_chunks
 
 
-def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource) -> None:
-    folder = index.folder()
+def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, scope: Scope) -> None:
+    folder = index.folder(scope.name)
     folder.check()
+    tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         settings = folder.settings()
-        run = _Run(context, index.store(), chunker_identity(settings))
+        run = _Run(context, index.store(scope.name), chunker_identity(settings), scope)
         run.plan(force=config.force)
         parser_config = ParserConfig(
             repository_root=str(folder.repository_root),
@@ -108,15 +127,17 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
             memory_bytes=settings.parse_memory_bytes,
         )
         allocator = BatchAllocator(
-            first_id=_next_batch_id(context, run.store), batch_chunks=settings.embedding_batch_chunks
+            first_id=_next_batch_id(context, run.store, scope), batch_chunks=settings.embedding_batch_chunks
         )
         bound = settings.parse_checkpoint_files
-        with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
-            for groups in _commits(pool.parse(run.tasks.values()), bound):
-                run.commit(groups, allocator)
+        if run.tasks:
+            with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
+                for groups in _commits(pool.parse(run.tasks.values()), bound):
+                    run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
-        drop_empty_batches(context.instance, run.store)
+        drop_empty_batches(context.instance, run.store, scope=scope)
         keep_fast(run.store, ("files", "chunks"))
+        run.drop_replaced()
     tally = run.tally
     summary = tally.metadata()
     context.log.info(
@@ -135,21 +156,21 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
 class _Run:
     """One run over a range of file partitions."""
 
-    def __init__(self, context: dg.AssetExecutionContext, store: IndexStore, identity: str) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, store: IndexStore, identity: str, scope: Scope) -> None:
         self.context = context
         self.store = store
         self.identity = identity
+        self.scope = scope
         self.tally = _Tally()
         self.tasks: dict[str, ParseTask] = {}
         self._keys: dict[str, str] = {}
+        self._replaced: list[str] = []
 
     def plan(self, *, force: bool) -> None:
         """Find the files to parse, in path order; what is stored already is only recorded."""
         wanted = self.context.partition_keys
         files = pl.DataFrame(self.store.files()).filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
-        for key in sorted(set(wanted) - set(files["partition_key"])):
-            self.tally.failures[key] = "not in the manifest any more; materialize source_files, which drops this key"
-            self.tally.files += 1
+        self._replaced = sorted(set(wanted) - set(files["partition_key"]))
         if not force:
             files = files.join(self._record_stored(files), on="file_path", how="anti")
         for row in files.iter_rows(named=True):
@@ -190,7 +211,7 @@ class _Run:
                 key: {"chunks": count or 0, "stored_by": "an earlier run that ended before it could record this"}
                 for key, count in done.select("partition_key", "stored_chunks").iter_rows()
             },
-            code_version=CHUNKER_VERSION,
+            code_version=self.identity,
             data_versions=dict(done.select("partition_key", "file_hash").iter_rows()),
         )
         self.tally.reused += done.height
@@ -214,10 +235,22 @@ class _Run:
         self.context.log.info("Stored %d chunks of %d files.", chunks.num_rows, len(paths))
         report(Progress("parse", "files", self.tally.files, len(self.tasks)))
 
+    def drop_replaced(self) -> None:
+        """Drop the keys of file versions that were edited or deleted since the run was asked for."""
+        if self._replaced:
+            delete_partitions(self.context.instance, self.scope.file_hash, self._replaced)
+            self.context.log.info(
+                "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
+                len(self._replaced),
+                ", ".join(self._replaced[:_SAMPLE_ROWS]),
+            )
+
     def add_batches(self, batch_ids: Sequence[int]) -> None:
         """Add the partition keys of embedding batches."""
         if batch_ids:
-            self.context.instance.add_dynamic_partitions(EMBEDDING_BATCH, [batch_partition_key(i) for i in batch_ids])
+            self.context.instance.add_dynamic_partitions(
+                self.scope.embedding_batch, [batch_partition_key(batch_id) for batch_id in batch_ids]
+            )
 
     def _log(self, outcomes: Sequence[ParseOutcome], chunks: pa.Table) -> None:
         events: dict[str, dict[str, Any]] = {}
@@ -239,7 +272,7 @@ class _Run:
         log_materializations(
             self.context,
             events,
-            code_version=CHUNKER_VERSION,
+            code_version=self.identity,
             data_versions={self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes},
         )
 
@@ -256,6 +289,7 @@ class _Run:
                     "status": (FileStatus.ERROR if failed else FileStatus.PARSED).value,
                     "reason": outcome.error or outcome.note,
                     "transient": outcome.transient if failed else None,
+                    "attempts": (row["attempts"] or 0) + 1 if failed else None,
                     "run_id": self.context.run.run_id,
                     "chunk_count": outcome.chunk_count,
                     "chunker_version": self.identity,
@@ -265,10 +299,10 @@ class _Run:
         return pa.Table.from_pylist(rows, schema=FILES)
 
 
-def _next_batch_id(context: dg.AssetExecutionContext, store: IndexStore) -> int:
+def _next_batch_id(context: dg.AssetExecutionContext, store: IndexStore, scope: Scope) -> int:
     # Numbers are never used twice: a batch that is gone still has its events.
-    keys = set(context.instance.get_dynamic_partitions(EMBEDDING_BATCH))
-    keys |= context.instance.get_materialized_partitions(dg.AssetKey("chunk_vectors"))
+    keys = set(context.instance.get_dynamic_partitions(scope.embedding_batch))
+    keys |= context.instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS))
     numbers = [int(key) for key in keys if key.isdecimal()]
     return max([store.max_batch_id() or 0, *numbers]) + 1
 

@@ -1,20 +1,44 @@
-"""The two dynamic partitions definitions; keys are made in `core.partition_keys`."""
+"""The two dynamic partitions definitions; keys are made in `core.partition_keys`.
+
+A run takes a range of keys in the order in which they were added; there is no tag for a list of
+keys (docs/decisions/0002-one-run-for-keys-that-lie-apart.md).
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
 
-# One run for many partitions needs a backfill policy; Dagster still calls the parameter beta.
-warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+from indexing_assets.scope import SINGLE, Scope
 
-FILE_HASH = "file_hash"
-EMBEDDING_BATCH = "embedding_batch"
+FILE_HASH = SINGLE.file_hash
+EMBEDDING_BATCH = SINGLE.embedding_batch
 
-file_partitions = dg.DynamicPartitionsDefinition(name=FILE_HASH)
-batch_partitions = dg.DynamicPartitionsDefinition(name=EMBEDDING_BATCH)
+
+@contextmanager
+def accepting_beta_parameters() -> Iterator[None]:
+    """Define assets with `backfill_policy`, without which each partition is a run; Dagster still calls it beta."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+        yield
+
+
+def file_partitions(scope: Scope = SINGLE) -> dg.DynamicPartitionsDefinition:
+    """Partitions of `parsed_chunks`: one per file version."""
+    return dg.DynamicPartitionsDefinition(name=scope.file_hash)
+
+
+def batch_partitions(scope: Scope = SINGLE) -> dg.DynamicPartitionsDefinition:
+    """Partitions of `chunk_vectors`: one per embedding batch."""
+    return dg.DynamicPartitionsDefinition(name=scope.embedding_batch)
 
 
 def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Sequence[str]) -> None:
@@ -31,3 +55,42 @@ def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Seque
         return
     for key in keys:
         instance.delete_dynamic_partition(definition, key)
+
+
+def as_one_range(instance: dg.DagsterInstance, definition: str, wanted: Sequence[str]) -> list[str]:
+    """Order the wanted keys so that they are neighbours, which makes them one run.
+
+    Keys that lie apart are added again, at the end; their events stay theirs. No run over these
+    keys may be queued or under way: its range would change.
+
+    Returns:
+        the wanted keys in the order in which they are now.
+    """
+    if not wanted:
+        return []
+    existing = list(instance.get_dynamic_partitions(definition))
+    chosen = set(wanted)
+    positions = [position for position, key in enumerate(existing) if key in chosen]
+    if len(positions) == len(chosen) and positions[-1] - positions[0] + 1 == len(positions):
+        return existing[positions[0] : positions[-1] + 1]
+    delete_partitions(instance, definition, [existing[position] for position in positions])
+    ordered = list(dict.fromkeys(wanted))
+    instance.add_dynamic_partitions(definition, ordered)
+    return ordered
+
+
+def range_tags(keys: Sequence[str]) -> dict[str, str]:
+    """Tags of a run over neighbouring keys."""
+    return {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+
+
+def keys_of_run(tags: Mapping[str, str], existing: Sequence[str]) -> list[str]:
+    """Partition keys that a run with these tags is for, of all `existing` ones in their order."""
+    first, last = tags.get(ASSET_PARTITION_RANGE_START_TAG), tags.get(ASSET_PARTITION_RANGE_END_TAG)
+    if first is None or last is None:
+        key = tags.get(PARTITION_NAME_TAG)
+        return [key] if key is not None else []
+    positions = {key: position for position, key in enumerate(existing) if key in {first, last}}
+    if len(positions) < len({first, last}):
+        return []
+    return list(existing[positions[first] : positions[last] + 1])

@@ -5,30 +5,24 @@ assets) and what is printed (the command line).
 """
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import dagster as dg
-import psutil
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
-from indexing_assets.jobs import EMBED_JOB, PARSE_JOB, SCAN_JOB
-from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, delete_partitions
+from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_one_range, range_tags
 from indexing_assets.planning import batches_to_embed, files_to_parse
+from indexing_assets.runs import EMBED_JOB, PARSE_JOB, SCAN_JOB, close_dead_runs, process_tags
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, SOURCE_FILES
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.locks import LockOwner, Phase, hold
-
-HOST_TAG = "code_index/host"
-PROCESS_TAG = "code_index/pid"
-PROCESS_STARTED_TAG = "code_index/pid_started"
 
 # Of a run of this process, the web interface shows everything; the terminal has its own lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -89,7 +83,7 @@ class Pipeline:
         self.instance = dg.DagsterInstance.get()
         index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
         self._embedder = embedder or EmbedderResource()
-        self._definitions = build_defs({"index": index, "embedder": self._embedder})
+        self._definitions = build_defs({"index": index, "embedder": self._embedder}, scopes=[SINGLE])
         self._wait_s = wait_s
         self._on_wait = on_wait
 
@@ -109,22 +103,22 @@ class Pipeline:
     def scan(self, *, verify: bool = False) -> PhaseResult:
         """Bring the manifest, the partition keys and the rows of what is gone up to date."""
         with self._locked(Phase.PARSE):
-            return self._run(SCAN_JOB, "source_files", [], {"verify": verify})
+            return self._run(SCAN_JOB, SOURCE_FILES, [], {"verify": verify})
 
     def parse(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Parse the files whose chunks are missing; with `force` all of them."""
         with self._locked(Phase.PARSE):
             plan = files_to_parse(self.instance, self.store, self.settings, force=force, retry_failed=retry_failed)
-            keys = self._as_one_range(FILE_HASH, plan)
-            return self._run(PARSE_JOB, "parsed_chunks", keys, {"force": force})
+            keys = as_one_range(self.instance, FILE_HASH, plan)
+            return self._run(PARSE_JOB, PARSED_CHUNKS, keys, {"force": force})
 
     def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Embed the batches that have chunks without a vector; with `force` all of them."""
         with self._locked(Phase.EMBED):
             plan = batches_to_embed(self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed)
             self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
-            keys = self._as_one_range(EMBEDDING_BATCH, plan)
-            return self._run(EMBED_JOB, "chunk_vectors", keys, {"force": force})
+            keys = as_one_range(self.instance, EMBEDDING_BATCH, plan)
+            return self._run(EMBED_JOB, CHUNK_VECTORS, keys, {"force": force})
 
     @property
     def model_id(self) -> str:
@@ -146,35 +140,13 @@ class Pipeline:
             close_dead_runs(self.instance)
             yield
 
-    def _as_one_range(self, definition: str, wanted: Sequence[str]) -> list[str]:
-        """Order the wanted keys so that they are neighbours, which makes them one run.
-
-        A run takes a range of keys in the order in which they were added. Keys that lie apart
-        are added again, at the end; their events stay theirs.
-        """
-        if not wanted:
-            return []
-        existing = list(self.instance.get_dynamic_partitions(definition))
-        chosen = set(wanted)
-        positions = [position for position, key in enumerate(existing) if key in chosen]
-        if len(positions) == len(chosen) and positions[-1] - positions[0] + 1 == len(positions):
-            return existing[positions[0] : positions[-1] + 1]
-        delete_partitions(self.instance, definition, [existing[position] for position in positions])
-        ordered = list(dict.fromkeys(wanted))
-        self.instance.add_dynamic_partitions(definition, ordered)
-        return ordered
-
     def _run(self, job: str, op: str, keys: Sequence[str], config: Mapping[str, Any]) -> PhaseResult:
         partitioned = job != SCAN_JOB
         if partitioned and not keys:
             return PhaseResult(partitions=0)
-        tags = {
-            HOST_TAG: socket.gethostname(),
-            PROCESS_TAG: str(os.getpid()),
-            PROCESS_STARTED_TAG: _process_started(os.getpid()),
-        }
+        tags = process_tags()
         if partitioned:
-            tags |= {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+            tags |= range_tags(keys)
         result = self._definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             tags=tags,
@@ -213,29 +185,3 @@ def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
     while error is not None and error.cause is not None:
         error = error.cause
     return (error.message.strip() if error else "the run failed"), False
-
-
-def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process on this machine is gone; returns their ids.
-
-    A killed process cannot say that its run ended: its partitions would show as in progress for
-    ever. Runs that Dagster's own daemon started are its business.
-    """
-    closed = []
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        if run.tags.get(HOST_TAG) != socket.gethostname():
-            continue
-        pid = int(run.tags.get(PROCESS_TAG, "0"))
-        if pid == os.getpid() or run.tags.get(PROCESS_STARTED_TAG) == _process_started(pid):
-            continue
-        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
-        closed.append(run.run_id)
-    return closed
-
-
-def _process_started(pid: int) -> str:
-    """When a process began, so that a number that is used again is not mistaken for it; empty if it is gone."""
-    try:
-        return f"{psutil.Process(pid).create_time():.2f}"
-    except psutil.NoSuchProcess:
-        return ""

@@ -4,18 +4,24 @@ The tables are the truth about what is stored, the event log is the record of it
 to run when its rows are missing, and also when they are there but no event says so.
 """
 
+from datetime import datetime, timedelta
+
 import dagster as dg
 import polars as pl
 
 from indexing_assets.core.chunking import CHUNKER_VERSION
+from indexing_assets.core.embedding_text import TEXT_RECIPE_VERSION
 from indexing_assets.core.model import FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
-from indexing_assets.partitions import EMBEDDING_BATCH, delete_partitions
+from indexing_assets.partitions import batch_partitions, delete_partitions, file_partitions
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, Scope
 from resources.lancedb_store import IndexStore
 from resources.settings import Settings
 
-_FILES = dg.AssetKey("parsed_chunks")
-_VECTORS = dg.AssetKey("chunk_vectors")
+# Back-off of what failed for a reason that may pass by itself: 5 minutes, 20, 80, ... up to a day.
+_FIRST_RETRY = timedelta(minutes=5)
+_RETRY_FACTOR = 4
+_LAST_RETRY = timedelta(days=1)
 
 
 def chunker_identity(settings: Settings) -> str:
@@ -23,13 +29,23 @@ def chunker_identity(settings: Settings) -> str:
     return f"{CHUNKER_VERSION}/{settings.max_chunk_characters}/{settings.min_chunk_characters}"
 
 
+def embedding_identity(settings: Settings) -> str:
+    """What Dagster compares to tell vectors of other settings: text recipe, model's name, tokens.
+
+    The tables know more, the model's hash and arithmetic; but those take loading the model.
+    """
+    return f"{TEXT_RECIPE_VERSION}/{settings.model}/{settings.max_tokens}"
+
+
 def files_to_parse(
     instance: dg.DagsterInstance,
     store: IndexStore,
     settings: Settings,
     *,
+    scope: Scope = SINGLE,
     force: bool = False,
     retry_failed: bool = False,
+    retry_transient: bool = True,
 ) -> list[str]:
     """Partition keys of the files that have to be parsed, in path order.
 
@@ -37,8 +53,10 @@ def files_to_parse(
         instance: where the events are.
         store: tables of the index.
         settings: limits of the chunker.
+        scope: names of the index.
         force: all files.
         retry_failed: also those that failed for a reason that lasts.
+        retry_transient: also those that failed for a reason that may pass by itself.
     """
     files = pl.DataFrame(
         store.files(
@@ -47,7 +65,7 @@ def files_to_parse(
     ).filter(pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value))
     if not force:
         stored = stored_chunk_counts(store)
-        materialized = list(instance.get_materialized_partitions(_FILES))
+        materialized = list(instance.get_materialized_partitions(scope.asset_key(PARSED_CHUNKS)))
         current = pl.col("chunker_version") == chunker_identity(settings)
         failed = pl.col("status") == FileStatus.ERROR.value
         done = (
@@ -56,7 +74,8 @@ def files_to_parse(
             & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
             & pl.col("partition_key").is_in(materialized)
         )
-        given_up = failed & current & ~pl.col("transient").fill_null(value=False) & (not retry_failed)
+        transient = pl.col("transient").fill_null(value=False)
+        given_up = failed & current & ~(transient & retry_transient) & (not retry_failed)
         files = files.join(stored, on=["file_path", "file_hash"], how="left").filter(
             ~(done | given_up).fill_null(value=False)
         )
@@ -73,7 +92,13 @@ def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:
 
 
 def batches_to_embed(
-    instance: dg.DagsterInstance, store: IndexStore, model_id: str, *, force: bool = False, retry_failed: bool = False
+    instance: dg.DagsterInstance,
+    store: IndexStore,
+    model_id: str,
+    *,
+    scope: Scope = SINGLE,
+    force: bool = False,
+    retry_failed: bool = False,
 ) -> list[str]:
     """Partition keys of the batches that have to be embedded, in order.
 
@@ -81,12 +106,15 @@ def batches_to_embed(
         instance: where the events are.
         store: tables of the index.
         model_id: the model whose vectors are wanted.
+        scope: names of the index.
         force: all batches.
         retry_failed: also those with nothing left but chunks that failed.
     """
     counts = pl.DataFrame(store.batches(model_id))
     if not force:
-        recorded = [int(key) for key in instance.get_materialized_partitions(_VECTORS) if key.isdecimal()]
+        recorded = [
+            int(key) for key in instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS)) if key.isdecimal()
+        ]
         pending = pl.col("pending") > 0
         unrecorded = (pl.col("errors") == 0) & ~pl.col("embedding_batch_id").is_in(recorded)
         failed = (pl.col("errors") > 0) & retry_failed
@@ -94,9 +122,81 @@ def batches_to_embed(
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
 
 
-def drop_empty_batches(instance: dg.DagsterInstance, store: IndexStore) -> int:
+def failed_partitions(
+    instance: dg.DagsterInstance, store: IndexStore, model_id: str, *, scope: Scope = SINGLE
+) -> dict[str, list[str]]:
+    """What failed, by asset: partition keys that Dagster shows as failed, and those whose rows say so.
+
+    A run that ended as a whole leaves partitions failed of which the tables say nothing; a failure
+    whose event is older than a materialization is known to the tables alone.
+    """
+    files = store.files(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
+    batches = pl.DataFrame(store.batches(model_id)).filter(pl.col("errors") > 0)
+    of_rows = {
+        PARSED_CHUNKS: set(files["partition_key"].to_pylist()),
+        CHUNK_VECTORS: {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]},
+    }
+    definitions = {PARSED_CHUNKS: file_partitions(scope), CHUNK_VECTORS: batch_partitions(scope)}
+    failed = {}
+    for asset, definition in definitions.items():
+        existing = list(instance.get_dynamic_partitions(definition.name or ""))
+        statuses = instance.get_status_by_partition(scope.asset_key(asset), existing, definition) or {}
+        shown = {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
+        failed[asset] = [key for key in existing if key in shown or key in of_rows[asset]]
+    return failed
+
+
+def transient_failures_due(
+    store: IndexStore, model_id: str, now: datetime, *, first_retry: timedelta = _FIRST_RETRY
+) -> dict[str, list[str]]:
+    """Partition keys, by asset, of what failed for a reason that may pass and has waited long enough.
+
+    Args:
+        store: tables of the index.
+        model_id: the model whose vectors are wanted.
+        now: UTC.
+        first_retry: wait after the first failure; each further one waits four times as long.
+    """
+    files = pl.DataFrame(
+        store.files(
+            columns=["file_path", "partition_key", "attempts", "parsed_at"],
+            where=f"status = '{FileStatus.ERROR.value}' AND transient = true",
+        )
+    )
+    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
+    due_chunks = errors.filter(_due(errors["attempts"], errors["failed_at"], now, first_retry))
+    batches = store.chunks_by_ids(due_chunks["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    return {
+        PARSED_CHUNKS: files.filter(_due(files["attempts"], files["parsed_at"], now, first_retry))
+        .sort("file_path")["partition_key"]
+        .to_list(),
+        CHUNK_VECTORS: [
+            batch_partition_key(batch_id) for batch_id in sorted(set(batches["embedding_batch_id"].to_pylist()))
+        ],
+    }
+
+
+def retry_wait(attempts: int, *, first_retry: timedelta = _FIRST_RETRY) -> timedelta:
+    """How long to wait after so many failures."""
+    wait = first_retry
+    for _ in range(attempts - 1):
+        wait *= _RETRY_FACTOR
+        if wait >= _LAST_RETRY:
+            return _LAST_RETRY
+    return wait
+
+
+def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: timedelta) -> pl.Series:
+    due = [
+        then is None or then + retry_wait(count or 1, first_retry=first_retry) <= now
+        for count, then in zip(attempts.to_list(), failed_at.to_list(), strict=True)
+    ]
+    return pl.Series(due, dtype=pl.Boolean)
+
+
+def drop_empty_batches(instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE) -> int:
     """Remove the partition keys of batches whose chunks are all gone; returns how many."""
     living = {batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()}
-    empty = [key for key in instance.get_dynamic_partitions(EMBEDDING_BATCH) if key not in living]
-    delete_partitions(instance, EMBEDDING_BATCH, empty)
+    empty = [key for key in instance.get_dynamic_partitions(scope.embedding_batch) if key not in living]
+    delete_partitions(instance, scope.embedding_batch, empty)
     return len(empty)

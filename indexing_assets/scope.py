@@ -14,6 +14,7 @@ import dagster as dg
 SOURCE_FILES = "source_files"
 PARSED_CHUNKS = "parsed_chunks"
 CHUNK_VECTORS = "chunk_vectors"
+SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 
 

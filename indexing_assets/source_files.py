@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,9 +14,13 @@ from indexing_assets.core.discovery import Changes, plan_changes
 from indexing_assets.core.model import FileStatus, SourceFile
 from indexing_assets.core.partition_keys import file_partition_key
 from indexing_assets.materializations import markdown_table
-from indexing_assets.partitions import FILE_HASH, delete_partitions
+from indexing_assets.partitions import delete_partitions
 from indexing_assets.planning import drop_empty_batches
 from indexing_assets.progress import Progress, report
+from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs, tag_process
+from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
+from indexing_assets.table_metadata import table_metadata
+from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import FILES
@@ -26,6 +30,12 @@ from resources.source_repository import ScanResult
 
 _SCANNED = tuple(SourceFile.__dataclass_fields__)
 _LISTED = 20
+# Metadata entry: the state of the repository that the scan saw, which sensors compare.
+STATE_METADATA = "repository_state"
+# The daily schedule scans: an index that nothing scanned for longer may be behind its repository.
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=25))
+# Parsing runs and scans take turns: one a pool slot, queued in Dagster rather than at the index's lock.
+PARSE_POOL = "code_index_parse"
 
 
 class SourceFilesConfig(dg.Config):
@@ -42,35 +52,55 @@ class _Partitions:
     removed: int
 
 
-@dg.asset(
-    group_name="code_index",
-    kinds={"python", "git", "lancedb"},
-    owners=["team:code-index"],
-    code_version="1",
-    metadata={"dagster/table_name": "files"},
-)
-def source_files(
-    context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
-) -> dg.MaterializeResult[None]:
-    """Every file of the repository with its content hash, in the table `files`.
+def build_source_files(scope: Scope, folder: IndexFolder) -> dg.AssetsDefinition:
+    """The asset `source_files` of an index.
 
-    Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
-    partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
-    error: the index stays as it was.
+    Args:
+        scope: names of the index.
+        folder: where its tables are, for the links in its metadata.
     """
-    folder = index.folder()
-    folder.check()
+
+    @dg.asset(
+        key=scope.asset_key(SOURCE_FILES),
+        group_name=scope.group_name,
+        kinds={"python", "git", "lancedb"},
+        owners=["team:code-index"],
+        code_version="1",
+        metadata=table_metadata(scope, SOURCE_FILES, folder),
+        freshness_policy=FRESHNESS,
+        pool=PARSE_POOL,
+    )
+    def source_files(
+        context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
+    ) -> dg.MaterializeResult[None]:
+        """Every file of the repository with its content hash, in the table `files`.
+
+        Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
+        partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
+        error: the index stays as it was.
+        """
+        return _scan(context, config, index, scope)
+
+    return source_files
+
+
+def _scan(
+    context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, scope: Scope
+) -> dg.MaterializeResult[None]:
+    folder = index.folder(scope.name)
+    folder.create()
+    tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
-        store = index.store()
-        known = _known_files(store)
-        scan = index.repository().scan(known, verify=config.verify)
+        store = index.store(scope.name)
+        known = known_files(store)
+        scan = index.repository(scope.name).scan(known, verify=config.verify)
         changes = plan_changes(known, scan.files)
         for warning in scan.warnings:
             context.log.warning("%s", warning)
         for place, reason in scan.unreadable.items():
             context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
-        partitions = _apply(context, store, changes, scan.files)
+        partitions = _apply(context, store, changes, scan.files, scope)
         seconds = time.perf_counter() - started
     report(Progress("scan", "files", len(scan.files), len(scan.files)))
     context.log.info(
@@ -86,7 +116,8 @@ def source_files(
     return dg.MaterializeResult(metadata=_metadata(scan, changes, partitions, seconds))
 
 
-def _known_files(store: IndexStore) -> dict[str, SourceFile]:
+def known_files(store: IndexStore) -> dict[str, SourceFile]:
+    """The manifest as the last scan left it, by path."""
     columns = store.files(columns=_SCANNED).to_pydict()
     statuses = {status.value: status for status in FileStatus}
     columns["status"] = [statuses[value] for value in columns["status"]]
@@ -100,7 +131,11 @@ def _known_files(store: IndexStore) -> dict[str, SourceFile]:
 
 
 def _apply(
-    context: dg.AssetExecutionContext, store: IndexStore, changes: Changes, files: Sequence[SourceFile]
+    context: dg.AssetExecutionContext,
+    store: IndexStore,
+    changes: Changes,
+    files: Sequence[SourceFile],
+    scope: Scope,
 ) -> _Partitions:
     """Make the tables and partition keys those of the scan.
 
@@ -117,8 +152,8 @@ def _apply(
     if rows.num_rows:
         store.upsert_files(rows)
     if gone:
-        drop_empty_batches(context.instance, store)
-    return _update_partitions(context.instance, files)
+        drop_empty_batches(context.instance, store, scope=scope)
+    return _update_partitions(context.instance, files, scope)
 
 
 def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
@@ -142,18 +177,23 @@ def _row(file: SourceFile) -> dict[str, Any]:
     }
 
 
-def _update_partitions(instance: dg.DagsterInstance, files: Iterable[SourceFile]) -> _Partitions:
+def _update_partitions(instance: dg.DagsterInstance, files: Iterable[SourceFile], scope: Scope) -> _Partitions:
     expected = {
         file_partition_key(file.file_hash, file.file_path): None
         for file in files
         if file.status is not FileStatus.SKIPPED
     }
-    existing = set(instance.get_dynamic_partitions(FILE_HASH))
-    new = [key for key in expected if key not in existing]
+    existing = list(instance.get_dynamic_partitions(scope.file_hash))
+    known = set(existing)
+    new = [key for key in expected if key not in known]
     if new:
-        instance.add_dynamic_partitions(FILE_HASH, new)
-    removed = sorted(existing - expected.keys())
-    delete_partitions(instance, FILE_HASH, removed)
+        instance.add_dynamic_partitions(scope.file_hash, new)
+    removed = sorted(known - expected.keys())
+    if removed:
+        # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
+        close_dead_runs(instance)
+        removed = sorted(set(removed) - keys_of_unfinished_runs(instance, scope, PARSED_CHUNKS, existing))
+        delete_partitions(instance, scope.file_hash, removed)
     return _Partitions(added=len(new), removed=len(removed))
 
 

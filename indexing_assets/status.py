@@ -13,7 +13,7 @@ import polars as pl
 
 from indexing_assets.core.model import EmbeddingStatus, FileStatus
 from indexing_assets.core.partition_keys import batch_id_of
-from indexing_assets.partitions import batch_partitions
+from indexing_assets.partitions import EMBEDDING_BATCH, keys_of_run
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.locks import LockOwner, Phase, owner
@@ -141,14 +141,8 @@ def running_batches(instance: dg.DagsterInstance, holder: LockOwner | None) -> l
     run = instance.get_run_by_id(holder.run_id) if holder is not None and holder.run_id else None
     if run is None:
         return []
-    subset = run.tags.get("dagster/asset_partition_range_start"), run.tags.get("dagster/asset_partition_range_end")
-    if subset[0] is None or subset[1] is None:
-        key = run.tags.get("dagster/partition")
-        return [batch_id_of(key)] if key else []
-    keys = list(instance.get_dynamic_partitions(batch_partitions.name or ""))
-    if subset[0] not in keys or subset[1] not in keys:
-        return []
-    return [batch_id_of(key) for key in keys[keys.index(subset[0]) : keys.index(subset[1]) + 1]]
+    keys = instance.get_dynamic_partitions(EMBEDDING_BATCH)
+    return [batch_id_of(key) for key in keys_of_run(run.tags, keys)]
 
 
 def folder_bytes(folder: Path) -> int:

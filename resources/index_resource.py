@@ -1,15 +1,23 @@
 """The index as a Dagster resource: which repository, which folder, its tables and settings."""
 
+from pathlib import Path
+
 import dagster as dg
 from pydantic import Field
 
-from resources.index_folder import IndexFolder, resolve_index_folder
+from indexing_assets.core.errors import SettingsError
+from resources.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
+from resources.index_folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
 from resources.lancedb_store import IndexStore
 from resources.source_repository import SourceRepository
 
 
 class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Names an index; nothing is opened or created before an asset asks for it."""
+    """Finds an index; nothing is opened or created before an asset asks for it.
+
+    `name` is that of an index in the deployment file, or None for the only index of a deployment
+    without one, which the fields describe.
+    """
 
     repository_root: str = Field(
         default="",
@@ -22,17 +30,31 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         "repository.",
     )
 
-    def folder(self) -> IndexFolder:
-        """The index folder, absolute."""
-        return resolve_index_folder(self.repository_root or None, self.index_dir or None)
+    def folder(self, name: str | None = None) -> IndexFolder:
+        """The index folder, absolute.
 
-    def store(self) -> IndexStore:
+        Raises:
+            SettingsError: the deployment file has no index of that name.
+        """
+        if name is None:
+            return resolve_index_folder(self.repository_root or None, self.index_dir or None)
+        indexes = deployed_indexes()
+        if name not in indexes:
+            raise SettingsError(
+                f"The deployment has no index {name!r}, it has {', '.join(indexes) or 'none'}. "
+                f"Correct the file that {DEPLOYMENT_VARIABLE} names."
+            )
+        index = indexes[name]
+        # Both are named, so that the variables of a single index do not count.
+        return resolve_index_folder(index.repository, index.index_dir or Path(index.repository, DEFAULT_FOLDER_NAME))
+
+    def store(self, name: str | None = None) -> IndexStore:
         """The tables of the index."""
-        return IndexStore(self.folder().tables_dir)
+        return IndexStore(self.folder(name).tables_dir)
 
-    def repository(self) -> SourceRepository:
+    def repository(self, name: str | None = None) -> SourceRepository:
         """The repository, read with the index's settings."""
-        folder = self.folder()
+        folder = self.folder(name)
         settings = folder.settings()
         return SourceRepository(
             folder.repository_root,

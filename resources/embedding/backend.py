@@ -27,6 +27,12 @@ class DeviceLostError(EmbeddingError):
     """The device cannot be used again in this process; no text is to blame."""
 
 
+class TransientReason(str):
+    """Why a text has no vector, where another attempt at another time may give one."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """A text ready for a backend.

@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from indexing_assets.core.errors import EmbeddingError
-from resources.embedding.backend import Backend, DeviceLostError, DeviceMemoryError, Tokens, Vectors
+from resources.embedding.backend import (
+    Backend,
+    DeviceLostError,
+    DeviceMemoryError,
+    Tokens,
+    TransientReason,
+    Vectors,
+)
 from resources.embedding.token_batches import batch_tokens, plan_batches
 
 _LOG = logging.getLogger(__name__)
@@ -121,7 +128,7 @@ class BatchRunner:
             if batch[0] not in recovery.retried_alone:
                 recovery.retried_alone.add(batch[0])
                 return None
-            return f"{error} (a single text of {items[batch[0]].length} tokens)"
+            return TransientReason(f"{error} (a single text of {items[batch[0]].length} tokens)")
         if not recovery.probed:
             self._probe(error)
             recovery.probed = True

@@ -36,7 +36,7 @@ Progress = Callable[[int], None]
 class EmbeddingResult:
     """Vectors of a call, (n, dim) float32, input order: unit rows, zero for the texts in `errors`.
 
-    `errors` maps an input's index to the reason why it has no vector.
+    `errors` maps an input's index to the reason why it has no vector; a `TransientReason` may pass by itself.
     """
 
     vectors: Vectors
@@ -177,7 +177,7 @@ class TextEmbedder:
         name_vectors, name_errors = self._name_vectors(names)
         vectors, errors = self._embed(texts, self._document_prompt, progress)
         for index, reason in name_errors.items():
-            errors.setdefault(index, f"name {names[index]!r}: {reason}")
+            errors.setdefault(index, type(reason)(f"name {names[index]!r}: {reason}"))
         vectors = mix_names(vectors, name_vectors)
         vectors[list(errors)] = 0
         return EmbeddingResult(vectors=vectors, errors=errors)

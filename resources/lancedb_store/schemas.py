@@ -36,6 +36,7 @@ FILES = pa.schema(
         pa.field("status", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("transient", pa.bool_()),  # whether the failure may pass by itself; null unless status is error
+        pa.field("attempts", pa.int32()),  # failures of this version in a row; null unless status is error
         pa.field("run_id", pa.string()),  # the Dagster run that parsed the file or failed at it
         pa.field("chunk_count", pa.int32()),
         pa.field("chunker_version", pa.string()),
@@ -86,6 +87,7 @@ EMBEDDING_ERRORS = pa.schema(
         _key("embedding_model"),
         pa.field("error_message", pa.string()),
         pa.field("attempts", pa.int32()),
+        pa.field("transient", pa.bool_()),  # whether the failure may pass by itself
         pa.field("failed_at", _TIMESTAMP),
     ]
 )

@@ -28,6 +28,7 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
         "source_files": set(),
         "parsed_chunks": {"source_files"},
         "chunk_vectors": {"parsed_chunks"},
+        "search_indexes": {"chunk_vectors"},
     }
 
 
@@ -37,6 +38,7 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
         ("source_files", None, "code_index"),
         ("parsed_chunks", "file_hash", "code_index"),
         ("chunk_vectors", "embedding_batch", "code_index"),
+        ("search_indexes", None, "code_index"),
     ],
 )
 def test_each_asset_has_its_partitions_group_kinds_owner_and_description(
@@ -57,9 +59,15 @@ def test_the_partitioned_assets_take_many_partitions_in_one_run() -> None:
         assert _graph().get(dg.AssetKey(asset)).backfill_policy == dg.BackfillPolicy.single_run()
 
 
-def test_there_is_one_job_per_phase() -> None:
+def test_the_jobs_are_these() -> None:
     names = {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert names == {"scan_source_files_job", "parse_chunks_job", "embed_chunks_job"}
+    assert names == {
+        "scan_source_files_job",
+        "parse_chunks_job",
+        "index_changes_job",
+        "embed_chunks_job",
+        "maintain_index_job",
+    }
 
 
 def test_resources_can_be_replaced() -> None:

@@ -249,7 +249,7 @@ def test_a_file_whose_grammar_is_too_slow_is_found_as_text_and_says_so(
 def _partitions_of(pipeline: Pipeline) -> dg.PartitionsDefinition:
     from indexing_assets.partitions import file_partitions
 
-    return file_partitions
+    return file_partitions()
 
 
 def test_a_poisoned_text_fails_alone_and_recovers_when_the_file_is_edited(

@@ -1,0 +1,104 @@
+"""Which Dagster runs work on an index, and which only seem to.
+
+Belongs here: runs as Dagster records them. Does not belong here: who holds a lock
+(`resources.locks`) and what has to run (`planning`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+import psutil
+
+from indexing_assets.partitions import keys_of_run
+from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
+
+HOST_TAG = "code_index/host"
+PROCESS_TAG = "code_index/pid"
+PROCESS_STARTED_TAG = "code_index/pid_started"
+
+SCAN_JOB = "scan_source_files_job"
+PARSE_JOB = "parse_chunks_job"
+CHANGES_JOB = "index_changes_job"
+EMBED_JOB = "embed_chunks_job"
+MAINTAIN_JOB = "maintain_index_job"
+
+_ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
+    SCAN_JOB: (SOURCE_FILES,),
+    PARSE_JOB: (PARSED_CHUNKS,),
+    CHANGES_JOB: (SOURCE_FILES, PARSED_CHUNKS),
+    EMBED_JOB: (CHUNK_VECTORS,),
+    MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, INDEX_REPORT),
+}
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def process_tags() -> dict[str, str]:
+    """Tags that name this process as the one that executes a run."""
+    return {
+        HOST_TAG: socket.gethostname(),
+        PROCESS_TAG: str(os.getpid()),
+        PROCESS_STARTED_TAG: _process_started(os.getpid()),
+    }
+
+
+def tag_process(context: dg.AssetExecutionContext) -> None:
+    """Write this process into its run's tags, so that the run can be closed if the process is killed."""
+    if PROCESS_TAG not in context.run.tags:
+        context.instance.add_run_tags(context.run.run_id, process_tags())
+
+
+def unfinished_runs(instance: dg.DagsterInstance, scope: Scope, *assets: str) -> list[dg.DagsterRun]:
+    """Runs of any of the assets that are queued or under way, oldest first."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    return [run for run in reversed(runs) if any(_is_run_of(run, scope, asset) for asset in assets)]
+
+
+def keys_of_unfinished_runs(
+    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str]
+) -> set[str]:
+    """Partition keys that runs of the asset are to work on, of all `existing` ones."""
+    runs = unfinished_runs(instance, scope, asset)
+    return {key for run in runs for key in keys_of_run(run.tags, existing)}
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone; returns their ids.
+
+    A killed process cannot say that its run ended: its partitions would show as in progress for
+    ever, and sensors would wait for it.
+    """
+    closed = []
+    started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=started)):
+        if run.tags.get(HOST_TAG) != socket.gethostname():
+            continue
+        pid = int(run.tags.get(PROCESS_TAG, "0"))
+        if pid == os.getpid() or run.tags.get(PROCESS_STARTED_TAG) == _process_started(pid):
+            continue
+        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
+        closed.append(run.run_id)
+    return closed
+
+
+def _is_run_of(run: dg.DagsterRun, scope: Scope, asset: str) -> bool:
+    if run.asset_selection:
+        return scope.asset_key(asset) in run.asset_selection
+    return any(run.job_name == scope.named(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())
+
+
+def _process_started(pid: int) -> str:
+    """When a process began, so that a number that is used again is not mistaken for it; empty if it is gone."""
+    try:
+        return f"{psutil.Process(pid).create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return ""
