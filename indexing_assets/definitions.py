@@ -12,6 +12,7 @@ from indexing_assets.chunk_vectors import build_chunk_vectors
 from indexing_assets.jobs import build_asset_jobs
 from indexing_assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.partitions import accepting_beta_parameters
+from indexing_assets.reruns import build_rerun_job
 from indexing_assets.scope import SINGLE, Scope
 from indexing_assets.search_indexes import build_search_indexes
 from indexing_assets.source_files import build_source_files
@@ -52,7 +53,9 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
                 build_chunk_vectors(scope, folder, settings),
                 build_search_indexes(scope),
             ]
-        jobs += build_asset_jobs(scope)
+        asset_jobs = build_asset_jobs(scope)
+        rerun_job = build_rerun_job(scope)
+        jobs += [*asset_jobs.values(), rerun_job]
     return dg.Definitions(
         assets=assets,
         jobs=jobs,

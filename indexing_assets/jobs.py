@@ -7,17 +7,17 @@ from indexing_assets.runs import CHANGES_JOB, EMBED_JOB, MAINTAIN_JOB, PARSE_JOB
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
 
 
-def build_asset_jobs(scope: Scope) -> list[UnresolvedAssetJobDefinition]:
-    """The jobs that materialize assets of an index."""
+def build_asset_jobs(scope: Scope) -> dict[str, UnresolvedAssetJobDefinition]:
+    """The jobs that materialize assets of an index, by their names without the scope."""
 
-    def job(name: str, description: str, *assets: str) -> UnresolvedAssetJobDefinition:
-        return dg.define_asset_job(
+    def job(name: str, description: str, *assets: str) -> tuple[str, UnresolvedAssetJobDefinition]:
+        return name, dg.define_asset_job(
             scope.named(name),
             selection=dg.AssetSelection.assets(*(scope.asset_key(asset) for asset in assets)),
             description=description,
         )
 
-    return [
+    jobs = [
         job(SCAN_JOB, "Scan the repository for new, changed and deleted files.", SOURCE_FILES),
         job(PARSE_JOB, "Phase 1: parse file versions into chunks.", PARSED_CHUNKS),
         job(CHANGES_JOB, "Scan the repository, then parse the file versions of the run.", SOURCE_FILES, PARSED_CHUNKS),
@@ -29,3 +29,4 @@ def build_asset_jobs(scope: Scope) -> list[UnresolvedAssetJobDefinition]:
             SEARCH_INDEXES,
         ),
     ]
+    return dict(jobs)
