@@ -3,6 +3,7 @@
 Nothing imports this but Dagster and the pipeline. Loading needs no repository, model, GPU or network.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,12 +14,14 @@ from indexing_assets.jobs import build_asset_jobs
 from indexing_assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.partitions import accepting_beta_parameters
 from indexing_assets.reruns import build_rerun_job
+from indexing_assets.schedules import build_schedules
 from indexing_assets.scope import SINGLE, Scope
 from indexing_assets.search_indexes import build_search_indexes
+from indexing_assets.sensors import build_sensors
 from indexing_assets.source_files import build_source_files
 from resources.deployment import deployed_indexes
 from resources.embedding.resource import EmbedderResource
-from resources.index_folder import TABLES_DIR_VARIABLE
+from resources.index_folder import TABLES_DIR_VARIABLE, WATCH_VARIABLE
 from resources.index_resource import IndexResource
 from resources.lancedb_io_manager import LanceDBIOManager
 
@@ -43,6 +46,11 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
         scopes = [Scope(name) for name in deployed_indexes()] or [SINGLE]
     assets: list[dg.AssetsDefinition] = []
     jobs: list[Any] = []
+    sensors: list[dg.SensorDefinition] = []
+    schedules: list[dg.ScheduleDefinition] = []
+    watch = os.environ.get(WATCH_VARIABLE, "0") not in {"", "0"}
+    sensor_status = dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED
+    schedule_status = dg.DefaultScheduleStatus.RUNNING if watch else dg.DefaultScheduleStatus.STOPPED
     for scope in scopes:
         folder = resources["index"].folder(scope.name)
         settings = folder.settings()
@@ -56,9 +64,13 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
         asset_jobs = build_asset_jobs(scope)
         rerun_job = build_rerun_job(scope)
         jobs += [*asset_jobs.values(), rerun_job]
+        sensors += build_sensors(scope, asset_jobs, sensor_status)
+        schedules += build_schedules(scope, asset_jobs, rerun_job, schedule_status)
     return dg.Definitions(
         assets=assets,
         jobs=jobs,
+        sensors=sensors,
+        schedules=schedules,
         resources=resources,
         # One process a run: a step has no work that others could share, and a start costs seconds.
         executor=dg.in_process_executor,

@@ -8,6 +8,7 @@ one, `code-index resume --failed` does the same.
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
@@ -97,11 +98,12 @@ def keys_to_rerun(
 
 def request_backfill(
     instance: dg.DagsterInstance,
-    asset_graph: BaseAssetGraph,
+    asset_graph: BaseAssetGraph[Any],
     scope: Scope,
     keys: Mapping[str, Sequence[str]],
 ) -> str:
     """Ask Dagster for a backfill of these partitions, by asset, as one run per asset; returns its id."""
+    backfill_id: str = make_new_backfill_id()
     selectors = []
     for asset, definition in _definitions(scope).items():
         if keys[asset]:
@@ -114,7 +116,7 @@ def request_backfill(
             )
     with partition_loading_context(dynamic_partitions_store=instance):
         backfill = PartitionBackfill.from_partitions_by_assets(
-            backfill_id=make_new_backfill_id(),
+            backfill_id=backfill_id,
             asset_graph=asset_graph,
             backfill_timestamp=time.time(),
             tags={},
@@ -125,7 +127,7 @@ def request_backfill(
             run_config=None,
         )
     instance.add_backfill(backfill)
-    return backfill.backfill_id
+    return backfill_id
 
 
 def _definitions(scope: Scope) -> dict[str, str]:

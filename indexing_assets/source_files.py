@@ -26,6 +26,7 @@ from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import FILES
 from resources.lancedb_store.sql import is_in
 from resources.locks import Phase, hold
+from resources.repository_state import repository_state
 from resources.source_repository import ScanResult
 
 _SCANNED = tuple(SourceFile.__dataclass_fields__)
@@ -93,6 +94,8 @@ def _scan(
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         store = index.store(scope.name)
+        # Before the scan: a change during it gives another state, and so another scan.
+        state = repository_state(folder.repository_root, index_dir=folder.path, settings=folder.settings())
         known = known_files(store)
         scan = index.repository(scope.name).scan(known, verify=config.verify)
         changes = plan_changes(known, scan.files)
@@ -113,7 +116,7 @@ def _scan(
         sum(file.status is FileStatus.SKIPPED for file in scan.files),
         scan.read_count,
     )
-    return dg.MaterializeResult(metadata=_metadata(scan, changes, partitions, seconds))
+    return dg.MaterializeResult(metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token})
 
 
 def known_files(store: IndexStore) -> dict[str, SourceFile]:

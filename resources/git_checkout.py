@@ -112,6 +112,27 @@ def ignores_case(folder: Path) -> bool:
     return not isinstance(done, str) and done.stdout.strip() == b"true"
 
 
+def listed_files(folder: Path) -> tuple[list[bytes], list[bytes]] | str:
+    """What git tracks below a folder, and what differs from that in the working tree; or why git cannot tell.
+
+    The first list has tag, mode, object and stage, a tab, and the path of each entry of the index
+    (`git ls-files -s -v`), the second the paths, relative to the folder, that are modified, deleted or untracked and not ignored. A path of
+    the second that ends with `/` is another repository.
+    """
+    tracked = _git(folder, "ls-files", "-z", "--stage", "-v")
+    if isinstance(tracked, str):
+        return tracked
+    changed = _git(folder, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+    if isinstance(changed, str):
+        return changed
+    return tracked.stdout.split(b"\0")[:-1], sorted(set(changed.stdout.split(b"\0")[:-1]))
+
+
+def is_ignored(folder: Path) -> bool:
+    """Whether an ignore rule of its checkout covers a folder, so that git lists nothing in it."""
+    return not isinstance(_git(folder, "check-ignore", "-q", "."), str)
+
+
 def _git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[bytes] | str:
     """The finished command, or what went wrong."""
     # Hooks set GIT_DIR, GIT_INDEX_FILE and more: they would point every question at the hook's own repository.

@@ -26,6 +26,8 @@ DEFAULT_FOLDER_NAME = ".code-index"
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
 TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
+# Set and not 0: sensors and schedules run unless somebody stopped them.
+WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
 
 _PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "lost+found"})

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
+from resources.index_folder import WATCH_VARIABLE
 
 # How long Dagster may take to end.
 _STOP_S = 30
@@ -19,15 +20,20 @@ _STOP_S = 30
 @index_dir_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=3000, show_default=True, type=click.IntRange(1, 65535), help="Port to listen on.")
-def command(path: Path | None, index_dir: Path | None, host: str, port: int) -> None:
+@click.option("--watch", is_flag=True, help="Start the sensors and schedules: the index follows the repository.")
+def command(path: Path | None, index_dir: Path | None, host: str, port: int, watch: bool) -> None:
     """Open Dagster's web interface: lineage, partitions, runs and backfills of this index."""
     folder = folder_of(path, index_dir)
     folder.create()
     click.echo(f"Dagster for {folder.repository_root} at http://{host}:{port} (Ctrl-C ends it)", err=True)
+    if watch:
+        click.echo("Following the repository: what is edited is indexed. The page Automation shows it.", err=True)
     arguments = ["dev", "-m", "indexing_assets.definitions", "-h", host, "-p", str(port)]
     # Dagster's advice on its own commands is for its developers, not for the user of this one. Python and
     # Dagster import from the working directory first: in a repository, that would run the user's files.
     environment = {**os.environ, **folder.environment(), "PYTHONWARNINGS": "ignore", "PYTHONSAFEPATH": "1"}
+    if watch:
+        environment[WATCH_VARIABLE] = "1"
     # A session of its own: Dagster's processes hear of Ctrl-C once, from here, and end in order.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
