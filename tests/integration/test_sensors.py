@@ -1,0 +1,255 @@
+"""What the sensors and schedules ask for, one look at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from indexing_assets.core.model import FileStatus
+from indexing_assets.core.requests import SensorMemory
+from indexing_assets.definitions import build_defs
+from indexing_assets.jobs import build_asset_jobs
+from indexing_assets.pipeline import Pipeline
+from indexing_assets.planning import retry_wait
+from indexing_assets.scope import SINGLE
+from indexing_assets.sensors import WatchTimes, build_sensors
+from resources.embedding.resource import EmbedderResource
+from resources.index_folder import IndexFolder, resolve_index_folder
+from resources.index_resource import IndexResource
+
+_IMPATIENT = WatchTimes(watch_s=0, quiet_s=0.01, patience_s=0.05)
+_WRITE = Callable[[Path, Mapping[str, str | bytes]], None]
+
+
+class _Watched:
+    """An index whose sensors are asked by hand."""
+
+    def __init__(self, folder: IndexFolder) -> None:
+        self.folder = folder
+        self.pipeline = Pipeline(folder, embedder=EmbedderResource(model="deterministic"))
+        self.instance = self.pipeline.instance
+        self.definitions = build_defs(
+            {"index": IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))},
+            scopes=[SINGLE],
+        )
+        sensors = build_sensors(SINGLE, build_asset_jobs(SINGLE), dg.DefaultSensorStatus.STOPPED, _IMPATIENT)
+        self.sensors = {sensor.name: sensor for sensor in sensors}
+        self.cursors: dict[str, str | None] = {}
+
+    def look(self, name: str) -> tuple[list[dg.RunRequest], str]:
+        """One tick: the run requests, and the reason where there are none."""
+        sensor = self.sensors[name]
+        with dg.build_sensor_context(
+            instance=self.instance,
+            cursor=self.cursors.get(name),
+            resources={
+                "index": IndexResource(
+                    repository_root=str(self.folder.repository_root), index_dir=str(self.folder.path)
+                ),
+                "embedder": EmbedderResource(model="deterministic"),
+            },
+            repository_def=self.definitions.get_repository_def(),
+        ) as context:
+            data = sensor.evaluate_tick(context)
+        if data.cursor is not None:
+            self.cursors[name] = data.cursor
+        return list(data.run_requests or []), data.skip_message or ""
+
+    def execute(self, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
+        return self.definitions.resolve_job_def(request.job_name or "").execute_in_process(
+            instance=self.instance, tags=dict(request.tags), raise_on_error=False
+        )
+
+    def changes(self) -> tuple[list[dg.RunRequest], str]:
+        return self.look("repo_changes_sensor")
+
+    def pending(self) -> tuple[list[dg.RunRequest], str]:
+        return self.look("pending_chunks_sensor")
+
+
+@pytest.fixture
+def watched(small_repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Watched]:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    one = _Watched(resolve_index_folder(small_repository))
+    with one.pipeline:
+        yield one
+
+
+def _indexed(watched: _Watched) -> None:
+    results = (watched.pipeline.scan(), watched.pipeline.parse(), watched.pipeline.embed())
+    assert [result.error for result in results] == [None] * 3
+
+
+def test_a_first_look_asks_for_a_scan_then_for_parsing_then_for_vectors_then_for_nothing(watched: _Watched) -> None:
+    (scan,), _ = watched.changes()
+    assert scan.job_name == "scan_source_files_job"
+    assert watched.execute(scan).success
+    (parse,), _ = watched.changes()
+    assert parse.job_name == "parse_chunks_job"
+    assert watched.execute(parse).success
+    (embed,), _ = watched.pending()
+    assert embed.job_name == "embed_chunks_job"
+    assert watched.execute(embed).success
+    assert watched.changes() == ([], "The index is up to date with the repository.")
+    assert watched.pending() == ([], "Every chunk has its vector, or failed for a reason that lasts.")
+
+
+def test_an_edit_is_one_run_over_exactly_the_new_file_versions(watched: _Watched, write: _WRITE) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"app/greeting.py": "def edited():\n    return 1\n", "new.py": "NEW = 1\n"})
+    (request,), _ = watched.changes()
+    assert request.job_name == "index_changes_job"
+    before = set(watched.instance.get_materialized_partitions(dg.AssetKey("parsed_chunks")))
+    assert watched.execute(request).success
+    parsed = watched.instance.get_materialized_partitions(dg.AssetKey("parsed_chunks")) - before
+    assert {key.split(":", 1)[1] for key in parsed} == {"app/greeting.py", "new.py"}
+    assert watched.changes()[0] == []
+
+
+def test_a_deleted_file_is_a_scan_alone(watched: _Watched) -> None:
+    _indexed(watched)
+    (watched.folder.repository_root / "settings.toml").unlink()
+    (request,), _ = watched.changes()
+    assert request.job_name == "scan_source_files_job"
+    assert watched.execute(request).success
+    assert "settings.toml" not in watched.pipeline.store.chunks(["file_path"])["file_path"].to_pylist()
+    assert watched.changes()[0] == []
+
+
+def test_a_version_that_is_edited_again_before_its_run_starts_does_no_harm(watched: _Watched, write: _WRITE) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"app/greeting.py": "def edited():\n    return 1\n"})
+    (request,), _ = watched.changes()
+    write(watched.folder.repository_root, {"app/greeting.py": "def edited_again():\n    return 2\n"})
+    assert watched.execute(request).success
+    assert {key.split(":", 1)[0] for key in watched.instance.get_dynamic_partitions("file_hash")} == {
+        value[:12]
+        for value in watched.pipeline.store.files(
+            columns=["file_hash"], where=f"status != '{FileStatus.SKIPPED.value}'"
+        )["file_hash"].to_pylist()
+    }
+    (rest,), _ = watched.changes()
+    assert watched.execute(rest).success
+    names = watched.pipeline.store.chunks(["function_name"])["function_name"].to_pylist()
+    assert "edited_again" in names
+    assert "edited" not in names
+
+
+def test_nothing_is_asked_for_while_a_run_is_queued(watched: _Watched, write: _WRITE) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    (request,), _ = watched.changes()
+    run = watched.instance.create_run_for_job(
+        watched.definitions.resolve_job_def(request.job_name or ""), tags=dict(request.tags)
+    )
+    requests, reason = watched.changes()
+    assert requests == []
+    assert run.run_id in reason
+
+
+def test_what_was_asked_for_and_did_not_come_about_is_asked_for_again_after_a_wait(
+    watched: _Watched, write: _WRITE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    (first,), _ = watched.changes()
+    requests, reason = watched.changes()
+    assert requests == []
+    assert "asked for 1 times" in reason
+    memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])
+    watched.cursors["repo_changes_sensor"] = replace(memory, requested_at_s=0.0).to_text()
+    (second,), _ = watched.changes()
+    assert second.run_key != first.run_key
+    assert second.tags == first.tags
+
+
+def test_a_lost_cursor_gives_the_same_run_key_so_that_dagster_drops_it(watched: _Watched, write: _WRITE) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    (first,), _ = watched.changes()
+    watched.cursors.clear()
+    (second,), _ = watched.changes()
+    assert first.run_key == second.run_key
+
+
+def test_a_repository_that_is_gone_is_a_skip_with_its_reason_and_costs_nothing(watched: _Watched) -> None:
+    _indexed(watched)
+    chunks = watched.pipeline.store.count_by_status(watched.pipeline.model_id)
+    root = watched.folder.repository_root
+    elsewhere = root.with_name("elsewhere")
+    for entry in list(root.iterdir()):
+        if entry.name != ".code-index":
+            elsewhere.mkdir(exist_ok=True)
+            entry.rename(elsewhere / entry.name)
+    requests, reason = watched.changes()
+    assert requests == []
+    assert "is empty" in reason
+    assert watched.pipeline.store.count_by_status(watched.pipeline.model_id) == chunks
+
+
+def test_a_repository_that_never_rests_is_taken_up_after_a_while(
+    watched: _Watched, write: _WRITE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    monkeypatch.setattr("indexing_assets.sensors.settled_state", lambda *_, **__: None)
+    requests, reason = watched.changes()
+    assert requests == []
+    assert "waiting for a pause" in reason
+    memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])
+    watched.cursors["repo_changes_sensor"] = replace(memory, restless_since_s=0.0).to_text()
+    (request,), _ = watched.changes()
+    assert request.job_name == "index_changes_job"
+
+
+def test_batches_that_a_crash_left_behind_are_embedded(watched: _Watched) -> None:
+    _indexed(watched)
+    watched.pipeline.store.delete_vectors_by_file(["app/greeting.py"])
+    (request,), _ = watched.pending()
+    assert watched.execute(request).success
+    counts = watched.pipeline.store.count_by_status(watched.pipeline.model_id)
+    assert counts["pending"] == 0
+    assert watched.pending()[0] == []
+
+
+def test_the_run_of_a_killed_process_is_closed_and_its_work_asked_for(watched: _Watched, write: _WRITE) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    job = watched.definitions.resolve_job_def("scan_source_files_job")
+    dead = watched.instance.create_run_for_job(
+        job,
+        tags={"code_index/host": os.uname().nodename, "code_index/pid": "999999", "code_index/pid_started": "1.00"},
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    (request,), _ = watched.changes()
+    assert request.job_name == "index_changes_job"
+    closed = watched.instance.get_run_by_id(dead.run_id)
+    assert closed is not None
+    assert closed.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_pending_chunks_of_an_index_that_is_not_there_are_a_skip_with_the_way_out(tmp_path: Path) -> None:
+    repository = tmp_path / "empty"
+    repository.mkdir()
+    index = IndexResource(repository_root=str(repository))
+    _, sensor = build_sensors(SINGLE, build_asset_jobs(SINGLE), dg.DefaultSensorStatus.STOPPED)
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_sensor_context(
+            instance=instance, resources={"index": index, "embedder": EmbedderResource(model="deterministic")}
+        ) as context,
+    ):
+        data = sensor.evaluate_tick(context)
+    assert data.run_requests == []
+    assert "code-index index" in (data.skip_message or "")
+    assert list(repository.iterdir()) == []
+
+
+def test_the_back_off_grows_to_a_day() -> None:
+    minutes = [retry_wait(attempts).total_seconds() / 60 for attempts in range(1, 8)]
+    assert minutes == [5, 20, 80, 320, 1280, 1440, 1440]
