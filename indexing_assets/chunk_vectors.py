@@ -228,6 +228,12 @@ class _Run:
             todo.group_by("embedding_batch_id", maintain_order=True).agg(pl.col("chunk_id")).iter_rows()
         )
         self._total = todo.height
+        self.context.log.info(
+            "%d chunks to embed in %d of %d batches; the others have their vectors.",
+            todo.height,
+            len(wanted),
+            len(batch_ids),
+        )
         self._log_batches([batch_id for batch_id in batch_ids if batch_id not in wanted], {})
 
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
@@ -322,7 +328,7 @@ class _Run:
         for batch_id, reason in reasons.items():
             self.tally.failures[batch_partition_key(batch_id)] = reason
         events: dict[str, dict[str, Any]] = {
-            batch_partition_key(batch_id): {"chunks": count}
+            batch_partition_key(batch_id): {"chunks": count, "dagster/partition_row_count": count}
             for batch_id, count in counts.items()
             if batch_id not in reasons
         }

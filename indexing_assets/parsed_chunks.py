@@ -1,5 +1,6 @@
 """Phase 1: the chunks of each file version, parsed with tree-sitter and stored without vectors."""
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.maintenance import keep_fast
-from indexing_assets.materializations import log_materializations, markdown_table
+from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
 from indexing_assets.planning import chunker_identity, drop_empty_batches, stored_chunk_counts
 from indexing_assets.progress import Progress, report
@@ -38,7 +39,11 @@ from resources.settings import Settings
 # cheap a file, and these bounds say how much work a crash may cost.
 _COMMIT_CHUNKS = 10_000
 _COMMIT_S = 5.0
-_SAMPLE_ROWS = 5
+_LISTED = 5
+# The preview stands in one event a commit.
+_PREVIEW_CHUNKS = 5
+_PREVIEW_LINES = 12
+_PREVIEW_COLUMNS = 120
 _TASK_COLUMNS = ("file_path", "file_hash", "language", "size_bytes", "subproject_name", "subproject_path")
 
 
@@ -130,6 +135,12 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
             first_id=_next_batch_id(context, run.store, scope), batch_chunks=settings.embedding_batch_chunks
         )
         bound = settings.parse_checkpoint_files
+        context.log.info(
+            "%d file versions to parse, %.1f MB; %d are stored already.",
+            len(run.tasks),
+            sum(task.size_bytes for task in run.tasks.values()) / 1e6,
+            run.tally.reused,
+        )
         if run.tasks:
             with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
                 for groups in _commits(pool.parse(run.tasks.values()), bound):
@@ -232,7 +243,15 @@ class _Run:
         self.add_batches(allocator.drain())
         self.store.upsert_files(self._file_rows(outcomes, now))
         self._log(outcomes, chunks)
-        self.context.log.info("Stored %d chunks of %d files.", chunks.num_rows, len(paths))
+        seconds = max(time.perf_counter() - self.tally.started, 1e-9)
+        self.context.log.info(
+            "Stored %d chunks of %d files; %d of %d files done, %.0f chunks/s.",
+            chunks.num_rows,
+            len(paths),
+            self.tally.files,
+            len(self.tasks),
+            self.tally.chunks / seconds,
+        )
         report(Progress("parse", "files", self.tally.files, len(self.tasks)))
 
     def drop_replaced(self) -> None:
@@ -242,7 +261,7 @@ class _Run:
             self.context.log.info(
                 "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
                 len(self._replaced),
-                ", ".join(self._replaced[:_SAMPLE_ROWS]),
+                ", ".join(self._replaced[:_LISTED]),
             )
 
     def add_batches(self, batch_ids: Sequence[int]) -> None:
@@ -262,13 +281,17 @@ class _Run:
                 self.context.log.error("%s: %s", outcome.file_path, outcome.error)
             else:
                 self.tally.chunks += outcome.chunk_count
-                events[key] = {"chunks": outcome.chunk_count, "parse_ms": round(outcome.duration_s * 1e3, 1)}
+                events[key] = {
+                    "chunks": outcome.chunk_count,
+                    "dagster/partition_row_count": outcome.chunk_count,
+                    "parse_ms": round(outcome.duration_s * 1e3, 1),
+                }
                 if outcome.note is not None:
                     events[key]["note"] = outcome.note
                     self.context.log.warning("%s: %s", outcome.file_path, outcome.note)
         if events:
             # The asset's page shows the newest event: it carries the run's figures and a sample.
-            events[next(reversed(events))].update(self.tally.metadata(), sample=_sample(chunks))
+            events[next(reversed(events))].update(self.tally.metadata(), preview=_preview(chunks))
         log_materializations(
             self.context,
             events,
@@ -323,6 +346,18 @@ def _commits(groups: Iterable[ParsedGroup], max_files: int) -> Iterator[list[Par
         yield collected
 
 
-def _sample(chunks: pa.Table) -> dg.MarkdownMetadataValue:
-    columns = ["file_path", "start_line", "end_line", "chunk_type", "qualified_name", "language"]
-    return markdown_table(chunks.select(columns).slice(0, _SAMPLE_ROWS).to_pylist())
+def _preview(chunks: pa.Table) -> dg.MarkdownMetadataValue:
+    """A few chunks as a reader of the asset's page sees them: place, name, and the first lines of code."""
+    columns = ["file_path", "start_line", "end_line", "chunk_type", "qualified_name", "language", "content"]
+    parts = []
+    for row in chunks.select(columns).slice(0, _PREVIEW_CHUNKS).to_pylist():
+        lines = row["content"].splitlines()
+        shown = "\n".join(line[:_PREVIEW_COLUMNS] for line in lines[:_PREVIEW_LINES])
+        # A fence longer than any in the code.
+        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+        place = f"{row['file_path']}:{row['start_line']}-{row['end_line']}".replace("`", "'")
+        more = "\n..." if len(lines) > _PREVIEW_LINES else ""
+        name = (row["qualified_name"] or "").replace("`", "'")
+        title = f"`{place}` {row['chunk_type']} `{name}`" if name else f"`{place}` {row['chunk_type']}"
+        parts.append(f"{title}\n\n{fence}{row['language']}\n{shown}{more}\n{fence}")
+    return dg.MetadataValue.md("\n\n".join(parts) or "(no chunks)")

@@ -1,6 +1,7 @@
 """The manifest of the repository: every file, its version, and why some are not indexed."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -116,6 +117,12 @@ def _scan(
         sum(file.status is FileStatus.SKIPPED for file in scan.files),
         scan.read_count,
     )
+    reasons = Counter((file.reason or "").partition(":")[0] for file in scan.files if file.status is FileStatus.SKIPPED)
+    if reasons:
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", counts)
+    if partitions.added or partitions.removed:
+        context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
     return dg.MaterializeResult(metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token})
 
 
