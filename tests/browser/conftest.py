@@ -1,0 +1,155 @@
+"""A running web interface with its daemon, and a browser in front of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import dagster as dg
+import pytest
+
+from resources.index_folder import IndexFolder, resolve_index_folder
+
+T = TypeVar("T")
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_START_S = 120
+_STOP_S = 40
+# The machine may be busy with other tests.
+PATIENCE_MS = 90_000
+
+
+class DagsterUI:
+    """The web interface of one index."""
+
+    def __init__(self, folder: IndexFolder, port: int) -> None:
+        self.folder = folder
+        self.root = folder.repository_root
+        self.url = f"http://127.0.0.1:{port}"
+
+    def graphql(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Data of a GraphQL answer; an error in it fails the test."""
+        request = urllib.request.Request(
+            f"{self.url}/graphql",
+            data=json.dumps({"query": query, "variables": variables or {}}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = json.load(answer)
+        assert "errors" not in content, content["errors"]
+        return content["data"]  # type: ignore[no-any-return]
+
+    def ask(self, question: Callable[[dg.DagsterInstance], T]) -> T:
+        """An answer of the Dagster instance that the web interface shows.
+
+        In a thread of its own: Playwright keeps an event loop in this one, and Dagster starts some.
+        """
+
+        def answer() -> T:
+            with dg.DagsterInstance.from_config(str(self.folder.dagster_home)) as instance:
+                return question(instance)
+
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(answer).result()
+
+    def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = PATIENCE_MS / 1e3) -> None:
+        """Wait until something holds."""
+        ends = time.monotonic() + limit_s
+        while not condition():
+            assert time.monotonic() < ends, f"not within {limit_s} s: {what}"
+            time.sleep(0.5)
+
+
+@pytest.fixture
+def dagster_ui(
+    tmp_path: Path, own_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Path], DagsterUI]]:
+    """Start `code-index ui` on a repository; it ends with the test, and its log is shown when the test fails."""
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    running: list[tuple[subprocess.Popen[bytes], Path]] = []
+
+    def start(root: Path) -> DagsterUI:
+        folder = resolve_index_folder(root)
+        folder.create()
+        # Instances of this process find their event log by it.
+        monkeypatch.setenv("DAGSTER_HOME", str(folder.dagster_home))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = tmp_path / "ui.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--port", str(port)],
+                env=dict(os.environ),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        running.append((process, log))
+        ui = DagsterUI(folder, port)
+
+        def loaded() -> bool:
+            assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")[-3_000:]
+            with contextlib.suppress(OSError):
+                return bool(ui.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { id } } } }"))
+            return False
+
+        ui.wait_for(loaded, "the web interface answers", _START_S)
+        return ui
+
+    try:
+        yield start
+    finally:
+        for process, log in running:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            print(log.read_text(encoding="utf-8", errors="replace")[-4_000:])  # noqa: T201
+
+
+class Browser:
+    """A page, and what went wrong on it."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(f"page error: {error}"))
+        page.on("response", self._look_at)
+
+    def _look_at(self, response: Any) -> None:
+        if not response.url.endswith("/graphql"):
+            return
+        if response.status >= 400:
+            self.errors.append(f"{response.url}: {response.status}")
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A page of a headless Chromium; skipped where there is none."""
+    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    if program is None:
+        pytest.skip("Chromium is not installed: `apt-get install chromium`")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        page = chromium.new_page(viewport={"width": 1500, "height": 950})
+        page.set_default_timeout(PATIENCE_MS)
+        yield Browser(page)
+        chromium.close()
