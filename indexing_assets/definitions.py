@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from indexing_assets.chunk_vectors import build_chunk_vectors
+from indexing_assets.index_report import build_index_report
 from indexing_assets.jobs import build_asset_jobs
 from indexing_assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.partitions import accepting_beta_parameters
@@ -60,6 +61,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
                 build_parsed_chunks(scope, folder, settings),
                 build_chunk_vectors(scope, folder, settings),
                 build_search_indexes(scope),
+                build_index_report(scope),
             ]
         asset_jobs = build_asset_jobs(scope)
         rerun_job = build_rerun_job(scope)

@@ -4,7 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from indexing_assets.runs import CHANGES_JOB, EMBED_JOB, MAINTAIN_JOB, PARSE_JOB, SCAN_JOB
-from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
+from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
 
 
 def build_asset_jobs(scope: Scope) -> dict[str, UnresolvedAssetJobDefinition]:
@@ -27,6 +27,7 @@ def build_asset_jobs(scope: Scope) -> dict[str, UnresolvedAssetJobDefinition]:
             "Scan, bring the search indexes up to date, give back disk space, check the whole index, report on it.",
             SOURCE_FILES,
             SEARCH_INDEXES,
+            INDEX_REPORT,
         ),
     ]
     return dict(jobs)

@@ -13,7 +13,8 @@ import polars as pl
 
 from indexing_assets.core.model import EmbeddingStatus, FileStatus
 from indexing_assets.core.partition_keys import batch_id_of
-from indexing_assets.partitions import EMBEDDING_BATCH, keys_of_run
+from indexing_assets.partitions import keys_of_run
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, Scope
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.locks import LockOwner, Phase, owner
@@ -68,7 +69,14 @@ class IndexStatus:
         return bool(self.files[FileStatus.ERROR.value] or self.chunks[EmbeddingStatus.ERROR.value])
 
 
-def read_status(folder: IndexFolder, store: IndexStore, instance: dg.DagsterInstance, model_id: str) -> IndexStatus:
+def read_status(
+    folder: IndexFolder,
+    store: IndexStore,
+    instance: dg.DagsterInstance,
+    model_id: str,
+    *,
+    scope: Scope = SINGLE,
+) -> IndexStatus:
     """Gather the figures.
 
     Raises:
@@ -76,7 +84,9 @@ def read_status(folder: IndexFolder, store: IndexStore, instance: dg.DagsterInst
     """
     file_counts = {status.value: 0 for status in FileStatus} | store.file_counts()
     holders = {phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None}
-    chunk_counts = store.count_by_status(model_id, running_batches(instance, holders.get(Phase.EMBED.value)))
+    chunk_counts = store.count_by_status(
+        model_id, running_batches(instance, holders.get(Phase.EMBED.value), scope=scope)
+    )
     batches = pl.DataFrame(store.batches(model_id))
     languages = (
         pl.DataFrame(store.files(columns=["language", "status"]))
@@ -97,7 +107,7 @@ def read_status(folder: IndexFolder, store: IndexStore, instance: dg.DagsterInst
         model=model_id,
         vectors_by_model=store.embedding_models(),
         disk_bytes={**store.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
-        throughput=_throughput(instance),
+        throughput=_throughput(instance, scope),
         holders=holders,
     )
     return replace(status, next_step=_next_step(status, unfinished))
@@ -136,12 +146,12 @@ def failed_chunks(store: IndexStore, model_id: str) -> list[FailedChunk]:
     )
 
 
-def running_batches(instance: dg.DagsterInstance, holder: LockOwner | None) -> list[int]:
+def running_batches(instance: dg.DagsterInstance, holder: LockOwner | None, *, scope: Scope = SINGLE) -> list[int]:
     """Numbers of the batches that a living run works on: those of the run that holds the lock."""
     run = instance.get_run_by_id(holder.run_id) if holder is not None and holder.run_id else None
     if run is None:
         return []
-    keys = instance.get_dynamic_partitions(EMBEDDING_BATCH)
+    keys = instance.get_dynamic_partitions(scope.embedding_batch)
     return [batch_id_of(key) for key in keys_of_run(run.tags, keys)]
 
 
@@ -157,19 +167,33 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def _throughput(instance: dg.DagsterInstance) -> dict[str, float]:
+def runs_of(instance: dg.DagsterInstance, scope: Scope, asset: str) -> list[dict[str, float | str]]:
+    """Figures of the runs among an asset's newest events, oldest first: metadata, run_id, and `at` (seconds since 1970).
+
+    A run writes its figures into one event of each commit; of these the newest counts.
+    """
+    records = instance.fetch_materializations(scope.asset_key(asset), limit=_RECENT_EVENTS).records
+    found: dict[str, dict[str, float | str]] = {}
+    for record in records:
+        event = record.asset_materialization
+        if event is not None and "run_chunks" in event.metadata and record.run_id not in found:
+            values = {key: value.value for key, value in event.metadata.items()}
+            found[record.run_id] = {
+                **{key: value for key, value in values.items() if isinstance(value, int | float | str)},
+                "run_id": record.run_id,
+                "at": record.timestamp,
+            }
+    return list(reversed(found.values()))
+
+
+def _throughput(instance: dg.DagsterInstance, scope: Scope) -> dict[str, float]:
     """Rates of each phase, from the largest run among its newest events: a run of one file says nothing."""
     figures: dict[str, float] = {}
-    for name, rates in {"parsed_chunks": ("files_per_s", "chunks_per_s"), "chunk_vectors": ("chunks_per_s",)}.items():
-        records = instance.fetch_materializations(dg.AssetKey(name), limit=_RECENT_EVENTS).records
-        of_runs = [
-            {key: value.value for key, value in record.asset_materialization.metadata.items()}
-            for record in records
-            if record.asset_materialization is not None and "run_chunks" in record.asset_materialization.metadata
-        ]
-        if of_runs:
-            largest = max(of_runs, key=lambda metadata: float(metadata["run_chunks"]))  # type: ignore[arg-type]
-            figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}  # type: ignore[arg-type]
+    for name, rates in {PARSED_CHUNKS: ("files_per_s", "chunks_per_s"), CHUNK_VECTORS: ("chunks_per_s",)}.items():
+        runs = runs_of(instance, scope, name)
+        if runs:
+            largest = max(runs, key=lambda run: float(run["run_chunks"]))
+            figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}
     return figures
 
 
