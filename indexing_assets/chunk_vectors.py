@@ -12,12 +12,14 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from indexing_assets.checks import check_specs, results
 from indexing_assets.core.batching import checkpoint_groups
 from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
 from indexing_assets.core.errors import StoreError
 from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
+from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
@@ -113,22 +115,22 @@ def build_chunk_vectors(scope: Scope, folder: IndexFolder, settings: Settings) -
         code_version=embedding_identity(settings),
         metadata=table_metadata(scope, CHUNK_VECTORS, folder),
         pool=embed_pool(settings),
+        check_specs=check_specs(scope, CHUNK_VECTORS),
     )
     def chunk_vectors(
         context: dg.AssetExecutionContext,
         config: ChunkVectorsConfig,
         index: IndexResource,
         embedder: EmbedderResource,
-    ) -> Iterator[dg.AssetMaterialization]:
+    ) -> Iterator[dg.AssetCheckResult]:
         """The vector of each chunk, in the table `vectors` that search reads.
 
         One partition per batch of chunks. A text that the model cannot embed fails alone: its chunk
         has the status `error` with the reason, its batch shows as failed, all others are stored.
         """
-        _embed(context, config, index, embedder, scope)
-        # A generator that yields nothing: a plain return counts as an output, for which Dagster would
-        # write a second event for every partition of the run.
-        yield from ()
+        # A generator without an output: for one, as for a plain return, Dagster would write a second
+        # event for every partition of the run.
+        yield from _embed(context, config, index, embedder, scope)
 
     return chunk_vectors
 
@@ -144,7 +146,7 @@ def _embed(
     index: IndexResource,
     embedder: EmbedderResource,
     scope: Scope,
-) -> None:
+) -> Iterator[dg.AssetCheckResult]:
     folder = index.folder(scope.name)
     folder.check()
     settings = folder.settings()
@@ -165,6 +167,15 @@ def _embed(
         run.embed_batches(settings)
         run.store.sync_vectors(now=datetime.now(UTC))
         keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
+        subject = Subject(
+            run.store,
+            context.instance,
+            settings,
+            scope,
+            encoder=lambda: run.embedder,
+            batch_ids=[batch_id_of(key) for key in context.partition_keys],
+        )
+        outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
     context.log.info(
         "%d chunks: %d embedded, %d vectors taken over, %d failed (%s chunks/s, %s).",
@@ -175,6 +186,7 @@ def _embed(
         summary["chunks_per_s"],
         run.embedder.device,
     )
+    yield from results(scope, CHUNK_VECTORS, outcomes)
     if run.tally.failures:
         raise partitions_failed("batch", run.tally.failures, summary)
 

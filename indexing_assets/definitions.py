@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from indexing_assets.checks import build_index_checks
 from indexing_assets.chunk_vectors import build_chunk_vectors
 from indexing_assets.index_report import build_index_report
 from indexing_assets.jobs import build_asset_jobs
@@ -46,6 +47,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
     if scopes is None:
         scopes = [Scope(name) for name in deployed_indexes()] or [SINGLE]
     assets: list[dg.AssetsDefinition] = []
+    asset_checks: list[dg.AssetChecksDefinition] = []
     jobs: list[Any] = []
     sensors: list[dg.SensorDefinition] = []
     schedules: list[dg.ScheduleDefinition] = []
@@ -63,6 +65,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
                 build_search_indexes(scope),
                 build_index_report(scope),
             ]
+        asset_checks += build_index_checks(scope)
         asset_jobs = build_asset_jobs(scope)
         rerun_job = build_rerun_job(scope)
         jobs += [*asset_jobs.values(), rerun_job]
@@ -70,6 +73,7 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
         schedules += build_schedules(scope, asset_jobs, rerun_job, schedule_status)
     return dg.Definitions(
         assets=assets,
+        asset_checks=asset_checks,
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,

@@ -12,14 +12,16 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from indexing_assets.checks import check_specs, results
 from indexing_assets.core.batching import BatchAllocator
 from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.failures import partitions_failed
+from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
-from indexing_assets.planning import chunker_identity, drop_empty_batches, stored_chunk_counts
+from indexing_assets.planning import chunker_identity, match_batch_partitions, stored_chunk_counts
 from indexing_assets.progress import Progress, report
 from indexing_assets.runs import tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
@@ -97,24 +99,26 @@ def build_parsed_chunks(scope: Scope, folder: IndexFolder, settings: Settings) -
         code_version=chunker_identity(settings),
         metadata=table_metadata(scope, PARSED_CHUNKS, folder),
         pool=PARSE_POOL,
+        check_specs=check_specs(scope, PARSED_CHUNKS),
     )
     def parsed_chunks(
         context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource
-    ) -> Iterator[dg.AssetMaterialization]:
+    ) -> Iterator[dg.AssetCheckResult]:
         """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
 
         One partition per file version. A file that cannot be parsed fails alone: its partition shows
         as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.
         """
-        _parse(context, config, index, scope)
-        # A generator that yields nothing: a plain return counts as an output, for which Dagster would
-        # write a second event for every partition of the run.
-        yield from ()
+        # A generator without an output: for one, as for a plain return, Dagster would write a second
+        # event for every partition of the run.
+        yield from _parse(context, config, index, scope)
 
     return parsed_chunks
 
 
-def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, scope: Scope) -> None:
+def _parse(
+    context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, scope: Scope
+) -> Iterator[dg.AssetCheckResult]:
     folder = index.folder(scope.name)
     folder.check()
     tag_process(context)
@@ -146,9 +150,11 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
                 for groups in _commits(pool.parse(run.tasks.values()), bound):
                     run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
-        drop_empty_batches(context.instance, run.store, scope=scope)
+        match_batch_partitions(context.instance, run.store, scope=scope)
         keep_fast(run.store, ("files", "chunks"))
         run.drop_replaced()
+        subject = Subject(run.store, context.instance, settings, scope, file_paths=run.file_paths)
+        outcomes = list(evaluate(subject, asset=PARSED_CHUNKS))
     tally = run.tally
     summary = tally.metadata()
     context.log.info(
@@ -160,6 +166,7 @@ def _parse(context: dg.AssetExecutionContext, config: ParsedChunksConfig, index:
         tally.reused,
         len(tally.failures),
     )
+    yield from results(scope, PARSED_CHUNKS, outcomes)
     if tally.failures:
         raise partitions_failed("file", tally.failures, summary)
 
@@ -174,6 +181,7 @@ class _Run:
         self.scope = scope
         self.tally = _Tally()
         self.tasks: dict[str, ParseTask] = {}
+        self.file_paths: list[str] = []
         self._keys: dict[str, str] = {}
         self._replaced: list[str] = []
 
@@ -181,6 +189,7 @@ class _Run:
         """Find the files to parse, in path order; what is stored already is only recorded."""
         wanted = self.context.partition_keys
         files = pl.DataFrame(self.store.files()).filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
+        self.file_paths = files["file_path"].to_list()
         self._replaced = sorted(set(wanted) - set(files["partition_key"]))
         if not force:
             files = files.join(self._record_stored(files), on="file_path", how="anti")

@@ -181,6 +181,13 @@ def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
     data = failures[-1].step_failure_data
     if data.user_failure_data is not None:
         return data.user_failure_data.description or "partitions failed", True
+    refused = [
+        f"{evaluation.check_name}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.blocking and not evaluation.passed
+    ]
+    if refused:
+        return "What is stored does not agree with itself. " + " ".join(refused), False
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause

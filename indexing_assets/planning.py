@@ -117,8 +117,10 @@ def batches_to_embed(
         ]
         pending = pl.col("pending") > 0
         unrecorded = (pl.col("errors") == 0) & ~pl.col("embedding_batch_id").is_in(recorded)
+        existing = [int(key) for key in instance.get_dynamic_partitions(scope.embedding_batch) if key.isdecimal()]
+        keyless = ~pl.col("embedding_batch_id").is_in(existing)
         failed = (pl.col("errors") > 0) & retry_failed
-        counts = counts.filter(pending | unrecorded | failed)
+        counts = counts.filter(pending | unrecorded | keyless | failed)
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
 
 
@@ -194,9 +196,12 @@ def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: 
     return pl.Series(due, dtype=pl.Boolean)
 
 
-def drop_empty_batches(instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE) -> int:
-    """Remove the partition keys of batches whose chunks are all gone; returns how many."""
-    living = {batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()}
-    empty = [key for key in instance.get_dynamic_partitions(scope.embedding_batch) if key not in living]
-    delete_partitions(instance, scope.embedding_batch, empty)
-    return len(empty)
+def match_batch_partitions(instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE) -> None:
+    """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back."""
+    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    known, wanted = set(existing), set(living)
+    delete_partitions(instance, scope.embedding_batch, [key for key in existing if key not in wanted])
+    missing = [key for key in living if key not in known]
+    if missing:
+        instance.add_dynamic_partitions(scope.embedding_batch, missing)

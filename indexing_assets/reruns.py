@@ -20,12 +20,11 @@ from pydantic import Field
 
 from indexing_assets.partitions import as_one_range
 from indexing_assets.planning import failed_partitions, transient_failures_due
-from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs
+from indexing_assets.runs import RERUN_JOB, close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from resources.embedding.resource import EmbedderResource
 from resources.index_resource import IndexResource
 
-RERUN_JOB = "rerun_failed_partitions"
 RERUN_OP = "request_backfill_of_failed_partitions"
 
 

@@ -25,6 +25,7 @@ PARSE_JOB = "parse_chunks_job"
 CHANGES_JOB = "index_changes_job"
 EMBED_JOB = "embed_chunks_job"
 MAINTAIN_JOB = "maintain_index_job"
+RERUN_JOB = "rerun_failed_partitions"
 
 _ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
     SCAN_JOB: (SOURCE_FILES,),
@@ -78,8 +79,8 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     ever, and sensors would wait for it.
     """
     closed = []
-    started = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=started)):
+    # A command's run has its process from the first record on, before it is started.
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
         if run.tags.get(HOST_TAG) != socket.gethostname():
             continue
         pid = int(run.tags.get(PROCESS_TAG, "0"))

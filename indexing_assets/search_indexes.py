@@ -85,6 +85,7 @@ def _maintain(
             # Embedding may take hours: parsing must not wait for it.
             with hold(folder.locks_dir, Phase.EMBED, run_id=run_id, wait_s=0):
                 now = datetime.now(UTC)
+                store.sync_vectors(now=now)  # drops vectors whose chunk is gone, however that came about
                 metadata["forgotten_vectors"] = store.forget_retired(
                     before=now - timedelta(days=config.keep_unused_vectors_days)
                 )

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,12 +11,14 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from indexing_assets.checks import check_specs, results
 from indexing_assets.core.discovery import Changes, plan_changes
 from indexing_assets.core.model import FileStatus, SourceFile
 from indexing_assets.core.partition_keys import file_partition_key
+from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.materializations import markdown_table
-from indexing_assets.partitions import delete_partitions
-from indexing_assets.planning import drop_empty_batches
+from indexing_assets.partitions import as_one_range, delete_partitions
+from indexing_assets.planning import match_batch_partitions
 from indexing_assets.progress import Progress, report
 from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
@@ -71,17 +73,18 @@ def build_source_files(scope: Scope, folder: IndexFolder) -> dg.AssetsDefinition
         metadata=table_metadata(scope, SOURCE_FILES, folder),
         freshness_policy=FRESHNESS,
         pool=PARSE_POOL,
+        check_specs=check_specs(scope, SOURCE_FILES),
     )
     def source_files(
         context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
-    ) -> dg.MaterializeResult[None]:
+    ) -> Iterator[dg.MaterializeResult[None]]:
         """Every file of the repository with its content hash, in the table `files`.
 
         Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
         partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
         error: the index stays as it was.
         """
-        return _scan(context, config, index, scope)
+        yield _scan(context, config, index, scope)
 
     return source_files
 
@@ -106,6 +109,8 @@ def _scan(
             context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
         partitions = _apply(context, store, changes, scan.files, scope)
         seconds = time.perf_counter() - started
+        subject = Subject(store, context.instance, folder.settings(), scope)
+        outcomes = list(evaluate(subject, asset=SOURCE_FILES))
     report(Progress("scan", "files", len(scan.files), len(scan.files)))
     context.log.info(
         "Scanned %d files in %.1f s: %d new, %d changed, %d removed, %d skipped; read %d.",
@@ -123,7 +128,10 @@ def _scan(
         context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", counts)
     if partitions.added or partitions.removed:
         context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
-    return dg.MaterializeResult(metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token})
+    return dg.MaterializeResult(
+        metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token},
+        check_results=list(results(scope, SOURCE_FILES, outcomes)),
+    )
 
 
 def known_files(store: IndexStore) -> dict[str, SourceFile]:
@@ -162,7 +170,7 @@ def _apply(
     if rows.num_rows:
         store.upsert_files(rows)
     if gone:
-        drop_empty_batches(context.instance, store, scope=scope)
+        match_batch_partitions(context.instance, store, scope=scope)
     return _update_partitions(context.instance, files, scope)
 
 
@@ -187,7 +195,7 @@ def _row(file: SourceFile) -> dict[str, Any]:
     }
 
 
-def _update_partitions(instance: dg.DagsterInstance, files: Iterable[SourceFile], scope: Scope) -> _Partitions:
+def _update_partitions(instance: dg.DagsterInstance, files: Sequence[SourceFile], scope: Scope) -> _Partitions:
     expected = {
         file_partition_key(file.file_hash, file.file_path): None
         for file in files
@@ -199,11 +207,16 @@ def _update_partitions(instance: dg.DagsterInstance, files: Iterable[SourceFile]
     if new:
         instance.add_dynamic_partitions(scope.file_hash, new)
     removed = sorted(known - expected.keys())
-    if removed:
+    failed = [file_partition_key(file.file_hash, file.file_path) for file in files if file.status is FileStatus.ERROR]
+    if removed or failed:
         # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
         close_dead_runs(instance)
-        removed = sorted(set(removed) - keys_of_unfinished_runs(instance, scope, PARSED_CHUNKS, existing))
+        busy = keys_of_unfinished_runs(instance, scope, PARSED_CHUNKS, existing)
+        removed = sorted(set(removed) - busy)
         delete_partitions(instance, scope.file_hash, removed)
+        if not busy:
+            # Side by side, so that a backfill of what failed is one run and not one for each.
+            as_one_range(instance, scope.file_hash, failed)
     return _Partitions(added=len(new), removed=len(removed))
 
 

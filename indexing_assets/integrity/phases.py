@@ -129,7 +129,7 @@ def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
         culprits=[*(f"batch {key}" for key in keyless), *places(subject, without).values()],
         noun="batch or chunk",
         problem="of which no embedding run would know (a batch without a partition key, a chunk without a batch)",
-        mend=f"`{subject.rebuild_chunks()}` (no text is embedded again)",
+        mend=f"`{subject.rebuild_chunks()}` (no text is embedded again)" if without else f"`{RESUME}`",
         figures={"batches": len(batches), "chunks_without_batch": len(without)},
         count=len(keyless) + len(without),
     )

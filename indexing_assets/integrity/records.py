@@ -16,6 +16,7 @@ from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.integrity.outcomes import INDEX, RESUME, Finding, Severity, Subject, check
 from indexing_assets.integrity.rows import in_flux, manifest, places
 from indexing_assets.planning import chunker_identity, failed_partitions, stored_chunk_counts
+from indexing_assets.runs import RERUN_JOB
 from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
 
 _ROWS_AT_ONCE = 8_192
@@ -99,7 +100,7 @@ def no_partition_is_left_failed(subject: Subject) -> Finding:
     unsaid += [key for key in keys[CHUNK_VECTORS] if key not in why_batch]
     culprits = [why_file.get(key, _ended_early("file", key)) for key in keys[PARSED_CHUNKS]]
     culprits += [why_batch.get(key, _ended_early("batch", key)) for key in keys[CHUNK_VECTORS]]
-    rerun = f", or the job {subject.scope.named('rerun_failed_partitions')}" if unsaid else ""
+    rerun = f", or the job {subject.scope.named(RERUN_JOB)}" if unsaid else ""
     return Finding(
         culprits=culprits,
         noun="partition",

@@ -131,7 +131,7 @@ class Browser:
         page.on("response", self._look_at)
 
     def _look_at(self, response: Any) -> None:
-        if not response.url.endswith("/graphql"):
+        if "/graphql" not in response.url:
             return
         if response.status >= 400:
             self.errors.append(f"{response.url}: {response.status}")
