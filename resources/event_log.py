@@ -29,12 +29,23 @@ import sqlalchemy as db
 from dagster._config import Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.event_api import EventHandlerFn
-from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    DagsterEventType,
+)
 from dagster._core.events.log import EventLogEntry
+from dagster._core.execution.stats import (
+    STEP_STATS_EVENT_TYPES,
+    RunStepKeyStatsSnapshot,
+    build_run_step_stats_from_events,
+)
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import DynamicPartitionsTable, SqlEventLogStorageTable
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
+from dagster_shared.serdes import deserialize_values
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
 
@@ -43,6 +54,8 @@ from resources.event_watcher import RunWatcher
 
 # SQLite refuses statements with more than 32,766 variables; dagster issue 16260.
 _KEYS_PER_STATEMENT = 5_000
+# What of a run's materializations goes into the stats of its steps.
+_MATERIALIZATIONS_IN_STATS = 1_000
 # Databases of runs kept open at once; each takes three file descriptors.
 _MAX_OPEN_SHARDS = 16
 # A watcher that is in the middle of a read ends after it.
@@ -149,6 +162,32 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                         )
                     )
                 )
+
+    def get_step_stats_for_run(
+        self, run_id: str, step_keys: Sequence[str] | None = None
+    ) -> Sequence[RunStepKeyStatsSnapshot]:
+        """Times and states of a run's steps; of each run's materializations the first 1,000 at most.
+
+        The page of a run asks for this. Dagster's own storage reads every materialization of the run for it:
+        14 s for a run over 60,000 partitions, of which the page shows none.
+        """
+        columns = SqlEventLogStorageTable.c
+        is_materialization = columns.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value
+        others = [kind.value for kind in STEP_STATS_EVENT_TYPES if kind is not DagsterEventType.ASSET_MATERIALIZATION]
+        query = (
+            db.select(columns.id, columns.event)
+            .where(columns.run_id == run_id, columns.step_key.is_not(None))
+            .order_by(columns.id)
+        )
+        if step_keys:
+            query = query.where(columns.step_key.in_(step_keys))
+        with self.run_connection(run_id) as connection:
+            rows = [
+                *connection.execute(query.where(columns.dagster_event_type.in_(others))),
+                *connection.execute(query.where(is_materialization).limit(_MATERIALIZATIONS_IN_STATS)),
+            ]
+        events = deserialize_values((text for _, text in sorted((row.id, row.event) for row in rows)), EventLogEntry)
+        return build_run_step_stats_from_events(run_id, events)
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
         """Call back for each event of a run after the cursor, within a second."""

@@ -643,3 +643,22 @@ def test_a_watch_may_dispose_of_the_storage(storage, quick_watch):
     storage.watch("run", None, callback)
 
     assert done.wait(20)
+
+
+def test_the_stats_of_a_run_with_very_many_materializations_are_those_of_dagsters_storage_with_fewer_of_them(
+    both, monkeypatch
+):
+    run_ids = _scenario(both[0])
+    monkeypatch.setattr("resources.event_log._MATERIALIZATIONS_IN_STATS", 3)
+    _, ours, stock = both
+    bounded = 0
+    for run_id in run_ids:
+        mine, theirs = ours.get_step_stats_for_run(run_id), stock.get_step_stats_for_run(run_id)
+        assert [copy(snapshot, materialization_events=[]) for snapshot in mine] == [
+            copy(snapshot, materialization_events=[]) for snapshot in theirs
+        ]
+        assert [s.materialization_events for s in mine] == [s.materialization_events[:3] for s in theirs]
+        bounded += sum(len(snapshot.materialization_events) > 3 for snapshot in theirs)
+        (first, *_) = theirs
+        assert [s.step_key for s in ours.get_step_stats_for_run(run_id, [first.step_key])] == [first.step_key]
+    assert bounded

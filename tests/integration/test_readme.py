@@ -29,10 +29,27 @@ def test_every_command_and_option_is_in_the_readme(name: str) -> None:
     assert not (missing - {"--json"}), missing
 
 
-def test_every_asset_and_job_is_in_the_readme() -> None:
-    names = {key.to_user_string() for key in defs.resolve_asset_graph().get_all_asset_keys()}
+def _defined() -> set[str]:
+    """Names of all assets, jobs, sensors and schedules."""
+    repository = defs.get_repository_def()
+    names = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
     names |= {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert {name for name in names if f"`{name}`" not in _README} == set()
+    names |= {sensor.name for sensor in repository.sensor_defs}
+    return names | {schedule.name for schedule in repository.schedule_defs}
+
+
+def test_every_asset_job_sensor_and_schedule_is_in_the_readme() -> None:
+    assert {name for name in _defined() if f"`{name}`" not in _README} == set()
+
+
+def test_what_the_page_about_dagster_names_exists() -> None:
+    page = (_ROOT / "docs/dagster.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+_(?:job|sensor|schedule|partitions|report|indexes|files|chunks|vectors))`", page))
+    named -= {"flask_parse_chunks_job", "django_repo_changes_sensor"}  # of the example with two indexes
+    assert named
+    assert named <= _defined()
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page):
+        assert (_ROOT / "docs" / target).exists(), target
 
 
 def test_every_environment_variable_is_in_the_readme_or_in_the_settings_file() -> None:

@@ -1,0 +1,76 @@
+"""Backfills through the web server's GraphQL: few runs, cancelled in the middle, gone on with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from indexing_assets.pipeline import Pipeline
+from resources.index_folder import resolve_index_folder
+
+_PARSED = dg.AssetKey("parsed_chunks")
+_FILES = 3_000
+_LAUNCH = """
+mutation Launch($parameters: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $parameters) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+_CANCEL = "mutation Cancel($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }"
+
+pytestmark = pytest.mark.slow
+
+
+def _launch(ui: Any, keys: list[str]) -> str:
+    parameters = {"partitionNames": keys, "assetSelection": [{"path": ["parsed_chunks"]}]}
+    return str(ui.graphql(_LAUNCH, {"parameters": parameters})["launchPartitionBackfill"]["backfillId"])
+
+
+def _status(ui: Any, backfill: str) -> str:
+    return str(ui.ask(lambda instance: instance.get_backfill(backfill)).status.value)
+
+
+def _materialized(ui: Any) -> set[str]:
+    return set(ui.ask(lambda instance: instance.get_materialized_partitions(_PARSED)))
+
+
+def test_a_backfill_of_3000_partitions_is_one_run_and_loses_nothing_when_it_is_cancelled(
+    tmp_path: Path, dagster_ui: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    monkeypatch.setenv("CODE_INDEX_PARSE_CHECKPOINT_FILES", "20")
+    root = tmp_path / "repository"
+    for number in range(_FILES):
+        path = root / f"part_{number // 100:02}/module_{number:04}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"def function_{number}(x):\n    return x + {number}\n", encoding="utf-8")
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        assert pipeline.scan().error is None
+        keys = list(pipeline.instance.get_dynamic_partitions("file_hash"))
+    ui = dagster_ui(root)
+
+    first = _launch(ui, keys)
+    ui.wait_for(lambda: len(_materialized(ui)) >= 20, "some of it is durable")
+    ui.graphql(_CANCEL, {"id": first})
+    ui.wait_for(lambda: _status(ui, first) == "CANCELED", "the backfill is cancelled")
+    durable = _materialized(ui)
+    assert 20 <= len(durable) < _FILES, "it was cancelled in the middle"
+
+    second = _launch(ui, [key for key in keys if key not in durable])
+    ui.wait_for(lambda: _status(ui, second) == "COMPLETED_SUCCESS", "the rest is backfilled")
+    assert _materialized(ui) == set(keys)
+    records = ui.ask(lambda instance: instance.fetch_materializations(_PARSED, limit=2 * _FILES).records)
+    parsed = Counter(record.partition_key for record in records if "parse_ms" in record.asset_materialization.metadata)
+    assert set(parsed.values()) == {1}, "what was durable was not parsed again"
+    runs = ui.ask(lambda instance: instance.get_runs())
+    assert len([run for run in runs if run.tags.get("dagster/backfill") == first]) == 1
+    # Commits follow the order of files nearly, so what is left lies in a few ranges.
+    assert len([run for run in runs if run.tags.get("dagster/backfill") == second]) <= 5

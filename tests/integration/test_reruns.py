@@ -1,0 +1,188 @@
+"""What failed is rerun by a job and a schedule: exactly that, as one range, and not while it is under way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from indexing_assets.definitions import build_defs
+from indexing_assets.jobs import build_asset_jobs
+from indexing_assets.partitions import range_tags
+from indexing_assets.pipeline import Pipeline
+from indexing_assets.planning import transient_failures_due
+from indexing_assets.reruns import build_rerun_job, keys_to_rerun, request_backfill
+from indexing_assets.schedules import build_schedules
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE
+from resources.embedding.resource import EmbedderResource
+from resources.index_folder import resolve_index_folder
+from resources.index_resource import IndexResource
+from resources.lancedb_store.schemas import EMBEDDING_ERRORS
+
+_EMBEDDER = EmbedderResource(model="deterministic")
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
+    """Six files, of which the second and the fifth were gone when they were to be parsed."""
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    root = tmp_path / "repository"
+    root.mkdir()
+    for number in range(6):
+        (root / f"module_{number}.py").write_text(f"def function_{number}():\n    return {number}\n", encoding="utf-8")
+    with Pipeline(resolve_index_folder(root)) as opened:
+        assert opened.scan().error is None
+        contents = {path: path.read_bytes() for path in (root / "module_1.py", root / "module_4.py")}
+        for path in contents:
+            path.unlink()
+        assert opened.parse().partial
+        assert opened.embed().error is None
+        for path, content in contents.items():
+            path.write_bytes(content)
+        yield opened
+
+
+def _resources(pipeline: Pipeline) -> dict[str, dg.ConfigurableResource]:
+    folder = pipeline.folder
+    index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
+    return {"index": index, "embedder": _EMBEDDER}
+
+
+def _names(keys: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {asset: [key.rpartition(":")[2] for key in some] for asset, some in keys.items()}
+
+
+def _due(pipeline: Pipeline, later: timedelta) -> dict[str, list[str]]:
+    return transient_failures_due(pipeline.store, pipeline.model_id, datetime.now(UTC) + later)
+
+
+def test_a_rerun_is_a_backfill_of_exactly_what_failed(pipeline: Pipeline) -> None:
+    resources = _resources(pipeline)
+    index = resources["index"]
+    assert isinstance(index, IndexResource)
+    graph = build_defs(resources, scopes=[SINGLE]).get_repository_def().asset_graph
+    keys = keys_to_rerun(pipeline.instance, index, _EMBEDDER, SINGLE)
+    backfill_id = request_backfill(pipeline.instance, graph, SINGLE, keys)
+    (backfill,) = pipeline.instance.get_backfills()
+    assert backfill.backfill_id == backfill_id
+    data = backfill.asset_backfill_data
+    assert data is not None
+    target = data.target_subset.get_partitions_subset(dg.AssetKey("parsed_chunks"))
+    assert {key.rpartition(":")[2] for key in target.get_partition_keys()} == {"module_1.py", "module_4.py"}
+    ordered = list(pipeline.instance.get_dynamic_partitions("file_hash"))
+    assert [key.rpartition(":")[2] for key in ordered[-2:]] == ["module_1.py", "module_4.py"], "side by side: one run"
+    assert backfill.asset_selection == [dg.AssetKey("parsed_chunks")]
+
+
+def test_a_scan_puts_what_failed_side_by_side(pipeline: Pipeline) -> None:
+    assert pipeline.scan().error is None
+    ordered = [key.rpartition(":")[2] for key in pipeline.instance.get_dynamic_partitions("file_hash")]
+    assert abs(ordered.index("module_1.py") - ordered.index("module_4.py")) == 1
+    assert len(ordered) == 6
+
+
+def test_without_a_failure_no_backfill_is_asked_for(pipeline: Pipeline) -> None:
+    assert pipeline.parse(retry_failed=True).error is None
+    resources = _resources(pipeline)
+    job = build_defs(resources, scopes=[SINGLE]).resolve_job_def("rerun_failed_partitions")
+    assert job.execute_in_process(instance=pipeline.instance).success
+    assert pipeline.instance.get_backfills() == []
+
+
+def test_what_a_run_already_works_on_is_left_out(pipeline: Pipeline) -> None:
+    resources = _resources(pipeline)
+    index = resources["index"]
+    assert isinstance(index, IndexResource)
+    before = keys_to_rerun(pipeline.instance, index, _EMBEDDER, SINGLE)
+    assert _names(before) == {PARSED_CHUNKS: ["module_1.py", "module_4.py"], CHUNK_VECTORS: []}
+    parse = build_defs(resources, scopes=[SINGLE]).resolve_job_def("parse_chunks_job")
+    pipeline.instance.create_run_for_job(parse, tags=range_tags([before[PARSED_CHUNKS][0]]))
+    after = keys_to_rerun(pipeline.instance, index, _EMBEDDER, SINGLE)
+    assert _names(after)[PARSED_CHUNKS] == ["module_4.py"]
+
+
+def test_a_failure_that_may_pass_is_due_after_its_back_off_which_grows(pipeline: Pipeline) -> None:
+    assert _due(pipeline, timedelta(minutes=4))[PARSED_CHUNKS] == []
+    assert len(_due(pipeline, timedelta(minutes=6))[PARSED_CHUNKS]) == 2
+    for name in ("module_1.py", "module_4.py"):
+        (pipeline.folder.repository_root / name).unlink()
+    assert pipeline.parse().partial  # a second failure
+    assert _due(pipeline, timedelta(minutes=19))[PARSED_CHUNKS] == []
+    assert len(_due(pipeline, timedelta(minutes=21))[PARSED_CHUNKS]) == 2
+
+
+def test_a_chunk_that_failed_for_good_is_never_due_and_one_that_may_pass_is(pipeline: Pipeline) -> None:
+    chunks = pipeline.store.chunks(["chunk_id", "embedding_batch_id"]).to_pylist()[:2]
+    pipeline.store.record_errors(
+        pa.Table.from_pylist(
+            [
+                {
+                    "chunk_id": chunk["chunk_id"],
+                    "embedding_model": pipeline.model_id,
+                    "error_message": "for a test",
+                    "attempts": 1,
+                    "transient": transient,
+                    "failed_at": datetime.now(UTC) - timedelta(hours=1),
+                }
+                for chunk, transient in zip(chunks, (True, False), strict=True)
+            ],
+            schema=EMBEDDING_ERRORS,
+        )
+    )
+    assert _due(pipeline, timedelta(0))[CHUNK_VECTORS] == [f"{chunks[0]['embedding_batch_id']:08d}"]
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, due: bool
+) -> None:
+    _, schedule = build_schedules(
+        SINGLE, build_asset_jobs(SINGLE), build_rerun_job(SINGLE), dg.DefaultScheduleStatus.STOPPED
+    )
+    if due:
+        _age_failures(pipeline)
+    with dg.build_schedule_context(
+        instance=pipeline.instance, scheduled_execution_time=datetime.now(UTC), resources=_resources(pipeline)
+    ) as context:
+        data = schedule.evaluate_tick(context)
+    if due:
+        (request,) = data.run_requests or []
+        ops = request.run_config["ops"]
+        assert ops == {"request_backfill_of_failed_partitions": {"config": {"transient_only": True}}}
+    else:
+        assert data.run_requests == []
+        assert "due" in (data.skip_message or "")
+
+
+def _age_failures(pipeline: Pipeline) -> None:
+    files = pipeline.store.files()
+    earlier = [
+        None if parsed is None else parsed - timedelta(hours=1) for parsed in files.column("parsed_at").to_pylist()
+    ]
+    place = files.schema.get_field_index("parsed_at")
+    pipeline.store.upsert_files(
+        files.set_column(place, files.schema.field(place), pa.array(earlier, files.schema.field(place).type))
+    )
+
+
+def test_schedules_ship_stopped_and_run_where_the_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def running() -> set[bool]:
+        repository = build_defs().get_repository_def()
+        states = [sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in repository.sensor_defs]
+        states += [s.default_status is dg.DefaultScheduleStatus.RUNNING for s in repository.schedule_defs]
+        assert len(states) == 4
+        return set(states)
+
+    assert running() == {False}
+    monkeypatch.setenv("CODE_INDEX_WATCH", "1")
+    assert running() == {True}
+    monkeypatch.setenv("CODE_INDEX_WATCH", "0")
+    assert running() == {False}
