@@ -16,14 +16,15 @@ from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SE
 from indexing_assets.status import IndexStatus, failed_chunks, failed_files, read_status, runs_of
 from resources.embedding.cache import write_atomically
 from resources.embedding.resource import EmbedderResource
+from resources.index_figures import IndexFigures, gather
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
+from resources.report_page import html_page, markdown
 
 REPORT_FILE = Path("reports") / "index_report.html"
 # Events looked at for the slowest files.
 _RECENT_EVENTS = 2_000
 _SLOWEST = 20
-_FAILURES = 200
 
 
 def build_index_report(scope: Scope) -> dg.AssetsDefinition:
@@ -52,29 +53,26 @@ def build_index_report(scope: Scope) -> dg.AssetsDefinition:
 def _report(
     context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource, scope: Scope
 ) -> dg.MaterializeResult[None]:
-    # Polars and Matplotlib are loaded by the run, not with the definitions.
-    from resources.index_figures import gather
-    from resources.report_page import html_page, markdown
-
     folder = index.folder(scope.name)
     folder.check()
     tag_process(context)
     store = index.store(scope.name)
     encoder = embedder.get_for_queries(folder.settings())
     status = read_status(folder, store, context.instance, encoder.model_id, scope=scope)
-    failures = failed_files(store)
-    chunk_failures = failed_chunks(store, encoder.model_id)
     figures = replace(
         gather(store, encoder),
         parse_runs=runs_of(context.instance, scope, PARSED_CHUNKS),
         embed_runs=runs_of(context.instance, scope, CHUNK_VECTORS),
         slowest_files=_slowest_files(context.instance, scope),
-        failed_files=[{"file": file.file_path, "reason": file.reason} for file in failures[:_FAILURES]],
+        failed_files=[{"file": file.file_path, "reason": file.reason} for file in failed_files(store)],
         failed_chunks=[
             {"place": f"{chunk.file_path}:{chunk.start_line}", "name": chunk.qualified_name, "reason": chunk.reason}
-            for chunk in chunk_failures[:_FAILURES]
+            for chunk in failed_chunks(store, encoder.model_id)
         ],
-        counts={f"files {name}": count for name, count in status.files.items()},
+        counts={
+            **{f"files {name}": count for name, count in status.files.items()},
+            **{f"chunks {name}": count for name, count in status.chunks.items()},
+        },
     )
     made_at = datetime.now(UTC).isoformat(sep=" ", timespec="minutes")
     page = html_page(f"Index of {folder.repository_root}", made_at, figures)
@@ -84,12 +82,12 @@ def _report(
         metadata={
             "report": dg.MetadataValue.md(markdown(figures)),
             "page": dg.MetadataValue.path(str(path)),
-            **_numbers(status, figures.search_ms),
+            **_numbers(status, figures),
         }
     )
 
 
-def _numbers(status: IndexStatus, search_ms: Any) -> Mapping[str, int | float]:
+def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | float]:
     """What Dagster draws over time; what is not known is left out."""
     numbers: dict[str, int | float] = {
         "files": sum(count for name, count in status.files.items() if name != "skipped"),
@@ -108,10 +106,9 @@ def _numbers(status: IndexStatus, search_ms: Any) -> Mapping[str, int | float]:
     ):
         if figure in status.throughput:
             numbers[name] = status.throughput[figure]
-    if search_ms:
-        ordered = sorted(search_ms)
-        numbers["search_p50_ms"] = round(ordered[len(ordered) // 2], 1)
-        numbers["search_max_ms"] = round(ordered[-1], 1)
+    if figures.search_p50_ms is not None:
+        numbers["search_p50_ms"] = round(figures.search_p50_ms, 1)
+        numbers["search_max_ms"] = round(max(figures.search_ms), 1)
     return numbers
 
 

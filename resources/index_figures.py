@@ -46,7 +46,6 @@ class IndexFigures:
     cyclomatic: npt.NDArray[np.int64]
     most_complex: Sequence[Row]
     chunks: int
-    vectors: int
     table_bytes: Mapping[str, int]
     search_ms: Sequence[float] = ()
     parse_runs: Sequence[Row] = ()
@@ -101,7 +100,6 @@ def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
             for row in most_complex.to_dicts()
         ],
         chunks=chunks.height,
-        vectors=vectors,
         table_bytes=store.disk_bytes(),
         search_ms=_latencies(store, chunks, encoder) if vectors and encoder is not None else (),
     )

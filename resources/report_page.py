@@ -22,10 +22,11 @@ h1 { font-size: 1.6rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margi
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 caption { text-align: left; color: GrayText; padding-bottom: .3rem; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
-td { overflow-wrap: anywhere; } td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td { overflow-wrap: break-word; min-width: 12ch; } td.n { min-width: 0; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 img { max-width: 100%; height: auto; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem; }
 dd { margin: 0; } p.none { color: GrayText; }
 """
+_HTML_ROWS: Final = 200
 _MARKDOWN_ROWS: Final = 10
 
 
@@ -54,14 +55,14 @@ def markdown(figures: IndexFigures) -> str:
         parts.append(f"![{', '.join(drawn)}]({_data('image/png', as_png(list(drawn.values()), figures))})")
     for name, rows in _tables(figures).items():
         if rows:
-            parts.append(f"**{name}**\n\n{_markdown_table(rows[:_MARKDOWN_ROWS])}")
+            parts.append(f"**{name}** ({_how_many(rows, _MARKDOWN_ROWS)})\n\n{_markdown_table(rows[:_MARKDOWN_ROWS])}")
     return "\n\n".join(parts) or "Nothing is indexed yet."
 
 
 def _summary(figures: IndexFigures) -> str:
     if not figures.chunks:
         return '<p class="none">Nothing is indexed yet.</p>'
-    items: dict[str, Any] = {**figures.counts, "chunks": figures.chunks, "vectors": figures.vectors}
+    items: dict[str, Any] = dict(figures.counts)
     lines = figures.chunk_lines
     items["lines of a chunk"] = (
         f"median {np.median(lines):.0f}, p95 {np.percentile(lines, 95):.0f}, longest {lines.max()}"
@@ -78,7 +79,7 @@ def _tables(figures: IndexFigures) -> Mapping[str, Sequence[Row]]:
         "Languages": figures.languages,
         "Kinds of chunks": figures.chunk_types,
         "Most complex functions": figures.most_complex,
-        "Slowest files, of the newest events": figures.slowest_files,
+        "Slowest files of the newest events": figures.slowest_files,
         "Disk": [{"table": name, "bytes": size} for name, size in figures.table_bytes.items()],
     }
 
@@ -88,11 +89,16 @@ def _html_table(caption: str, rows: Sequence[Row]) -> str:
         return '<p class="none">None.</p>'
     columns = list(rows[0])
     head = "".join(f'<th scope="col">{_text(column)}</th>' for column in columns)
-    body = "".join("<tr>" + "".join(_html_cell(row[column]) for column in columns) + "</tr>" for row in rows)
+    shown = rows[:_HTML_ROWS]
+    body = "".join("<tr>" + "".join(_html_cell(row[column]) for column in columns) + "</tr>" for row in shown)
     return (
-        f'<div class="wide"><table><caption>{_text(caption)}: {len(rows)}</caption>'
+        f'<div class="wide"><table><caption>{_text(caption)}: {_how_many(rows, _HTML_ROWS)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _how_many(rows: Sequence[Row], limit: int) -> str:
+    return f"{len(rows):,}" if len(rows) <= limit else f"the first {limit:,} of {len(rows):,}"
 
 
 def _html_cell(value: Any) -> str:

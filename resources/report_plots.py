@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import numpy as np
+
 from resources.embedding.cache import cache_folder
 from resources.index_figures import IndexFigures
 
@@ -91,18 +93,25 @@ def _languages(axes: Any, figures: IndexFigures) -> None:
 
 
 def _chunk_lines(axes: Any, figures: IndexFigures) -> None:
-    axes.hist(figures.chunk_lines, bins=_BINS, color=_FILL, log=True)
+    longest = float(np.percentile(figures.chunk_lines, 99))
+    axes.hist(np.minimum(figures.chunk_lines, longest), bins=_BINS, color=_FILL, log=True)
     axes.set_title("Lines of a chunk")
+    axes.set_xlabel("the last bar has the longest 1 %")
     axes.set_ylabel("chunks")
 
 
 def _complexity(axes: Any, figures: IndexFigures) -> None:
-    axes.hist(figures.cyclomatic, bins=_BINS, color=_FILL, log=True)
+    step = 1 + (int(figures.cyclomatic.max()) // _BINS)
+    axes.hist(
+        figures.cyclomatic, bins=np.arange(0.5, figures.cyclomatic.max() + step + 0.5, step), color=_FILL, log=True
+    )
     axes.set_title("Cyclomatic complexity of functions")
     axes.set_ylabel("functions")
 
 
 def _throughput(axes: Any, figures: IndexFigures) -> None:
+    from matplotlib.dates import ConciseDateFormatter
+
     for label, runs, color in (
         ("parsed", figures.parse_runs, _FILL),
         ("embedded", figures.embed_runs, _SECOND),
@@ -112,5 +121,5 @@ def _throughput(axes: Any, figures: IndexFigures) -> None:
             axes.plot(times, [float(run["chunks_per_s"]) for run in runs], "o-", label=label, color=color)
     axes.set_title("Throughput of runs")
     axes.set_ylabel("chunks/s")
-    axes.tick_params(axis="x", rotation=20)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
     axes.legend(frameon=False)

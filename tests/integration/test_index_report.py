@@ -86,7 +86,7 @@ def test_the_metadata_show_a_picture_and_tables_that_fit_into_an_event(pipeline:
     text = _materialized(pipeline).metadata["report"].value
     (picture,) = re.findall(r"\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
     assert base64.b64decode(picture).startswith(b"\x89PNG")
-    assert "**Languages**" in text
+    assert "**Languages** (4)" in text
     assert "| python | 1 |" in text
     assert len(text) < 120_000
 
@@ -139,7 +139,6 @@ def test_a_name_from_the_repository_cannot_become_markup() -> None:
         cyclomatic=np.zeros(0, dtype=np.int64),
         most_complex=[],
         chunks=0,
-        vectors=0,
         table_bytes={},
         failed_files=[{"file": hostile, "reason": hostile}],
     )
@@ -149,6 +148,22 @@ def test_a_name_from_the_repository_cannot_become_markup() -> None:
     row = markdown(figures).splitlines()[-1]
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
     assert not re.search(r"(?<!\\)[<`\[]", row)
+
+
+def test_a_table_that_is_cut_says_how_much_there_is() -> None:
+    figures = IndexFigures(
+        languages=[],
+        chunk_types=[],
+        chunk_lines=np.zeros(0, dtype=np.int64),
+        cyclomatic=np.zeros(0, dtype=np.int64),
+        most_complex=[],
+        chunks=0,
+        table_bytes={},
+        failed_files=[{"file": f"module_{number}.py", "reason": "gone"} for number in range(5_000)],
+    )
+    page = _Page(html_page("a", "b", figures))
+    assert "Failed files: the first 200 of 5,000" in page.text
+    assert "**Failed files** (the first 10 of 5,000)" in markdown(figures)
 
 
 def test_figures_of_a_table_are_counted_and_not_estimated(pipeline: Pipeline) -> None:
