@@ -24,7 +24,7 @@ def partitions_failed(noun: str, reasons: Mapping[str, str], metadata: Mapping[s
     plural = noun if len(reasons) == 1 else {"batch": "batches"}.get(noun, noun + "s")
     return dg.Failure(
         description=(
-            f"{len(reasons)} {plural} failed, the others are stored. First: {first_key}: {first_reason}. "
+            f"{len(reasons)} {plural} failed, the others are stored. First: {first_key}: {first_reason.rstrip('.')}. "
             "See `code-index status --failed`; `code-index resume --failed` runs them again."
         ),
         metadata={**metadata, "failed_partitions": dg.MetadataValue.md("\n".join(lines))},
