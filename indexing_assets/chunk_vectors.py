@@ -25,7 +25,7 @@ from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
 from indexing_assets.planning import embedding_identity
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import tag_process
+from indexing_assets.runs import embed_pool, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
@@ -50,8 +50,6 @@ _COPIED_COLUMNS = (
     "class_name",
     "subproject_name",
 )
-# One embedding run at a time a device: Dagster queues the others.
-EMBED_POOL = "code_index_embed"
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
 
@@ -133,11 +131,6 @@ def build_chunk_vectors(scope: Scope, folder: IndexFolder, settings: Settings) -
         yield from _embed(context, config, index, embedder, scope)
 
     return chunk_vectors
-
-
-def embed_pool(settings: Settings) -> str:
-    """The concurrency pool of embedding runs: one per device that settings name, so that runs take turns on it."""
-    return EMBED_POOL if settings.device == "auto" else f"{EMBED_POOL}_{settings.device.replace(':', '_')}"
 
 
 def _embed(

@@ -23,9 +23,8 @@ from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
 from indexing_assets.planning import chunker_identity, match_batch_partitions, stored_chunk_counts
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import tag_process
+from indexing_assets.runs import PARSE_POOL, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
-from indexing_assets.source_files import PARSE_POOL
 from indexing_assets.table_metadata import table_metadata
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource

@@ -16,7 +16,7 @@ from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
 from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_one_range, range_tags
 from indexing_assets.planning import batches_to_embed, files_to_parse
-from indexing_assets.runs import EMBED_JOB, PARSE_JOB, SCAN_JOB, close_dead_runs, process_tags
+from indexing_assets.runs import EMBED_JOB, PARSE_JOB, SCAN_JOB, close_dead_runs, prepare_pools, process_tags
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, SOURCE_FILES
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
@@ -81,6 +81,7 @@ class Pipeline:
         self._environment = {name: os.environ.get(name) for name in folder.environment()}
         os.environ.update(folder.environment())
         self.instance = dg.DagsterInstance.get()
+        prepare_pools(self.instance, self.settings)
         index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
         self._embedder = embedder or EmbedderResource()
         self._definitions = build_defs({"index": index, "embedder": self._embedder}, scopes=[SINGLE])

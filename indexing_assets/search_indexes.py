@@ -12,9 +12,8 @@ import dagster as dg
 from pydantic import Field
 
 from indexing_assets.core.errors import IndexBusyError
-from indexing_assets.runs import tag_process
+from indexing_assets.runs import PARSE_POOL, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, SEARCH_INDEXES, Scope
-from indexing_assets.source_files import PARSE_POOL
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.locks import Phase, hold

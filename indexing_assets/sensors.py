@@ -22,7 +22,15 @@ from indexing_assets.core.partition_keys import file_partition_key
 from indexing_assets.core.requests import SensorMemory
 from indexing_assets.partitions import as_one_range, range_tags
 from indexing_assets.planning import batches_to_embed, chunker_identity, files_to_parse
-from indexing_assets.runs import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB, close_dead_runs, unfinished_runs
+from indexing_assets.runs import (
+    CHANGES_JOB,
+    EMBED_JOB,
+    PARSE_JOB,
+    SCAN_JOB,
+    close_dead_runs,
+    prepare_pools,
+    unfinished_runs,
+)
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.source_files import STATE_METADATA, known_files
 from resources.embedding.resource import EmbedderResource
@@ -146,6 +154,7 @@ class _ChangesLook:
     def take(self, memory: SensorMemory) -> _Found:
         """A run that scans, parses or both, if there is something to scan or parse."""
         close_dead_runs(self._instance)
+        prepare_pools(self._instance, self._index.folder(self._scope.name).settings())
         busy = unfinished_runs(self._instance, self._scope, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
             return _Found(memory, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")

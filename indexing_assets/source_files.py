@@ -20,7 +20,7 @@ from indexing_assets.materializations import markdown_table
 from indexing_assets.partitions import as_one_range, delete_partitions
 from indexing_assets.planning import match_batch_partitions
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs, tag_process
+from indexing_assets.runs import PARSE_POOL, close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.index_folder import IndexFolder
@@ -38,8 +38,6 @@ _LISTED = 20
 STATE_METADATA = "repository_state"
 # The daily schedule scans: an index that nothing scanned for longer may be behind its repository.
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=25))
-# Parsing runs and scans take turns: one a pool slot, queued in Dagster rather than at the index's lock.
-PARSE_POOL = "code_index_parse"
 
 
 class SourceFilesConfig(dg.Config):

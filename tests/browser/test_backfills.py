@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,8 @@ _CANCEL = "mutation Cancel($id: String!) { cancelPartitionBackfill(backfillId: $
 pytestmark = pytest.mark.slow
 
 
-def _launch(ui: Any, keys: list[str]) -> str:
-    parameters = {"partitionNames": keys, "assetSelection": [{"path": ["parsed_chunks"]}]}
+def _launch(ui: Any, keys: list[str], asset: str = "parsed_chunks") -> str:
+    parameters = {"partitionNames": keys, "assetSelection": [{"path": [asset]}]}
     return str(ui.graphql(_LAUNCH, {"parameters": parameters})["launchPartitionBackfill"]["backfillId"])
 
 
@@ -74,3 +75,27 @@ def test_a_backfill_of_3000_partitions_is_one_run_and_loses_nothing_when_it_is_c
     assert len([run for run in runs if run.tags.get("dagster/backfill") == first]) == 1
     # Commits follow the order of files nearly, so what is left lies in a few ranges.
     assert len([run for run in runs if run.tags.get("dagster/backfill") == second]) <= 5
+
+
+def test_embedding_runs_queue_up_rather_than_share_a_device(
+    tmp_path: Path, dagster_ui: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    monkeypatch.setenv("CODE_INDEX_EMBEDDING_BATCH_CHUNKS", "1")
+    root = tmp_path / "repository"
+    root.mkdir()
+    for number in range(5):
+        (root / f"module_{number}.py").write_text(f"def function_{number}():\n    return {number}\n", encoding="utf-8")
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        assert [result.error for result in (pipeline.scan(), pipeline.parse())] == [None, None]
+        keys = list(pipeline.instance.get_dynamic_partitions("embedding_batch"))
+    assert len(keys) == 5
+    ui = dagster_ui(root)
+
+    apart = _launch(ui, keys[::2], "chunk_vectors")
+    ui.wait_for(lambda: _status(ui, apart) == "COMPLETED_SUCCESS", "three runs embed a batch each")
+    records = ui.ask(lambda instance: instance.get_run_records(dg.RunsFilter(tags={"dagster/backfill": apart})))
+    spans = sorted((record.start_time, record.end_time) for record in records)
+    assert len(spans) == 3
+    for (_, ended), (started, _) in pairwise(spans):
+        assert started >= ended, f"one run started while another had the device: {spans}"
