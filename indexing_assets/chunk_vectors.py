@@ -25,7 +25,7 @@ from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
 from indexing_assets.planning import embedding_identity
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import embed_pool, tag_process
+from indexing_assets.runs import embed_pool, stop_if_cancelled, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
@@ -252,6 +252,7 @@ class _Run:
             self._log_batches(group, failed)
             seconds = max(time.perf_counter() - started, 1e-3)
             self._log_progress()
+            stop_if_cancelled(self.context)
             bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
 
     def _log_progress(self) -> None:

@@ -23,7 +23,7 @@ from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
 from indexing_assets.planning import chunker_identity, match_batch_partitions, stored_chunk_counts
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import PARSE_POOL, tag_process
+from indexing_assets.runs import PARSE_POOL, stop_if_cancelled, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.index_folder import IndexFolder
@@ -261,6 +261,7 @@ class _Run:
             self.tally.chunks / seconds,
         )
         report(Progress("parse", "files", self.tally.files, len(self.tasks)))
+        stop_if_cancelled(self.context)
 
     def drop_replaced(self) -> None:
         """Drop the keys of file versions that were edited or deleted since the run was asked for."""

@@ -79,6 +79,17 @@ def tag_process(context: dg.AssetExecutionContext) -> None:
         context.instance.add_run_tags(context.run.run_id, process_tags())
 
 
+def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
+    """End a run that somebody cancelled: the signal that tells so can get lost in a library that catches it.
+
+    Raises:
+        DagsterExecutionInterruptedError: the run is being cancelled.
+    """
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}:
+        raise dg.DagsterExecutionInterruptedError
+
+
 def unfinished_runs(instance: dg.DagsterInstance, scope: Scope, *assets: str) -> list[dg.DagsterRun]:
     """Runs of any of the assets that are queued or under way, oldest first."""
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))

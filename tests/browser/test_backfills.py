@@ -25,7 +25,7 @@ mutation Launch($parameters: LaunchBackfillParams!) {
   }
 }
 """
-_CANCEL = "mutation Cancel($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }"
+_CANCEL = "mutation Cancel($id: String!) { terminateRun(runId: $id) { __typename } }"
 
 pytestmark = pytest.mark.slow
 
@@ -60,8 +60,12 @@ def test_a_backfill_of_3000_partitions_is_one_run_and_loses_nothing_when_it_is_c
 
     first = _launch(ui, keys)
     ui.wait_for(lambda: len(_materialized(ui)) >= 20, "some of it is durable")
-    ui.graphql(_CANCEL, {"id": first})
-    ui.wait_for(lambda: _status(ui, first) == "CANCELED", "the backfill is cancelled")
+    (run,) = ui.ask(lambda instance: instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": first})))
+    ui.graphql(_CANCEL, {"id": run.run_id})
+    ui.wait_for(
+        lambda: ui.ask(lambda instance: instance.get_run_by_id(run.run_id)).status is dg.DagsterRunStatus.CANCELED,
+        "the run is cancelled",
+    )
     durable = _materialized(ui)
     assert 20 <= len(durable) < _FILES, "it was cancelled in the middle"
 
