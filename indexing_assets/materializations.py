@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
 
 
@@ -23,6 +29,7 @@ def log_materializations(
     *,
     code_version: str,
     data_versions: Mapping[str, str] | None = None,
+    parent: dg.AssetKey | None = None,
 ) -> None:
     """Write one materialization of the running asset per partition key, as one batch.
 
@@ -31,14 +38,17 @@ def log_materializations(
         metadata_by_partition: partition key to the event's metadata.
         code_version: recorded so that Dagster can tell partitions made by an older version.
         data_versions: partition key to data version.
+        parent: asset without partitions that these were made from; without its data version in each
+            event, Dagster shows every partition as stale, for a new dependency.
     """
     if not metadata_by_partition:
         return
     step = context.get_step_execution_context()
     batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
     last = len(metadata_by_partition) - 1
+    made_from = {} if parent is None else _input_version(context.instance, parent)
     for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
-        tags = {CODE_VERSION_TAG: code_version}
+        tags = {CODE_VERSION_TAG: code_version, **made_from}
         if data_versions is not None:
             tags[DATA_VERSION_TAG] = data_versions[partition_key]
         DagsterEvent.asset_materialization(
@@ -48,6 +58,15 @@ def log_materializations(
             ),
             DagsterEventBatchMetadata(batch_id, is_end=position == last),
         )
+
+
+def _input_version(instance: dg.DagsterInstance, parent: dg.AssetKey) -> dict[str, str]:
+    event = instance.get_latest_materialization_event(parent)
+    tags = event.asset_materialization.tags if event is not None and event.asset_materialization is not None else {}
+    version = (tags or {}).get(DATA_VERSION_TAG)
+    if version is None:
+        return {}
+    return {get_input_data_version_tag(parent): version, get_input_event_pointer_tag(parent): NULL_EVENT_POINTER}
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:

@@ -232,6 +232,7 @@ class _Run:
             },
             code_version=self.identity,
             data_versions=dict(done.select("partition_key", "file_hash").iter_rows()),
+            parent=self.scope.asset_key(SOURCE_FILES),
         )
         self.tally.reused += done.height
         return done.select("file_path")
@@ -306,6 +307,7 @@ class _Run:
             events,
             code_version=self.identity,
             data_versions={self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes},
+            parent=self.scope.asset_key(SOURCE_FILES),
         )
 
     def _file_rows(self, outcomes: Sequence[ParseOutcome], now: datetime) -> pa.Table:

@@ -401,3 +401,38 @@ def test_pending_keys_that_lie_apart_become_one_run(pipeline: Pipeline, small_re
     assert sorted(pipeline.store.files(["file_path"])["file_path"].to_pylist()) == old
     assert pipeline.embed().error is None
     assert_complete(pipeline)
+
+
+def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed_and_only_then(
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver
+    from dagster._core.loader import LoadingContextForTest
+
+    from indexing_assets.definitions import build_defs
+    from indexing_assets.scope import SINGLE
+    from resources.index_resource import IndexResource
+
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+
+    def stale(pipeline: Pipeline) -> dict[str, set[str]]:
+        index = IndexResource(repository_root=str(small_repository))
+        graph = build_defs({"index": index}, scopes=[SINGLE]).get_repository_def().asset_graph
+        resolver = CachingStaleStatusResolver(pipeline.instance, graph, LoadingContextForTest(pipeline.instance))
+        return {
+            asset.to_user_string(): {
+                cause.reason
+                for key in pipeline.instance.get_dynamic_partitions(definition)
+                for cause in resolver.get_stale_causes(asset, key)
+            }
+            for asset, definition in ((PARSED, "file_hash"), (VECTORS, "embedding_batch"))
+        }
+
+    with Pipeline(resolve_index_folder(small_repository)) as pipeline:
+        run_all(pipeline)
+        assert pipeline.scan().error is None
+        assert stale(pipeline) == {"parsed_chunks": set(), "chunk_vectors": set()}
+        monkeypatch.setenv("CODE_INDEX_MAX_CHUNK_CHARACTERS", "1500")
+        assert stale(pipeline) == {"parsed_chunks": {"has a new code version"}, "chunk_vectors": set()}
+        monkeypatch.setenv("CODE_INDEX_MAX_TOKENS", "64")
+        assert stale(pipeline)["chunk_vectors"] == {"has a new code version"}
