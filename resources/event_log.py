@@ -17,6 +17,7 @@ is set.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Container, Iterator, Sequence
@@ -26,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as db
-from dagster._config import Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.event_api import EventHandlerFn
 from dagster._core.events import (
@@ -43,14 +43,16 @@ from dagster._core.execution.stats import (
 )
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import DynamicPartitionsTable, SqlEventLogStorageTable
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._serdes import ConfigurableClassData
+from dagster.version import __version__ as dagster_version
 from dagster_shared.serdes import deserialize_values
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
-from indexing_assets.core.errors import SettingsError
 from resources.event_watcher import RunWatcher
+from resources.record_storage import CONFIG_TYPE, folder_of_records, make_once
 
 # SQLite refuses statements with more than 32,766 variables; dagster issue 16260.
 _KEYS_PER_STATEMENT = 5_000
@@ -79,12 +81,15 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         self._inherited: list[OrderedDict[str, _Shard]] = []
         self._run_watchers: dict[tuple[str, EventHandlerFn], RunWatcher] = {}
         self._known_tables: set[str] = set()
+        make_once(
+            Path(base_dir) / f"{INDEX_SHARD_NAME}.db", lambda folder: SqliteEventLogStorage(str(folder)).dispose()
+        )
         super().__init__(base_dir, inst_data)
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
         """Config of the class: `base_dir`, by default `history/runs` in `DAGSTER_HOME`."""
-        return {"base_dir": Field(StringSource, is_required=False)}
+        return CONFIG_TYPE
 
     @classmethod
     def from_config_value(  # type: ignore[override]
@@ -95,16 +100,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         Raises:
             SettingsError: neither `base_dir` nor the environment variable `DAGSTER_HOME` is set.
         """
-        base_dir = config_value.get("base_dir")
-        if not base_dir:
-            home = os.environ.get("DAGSTER_HOME")
-            if not home:
-                raise SettingsError(
-                    "The event log has no place: set the environment variable DAGSTER_HOME to the instance's folder "
-                    '(`eval "$(code-index env PATH)"`), or event_log_storage.config.base_dir in dagster.yaml.'
-                )
-            base_dir = str(Path(home) / "history" / "runs")
-        return cls(base_dir=base_dir, inst_data=inst_data)
+        return cls(base_dir=folder_of_records(config_value, "history", "runs"), inst_data=inst_data)
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index database has the table; a table once seen stays."""
@@ -247,13 +243,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             # Another process wiped the log, and may have begun the file anew.
             self._shards.pop(shard).engine.dispose()
             self._initialized_dbs.discard(shard)
+        if _file_identity(path) is None:
+            # A database is a copy of one that Dagster made: made anew, each would cost 0.3 s.
+            make_once(Path(path), lambda folder: self._copy_template(folder / Path(path).name))
+            self._initialized_dbs.add(shard)
         engine = db.create_engine(
             self.conn_string_for_shard(shard),
             poolclass=StaticPool,
             connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
         )
         db.event.listen(engine, "connect", _set_pragmas)
-        if shard not in self._initialized_dbs or _file_identity(path) is None:
+        if shard not in self._initialized_dbs:
             self._initdb(engine)
             self._initialized_dbs.add(shard)
         self._shards[shard] = _Shard(engine, _file_identity(path))
@@ -261,6 +261,16 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             _, oldest = self._shards.popitem(last=False)
             oldest.engine.dispose()
         return engine
+
+    def _copy_template(self, target: Path) -> None:
+        template = Path(self._base_dir, "templates", f"dagster-{dagster_version}.db")
+
+        def make(folder: Path) -> None:
+            engine = db.create_engine(create_db_conn_string(str(folder), template.stem), poolclass=NullPool)
+            self._initdb(engine)
+
+        make_once(template, make)
+        shutil.copyfile(template, target)
 
     def _close_shards(self) -> None:
         with self._db_lock:

@@ -1,0 +1,162 @@
+"""Dagster's records in SQLite files that several processes may open, and make, at the same moment.
+
+Dagster's own storages make a database step by step in its final place: of four processes that open
+a new instance at once, two fail on average, some leave a database behind that no process can open
+again ("more than one head present"), and so does a process killed in between. Here a database is
+made in a folder of its own, by one process at a time, and put in its place whole.
+
+Named in `dagster.yaml` under `run_storage` and `schedule_storage`; `resources.event_log` does the
+same for events.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import sqlalchemy as db
+from dagster._config import Field, StringSource
+from dagster._config.config_schema import UserConfigSchema
+from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
+
+from indexing_assets.core.errors import SettingsError
+
+CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
+_LOCK_NAME = ".making.lock"
+_MAKING_PREFIX = ".making-"
+
+
+def folder_of_records(config: Mapping[str, Any], *default: str) -> str:
+    """The folder that a storage's config names; by default these parts of a path below `DAGSTER_HOME`.
+
+    Raises:
+        SettingsError: neither `base_dir` nor the environment variable `DAGSTER_HOME` is set.
+    """
+    named = config.get("base_dir")
+    if named:
+        return str(named)
+    home = os.environ.get("DAGSTER_HOME")
+    if not home:
+        raise SettingsError(
+            "Dagster's records have no place: set the environment variable DAGSTER_HOME to the instance's folder "
+            '(`eval "$(code-index env PATH)"`), or base_dir in the config of each storage in dagster.yaml.'
+        )
+    return str(Path(home, *default))
+
+
+def make_once(path: Path, make: Callable[[Path], None]) -> None:
+    """See to it that a database file is there and whole, whoever else wants the same or was killed at it.
+
+    Args:
+        path: the file.
+        make: makes a file of that name in the folder that it is given, and closes it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _making(path.parent):
+        if path.exists():
+            return
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=_MAKING_PREFIX))
+        try:
+            make(folder)
+            (folder / path.name).replace(path)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _making(folder: Path) -> Iterator[None]:
+    with (folder / _LOCK_NAME).open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Nobody else makes anything here now: what lies about is of a process that was killed.
+        for left in folder.glob(f"{_MAKING_PREFIX}*/"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+class SharedSqliteRunStorage(SqliteRunStorage):
+    """`SqliteRunStorage` that any number of processes may open first; same file, same schema."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Config of the class: `base_dir`, by default `history` in `DAGSTER_HOME`."""
+        return CONFIG_TYPE
+
+    @classmethod
+    def from_config_value(  # type: ignore[override]
+        cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
+    ) -> Self:
+        """Build the storage that `dagster.yaml` describes; raises `SettingsError` where it has no place."""
+        return cls.from_local(folder_of_records(config_value, "history"), inst_data)
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
+        """Open the database in `base_dir`, and make it where it is missing."""
+
+        def make(folder: Path) -> None:
+            SqliteRunStorage.from_local(str(folder))
+
+        make_once(Path(base_dir) / "runs.db", make)
+        return super().from_local(base_dir, inst_data)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection that waits a minute for other writers; Dagster's own gives up after five seconds."""
+        with _patient_connection(self._conn_string) as connection:
+            yield connection
+
+
+class SharedSqliteScheduleStorage(SqliteScheduleStorage):
+    """`SqliteScheduleStorage` that any number of processes may open first; same file, same schema."""
+
+    @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Config of the class: `base_dir`, by default `schedules` in `DAGSTER_HOME`."""
+        return CONFIG_TYPE
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> SharedSqliteScheduleStorage:
+        """Build the storage that `dagster.yaml` describes; raises `SettingsError` where it has no place."""
+        return cls.from_local(folder_of_records(config_value, "schedules"), inst_data)
+
+    @classmethod
+    def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SharedSqliteScheduleStorage:
+        """Open the database in `base_dir`, and make it where it is missing."""
+
+        def make(folder: Path) -> None:
+            SqliteScheduleStorage.from_local(str(folder))
+
+        make_once(Path(base_dir) / "schedules.db", make)
+        storage = super().from_local(base_dir, inst_data)
+        assert isinstance(storage, cls)  # built by `cls(...)`; Dagster's annotation names its own class
+        return storage
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection that waits a minute for other writers; Dagster's own gives up after five seconds."""
+        with _patient_connection(self._conn_string) as connection:
+            yield connection
+
+
+@contextmanager
+def _patient_connection(address: str) -> Iterator[Connection]:
+    engine = db.create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    with engine.connect() as connection, connection.begin():
+        yield connection
