@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from indexing_assets.checks import check_specs, results
+from indexing_assets.cleaning import tidy
 from indexing_assets.core.batching import checkpoint_groups
 from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
 from indexing_assets.core.errors import StoreError
@@ -160,6 +161,8 @@ def _embed(
         run.embed_batches(settings)
         run.store.sync_vectors(now=datetime.now(UTC))
         keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
+        if tidied := tidy(context.instance, run.store, folder, settings, scope):
+            context.log.info("Cleaned: %s.", tidied)
         subject = Subject(
             run.store,
             context.instance,

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from resources.lancedb_store import IndexStore
+from resources.lancedb_store.maintenance import MIN_RETENTION
 
 
 def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
@@ -18,4 +19,5 @@ def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
     store.ensure_indexes()
     due = [name for name in store.due_for_optimize() if name in tables]
     if due:
-        store.optimize(tables=due)
+        # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
+        store.optimize(MIN_RETENTION, tables=due)

@@ -21,10 +21,10 @@ from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
-from indexing_assets.planning import chunker_identity, match_batch_partitions, stored_chunk_counts
+from indexing_assets.planning import chunker_identity, match_batch_partitions, next_batch_id, stored_chunk_counts
 from indexing_assets.progress import Progress, report
 from indexing_assets.runs import PARSE_POOL, stop_if_cancelled, tag_process
-from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
+from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
@@ -135,7 +135,7 @@ def _parse(
             memory_bytes=settings.parse_memory_bytes,
         )
         allocator = BatchAllocator(
-            first_id=_next_batch_id(context, run.store, scope), batch_chunks=settings.embedding_batch_chunks
+            first_id=next_batch_id(context.instance, run.store, scope), batch_chunks=settings.embedding_batch_chunks
         )
         bound = settings.parse_checkpoint_files
         context.log.info(
@@ -331,14 +331,6 @@ class _Run:
                 }
             )
         return pa.Table.from_pylist(rows, schema=FILES)
-
-
-def _next_batch_id(context: dg.AssetExecutionContext, store: IndexStore, scope: Scope) -> int:
-    # Numbers are never used twice: a batch that is gone still has its events.
-    keys = set(context.instance.get_dynamic_partitions(scope.embedding_batch))
-    keys |= context.instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS))
-    numbers = [int(key) for key in keys if key.isdecimal()]
-    return max([store.max_batch_id() or 0, *numbers]) + 1
 
 
 def _commits(groups: Iterable[ParsedGroup], max_files: int) -> Iterator[list[ParsedGroup]]:

@@ -205,3 +205,11 @@ def match_batch_partitions(instance: dg.DagsterInstance, store: IndexStore, *, s
     missing = [key for key in living if key not in known]
     if missing:
         instance.add_dynamic_partitions(scope.embedding_batch, missing)
+
+
+def next_batch_id(instance: dg.DagsterInstance, store: IndexStore, scope: Scope = SINGLE) -> int:
+    """A number that no batch has, nor had as far as events tell: those of a batch that is gone still bear its number."""
+    keys = set(instance.get_dynamic_partitions(scope.embedding_batch))
+    keys |= instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS))
+    numbers = [int(key) for key in keys if key.isdecimal()]
+    return max([store.max_batch_id() or 0, *numbers]) + 1

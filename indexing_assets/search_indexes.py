@@ -11,6 +11,14 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from indexing_assets.cleaning import (
+    KEEP_RUNS,
+    KEEP_UNUSED_VECTORS,
+    KEEP_VERSIONS,
+    LEFTOVER_AGE,
+    merge_small_batches,
+    remove_old_records,
+)
 from indexing_assets.core.errors import IndexBusyError
 from indexing_assets.runs import PARSE_POOL, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, SEARCH_INDEXES, Scope
@@ -20,22 +28,26 @@ from resources.locks import Phase, hold
 
 # Tables of phase 1; all others are written by both phases.
 _PARSED = ("files", "chunks")
-# Temporary files of writers that are gone; a living one finishes its files in seconds.
-_LEFTOVER_AGE = timedelta(hours=1)
 
 
 class SearchIndexesConfig(dg.Config):
     """What is kept."""
 
     keep_versions_minutes: int = Field(
-        default=60,
+        default=int(KEEP_VERSIONS / timedelta(minutes=1)),
         ge=10,
         description="Old versions of the tables are removed after so many minutes; a long read may need one.",
     )
     keep_unused_vectors_days: int = Field(
-        default=30,
+        default=KEEP_UNUSED_VECTORS.days,
         ge=0,
         description="Vectors of code that is gone are kept for so many days: code that returns needs no model call.",
+    )
+    keep_runs: int = Field(
+        default=KEEP_RUNS,
+        ge=1,
+        description="So many of Dagster's runs are kept in full; of older ones what partitions need to show as "
+        "materialized or failed.",
     )
 
 
@@ -76,10 +88,10 @@ def _maintain(
     started = time.perf_counter()
     before = store.disk_bytes()
     retention = timedelta(minutes=config.keep_versions_minutes)
-    metadata: dict[str, Any] = {"forgotten_vectors": 0, "removed_leftovers": 0}
+    settings = folder.settings()
+    metadata: dict[str, Any] = {"forgotten_vectors": 0, "removed_leftovers": 0, "merged_batches": 0}
     with hold(folder.locks_dir, Phase.PARSE, run_id=run_id):
         built = store.ensure_indexes()
-        store.optimize(retention, alone=True, tables=_PARSED)
         try:
             # Embedding may take hours: parsing must not wait for it.
             with hold(folder.locks_dir, Phase.EMBED, run_id=run_id, wait_s=0):
@@ -88,13 +100,22 @@ def _maintain(
                 metadata["forgotten_vectors"] = store.forget_retired(
                     before=now - timedelta(days=config.keep_unused_vectors_days)
                 )
+                metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, scope)
                 others = [name for name in store.versions() if name not in _PARSED]
                 store.optimize(retention, alone=True, tables=others)
-                metadata["removed_leftovers"] = store.sweep_leftovers(_LEFTOVER_AGE)
+                metadata["removed_leftovers"] = store.sweep_leftovers(LEFTOVER_AGE)
             metadata["embedding_under_way"] = False
         except IndexBusyError as busy:
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
+        store.optimize(retention, alone=True, tables=_PARSED)
+    removed = remove_old_records(context.instance, scope, keep_runs=config.keep_runs)
+    metadata |= {
+        "removed_events": len(removed.events),
+        "removed_runs": len(removed.runs),
+        "removed_run_logs": len(removed.logs),
+        "removed_log_bytes": removed.log_bytes,
+    }
     after = store.disk_bytes()
     outside = _rows_outside(store)
     context.log.info(

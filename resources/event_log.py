@@ -42,7 +42,11 @@ from dagster._core.execution.stats import (
     build_run_step_stats_from_events,
 )
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import DynamicPartitionsTable, SqlEventLogStorageTable
+from dagster._core.storage.event_log.schema import (
+    AssetEventTagsTable,
+    DynamicPartitionsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._serdes import ConfigurableClassData
@@ -158,6 +162,36 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                         )
                     )
                 )
+
+    def delete_events(self, run_id: str) -> None:
+        """Delete all events of a run, and the file of its log."""
+        with self.index_transaction() as connection:
+            of_run = db.select(SqlEventLogStorageTable.c.id).where(SqlEventLogStorageTable.c.run_id == run_id)
+            # A subquery: SQLite refuses as many variables as a run has materializations.
+            connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(of_run)))
+            connection.execute(SqlEventLogStorageTable.delete().where(SqlEventLogStorageTable.c.run_id == run_id))
+        if self.supports_global_concurrency_limits:
+            self.free_concurrency_slots_for_run(run_id)
+        self.delete_run_log(run_id)
+
+    def delete_run_log(self, run_id: str) -> int:
+        """Delete the log of a run that ended; its materializations stay. Returns the bytes that the files took."""
+        with self._db_lock:
+            shard = self._shards.pop(run_id, None)
+            if shard is not None:
+                shard.engine.dispose()
+            self._initialized_dbs.discard(run_id)
+        freed = self.run_log_bytes(run_id)
+        for path in self._run_log_files(run_id):
+            path.unlink(missing_ok=True)
+        return freed
+
+    def run_log_bytes(self, run_id: str) -> int:
+        """Bytes that the log of a run takes; 0 where it has none."""
+        return sum(path.stat().st_size for path in self._run_log_files(run_id) if path.exists())
+
+    def _run_log_files(self, run_id: str) -> list[Path]:
+        return [Path(self.path_for_shard(run_id) + ending) for ending in ("", "-wal", "-shm")]
 
     def get_step_stats_for_run(
         self, run_id: str, step_keys: Sequence[str] | None = None

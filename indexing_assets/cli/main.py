@@ -76,6 +76,9 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
+        # What is left is the way out: a second signal must not turn it into a traceback.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         click.echo("Stopped. What was stored is safe; `code-index resume` goes on from here.", err=True)
         sys.exit(130)
     except BrokenPipeError:

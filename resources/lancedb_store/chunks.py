@@ -132,6 +132,10 @@ class ChunkRows(StorePart):
         self._forget_errors(gone)
         return deleted
 
+    def move_to_batches(self, rows: pa.Table) -> int:
+        """Give chunks (chunk_id, embedding_batch_id) another batch, in one commit; returns how many there were."""
+        return self.tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS).updated
+
     def _forget_errors(self, chunk_ids: Sequence[str]) -> None:
         if chunk_ids and self.tables.count(ERRORS_TABLE):
             self.tables.delete(ERRORS_TABLE, is_in("chunk_id", chunk_ids))

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,6 +23,7 @@ MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a wri
 VECTOR_INDEX_ROWS = 50_000  # below, comparing all vectors takes under 60 ms and misses nothing
 _ROWS_OUTSIDE_INDEX = 10_000  # they add 40 ms to a text query on 576,000 rows that takes 18 ms
 _SMALL_FILES = 100
+_MANY_VERSIONS = 200  # each keeps a manifest of all files of the table
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
 
@@ -67,7 +69,12 @@ class Maintenance(StorePart):
             indexes = self.tables.run(name, lambda table: list(table.list_indices()))
             stats = self.tables.run(name, lambda table: table.stats())
             outside = max((int(index.num_unindexed_rows) for index in indexes), default=0)
-            if outside > _ROWS_OUTSIDE_INDEX or stats["fragment_stats"]["num_small_fragments"] > _SMALL_FILES:
+            small_files = stats["fragment_stats"]["num_small_fragments"]
+            if (
+                outside > _ROWS_OUTSIDE_INDEX
+                or small_files > _SMALL_FILES
+                or self._versions_kept(name) > _MANY_VERSIONS
+            ):
                 due.append(name)
         return due
 
@@ -96,13 +103,42 @@ class Maintenance(StorePart):
 
     def sweep_leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> int:
         """Remove temporary files of killed writers that are older than that; returns how many. No writer may run."""
-        limit = clock() - older_than.total_seconds()
         swept = 0
-        for path in self.tables.directory.glob("*.lance/**/.tmp??????"):
-            if path.is_file() and path.stat().st_mtime < limit:
-                path.unlink(missing_ok=True)
-                swept += 1
+        for path in self.leftovers(older_than, clock=clock):
+            path.unlink(missing_ok=True)
+            swept += 1
         return swept
+
+    def leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> dict[Path, int]:
+        """Temporary files of writers that are older than that, and their bytes."""
+        limit = clock() - older_than.total_seconds()
+        found = {}
+        for path in self.tables.directory.glob("*.lance/**/.tmp??????"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.is_file() and status.st_mtime < limit:
+                found[path] = status.st_size
+        return found
+
+    def old_versions(self, retention: timedelta) -> dict[str, int]:
+        """Versions of each table that `optimize` with this retention would remove."""
+        limit = datetime.now(UTC) - retention
+        counts = {}
+        for name in self.tables.names():
+            if self.tables.open(name) is not None:
+                listed = self.tables.run(name, lambda table: table.list_versions())
+                counts[name] = sum(_utc(version["timestamp"]) < limit for version in listed[:-1])
+        return counts
+
+    def live_bytes(self) -> dict[str, int]:
+        """Bytes of each table's rows in its latest version, without indexes and old versions."""
+        return {
+            name: int(self.tables.run(name, lambda table: table.stats())["total_bytes"])
+            for name in self.tables.names()
+            if self.tables.open(name) is not None
+        }
 
     def versions(self) -> dict[str, int]:
         """Number of the latest commit of each table that exists."""
@@ -135,12 +171,19 @@ class Maintenance(StorePart):
                 return int(index.num_unindexed_rows)
         return None
 
+    def _versions_kept(self, name: str) -> int:
+        return sum(1 for _ in (self.tables.path(name) / "_versions").glob("*.manifest"))
+
     def _build(self, name: str, column: str, config: Any) -> None:
         self.tables.run(name, lambda table: table.create_index(column, config=config))
 
     def _indexed_columns(self, name: str) -> set[str]:
         indexes = self.tables.run(name, lambda table: list(table.list_indices()))
         return {column for index in indexes for column in index.columns}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)  # LanceDB gives local times without a zone
 
 
 def _btree(_rows: int) -> Any:

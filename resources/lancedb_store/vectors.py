@@ -108,8 +108,11 @@ class VectorRows(StorePart):
 
     def forget_retired(self, *, before: datetime) -> int:
         """Remove vectors that were retired before that time; returns how many."""
-        moment = sql_literal(timestamp(before).as_py().strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
-        return self.tables.delete(RETIRED_TABLE, f"retired_at < to_timestamp_micros({moment})")
+        return self.tables.delete(RETIRED_TABLE, _retired_before(before))
+
+    def count_retired(self, *, before: datetime) -> int:
+        """Vectors that `forget_retired` would remove."""
+        return self.tables.count(RETIRED_TABLE, _retired_before(before))
 
     def delete_vectors_by_file(self, file_paths: Sequence[str]) -> int:
         """Remove the vectors of these files for good (`sync_vectors` retires them instead); returns how many."""
@@ -160,6 +163,11 @@ class VectorRows(StorePart):
 def cache_key(text_hash: str, model: str) -> str:
     """Key of `retired_vectors`; a text_hash is hex digits, so `@` ends it."""
     return f"{text_hash}@{model}"
+
+
+def _retired_before(moment: datetime) -> str:
+    literal = sql_literal(timestamp(moment).as_py().strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return f"retired_at < to_timestamp_micros({literal})"
 
 
 def _first_of_each(rows: pa.Table, column: str) -> pa.Table:

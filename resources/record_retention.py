@@ -1,0 +1,196 @@
+"""Which of Dagster's records nothing refers to any more, and their removal.
+
+Dagster keeps every run, every event and every log for ever; each edit of a file adds a run with a log
+of its own. What has to stay: the newest runs in full, for a person who looks; of older ones the last
+event of each kind of each partition that exists, because a partition is materialized through its
+event; and runs that are not finished. Everything else goes: events of partitions that are gone or
+were materialized again, the logs of old runs, and old runs to which nothing refers.
+
+Rejected: `DagsterInstance.delete_run` for all old runs, which deletes the materializations of living
+partitions; and `wipe_partitions`, which open-source Dagster does not have.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+
+import dagster as dg
+import polars as pl
+import sqlalchemy as db
+from dagster._core.events import DagsterEventType
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from sqlalchemy.engine import Connection
+
+from resources.event_log import BatchingSqliteEventLogStorage
+
+_AT_ONCE = 5_000
+# Events of assets without partitions, which plots over time show.
+_KEPT_OF_AN_ASSET = 200
+_CHECK_TYPES = (DagsterEventType.ASSET_CHECK_EVALUATION.value, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value)
+_TYPES = (
+    DagsterEventType.ASSET_MATERIALIZATION.value,
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    *_CHECK_TYPES,
+)
+# Free pages that are worth the copying of a database: a quarter of it, and more than this.
+_VACUUM_BYTES = 4 << 20
+_VACUUM_SHARE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Superfluous:
+    """Records that may go: ids of events and check executions, ids of runs, and of runs of which only the log may go."""
+
+    events: Sequence[int] = ()
+    check_executions: Sequence[int] = ()
+    runs: Sequence[str] = ()
+    logs: Sequence[str] = ()
+    log_bytes: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many records."""
+        return len(self.events) + len(self.check_executions) + len(self.runs) + len(self.logs)
+
+
+def superfluous_records(
+    instance: dg.DagsterInstance, living: Mapping[dg.AssetKey, Collection[str]], *, keep_runs: int
+) -> Superfluous:
+    """What may go.
+
+    Args:
+        instance: Dagster's records; other storages than SQL ones have nothing that may go.
+        living: partition keys that exist, by partitioned asset. Events of assets that are not named stay,
+            those of unpartitioned ones up to the 200 newest of each kind.
+        keep_runs: so many runs stay in full, the newest ones.
+    """
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage):
+        return Superfluous()
+    records = instance.get_run_records()
+    protected = {record.dagster_run.run_id for record in records[:keep_runs]}
+    protected |= {record.dagster_run.run_id for record in records if not record.dagster_run.is_finished}
+    old = [record.dagster_run.run_id for record in records if record.dagster_run.run_id not in protected]
+    with storage.index_connection() as connection:
+        checks = _check_executions(connection)
+        events = _events(connection)
+    last_checks = checks.filter(pl.col("id") == pl.col("id").max().over("asset_key", "check_name"))
+    events = events.with_columns(kept=_is_kept(events, living, protected, last_checks["event_id"]))
+    referred = {*events.filter("kept")["run_id"], *last_checks["run_id"]}
+    sizes = (
+        {run_id: storage.run_log_bytes(run_id) for run_id in old}
+        if isinstance(storage, BatchingSqliteEventLogStorage)
+        else {}
+    )
+    return Superfluous(
+        events=events.filter(~pl.col("kept"))["id"].to_list(),
+        check_executions=checks.join(last_checks, on="id", how="anti")
+        .filter(~pl.col("run_id").is_in(list(protected)))["id"]
+        .to_list(),
+        runs=[run_id for run_id in old if run_id not in referred],
+        logs=[run_id for run_id in old if run_id in referred and sizes.get(run_id)],
+        log_bytes=sum(sizes.values()),
+    )
+
+
+def remove_records(instance: dg.DagsterInstance, superfluous: Superfluous) -> None:
+    """Remove what `superfluous_records` found; a kill in between leaves the rest for the next time."""
+    storage = instance.event_log_storage
+    if not isinstance(storage, SqlEventLogStorage) or not superfluous.count:
+        return
+    for ids in _slices(superfluous.events):
+        with storage.index_transaction() as connection:
+            connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(ids)))
+            connection.execute(SqlEventLogStorageTable.delete().where(SqlEventLogStorageTable.c.id.in_(ids)))
+    for ids in _slices(superfluous.check_executions):
+        with storage.index_transaction() as connection:
+            connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.id.in_(ids)))
+    for run_id in superfluous.runs:
+        instance.delete_run(run_id)
+    if isinstance(storage, BatchingSqliteEventLogStorage):
+        for run_id in superfluous.logs:
+            storage.delete_run_log(run_id)
+    _give_back(storage)
+
+
+def _events(connection: Connection) -> pl.DataFrame:
+    """Events of assets and checks: id, run_id, kind, asset_key, partition."""
+    columns = SqlEventLogStorageTable.c
+    query = db.select(
+        columns.id, columns.run_id, columns.dagster_event_type, columns.asset_key, columns.partition
+    ).where(columns.dagster_event_type.in_(_TYPES))
+    schema = {"id": pl.Int64, "run_id": pl.String, "kind": pl.String, "asset_key": pl.String, "partition": pl.String}
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
+
+
+def _check_executions(connection: Connection) -> pl.DataFrame:
+    """Executions of checks: id, run_id, asset_key, check_name, and the id of the event that says so."""
+    columns = AssetCheckExecutionsTable.c
+    query = db.select(
+        columns.id, columns.run_id, columns.asset_key, columns.check_name, columns.evaluation_event_storage_id
+    )
+    schema = {
+        "id": pl.Int64,
+        "run_id": pl.String,
+        "asset_key": pl.String,
+        "check_name": pl.String,
+        "event_id": pl.Int64,
+    }
+    return pl.DataFrame([tuple(row) for row in connection.execute(query)], schema=schema, orient="row")
+
+
+def _is_kept(
+    events: pl.DataFrame,
+    living: Mapping[dg.AssetKey, Collection[str]],
+    protected: Collection[str],
+    check_events: pl.Series,
+) -> pl.Expr:
+    """Which events something still refers to."""
+    keys = pl.DataFrame(
+        [(asset.to_string(), key) for asset, keys in living.items() for key in keys],
+        schema={"asset_key": pl.String, "partition": pl.String},
+        orient="row",
+    )
+    of_partition = ["asset_key", "partition", "kind"]
+    last = events.drop_nulls(["asset_key", "partition"]).filter(pl.col("id") == pl.col("id").max().over(of_partition))
+    of_living = last.join(keys, on=["asset_key", "partition"], how="semi")["id"]
+    partitioned = [asset.to_string() for asset in living]
+    without_partition = pl.col("partition").is_null() & ~pl.col("kind").is_in(_CHECK_TYPES)
+    newest = pl.col("id").rank("ordinal", descending=True).over("asset_key", "partition", "kind") <= _KEPT_OF_AN_ASSET
+    return (
+        pl.col("run_id").is_in(list(protected))
+        | pl.col("id").is_in(of_living.implode())
+        | pl.col("id").is_in(check_events.drop_nulls().implode())
+        | (without_partition & newest)
+        | (pl.col("partition").is_not_null() & ~pl.col("asset_key").is_in(partitioned))
+    ).fill_null(value=False)
+
+
+def _give_back(storage: SqlEventLogStorage) -> None:
+    """Shrink the database of a SQLite storage, where much of it is free and nobody else is at it."""
+    if not isinstance(storage, BatchingSqliteEventLogStorage):
+        return
+    with storage.index_connection() as connection:
+        free, pages, size = (
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("freelist_count", "page_count", "page_size")
+        )
+    if free * size > _VACUUM_BYTES and _VACUUM_SHARE * free > pages:
+        path = storage.path_for_shard(INDEX_SHARD_NAME)
+        # Refused while another process reads: then the next cleanup does it.
+        with closing(sqlite3.connect(path, timeout=1)) as database, suppress(sqlite3.OperationalError):
+            database.execute("VACUUM")
+
+
+def _slices(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]
