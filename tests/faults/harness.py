@@ -194,13 +194,13 @@ class Report:
 
     def __str__(self) -> str:
         lines = [
-            f"indexes {self.lives}, processes killed with SIGKILL {self.kills.total()}, stopped with SIGINT or SIGTERM "
-            f"{self.stops.total()}, left to finish {self.finished}",
+            f"indexes {self.lives}, processes killed with SIGKILL {self.kills.total()}",
+            f"stopped with SIGINT or SIGTERM {self.stops.total()}, ended before their kill {self.finished}",
             "commands killed or stopped: " + ", ".join(f"{name} {n}" for name, n in self.commands.most_common()),
             "last durable step begun before a kill: "
             + ", ".join(f"{name} {count}" for name, count in self.kills.most_common()),
-            f"files parsed {self.parsed}, texts embedded {self.embedded}, durable work repeated {len(self.repeated)}, "
-            f"losses {len(self.wrong)}",
+            f"files parsed {self.parsed}, texts embedded {self.embedded}",
+            f"durable work repeated {len(self.repeated)}, losses {len(self.wrong)}",
         ]
         return "\n".join([*lines, *self.repeated[:20], *self.wrong[:20]])
 
@@ -287,7 +287,8 @@ class Life:
             self.report.stops[work.last_step] += 1
             if "code-index resume" not in output:
                 self.report.wrong.append(f"stopped without a word how to go on: {output[-300:]}")
-        elif process.returncode == 0:
+        elif process.returncode == 0 or " vectors in " in output:
+            # A signal that comes after the last word ends a process that had nothing left to do.
             self.report.finished += 1
             return 0
         else:
