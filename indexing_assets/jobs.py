@@ -3,7 +3,7 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from indexing_assets.runs import CHANGES_JOB, EMBED_JOB, MAINTAIN_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.runs import CHANGES_JOB, CLEANUP_JOB, EMBED_JOB, MAINTAIN_JOB, PARSE_JOB, SCAN_JOB
 from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
 
 
@@ -28,6 +28,11 @@ def build_asset_jobs(scope: Scope) -> dict[str, UnresolvedAssetJobDefinition]:
             SOURCE_FILES,
             SEARCH_INDEXES,
             INDEX_REPORT,
+        ),
+        job(
+            CLEANUP_JOB,
+            "Bring the search indexes up to date and give back disk space: what `code-index cleanup` does.",
+            SEARCH_INDEXES,
         ),
     ]
     return dict(jobs)

@@ -8,21 +8,32 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Self
 
 import dagster as dg
 
+from indexing_assets.cleaning import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
 from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_one_range, range_tags
 from indexing_assets.planning import batches_to_embed, files_to_parse
-from indexing_assets.runs import EMBED_JOB, PARSE_JOB, SCAN_JOB, close_dead_runs, prepare_pools, process_tags
-from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, SOURCE_FILES
+from indexing_assets.runs import (
+    CLEANUP_JOB,
+    EMBED_JOB,
+    PARSE_JOB,
+    SCAN_JOB,
+    close_dead_runs,
+    prepare_pools,
+    process_tags,
+)
+from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SINGLE, SOURCE_FILES
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.locks import LockOwner, Phase, hold
+from resources.search import QueryEncoder
 
 # Of a run of this process, the web interface shows everything; the terminal has its own lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -121,6 +132,26 @@ class Pipeline:
             keys = as_one_range(self.instance, EMBEDDING_BATCH, plan)
             return self._run(EMBED_JOB, CHUNK_VECTORS, keys, {"force": force})
 
+    def cleanup(
+        self,
+        *,
+        keep_versions: timedelta = KEEP_VERSIONS,
+        keep_unused_vectors: timedelta = KEEP_UNUSED_VECTORS,
+        keep_runs: int = KEEP_RUNS,
+    ) -> PhaseResult:
+        """Bring the search indexes up to date and give back the disk space that nothing needs."""
+        config = {
+            "keep_versions_minutes": keep_versions // timedelta(minutes=1),
+            "keep_unused_vectors_days": keep_unused_vectors // timedelta(days=1),
+            "keep_runs": keep_runs,
+        }
+        with self._locked(Phase.PARSE):
+            return self._run(CLEANUP_JOB, SEARCH_INDEXES, [], config)
+
+    def query_encoder(self) -> QueryEncoder:
+        """The index's model, for queries; raises `ModelError` when it is missing."""
+        return self._embedder.get_for_queries(self.settings)
+
     @property
     def model_id(self) -> str:
         """Identity of the index's model, as stored with each vector; raises `ModelError` when it is missing."""
@@ -142,7 +173,7 @@ class Pipeline:
             yield
 
     def _run(self, job: str, op: str, keys: Sequence[str], config: Mapping[str, Any]) -> PhaseResult:
-        partitioned = job != SCAN_JOB
+        partitioned = job in {PARSE_JOB, EMBED_JOB}
         if partitioned and not keys:
             return PhaseResult(partitions=0)
         tags = process_tags()

@@ -26,6 +26,7 @@ PARSE_JOB = "parse_chunks_job"
 CHANGES_JOB = "index_changes_job"
 EMBED_JOB = "embed_chunks_job"
 MAINTAIN_JOB = "maintain_index_job"
+CLEANUP_JOB = "clean_index_job"
 RERUN_JOB = "rerun_failed_partitions"
 
 _ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +35,7 @@ _ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
     CHANGES_JOB: (SOURCE_FILES, PARSED_CHUNKS),
     EMBED_JOB: (CHUNK_VECTORS,),
     MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, INDEX_REPORT),
+    CLEANUP_JOB: (SEARCH_INDEXES,),
 }
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -110,17 +112,24 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     A killed process cannot say that its run ended: its partitions would show as in progress for
     ever, and sensors would wait for it.
     """
-    closed = []
+    dead = dead_runs(instance)
+    for run in dead:
+        pid = run.tags.get(PROCESS_TAG, "?")
+        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
+    return [run.run_id for run in dead]
+
+
+def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Unfinished runs whose process on this machine is gone."""
+    dead = []
     # A command's run has its process from the first record on, before it is started.
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
         if run.tags.get(HOST_TAG) != socket.gethostname():
             continue
         pid = int(run.tags.get(PROCESS_TAG, "0"))
-        if pid == os.getpid() or run.tags.get(PROCESS_STARTED_TAG) == _process_started(pid):
-            continue
-        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
-        closed.append(run.run_id)
-    return closed
+        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != _process_started(pid):
+            dead.append(run)
+    return dead
 
 
 def _is_run_of(run: dg.DagsterRun, scope: Scope, asset: str) -> bool:

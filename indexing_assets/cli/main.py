@@ -15,6 +15,8 @@ import click
 from indexing_assets.core.errors import CodeIndexError, UsageError
 
 _COMMANDS = {
+    "cleanup": "Give back disk space that nothing needs.",
+    "doctor": "Check an index, say what is wrong, and mend it.",
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
     "resume": "Go on where an interrupted or failed run stopped.",

@@ -132,6 +132,26 @@ class Maintenance(StorePart):
                 counts[name] = sum(_utc(version["timestamp"]) < limit for version in listed[:-1])
         return counts
 
+    def restore_readable(self, name: str) -> int | None:
+        """Make the newest version whose rows can all be read the current one; returns its number, `None` for none."""
+        try:
+            if (handle := self.tables.open(name)) is None:
+                return None
+            listed = [int(version["version"]) for version in handle.list_versions()]
+        except (StoreError, RuntimeError, ValueError, OSError):
+            return None
+        for version in sorted(listed, reverse=True):
+            try:
+                handle.checkout(version)
+                handle.to_arrow()
+                handle.restore()
+            except (RuntimeError, ValueError, OSError):
+                continue
+            finally:
+                handle.checkout_latest()
+            return version
+        return None
+
     def live_bytes(self) -> dict[str, int]:
         """Bytes of each table's rows in its latest version, without indexes and old versions."""
         return {

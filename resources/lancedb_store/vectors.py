@@ -114,6 +114,10 @@ class VectorRows(StorePart):
         """Vectors that `forget_retired` would remove."""
         return self.tables.count(RETIRED_TABLE, _retired_before(before))
 
+    def delete_vectors(self, chunk_ids: Sequence[str]) -> int:
+        """Remove the vectors of these chunks for good; returns how many."""
+        return self.tables.delete(VECTORS_TABLE, is_in("chunk_id", chunk_ids))
+
     def delete_vectors_by_file(self, file_paths: Sequence[str]) -> int:
         """Remove the vectors of these files for good (`sync_vectors` retires them instead); returns how many."""
         return self.tables.delete(VECTORS_TABLE, is_in("file_path", file_paths))

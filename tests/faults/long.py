@@ -20,7 +20,7 @@ from pathlib import Path
 
 from tests.faults.harness import Life, Report, small_steps
 
-COMMANDS = ("index", "index", "index", "resume", "index --verify")
+COMMANDS = ("index", "index", "index", "resume", "index --verify", "cleanup --keep-runs 3", "doctor --repair")
 
 
 def main() -> None:

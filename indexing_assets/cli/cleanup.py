@@ -1,0 +1,108 @@
+"""`code-index cleanup`: give back disk space that nothing needs."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+
+if TYPE_CHECKING:
+    from indexing_assets.cleaning import Garbage
+
+_KEEP_MINUTES = 60
+_KEEP_DAYS = 30
+_KEEP_RUNS = 200
+
+
+@click.command("cleanup")
+@repository_argument
+@index_dir_option
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option(
+    "--keep-versions-minutes",
+    type=click.IntRange(10),
+    default=_KEEP_MINUTES,
+    show_default=True,
+    help="Keep old versions of the tables for so long; a long read may need one.",
+)
+@click.option(
+    "--keep-unused-vectors-days",
+    type=click.IntRange(0),
+    default=_KEEP_DAYS,
+    show_default=True,
+    help="Keep vectors of code that is gone for so long; code that returns needs no model call.",
+)
+@click.option(
+    "--keep-runs",
+    type=click.IntRange(1),
+    default=_KEEP_RUNS,
+    show_default=True,
+    help="Keep so many of Dagster's runs in full; of older ones what partitions need.",
+)
+@wait_option
+def command(
+    path: Path | None,
+    index_dir: Path | None,
+    dry_run: bool,
+    keep_versions_minutes: int,
+    keep_unused_vectors_days: int,
+    keep_runs: int,
+    wait: bool,
+) -> None:
+    """Compact the tables and remove old versions, orphaned files, unused vectors and old records.
+
+    Safe while others search or index.
+    """
+    from indexing_assets.cleaning import find_garbage
+    from indexing_assets.cli.phases import tell_waiting
+    from indexing_assets.cli.report import human_bytes
+    from indexing_assets.pipeline import Pipeline
+    from indexing_assets.scope import SINGLE
+    from indexing_assets.status import folder_bytes
+
+    folder = folder_of(path, index_dir)
+    folder.check()
+    keep_versions = timedelta(minutes=keep_versions_minutes)
+    keep_vectors = timedelta(days=keep_unused_vectors_days)
+    with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
+        garbage = find_garbage(
+            pipeline.instance,
+            pipeline.store,
+            pipeline.settings,
+            SINGLE,
+            keep_versions=keep_versions,
+            keep_unused_vectors=keep_vectors,
+            keep_runs=keep_runs,
+        )
+        _show(garbage, "Would remove" if dry_run else "Removing")
+        if dry_run:
+            return
+        before = folder_bytes(folder.path)
+        result = pipeline.cleanup(keep_versions=keep_versions, keep_unused_vectors=keep_vectors, keep_runs=keep_runs)
+    if result.error is not None:
+        raise click.ClickException(f"{result.error} (Dagster run {result.run_id}). What is indexed is as it was.")
+    after = folder_bytes(folder.path)
+    won = before - after
+    change = f"{human_bytes(won)} won" if won >= 0 else f"{human_bytes(-won)} more, of indexes that were missing"
+    click.echo(f"The index takes {human_bytes(after)}: {change}.")
+
+
+def _show(garbage: "Garbage", verb: str) -> None:
+    from indexing_assets.cli.report import human_bytes
+
+    records = garbage.records
+    spare = max(0, garbage.table_bytes - garbage.live_bytes)
+    click.echo(f"{verb}:")
+    click.echo(
+        f"  {garbage.old_versions:,} old versions of tables (all versions but the last and the indexes: "
+        f"{human_bytes(spare)})"
+    )
+    click.echo(f"  {garbage.leftovers:,} files that killed writers left ({human_bytes(garbage.leftover_bytes)})")
+    click.echo(f"  {garbage.unused_vectors:,} vectors whose code is gone")
+    click.echo(
+        f"  {len(records.events):,} events, {len(records.runs):,} runs and {len(records.logs):,} logs of runs of "
+        f"Dagster's records ({human_bytes(records.log_bytes)})"
+    )
+    click.echo(f"  {garbage.small_batches:,} small batches, merged into {garbage.merged_batches:,}")

@@ -1,0 +1,70 @@
+"""`code-index doctor`: check an index, say what is wrong, and mend it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+
+if TYPE_CHECKING:
+    from indexing_assets.doctor import Diagnosis
+
+
+@click.command("doctor")
+@repository_argument
+@index_dir_option
+@click.option("--repair", "mend", is_flag=True, help="Mend what can be mended without loss.")
+@click.option("--verify", is_flag=True, help="Read every file of the repository, not only a sample of 500.")
+@json_option
+def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool, as_json: bool) -> None:
+    """Check tables, Dagster's records, partitions, locks, model, disk and versions against each other.
+
+    Ends with 1 when something is wrong that is not only late.
+    """
+    from indexing_assets.doctor import examine, repair
+
+    folder = folder_of(path, index_dir)
+    if not folder.exists:
+        folder.check()
+    found = list(examine(folder, every_file=verify))
+    failed = {item.outcome.name for item in found if not item.outcome.passed}
+    if mend and any(item.repair for item in found):
+        _show(found, as_json=False, to_error=as_json)
+        repair(folder, failed, tell=lambda text: click.echo(text, err=True))
+        click.echo("Checking again.", err=True)
+        found = list(examine(folder, every_file=verify))
+    _show(found, as_json=as_json)
+    if any(_is_wrong(item) for item in found):
+        raise click.exceptions.Exit(1)
+
+
+def _is_wrong(item: "Diagnosis") -> bool:
+    from indexing_assets.integrity import Severity
+
+    return not item.outcome.passed and item.outcome.severity is Severity.ERROR
+
+
+def _show(found: "list[Diagnosis]", *, as_json: bool, to_error: bool = False) -> None:
+    from indexing_assets.cli.report import printable
+
+    if as_json:
+        click.echo(json.dumps([asdict(item.outcome) | {"repair": item.repair} for item in found], indent=2))
+        return
+    for item in found:
+        outcome = item.outcome
+        mark = "ok     " if outcome.passed else "WRONG  " if _is_wrong(item) else "warning"
+        title = outcome.name.replace("_", " ")
+        click.echo(f"{mark}  {title}", err=to_error)
+        if not outcome.passed:
+            click.echo(f"         {printable(outcome.description)}", err=to_error)
+            if item.repair:
+                click.echo(f"         --repair would: {item.repair}.", err=to_error)
+    wrong = sum(map(_is_wrong, found))
+    late = sum(not item.outcome.passed for item in found) - wrong
+    repairable = any(item.repair for item in found)
+    said = "All is well." if not wrong and not late else f"{wrong} wrong, {late} to be aware of."
+    hint = " `code-index doctor --repair` mends what can be mended without loss." if repairable else ""
+    click.echo(f"{len(found)} checks: {said}{hint}", err=to_error)
