@@ -232,7 +232,8 @@ def _damaged_databases(folder: IndexFolder) -> dict[Path, str]:
                 said = database.execute("PRAGMA quick_check(1)").fetchone()[0]
                 heads = database.execute("SELECT count(*) FROM alembic_version").fetchone()[0]
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
+            # Locked, read-only, a full disk: the file itself is not known to be damaged.
+            if "no such table" in str(error):
                 damaged[path] = str(error)
         except sqlite3.DatabaseError as error:
             damaged[path] = str(error)

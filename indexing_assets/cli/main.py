@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from indexing_assets.cli.disk import disk_trouble
 from indexing_assets.core.errors import CodeIndexError, UsageError
 
 _COMMANDS = {
@@ -49,6 +50,15 @@ class _LazyGroup(click.Group):
             raise _Refused(str(error)) from error
         except CodeIndexError as error:
             raise _Failed(str(error)) from error
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            if (trouble := disk_trouble(error)) is None:
+                raise
+            raise _Failed(
+                f"The disk that holds the index {trouble}. Free space or allow writing, then `code-index resume`; "
+                "what was stored is safe."
+            ) from error
 
 
 class _Failed(click.ClickException):
