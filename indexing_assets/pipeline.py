@@ -197,7 +197,10 @@ class Pipeline:
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
     """Whether a run ended because somebody stopped this process."""
     for event in result.all_events:
+        # Between two steps it is the run that fails and not a step.
         error = event.step_failure_data.error if event.is_step_failure else None
+        if event.event_type is dg.DagsterEventType.RUN_FAILURE:
+            error = event.job_failure_data.error
         while error is not None:
             if error.cls_name == "DagsterExecutionInterruptedError":
                 return True
