@@ -77,10 +77,11 @@ def fresh_state(root: Path, place: Path) -> dict[str, pl.DataFrame]:
     """The state of an index of the same tree that nothing happened to."""
     copy = place / "fresh" / root.name
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".code-index"), symlinks=True)
-    with Pipeline(resolve_index_folder(copy)) as pipeline:
+    # Named, because a pipeline that is open beside this one puts its own folder into the environment.
+    with Pipeline(resolve_index_folder(copy, copy / ".code-index")) as pipeline:
         results = (pipeline.scan(), pipeline.parse(), pipeline.embed())
         assert [result.error for result in results] == [None] * 3
-    found = state(copy)
+        found = state(copy)
     shutil.rmtree(copy)
     return found
 
