@@ -179,6 +179,29 @@ class Durable:
         ]
 
 
+def start_victim(log: Path, kill: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """A `code-index` command in a process group of its own, watched as `tests.faults.victim` says."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.victim", str(log), kill, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=small_steps(dict(os.environ)),
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+
+
+def run_victim(
+    arguments: Sequence[str], place: Path, *, kill: str = "none"
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Such a command to its end; returns the log of its work, in `place`, and what became of it."""
+    log = place / f"work_{len(list(place.glob('work_*.log')))}.log"
+    process = start_victim(log, kill, arguments)
+    output, errors = process.communicate(timeout=_PATIENCE_S)
+    return log, subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+
+
 @dataclass(slots=True)
 class Report:
     """What a number of lives came to."""
@@ -264,9 +287,9 @@ class Life:
         if way < 0.55:
             step = self.draw.choice(STEPS)
             occurrence = self.draw.choice([1, 1, 2, 3, self.draw.randint(1, 12)])
-            process = self._start(log, f"{step}:{occurrence}:{self.draw.choice(['before', 'after'])}", arguments)
+            process = start_victim(log, f"{step}:{occurrence}:{self.draw.choice(['before', 'after'])}", arguments)
         else:
-            process = self._start(log, "none", arguments)
+            process = start_victim(log, "none", arguments)
             self._wait_until_ready(process, log)
             time.sleep(self.draw.uniform(0, 2.5))
             if way < 0.9:
@@ -301,7 +324,7 @@ class Life:
     def _run(self, arguments: Sequence[str]) -> None:
         before = Durable.of(self.root)
         log = self._log()
-        process = self._start(log, "none", arguments)
+        process = start_victim(log, "none", arguments)
         output, errors = process.communicate(timeout=_PATIENCE_S)
         if process.returncode != 0:
             self.report.wrong.append(f"{arguments[0]} ended with {process.returncode}: {(output + errors)[-2000:]}")
@@ -315,15 +338,3 @@ class Life:
     def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> None:
         while process.poll() is None and not (log.exists() and "ready" in log.read_text(encoding="utf-8")):
             time.sleep(0.01)
-
-    @staticmethod
-    def _start(log: Path, kill: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.victim", str(log), kill, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=small_steps(dict(os.environ)),
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,
-        )
