@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +23,11 @@ from resources.lancedb_store.search import METRIC
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
 VECTOR_INDEX_ROWS = 50_000  # below, comparing all vectors takes under 60 ms and misses nothing
 _ROWS_OUTSIDE_INDEX = 10_000  # they add 40 ms to a text query on 576,000 rows that takes 18 ms
-_SMALL_FILES = 100
-_MANY_VERSIONS = 200  # each keeps a manifest of all files of the table
+# How many small files, or versions that nobody reads any more, pile up before a table is optimized: more
+# in a large table, where optimizing takes longer, so that its share of an edit's time stays the same.
+_PILE = 8
+_ROWS_PER_PILED = 2_000
+_PILE_MAX = 100
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
 
@@ -61,7 +65,10 @@ class Maintenance(StorePart):
         return built
 
     def due_for_optimize(self) -> list[str]:
-        """Tables that a query would find slow: many rows outside an index, or many small files."""
+        """Tables that a query would find slow, or that take needless space.
+
+        That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
+        """
         due = []
         for name in self.tables.names():
             if self.tables.open(name) is None:
@@ -69,12 +76,9 @@ class Maintenance(StorePart):
             indexes = self.tables.run(name, lambda table: list(table.list_indices()))
             stats = self.tables.run(name, lambda table: table.stats())
             outside = max((int(index.num_unindexed_rows) for index in indexes), default=0)
-            small_files = stats["fragment_stats"]["num_small_fragments"]
-            if (
-                outside > _ROWS_OUTSIDE_INDEX
-                or small_files > _SMALL_FILES
-                or self._versions_kept(name) > _MANY_VERSIONS
-            ):
+            small_files = int(stats["fragment_stats"]["num_small_fragments"])
+            pile = min(_PILE_MAX, _PILE + int(stats["num_rows"]) // _ROWS_PER_PILED)
+            if outside > _ROWS_OUTSIDE_INDEX or small_files > pile or self._versions_unread(name) > pile:
                 due.append(name)
         return due
 
@@ -191,8 +195,13 @@ class Maintenance(StorePart):
                 return int(index.num_unindexed_rows)
         return None
 
-    def _versions_kept(self, name: str) -> int:
-        return sum(1 for _ in (self.tables.path(name) / "_versions").glob("*.manifest"))
+    def _versions_unread(self, name: str) -> int:
+        limit = time.time() - MIN_RETENTION.total_seconds()
+        times = []
+        for path in (self.tables.path(name) / "_versions").glob("*.manifest"):
+            with suppress(FileNotFoundError):  # `optimize` removed it in between
+                times.append(path.stat().st_mtime)
+        return sum(moment < limit for moment in times)
 
     def _build(self, name: str, column: str, config: Any) -> None:
         self.tables.run(name, lambda table: table.create_index(column, config=config))

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -293,8 +294,9 @@ class Life:
             self._wait_until_ready(process, log)
             time.sleep(self.draw.uniform(0, 2.5))
             if way < 0.9:
-                # The process alone, or all it started with it.
-                (os.kill if self.draw.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
+                # The process alone, or all it started with it; it may have ended by itself.
+                with suppress(ProcessLookupError):
+                    (os.kill if self.draw.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
             else:
                 process.send_signal(self.draw.choice([signal.SIGINT, signal.SIGTERM]))
         output, errors = process.communicate(timeout=_PATIENCE_S)

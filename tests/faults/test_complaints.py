@@ -218,7 +218,6 @@ def test_old_table_versions_do_not_grow_to_gigabytes(
     # As if each edit came long after the one before.
     for module in (table_maintenance, maintenance):
         monkeypatch.setattr(module, "MIN_RETENTION", timedelta(milliseconds=1))
-    monkeypatch.setattr(table_maintenance, "_MANY_VERSIONS", 12)
     with Pipeline(resolve_index_folder(root)) as pipeline:
         assert _index(pipeline) == [None] * 3
         sizes = []
@@ -228,7 +227,7 @@ def test_old_table_versions_do_not_grow_to_gigabytes(
             sizes.append(sum(pipeline.store.disk_bytes().values()))
         kept = {name: len(pipeline.store.tables.open(name).list_versions()) for name in pipeline.store.versions()}
         # The phases clean by themselves: no one asked for `cleanup`.
-        assert max(kept.values()) <= 12 + 6, kept
+        assert max(kept.values()) <= 8 + 6, kept
         assert max(sizes[12:]) < 2 * max(sizes[:12]), sizes
         assert pipeline.store.tables.count("retired_vectors") > 0
         assert pipeline.cleanup(keep_unused_vectors=KEEP_UNUSED_VECTORS).error is None
