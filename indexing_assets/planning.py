@@ -189,8 +189,9 @@ def retry_wait(attempts: int, *, first_retry: timedelta = _FIRST_RETRY) -> timed
 
 
 def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: timedelta) -> pl.Series:
+    # A failure in the future is one of a clock that was wrong: waiting for it might take years.
     due = [
-        then is None or then + retry_wait(count or 1, first_retry=first_retry) <= now
+        then is None or then > now or then + retry_wait(count or 1, first_retry=first_retry) <= now
         for count, then in zip(attempts.to_list(), failed_at.to_list(), strict=True)
     ]
     return pl.Series(due, dtype=pl.Boolean)

@@ -11,10 +11,10 @@ import socket
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
-import psutil
 
 from indexing_assets.partitions import keys_of_run
 from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
+from resources.processes import started
 from resources.settings import Settings
 
 HOST_TAG = "code_index/host"
@@ -71,7 +71,7 @@ def process_tags() -> dict[str, str]:
     return {
         HOST_TAG: socket.gethostname(),
         PROCESS_TAG: str(os.getpid()),
-        PROCESS_STARTED_TAG: _process_started(os.getpid()),
+        PROCESS_STARTED_TAG: started(os.getpid()),
     }
 
 
@@ -127,7 +127,7 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
         if run.tags.get(HOST_TAG) != socket.gethostname():
             continue
         pid = int(run.tags.get(PROCESS_TAG, "0"))
-        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != _process_started(pid):
+        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != started(pid):
             dead.append(run)
     return dead
 
@@ -136,11 +136,3 @@ def _is_run_of(run: dg.DagsterRun, scope: Scope, asset: str) -> bool:
     if run.asset_selection:
         return scope.asset_key(asset) in run.asset_selection
     return any(run.job_name == scope.named(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())
-
-
-def _process_started(pid: int) -> str:
-    """When a process began, so that a number that is used again is not mistaken for it; empty if it is gone."""
-    try:
-        return f"{psutil.Process(pid).create_time():.2f}"
-    except psutil.NoSuchProcess:
-        return ""

@@ -202,7 +202,8 @@ class _ChangesLook:
             patience_s=self._times.patience_s,
         )
         if settled is None:
-            since = memory.restless_since_s if memory.restless_since_s is not None else now
+            # Never in the future, where a clock that is set back would leave it.
+            since = min(memory.restless_since_s if memory.restless_since_s is not None else now, now)
             if now - since < self._times.restless_s:
                 return _Found(
                     replace(memory, restless_since_s=since), reason="The repository is changing; waiting for a pause."
