@@ -24,9 +24,9 @@ from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
-from indexing_assets.planning import embedding_identity
+from indexing_assets.planning import embedding_identity, match_batch_partitions
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import embed_pool, stop_if_cancelled, tag_process
+from indexing_assets.runs import embed_pool, keys_of_unfinished_runs, stop_if_cancelled, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
@@ -150,6 +150,7 @@ def _embed(
             context,
             index.store(scope.name),
             embedder.get(settings),
+            scope=scope,
             code_version=embedding_identity(settings),
             force=config.force,
         )
@@ -160,6 +161,7 @@ def _embed(
         run.put_other_models_aside()
         run.embed_batches(settings)
         run.store.sync_vectors(now=datetime.now(UTC))
+        run.drop_empty_batches()
         keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)
@@ -169,7 +171,7 @@ def _embed(
             settings,
             scope,
             encoder=lambda: run.embedder,
-            batch_ids=[batch_id_of(key) for key in context.partition_keys],
+            batch_ids=run.batch_ids,
         )
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
@@ -196,14 +198,18 @@ class _Run:
         store: IndexStore,
         embedder: Embedder,
         *,
+        scope: Scope,
         code_version: str,
         force: bool,
     ) -> None:
         self.context = context
         self.store = store
         self.embedder = embedder
+        self.scope = scope
         self.code_version = code_version
         self.force = force
+        # Asked for once: phase 1 may drop an empty batch meanwhile, and Dagster refuses a range without its end.
+        self.batch_ids = [batch_id_of(key) for key in context.partition_keys]
         self.tally = _Tally()
         self._total = 0
 
@@ -227,7 +233,7 @@ class _Run:
 
     def embed_batches(self, settings: Settings) -> None:
         """Work through the run's batches, one checkpoint after the other."""
-        batch_ids = [batch_id_of(key) for key in self.context.partition_keys]
+        batch_ids = self.batch_ids
         statuses = self.store.chunk_statuses(self.embedder.model_id).filter(
             pl.col("embedding_batch_id").is_in(batch_ids)
         )
@@ -257,6 +263,13 @@ class _Run:
             self._log_progress()
             stop_if_cancelled(self.context)
             bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
+
+    def drop_empty_batches(self) -> None:
+        """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""
+        instance, definition = self.context.instance, self.scope.embedding_batch
+        existing = list(instance.get_dynamic_partitions(definition))
+        others = keys_of_unfinished_runs(instance, self.scope, CHUNK_VECTORS, existing, but=self.context.run.run_id)
+        match_batch_partitions(instance, self.store, scope=self.scope, kept=others)
 
     def _log_progress(self) -> None:
         tally = self.tally
@@ -339,7 +352,7 @@ class _Run:
         events: dict[str, dict[str, Any]] = {
             batch_partition_key(batch_id): {"chunks": count, "dagster/partition_row_count": count}
             for batch_id, count in counts.items()
-            if batch_id not in reasons
+            if count and batch_id not in reasons
         }
         if events:
             # The asset's page shows the newest event: it carries the run's figures.

@@ -4,6 +4,7 @@ The tables are the truth about what is stored, the event log is the record of it
 to run when its rows are missing, and also when they are there but no event says so.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import dagster as dg
@@ -197,11 +198,21 @@ def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: 
     return pl.Series(due, dtype=pl.Boolean)
 
 
-def match_batch_partitions(instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE) -> None:
-    """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back."""
-    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+def match_batch_partitions(
+    instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE, kept: Collection[str] = ()
+) -> None:
+    """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back.
+
+    Args:
+        instance: that has the keys.
+        store: tables of the index.
+        scope: names of the index.
+        kept: keys that stay, because a run is to work on them: one whose range loses an end cannot start.
+    """
+    # Keys before rows: a key that another process adds meanwhile must not look like one of an empty batch.
     existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
-    known, wanted = set(existing), set(living)
+    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+    known, wanted = set(existing), {*living, *kept}
     delete_partitions(instance, scope.embedding_batch, [key for key in existing if key not in wanted])
     missing = [key for key in living if key not in known]
     if missing:

@@ -99,10 +99,10 @@ def unfinished_runs(instance: dg.DagsterInstance, scope: Scope, *assets: str) ->
 
 
 def keys_of_unfinished_runs(
-    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str]
+    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str], *, but: str | None = None
 ) -> set[str]:
-    """Partition keys that runs of the asset are to work on, of all `existing` ones."""
-    runs = unfinished_runs(instance, scope, asset)
+    """Partition keys that runs of the asset, except the run `but`, are to work on, of all `existing` ones."""
+    runs = [run for run in unfinished_runs(instance, scope, asset) if run.run_id != but]
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
