@@ -22,6 +22,7 @@ from indexing_assets.runs import (
     CLEANUP_JOB,
     EMBED_JOB,
     PARSE_JOB,
+    RETRY_LASTING_TAG,
     SCAN_JOB,
     close_dead_runs,
     keys_of_unfinished_runs,
@@ -131,7 +132,8 @@ class Pipeline:
             self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
             if not plan:
                 self._drop_orphaned_vectors()
-            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, EMBEDDING_BATCH, plan, {"force": force})
+            tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
+            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, EMBEDDING_BATCH, plan, {"force": force}, tags)
 
     def cleanup(
         self,
@@ -186,13 +188,14 @@ class Pipeline:
         definition: str,
         plan: Sequence[str],
         config: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
     ) -> PhaseResult:
         """One run over all keys, unless runs that wait for this process are to work on some of them."""
         existing = list(self.instance.get_dynamic_partitions(definition))
         waiting = keys_of_unfinished_runs(self.instance, SINGLE, asset, existing)
         result: PhaseResult | None = None
         for keys in as_ranges(self.instance, definition, plan, fixed=waiting):
-            done = self._run(job, asset, keys, config)
+            done = self._run(job, asset, keys, config, tags)
             result = done if result is None else result.plus(done)
         return result or PhaseResult(partitions=0)
 
@@ -202,9 +205,10 @@ class Pipeline:
         op: str,
         keys: Sequence[str],
         config: Mapping[str, Any],
+        more_tags: Mapping[str, str] | None = None,
     ) -> PhaseResult:
         partitioned = job in {PARSE_JOB, EMBED_JOB}
-        tags = process_tags()
+        tags = {**process_tags(), **(more_tags or {})}
         if partitioned:
             tags |= range_tags(keys)
         result = self._definitions.resolve_job_def(job).execute_in_process(

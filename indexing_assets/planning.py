@@ -100,6 +100,7 @@ def batches_to_embed(
     scope: Scope = SINGLE,
     force: bool = False,
     retry_failed: bool = False,
+    retry_transient: bool = True,
 ) -> list[str]:
     """Partition keys of the batches that have to be embedded, in order.
 
@@ -109,7 +110,8 @@ def batches_to_embed(
         model_id: the model whose vectors are wanted.
         scope: names of the index.
         force: all batches.
-        retry_failed: also those with nothing left but chunks that failed.
+        retry_failed: also those with nothing left but chunks that failed for a reason that lasts.
+        retry_transient: also those with nothing left but chunks that failed for a reason that may pass by itself.
     """
     counts = pl.DataFrame(store.batches(model_id))
     if not force:
@@ -121,8 +123,15 @@ def batches_to_embed(
         existing = [int(key) for key in instance.get_dynamic_partitions(scope.embedding_batch) if key.isdecimal()]
         keyless = ~pl.col("embedding_batch_id").is_in(existing)
         failed = (pl.col("errors") > 0) & retry_failed
-        counts = counts.filter(pending | unrecorded | keyless | failed)
+        passing = pl.col("embedding_batch_id").is_in(_batches_of_transient(store, model_id) if retry_transient else [])
+        counts = counts.filter(pending | unrecorded | keyless | failed | ((pl.col("errors") > 0) & passing))
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
+
+
+def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
+    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
+    found = store.chunks_by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    return sorted(set(found["embedding_batch_id"].drop_null().to_pylist()))
 
 
 def failed_partitions(

@@ -21,6 +21,9 @@ HOST_TAG = "code_index/host"
 PROCESS_TAG = "code_index/pid"
 PROCESS_STARTED_TAG = "code_index/pid_started"
 
+# `false` in runs that nobody asked for: they leave chunks alone that failed for a reason that lasts.
+RETRY_LASTING_TAG = "code_index/retry_lasting"
+
 SCAN_JOB = "scan_source_files_job"
 PARSE_JOB = "parse_chunks_job"
 CHANGES_JOB = "index_changes_job"
@@ -79,6 +82,11 @@ def tag_process(context: dg.AssetExecutionContext) -> None:
     """Write this process into its run's tags, so that the run can be closed if the process is killed."""
     if PROCESS_TAG not in context.run.tags:
         context.instance.add_run_tags(context.run.run_id, process_tags())
+
+
+def retries_lasting(run: dg.DagsterRun) -> bool:
+    """Whether a run also tries what failed for a reason that lasts, as one does that a person asked for."""
+    return run.tags.get(RETRY_LASTING_TAG) != "false"
 
 
 def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:

@@ -26,6 +26,7 @@ from indexing_assets.runs import (
     CHANGES_JOB,
     EMBED_JOB,
     PARSE_JOB,
+    RETRY_LASTING_TAG,
     SCAN_JOB,
     close_dead_runs,
     prepare_pools,
@@ -272,7 +273,7 @@ class _PendingLook:
         nothing = "Every chunk has its vector, or failed for a reason that lasts."
         if memory.idle == stand:
             return _Found(memory, reason=nothing)
-        keys = batches_to_embed(self._instance, store, model_id, scope=self._scope)
+        keys = batches_to_embed(self._instance, store, model_id, scope=self._scope, retry_transient=False)
         if not keys:
             return _Found(replace(memory, idle=stand), reason=nothing)
         return _request(self._instance, self._scope, folder, EMBED_JOB, keys, stand, memory)
@@ -303,7 +304,9 @@ def _request(
         ordered = as_one_range(instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
     run_key = f"{stand}:{target}:{memory.attempts}"
-    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=scope.named(job), tags=range_tags(ordered)))
+    # What failed for a reason that lasts is for a person to try again.
+    tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
+    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=scope.named(job), tags=tags))
 
 
 def _later(memory: SensorMemory, wait_s: float, what: str) -> str:
