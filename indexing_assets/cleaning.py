@@ -21,7 +21,7 @@ from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
-from resources.locks import Phase, hold
+from resources.locks import Phase, hold, owner
 from resources.record_retention import Superfluous, remove_records, superfluous_records
 from resources.settings import Settings
 
@@ -80,14 +80,14 @@ def find_garbage(
         old_versions=sum(store.old_versions(keep_versions).values()),
         table_bytes=sum(store.disk_bytes().values()),
         live_bytes=sum(store.live_bytes().values()),
-        records=superfluous_records(instance, _living(instance, scope), keep_runs=keep_runs),
+        records=superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs),
     )
 
 
 def remove_old_records(instance: dg.DagsterInstance, scope: Scope, *, keep_runs: int = KEEP_RUNS) -> Superfluous:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
     close_dead_runs(instance)
-    superfluous = superfluous_records(instance, _living(instance, scope), keep_runs=keep_runs)
+    superfluous = superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs)
     remove_records(instance, superfluous)
     return superfluous
 
@@ -117,7 +117,7 @@ def merge_small_batches(
     keys = [batch_partition_key(first + place) for place in range(len(groups))]
     instance.add_dynamic_partitions(scope.embedding_batch, keys)
     store.move_to_batches(merged.to_arrow().cast(_MOVED))
-    match_batch_partitions(instance, store, scope=scope)
+    match_batch_partitions(instance, store, scope=scope, kept=busy)
     counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
     version = {"dagster/code_version": embedding_identity(settings)}
     for place, key in enumerate(keys):
@@ -131,6 +131,20 @@ def merge_small_batches(
             )
         )
     return len(new_ids)
+
+
+def match_batches(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, scope: Scope) -> None:
+    """Make the partition keys of batches those of the chunks, as far as no run is to work on them.
+
+    For the holder of phase 1's lock, after it removed chunks: phase 2 may be under way, and drops the empty
+    batches of its own run at its end.
+    """
+    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    if owner(folder.locks_dir, Phase.EMBED) is not None:
+        kept = set(existing)
+    else:
+        kept = keys_of_unfinished_runs(instance, scope, CHUNK_VECTORS, existing)
+    match_batch_partitions(instance, store, scope=scope, kept=kept)
 
 
 def tidy(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, settings: Settings, scope: Scope) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from indexing_assets.checks import check_specs, results
+from indexing_assets.cleaning import match_batches
 from indexing_assets.core.batching import BatchAllocator
 from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
@@ -21,7 +22,7 @@ from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
-from indexing_assets.planning import chunker_identity, match_batch_partitions, next_batch_id, stored_chunk_counts
+from indexing_assets.planning import chunker_identity, next_batch_id, stored_chunk_counts
 from indexing_assets.progress import Progress, report
 from indexing_assets.runs import PARSE_POOL, stop_if_cancelled, tag_process
 from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
@@ -149,7 +150,7 @@ def _parse(
                 for groups in _commits(pool.parse(run.tasks.values()), bound):
                     run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
-        match_batch_partitions(context.instance, run.store, scope=scope)
+        match_batches(context.instance, run.store, folder, scope)
         keep_fast(run.store, ("files", "chunks"))
         run.drop_replaced()
         subject = Subject(run.store, context.instance, settings, scope, file_paths=run.file_paths)

@@ -24,7 +24,7 @@ import polars as pl
 
 from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.pipeline import Pipeline
-from resources.index_folder import resolve_index_folder
+from resources.index_folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
 from resources.lancedb_store import IndexStore
 from tests.faults.victim import DURABLE
 
@@ -63,9 +63,14 @@ def write_module(path: Path, number: int) -> None:
     os.utime(path, (_SAME_TIME + number, _SAME_TIME + number))
 
 
+def folder_of(root: Path) -> IndexFolder:
+    """The index in a repository, whatever the environment of an open pipeline says."""
+    return resolve_index_folder(root, root / DEFAULT_FOLDER_NAME)
+
+
 def state(root: Path) -> dict[str, pl.DataFrame]:
     """The tables without times, run ids and the numbers of batches."""
-    store = IndexStore(resolve_index_folder(root).tables_dir)
+    store = IndexStore(folder_of(root).tables_dir)
     return {
         "files": pl.DataFrame(store.files()).drop("run_id", "parsed_at", "mtime_ns").sort("file_path"),
         "chunks": pl.DataFrame(store.chunks()).drop("created_at", "updated_at", "embedding_batch_id").sort("chunk_id"),
@@ -78,11 +83,10 @@ def fresh_state(root: Path, place: Path) -> dict[str, pl.DataFrame]:
     """The state of an index of the same tree that nothing happened to."""
     copy = place / "fresh" / root.name
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".code-index"), symlinks=True)
-    # Named, because a pipeline that is open beside this one puts its own folder into the environment.
-    with Pipeline(resolve_index_folder(copy, copy / ".code-index")) as pipeline:
+    with Pipeline(folder_of(copy)) as pipeline:
         results = (pipeline.scan(), pipeline.parse(), pipeline.embed())
         assert [result.error for result in results] == [None] * 3
-        found = state(copy)
+    found = state(copy)
     shutil.rmtree(copy)
     return found
 
@@ -95,7 +99,7 @@ def findings(root: Path, undisturbed: dict[str, pl.DataFrame]) -> list[str]:
         for name, rows in undisturbed.items()
         if not now[name].equals(rows)
     ]
-    folder = resolve_index_folder(root)
+    folder = folder_of(root)
     with Pipeline(folder) as pipeline:
         for asset, name in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch")):
             keys = set(pipeline.instance.get_dynamic_partitions(name))
@@ -164,7 +168,7 @@ class Durable:
 
     @classmethod
     def of(cls, root: Path) -> Durable:
-        store = IndexStore(resolve_index_folder(root).tables_dir)
+        store = IndexStore(folder_of(root).tables_dir)
         files = pl.DataFrame(store.chunks(["file_path", "file_hash"])).unique()
         texts = set(store.vectors(["text_hash"])["text_hash"].to_pylist())
         if store.tables.open("retired_vectors") is not None:
@@ -279,7 +283,7 @@ class Life:
     def _disturbed(self) -> int:
         """One process that is killed or stopped; 1 unless it ended before that."""
         command = self.draw.choice(self.commands)
-        if not resolve_index_folder(self.root).exists:
+        if not folder_of(self.root).exists:
             command = "index"
         arguments = [*command.split(), str(self.root)]
         way = self.draw.random()
