@@ -28,7 +28,7 @@ import pyarrow as pa
 
 from indexing_assets.core.errors import CodeIndexError
 from resources.chunk_rows import PARSED_CHUNKS
-from resources.parser_worker import Answer, ParseOutcome, ParserConfig, ParseTask, Started
+from resources.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
 
 # A group is what one worker parses between two answers: smaller ones cost more messages, larger
 # ones leave workers idle at the end. The bounds are a choice, not a measurement.
@@ -209,7 +209,7 @@ class ParserPool:
             return
         culprit = job.tasks[position]
         piece = pieces[job.number]
-        if status == -signal.SIGALRM and culprit.as_text_because is None:
+        if -status in TIMEOUT_SIGNALS and culprit.as_text_because is None:
             note = f"cut as plain text: its grammar took longer than parse_timeout_s = {self._config.timeout_s:g} s"
             queue.appendleft(_Job(job.number, job.start + position, (replace(culprit, as_text_because=note),)))
         else:
@@ -224,7 +224,7 @@ class ParserPool:
                 queue.appendleft(_Job(job.number, job.start + first, rest))
 
     def _reason(self, status: int) -> tuple[str, bool]:
-        if status == -signal.SIGALRM:
+        if -status in TIMEOUT_SIGNALS:
             return f"took longer to parse than parse_timeout_s = {self._config.timeout_s:g} s", False
         if status == -signal.SIGKILL:
             return "its parser process was killed (is the machine out of memory?)", True

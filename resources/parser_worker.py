@@ -3,7 +3,8 @@
 Started by `resources.parser_pool` in an interpreter of its own; imports neither Dagster nor
 LanceDB nor torch. The process sets its own limits: an alarm that the kernel delivers even inside
 native code ends it when a file takes too long, and an address space limit makes a file that needs
-too much memory fail.
+too much memory fail. What counts is the processor's time: by the clock a busy machine would cut good
+files as plain text, which lasts until they are edited.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
@@ -24,6 +26,11 @@ from indexing_assets.core.errors import ParseError, RepositoryError
 from indexing_assets.core.model import ChunkingOptions
 from resources.chunk_rows import chunks_to_batch
 from resources.source_repository import SourceRepository
+
+TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
+"""What ends a process whose file takes too long: by the processor's time, and by the clock."""
+
+_CLOCK_PER_LIMIT: Final = 10  # a file that waits (for a disk, for a turn) may take so many times the limit by the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +96,10 @@ def main() -> None:
     connection = Connection(int(sys.argv[1]))
     # Ctrl-C reaches the whole group of processes; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The alarm must end the process even if the parent, or its parent, ignores or blocks it.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+    # The alarms must end the process even if the parent, or its parent, ignores or blocks them.
+    for number in TIMEOUT_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TIMEOUT_SIGNALS)
     try:
         config: ParserConfig = connection.recv()
         _limit_memory(config.memory_bytes)
@@ -110,9 +118,11 @@ def _parse_group(
     batches = []
     for position, task in enumerate(tasks):
         connection.send(Started(position))
-        signal.setitimer(signal.ITIMER_REAL, config.timeout_s)
+        signal.setitimer(signal.ITIMER_PROF, config.timeout_s)
+        signal.setitimer(signal.ITIMER_REAL, config.timeout_s * _CLOCK_PER_LIMIT)
         started = time.perf_counter()
         outcome, batch = _parse_one(repository, config.options, task)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         outcomes.append(replace(outcome, duration_s=time.perf_counter() - started))
         if batch is not None:

@@ -25,6 +25,8 @@ from resources.lancedb_store.sql import all_of, equals, is_in
 _WORD = re.compile(r"\w+")
 # Longer queries hold no more meaning for a model that reads 128 tokens, and cost time.
 _MAX_QUERY_CHARACTERS = 10_000
+# NUL, and what bytes of the command line that are no UTF-8 become: neither model nor table takes them.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 # Rows that a scan left behind (a file was edited, its new version is not parsed yet) are dropped
 # from the results; so many more are asked for.
 _SPARE = 20
@@ -109,11 +111,13 @@ def search(
         filters: what a hit must be.
 
     Raises:
-        UsageError: the query is empty, or the limit is below 1.
+        UsageError: the query is empty or no text, a filter is no text, or the limit is below 1.
         StoreError: a table cannot be read.
     """
-    text = query.replace("\x00", " ").strip()[:_MAX_QUERY_CHARACTERS]
+    text = _NO_TEXT.sub(" ", query).strip()[:_MAX_QUERY_CHARACTERS]
     if not text:
+        if query.strip():
+            raise UsageError("The query is not valid UTF-8. Say what to look for, in words or code.")
         raise UsageError("The query is empty. Say what to look for, in words or code.")
     if limit < 1:
         raise UsageError(f"limit is {limit}, but must be at least 1.")

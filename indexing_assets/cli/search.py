@@ -51,6 +51,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
+    from indexing_assets.cli.report import printable
     from resources.embedding.of_settings import query_embedder
     from resources.lancedb_store import IndexStore
     from resources.lancedb_store.filters import SearchFilter
@@ -88,7 +89,7 @@ def command(
         _show(number, hit, text)
     total, vectors = store.chunk_count(), store.vector_count()
     if not total:
-        click.echo(f"Nothing is indexed yet: code-index index {folder.repository_root}", err=True)
+        click.echo(f"Nothing is indexed yet: code-index index {printable(str(folder.repository_root))}", err=True)
     elif vectors < total and search_mode is not SearchMode.LEXICAL:
         click.echo(
             f"{total - vectors:,} of {total:,} chunks have no vector yet and are found by their words alone; "
@@ -98,7 +99,7 @@ def command(
 
 
 def _show(number: int, hit: "SearchHit", query: str) -> None:
-    from indexing_assets.cli.report import printable
+    from indexing_assets.cli.report import printable, printable_code
     from indexing_assets.core.ranking import snippet_lines
     from resources.search import query_words
 
@@ -110,6 +111,7 @@ def _show(number: int, hit: "SearchHit", query: str) -> None:
     )
     words = query_words(query).split()
     first, lines = snippet_lines(hit.content, words, height=_SNIPPET_LINES)
+    lines = [printable_code(line) for line in lines]
     shown = lines if os.environ.get("NO_COLOR") or not sys.stdout.isatty() else _highlighted(lines, hit.language)
     for line in shown:
         click.echo(f"      {line}")
