@@ -13,15 +13,18 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 
 from indexing_assets.core.chunking import chunk_file
 from indexing_assets.core.errors import ParseError, RepositoryError
-from indexing_assets.core.model import ChunkingOptions
+from indexing_assets.core.model import Chunk, ChunkingOptions
 from resources.chunk_rows import chunks_to_batch
 from resources.source_repository import SourceRepository
 
@@ -107,34 +110,52 @@ def _parse_group(
     connection: Connection, repository: SourceRepository, config: ParserConfig, tasks: tuple[ParseTask, ...]
 ) -> Answer:
     outcomes = []
-    batches = []
+    parsed: dict[int, Sequence[Chunk]] = {}
     for position, task in enumerate(tasks):
         connection.send(Started(position))
         signal.setitimer(signal.ITIMER_REAL, config.timeout_s)
         started = time.perf_counter()
-        outcome, batch = _parse_one(repository, config.options, task)
+        outcome, chunks = _parse_one(repository, config.options, task)
         signal.setitimer(signal.ITIMER_REAL, 0)
         outcomes.append(replace(outcome, duration_s=time.perf_counter() - started))
-        if batch is not None:
-            batches.append(batch)
+        if outcome.error is None:
+            parsed[position] = chunks
+    # All files of the group in one batch: a batch a file costs as much again as its rows.
+    try:
+        batch = _serialized([chunks_to_batch(list(chain.from_iterable(parsed.values())))]) if parsed else b""
+    except Exception:  # noqa: BLE001 - whichever file it is, the others must not fail with it
+        batch = _serialized(list(_batches_by_file(outcomes, parsed)))
+    return Answer(outcomes=tuple(outcomes), batch=batch)
+
+
+def _batches_by_file(
+    outcomes: list[ParseOutcome], parsed: Mapping[int, Sequence[Chunk]]
+) -> Iterator[pa.RecordBatch]:
+    """A batch for each file; a file whose chunks do not fit into one gets the reason as its outcome instead."""
+    for position, chunks in parsed.items():
+        try:
+            yield chunks_to_batch(chunks)
+        except Exception as error:  # noqa: BLE001 - see `_parse_one`
+            outcomes[position] = _failed(outcomes[position], error)
+
+
+def _serialized(batches: Sequence[pa.RecordBatch]) -> bytes:
     sink = pa.BufferOutputStream()
     if batches:
         with pa.ipc.new_stream(sink, batches[0].schema) as writer:
             for batch in batches:
                 writer.write_batch(batch)
-    return Answer(outcomes=tuple(outcomes), batch=sink.getvalue().to_pybytes())
+    return cast("bytes", sink.getvalue().to_pybytes())
 
 
 def _parse_one(
     repository: SourceRepository, options: ChunkingOptions, task: ParseTask
-) -> tuple[ParseOutcome, pa.RecordBatch | None]:
-    def failed(reason: str, *, transient: bool) -> tuple[ParseOutcome, None]:
-        return ParseOutcome(task.file_path, task.file_hash, error=reason, transient=transient), None
-
+) -> tuple[ParseOutcome, Sequence[Chunk]]:
+    started = ParseOutcome(task.file_path, task.file_hash)
     try:
         read = repository.read(task.file_path)
         if read.file_hash != task.file_hash:
-            return failed("changed since the scan; index again", transient=True)
+            return replace(started, error="changed since the scan; index again", transient=True), ()
         chunks = chunk_file(
             read.content,
             file_path=task.file_path,
@@ -145,17 +166,22 @@ def _parse_one(
             options=options,
             as_text=task.as_text_because is not None,
         )
-        batch = chunks_to_batch(chunks)
-    except ParseError as error:
-        return failed(str(error), transient=False)
-    except RepositoryError as error:
-        return failed(str(error), transient=True)
-    except MemoryError:
-        return failed("needs more memory than parse_memory_bytes allows", transient=False)
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
-        traceback.print_exc()
-        return failed(f"the chunker failed with {type(error).__name__}: {error}", transient=False)
-    return ParseOutcome(task.file_path, task.file_hash, chunk_count=len(chunks), note=task.as_text_because), batch
+        return _failed(started, error), ()
+    return replace(started, chunk_count=len(chunks), note=task.as_text_because), chunks
+
+
+def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
+    """The outcome of a file that an error ended."""
+    if isinstance(error, ParseError | RepositoryError):
+        reason = str(error)
+    elif isinstance(error, MemoryError):
+        reason = "needs more memory than parse_memory_bytes allows"
+    else:
+        traceback.print_exception(error)
+        reason = f"the chunker failed with {type(error).__name__}: {error}"
+    transient = isinstance(error, RepositoryError)
+    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None)
 
 
 def _limit_memory(memory_bytes: int) -> None:
