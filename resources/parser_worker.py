@@ -8,6 +8,7 @@ too much memory fail.
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -27,6 +28,8 @@ from indexing_assets.core.errors import ParseError, RepositoryError
 from indexing_assets.core.model import Chunk, ChunkingOptions
 from resources.chunk_rows import chunks_to_batch
 from resources.source_repository import SourceRepository
+
+_OBJECTS_PER_COLLECTION = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def main() -> None:
     try:
         config: ParserConfig = connection.recv()
         _limit_memory(config.memory_bytes)
+        _collect_rarely()
         repository = SourceRepository(Path(config.repository_root), max_file_bytes=config.max_file_bytes)
         while True:
             tasks: tuple[ParseTask, ...] = connection.recv()
@@ -182,6 +186,17 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
         reason = f"the chunker failed with {type(error).__name__}: {error}"
     transient = isinstance(error, RepositoryError)
     return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None)
+
+
+def _collect_rarely() -> None:
+    """Let garbage collection pass over what is imported, and come less often.
+
+    A file's nodes and blocks die with it, nearly all by their counts of references: looking for cycles
+    after every 700 new objects costs 4 % of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 100)
 
 
 def _limit_memory(memory_bytes: int) -> None:

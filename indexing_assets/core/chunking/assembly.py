@@ -133,12 +133,14 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
     """Which spans make up which chunk; ordered by start, disjoint, and all of the file that is not blank."""
     pieces: list[Piece] = []
     for owner in _owners(text, extraction):  # parents before children
-        spans = [
-            piece
-            for span in sorted(owner.spans)
-            if (trimmed := text.trimmed(*span)) is not None
-            for piece in text.pieces(*trimmed, options.max_characters)
-        ]
+        spans: list[Span] = []
+        for start, end in sorted(owner.spans):
+            if start == end or (trimmed := text.trimmed(start, end)) is None:
+                continue
+            if text.length(*trimmed) <= options.max_characters:
+                spans.append(trimmed)
+            else:
+                spans += text.pieces(*trimmed, options.max_characters)
         enough = options.min_characters if owner.block is None else options.max_characters
         packed = _packed(text, spans, enough, options.max_characters)
         pieces += [Piece(owner, group, part) for part, group in enumerate(packed)]
@@ -151,6 +153,8 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
 
 def _packed(text: SourceText, spans: list[Span], enough: int, limit: int) -> list[list[Span]]:
     """Neighbours together until they reach `enough`, as far as both fit into `limit`; no short rest at the end."""
+    if len(spans) <= 1:
+        return [spans] if spans else []
     groups: list[list[Span]] = []
     lengths: list[int] = []
     for span in spans:
