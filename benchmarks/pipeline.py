@@ -45,7 +45,7 @@ from resources.parser_pool import available_processors
 from resources.search import QueryEncoder, SearchMode, search
 
 _CORPORA = Path(__file__).parent / ".corpora"
-_PINNED = ("Django==5.2", "flask==3.1.1")
+PINNED = ("Django==5.2", "flask==3.1.1")
 _SEED = 20_250_101
 _QUERIES = 200
 _SHELL_RUNS = 5
@@ -373,10 +373,10 @@ def _cells(f: dict[str, Any]) -> dict[str, str]:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description="Cost of the pipeline on repositories.")
-    parser.add_argument("paths", type=Path, nargs="*", help=f"repositories; by default {', '.join(_PINNED)}")
+    parser.add_argument("paths", type=Path, nargs="*", help=f"repositories; by default {', '.join(PINNED)}")
     arguments = parser.parse_args()
     before = report.machine()
-    corpora = [path.resolve() for path in arguments.paths] or [fetch(requirement) for requirement in _PINNED]
+    corpora = [path.resolve() for path in arguments.paths] or [fetch(requirement) for requirement in PINNED]
     figures = {}
     for corpus in corpora:
         print(f"{corpus.name} ...", flush=True)

@@ -146,11 +146,13 @@ def _parse(
             run.tally.reused,
         )
         if run.tasks:
-            with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
+            with (
+                ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
                 # During a commit the files of the next are parsed, no more: what a crash can cost stays bounded.
-                with closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=_COMMIT_CHUNKS)) as ahead:
-                    for groups in _commits(ahead, bound):
-                        run.commit(groups, allocator)
+                closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=_COMMIT_CHUNKS)) as ahead,
+            ):
+                for groups in _commits(ahead, bound):
+                    run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
         match_batch_partitions(context.instance, run.store, scope=scope)
         keep_fast(run.store, ("files", "chunks"))

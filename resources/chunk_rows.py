@@ -19,7 +19,6 @@ _ADDED_BY_STORE = frozenset({"embedding_batch_id", "created_at", "updated_at"})
 PARSED_CHUNKS = pa.schema([field for field in CHUNKS if field.name not in _ADDED_BY_STORE])
 
 
-
 def chunks_to_batch(chunks: Sequence[Chunk]) -> pa.RecordBatch:
     """Rows of `PARSED_CHUNKS`, in the order of `chunks`.
 
@@ -29,9 +28,7 @@ def chunks_to_batch(chunks: Sequence[Chunk]) -> pa.RecordBatch:
     columns: dict[str, Sequence[Any]] = dict(zip(Chunk._fields, values, strict=True))
     columns["search_text"] = [
         full_text(file_path=path, qualified_name=name, content=content)
-        for path, name, content in zip(
-            columns["file_path"], columns["qualified_name"], columns["content"], strict=True
-        )
+        for path, name, content in zip(columns["file_path"], columns["qualified_name"], columns["content"], strict=True)
     ]
     return pa.RecordBatch.from_arrays(
         [_array(columns[field.name], field.type) for field in PARSED_CHUNKS], schema=PARSED_CHUNKS

@@ -117,9 +117,7 @@ class ParserPool:
             worker.process.wait()
         self._workers.clear()
 
-    def parse_ahead(
-        self, tasks: Iterable[ParseTask], *, files: int, chunks: int
-    ) -> Generator[ParsedGroup, None, None]:
+    def parse_ahead(self, tasks: Iterable[ParseTask], *, files: int, chunks: int) -> Generator[ParsedGroup, None, None]:
         """As `parse`, but the processes go on while the caller works on a group: until so much waits for the caller.
 
         Close what is returned before the pool is closed.

@@ -132,9 +132,7 @@ def _parse_group(
     return Answer(outcomes=tuple(outcomes), batch=batch)
 
 
-def _batches_by_file(
-    outcomes: list[ParseOutcome], parsed: Mapping[int, Sequence[Chunk]]
-) -> Iterator[pa.RecordBatch]:
+def _batches_by_file(outcomes: list[ParseOutcome], parsed: Mapping[int, Sequence[Chunk]]) -> Iterator[pa.RecordBatch]:
     """A batch for each file; a file whose chunks do not fit into one gets the reason as its outcome instead."""
     for position, chunks in parsed.items():
         try:

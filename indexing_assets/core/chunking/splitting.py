@@ -71,9 +71,7 @@ class SourceText:
 
     def with_indent(self, offset: int, floor: int) -> int:
         """`offset`, or the start of its line when only indentation stands between, never before `floor`."""
-        line_start = self._line_starts[bisect_right(self._line_starts, offset) - 1]
-        if line_start < floor:
-            line_start = floor
+        line_start = max(self._line_starts[bisect_right(self._line_starts, offset) - 1], floor)
         if line_start >= offset:
             return offset
         return line_start if _INDENT.fullmatch(self.source, line_start, offset) else offset
