@@ -198,7 +198,7 @@ def _first_index(pipeline: Pipeline, root: Path) -> dict[str, Any]:
             "s": embed.seconds,
             "chunks_per_s": chunks / embed.seconds,
             "files_per_s": files / embed.seconds,
-            **_last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused", "model_s")),
+            **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused", "model_s")),
             **embed.memory,
         },
     }
@@ -262,11 +262,12 @@ def _edit(pipeline: Pipeline, root: Path) -> dict[str, Any]:
         "chunks_of_file": pipeline.store.chunks_by_file(target.relative_to(root).as_posix(), ["chunk_id"]).num_rows,
         "files_parsed": phases["parse"].result.partitions,
         "batches": phases["embed"].result.partitions,
-        **_last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused")),
+        **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused")),
     }
 
 
-def _last_run(pipeline: Pipeline, asset: str, names: Sequence[str]) -> dict[str, Any]:
+def last_run(pipeline: Pipeline, asset: str, names: Sequence[str]) -> dict[str, Any]:
+    """Figures in the metadata of an asset's newest materialization."""
     event = pipeline.instance.get_latest_materialization_event(dg.AssetKey(asset))
     if event is None or event.asset_materialization is None:
         raise SystemExit(f"{asset} has no materialization.")
@@ -348,7 +349,7 @@ def _cells(f: dict[str, Any]) -> dict[str, str]:
         "files, MB, chunks": f"{f['files']:,}, {f['bytes'] / 1e6:.1f}, {f['chunks']:,}",
         "scan": f"{scan['s']:.2f} s, {scan['files_per_s']:,.0f} files/s",
         "parse and chunk": f"{parse['s']:.1f} s, {parse['files_per_s']:,.0f} files/s, {parse['chunks_per_s']:,.0f} chunks/s",
-        "times tree-sitter alone, same processes": f"{parse['times_tree_sitter']:.1f}",
+        "whole phase, times tree-sitter alone": f"{parse['times_tree_sitter']:.1f}",
         "embed": f"{embed['s']:.1f} s, {embed['chunks_per_s']:,.1f} chunks/s",
         "of that the model": f"{embed['model_s']:.1f} s",
         "peak memory, parse: main / workers": memory(parse),
