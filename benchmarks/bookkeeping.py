@@ -100,7 +100,7 @@ def range_start_s(files: int) -> dict[str, float]:
                 raise SystemExit(error)
             scan_s = time.perf_counter() - started
             keys = list(pipeline.instance.get_dynamic_partitions(FILE_HASH))
-        command = [str(Path(sys.executable).with_name("dagster")), "asset", "materialize"]
+        command = [sys.executable, "-m", "dagster", "asset", "materialize"]
         command += ["-m", "indexing_assets.definitions", "--select", "parsed_chunks"]
         command += ["--partition-range", f"{keys[0]}...{keys[-1]}"]
         started = time.perf_counter()
