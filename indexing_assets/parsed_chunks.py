@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -146,8 +147,12 @@ def _parse(
             run.tally.reused,
         )
         if run.tasks:
-            with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
-                for groups in _commits(pool.parse(run.tasks.values()), bound):
+            with (
+                ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
+                # During a commit the files of the next are parsed, no more: what a crash can cost stays bounded.
+                closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=_COMMIT_CHUNKS)) as ahead,
+            ):
+                for groups in _commits(ahead, bound):
                     run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
         match_batches(context.instance, run.store, folder, scope)

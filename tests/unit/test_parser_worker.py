@@ -153,3 +153,23 @@ def test_elsewhere_than_on_linux_no_memory_limit_is_set(no_limits, monkeypatch):
     parser_worker._limit_memory(1 << 30)
 
     assert no_limits == []
+
+
+def test_a_file_whose_chunks_fit_no_row_fails_alone_in_its_group(serve, tmp_path, monkeypatch, capsys):
+    chunk_file = parser_worker.chunk_file
+
+    def broken(content, **about):
+        chunks = chunk_file(content, **about)
+        return [chunk._replace(start_line=1 << 40) for chunk in chunks] if about["file_path"] == "b.py" else chunks
+
+    monkeypatch.setattr(parser_worker, "chunk_file", broken)
+
+    answer = serve(tuple(_task(tmp_path, f"{name}.py", f"def {name}():\n    pass\n") for name in "abc"))[-1]
+
+    assert [(o.file_path, o.chunk_count, o.error is None) for o in answer.outcomes] == [
+        ("a.py", 1, True),
+        ("b.py", 0, False),
+        ("c.py", 1, True),
+    ]
+    assert pa.ipc.open_stream(answer.batch).read_all()["file_path"].to_pylist() == ["a.py", "c.py"]
+    assert "ArrowInvalid" in capsys.readouterr().err

@@ -75,7 +75,9 @@ class SourceText:
 
     def with_indent(self, offset: int, floor: int) -> int:
         """`offset`, or the start of its line when only indentation stands between, never before `floor`."""
-        line_start = max(self.line_start(offset), floor)
+        line_start = max(self._line_starts[bisect_right(self._line_starts, offset) - 1], floor)
+        if line_start >= offset:
+            return offset
         first, last = self._blanks
         if not (first <= line_start and offset == last):
             if _INDENT.fullmatch(self.source, line_start, offset) is None:
