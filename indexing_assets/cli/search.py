@@ -86,7 +86,8 @@ def command(
         click.echo("Nothing found.", err=True)
     for number, hit in enumerate(hits, start=1):
         _show(number, hit, text)
-    total, vectors = store.chunk_count(), store.vector_count()
+    there = store.searchable()
+    total, vectors = there.chunks, there.vectors
     if not total:
         click.echo(f"Nothing is indexed yet: code-index index {folder.repository_root}", err=True)
     elif vectors < total and search_mode is not SearchMode.LEXICAL:

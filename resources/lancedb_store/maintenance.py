@@ -242,5 +242,6 @@ _WANTED: tuple[tuple[str, str, Callable[[int], Any]], ...] = (
     (VECTORS_TABLE, "language", _bitmap),
     (VECTORS_TABLE, "chunk_type", _bitmap),
     (VECTORS_TABLE, "subproject_name", _bitmap),
+    (VECTORS_TABLE, "embedding_model", _bitmap),
     (VECTORS_TABLE, "vector", _vector),
 )

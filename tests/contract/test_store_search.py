@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lancedb.table import LanceTable
+from lancedb.table import AsyncTable
 
 import resources.lancedb_store.maintenance as maintenance_module
 import resources.lancedb_store.search as search_module
@@ -126,8 +126,8 @@ def test_a_selective_filter_on_an_indexed_table_still_finds_every_row(indexed, m
 
 def test_rows_that_move_while_a_filtered_search_picks_them_are_still_found(indexed, monkeypatch):
     store, values, paths = indexed
-    pick = LanceTable.take_row_ids
-    monkeypatch.setattr(LanceTable, "take_row_ids", lambda table, row_ids: pick(table, [*row_ids[1:], 10**15]))
+    pick = AsyncTable.take_row_ids
+    monkeypatch.setattr(AsyncTable, "take_row_ids", lambda table, row_ids: pick(table, [*row_ids[1:], 10**15]))
     found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
     expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
     assert ids(found) == expected
