@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from pathlib import Path
@@ -31,6 +32,10 @@ from resources.lancedb_store.version import check_version
 T = TypeVar("T")
 _State = tuple[int, int, int, str, str]
 
+STABLE_S = 2.0
+"""A version that searches have found unchanged for so long is loaded: a command that asks once has ended by then,
+and beside a writer that commits every second nothing is loaded in vain."""
+
 
 class Reader:
     """A table at one version; what was found out about that version is kept with it."""
@@ -42,7 +47,19 @@ class Reader:
         self.rows = rows
         self.schema: pa.Schema = schema
         self._holds_only: dict[str, bool] = {}
+        self._since = time.monotonic()
+        self._loading: asyncio.Future[Any] | None = None
         self._has_vector_index: bool | None = None
+
+    def kept(self, load: Callable[[Any], Coroutine[Any, Any, T]]) -> T | None:
+        """What `load` makes of the handle, kept with the version; `None` before it is there.
+
+        Loaded beside the searches, once searches have found the version unchanged for `STABLE_S`. One reader
+        keeps one thing. Raises what the loading raised.
+        """
+        if self._loading is None and time.monotonic() - self._since >= STABLE_S:
+            self._loading = asyncio.ensure_future(load(self.handle))
+        return self._loading.result() if self._loading is not None and self._loading.done() else None
 
     async def has_vector_index(self) -> bool:
         """Whether an approximate index answers vector queries."""

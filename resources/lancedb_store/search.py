@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store.chunks import ChunkRows
 from resources.lancedb_store.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
+from resources.lancedb_store.places import COLUMNS, ChunkPlaces, VectorPlaces, chunk_places, encoded, vector_places
 from resources.lancedb_store.reading import Reader
 from resources.lancedb_store.rows import conform
 from resources.lancedb_store.schemas import CHUNKS, FILES
@@ -37,6 +39,10 @@ _MODEL = "embedding_model"
 _FEW_ROWS = 10_000  # picking and comparing that many vectors takes 40 ms, as much as asking the index
 # Candidates whose exact score is computed from their vectors. Source: docs/performance.md, recall@10.
 _RESCORED = 100
+# Partitions that are compared: of the 140 that 576,000 vectors have. Source: the same.
+_PROBES = 40
+_ROW_ID = "_rowid"
+_HASHES = ("file_path", "file_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,10 @@ class SearchRows(ChunkRows, VectorRows):
                 )
             # A condition that every row fits would be evaluated for every row.
             condition = where if await reader.holds_only(model) else all_of(where, equals(_MODEL, model))
+            if condition is None and not exact and (places := await self._vector_places(reader, columns)) is not None:
+                found = await _near(reader, query_vector, (), limit=limit, where=None, exact=False)
+                if (known := _places_of_vectors(*places, found)) is not None:
+                    return places[1].rows(known, columns).append_column(SCORE, found.column(SCORE))
             return await _near(reader, query_vector, columns, limit=limit, where=condition, exact=exact)
 
         found = self.reading.run(self.reading.ask(VECTORS_TABLE, near)) if limit > 0 else None
@@ -107,6 +117,10 @@ class SearchRows(ChunkRows, VectorRows):
             asked = reader.handle.query().nearest_to_text(MatchQuery(query.lower(), "search_text"))
             if where is not None:
                 asked = asked.where(where)
+            if (places := _chunk_places(reader, columns)) is not None:
+                found = await asked.limit(limit).select(["_score"]).with_row_id().to_arrow()
+                if (known := places.of_rows(_row_ids(found))) is not None:
+                    return _scored(places.rows(known, columns), found.column("_score"))
             found = await asked.limit(limit).select([*columns, "_score"]).to_arrow()
             return _scored(found.select(list(columns)), found.column("_score"))
 
@@ -136,19 +150,25 @@ class SearchRows(ChunkRows, VectorRows):
         """What a search shows: `columns` of the chunks by id, and the hash of each file's current version by path."""
 
         async def contents(reader: Reader) -> pa.Table:
+            if (places := _chunk_places(reader, ())) is not None:
+                known = places.of_ids(encoded(chunk_ids))
+                if known is not None and (found := await _picked(reader, places, known, columns)) is not None:
+                    return found
             return await _rows(reader, CHUNKS, columns, is_in("chunk_id", chunk_ids), CHUNKS_TABLE)
 
-        async def manifest(reader: Reader) -> pa.Table:
-            return await _rows(reader, FILES, ("file_path", "file_hash"), is_in("file_path", file_paths), FILES_TABLE)
+        async def manifest(reader: Reader) -> dict[str, str]:
+            if (hashes := reader.kept(_load_hashes)) is not None:
+                return hashes
+            where = is_in("file_path", file_paths)
+            return _by_path(await _rows(reader, FILES, _HASHES, where, FILES_TABLE))
 
-        async def both() -> tuple[pa.Table | None, pa.Table | None]:
+        async def both() -> tuple[pa.Table | None, dict[str, str] | None]:
             return await asyncio.gather(
                 self.reading.ask(CHUNKS_TABLE, contents), self.reading.ask(FILES_TABLE, manifest)
             )
 
         chunks, files = self.reading.run(both())
-        by_id = {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}
-        return by_id, {} if files is None else dict(zip(*(files.column(n).to_pylist() for n in files.column_names), strict=True))
+        return {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}, files or {}
 
     def without_vector(self, chunk_ids: Sequence[str], model: str) -> set[str]:
         """Those of the chunks that the model has not embedded yet; not looked for where all chunks have a vector."""
@@ -168,12 +188,75 @@ class SearchRows(ChunkRows, VectorRows):
 
         return self.reading.run(missing()) if chunk_ids else set()
 
+    async def _vector_places(
+        self, vectors: Reader, columns: Sequence[str]
+    ) -> tuple[VectorPlaces, ChunkPlaces] | None:
+        """The places of all vectors and chunks, where they are loaded and hold the columns."""
+        chunks = await self.reading.reader(CHUNKS_TABLE)
+        if chunks is None or (of_chunks := _chunk_places(chunks, columns)) is None:
+            return None
+        of_vectors = vectors.kept(_load_vectors)
+        return None if of_vectors is None else (of_vectors, of_chunks)
+
     async def _all_of(self, model: str) -> bool:
         return await self.reading.ask(VECTORS_TABLE, lambda reader: reader.holds_only(model)) is not False
 
 
 def _dimension(vectors: Reader) -> int:
     return int(vectors.schema.field("vector").type.list_size)
+
+
+def _chunk_places(chunks: Reader, columns: Sequence[str]) -> ChunkPlaces | None:
+    """The places of all chunks, where they are loaded and hold the columns."""
+    return chunks.kept(_load_chunks) if {*columns} <= {"chunk_id", *COLUMNS} else None
+
+
+def _places_of_vectors(vectors: VectorPlaces, chunks: ChunkPlaces, found: pa.Table) -> npt.NDArray[np.intp] | None:
+    """Places of the chunks of found vectors; `None` when one has no chunk in that version."""
+    ids = vectors.chunk_ids(_row_ids(found))
+    return None if ids is None else chunks.of_ids(ids)
+
+
+def _row_ids(found: pa.Table) -> npt.NDArray[np.uint64]:
+    ids: npt.NDArray[np.uint64] = found.column(_ROW_ID).to_numpy()
+    return ids
+
+
+async def _load_chunks(handle: Any) -> ChunkPlaces:
+    return await asyncio.to_thread(chunk_places, await _batches(handle, ["chunk_id", *COLUMNS]))
+
+
+async def _load_vectors(handle: Any) -> VectorPlaces:
+    return await asyncio.to_thread(vector_places, await _batches(handle, ["chunk_id"]))
+
+
+async def _batches(handle: Any, columns: Sequence[str]) -> list[pa.RecordBatch]:
+    reader = await handle.query().select(list(columns)).with_row_id().to_batches()
+    return [batch async for batch in reader] or [pa.RecordBatch.from_pylist([], reader.schema)]
+
+
+async def _load_hashes(handle: Any) -> dict[str, str]:
+    return _by_path(await handle.query().select(list(_HASHES)).to_arrow())
+
+
+def _by_path(files: pa.Table) -> dict[str, str]:
+    return dict(zip(*(files.column(name).to_pylist() for name in _HASHES), strict=True))
+
+
+async def _picked(
+    reader: Reader, places: ChunkPlaces, known: npt.NDArray[np.intp], columns: Sequence[str]
+) -> pa.Table | None:
+    """`columns` of chunks whose places are known: only what is not in memory is read."""
+    read = [name for name in columns if name != "chunk_id" and name not in COLUMNS]
+    row_ids = places.row_ids(known)
+    found = await reader.handle.take_row_ids(row_ids).select(read).with_row_id().to_arrow()
+    order = pc.index_in(pa.array(row_ids, pa.uint64()), found.column(_ROW_ID).combine_chunks())
+    if order.null_count:
+        return None
+    rest = places.rows(known, [name for name in columns if name not in read])
+    for name in read:
+        rest = rest.append_column(name, found.column(name).take(order))
+    return rest
 
 
 async def _rows(reader: Reader, schema: pa.Schema, columns: Sequence[str], where: str, table: str) -> pa.Table:
@@ -187,16 +270,21 @@ async def _rows(reader: Reader, schema: pa.Schema, columns: Sequence[str], where
 async def _near(
     reader: Reader, vector: np.ndarray, columns: Sequence[str], *, limit: int, where: str | None, exact: bool
 ) -> pa.Table:
-    """`columns` and score of the nearest rows that fit, best first."""
+    """`columns` (row ids, when there are none) and score of the nearest rows that fit, best first."""
     if not exact and where is not None and (rows := await _fitting(reader, where, columns)) is not None:
         return _nearest(rows, vector, limit).select([*columns, SCORE])
     query = reader.handle.query().nearest_to(vector).column("vector").distance_type(METRIC)
     query = query.limit(limit).select([*columns, "_distance"])
+    if not columns:
+        query = query.with_row_id()
     if where is not None:
         query = query.where(where).maximum_nprobes(0)  # 0: as many partitions as it takes
     query = query.bypass_vector_index() if exact else query.refine_factor(_refine_factor(limit))
+    if where is None and not exact:
+        query = query.nprobes(_PROBES)
     found = await query.to_arrow()
-    return _scored(found.select(list(columns)), pc.subtract(pa.scalar(1, pa.float32()), found.column("_distance")))
+    kept = found.select(list(columns) or [_ROW_ID])
+    return _scored(kept, pc.subtract(pa.scalar(1, pa.float32()), found.column("_distance")))
 
 
 async def _fitting(reader: Reader, condition: str, columns: Sequence[str]) -> pa.Table | None:
