@@ -17,7 +17,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -162,7 +162,7 @@ def slices(source: Copies, count: int) -> Iterator[tuple[pa.Table, pa.Table, pa.
         copy += 1
 
 
-def build(tables: Path, source: Copies, count: int) -> dict[str, Any]:
+def build(tables: Path, corpus: Callable[[], Copies], count: int) -> dict[str, Any]:
     """Write an index of `count` chunks and build its indexes; returns seconds of each part. Kept when it is whole."""
     done = tables.parent / f"{tables.name}.json"
     if done.is_file():
@@ -171,7 +171,7 @@ def build(tables: Path, source: Copies, count: int) -> dict[str, Any]:
     store, seconds = IndexStore(tables), {"rows_s": 0.0, "indexes_s": 0.0}
     started = time.perf_counter()
     batch = 0
-    for files, chunks, embedded in slices(source, count):
+    for files, chunks, embedded in slices(corpus(), count):
 
         def batches(rows: int, first: int = batch) -> list[int]:
             return [1 + (first + place) // 512 for place in range(rows)]

@@ -172,6 +172,8 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where tree and index are kept")
     parser.add_argument("--files", type=int, default=60_000)
     arguments = parser.parse_args()
+    if arguments.files < (RUNS + 1) * PER_FOLDER:
+        parser.error(f"--files must be at least {(RUNS + 1) * PER_FOLDER}")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     before = report.machine()
     place, costs = indexed(arguments.folder, arguments.files)

@@ -59,6 +59,7 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     store = IndexStore(folder.tables_dir)
+    store.start_opening()  # while the model is loaded
     text = " ".join(query)
     search_mode = SearchMode(mode)
     encoder = None

@@ -130,6 +130,14 @@ class SearchRows(ChunkRows, VectorRows):
 
         return self.reading.start(search())
 
+    def start_opening(self) -> Future[None]:
+        """Import LanceDB and open what a search reads, while the caller loads the model; a search says what fails."""
+
+        async def opening() -> None:
+            await asyncio.gather(*map(self.reading.reader, (CHUNKS_TABLE, VECTORS_TABLE, FILES_TABLE)))
+
+        return self.reading.start(opening())
+
     def searchable(self) -> Searchable:
         """What there is to search, as the newest versions of the tables have it."""
 
