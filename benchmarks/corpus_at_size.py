@@ -77,7 +77,9 @@ class Copies:
     """Rows of the copies of a corpus."""
 
     def __init__(self, chunks: pa.Table, real: np.ndarray, model: str) -> None:
-        self._chunks = chunks.sort_by([("file_path", "ascending"), ("start_line", "ascending"), ("chunk_id", "ascending")])
+        self._chunks = chunks.sort_by(
+            [("file_path", "ascending"), ("start_line", "ascending"), ("chunk_id", "ascending")]
+        )
         self._real = real
         self._model = model
         words = pc.split_pattern(self._chunks.column("search_text").combine_chunks(), " ")
@@ -107,7 +109,9 @@ class Copies:
         }
         for name, column in changed.items():
             chunks = chunks.set_column(chunks.schema.get_field_index(name), CHUNKS.field(name), column)
-        first = chunks.group_by("file_path").aggregate([("file_hash", "min"), ("language", "min"), ("chunk_id", "count")])
+        first = chunks.group_by("file_path").aggregate(
+            [("file_hash", "min"), ("language", "min"), ("chunk_id", "count")]
+        )
         paths, hashes = first.column("file_path").to_pylist(), first.column("file_hash_min").to_pylist()
         files = {
             "file_path": paths,

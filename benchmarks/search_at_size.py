@@ -109,13 +109,25 @@ def shell(folder: IndexFolder, queries: Sequence[str]) -> dict[str, dict[str, fl
         for query in queries[:SHELL_RUNS]:
             before, started = os.times(), time.perf_counter()
             subprocess.run(
-                [*start, "search", "-C", str(folder.repository_root), "--index-dir", str(folder.path), "--mode", mode.value, query],
+                [
+                    *start,
+                    "search",
+                    "-C",
+                    str(folder.repository_root),
+                    "--index-dir",
+                    str(folder.path),
+                    "--mode",
+                    mode.value,
+                    query,
+                ],
                 check=True,
                 capture_output=True,
             )
             after = os.times()
             walls.append(time.perf_counter() - started)
-            processors.append(after.children_user - before.children_user + after.children_system - before.children_system)
+            processors.append(
+                after.children_user - before.children_user + after.children_system - before.children_system
+            )
         costs[mode.value] = {"wall_s": statistics.median(walls), "cpu_s": statistics.median(processors)}
     return costs
 
@@ -132,7 +144,11 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
         path = f"written/{number:05}.py"
         chunk_ids = [f"{number:08x}{place:024x}" for place in range(texts.num_rows)]
         chunks = texts
-        for name, values in (("chunk_id", chunk_ids), ("file_path", [path] * len(chunk_ids)), ("file_hash", ["h"] * len(chunk_ids))):
+        for name, values in (
+            ("chunk_id", chunk_ids),
+            ("file_path", [path] * len(chunk_ids)),
+            ("file_hash", ["h"] * len(chunk_ids)),
+        ):
             chunks = chunks.append_column(name, pa.array(values))
         store.replace_chunks([path], chunks, now=now)
         values = rng.standard_normal((len(chunk_ids), dimension), dtype=np.float32)

@@ -96,9 +96,11 @@ def no_change(place: IndexFolder) -> dict[str, Any]:
     walls, processors, memory = [], [], []
     for _ in range(RUNS):
         before, started = os.times(), time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-            with MemoryPeak(process.pid) as peak:
-                said, _ = process.communicate()
+        with (
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+            MemoryPeak(process.pid) as peak,
+        ):
+            said, _ = process.communicate()
         if process.returncode:
             raise SystemExit(said)
         after = os.times()
@@ -146,16 +148,26 @@ def edit(place: IndexFolder) -> list[dict[str, float]]:
     return found
 
 
-def _markdown(files: int, quiet: dict[str, Any], read: int, edits: Sequence[dict[str, float]], disk: dict[str, int]) -> str:
+def _markdown(
+    files: int, quiet: dict[str, Any], read: int, edits: Sequence[dict[str, float]], disk: dict[str, int]
+) -> str:
     median = {name: statistics.median(one[name] for one in edits) for name in edits[0]}
     parts = ", ".join(f"{name.removesuffix('_s')} {median[name]:.2f}" for name in ("scan_s", "parse_s", "embed_s"))
     return report.table(
         ["", "measured", "goal"],
         [
-            [f"`code-index index`, {files:,} files, none changed", f"{quiet['wall_s']:.2f} s ({quiet['cpu_s']:.2f} s of processor)", f"{GOAL_S:.0f} s"],
+            [
+                f"`code-index index`, {files:,} files, none changed",
+                f"{quiet['wall_s']:.2f} s ({quiet['cpu_s']:.2f} s of processor)",
+                f"{GOAL_S:.0f} s",
+            ],
             ["contents read by it", read, 0],
             ["its peak memory", f"{quiet['peak_mib']:,} MiB", ""],
-            ["one file edited, until it is found, warm process", f"{median['searchable_s']:.2f} s ({parts})", f"{GOAL_S:.0f} s"],
+            [
+                "one file edited, until it is found, warm process",
+                f"{median['searchable_s']:.2f} s ({parts})",
+                f"{GOAL_S:.0f} s",
+            ],
             ["Dagster's records, bytes a file", f"{disk['dagster'] / files:,.0f}", "15,000"],
             ["tables, bytes a file", f"{disk['tables'] / files:,.0f}", ""],
         ],
@@ -185,7 +197,14 @@ def main() -> None:
         "unchanged",
         seed=SEED,
         machine_before=before,
-        figures={"files": arguments.files, **costs, "no_change": quiet, "contents_read": read, "edits": edits, "bytes": disk},
+        figures={
+            "files": arguments.files,
+            **costs,
+            "no_change": quiet,
+            "contents_read": read,
+            "edits": edits,
+            "bytes": disk,
+        },
         markdown=_markdown(arguments.files, quiet, read, edits, disk),
     )
 

@@ -158,10 +158,12 @@ def _embed(
         context.log.info("Embedding with %s.", run.embedder.describe())
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
+        chunks_version = run.store.tables.version("chunks")
         run.store.sync_vectors(now=datetime.now(UTC))
         run.put_other_models_aside()
         run.embed_batches(settings)
-        run.store.sync_vectors(now=datetime.now(UTC))
+        if run.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
+            run.store.sync_vectors(now=datetime.now(UTC))
         keep_fast(run.store, _TABLES)
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)

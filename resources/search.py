@@ -126,14 +126,18 @@ def search(
     places: dict[str, Place] = {}
     depth = max(FUSED_DEPTH if mode is SearchMode.HYBRID else 0, limit + _SPARE)
     # The words are looked up while the query is embedded and compared.
-    by_words = None if mode is SearchMode.SEMANTIC else store.start_text_search(
-        words, limit=depth, where=where, columns=_PLACE_COLUMNS
+    by_words = (
+        None
+        if mode is SearchMode.SEMANTIC
+        else store.start_text_search(words, limit=depth, where=where, columns=_PLACE_COLUMNS)
     )
     try:
         if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.searchable()).vectors:
             vector = encoder.embed_query(text)
             if vector.size == there.dimension:  # else no vector is of this model
-                rows = store.vector_search(vector, model=encoder.model_id, limit=depth, where=where, columns=_PLACE_COLUMNS)
+                rows = store.vector_search(
+                    vector, model=encoder.model_id, limit=depth, where=where, columns=_PLACE_COLUMNS
+                )
                 semantic = _scores(rows, places)
         if by_words is not None:
             lexical = _scores(by_words.result(), places)

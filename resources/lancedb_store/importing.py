@@ -94,6 +94,7 @@ class StandIn:
         return getattr(importlib.import_module(module), name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Make an instance of the class."""
         return self._real()(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Maintenance(StorePart):
         self._build(VECTORS_TABLE, "vector", _vector(wanted), name=name)
         for old in present:
             if old != name:
-                self.tables.run(VECTORS_TABLE, lambda table, old=old: table.drop_index(old))
+                self.tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
         return True
 
     def due_for_optimize(self) -> list[str]:
@@ -99,11 +100,7 @@ class Maintenance(StorePart):
                 for index in indexes
             )
             small_files = stats["fragment_stats"]["num_small_fragments"]
-            if (
-                outside
-                or small_files > _SMALL_FILES
-                or self._versions_kept(name) > _MANY_VERSIONS
-            ):
+            if outside or small_files > _SMALL_FILES or self._versions_kept(name) > _MANY_VERSIONS:
                 due.append(name)
         return due
 
@@ -233,6 +230,10 @@ class Maintenance(StorePart):
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)  # LanceDB gives local times without a zone
+
+
+def _drop_index(table: Any, *, name: str) -> None:
+    table.drop_index(name)
 
 
 def _partitions_in(index: str) -> int:

@@ -171,9 +171,9 @@ class SearchRows(ChunkRows, VectorRows):
             return _by_path(await _rows(reader, FILES, _HASHES, where, FILES_TABLE))
 
         async def both() -> tuple[pa.Table | None, dict[str, str] | None]:
-            return await asyncio.gather(
-                self.reading.ask(CHUNKS_TABLE, contents), self.reading.ask(FILES_TABLE, manifest)
-            )
+            found = self.reading.ask(CHUNKS_TABLE, contents), self.reading.ask(FILES_TABLE, manifest)
+            rows, current = await asyncio.gather(*found)
+            return rows, current
 
         chunks, files = self.reading.run(both())
         return {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}, files or {}
@@ -196,9 +196,7 @@ class SearchRows(ChunkRows, VectorRows):
 
         return self.reading.run(missing()) if chunk_ids else set()
 
-    async def _vector_places(
-        self, vectors: Reader, columns: Sequence[str]
-    ) -> tuple[VectorPlaces, ChunkPlaces] | None:
+    async def _vector_places(self, vectors: Reader, columns: Sequence[str]) -> tuple[VectorPlaces, ChunkPlaces] | None:
         """The places of all vectors and chunks, where they are loaded and hold the columns."""
         chunks = await self.reading.reader(CHUNKS_TABLE)
         if chunks is None or (of_chunks := _chunk_places(chunks, columns)) is None:

@@ -335,7 +335,11 @@ def test_optimize_keeps_every_search_answer(indexed):
 
 
 def vector_indexes(store):
-    return [index.name for index in store.tables.run("vectors", lambda table: list(table.list_indices())) if index.columns == ["vector"]]
+    return [
+        index.name
+        for index in store.tables.run("vectors", lambda table: list(table.list_indices()))
+        if index.columns == ["vector"]
+    ]
 
 
 def test_the_vector_index_is_built_anew_when_the_table_has_doubled(indexed):
@@ -424,7 +428,9 @@ def test_what_is_kept_in_memory_spares_reading_places(kept, monkeypatch):
     loaded(store, values, chunk_ids)
     asked = []
     select = AsyncQueryBase.select
-    monkeypatch.setattr(AsyncQueryBase, "select", lambda query, columns: asked.append(columns) or select(query, columns))
+    monkeypatch.setattr(
+        AsyncQueryBase, "select", lambda query, columns: asked.append(columns) or select(query, columns)
+    )
     everything(store, values, chunk_ids)
     assert sorted(asked) == [["_distance"], ["_score"], ["content", "qualified_name", "docstring"]]
 
@@ -439,7 +445,9 @@ def test_a_write_of_another_process_is_seen_by_the_next_search_whatever_is_kept(
     assert store.text_search("fresh", limit=5, columns=PLACE).select(PLACE).to_pylist() == [
         {"chunk_id": "new/c.py#0", "file_path": "new/c.py", "language": "go"}
     ]
-    assert {row["file_path"] for row in store.text_search("shared", limit=50, columns=PLACE).to_pylist()} == {"src/a.py"}
+    assert {row["file_path"] for row in store.text_search("shared", limit=50, columns=PLACE).to_pylist()} == {
+        "src/a.py"
+    }
     chunks, hashes = store.found_chunks([*chunk_ids[18:22]], ["src/a.py"], SHOWN)
     assert sorted(chunks) == chunk_ids[18:20]
     assert hashes["src/a.py"] == "other"

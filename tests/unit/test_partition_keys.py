@@ -84,7 +84,7 @@ def test_what_is_no_batch_number_is_refused_by_name(key):
         batch_id_of(key)
 
 
-@given(st.text(alphabet=st.sampled_from("ab./%,*\"\n\u200bé")))
+@given(st.text(alphabet=st.sampled_from('ab./%,*"\n\u200bé')))
 def test_the_quick_way_to_a_key_gives_what_escaping_each_character_gives(path):
     escaped = "".join(partition_keys._escape(character) for character in path).replace("...", "%2E%2E%2E")
     key = file_partition_key("0" * 64, path)

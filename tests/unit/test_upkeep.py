@@ -2,7 +2,7 @@
 
 import pytest
 
-import indexing_assets.maintenance as maintenance
+from indexing_assets import maintenance
 from indexing_assets.maintenance import Upkeep
 
 
