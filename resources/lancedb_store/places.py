@@ -6,7 +6,7 @@ names, docstrings and contents, which are read for the hits that are shown.
 Decision: of the processor time of a hybrid search over 576,000 chunks more than half went into reading three short
 columns of 200 candidates and eight of ten hits, a read for each value (docs/performance.md). A version is loaded when
 searches have found it unchanged for some seconds: a process that asks once never pays for it, and beside
-a writer that commits all the time searches read the tables. About 65 bytes a chunk. Rejected: a cache
+a writer that commits all the time searches read the tables. About 120 bytes a chunk. Rejected: a cache
 of single rows (few are asked for twice), and row ids kept across versions (LanceDB promises nothing).
 """
 
