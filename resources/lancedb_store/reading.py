@@ -97,7 +97,14 @@ class Reading:
         self._owner = 0  # process that opened the connection
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin to read; the future's result is what `work` returns or raises."""
+        """Begin to read; the future's result is what `work` returns or raises.
+
+        Raises:
+            StoreError: the process was forked off one that had read already.
+        """
+        if self._connection is not None and self._owner != os.getpid():
+            work.close()
+            raise StoreError("LanceDB does not survive a fork: start worker processes with spawn or forkserver.")
         return asyncio.run_coroutine_threadsafe(work, _loop())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -145,8 +152,6 @@ class Reading:
             return reader
 
     async def _opened(self, name: str, state: _State) -> Reader:
-        if self._connection is not None and self._owner != os.getpid():
-            raise StoreError("LanceDB does not survive a fork: start worker processes with spawn or forkserver.")
         if self._connection is None:
             check_version(self.directory)
             self._owner = os.getpid()
@@ -192,15 +197,14 @@ class Reading:
             raise explained(error, table=name, directory=self.directory) from error
 
 
-_started: list[asyncio.AbstractEventLoop] = []
+_loops: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a thread does not survive a fork
 _starting = threading.Lock()
 
 
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all readers of the process, in a thread of its own."""
     with _starting:
-        if not _started:
-            loop = asyncio.new_event_loop()
+        if (loop := _loops.get(os.getpid())) is None:
+            loop = _loops[os.getpid()] = asyncio.new_event_loop()
             threading.Thread(target=loop.run_forever, name="code-index-reading", daemon=True).start()
-            _started.append(loop)
-        return _started[0]
+        return loop

@@ -492,7 +492,6 @@ def test_a_search_of_a_forked_process_is_refused(kept, monkeypatch):
     store, values, _chunk_ids = kept
     store.vector_search(values[0], model=MODEL, limit=1)
     monkeypatch.setattr(store.reading, "_owner", 1)
-    store.reading._readers.clear()
     with pytest.raises(StoreError, match="fork"):
         store.vector_search(values[0], model=MODEL, limit=1)
 
