@@ -21,7 +21,7 @@ from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.integrity import Subject, evaluate
-from indexing_assets.maintenance import keep_fast
+from indexing_assets.maintenance import Upkeep, keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
 from indexing_assets.planning import embedding_identity, match_batch_partitions
@@ -54,6 +54,8 @@ _COPIED_COLUMNS = (
 )
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
+# Tables that this phase writes.
+_TABLES = ("vectors", "retired_vectors", "embedding_errors")
 
 
 class ChunkVectorsConfig(dg.Config):
@@ -158,12 +160,14 @@ def _embed(
         context.log.info("Embedding with %s.", run.embedder.describe())
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
+        chunks_version = run.store.tables.version("chunks")
         run.store.sync_vectors(now=datetime.now(UTC))
         run.put_other_models_aside()
         run.embed_batches(settings)
-        run.store.sync_vectors(now=datetime.now(UTC))
+        if run.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
+            run.store.sync_vectors(now=datetime.now(UTC))
         run.drop_empty_batches()
-        keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
+        keep_fast(run.store, _TABLES)
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)
         subject = Subject(
@@ -255,6 +259,7 @@ class _Run:
 
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
         bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
+        upkeep = Upkeep(self.store, _TABLES)
         while remaining:
             group = checkpoint_groups(remaining, max_chunks=bound)[0]
             remaining = remaining[len(group) :]
@@ -264,6 +269,8 @@ class _Run:
             self._log_batches(group, given_up | failed)
             seconds = max(time.perf_counter() - started, 1e-3)
             self._log_progress()
+            if remaining:
+                upkeep.after_commit()
             stop_if_cancelled(self.context)
             bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
 

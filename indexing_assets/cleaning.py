@@ -179,13 +179,18 @@ def _living(instance: dg.DagsterInstance, scope: Scope) -> dict[dg.AssetKey, lis
 
 def _small_batches(store: IndexStore, settings: Settings) -> pl.DataFrame:
     """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
-    small = settings.embedding_batch_chunks // _SMALL_PART
+    size = settings.embedding_batch_chunks // _SMALL_PART
     chunks = pl.DataFrame(store.chunks(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
+    small = chunks.filter(pl.len().over("embedding_batch_id") < size)
+    if small.is_empty():
+        return small.group_by("embedding_batch_id").agg(chunks=pl.len())
+    # Compared once for all of them: within the groups the ids of all vectors would be hashed for each batch.
     embedded = pl.Series(store.vectors(["chunk_id"]).column("chunk_id")).implode()
     return (
-        chunks.group_by("embedding_batch_id")
-        .agg(chunks=pl.len(), embedded=pl.col("chunk_id").is_in(embedded).sum())
-        .filter((pl.col("chunks") < small) & (pl.col("chunks") == pl.col("embedded")))
+        small.with_columns(embedded=pl.col("chunk_id").is_in(embedded))
+        .group_by("embedding_batch_id")
+        .agg(chunks=pl.len(), complete=pl.col("embedded").all())
+        .filter("complete")
         .sort("embedding_batch_id")
     )
 

@@ -60,6 +60,7 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     store = IndexStore(folder.tables_dir)
+    store.start_opening()  # while the model is loaded
     text = " ".join(query)
     search_mode = SearchMode(mode)
     encoder = None
@@ -87,7 +88,8 @@ def command(
         click.echo("Nothing found.", err=True)
     for number, hit in enumerate(hits, start=1):
         _show(number, hit, text)
-    total, vectors = store.chunk_count(), store.vector_count()
+    there = store.searchable()
+    total, vectors = there.chunks, there.vectors
     if not total:
         click.echo(f"Nothing is indexed yet: code-index index {printable(str(folder.repository_root))}", err=True)
     elif vectors < total and search_mode is not SearchMode.LEXICAL:

@@ -1,9 +1,10 @@
-"""What the parts of `IndexStore` share: the tables, nothing else."""
+"""What the parts of `IndexStore` share: the tables and their readers, nothing else."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from resources.lancedb_store.reading import Reading
 from resources.lancedb_store.tables import Tables
 
 FILES_TABLE = "files"
@@ -18,3 +19,4 @@ class StorePart:
 
     def __init__(self, tables_dir: Path) -> None:
         self.tables = Tables(Path(tables_dir))
+        self.reading = Reading(Path(tables_dir))
