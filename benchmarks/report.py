@@ -33,10 +33,16 @@ def machine() -> dict[str, Any]:
 
 
 def write(
-    name: str, *, seed: int, machine_before: Mapping[str, Any], figures: Mapping[str, Any], markdown: str
+    name: str,
+    *,
+    seed: int,
+    machine_before: Mapping[str, Any],
+    figures: Mapping[str, Any],
+    markdown: str,
+    module: str | None = None,
 ) -> Path:
     """Print the Markdown and write it with the raw figures as `<name>.json` and `<name>.md`; returns the JSON's path."""
-    command = shlex.join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]])
+    command = shlex.join(["python", "-m", f"benchmarks.{module or name}", *sys.argv[1:]])
     record = {
         "command": command,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
