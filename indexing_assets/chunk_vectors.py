@@ -151,6 +151,7 @@ def _embed(
             index.store(scope.name),
             embedder.get(settings),
             code_version=embedding_identity(settings),
+            recipe=settings.text_recipe,
             force=config.force,
         )
         context.log.info("Embedding with %s.", run.embedder.describe())
@@ -197,12 +198,14 @@ class _Run:
         embedder: Embedder,
         *,
         code_version: str,
+        recipe: str,
         force: bool,
     ) -> None:
         self.context = context
         self.store = store
         self.embedder = embedder
         self.code_version = code_version
+        self.recipe = recipe
         self.force = force
         self.tally = _Tally()
         self._total = 0
@@ -271,9 +274,9 @@ class _Run:
         texts: dict[str, tuple[str, str]] = {}
         hashes = []
         for row in rows:
-            text = embedding_text(**{name: row[name] for name in _TEXT_COLUMNS})
-            name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
-            hashes.append(embedded_text_hash(text=text, name=name))
+            text = embedding_text(**{name: row[name] for name in _TEXT_COLUMNS}, recipe=self.recipe)
+            name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"], recipe=self.recipe)
+            hashes.append(embedded_text_hash(text=text, name=name, recipe=self.recipe))
             texts.setdefault(hashes[-1], (text, name))
 
         vector_of = {} if self.force else _known_vectors(self.store, list(texts), self.embedder)

@@ -10,7 +10,7 @@ import dagster as dg
 import polars as pl
 
 from indexing_assets.core.chunking import CHUNKER_VERSION
-from indexing_assets.core.embedding_text import TEXT_RECIPE_VERSION
+from indexing_assets.core.embedding_text import recipe_version
 from indexing_assets.core.model import FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.partitions import batch_partitions, delete_partitions, file_partitions
@@ -34,7 +34,9 @@ def embedding_identity(settings: Settings) -> str:
 
     The tables know more, the model's hash and arithmetic; but those take loading the model.
     """
-    return f"{TEXT_RECIPE_VERSION}/{settings.model}/{settings.max_tokens}"
+    identity = f"{recipe_version(settings.text_recipe)}/{settings.model}/{settings.max_tokens}"
+    prompts = [settings.document_prompt, settings.query_prompt]
+    return identity if prompts == [None, None] else f"{identity}/{prompts}"
 
 
 def files_to_parse(

@@ -8,6 +8,7 @@
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
   locks/          who writes at the moment
   reports/        the page of the asset index_report
+  backup/         what a migration took over, until `cleanup` removes it
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
 WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
 
-_PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "reports", "lost+found"})
+_PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"})
 # Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
 # characters and bytes that are not UTF-8.
 _UNFIT_IN_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
@@ -63,6 +64,11 @@ class IndexFolder:
     def settings_path(self) -> Path:
         """The settings file."""
         return self.path / "settings.toml"
+
+    @property
+    def backup_dir(self) -> Path:
+        """What a migration keeps of the index that it took over."""
+        return self.path / "backup"
 
     @property
     def exists(self) -> bool:

@@ -6,7 +6,9 @@ once; everything below takes them as they are.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ from indexing_assets.core.errors import SettingsError
 ENVIRONMENT_PREFIX = "CODE_INDEX_"
 DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 BACKEND_PATTERN = r"^(auto|onnx|torch)$"
+RECIPE_PATTERN = r"^(full|source)$"
 PRECISION_PATTERN = r"^(auto|float32|float16|bfloat16|int8)$"
 
 
@@ -59,6 +62,17 @@ class Settings(BaseModel):
         default="all-MiniLM-L6-v2",
         min_length=1,
         description="Embedding model: the built-in name, a folder, or a model hub's name.",
+    )
+    document_prompt: str | None = Field(
+        default=None, description="Text put before each chunk for the model; left out, what the model's folder says."
+    )
+    query_prompt: str | None = Field(
+        default=None, description="Text put before each query for the model; left out, what the model's folder says."
+    )
+    text_recipe: str = Field(
+        default="full",
+        pattern=RECIPE_PATTERN,
+        description="What of a chunk is embedded: full (path, names and source) or source (as in single-table indexes).",
     )
     device: str = Field(
         default="auto",
@@ -161,9 +175,25 @@ def settings_template() -> str:
     return "\n".join(lines)
 
 
+def settings_with(text: str, values: Mapping[str, Any]) -> str:
+    """The text of a `settings.toml` with these values set, each at the place where the file speaks of it."""
+    lines = text.splitlines()
+    for name, value in values.items():
+        entry = f"{name} = {_toml(value)}"
+        said = [at for at, line in enumerate(lines) if re.match(rf"{name}\s*=", line)]
+        offered = [at for at, line in enumerate(lines) if re.match(rf"#\s*{name}\s*=", line)]
+        if places := said or offered:
+            lines[places[0]] = entry
+        else:
+            lines.append(entry)
+    return "\n".join(lines) + "\n"
+
+
 def _toml(value: Any) -> str:
+    if value is None:
+        return '""'
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False)  # a basic string of TOML has JSON's escapes
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -20,6 +20,7 @@ _COMMANDS = {
     "doctor": "Check an index, say what is wrong, and mend it.",
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
+    "migrate": "Take over an index of the single-table kind.",
     "resume": "Go on where an interrupted or failed run stopped.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",

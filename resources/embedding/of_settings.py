@@ -21,6 +21,9 @@ def embedder_config(settings: Settings) -> EmbedderConfig:
         token_budget=settings.token_budget or None,
         threads=settings.embed_threads or None,
         allow_download=settings.allow_download,
+        document_prompt=settings.document_prompt,
+        query_prompt=settings.query_prompt,
+        text_recipe=settings.text_recipe,
     )
 
 

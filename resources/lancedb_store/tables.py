@@ -225,6 +225,17 @@ class Tables:
             return 0
         return int(self.run(name, lambda table: table.delete(where)).num_deleted_rows)
 
+    def append(self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str]) -> None:
+        """Add rows in one commit, without looking at those that are there: for a table that only the caller writes.
+
+        Raises:
+            StoreError: a key twice in `rows`, or columns that do not fit.
+        """
+        rows = conform(rows, schema, table=name)
+        refuse_duplicates(rows, keys, table=name)
+        self.open_or_create(name, schema, keys=keys)
+        self.run(name, lambda table: table.add(rows))
+
     def drop(self, name: str) -> None:
         """Remove a table with its files."""
         self._handles.pop(name, None)

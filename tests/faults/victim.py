@@ -41,6 +41,15 @@ DURABLE = (
     ("resources.lancedb_store.maintenance", "Maintenance", "optimize"),
     ("resources.lancedb_store.maintenance", "Maintenance", "sweep_leftovers"),
 )
+# What a migration does besides.
+MIGRATION = (
+    ("resources.lancedb_store.tables", "Tables", "append"),
+    ("indexing_assets.migration", None, "back_up"),
+    ("indexing_assets.migration", None, "adopt_settings"),
+    ("indexing_assets.migration", None, "switch_over"),
+    ("indexing_assets.migration", None, "restore_old_table"),
+    ("indexing_assets.migration", None, "_remove"),
+)
 
 
 class _Log:
@@ -90,7 +99,7 @@ def _watch_work(log: _Log) -> None:
 def main() -> None:
     log = _Log(sys.argv[1])
     taken: Counter[str] = Counter()
-    for module, owner, function in DURABLE:
+    for module, owner, function in (*DURABLE, *(MIGRATION if "migrate" in sys.argv else ())):
         place = importlib.import_module(module)
         if owner is not None:
             place = getattr(place, owner)
