@@ -16,7 +16,6 @@ from indexing_assets.checks import check_specs, results
 from indexing_assets.cleaning import tidy
 from indexing_assets.core.batching import checkpoint_groups
 from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
-from indexing_assets.core.errors import StoreError
 from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
@@ -31,6 +30,7 @@ from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
 from resources.embedding.backend import TransientReason
+from resources.embedding.of_settings import identity_settings
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
@@ -146,12 +146,14 @@ def _embed(
     settings = folder.settings()
     tag_process(context)
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
+        model = embedder.get(settings)
+        configured = embedder.embedder_config(settings)
         run = _Run(
             context,
-            index.store(scope.name),
-            embedder.get(settings),
+            index.store(scope.name).begin_model(model.model_id, identity_settings(configured)),
+            model,
             code_version=embedding_identity(settings),
-            recipe=settings.text_recipe,
+            recipe=configured.text_recipe,
             force=config.force,
         )
         context.log.info("Embedding with %s.", run.embedder.describe())
@@ -161,6 +163,8 @@ def _embed(
         run.put_other_models_aside()
         run.embed_batches(settings)
         run.store.sync_vectors(now=datetime.now(UTC))
+        if run.store.serve_if_complete(model.model_id, now=datetime.now(UTC)):
+            context.log.info("Search reads the vectors of %s from now on.", model.model_id)
         keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)
@@ -211,16 +215,7 @@ class _Run:
         self._total = 0
 
     def put_other_models_aside(self) -> None:
-        """Keep the vectors of models used before, so that going back needs no model call."""
-        dimension = self.store.vector_dimension()
-        if dimension is not None and dimension != self.embedder.dimension:
-            if not self.force:
-                raise StoreError(
-                    f"The index holds vectors of {dimension} dimensions, {self.embedder.model_id} gives "
-                    f"{self.embedder.dimension}. Go back to the model that made them, or drop them and embed all "
-                    "again with `code-index index --force`."
-                )
-            self.store.drop_vectors()
+        """Keep vectors of other models out of this model's table, where an older program stored them side by side."""
         for model, count in self.store.embedding_models().items():
             if model != self.embedder.model_id:
                 self.store.retire_vectors(now=datetime.now(UTC), model=model)

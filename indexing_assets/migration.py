@@ -41,6 +41,7 @@ from indexing_assets.planning import chunker_identity, embedding_identity, next_
 from indexing_assets.progress import Progress, report
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, SOURCE_FILES
 from resources.embedding.facts import ModelFacts, model_facts, settings_of_plain_encoding
+from resources.embedding.of_settings import embedder_config, identity_settings
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
@@ -386,6 +387,8 @@ class _Carrier:
                 "name another root with --old-root. Nothing was changed."
             )
         if self.store is not None:
+            configured = embedder_config(self.plan.settings)
+            self.store.begin_model(self.plan.facts.model_id, identity_settings(configured))
             self.store.upsert_files(pa.Table.from_pylist(files, schema=FILES))
             self.store.ensure_indexes()
 

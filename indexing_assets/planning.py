@@ -4,7 +4,7 @@ The tables are the truth about what is stored, the event log is the record of it
 to run when its rows are missing, and also when they are there but no event says so.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
@@ -35,8 +35,8 @@ def embedding_identity(settings: Settings) -> str:
     The tables know more, the model's hash and arithmetic; but those take loading the model.
     """
     identity = f"{recipe_version(settings.text_recipe)}/{settings.model}/{settings.max_tokens}"
-    prompts = [settings.document_prompt, settings.query_prompt]
-    return identity if prompts == [None, None] else f"{identity}/{prompts}"
+    unusual = [settings.model_revision, settings.document_prompt, settings.query_prompt]
+    return identity if unusual == ["", "auto", "auto"] else f"{identity}/{unusual}"
 
 
 def files_to_parse(
@@ -124,6 +124,17 @@ def batches_to_embed(
         failed = (pl.col("errors") > 0) & retry_failed
         counts = counts.filter(pending | unrecorded | keyless | failed)
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
+
+
+def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
+    """Go back to a model whose vectors were kept and are complete, without a run; whether that changed anything."""
+    serving = store.serving_model()
+    if serving is None or serving[0] == model_id:
+        return False
+    now = datetime.now(UTC)
+    # Vectors out of use do not follow edits.
+    store.for_model(model_id).sync_vectors(now=now)
+    return store.serve_if_complete(model_id, now=now)
 
 
 def failed_partitions(

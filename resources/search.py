@@ -109,7 +109,7 @@ def search(
         filters: what a hit must be.
 
     Raises:
-        UsageError: the query is empty, or the limit is below 1.
+        UsageError: the query is empty, the limit is below 1, or the vectors in use are of another model.
         StoreError: a table cannot be read.
     """
     text = query.replace("\x00", " ").strip()[:_MAX_QUERY_CHARACTERS]
@@ -127,6 +127,7 @@ def search(
     if mode is not SearchMode.LEXICAL:
         if encoder is None:
             raise UsageError(f"{mode} search needs the embedding model.")
+        store.refuse_other_model(encoder.model_id)
         vector_count = store.vector_count(encoder.model_id)
         if vector_count:
             rows = store.vector_search(encoder.embed_query(text), model=encoder.model_id, limit=depth, where=where)

@@ -33,6 +33,7 @@ class EmbedderConfig:
     token_budget: int | None = None
     threads: int | None = None
     allow_download: bool = False
+    revision: str | None = None
     document_prompt: str | None = None
     query_prompt: str | None = None
     text_recipe: str = TextRecipe.FULL.value

@@ -38,7 +38,7 @@ def model_facts(settings: Settings) -> ModelFacts:
     if config.model == DETERMINISTIC:
         embedder = DeterministicEmbedder(recipe=config.text_recipe)
         return ModelFacts(embedder.model_id, embedder.dimension, 0, "", "")
-    files = load_model_files(config.model, allow_download=config.allow_download).with_prompts(
+    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision).with_prompts(
         document=config.document_prompt, query=config.query_prompt
     )
     return ModelFacts(

@@ -74,7 +74,7 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
     """
     if config.model == DETERMINISTIC:
         return DeterministicEmbedder(recipe=config.text_recipe)
-    files = load_model_files(config.model, allow_download=config.allow_download).with_prompts(
+    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision).with_prompts(
         document=config.document_prompt, query=config.query_prompt
     )
     window = files.window(config.max_tokens)

@@ -84,13 +84,13 @@ class ModelFiles:
         return ";".join([*parts, f"text={recipe_version(recipe)}"])
 
 
-def load_model_files(model: str, *, allow_download: bool = False) -> ModelFiles:
+def load_model_files(model: str, *, allow_download: bool = False, revision: str | None = None) -> ModelFiles:
     """Find a model and read its facts; the built-in model's weights are checked against their published digest.
 
     Raises:
         ModelError: the model is missing, damaged, or not in sentence-transformers layout.
     """
-    folder = find_model(model, allow_download=allow_download)
+    folder = find_model(model, allow_download=allow_download, revision=revision)
     modules = _modules(folder)
     # The first module holds weights and tokenizer, whatever its kind; only a transformer must have a config.json.
     transformer = folder / next(iter(modules.values()), "")

@@ -51,7 +51,9 @@ class SearchRows(ChunkRows, VectorRows):
 
         Raises:
             StoreError: the vector has another dimension than the table.
+            UsageError: the vectors in use are of another model.
         """
+        self.refuse_other_model(model)
         wanted = projected(self._schema(), columns)
         query_vector = np.asarray(vector, dtype=np.float32).reshape(-1)
         dimension = self.vector_dimension()
