@@ -22,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from indexing_assets.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from resources.lancedb_store.version import check_version
 from resources.settings import Settings, load_settings, settings_template
 
 DEFAULT_FOLDER_NAME = ".code-index"
@@ -142,6 +143,7 @@ class IndexFolder:
                 f"{self.path} was written by a newer code-index (format {folder_format}, this one knows "
                 f"{FOLDER_FORMAT}). Upgrade code-index; nothing was touched."
             )
+        check_version(self.tables_dir)
         # A repository that was moved together with its index folder is still the same index.
         moved_along = self.path.parent == self.repository_root
         if root != str(self.repository_root) and not moved_along:

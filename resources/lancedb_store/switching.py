@@ -19,6 +19,7 @@ from resources.lancedb_store.models import (
 )
 from resources.lancedb_store.part import VECTORS_TABLE
 from resources.lancedb_store.status import StatusRows
+from resources.lancedb_store.version import upgrade
 
 
 class ModelSwitching(StatusRows):
@@ -35,6 +36,8 @@ class ModelSwitching(StatusRows):
         The first model of an index gets the plain tables and is served at once. Any further one gets tables of
         its own, and is served once `serve_if_complete` says so.
         """
+        # What an older program stored is of the first model, whichever the settings name now.
+        upgrade(self.tables.directory, {1: lambda: self._write_first_registry(model_id)})
         registry = read_registry(self.tables.directory) or self._first_registry(model_id)
         known = registry.models.get(model_id)
         entry = ModelEntry(suffix=suffix_of(model_id) if known is None else known.suffix, settings=dict(settings))
@@ -107,6 +110,10 @@ class ModelSwitching(StatusRows):
             and entry.replaced_at is not None
             and datetime.fromisoformat(entry.replaced_at) < before
         ]
+
+    def _write_first_registry(self, model_id: str) -> None:
+        if read_registry(self.tables.directory) is None:
+            write_registry(self.tables.directory, self._first_registry(model_id))
 
     def _first_registry(self, model_id: str) -> Registry:
         """The registry of an index that has none: what is stored is served, by the model that has most of it."""

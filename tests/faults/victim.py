@@ -33,6 +33,7 @@ DURABLE = (
     ("dagster._core.storage.runs.sql_run_storage", "SqlRunStorage", "add_run_tags"),
     ("resources.lancedb_store.tables", "Tables", "open_or_create"),
     ("resources.lancedb_store.switching", None, "write_registry"),
+    ("resources.lancedb_store.version", None, "replace_version"),
     ("resources.lancedb_store.tables", "Tables", "_add_missing_columns"),
     ("resources.lancedb_store.tables", "Tables", "merge"),
     ("resources.lancedb_store.tables", "Tables", "update_matched"),
