@@ -45,7 +45,7 @@ from resources.parser_pool import available_processors
 from resources.search import QueryEncoder, SearchMode, search
 
 _CORPORA = Path(__file__).parent / ".corpora"
-_PINNED = ("Django==5.2", "flask==3.1.1")
+PINNED = ("Django==5.2", "flask==3.1.1")
 _SEED = 20_250_101
 _QUERIES = 200
 _SHELL_RUNS = 5
@@ -198,7 +198,7 @@ def _first_index(pipeline: Pipeline, root: Path) -> dict[str, Any]:
             "s": embed.seconds,
             "chunks_per_s": chunks / embed.seconds,
             "files_per_s": files / embed.seconds,
-            **_last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused", "model_s")),
+            **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused", "model_s")),
             **embed.memory,
         },
     }
@@ -262,11 +262,12 @@ def _edit(pipeline: Pipeline, root: Path) -> dict[str, Any]:
         "chunks_of_file": pipeline.store.chunks_by_file(target.relative_to(root).as_posix(), ["chunk_id"]).num_rows,
         "files_parsed": phases["parse"].result.partitions,
         "batches": phases["embed"].result.partitions,
-        **_last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused")),
+        **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused")),
     }
 
 
-def _last_run(pipeline: Pipeline, asset: str, names: Sequence[str]) -> dict[str, Any]:
+def last_run(pipeline: Pipeline, asset: str, names: Sequence[str]) -> dict[str, Any]:
+    """Figures in the metadata of an asset's newest materialization."""
     event = pipeline.instance.get_latest_materialization_event(dg.AssetKey(asset))
     if event is None or event.asset_materialization is None:
         raise SystemExit(f"{asset} has no materialization.")
@@ -348,7 +349,7 @@ def _cells(f: dict[str, Any]) -> dict[str, str]:
         "files, MB, chunks": f"{f['files']:,}, {f['bytes'] / 1e6:.1f}, {f['chunks']:,}",
         "scan": f"{scan['s']:.2f} s, {scan['files_per_s']:,.0f} files/s",
         "parse and chunk": f"{parse['s']:.1f} s, {parse['files_per_s']:,.0f} files/s, {parse['chunks_per_s']:,.0f} chunks/s",
-        "times tree-sitter alone, same processes": f"{parse['times_tree_sitter']:.1f}",
+        "whole phase, times tree-sitter alone": f"{parse['times_tree_sitter']:.1f}",
         "embed": f"{embed['s']:.1f} s, {embed['chunks_per_s']:,.1f} chunks/s",
         "of that the model": f"{embed['model_s']:.1f} s",
         "peak memory, parse: main / workers": memory(parse),
@@ -373,10 +374,10 @@ def _cells(f: dict[str, Any]) -> dict[str, str]:
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description="Cost of the pipeline on repositories.")
-    parser.add_argument("paths", type=Path, nargs="*", help=f"repositories; by default {', '.join(_PINNED)}")
+    parser.add_argument("paths", type=Path, nargs="*", help=f"repositories; by default {', '.join(PINNED)}")
     arguments = parser.parse_args()
     before = report.machine()
-    corpora = [path.resolve() for path in arguments.paths] or [fetch(requirement) for requirement in _PINNED]
+    corpora = [path.resolve() for path in arguments.paths] or [fetch(requirement) for requirement in PINNED]
     figures = {}
     for corpus in corpora:
         print(f"{corpus.name} ...", flush=True)

@@ -20,16 +20,17 @@ from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.integrity import Subject, evaluate
-from indexing_assets.maintenance import keep_fast
+from indexing_assets.maintenance import Upkeep, keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
-from indexing_assets.planning import embedding_identity
+from indexing_assets.planning import embedding_identity, match_batch_partitions
 from indexing_assets.progress import Progress, report
-from indexing_assets.runs import embed_pool, stop_if_cancelled, tag_process
+from indexing_assets.runs import embed_pool, keys_of_unfinished_runs, retries_lasting, stop_if_cancelled, tag_process
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
 from resources.embedding.backend import TransientReason
+from resources.embedding.embedder import usable
 from resources.embedding.of_settings import identity_settings
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
@@ -53,6 +54,8 @@ _COPIED_COLUMNS = (
 )
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
+# Tables that this phase writes.
+_TABLES = ("vectors", "retired_vectors", "embedding_errors")
 
 
 class ChunkVectorsConfig(dg.Config):
@@ -152,6 +155,7 @@ def _embed(
             context,
             index.store(scope.name).begin_model(model.model_id, identity_settings(configured)),
             model,
+            scope=scope,
             code_version=embedding_identity(settings),
             recipe=configured.text_recipe,
             force=config.force,
@@ -159,13 +163,16 @@ def _embed(
         context.log.info("Embedding with %s.", run.embedder.describe())
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
+        chunks_version = run.store.tables.version("chunks")
         run.store.sync_vectors(now=datetime.now(UTC))
         run.put_other_models_aside()
         run.embed_batches(settings)
-        run.store.sync_vectors(now=datetime.now(UTC))
+        if run.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
+            run.store.sync_vectors(now=datetime.now(UTC))
+        run.drop_empty_batches()
         if run.store.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
-        keep_fast(run.store, ("vectors", "retired_vectors", "embedding_errors"))
+        keep_fast(run.store, _TABLES)
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)
         subject = Subject(
@@ -174,7 +181,7 @@ def _embed(
             settings,
             scope,
             encoder=lambda: run.embedder,
-            batch_ids=[batch_id_of(key) for key in context.partition_keys],
+            batch_ids=run.batch_ids,
         )
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
@@ -201,6 +208,7 @@ class _Run:
         store: IndexStore,
         embedder: Embedder,
         *,
+        scope: Scope,
         code_version: str,
         recipe: str,
         force: bool,
@@ -208,9 +216,12 @@ class _Run:
         self.context = context
         self.store = store
         self.embedder = embedder
+        self.scope = scope
         self.code_version = code_version
         self.recipe = recipe
         self.force = force
+        # Asked for once: phase 1 may drop an empty batch meanwhile, and Dagster refuses a range without its end.
+        self.batch_ids = [batch_id_of(key) for key in context.partition_keys]
         self.tally = _Tally()
         self._total = 0
 
@@ -225,11 +236,13 @@ class _Run:
 
     def embed_batches(self, settings: Settings) -> None:
         """Work through the run's batches, one checkpoint after the other."""
-        batch_ids = [batch_id_of(key) for key in self.context.partition_keys]
+        batch_ids = self.batch_ids
         statuses = self.store.chunk_statuses(self.embedder.model_id).filter(
             pl.col("embedding_batch_id").is_in(batch_ids)
         )
         todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)
+        given_up = self._given_up()
+        todo = todo.filter(~pl.col("chunk_id").is_in(list(given_up)))
         wanted: dict[int, list[str]] = dict(
             todo.group_by("embedding_batch_id", maintain_order=True).agg(pl.col("chunk_id")).iter_rows()
         )
@@ -240,21 +253,38 @@ class _Run:
             len(wanted),
             len(batch_ids),
         )
-        self._log_batches([batch_id for batch_id in batch_ids if batch_id not in wanted], {})
+        self._log_batches([batch_id for batch_id in batch_ids if batch_id not in wanted], given_up)
 
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
         bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
+        upkeep = Upkeep(self.store, _TABLES)
         while remaining:
             group = checkpoint_groups(remaining, max_chunks=bound)[0]
             remaining = remaining[len(group) :]
             chunk_ids = [chunk_id for batch_id in group for chunk_id in wanted[batch_id]]
             started = time.perf_counter()
             failed = self._embed_chunks(chunk_ids)
-            self._log_batches(group, failed)
+            self._log_batches(group, given_up | failed)
             seconds = max(time.perf_counter() - started, 1e-3)
             self._log_progress()
+            if remaining:
+                upkeep.after_commit()
             stop_if_cancelled(self.context)
             bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
+
+    def _given_up(self) -> dict[str, str]:
+        """Chunks that this run does not try again, with the reason why they failed."""
+        if self.force or retries_lasting(self.context.run):
+            return {}
+        errors = self.store.errors(self.embedder.model_id).select(["chunk_id", "error_message", "transient"])
+        return {row["chunk_id"]: row["error_message"] for row in errors.to_pylist() if not row["transient"]}
+
+    def drop_empty_batches(self) -> None:
+        """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""
+        instance, definition = self.context.instance, self.scope.embedding_batch
+        existing = list(instance.get_dynamic_partitions(definition))
+        others = keys_of_unfinished_runs(instance, self.scope, CHUNK_VECTORS, existing, but=self.context.run.run_id)
+        match_batch_partitions(instance, self.store, scope=self.scope, kept=others)
 
     def _log_progress(self) -> None:
         tally = self.tally
@@ -310,10 +340,14 @@ class _Run:
             done += texts_done
             report(Progress("embed", "chunks", done, self._total))
 
-        result = self.embedder.embed_documents_detailed(
-            [texts[text_hash][0] for text_hash in missing],
-            [texts[text_hash][1] for text_hash in missing],
-            progress=advance,
+        result = usable(
+            self.embedder.embed_documents_detailed(
+                [texts[text_hash][0] for text_hash in missing],
+                [texts[text_hash][1] for text_hash in missing],
+                progress=advance,
+            ),
+            texts=len(missing),
+            embedder=self.embedder,
         )
         self.tally.model_s += time.perf_counter() - started
         reasons = {missing[position]: reason for position, reason in result.errors.items()}
@@ -337,7 +371,7 @@ class _Run:
         events: dict[str, dict[str, Any]] = {
             batch_partition_key(batch_id): {"chunks": count, "dagster/partition_row_count": count}
             for batch_id, count in counts.items()
-            if batch_id not in reasons
+            if count and batch_id not in reasons
         }
         if events:
             # The asset's page shows the newest event: it carries the run's figures.

@@ -21,7 +21,7 @@ from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
-from resources.locks import Phase, hold
+from resources.locks import Phase, hold, owner
 from resources.record_retention import Superfluous, remove_records, superfluous_records
 from resources.settings import Settings
 
@@ -81,14 +81,14 @@ def find_garbage(
         old_versions=sum(store.old_versions(keep_versions).values()),
         table_bytes=sum(store.disk_bytes().values()),
         live_bytes=sum(store.live_bytes().values()),
-        records=superfluous_records(instance, _living(instance, scope), keep_runs=keep_runs),
+        records=superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs),
     )
 
 
 def remove_old_records(instance: dg.DagsterInstance, scope: Scope, *, keep_runs: int = KEEP_RUNS) -> Superfluous:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
     close_dead_runs(instance)
-    superfluous = superfluous_records(instance, _living(instance, scope), keep_runs=keep_runs)
+    superfluous = superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs)
     remove_records(instance, superfluous)
     return superfluous
 
@@ -118,7 +118,7 @@ def merge_small_batches(
     keys = [batch_partition_key(first + place) for place in range(len(groups))]
     instance.add_dynamic_partitions(scope.embedding_batch, keys)
     store.move_to_batches(merged.to_arrow().cast(_MOVED))
-    match_batch_partitions(instance, store, scope=scope)
+    match_batch_partitions(instance, store, scope=scope, kept=busy)
     counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
     version = {"dagster/code_version": embedding_identity(settings)}
     for place, key in enumerate(keys):
@@ -132,6 +132,20 @@ def merge_small_batches(
             )
         )
     return len(new_ids)
+
+
+def match_batches(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, scope: Scope) -> None:
+    """Make the partition keys of batches those of the chunks, as far as no run is to work on them.
+
+    For the holder of phase 1's lock, after it removed chunks: phase 2 may be under way, and drops the empty
+    batches of its own run at its end.
+    """
+    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    if owner(folder.locks_dir, Phase.EMBED) is not None:
+        kept = set(existing)
+    else:
+        kept = keys_of_unfinished_runs(instance, scope, CHUNK_VECTORS, existing)
+    match_batch_partitions(instance, store, scope=scope, kept=kept)
 
 
 def tidy(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, settings: Settings, scope: Scope) -> str:
@@ -166,13 +180,18 @@ def _living(instance: dg.DagsterInstance, scope: Scope) -> dict[dg.AssetKey, lis
 
 def _small_batches(store: IndexStore, settings: Settings) -> pl.DataFrame:
     """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
-    small = settings.embedding_batch_chunks // _SMALL_PART
+    size = settings.embedding_batch_chunks // _SMALL_PART
     chunks = pl.DataFrame(store.chunks(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
+    small = chunks.filter(pl.len().over("embedding_batch_id") < size)
+    if small.is_empty():
+        return small.group_by("embedding_batch_id").agg(chunks=pl.len())
+    # Compared once for all of them: within the groups the ids of all vectors would be hashed for each batch.
     embedded = pl.Series(store.vectors(["chunk_id"]).column("chunk_id")).implode()
     return (
-        chunks.group_by("embedding_batch_id")
-        .agg(chunks=pl.len(), embedded=pl.col("chunk_id").is_in(embedded).sum())
-        .filter((pl.col("chunks") < small) & (pl.col("chunks") == pl.col("embedded")))
+        small.with_columns(embedded=pl.col("chunk_id").is_in(embedded))
+        .group_by("embedding_batch_id")
+        .agg(chunks=pl.len(), complete=pl.col("embedded").all())
+        .filter("complete")
         .sort("embedding_batch_id")
     )
 

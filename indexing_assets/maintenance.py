@@ -1,9 +1,13 @@
-"""Upkeep that a phase does at its end, so that readers never wait for it."""
+"""Upkeep that a phase does at its end, and at times before, so that readers never wait for it."""
 
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.maintenance import MIN_RETENTION
+
+_FIRST_UPKEEP_S = 10.0  # a phase that is shorter does it once, at its end
+_SHARE = 20  # so many times as long as the last upkeep took, nothing is done
 
 
 def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
@@ -21,3 +25,29 @@ def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
     if due:
         # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
         store.optimize(MIN_RETENTION, tables=due)
+
+
+class Upkeep:
+    """Keeps the tables of a long phase fast while it runs, for a twentieth of its time at most.
+
+    What a phase has written is outside the indexes until somebody adds it, and each search compares it row by row:
+    a phase of an hour would make searching slower from minute to minute.
+    """
+
+    def __init__(
+        self, store: IndexStore, tables: Collection[str], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._tables = tables
+        self._clock = clock
+        self._not_before = clock() + _FIRST_UPKEEP_S
+
+    def after_commit(self) -> bool:
+        """Do what is due, unless the last time was too short ago for what it took; whether it looked."""
+        started = self._clock()
+        if started < self._not_before:
+            return False
+        keep_fast(self._store, self._tables)
+        ended = self._clock()
+        self._not_before = ended + max(_FIRST_UPKEEP_S, _SHARE * (ended - started))
+        return True

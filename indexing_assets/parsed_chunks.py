@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from indexing_assets.checks import check_specs, results
+from indexing_assets.cleaning import match_batches
 from indexing_assets.core.batching import BatchAllocator
 from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
@@ -21,7 +23,7 @@ from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.maintenance import keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
-from indexing_assets.planning import chunker_identity, match_batch_partitions, next_batch_id, stored_chunk_counts
+from indexing_assets.planning import chunker_identity, next_batch_id, stored_chunk_counts
 from indexing_assets.progress import Progress, report
 from indexing_assets.runs import PARSE_POOL, stop_if_cancelled, tag_process
 from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
@@ -145,11 +147,15 @@ def _parse(
             run.tally.reused,
         )
         if run.tasks:
-            with ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool:
-                for groups in _commits(pool.parse(run.tasks.values()), bound):
+            with (
+                ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
+                # During a commit the files of the next are parsed, no more: what a crash can cost stays bounded.
+                closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=_COMMIT_CHUNKS)) as ahead,
+            ):
+                for groups in _commits(ahead, bound):
                     run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
-        match_batch_partitions(context.instance, run.store, scope=scope)
+        match_batches(context.instance, run.store, folder, scope)
         keep_fast(run.store, ("files", "chunks"))
         run.drop_replaced()
         subject = Subject(run.store, context.instance, settings, scope, file_paths=run.file_paths)

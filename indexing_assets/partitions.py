@@ -7,7 +7,7 @@ keys (docs/decisions/0002-one-run-for-keys-that-lie-apart.md).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
@@ -73,10 +73,35 @@ def as_one_range(instance: dg.DagsterInstance, definition: str, wanted: Sequence
     positions = [position for position, key in enumerate(existing) if key in chosen]
     if len(positions) == len(chosen) and positions[-1] - positions[0] + 1 == len(positions):
         return existing[positions[0] : positions[-1] + 1]
-    delete_partitions(instance, definition, [existing[position] for position in positions])
     ordered = list(dict.fromkeys(wanted))
-    instance.add_dynamic_partitions(definition, ordered)
+    at_once = getattr(instance.event_log_storage, "move_dynamic_partitions_to_end", None)
+    if at_once is not None:
+        at_once(definition, ordered)
+    else:
+        delete_partitions(instance, definition, [existing[position] for position in positions])
+        instance.add_dynamic_partitions(definition, ordered)
     return ordered
+
+
+def as_ranges(
+    instance: dg.DagsterInstance, definition: str, wanted: Sequence[str], *, fixed: Collection[str]
+) -> list[list[str]]:
+    """The wanted keys in as few ranges as can be without moving the `fixed` ones, each range in its present order.
+
+    Fixed are keys of runs that are queued or under way: moved, such a run would be one over other keys.
+    """
+    ranges = []
+    if free := [key for key in wanted if key not in fixed]:
+        ranges.append(as_one_range(instance, definition, free))
+    kept = set(wanted).intersection(fixed)
+    range_: list[str] = []
+    for key in instance.get_dynamic_partitions(definition) if kept else ():
+        if key in kept:
+            range_.append(key)
+        elif range_:
+            ranges.append(range_)
+            range_ = []
+    return [*ranges, range_] if range_ else ranges
 
 
 def range_tags(keys: Sequence[str]) -> dict[str, str]:

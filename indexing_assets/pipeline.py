@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import dagster as dg
@@ -16,14 +16,16 @@ import dagster as dg
 from indexing_assets.cleaning import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
-from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_one_range, range_tags
+from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_ranges, range_tags
 from indexing_assets.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.runs import (
     CLEANUP_JOB,
     EMBED_JOB,
     PARSE_JOB,
+    RETRY_LASTING_TAG,
     SCAN_JOB,
     close_dead_runs,
+    keys_of_unfinished_runs,
     prepare_pools,
     process_tags,
 )
@@ -121,8 +123,7 @@ class Pipeline:
         """Parse the files whose chunks are missing; with `force` all of them."""
         with self._locked(Phase.PARSE):
             plan = files_to_parse(self.instance, self.store, self.settings, force=force, retry_failed=retry_failed)
-            keys = as_one_range(self.instance, FILE_HASH, plan)
-            return self._run(PARSE_JOB, PARSED_CHUNKS, keys, {"force": force})
+            return self._run_partitions(PARSE_JOB, PARSED_CHUNKS, FILE_HASH, plan, {"force": force})
 
     def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Embed the batches that have chunks without a vector; with `force` all of them."""
@@ -131,8 +132,10 @@ class Pipeline:
             if not plan:
                 serve_kept_vectors(self.store, self.model_id)
             self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
-            keys = as_one_range(self.instance, EMBEDDING_BATCH, plan)
-            return self._run(EMBED_JOB, CHUNK_VECTORS, keys, {"force": force})
+            if not plan:
+                self._drop_orphaned_vectors()
+            tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
+            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, EMBEDDING_BATCH, plan, {"force": force}, tags)
 
     def cleanup(
         self,
@@ -174,11 +177,40 @@ class Pipeline:
             close_dead_runs(self.instance)
             yield
 
-    def _run(self, job: str, op: str, keys: Sequence[str], config: Mapping[str, Any]) -> PhaseResult:
+    def _drop_orphaned_vectors(self) -> None:
+        """Drop vectors of chunks that are gone: a run that was killed beside an edit could not do it at its end."""
+        failed = self.store.errors(self.model_id).num_rows
+        if self.store.vector_count() > self.store.chunk_count() - failed:
+            self.store.sync_vectors(now=datetime.now(UTC))
+
+    def _run_partitions(
+        self,
+        job: str,
+        asset: str,
+        definition: str,
+        plan: Sequence[str],
+        config: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
+    ) -> PhaseResult:
+        """One run over all keys, unless runs that wait for this process are to work on some of them."""
+        existing = list(self.instance.get_dynamic_partitions(definition))
+        waiting = keys_of_unfinished_runs(self.instance, SINGLE, asset, existing)
+        result: PhaseResult | None = None
+        for keys in as_ranges(self.instance, definition, plan, fixed=waiting):
+            done = self._run(job, asset, keys, config, tags)
+            result = done if result is None else result.plus(done)
+        return result or PhaseResult(partitions=0)
+
+    def _run(
+        self,
+        job: str,
+        op: str,
+        keys: Sequence[str],
+        config: Mapping[str, Any],
+        more_tags: Mapping[str, str] | None = None,
+    ) -> PhaseResult:
         partitioned = job in {PARSE_JOB, EMBED_JOB}
-        if partitioned and not keys:
-            return PhaseResult(partitions=0)
-        tags = process_tags()
+        tags = {**process_tags(), **(more_tags or {})}
         if partitioned:
             tags |= range_tags(keys)
         result = self._definitions.resolve_job_def(job).execute_in_process(

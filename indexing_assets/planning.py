@@ -4,6 +4,7 @@ The tables are the truth about what is stored, the event log is the record of it
 to run when its rows are missing, and also when they are there but no event says so.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -101,6 +102,7 @@ def batches_to_embed(
     scope: Scope = SINGLE,
     force: bool = False,
     retry_failed: bool = False,
+    retry_transient: bool = True,
 ) -> list[str]:
     """Partition keys of the batches that have to be embedded, in order.
 
@@ -110,7 +112,8 @@ def batches_to_embed(
         model_id: the model whose vectors are wanted.
         scope: names of the index.
         force: all batches.
-        retry_failed: also those with nothing left but chunks that failed.
+        retry_failed: also those with nothing left but chunks that failed for a reason that lasts.
+        retry_transient: also those with nothing left but chunks that failed for a reason that may pass by itself.
     """
     counts = pl.DataFrame(store.batches(model_id))
     if not force:
@@ -122,8 +125,15 @@ def batches_to_embed(
         existing = [int(key) for key in instance.get_dynamic_partitions(scope.embedding_batch) if key.isdecimal()]
         keyless = ~pl.col("embedding_batch_id").is_in(existing)
         failed = (pl.col("errors") > 0) & retry_failed
-        counts = counts.filter(pending | unrecorded | keyless | failed)
+        passing = pl.col("embedding_batch_id").is_in(_batches_of_transient(store, model_id) if retry_transient else [])
+        counts = counts.filter(pending | unrecorded | keyless | failed | ((pl.col("errors") > 0) & passing))
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
+
+
+def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
+    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
+    found = store.chunks_by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    return sorted(set(found["embedding_batch_id"].drop_null().to_pylist()))
 
 
 def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
@@ -202,18 +212,29 @@ def retry_wait(attempts: int, *, first_retry: timedelta = _FIRST_RETRY) -> timed
 
 
 def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: timedelta) -> pl.Series:
+    # A failure in the future is one of a clock that was wrong: waiting for it might take years.
     due = [
-        then is None or then + retry_wait(count or 1, first_retry=first_retry) <= now
+        then is None or then > now or then + retry_wait(count or 1, first_retry=first_retry) <= now
         for count, then in zip(attempts.to_list(), failed_at.to_list(), strict=True)
     ]
     return pl.Series(due, dtype=pl.Boolean)
 
 
-def match_batch_partitions(instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE) -> None:
-    """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back."""
-    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+def match_batch_partitions(
+    instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE, kept: Collection[str] = ()
+) -> None:
+    """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back.
+
+    Args:
+        instance: that has the keys.
+        store: tables of the index.
+        scope: names of the index.
+        kept: keys that stay, because a run is to work on them: one whose range loses an end cannot start.
+    """
+    # Keys before rows: a key that another process adds meanwhile must not look like one of an empty batch.
     existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
-    known, wanted = set(existing), set(living)
+    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+    known, wanted = set(existing), {*living, *kept}
     delete_partitions(instance, scope.embedding_batch, [key for key in existing if key not in wanted])
     missing = [key for key in living if key not in known]
     if missing:

@@ -20,7 +20,7 @@ from pydantic import Field
 
 from indexing_assets.partitions import as_one_range
 from indexing_assets.planning import failed_partitions, transient_failures_due
-from indexing_assets.runs import RERUN_JOB, close_dead_runs, keys_of_unfinished_runs
+from indexing_assets.runs import RERUN_JOB, RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from resources.embedding.resource import EmbedderResource
 from resources.index_resource import IndexResource
@@ -49,7 +49,13 @@ def build_rerun_job(scope: Scope) -> dg.JobDefinition:
         if not any(keys.values()):
             context.log.info("No partition is failed.")
             return
-        backfill_id = request_backfill(context.instance, context.repository_def.asset_graph, scope, keys)
+        backfill_id = request_backfill(
+            context.instance,
+            context.repository_def.asset_graph,
+            scope,
+            keys,
+            retry_lasting=not config.transient_only,
+        )
         context.log.info(
             "Asked for backfill %s of %s; the Backfills page shows it.",
             backfill_id,
@@ -100,8 +106,13 @@ def request_backfill(
     asset_graph: BaseAssetGraph[Any],
     scope: Scope,
     keys: Mapping[str, Sequence[str]],
+    *,
+    retry_lasting: bool = True,
 ) -> str:
-    """Ask Dagster for a backfill of these partitions, by asset, as one run per asset; returns its id."""
+    """Ask Dagster for a backfill of these partitions, by asset, as one run per asset; returns its id.
+
+    Without `retry_lasting`, chunks of these partitions that failed for a reason that lasts are left alone.
+    """
     backfill_id: str = make_new_backfill_id()
     selectors = []
     for asset, definition in _definitions(scope).items():
@@ -118,7 +129,7 @@ def request_backfill(
             backfill_id=backfill_id,
             asset_graph=asset_graph,
             backfill_timestamp=time.time(),
-            tags={},
+            tags={} if retry_lasting else {RETRY_LASTING_TAG: "false"},
             dynamic_partitions_store=instance,
             partitions_by_assets=selectors,
             title="Failed partitions",

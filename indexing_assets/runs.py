@@ -11,15 +11,18 @@ import socket
 from collections.abc import Mapping, Sequence
 
 import dagster as dg
-import psutil
 
 from indexing_assets.partitions import keys_of_run
 from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
+from resources.processes import started
 from resources.settings import Settings
 
 HOST_TAG = "code_index/host"
 PROCESS_TAG = "code_index/pid"
 PROCESS_STARTED_TAG = "code_index/pid_started"
+
+# `false` in runs that nobody asked for: they leave chunks alone that failed for a reason that lasts.
+RETRY_LASTING_TAG = "code_index/retry_lasting"
 
 SCAN_JOB = "scan_source_files_job"
 PARSE_JOB = "parse_chunks_job"
@@ -71,7 +74,7 @@ def process_tags() -> dict[str, str]:
     return {
         HOST_TAG: socket.gethostname(),
         PROCESS_TAG: str(os.getpid()),
-        PROCESS_STARTED_TAG: _process_started(os.getpid()),
+        PROCESS_STARTED_TAG: started(os.getpid()),
     }
 
 
@@ -79,6 +82,11 @@ def tag_process(context: dg.AssetExecutionContext) -> None:
     """Write this process into its run's tags, so that the run can be closed if the process is killed."""
     if PROCESS_TAG not in context.run.tags:
         context.instance.add_run_tags(context.run.run_id, process_tags())
+
+
+def retries_lasting(run: dg.DagsterRun) -> bool:
+    """Whether a run also tries what failed for a reason that lasts, as one does that a person asked for."""
+    return run.tags.get(RETRY_LASTING_TAG) != "false"
 
 
 def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
@@ -99,10 +107,10 @@ def unfinished_runs(instance: dg.DagsterInstance, scope: Scope, *assets: str) ->
 
 
 def keys_of_unfinished_runs(
-    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str]
+    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str], *, but: str | None = None
 ) -> set[str]:
-    """Partition keys that runs of the asset are to work on, of all `existing` ones."""
-    runs = unfinished_runs(instance, scope, asset)
+    """Partition keys that runs of the asset, except the run `but`, are to work on, of all `existing` ones."""
+    runs = [run for run in unfinished_runs(instance, scope, asset) if run.run_id != but]
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
@@ -127,7 +135,7 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
         if run.tags.get(HOST_TAG) != socket.gethostname():
             continue
         pid = int(run.tags.get(PROCESS_TAG, "0"))
-        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != _process_started(pid):
+        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != started(pid):
             dead.append(run)
     return dead
 
@@ -136,11 +144,3 @@ def _is_run_of(run: dg.DagsterRun, scope: Scope, asset: str) -> bool:
     if run.asset_selection:
         return scope.asset_key(asset) in run.asset_selection
     return any(run.job_name == scope.named(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())
-
-
-def _process_started(pid: int) -> str:
-    """When a process began, so that a number that is used again is not mistaken for it; empty if it is gone."""
-    try:
-        return f"{psutil.Process(pid).create_time():.2f}"
-    except psutil.NoSuchProcess:
-        return ""

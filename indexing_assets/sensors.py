@@ -26,6 +26,7 @@ from indexing_assets.runs import (
     CHANGES_JOB,
     EMBED_JOB,
     PARSE_JOB,
+    RETRY_LASTING_TAG,
     SCAN_JOB,
     close_dead_runs,
     prepare_pools,
@@ -37,6 +38,7 @@ from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
+from resources.locks import Phase, hold
 from resources.repository_state import RepositoryState, repository_state, settled_state
 
 REPO_CHANGES_SENSOR = "repo_changes_sensor"
@@ -202,7 +204,8 @@ class _ChangesLook:
             patience_s=self._times.patience_s,
         )
         if settled is None:
-            since = memory.restless_since_s if memory.restless_since_s is not None else now
+            # Never in the future, where a clock that is set back would leave it.
+            since = min(memory.restless_since_s if memory.restless_since_s is not None else now, now)
             if now - since < self._times.restless_s:
                 return _Found(
                     replace(memory, restless_since_s=since), reason="The repository is changing; waiting for a pause."
@@ -216,7 +219,8 @@ class _ChangesLook:
         keys = self._new_versions()
         if not keys:
             return _Found(memory, dg.RunRequest(run_key=run_key, job_name=self._scope.named(SCAN_JOB)))
-        ordered = as_one_range(self._instance, self._scope.file_hash, keys)
+        with hold(folder.locks_dir, Phase.PARSE, wait_s=0):
+            ordered = as_one_range(self._instance, self._scope.file_hash, keys)
         return _Found(
             memory,
             dg.RunRequest(run_key=run_key, job_name=self._scope.named(CHANGES_JOB), tags=range_tags(ordered)),
@@ -241,7 +245,7 @@ class _ChangesLook:
         keys = files_to_parse(self._instance, store, settings, scope=self._scope, retry_transient=False)
         if not keys:
             return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(self._instance, self._scope, PARSE_JOB, keys, stand, memory)
+        return _request(self._instance, self._scope, folder, PARSE_JOB, keys, stand, memory)
 
 
 class _PendingLook:
@@ -269,27 +273,41 @@ class _PendingLook:
         nothing = "Every chunk has its vector, or failed for a reason that lasts."
         if memory.idle == stand:
             return _Found(memory, reason=nothing)
-        keys = batches_to_embed(self._instance, store, model_id, scope=self._scope)
+        keys = batches_to_embed(self._instance, store, model_id, scope=self._scope, retry_transient=False)
         if not keys:
             serve_kept_vectors(store, model_id)
             return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(self._instance, self._scope, EMBED_JOB, keys, stand, memory)
+        return _request(self._instance, self._scope, folder, EMBED_JOB, keys, stand, memory)
 
 
 def _request(
-    instance: dg.DagsterInstance, scope: Scope, job: str, keys: Sequence[str], stand: str, memory: SensorMemory
+    instance: dg.DagsterInstance,
+    scope: Scope,
+    folder: IndexFolder,
+    job: str,
+    keys: Sequence[str],
+    stand: str,
+    memory: SensorMemory,
 ) -> _Found:
-    """Ask for one run over all keys, unless the same was asked for too recently."""
+    """Ask for one run over all keys, unless the same was asked for too recently.
+
+    Raises:
+        IndexBusyError: a command is at work on the phase; moved keys would change what it works on.
+    """
     now = time.time()
     target = _digest(keys)
     if wait := memory.wait_s(target, now):
         return _Found(memory, reason=_later(memory, wait, f"A run over the same {len(keys)} partitions"))
     memory = memory.asked(target, now)
-    definition = scope.embedding_batch if job == EMBED_JOB else scope.file_hash
-    ordered = as_one_range(instance, definition, keys)
+    embeds = job == EMBED_JOB
+    definition = scope.embedding_batch if embeds else scope.file_hash
+    with hold(folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
+        ordered = as_one_range(instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
     run_key = f"{stand}:{target}:{memory.attempts}"
-    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=scope.named(job), tags=range_tags(ordered)))
+    # What failed for a reason that lasts is for a person to try again.
+    tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
+    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=scope.named(job), tags=tags))
 
 
 def _later(memory: SensorMemory, wait_s: float, what: str) -> str:

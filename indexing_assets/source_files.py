@@ -12,13 +12,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from indexing_assets.checks import check_specs, results
+from indexing_assets.cleaning import match_batches
 from indexing_assets.core.discovery import Changes, plan_changes
 from indexing_assets.core.model import FileStatus, SourceFile
 from indexing_assets.core.partition_keys import file_partition_key
 from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.materializations import markdown_table
 from indexing_assets.partitions import as_one_range, delete_partitions
-from indexing_assets.planning import match_batch_partitions
 from indexing_assets.progress import Progress, report
 from indexing_assets.runs import PARSE_POOL, close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
@@ -105,7 +105,7 @@ def _scan(
             context.log.warning("%s", warning)
         for place, reason in scan.unreadable.items():
             context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
-        partitions = _apply(context, store, changes, scan.files, scope)
+        partitions = _apply(context, store, folder, changes, scan.files, scope)
         seconds = time.perf_counter() - started
         subject = Subject(store, context.instance, folder.settings(), scope)
         outcomes = list(evaluate(subject, asset=SOURCE_FILES))
@@ -149,6 +149,7 @@ def known_files(store: IndexStore) -> dict[str, SourceFile]:
 def _apply(
     context: dg.AssetExecutionContext,
     store: IndexStore,
+    folder: IndexFolder,
     changes: Changes,
     files: Sequence[SourceFile],
     scope: Scope,
@@ -168,7 +169,7 @@ def _apply(
     if rows.num_rows:
         store.upsert_files(rows)
     if gone:
-        match_batch_partitions(context.instance, store, scope=scope)
+        match_batches(context.instance, store, folder, scope)
     return _update_partitions(context.instance, files, scope)
 
 

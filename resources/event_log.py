@@ -144,24 +144,24 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 self.store_asset_check_event(event, event_id)
 
     def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Add keys, as many as there are, in slices that SQLite accepts."""
-        for start in range(0, len(partition_keys), _KEYS_PER_STATEMENT):
-            super().add_dynamic_partitions(partitions_def_name, partition_keys[start : start + _KEYS_PER_STATEMENT])
+        """Add keys, as many as there are, in one transaction; those that are there stay where they are.
+
+        Dagster's own storage looks first and adds then: of two processes that add one key, one fails.
+        """
+        self._check_partitions_table()
+        with self.index_transaction() as connection:
+            _add_keys(connection, partitions_def_name, partition_keys)
 
     def delete_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
         """Delete many keys in one transaction; Dagster's own interface deletes one at a time."""
         with self.index_transaction() as connection:
-            for start in range(0, len(partition_keys), _KEYS_PER_STATEMENT):
-                connection.execute(
-                    DynamicPartitionsTable.delete().where(
-                        db.and_(
-                            DynamicPartitionsTable.c.partitions_def_name == partitions_def_name,
-                            DynamicPartitionsTable.c.partition.in_(
-                                list(partition_keys[start : start + _KEYS_PER_STATEMENT])
-                            ),
-                        )
-                    )
-                )
+            _delete_keys(connection, partitions_def_name, partition_keys)
+
+    def move_dynamic_partitions_to_end(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
+        """Put keys behind all others, in this order, in one transaction: no process sees them missing."""
+        with self.index_transaction() as connection:
+            _delete_keys(connection, partitions_def_name, partition_keys)
+            _add_keys(connection, partitions_def_name, partition_keys)
 
     def delete_events(self, run_id: str) -> None:
         """Delete all events of a run, and the file of its log."""
@@ -320,6 +320,24 @@ def _file_identity(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
+
+
+def _add_keys(connection: Connection, definition: str, keys: Sequence[str]) -> None:
+    rows = [{"partitions_def_name": definition, "partition": key} for key in keys]
+    if rows:
+        connection.execute(DynamicPartitionsTable.insert().prefix_with("OR IGNORE"), rows)
+
+
+def _delete_keys(connection: Connection, definition: str, keys: Sequence[str]) -> None:
+    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        connection.execute(
+            DynamicPartitionsTable.delete().where(
+                db.and_(
+                    DynamicPartitionsTable.c.partitions_def_name == definition,
+                    DynamicPartitionsTable.c.partition.in_(list(keys[start : start + _KEYS_PER_STATEMENT])),
+                )
+            )
+        )
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -32,6 +33,7 @@ TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
 # Set and not 0: sensors and schedules run unless somebody stopped them.
 WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
+_SHOWN = 80  # characters of a path that is too long
 
 _PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"})
 # Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
@@ -191,7 +193,7 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     current one that holds an index is taken, else the current folder.
 
     Raises:
-        UsageError: the index folder is, or contains, the repository itself.
+        UsageError: the index folder is, or contains, the repository itself; a path is too long.
     """
     named = repository or os.environ.get(REPOSITORY_VARIABLE)
     root = _absolute(named) if named else _nearest_indexed(Path.cwd())
@@ -200,6 +202,8 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     if root.is_relative_to(path):
         relation = "is" if path == root else "contains"
         raise UsageError(f"The index folder {path} {relation} the repository itself. Name a folder of its own.")
+    _refuse_too_long(root)
+    _refuse_too_long(path / "index.json")
     return IndexFolder(path=path, repository_root=root)
 
 
@@ -213,6 +217,15 @@ def _absolute(path: str | Path) -> Path:
         return Path(path).expanduser().resolve()
     except RuntimeError as error:
         raise UsageError(f"{path}: {error} Write ./{path} if that is a folder's name.") from error
+
+
+def _refuse_too_long(path: Path) -> None:
+    """Refuse a path that the system cannot take, before anything asks for it."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{str(path)[:_SHOWN]}...: the path has {len(str(path))} characters, too many.") from error
 
 
 def _nearest_indexed(start: Path) -> Path:

@@ -28,7 +28,7 @@ from indexing_assets.core.errors import IndexBusyError, StoreError
 _POLL_S = 0.2
 # For what another process does in microseconds: look who holds a lock, write its name into it.
 _BLINK_S = 0.002
-_NAME_ATTEMPTS = 25
+_NAME_ATTEMPTS = 250
 
 
 class Phase(StrEnum):

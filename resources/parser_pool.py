@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -28,7 +28,8 @@ import pyarrow as pa
 
 from indexing_assets.core.errors import CodeIndexError
 from resources.chunk_rows import PARSED_CHUNKS
-from resources.parser_worker import Answer, ParseOutcome, ParserConfig, ParseTask, Started
+from resources.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
+from resources.read_ahead import read_ahead
 
 # A group is what one worker parses between two answers: smaller ones cost more messages, larger
 # ones leave workers idle at the end. The bounds are a choice, not a measurement.
@@ -40,6 +41,8 @@ _WORKER = "import sys; sys.path.append(sys.argv[2]); from resources.parser_worke
 _IMPORT_ROOT = str(Path(__file__).resolve().parents[1])
 # Workers in a row that may die before they touch a file.
 _MAX_EARLY_DEATHS = 3
+# How often it is looked whether the caller wants no more groups.
+_LOOK_S = 0.2
 # Groups that may be done or under way ahead of the one that is handed out next: bounds memory.
 _WINDOW_PER_WORKER = 4
 
@@ -93,6 +96,7 @@ class ParserPool:
         self.worker_count = workers or available_processors()
         self._workers: list[_Worker] = []
         self._early_deaths = 0
+        self._stopped = False
 
     def __enter__(self) -> Self:
         """Return the pool itself."""
@@ -113,7 +117,23 @@ class ParserPool:
             worker.process.wait()
         self._workers.clear()
 
-    def parse(self, tasks: Iterable[ParseTask]) -> Iterator[ParsedGroup]:
+    def parse_ahead(self, tasks: Iterable[ParseTask], *, files: int, chunks: int) -> Generator[ParsedGroup, None, None]:
+        """As `parse`, but the processes go on while the caller works on a group: until so much waits for the caller.
+
+        Close what is returned before the pool is closed.
+        """
+        return read_ahead(
+            self.parse(tasks),
+            size=lambda group: max(len(group.outcomes) / files, group.chunks.num_rows / chunks),
+            bound=1,
+            stop=self._stop,
+        )
+
+    def _stop(self) -> None:
+        # For good: what runs in another thread must not begin anew.
+        self._stopped = True
+
+    def parse(self, tasks: Iterable[ParseTask]) -> Generator[ParsedGroup, None, None]:
         """Parse files; groups come in the order of `tasks`, each with every one of its files.
 
         A file that ends its process (memory, a crash of the grammar, time as plain text too) has an
@@ -135,7 +155,7 @@ class ParserPool:
         pieces: dict[int, _Pieces] = {}
         next_out = 0
         exhausted = False
-        while True:
+        while not self._stopped:
             window = self.worker_count * _WINDOW_PER_WORKER
             while not exhausted and len(pieces) < window:
                 item = next(groups, None)
@@ -177,7 +197,7 @@ class ParserPool:
 
     def _collect(self, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
         busy = {worker.connection: (worker, worker.job) for worker in self._workers if worker.job is not None}
-        for ready in wait(list(busy)):
+        for ready in wait(list(busy), timeout=_LOOK_S):
             worker, job = busy[ready]  # type: ignore[index]
             try:
                 message: Started | Answer = worker.connection.recv()
@@ -209,7 +229,7 @@ class ParserPool:
             return
         culprit = job.tasks[position]
         piece = pieces[job.number]
-        if status == -signal.SIGALRM and culprit.as_text_because is None:
+        if -status in TIMEOUT_SIGNALS and culprit.as_text_because is None:
             note = f"cut as plain text: its grammar took longer than parse_timeout_s = {self._config.timeout_s:g} s"
             queue.appendleft(_Job(job.number, job.start + position, (replace(culprit, as_text_because=note),)))
         else:
@@ -224,7 +244,7 @@ class ParserPool:
                 queue.appendleft(_Job(job.number, job.start + first, rest))
 
     def _reason(self, status: int) -> tuple[str, bool]:
-        if status == -signal.SIGALRM:
+        if -status in TIMEOUT_SIGNALS:
             return f"took longer to parse than parse_timeout_s = {self._config.timeout_s:g} s", False
         if status == -signal.SIGKILL:
             return "its parser process was killed (is the machine out of memory?)", True

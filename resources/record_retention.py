@@ -13,7 +13,7 @@ partitions; and `wipe_partitions`, which open-source Dagster does not have.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 
@@ -63,28 +63,29 @@ class Superfluous:
 
 
 def superfluous_records(
-    instance: dg.DagsterInstance, living: Mapping[dg.AssetKey, Collection[str]], *, keep_runs: int
+    instance: dg.DagsterInstance, living: Callable[[], Mapping[dg.AssetKey, Collection[str]]], *, keep_runs: int
 ) -> Superfluous:
     """What may go.
 
     Args:
         instance: Dagster's records; other storages than SQL ones have nothing that may go.
-        living: partition keys that exist, by partitioned asset. Events of assets that are not named stay,
-            those of unpartitioned ones up to the 200 newest of each kind.
+        living: gives the partition keys that exist, by partitioned asset; asked after the events were read,
+            so that a partition that another process makes meanwhile does not look gone. Events of assets that
+            are not named stay, those of unpartitioned ones up to the 200 newest of each kind.
         keep_runs: so many runs stay in full, the newest ones.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
         return Superfluous()
+    with storage.index_connection() as connection:
+        checks = _check_executions(connection)
+        events = _events(connection)
     records = instance.get_run_records()
     protected = {record.dagster_run.run_id for record in records[:keep_runs]}
     protected |= {record.dagster_run.run_id for record in records if not record.dagster_run.is_finished}
     old = [record.dagster_run.run_id for record in records if record.dagster_run.run_id not in protected]
-    with storage.index_connection() as connection:
-        checks = _check_executions(connection)
-        events = _events(connection)
     last_checks = checks.filter(pl.col("id") == pl.col("id").max().over("asset_key", "check_name"))
-    events = events.with_columns(kept=_is_kept(events, living, protected, last_checks["event_id"]))
+    events = events.with_columns(kept=_is_kept(events, living(), protected, last_checks["event_id"]))
     referred = {*events.filter("kept")["run_id"], *last_checks["run_id"]}
     sizes = (
         {run_id: storage.run_log_bytes(run_id) for run_id in old}

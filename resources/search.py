@@ -7,10 +7,10 @@ of readers work beside an index that grows. Imports neither Dagster nor torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +20,16 @@ from indexing_assets.core.identifiers import search_tokens
 from indexing_assets.core.ranking import FUSED_DEPTH, Place, content_words, fuse, rerank
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.filters import SearchFilter
-from resources.lancedb_store.sql import all_of, equals, is_in
 
 _WORD = re.compile(r"\w+")
 # Longer queries hold no more meaning for a model that reads 128 tokens, and cost time.
 _MAX_QUERY_CHARACTERS = 10_000
+# NUL, and what bytes of the command line that are no UTF-8 become: neither model nor table takes them.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 # Rows that a scan left behind (a file was edited, its new version is not parsed yet) are dropped
 # from the results; so many more are asked for.
 _SPARE = 20
+_PLACE_COLUMNS = ("chunk_id", "file_path", "language")
 _CONTENT_COLUMNS = (
     "chunk_id",
     "file_path",
@@ -109,42 +111,60 @@ def search(
         filters: what a hit must be.
 
     Raises:
-        UsageError: the query is empty, the limit is below 1, or the vectors in use are of another model.
+        UsageError: the query is empty or no text, a filter is no text, the limit is below 1, or the vectors in use
+            are of another model.
         StoreError: a table cannot be read.
     """
-    text = query.replace("\x00", " ").strip()[:_MAX_QUERY_CHARACTERS]
+    text = _NO_TEXT.sub(" ", query).strip()[:_MAX_QUERY_CHARACTERS]
     if not text:
+        if query.strip():
+            raise UsageError("The query is not valid UTF-8. Say what to look for, in words or code.")
         raise UsageError("The query is empty. Say what to look for, in words or code.")
     if limit < 1:
         raise UsageError(f"limit is {limit}, but must be at least 1.")
+    _refuse_model(store, encoder, mode)
     where = filters.where() if filters else None
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
-    vector_count = 0
     words = query_words(text)
     places: dict[str, Place] = {}
     depth = max(FUSED_DEPTH if mode is SearchMode.HYBRID else 0, limit + _SPARE)
-    if mode is not SearchMode.LEXICAL:
-        if encoder is None:
-            raise UsageError(f"{mode} search needs the embedding model.")
-        store.refuse_other_model(encoder.model_id)
-        vector_count = store.vector_count(encoder.model_id)
-        if vector_count:
-            rows = store.vector_search(encoder.embed_query(text), model=encoder.model_id, limit=depth, where=where)
-            semantic = _scores(rows, places)
-    if mode is not SearchMode.SEMANTIC:
-        rows = store.text_search(words, limit=depth, where=where)
-        lexical = _scores(rows, places)
+    # The words are looked up while the query is embedded and compared.
+    by_words = (
+        None
+        if mode is SearchMode.SEMANTIC
+        else store.start_text_search(words, limit=depth, where=where, columns=_PLACE_COLUMNS)
+    )
+    try:
+        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.searchable()).vectors:
+            vector = encoder.embed_query(text)
+            if vector.size == there.dimension:  # else no vector is of this model
+                rows = store.vector_search(
+                    vector, model=encoder.model_id, limit=depth, where=where, columns=_PLACE_COLUMNS
+                )
+                semantic = _scores(rows, places)
+        if by_words is not None:
+            lexical = _scores(by_words.result(), places)
+    finally:
+        if by_words is not None:
+            by_words.cancel()
     if mode is SearchMode.HYBRID:
-        # Reading vectors' ids costs as much as a search; with as many vectors as chunks none can lack one.
-        without_vector: set[str] = set()
-        if encoder is not None and 0 < vector_count < store.chunk_count():
-            without_vector = _without_vector(store, lexical.keys() - semantic.keys(), encoder.model_id)
+        unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
+        without_vector = store.without_vector(unknown, encoder.model_id) if encoder is not None else set()
         fused = fuse(semantic, lexical, limit=len(places), without_vector=without_vector)
         ranked = rerank(fused, places, words.split())
     else:
         ranked = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
-    return _hits(store, ranked, limit)
+    return _hits(store, ranked, places, limit)
+
+
+def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchMode) -> None:
+    """Refuse to search by meaning without the model that made the vectors in use."""
+    if mode is SearchMode.LEXICAL:
+        return
+    if encoder is None:
+        raise UsageError(f"{mode} search needs the embedding model.")
+    store.refuse_other_model(encoder.model_id)
 
 
 def query_words(text: str) -> str:
@@ -171,28 +191,25 @@ def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
     return dict(zip(ids, rows["score"].to_pylist(), strict=True))
 
 
-def _hits(store: IndexStore, ranked: list[tuple[str, float]], limit: int) -> list[SearchHit]:
-    candidates = ranked[: limit + _SPARE]
-    rows: dict[str, dict[str, Any]] = {
-        row["chunk_id"]: row
-        for row in store.chunks_by_ids([chunk_id for chunk_id, _ in candidates], columns=_CONTENT_COLUMNS).to_pylist()
-    }
-    current = _current_hashes(store, sorted({row["file_path"] for row in rows.values()}))
-    hits = []
-    for chunk_id, score in candidates:
-        row = rows.get(chunk_id)
-        if row is not None and current.get(row["file_path"]) == row.pop("file_hash"):
-            hits.append(SearchHit(score=score, **row))
+def _hits(
+    store: IndexStore, ranked: list[tuple[str, float]], places: Mapping[str, Place], limit: int
+) -> list[SearchHit]:
+    """The best that are current; reading more than is shown costs as much as a search, so spare ones are read late."""
+    hits: list[SearchHit] = []
+    for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
+        if part and len(hits) < limit:
+            hits += _current(store, part, places)
     return hits[:limit]
 
 
-def _without_vector(store: IndexStore, chunk_ids: Collection[str], model: str) -> set[str]:
-    """Those of the chunks that the model has not embedded yet."""
-    where = all_of(is_in("chunk_id", sorted(chunk_ids)), equals("embedding_model", model))
-    return set(chunk_ids) - set(store.vectors(columns=["chunk_id"], where=where)["chunk_id"].to_pylist())
-
-
-def _current_hashes(store: IndexStore, file_paths: list[str]) -> dict[str, str]:
-    """Path to the hash of the file's current version, as the newest scan saw it."""
-    rows = store.files(columns=["file_path", "file_hash"], where=is_in("file_path", file_paths))
-    return dict(zip(rows["file_path"].to_pylist(), rows["file_hash"].to_pylist(), strict=True))
+def _current(
+    store: IndexStore, candidates: list[tuple[str, float]], places: Mapping[str, Place]
+) -> Iterator[SearchHit]:
+    """Those candidates whose file is still as it was when they were cut from it, as the newest scan saw it."""
+    ids = [chunk_id for chunk_id, _ in candidates]
+    paths = sorted({places[chunk_id].file_path for chunk_id in ids})
+    rows, hashes = store.found_chunks(ids, paths, _CONTENT_COLUMNS)
+    for chunk_id, score in candidates:
+        row = rows.get(chunk_id)
+        if row is not None and hashes.get(row["file_path"]) == row.pop("file_hash"):
+            yield SearchHit(score=score, **row)

@@ -48,7 +48,8 @@ class Settings(BaseModel):
         default=20.0,
         gt=0,
         le=86_400,
-        description="A file whose grammar takes longer is cut as plain text; one that takes as long again fails. Seconds.",
+        description="A file whose grammar takes longer is cut as plain text; one that takes as long again fails. "
+        "Seconds of a processor.",
     )
     parse_memory_bytes: int = Field(
         default=2 << 30,

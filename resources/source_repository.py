@@ -87,6 +87,7 @@ class SourceRepository:
         index_dir: Path | None = None,
     ) -> None:
         self.root = Path(os.path.realpath(root))
+        self._checked_folder: tuple[str, int, int] | None = None
         self._prefix = f"{os.fspath(self.root).rstrip('/')}/"
         self._options = WalkOptions(
             max_file_bytes=max_file_bytes,
@@ -128,8 +129,7 @@ class SourceRepository:
         """
         path = self._prefix + file_path
         parent = os.path.dirname(path)  # noqa: PTH120 - called for every file
-        if os.path.realpath(parent) != parent:
-            raise NotRegularFileError(f"{displayed(file_path)}: not below the root, or behind a symbolic link")
+        self._check_folder(parent, file_path)
         for attempt in range(_READ_ATTEMPTS):
             if attempt:
                 time.sleep(_RETRY_WAIT_S)
@@ -139,6 +139,20 @@ class SourceRepository:
             f"{displayed(file_path)}: kept changing during {_READ_ATTEMPTS} attempts to read it. "
             "Index again when it is at rest, or list it in .codeindexignore."
         )
+
+    def _check_folder(self, folder: str, file_path: str) -> None:
+        """Refuse a folder that lies elsewhere; one that was looked at last, and still is the same, is not walked again."""
+        try:
+            status = os.stat(folder)  # noqa: PTH116 - called for every file
+        except OSError:  # reading the file says what is the matter
+            found = None
+        else:
+            found = (folder, status.st_dev, status.st_ino)
+        if found is not None and found == self._checked_folder:
+            return
+        if os.path.realpath(folder) != folder:
+            raise NotRegularFileError(f"{displayed(file_path)}: not below the root, or behind a symbolic link")
+        self._checked_folder = found
 
     def _read_once(self, path: str, shown: str) -> FileContent | None:
         """The content, or None where the file changed meanwhile."""

@@ -1,5 +1,6 @@
 """`code-index env`: point Dagster's own commands at an index."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -19,4 +20,4 @@ def command(path: Path | None, index_dir: Path | None) -> None:
     folder = folder_of(path, index_dir)
     folder.create()
     for name, value in folder.environment().items():
-        click.echo(f"export {name}={shlex.quote(value)}")
+        click.echo(os.fsencode(f"export {name}={shlex.quote(value)}"))

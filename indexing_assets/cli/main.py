@@ -5,6 +5,7 @@ by Ctrl-C.
 """
 
 import importlib
+import io
 import os
 import signal
 import sys
@@ -82,12 +83,21 @@ def main() -> None:
     # Warnings of LanceDB's native code, one per query; must be set before its import.
     os.environ.setdefault("LANCEDB_LOG", "error")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the terminal's encoding lacks is shown by its number, and does not end the command.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         # Outside of standalone mode click hands back the status of `Exit` instead of raising it.
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        error.show()
+        from indexing_assets.cli.report import printable_message
+
+        message = io.StringIO()
+        error.show(file=message)
+        # It may quote a file's name or an argument.
+        click.echo(printable_message(message.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         # What is left is the way out: a second signal must not turn it into a traceback.

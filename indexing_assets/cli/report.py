@@ -1,5 +1,6 @@
 """What a command says at its end."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,11 @@ import click
 
 if TYPE_CHECKING:
     from indexing_assets.pipeline import PhaseResult, Pipeline
+
+_LAYOUT = "\n\t"
+# Control characters (escape sequences begin with one, C1 ones included), direction marks, separators of lines.
+_COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_HARMLESS = frozenset("\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH NO-BREAK SPACE}")
 
 
 def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
@@ -28,12 +34,14 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     files = failed_files(pipeline.store)
     chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
     for item in files[:5]:
-        click.echo(f"Failed: {printable(item.file_path)}: {item.reason}", err=True)
+        click.echo(f"Failed: {printable(item.file_path)}: {printable(item.reason)}", err=True)
     for chunk in chunks[:5]:
-        click.echo(f"Failed: {printable(chunk.file_path)}:{chunk.start_line}: {chunk.reason}", err=True)
+        click.echo(f"Failed: {printable(chunk.file_path)}:{chunk.start_line}: {printable(chunk.reason)}", err=True)
     broken = [(name, r) for name, r in results.items() if r.error is not None and not r.partial]
     for name, result in broken:
-        click.echo(f"The {name} phase failed: {result.error} (Dagster run {result.run_id})", err=True)
+        click.echo(
+            f"The {name} phase failed: {printable_message(result.error or '')} (Dagster run {result.run_id})", err=True
+        )
     total = pipeline.store.chunk_count()
     vectors = pipeline.store.vector_count(pipeline.model_id) if embedded is not None else pipeline.store.vector_count()
     click.echo(
@@ -50,9 +58,30 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     return 0
 
 
-def printable(text: str) -> str:
-    """Text with control characters escaped, so that a file's name cannot command the terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def printable(text: str, *, keep: str = "") -> str:
+    """Text with control characters escaped, so that a file's name cannot command the terminal; those in `keep` stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+
+
+def printable_code(line: str) -> str:
+    """A line of code as it is, but for what commands a terminal or makes it show another order than the real one.
+
+    Spaces of other scripts, private and unassigned characters, and the joiners of emoji stay: they do no harm.
+    """
+    if line.isprintable():
+        return line
+    return "".join(_escaped(c) if c not in _HARMLESS and unicodedata.category(c) in _COMMANDING else c for c in line)
+
+
+def printable_message(text: str) -> str:
+    """A message of several lines with all other control characters escaped."""
+    return printable(text, keep=_LAYOUT)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def human_bytes(size: float) -> str:

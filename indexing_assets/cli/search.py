@@ -51,6 +51,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
+    from indexing_assets.cli.report import printable
     from resources.embedding.of_settings import serving_embedder
     from resources.lancedb_store import IndexStore
     from resources.lancedb_store.filters import SearchFilter
@@ -59,6 +60,7 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     store = IndexStore(folder.tables_dir)
+    store.start_opening()  # while the model is loaded
     text = " ".join(query)
     search_mode = SearchMode(mode)
     encoder = None
@@ -86,9 +88,10 @@ def command(
         click.echo("Nothing found.", err=True)
     for number, hit in enumerate(hits, start=1):
         _show(number, hit, text)
-    total, vectors = store.chunk_count(), store.vector_count()
+    there = store.searchable()
+    total, vectors = there.chunks, there.vectors
     if not total:
-        click.echo(f"Nothing is indexed yet: code-index index {folder.repository_root}", err=True)
+        click.echo(f"Nothing is indexed yet: code-index index {printable(str(folder.repository_root))}", err=True)
     elif vectors < total and search_mode is not SearchMode.LEXICAL:
         click.echo(
             f"{total - vectors:,} of {total:,} chunks have no vector yet and are found by their words alone; "
@@ -98,7 +101,7 @@ def command(
 
 
 def _show(number: int, hit: "SearchHit", query: str) -> None:
-    from indexing_assets.cli.report import printable
+    from indexing_assets.cli.report import printable, printable_code
     from indexing_assets.core.ranking import snippet_lines
     from resources.search import query_words
 
@@ -110,6 +113,7 @@ def _show(number: int, hit: "SearchHit", query: str) -> None:
     )
     words = query_words(query).split()
     first, lines = snippet_lines(hit.content, words, height=_SNIPPET_LINES)
+    lines = [printable_code(line) for line in lines]
     shown = lines if os.environ.get("NO_COLOR") or not sys.stdout.isatty() else _highlighted(lines, hit.language)
     for line in shown:
         click.echo(f"      {line}")

@@ -53,7 +53,7 @@ def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
         click.echo(_json(rows))
         return
     for row in rows:
-        click.echo(f"{printable(row['file_path'])}: {row['reason']}")
+        click.echo(f"{printable(row['file_path'])}: {printable(row['reason'])}")
     if not rows:
         click.echo("Nothing is skipped.")
 
@@ -68,10 +68,12 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
         return
     for item in files:
         kind = "may pass by itself" if item.transient else "lasts until the file or a setting changes"
-        click.echo(f"{printable(item.file_path)}: {item.reason} ({kind}; Dagster run {item.run_id})")
+        click.echo(f"{printable(item.file_path)}: {printable(item.reason)} ({kind}; Dagster run {item.run_id})")
     for chunk in chunks:
         place = f"{printable(chunk.file_path)}:{chunk.start_line}-{chunk.end_line}"
-        click.echo(f"{place} {chunk.qualified_name}: {chunk.reason} (tried {chunk.attempts} times)")
+        click.echo(
+            f"{place} {printable(chunk.qualified_name)}: {printable(chunk.reason)} (tried {chunk.attempts} times)"
+        )
     if files or chunks:
         click.echo("Try again: code-index resume --failed", err=True)
     else:
@@ -81,7 +83,7 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
 def _show_status(folder: "IndexFolder", store: "IndexStore", model_id: str, *, as_json: bool) -> None:
     import dagster as dg
 
-    from indexing_assets.cli.report import human_bytes
+    from indexing_assets.cli.report import human_bytes, printable
     from indexing_assets.status import read_status
 
     os.environ.update(folder.environment())
@@ -117,7 +119,7 @@ def _show_status(folder: "IndexFolder", store: "IndexStore", model_id: str, *, a
     lines.append(("Next", status.next_step))
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {printable(value)}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:

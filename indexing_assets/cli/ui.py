@@ -23,12 +23,15 @@ _STOP_S = 30
 @click.option("--watch", is_flag=True, help="Start the sensors and schedules: the index follows the repository.")
 def command(path: Path | None, index_dir: Path | None, host: str, port: int, watch: bool) -> None:
     """Open Dagster's web interface: lineage, partitions, runs and backfills of this index."""
+    from indexing_assets.cli.report import printable
     from indexing_assets.pipeline import Pipeline
 
     folder = folder_of(path, index_dir)
     with Pipeline(folder):
         pass  # opened once, an index has its folder and its concurrency pools
-    click.echo(f"Dagster for {folder.repository_root} at http://{host}:{port} (Ctrl-C ends it)", err=True)
+    click.echo(
+        f"Dagster for {printable(str(folder.repository_root))} at http://{host}:{port} (Ctrl-C ends it)", err=True
+    )
     if watch:
         click.echo("Following the repository: what is edited is indexed. The page Automation shows it.", err=True)
     arguments = ["dev", "-m", "indexing_assets.definitions", "-h", host, "-p", str(port)]

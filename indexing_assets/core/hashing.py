@@ -27,9 +27,6 @@ def text_hash(*texts: str) -> str:
 
 def _digest(*parts: str) -> str:
     # Each part is preceded by its length: no two lists of parts give the same bytes.
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big"))
-        digest.update(data)
-    return digest.hexdigest()[:32]
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    framed = [piece for data in encoded for piece in (len(data).to_bytes(8, "big"), data)]
+    return hashlib.sha256(b"".join(framed)).hexdigest()[:32]

@@ -1,6 +1,6 @@
 """The records that travel between the phases.
 
-Belongs here: plain dataclasses and the closed sets of words their fields may hold.
+Belongs here: plain records and the closed sets of words their fields may hold.
 Does not belong here: Arrow schemas (`resources.lancedb_store.schemas`) and behaviour.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class ChunkType(StrEnum):
@@ -78,8 +79,7 @@ class SourceFile:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A piece of a file that is found on its own.
 
     Lines are 1-based and inclusive. `content` is the chunk's own text: its span without the
@@ -87,6 +87,8 @@ class Chunk:
     `chunk_id` is 32 hex digits and stable: the same code at another line of the same file
     keeps it (see `indexing_assets.core.hashing.chunk_id`). `qualified_name` joins the names of
     the enclosing definitions and its own with `.`, of headings with ` > `; empty for module code.
+
+    A tuple and not a dataclass: a frozen one of so many fields takes several times as long to make.
     """
 
     chunk_id: str

@@ -23,7 +23,10 @@ def file_partition_key(file_hash: str, file_path: str) -> str:
         file_hash: SHA-256 of the content, 64 hex digits.
         file_path: POSIX path relative to the root.
     """
-    escaped = "".join(_escape(character) for character in file_path).replace("...", "%2E%2E%2E")
+    if file_path.isprintable() and _RESERVED.isdisjoint(file_path):  # most: a twentieth of the time
+        escaped = file_path.replace("...", "%2E%2E%2E")
+    else:
+        escaped = "".join(_escape(character) for character in file_path).replace("...", "%2E%2E%2E")
     if escaped == file_path and len(escaped) <= _MAX_PATH_CHARACTERS:
         return f"{file_hash[:12]}:{escaped}"
     digest = hashlib.sha256(file_path.encode("utf-8", "surrogatepass")).hexdigest()[:8]

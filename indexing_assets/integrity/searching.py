@@ -39,7 +39,7 @@ def search_indexes_are_current(subject: Subject) -> Finding:
         if outside is None and rows > least:
             culprits[table] = f"{table}.{column} (no index over {rows:,} rows)"
     for table in store.due_for_optimize():
-        culprits.setdefault(table, f"{table} (many rows outside an index, or many small files)")
+        culprits.setdefault(table, f"{table} (many rows outside an index, small files, or old versions)")
     job = subject.scope.named(MAINTAIN_JOB)
     return Finding(
         culprits=list(culprits.values()),

@@ -27,6 +27,8 @@ a slice would pad hardly less and make the device wait for its first batch."""
 _NAME_CACHE_SIZE = 16_384
 """Name vectors kept between calls: 25 MB at 384 dimensions."""
 _ERRORS_SHOWN = 3
+_NORM_TOLERANCE = 1e-3
+"""What `vectors` accepts: float16 models end within 5e-4 of unit length before they are normalized again."""
 
 Progress = Callable[[int], None]
 """Told the number of texts finished since it was last called."""
@@ -100,6 +102,34 @@ def all_or_raise(result: EmbeddingResult) -> Vectors:
         return result.vectors
     shown = "; ".join(f"text {index}: {reason}" for index, reason in sorted(result.errors.items())[:_ERRORS_SHOWN])
     raise EmbeddingError(f"{len(result.errors)} of {len(result.vectors)} texts cannot be embedded: {shown}")
+
+
+def usable(result: EmbeddingResult, *, texts: int, embedder: Embedder) -> EmbeddingResult:
+    """The result, with a reason for each text whose vector cannot be searched: not finite, or not of unit length.
+
+    Raises:
+        EmbeddingError: the array has another shape than (texts, dimension), or no vector of several can be used:
+            then the model is to blame and no text.
+    """
+    shape = (texts, embedder.dimension)
+    if result.vectors.shape != shape:
+        raise EmbeddingError(
+            f"{embedder.model_id} gave vectors of shape {result.vectors.shape} in place of {shape}. Nothing was stored "
+            "of them; check the model, then `code-index resume`."
+        )
+    norms = np.linalg.norm(result.vectors.astype(np.float64), axis=1)
+    bad = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN and infinity fail the comparison as well
+    errors = {
+        int(at): f"the model gave a vector of length {norms[at]:.4g} in place of 1"
+        for at in bad
+        if int(at) not in result.errors
+    }
+    if errors and len(errors) == texts - len(result.errors) > 1:
+        raise EmbeddingError(
+            f"{embedder.model_id} gave no usable vector for any of {texts} texts: {next(iter(errors.values()))}. "
+            "Nothing was stored of them; check the model and its device, then `code-index resume`."
+        )
+    return EmbeddingResult(vectors=result.vectors, errors={**errors, **result.errors})
 
 
 def mix_names(vectors: Vectors, name_vectors: Vectors) -> Vectors:

@@ -7,10 +7,13 @@ the columns named here).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from indexing_assets.core.errors import UsageError
 from resources.lancedb_store.sql import all_of, equals, is_in, sql_literal
 
+_SHOWN = 80  # characters of a value that a message quotes
 _WILDCARDS = "*?["
 _ANY_NAME = re.compile(r"(?P<folder>)\*(?P<suffix>[^*?\[/]*)", re.DOTALL)  # *.py
 _ANY_DEPTH = re.compile(r"(?P<folder>([^*?\[]*/)?)\*\*(/\*(?P<suffix>[^*?\[/]*))?", re.DOTALL)  # src/**, src/**/*.py
@@ -35,7 +38,13 @@ class SearchFilter:
     subproject: str | None = None
 
     def where(self) -> str | None:
-        """The filter as an SQL condition; `None` when it lets everything through."""
+        """The filter as an SQL condition; `None` when it lets everything through.
+
+        Raises:
+            UsageError: a value is no text: bytes of a command line that are no UTF-8.
+        """
+        for value in self._values():
+            _refuse_broken_text(value)
         return all_of(
             is_in("language", self.languages) if self.languages else None,
             path_condition(self.path_glob) if self.path_glob else None,
@@ -44,6 +53,21 @@ class SearchFilter:
             None if self.class_name is None else equals("class_name", self.class_name),
             None if self.subproject is None else equals("subproject_name", self.subproject),
         )
+
+    def _values(self) -> Iterator[str]:
+        yield from self.languages
+        yield from self.chunk_types
+        one_each = (self.path_glob, self.function_name, self.class_name, self.subproject)
+        yield from (value for value in one_each if value is not None)
+
+
+def _refuse_broken_text(value: str) -> None:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{value[:_SHOWN]!r} is not valid UTF-8, and so no name in the index can match it. Write the filter in UTF-8."
+        ) from error
 
 
 def path_condition(glob: str) -> str | None:

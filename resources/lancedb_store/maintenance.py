@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,19 @@ from resources.lancedb_store.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABL
 from resources.lancedb_store.search import METRIC
 
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
-VECTOR_INDEX_ROWS = 50_000  # below, comparing all vectors takes under 60 ms and misses nothing
-_ROWS_OUTSIDE_INDEX = 10_000  # they add 40 ms to a text query on 576,000 rows that takes 18 ms
-_SMALL_FILES = 100
-_MANY_VERSIONS = 200  # each keeps a manifest of all files of the table
+VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and misses nothing
+# Rows outside an index are compared one by one, for each query: 1,000 texts cost 28 ms of processor time,
+# 1,000 vectors 1 ms. Source: docs/performance.md, rows outside the indexes.
+_ROWS_OUTSIDE_INDEX = 10_000
+_TEXTS_OUTSIDE_INDEX = 500
+# How many small files, or versions that nobody reads any more, pile up before a table is optimized: more
+# in a large table, where optimizing takes longer, so that its share of an edit's time stays the same.
+_PILE = 8
+_ROWS_PER_PILED = 2_000
+_PILE_MAX = 100
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
+_VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not tell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +63,52 @@ class Maintenance(StorePart):
                 continue
             if column in self._indexed_columns(name):
                 continue
-            if column == "vector" and self.tables.count(name) <= VECTOR_INDEX_ROWS:
-                continue
-            self._build(name, column, kind(self.tables.count(name)))
+            self._build(name, column, kind())
             built.append(f"{name}.{column}")
+        if self._ensure_vector_index():
+            built.append(f"{VECTORS_TABLE}.vector")
         return built
 
+    def _ensure_vector_index(self) -> bool:
+        """Build the vector index where there is none, or anew where twice as many partitions are due; whether it did.
+
+        What is added later goes into the partitions that there are: with 13 of them, made for 55,000 vectors,
+        a query compares all of 576,000. Rebuilt at each doubling, all builds together cost two of the last.
+        """
+        rows = 0 if self.tables.open(VECTORS_TABLE) is None else self.tables.count(VECTORS_TABLE)
+        if rows <= VECTOR_INDEX_ROWS:
+            return False
+        indexes = self.tables.run(VECTORS_TABLE, lambda table: list(table.list_indices()))
+        present = [str(index.name) for index in indexes if list(index.columns) == ["vector"]]
+        wanted = max(1, min(_PARTITIONS_MAX, rows // _ROWS_PER_PARTITION))
+        if present and wanted < 2 * max(map(_partitions_in, present)):
+            return False
+        name = f"{_VECTOR_INDEX}{wanted}"
+        self._build(VECTORS_TABLE, "vector", _vector(wanted), name=name)
+        for old in present:
+            if old != name:
+                self.tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
+        return True
+
     def due_for_optimize(self) -> list[str]:
-        """Tables that a query would find slow: many rows outside an index, or many small files."""
+        """Tables that a query would find slow, or that take needless space.
+
+        That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
+        """
         due = []
         for name in self.tables.names():
             if self.tables.open(name) is None:
                 continue
             indexes = self.tables.run(name, lambda table: list(table.list_indices()))
             stats = self.tables.run(name, lambda table: table.stats())
-            outside = max((int(index.num_unindexed_rows) for index in indexes), default=0)
-            small_files = stats["fragment_stats"]["num_small_fragments"]
-            if (
-                outside > _ROWS_OUTSIDE_INDEX
-                or small_files > _SMALL_FILES
-                or self._versions_kept(name) > _MANY_VERSIONS
-            ):
+            outside = any(
+                int(index.num_unindexed_rows)
+                > (_TEXTS_OUTSIDE_INDEX if list(index.columns) == ["search_text"] else _ROWS_OUTSIDE_INDEX)
+                for index in indexes
+            )
+            small_files = int(stats["fragment_stats"]["num_small_fragments"])
+            pile = min(_PILE_MAX, _PILE + int(stats["num_rows"]) // _ROWS_PER_PILED)
+            if outside or small_files > pile or self._versions_unread(name) > pile:
                 due.append(name)
         return due
 
@@ -191,11 +225,16 @@ class Maintenance(StorePart):
                 return int(index.num_unindexed_rows)
         return None
 
-    def _versions_kept(self, name: str) -> int:
-        return sum(1 for _ in (self.tables.path(name) / "_versions").glob("*.manifest"))
+    def _versions_unread(self, name: str) -> int:
+        limit = time.time() - MIN_RETENTION.total_seconds()
+        times = []
+        for path in (self.tables.path(name) / "_versions").glob("*.manifest"):
+            with suppress(FileNotFoundError):  # `optimize` removed it in between
+                times.append(path.stat().st_mtime)
+        return sum(moment < limit for moment in times)
 
-    def _build(self, name: str, column: str, config: Any) -> None:
-        self.tables.run(name, lambda table: table.create_index(column, config=config))
+    def _build(self, table: str, column: str, config: Any, *, name: str | None = None) -> None:
+        self.tables.run(table, lambda handle: handle.create_index(column, config=config, name=name))
 
     def _indexed_columns(self, name: str) -> set[str]:
         indexes = self.tables.run(name, lambda table: list(table.list_indices()))
@@ -206,33 +245,43 @@ def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)  # LanceDB gives local times without a zone
 
 
-def _btree(_rows: int) -> Any:
+def _drop_index(table: Any, *, name: str) -> None:
+    table.drop_index(name)
+
+
+def _partitions_in(index: str) -> int:
+    """Partitions of a vector index, from its name; 0 where the name does not tell (indexes made before it did)."""
+    number = index.removeprefix(_VECTOR_INDEX)
+    return int(number) if number != index and number.isdecimal() else 0
+
+
+def _btree() -> Any:
     from lancedb.index import BTree
 
     return BTree()
 
 
-def _bitmap(_rows: int) -> Any:
+def _bitmap() -> Any:
     # Halves the time of a filtered query on 576,000 vectors (115 to 50 ms), built in 0.1 s.
     from lancedb.index import Bitmap
 
     return Bitmap()
 
 
-def _full_text(_rows: int) -> Any:
+def _full_text() -> Any:
     from lancedb.index import FTS
 
     return FTS(base_tokenizer="simple", lower_case=True, stem=False, remove_stop_words=False, with_position=False)
 
 
-def _vector(rows: int) -> Any:
+def _vector(partitions: int) -> Any:
     # IVF_SQ: built in 13-26 s on 576,000 vectors; IVF_PQ took 100-240 s, HNSW did not end in 14 minutes.
     from lancedb.index import IvfSq
 
-    return IvfSq(distance_type=METRIC, num_partitions=max(1, min(_PARTITIONS_MAX, rows // _ROWS_PER_PARTITION)))
+    return IvfSq(distance_type=METRIC, num_partitions=partitions)
 
 
-_WANTED: tuple[tuple[str, str, Callable[[int], Any]], ...] = (
+_WANTED: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     (FILES_TABLE, "file_path", _btree),
     (CHUNKS_TABLE, "chunk_id", _btree),
     (CHUNKS_TABLE, "file_path", _btree),
@@ -242,5 +291,5 @@ _WANTED: tuple[tuple[str, str, Callable[[int], Any]], ...] = (
     (VECTORS_TABLE, "language", _bitmap),
     (VECTORS_TABLE, "chunk_type", _bitmap),
     (VECTORS_TABLE, "subproject_name", _bitmap),
-    (VECTORS_TABLE, "vector", _vector),
+    (VECTORS_TABLE, "embedding_model", _bitmap),
 )

@@ -1,4 +1,4 @@
-"""What the parts of `IndexStore` share: the tables, nothing else."""
+"""What the parts of `IndexStore` share: the tables and their readers, nothing else."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from indexing_assets.core.errors import UsageError
+from resources.lancedb_store.reading import Reading
 from resources.lancedb_store.tables import Tables
 
 FILES_TABLE = "files"
@@ -20,6 +21,7 @@ class StorePart:
 
     def __init__(self, tables_dir: Path, *, model_id: str | None = None) -> None:
         self.tables = Tables(Path(tables_dir), model_id=model_id)
+        self.reading = Reading(Path(tables_dir), stored_name=self.tables.stored_name)
         self._views: dict[str, Self] = {}
 
     def for_model(self, model_id: str) -> Self:

@@ -59,7 +59,7 @@ def call(action: Callable[[], T], *, table: str, directory: Path, sleep: Callabl
             return action()
         except (RuntimeError, ValueError, OSError) as error:
             if not is_lost_race(error):
-                raise _explained(error, table=table, directory=directory) from error
+                raise explained(error, table=table, directory=directory) from error
             if attempt == ATTEMPTS - 1:
                 raise StoreError(
                     f"Other writers kept changing table {table!r} in {directory} during {ATTEMPTS} attempts. "
@@ -79,7 +79,8 @@ def _says(error: Exception, phrases: tuple[str, ...]) -> bool:
     return any(phrase in text for phrase in phrases)
 
 
-def _explained(error: Exception, *, table: str, directory: Path) -> StoreError:
+def explained(error: Exception, *, table: str, directory: Path) -> StoreError:
+    """LanceDB's error as one that names the table, the reason and what to do."""
     # LanceDB ends its messages with the place in its own sources: of no use to a reader.
     reason = str(error).split(", /root/", maxsplit=1)[0].splitlines()[0] if str(error) else type(error).__name__
     if _says(error, _DISK_FULL):

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from indexing_assets.core.errors import StoreError
+from resources.lancedb_store.importing import load_lancedb
 from resources.lancedb_store.models import REGISTRY_FILE, TABLES_OF_A_MODEL, Registry, read_registry
 from resources.lancedb_store.retries import TableUnreadableError, call
 from resources.lancedb_store.rows import conform, refuse_duplicates
@@ -293,11 +294,9 @@ class Tables:
 
     def _connect(self) -> Any:
         if self._connection is None:
-            import lancedb
-
             check_version(self.directory)
             self._owner = os.getpid()
-            self._connection = lancedb.connect(str(self.directory), read_consistency_interval=timedelta(0))
+            self._connection = load_lancedb().connect(str(self.directory), read_consistency_interval=timedelta(0))
         return self._connection
 
     def _has_data(self, name: str) -> bool:

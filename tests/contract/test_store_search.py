@@ -1,6 +1,7 @@
 """What `IndexStore` promises about its two raw searches and their filters."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -9,9 +10,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lancedb.table import LanceTable
+from lancedb.query import AsyncQueryBase
+from lancedb.table import AsyncTable
 
 import resources.lancedb_store.maintenance as maintenance_module
+import resources.lancedb_store.reading as reading_module
 import resources.lancedb_store.search as search_module
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store import IndexStore, SearchFilter
@@ -126,8 +129,8 @@ def test_a_selective_filter_on_an_indexed_table_still_finds_every_row(indexed, m
 
 def test_rows_that_move_while_a_filtered_search_picks_them_are_still_found(indexed, monkeypatch):
     store, values, paths = indexed
-    pick = LanceTable.take_row_ids
-    monkeypatch.setattr(LanceTable, "take_row_ids", lambda table, row_ids: pick(table, [*row_ids[1:], 10**15]))
+    pick = AsyncTable.take_row_ids
+    monkeypatch.setattr(AsyncTable, "take_row_ids", lambda table, row_ids: pick(table, [*row_ids[1:], 10**15]))
     found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
     expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
     assert ids(found) == expected
@@ -329,3 +332,173 @@ def test_optimize_keeps_every_search_answer(indexed):
     before = ids(store.vector_search(values[7], model=MODEL, limit=5))
     store.optimize(timedelta(minutes=10))
     assert ids(store.vector_search(values[7], model=MODEL, limit=5)) == before
+
+
+def vector_indexes(store):
+    return [
+        index.name
+        for index in store.tables.run("vectors", lambda table: list(table.list_indices()))
+        if index.columns == ["vector"]
+    ]
+
+
+def test_the_vector_index_is_built_anew_when_the_table_has_doubled(indexed):
+    store, values, _paths = indexed
+    assert vector_indexes(store) == ["vector_p30"]
+    more = unit_rows(2_900, seed=8)
+    add_vectors(store, more, first=10_000)
+    assert store.ensure_indexes() == []
+    add_vectors(store, unit_rows(200, seed=9), first=20_000)
+    assert store.ensure_indexes() == ["vectors.vector"]
+    assert vector_indexes(store) == ["vector_p61"]
+    assert ids(store.vector_search(more[17], model=MODEL, limit=1)) == ["10017"]
+    assert ids(store.vector_search(values[17], model=MODEL, limit=1)) == ["17"]
+
+
+def test_an_index_whose_name_does_not_tell_its_size_is_built_anew_once(indexed):
+    store, _values, _paths = indexed
+    from lancedb.index import IvfSq
+
+    store.tables.run("vectors", lambda table: table.drop_index("vector_p30"))
+    store.tables.run("vectors", lambda table: table.create_index("vector", config=IvfSq(distance_type="cosine")))
+    assert vector_indexes(store) == ["vector_idx"]
+    assert store.ensure_indexes() == ["vectors.vector"]
+    assert vector_indexes(store) == ["vector_p30"]
+    assert store.ensure_indexes() == []
+
+
+@pytest.fixture
+def kept(store, monkeypatch):
+    """A store with chunks and vectors whose places are loaded at the first search."""
+    monkeypatch.setattr(reading_module, "STABLE_S", 0.0)
+    values = unit_rows(40)
+    for path in ("src/a.py", "lib/b.py"):
+        add_chunks(store, [f"shared word{place}" for place in range(20)], path=path, language=pa.array(["python"] * 20))
+    chunk_ids = [f"{path}#{place}" for path in ("src/a.py", "lib/b.py") for place in range(20)]
+    rows = {
+        "chunk_id": chunk_ids,
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), DIMENSION),
+        "text_hash": chunk_ids,
+        "embedding_model": [MODEL] * 40,
+        "file_path": [chunk_id.partition("#")[0] for chunk_id in chunk_ids],
+        "language": ["python"] * 40,
+    }
+    store.add_vectors(pa.table(rows), now=NOW)
+    store.upsert_files(pa.table({"file_path": ["src/a.py", "lib/b.py"], "file_hash": ["h", "h"]}))
+    return store, values, chunk_ids
+
+
+PLACE = ("chunk_id", "file_path", "language")
+SHOWN = ("chunk_id", "file_path", "file_hash", "start_line", "content", "qualified_name", "docstring")
+
+
+def everything(store, values, chunk_ids):
+    """What each question of a search is answered."""
+    return (
+        store.vector_search(values[3], model=MODEL, limit=7, columns=PLACE).to_pylist(),
+        store.text_search("shared word4", limit=7, columns=PLACE).to_pylist(),
+        store.found_chunks(chunk_ids[5:9], ["src/a.py", "lib/b.py"], SHOWN),
+    )
+
+
+def loaded(store, values, chunk_ids):
+    """Search until places and hashes are in memory."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        everything(store, values, chunk_ids)
+        readers = [store.reading.run(store.reading.reader(name)) for name in ("chunks", "vectors", "files")]
+        if all(reader._loading is not None and reader._loading.done() for reader in readers):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing was loaded")
+
+
+def test_what_is_kept_in_memory_is_answered_as_it_is_from_the_tables(kept, monkeypatch):
+    store, values, chunk_ids = kept
+    loaded(store, values, chunk_ids)
+    from_memory = everything(store, values, chunk_ids)
+    assert len(from_memory[0]) == len(from_memory[1]) == 7
+    assert len(from_memory[2][0]) == 4
+    monkeypatch.setattr(reading_module, "STABLE_S", 1e9)
+    assert from_memory == everything(IndexStore(store.tables.directory), values, chunk_ids)
+
+
+def test_what_is_kept_in_memory_spares_reading_places(kept, monkeypatch):
+    store, values, chunk_ids = kept
+    loaded(store, values, chunk_ids)
+    asked = []
+    select = AsyncQueryBase.select
+    monkeypatch.setattr(
+        AsyncQueryBase, "select", lambda query, columns: asked.append(columns) or select(query, columns)
+    )
+    everything(store, values, chunk_ids)
+    assert sorted(asked) == [["_distance"], ["_score"], ["content", "qualified_name", "docstring"]]
+
+
+def test_a_write_of_another_process_is_seen_by_the_next_search_whatever_is_kept(kept):
+    store, values, chunk_ids = kept
+    loaded(store, values, chunk_ids)
+    writer = IndexStore(store.tables.directory)
+    add_chunks(writer, ["fresh"], path="new/c.py", language=pa.array(["go"]))
+    writer.delete_chunks_by_file(["lib/b.py"])
+    writer.upsert_files(pa.table({"file_path": ["src/a.py"], "file_hash": ["other"]}))
+    assert store.text_search("fresh", limit=5, columns=PLACE).select(PLACE).to_pylist() == [
+        {"chunk_id": "new/c.py#0", "file_path": "new/c.py", "language": "go"}
+    ]
+    assert {row["file_path"] for row in store.text_search("shared", limit=50, columns=PLACE).to_pylist()} == {
+        "src/a.py"
+    }
+    chunks, hashes = store.found_chunks([*chunk_ids[18:22]], ["src/a.py"], SHOWN)
+    assert sorted(chunks) == chunk_ids[18:20]
+    assert hashes["src/a.py"] == "other"
+
+
+def test_a_vector_whose_chunk_is_gone_is_still_found_by_its_own_row(kept):
+    store, values, chunk_ids = kept
+    IndexStore(store.tables.directory).delete_chunks_by_file(["lib/b.py"])
+    loaded(store, values, chunk_ids)
+    assert ids(store.vector_search(values[25], model=MODEL, limit=1, columns=PLACE)) == [chunk_ids[25]]
+
+
+def test_a_table_that_was_removed_and_made_again_is_read_anew(kept):
+    store, values, chunk_ids = kept
+    loaded(store, values, chunk_ids)
+    writer = IndexStore(store.tables.directory)
+    writer.drop_vectors()
+    assert store.vector_search(values[0], model=MODEL, limit=5).num_rows == 0
+    assert store.searchable().vectors == 0
+    add_vectors(writer, values[:3])
+    assert sorted(ids(store.vector_search(values[0], model=MODEL, limit=5))) == ["0", "1", "2"]
+
+
+def test_chunks_without_a_vector_are_told_apart_by_model(store):
+    add_chunks(store, ["one", "two", "three"])
+    assert store.without_vector(["src/a.py#0"], MODEL) == {"src/a.py#0"}
+    values = unit_rows(3)
+    rows = {
+        "chunk_id": ["src/a.py#0", "src/a.py#1", "src/a.py#2"],
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), DIMENSION),
+        "text_hash": ["a", "b", "c"],
+        "embedding_model": [MODEL, "other", MODEL],
+    }
+    store.add_vectors(pa.table(rows), now=NOW)
+    asked = [f"src/a.py#{place}" for place in range(3)]
+    # As many vectors as chunks, but not all of the model.
+    assert store.without_vector(asked, MODEL) == {"src/a.py#1"}
+    assert store.without_vector([], MODEL) == set()
+
+
+def test_a_search_of_a_forked_process_is_refused(kept, monkeypatch):
+    store, values, _chunk_ids = kept
+    store.vector_search(values[0], model=MODEL, limit=1)
+    monkeypatch.setattr(store.reading, "_owner", 1)
+    with pytest.raises(StoreError, match="fork"):
+        store.vector_search(values[0], model=MODEL, limit=1)
+
+
+def test_a_table_whose_versions_are_gone_is_damaged_and_not_empty(kept):
+    store, values, _chunk_ids = kept
+    for path in (store.tables.directory / "vectors.lance" / "_versions").iterdir():
+        path.unlink()
+    with pytest.raises(StoreError, match=r"'vectors'.*missing or damaged"):
+        store.vector_search(values[0], model=MODEL, limit=1)

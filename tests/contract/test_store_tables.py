@@ -326,7 +326,7 @@ def test_optimize_takes_new_rows_into_the_indexes_and_keeps_the_rows(store):
     assert store.chunks().num_rows == 6
 
 
-def test_optimize_is_due_where_rows_are_outside_an_index_or_files_are_many(store, monkeypatch):
+def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versions_are_old(store, monkeypatch):
     store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
     store.upsert_files(file_rows("a"))
     store.ensure_indexes()
@@ -337,8 +337,15 @@ def test_optimize_is_due_where_rows_are_outside_an_index_or_files_are_many(store
     assert store.due_for_optimize() == ["chunks"]
     store.optimize(timedelta(minutes=10), tables=["chunks"])
     assert store.due_for_optimize() == []
-    monkeypatch.setattr(maintenance_module, "_SMALL_FILES", 0)
-    assert store.due_for_optimize() == ["chunks", "files"]
+    monkeypatch.setattr(maintenance_module, "_PILE", 0)
+    assert store.due_for_optimize() == ["chunks", "files"], "a file is more than none"
+    monkeypatch.undo()
+    for _ in range(12):
+        store.upsert_files(file_rows("a"))
+    assert store.due_for_optimize() == [], "young versions may be in use"
+    for path in (store.tables.path("files") / "_versions").iterdir():
+        os.utime(path, (0, 0))
+    assert store.due_for_optimize() == ["files"]
 
 
 def test_versions_that_may_be_in_use_are_never_removed(store):

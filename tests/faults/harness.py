@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import polars as pl
 
 from indexing_assets.integrity import Subject, evaluate
 from indexing_assets.pipeline import Pipeline
-from resources.index_folder import resolve_index_folder
+from resources.index_folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
 from resources.lancedb_store import IndexStore
 from tests.faults.victim import DURABLE
 
@@ -62,9 +63,14 @@ def write_module(path: Path, number: int) -> None:
     os.utime(path, (_SAME_TIME + number, _SAME_TIME + number))
 
 
+def folder_of(root: Path) -> IndexFolder:
+    """The index in a repository, whatever the environment of an open pipeline says."""
+    return resolve_index_folder(root, root / DEFAULT_FOLDER_NAME)
+
+
 def state(root: Path) -> dict[str, pl.DataFrame]:
     """The tables without times, run ids and the numbers of batches."""
-    store = IndexStore(resolve_index_folder(root).tables_dir)
+    store = IndexStore(folder_of(root).tables_dir)
     return {
         "files": pl.DataFrame(store.files()).drop("run_id", "parsed_at", "mtime_ns").sort("file_path"),
         "chunks": pl.DataFrame(store.chunks()).drop("created_at", "updated_at", "embedding_batch_id").sort("chunk_id"),
@@ -77,7 +83,7 @@ def fresh_state(root: Path, place: Path) -> dict[str, pl.DataFrame]:
     """The state of an index of the same tree that nothing happened to."""
     copy = place / "fresh" / root.name
     shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".code-index"), symlinks=True)
-    with Pipeline(resolve_index_folder(copy)) as pipeline:
+    with Pipeline(folder_of(copy)) as pipeline:
         results = (pipeline.scan(), pipeline.parse(), pipeline.embed())
         assert [result.error for result in results] == [None] * 3
     found = state(copy)
@@ -93,7 +99,7 @@ def findings(root: Path, undisturbed: dict[str, pl.DataFrame]) -> list[str]:
         for name, rows in undisturbed.items()
         if not now[name].equals(rows)
     ]
-    folder = resolve_index_folder(root)
+    folder = folder_of(root)
     with Pipeline(folder) as pipeline:
         for asset, name in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch")):
             keys = set(pipeline.instance.get_dynamic_partitions(name))
@@ -131,6 +137,15 @@ _CHECKS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
 @dataclass(slots=True)
 class Work:
     """What a process did, from its log."""
@@ -162,7 +177,7 @@ class Durable:
 
     @classmethod
     def of(cls, root: Path) -> Durable:
-        store = IndexStore(resolve_index_folder(root).tables_dir)
+        store = IndexStore(folder_of(root).tables_dir)
         files = pl.DataFrame(store.chunks(["file_path", "file_hash"])).unique()
         texts = set(store.vectors(["text_hash"])["text_hash"].to_pylist())
         if store.tables.open("retired_vectors") is not None:
@@ -176,6 +191,29 @@ class Durable:
             *(f"parsed again: {path}" for path, digest in sorted(work.parsed & self.files)),
             *(f"embedded again: {digest}" for digest in sorted(work.embedded & self.texts)),
         ]
+
+
+def start_victim(log: Path, kill: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
+    """A `code-index` command in a process group of its own, watched as `tests.faults.victim` says."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.victim", str(log), kill, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=small_steps(dict(os.environ)),
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+
+
+def run_victim(
+    arguments: Sequence[str], place: Path, *, kill: str = "none"
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Such a command to its end; returns the log of its work, in `place`, and what became of it."""
+    log = place / f"work_{len(list(place.glob('work_*.log')))}.log"
+    process = start_victim(log, kill, arguments)
+    output, errors = process.communicate(timeout=_PATIENCE_S)
+    return log, subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
 @dataclass(slots=True)
@@ -254,7 +292,7 @@ class Life:
     def _disturbed(self) -> int:
         """One process that is killed or stopped; 1 unless it ended before that."""
         command = self.draw.choice(self.commands)
-        if not resolve_index_folder(self.root).exists:
+        if not folder_of(self.root).exists:
             command = "index"
         arguments = [*command.split(), str(self.root)]
         way = self.draw.random()
@@ -263,14 +301,15 @@ class Life:
         if way < 0.55:
             step = self.draw.choice(STEPS)
             occurrence = self.draw.choice([1, 1, 2, 3, self.draw.randint(1, 12)])
-            process = self._start(log, f"{step}:{occurrence}:{self.draw.choice(['before', 'after'])}", arguments)
+            process = start_victim(log, f"{step}:{occurrence}:{self.draw.choice(['before', 'after'])}", arguments)
         else:
-            process = self._start(log, "none", arguments)
+            process = start_victim(log, "none", arguments)
             self._wait_until_ready(process, log)
             time.sleep(self.draw.uniform(0, 2.5))
             if way < 0.9:
-                # The process alone, or all it started with it.
-                (os.kill if self.draw.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
+                # The process alone, or all it started with it; it may have ended by itself.
+                with suppress(ProcessLookupError):
+                    (os.kill if self.draw.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
             else:
                 process.send_signal(self.draw.choice([signal.SIGINT, signal.SIGTERM]))
         output, errors = process.communicate(timeout=_PATIENCE_S)
@@ -300,7 +339,7 @@ class Life:
     def _run(self, arguments: Sequence[str]) -> None:
         before = Durable.of(self.root)
         log = self._log()
-        process = self._start(log, "none", arguments)
+        process = start_victim(log, "none", arguments)
         output, errors = process.communicate(timeout=_PATIENCE_S)
         if process.returncode != 0:
             self.report.wrong.append(f"{arguments[0]} ended with {process.returncode}: {(output + errors)[-2000:]}")
@@ -314,15 +353,3 @@ class Life:
     def _wait_until_ready(process: subprocess.Popen[str], log: Path) -> None:
         while process.poll() is None and not (log.exists() and "ready" in log.read_text(encoding="utf-8")):
             time.sleep(0.01)
-
-    @staticmethod
-    def _start(log: Path, kill: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.victim", str(log), kill, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=small_steps(dict(os.environ)),
-            cwd=Path(__file__).parents[2],
-            start_new_session=True,
-        )

@@ -2,7 +2,7 @@
 
     python -m tests.faults.victim LOG KILL COMMAND [ARGUMENT ...]
 
-KILL is `none`, or `<step>:<occurrence>:before` or `:after`: the durable step at which the process kills
+COMMAND `daemon-run` stands for what Dagster's daemon does (`tests.faults.daemon_run`). KILL is `none`, or `<step>:<occurrence>:before` or `:after`: the durable step at which the process kills
 itself with SIGKILL. LOG gets a line for each durable step, each file that was parsed, and each text that
 went through the model; a line is one write, so that no kill can tear it.
 """
@@ -15,6 +15,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from indexing_assets.core.embedding_text import embedded_text_hash
@@ -107,6 +108,11 @@ def main() -> None:
             place = getattr(place, owner)
         setattr(place, function, _deadly(getattr(place, function), function.lstrip("_"), log, sys.argv[2], taken))
     _watch_work(log)
+    if sys.argv[3] == "daemon-run":
+        from tests.faults.daemon_run import main as daemon_run
+
+        log.write("ready")
+        sys.exit(daemon_run(Path(sys.argv[4])))
     sys.argv = ["code-index", *sys.argv[3:]]
     from indexing_assets.cli.main import main as command_line
 

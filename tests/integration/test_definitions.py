@@ -69,6 +69,7 @@ def test_the_jobs_are_these() -> None:
         "index_changes_job",
         "embed_chunks_job",
         "maintain_index_job",
+        "clean_index_job",
         "rerun_failed_partitions",
     }
 

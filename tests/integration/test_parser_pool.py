@@ -15,7 +15,7 @@ from indexing_assets.core.model import ChunkingOptions
 from resources import parser_pool
 from resources.chunk_rows import PARSED_CHUNKS
 from resources.parser_pool import ParserPool, available_processors
-from resources.parser_worker import ParserConfig, ParseTask
+from resources.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
 
 _JAVA_BOMB = b"a<" * 20_000
 
@@ -149,15 +149,43 @@ def test_the_lowest_memory_limit_leaves_room_for_ordinary_files(repository):
 
 def test_an_alarm_that_the_parent_ignores_still_ends_a_bomb(repository):
     bomb = repository.write("k.java", _JAVA_BOMB, "java")
-    before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in TIMEOUT_SIGNALS}
+    signal.pthread_sigmask(signal.SIG_BLOCK, TIMEOUT_SIGNALS)
     try:
         outcomes, _ = _run(repository.config(timeout_s=0.5), [bomb], workers=1)
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
-        signal.signal(signal.SIGALRM, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TIMEOUT_SIGNALS)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     assert "parse_timeout_s" in outcomes[0].note
+
+
+# A parser process in which `f001.py` waits instead of working, as on a slow disk or a busy machine.
+_WAITING_WORKER = (
+    "import sys, time; sys.path.append(sys.argv[2]); from resources import parser_worker as w; c = w.chunk_file; "
+    "w.chunk_file = lambda b, **k: (time.sleep({seconds} * (k['file_path'] == 'f001.py' and not k['as_text'])), "
+    "c(b, **k))[1]; w.main()"
+)
+
+
+def test_time_in_which_a_file_only_waits_does_not_count_as_time_that_its_grammar_takes(repository, monkeypatch):
+    monkeypatch.setattr(parser_pool, "_WORKER", _WAITING_WORKER.format(seconds=1))
+
+    outcomes, _ = _run(repository.config(timeout_s=0.5), repository.functions(3), workers=1)
+
+    assert not _errors(outcomes)
+    assert [outcome.note for outcome in outcomes] == [None] * 3
+    assert outcomes[1].duration_s > 0.5
+
+
+def test_a_file_that_waits_for_ever_is_ended_by_the_clock(repository, monkeypatch):
+    monkeypatch.setattr(parser_pool, "_WORKER", _WAITING_WORKER.format(seconds=10_000))
+
+    outcomes, _ = _run(repository.config(timeout_s=0.2), repository.functions(3), workers=1)
+
+    assert not _errors(outcomes)
+    assert [bool(outcome.note) for outcome in outcomes] == [False, True, False]
 
 
 def test_a_worker_killed_from_outside_costs_one_file_that_is_worth_another_try(repository):

@@ -16,7 +16,7 @@ from indexing_assets.status import failed_chunks, failed_files, read_status
 from resources.embedding import DeterministicEmbedder, EmbeddingResult
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import SearchFilter
+from resources.lancedb_store import IndexStore, SearchFilter
 from resources.search import SearchMode, search
 
 Write = Callable[..., None]
@@ -436,3 +436,28 @@ def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed
         assert stale(pipeline) == {"parsed_chunks": {"has a new code version"}, "chunk_vectors": set()}
         monkeypatch.setenv("CODE_INDEX_MAX_TOKENS", "64")
         assert stale(pipeline)["chunk_vectors"] == {"has a new code version"}
+
+
+@pytest.mark.parametrize("dropped", [True, False], ids=["a chunk is dropped meanwhile", "nobody writes chunks"])
+def test_vectors_follow_what_happened_to_chunks_while_they_were_embedded(
+    pipeline: Pipeline, embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch, dropped: bool
+) -> None:
+    pipeline.scan()
+    pipeline.parse()
+    embed, sync = embedder.embed_documents_detailed, IndexStore.sync_vectors
+    syncs: list[object] = []
+
+    def beside_a_writer(texts, names, **options) -> EmbeddingResult:
+        if dropped:
+            IndexStore(pipeline.folder.tables_dir).delete_chunks_by_file(["settings.toml"])
+        return embed(texts, names, **options)
+
+    monkeypatch.setattr(embedder, "embed_documents_detailed", beside_a_writer)
+    monkeypatch.setattr(IndexStore, "sync_vectors", lambda *args, **named: syncs.append(args) or sync(*args, **named))
+    result = pipeline.embed()
+    assert result.error is None
+    store = pipeline.store
+    chunk_ids = set(store.chunks(["chunk_id"])["chunk_id"].to_pylist())
+    assert set(store.vectors(["chunk_id"])["chunk_id"].to_pylist()) == chunk_ids
+    # Comparing both tables whole costs a second for 261,000 rows.
+    assert len(syncs) == (2 if dropped else 1)

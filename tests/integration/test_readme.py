@@ -91,3 +91,13 @@ def test_dagster_commands_of_the_readme_are_the_tested_ones() -> None:
     assert shown == [("source_files", ""), ("parsed_chunks", " --partition"), ("chunk_vectors", " --partition-range")]
     for asset, option in shown:
         assert f'"--select", "{asset}"' + (f', "{option.strip()}"' if option else "") in tested
+
+
+def test_tests_that_the_page_about_reliability_names_exist() -> None:
+    page = (_ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", page))
+    assert named
+    assert {name for name in named if f"def {name}(" not in tests} == set()
+    for file in re.findall(r"`(test_\w+\.py)`", page):
+        assert (_ROOT / "tests/faults" / file).exists(), file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -205,6 +206,19 @@ def test_a_repository_that_never_rests_is_taken_up_after_a_while(
     watched.cursors["repo_changes_sensor"] = replace(memory, restless_since_s=0.0).to_text()
     (request,), _ = watched.changes()
     assert request.job_name == "index_changes_job"
+
+
+def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_longer(
+    watched: _Watched, write: _WRITE, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _indexed(watched)
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    monkeypatch.setattr("indexing_assets.sensors.settled_state", lambda *_, **__: None)
+    watched.cursors["repo_changes_sensor"] = SensorMemory(restless_since_s=time.time() + 1e8).to_text()
+    assert "waiting for a pause" in watched.changes()[1]
+    memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])
+    assert memory.restless_since_s is not None
+    assert memory.restless_since_s <= time.time()
 
 
 def test_batches_that_a_crash_left_behind_are_embedded(watched: _Watched) -> None:

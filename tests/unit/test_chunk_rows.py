@@ -1,5 +1,3 @@
-from dataclasses import fields, replace
-
 import pyarrow as pa
 
 from indexing_assets.core.model import Chunk, ChunkType, Parameter, TypeAnnotation
@@ -16,8 +14,7 @@ _PLAIN = Chunk(
     language="python",
     chunk_type=ChunkType.MODULE,
 )
-_FULL = replace(
-    _PLAIN,
+_FULL = _PLAIN._replace(
     chunk_id="1" * 32,
     chunk_type=ChunkType.METHOD,
     qualified_name="Store.getUserName",
@@ -52,7 +49,7 @@ def test_the_rows_have_every_column_of_the_table_but_those_that_the_store_adds()
 
 
 def test_every_field_of_a_chunk_has_a_column():
-    assert {field.name for field in fields(Chunk)} | {"search_text"} == set(PARSED_CHUNKS.names)
+    assert set(Chunk._fields) | {"search_text"} == set(PARSED_CHUNKS.names)
 
 
 def test_chunks_become_rows_in_their_order_with_their_values():

@@ -13,7 +13,7 @@ from indexing_assets.core.errors import ParseError
 from indexing_assets.core.model import ChunkingOptions
 from resources import parser_worker
 from resources.chunk_rows import PARSED_CHUNKS
-from resources.parser_worker import Answer, ParserConfig, ParseTask, Started
+from resources.parser_worker import TIMEOUT_SIGNALS, Answer, ParserConfig, ParseTask, Started
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def no_limits(monkeypatch):
     """Keep this process as it is; returns the limits that would have been set."""
     limits = []
     monkeypatch.setattr(resource, "setrlimit", lambda kind, values: limits.append((kind, values)))
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGALRM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *TIMEOUT_SIGNALS)}
     yield limits
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -85,13 +85,14 @@ def test_no_alarm_is_left_when_a_file_is_done(serve, tmp_path):
     serve((_task(tmp_path, "a.py", "x = 1"),), timeout_s=1_000)
 
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
 
 
 def test_ctrl_c_is_left_to_the_parent_and_the_alarm_to_the_kernel(serve):
     serve()
 
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert {signal.getsignal(number) for number in TIMEOUT_SIGNALS} == {signal.SIG_DFL}
 
 
 @pytest.mark.parametrize(
@@ -152,3 +153,23 @@ def test_elsewhere_than_on_linux_no_memory_limit_is_set(no_limits, monkeypatch):
     parser_worker._limit_memory(1 << 30)
 
     assert no_limits == []
+
+
+def test_a_file_whose_chunks_fit_no_row_fails_alone_in_its_group(serve, tmp_path, monkeypatch, capsys):
+    chunk_file = parser_worker.chunk_file
+
+    def broken(content, **about):
+        chunks = chunk_file(content, **about)
+        return [chunk._replace(start_line=1 << 40) for chunk in chunks] if about["file_path"] == "b.py" else chunks
+
+    monkeypatch.setattr(parser_worker, "chunk_file", broken)
+
+    answer = serve(tuple(_task(tmp_path, f"{name}.py", f"def {name}():\n    pass\n") for name in "abc"))[-1]
+
+    assert [(o.file_path, o.chunk_count, o.error is None) for o in answer.outcomes] == [
+        ("a.py", 1, True),
+        ("b.py", 0, False),
+        ("c.py", 1, True),
+    ]
+    assert pa.ipc.open_stream(answer.batch).read_all()["file_path"].to_pylist() == ["a.py", "c.py"]
+    assert "ArrowInvalid" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from dagster._core.definitions.partitions.utils import raise_error_on_invalid_pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from indexing_assets.core import partition_keys
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key, file_partition_key
 
 _HASH = "3f2a9c1b7d4e" + "0" * 52
@@ -81,3 +82,10 @@ def test_a_batch_key_has_eight_digits():
 def test_what_is_no_batch_number_is_refused_by_name(key):
     with pytest.raises(ValueError, match=f"{key!r} is not a batch number".replace(".", r"\.")):
         batch_id_of(key)
+
+
+@given(st.text(alphabet=st.sampled_from('ab./%,*"\n\u200bé')))
+def test_the_quick_way_to_a_key_gives_what_escaping_each_character_gives(path):
+    escaped = "".join(partition_keys._escape(character) for character in path).replace("...", "%2E%2E%2E")
+    key = file_partition_key("0" * 64, path)
+    assert key == f"{'0' * 12}:{escaped}" + ("" if escaped == path else key[-9:])

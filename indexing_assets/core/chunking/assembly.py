@@ -29,7 +29,7 @@ Span = tuple[int, int]
 
 _TRAILING: Final = re.compile(rb"[ \t]*[;,]+")
 _WORD: Final = re.compile(rb"[\w\x80-\xff]")
-_CODE_LINE: Final = re.compile(r"^[ \t\f\v]*[^\s]", re.MULTILINE)
+_CODE_LINE: Final = re.compile(r"\n[ \t\f\v]*[^\s]")  # a literal first: three times as fast as `^` with MULTILINE
 
 
 @dataclass(slots=True)
@@ -73,7 +73,10 @@ def assemble(
     """
     text = SourceText(source, _all_break_points(extraction))
     pieces = plan(text, extraction, options)
-    contents = ["\n".join([text.text(*span) for span in piece.spans]) for piece in pieces]
+    contents = [
+        text.text(*piece.spans[0]) if len(piece.spans) == 1 else "\n".join([text.text(*span) for span in piece.spans])
+        for piece in pieces
+    ]
     ids = _identities(pieces, contents, extraction, file_path)
     parents = [_parent_id(piece) for piece in pieces]
     children: dict[str, list[str]] = {}
@@ -90,7 +93,7 @@ def assemble(
         if block is None and file_docstring is not None:
             docstring, file_docstring = file_docstring, None
         chunk_type = extraction.remainder_type if block is None else block.chunk_type
-        lines_of_code = len(_CODE_LINE.findall(content))
+        lines_of_code = len(_CODE_LINE.findall(f"\n{content}"))
         chunks.append(
             Chunk(
                 chunk_id=own_id,
@@ -130,12 +133,14 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
     """Which spans make up which chunk; ordered by start, disjoint, and all of the file that is not blank."""
     pieces: list[Piece] = []
     for owner in _owners(text, extraction):  # parents before children
-        spans = [
-            piece
-            for span in sorted(owner.spans)
-            if (trimmed := text.trimmed(*span)) is not None
-            for piece in text.pieces(*trimmed, options.max_characters)
-        ]
+        spans: list[Span] = []
+        for start, end in sorted(owner.spans):
+            if start == end or (trimmed := text.trimmed(start, end)) is None:
+                continue
+            if text.length(*trimmed) <= options.max_characters:
+                spans.append(trimmed)
+            else:
+                spans += text.pieces(*trimmed, options.max_characters)
         enough = options.min_characters if owner.block is None else options.max_characters
         packed = _packed(text, spans, enough, options.max_characters)
         pieces += [Piece(owner, group, part) for part, group in enumerate(packed)]
@@ -148,6 +153,8 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
 
 def _packed(text: SourceText, spans: list[Span], enough: int, limit: int) -> list[list[Span]]:
     """Neighbours together until they reach `enough`, as far as both fit into `limit`; no short rest at the end."""
+    if len(spans) <= 1:
+        return [spans] if spans else []
     groups: list[list[Span]] = []
     lengths: list[int] = []
     for span in spans:

@@ -36,6 +36,10 @@ class SourceText:
         self._ascii = source.isascii()
         self._break_points = break_points
         self._line_starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
+        # The last answers: a line that starts with a megabyte of blanks must not be read once a cut.
+        self._code_start = (-1, -1)  # of which line, and where its indentation ends
+        self._blanks = (0, 0)  # indentation alone
+        self._not_blank = (0, 0)  # blank from the first to the second, which is not
 
     def line(self, offset: int) -> int:
         """The 1-based line in which the byte at `offset` stands."""
@@ -71,8 +75,15 @@ class SourceText:
 
     def with_indent(self, offset: int, floor: int) -> int:
         """`offset`, or the start of its line when only indentation stands between, never before `floor`."""
-        line_start = max(self.line_start(offset), floor)
-        return line_start if _INDENT.fullmatch(self.source, line_start, offset) else offset
+        line_start = max(self._line_starts[bisect_right(self._line_starts, offset) - 1], floor)
+        if line_start >= offset:
+            return offset
+        first, last = self._blanks
+        if not (first <= line_start and offset == last):
+            if _INDENT.fullmatch(self.source, line_start, offset) is None:
+                return offset
+            self._blanks = (line_start, offset)
+        return line_start
 
     def pieces(self, start: int, end: int, max_characters: int) -> Iterator[tuple[int, int]]:
         """Cuts a trimmed span into trimmed pieces of at most `max_characters`, about equally long.
@@ -86,14 +97,31 @@ class SourceText:
             cut = self._cut(start, end, -(-length // count), max_characters)
             if (piece := self.trimmed(start, cut)) is not None:
                 yield piece
-            rest = _NOT_BLANK.search(self.source, cut, end)
+            rest = self._next_not_blank(cut, end)
             if rest is None:
                 return
-            following = self.with_indent(rest.start(), cut)
+            following = self.with_indent(rest, cut)
             length -= self.length(start, following)
             start = following
         if not self._is_blank(start, end):
             yield start, end
+
+    def _next_not_blank(self, start: int, end: int) -> int | None:
+        first, last = self._not_blank
+        if first <= start <= last < end:
+            return last
+        found = _NOT_BLANK.search(self.source, start, end)
+        if found is None:
+            return None
+        self._not_blank = (start, found.start())
+        return found.start()
+
+    def _end_of_indent(self, line_start: int) -> int:
+        line, end = self._code_start
+        if line != line_start:
+            end = _INDENT.match(self.source, line_start).end()  # type: ignore[union-attr]  # matches anything
+            self._code_start = (line_start, end)
+        return end
 
     def _cut(self, start: int, end: int, ideal: int, limit: int) -> int:
         middle = self._forward(start, ideal // 2)
@@ -116,7 +144,7 @@ class SourceText:
             if cut <= start:
                 continue
             line_start = self.line_start(offset)
-            code = _INDENT.match(self.source, line_start).end()  # type: ignore[union-attr]  # matches anything
+            code = self._end_of_indent(line_start)
             if offset > code:
                 width = _MID_LINE
             elif self.source[code : code + 1] in _CLOSERS:

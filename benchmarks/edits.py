@@ -1,0 +1,189 @@
+"""What constant change leaves behind: thousands of small edits, each indexed at once, against a fresh index of the result.
+
+    python -m benchmarks.edits [PATH] [--edits 2000] [--model deterministic]
+
+Each edit changes, adds, deletes, renames or puts back one function's file in a copy of the corpus (by default
+Flask 3.1.1) and runs both phases in this process. Nobody calls `cleanup`: what is measured is what the phases
+clean by themselves. Edits come within minutes here and not within a year, and versions of tables stay for at
+least 10 minutes for readers: so the last figures are taken after a rest of that length and some edits more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import random
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.pipeline import copied, fetch, sample_queries
+from benchmarks.report import machine, table, write
+from indexing_assets.pipeline import Pipeline
+from resources.index_folder import IndexFolder
+from resources.lancedb_store import IndexStore
+from resources.search import search
+
+_SEED = 20_261_125
+_DEFAULT = "flask==3.1.1"
+_LOOKS = 5
+_OPENS = 20
+_QUERIES = 100
+_AFTER_REST = 10
+
+
+class Editor:
+    """Edits of Python files, one at a time, the same for a seed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._draw = random.Random(_SEED)
+        self._earlier: list[tuple[Path, str]] = []
+        self._count = 0
+        self._at_first = len(self._files())
+
+    def _files(self) -> list[Path]:
+        return [path for path in sorted(self._root.rglob("*.py")) if path.stat().st_size]
+
+    def edit(self) -> None:
+        """Make one edit."""
+        self._count += 1
+        files = self._files()
+        path = self._draw.choice(files)
+        text = path.read_text("utf-8")
+        kind = self._draw.random()
+        if kind < 0.1 and len(files) > self._at_first:
+            path.unlink()
+        elif kind < 0.2:
+            path.rename(path.with_name(f"moved_{self._count}.py"))
+        elif kind < 0.3 and len(files) < 2 * self._at_first:
+            (path.parent / f"added_{self._count}.py").write_text(self._function() * 3, "utf-8")
+        elif kind < 0.4 and self._earlier:
+            before, content = self._draw.choice(self._earlier)
+            before.parent.mkdir(exist_ok=True)
+            before.write_text(content, "utf-8")
+        else:
+            self._earlier = [*self._earlier[-50:], (path, text)]
+            # The newest function in the place of the one that an earlier edit put there: files keep their size.
+            kept = text.partition("\n\n# benchmark\n")[0]
+            path.write_text(f"{kept}\n\n# benchmark\n{self._function()}", "utf-8")
+
+    def _function(self) -> str:
+        number = self._draw.randrange(10**9)
+        return (
+            f'def edited_{number}(value):\n    """Return what edit {number} is about."""\n    return value + {number}\n'
+        )
+
+
+def index(pipeline: Pipeline) -> None:
+    """Both phases; a failure ends the benchmark."""
+    for result in (pipeline.scan(), pipeline.parse(), pipeline.embed()):
+        if result.error is not None:
+            raise SystemExit(f"A phase failed: {result.error}")
+
+
+def look(pipeline: Pipeline) -> dict[str, float]:
+    """Sizes, counts and times of an index as it stands."""
+    gc.collect()
+    store = pipeline.store
+    queries = sample_queries(store)[:: max(1, 200 // _QUERIES)]
+    encoder = pipeline.query_encoder()
+    for query in queries[:5]:
+        search(store, encoder, query)
+    search_ms = statistics.median(_milliseconds(lambda query: search(store, encoder, query), queries))
+    tables = sum(store.disk_bytes().values())
+    return {
+        "chunks": store.chunk_count(),
+        "tables_mb": tables / 1e6,
+        "tables_bytes_per_chunk": tables / store.chunk_count(),
+        "versions": sum(len(list((store.tables.path(name) / "_versions").iterdir())) for name in store.tables.names()),
+        "table_files": sum(1 for path in pipeline.folder.tables_dir.rglob("*") if path.is_file()),
+        "batches": len(pipeline.instance.get_dynamic_partitions("embedding_batch")),
+        "runs": pipeline.instance.get_runs_count(),
+        "records_mb": _size(pipeline.folder.dagster_home) / 1e6,
+        "open_ms": statistics.median(_milliseconds(_open, [pipeline.folder.tables_dir] * _OPENS)),
+        "search_p50_ms": search_ms,
+    }
+
+
+def _milliseconds(action: Any, arguments: list[Any]) -> Iterator[float]:
+    for argument in arguments:
+        started = time.perf_counter()
+        action(argument)
+        yield (time.perf_counter() - started) * 1e3
+
+
+def _open(tables_dir: Path) -> None:
+    store = IndexStore(tables_dir)
+    for name in store.tables.names():
+        store.tables.count(name)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def measure(corpus: Path, edits: int, rest_s: float) -> dict[str, Any]:
+    """Edit and look, then compare with a fresh index."""
+    looks: dict[str, dict[str, float]] = {}
+    with copied(corpus) as root:
+        editor = Editor(root)
+        with Pipeline(IndexFolder(path=root.parent / "index", repository_root=root)) as pipeline:
+            index(pipeline)
+            looks["at first"] = look(pipeline)
+            started = time.perf_counter()
+            for number in range(1, edits + 1):
+                editor.edit()
+                index(pipeline)
+                if number % max(1, edits // _LOOKS) == 0:
+                    looks[f"after {number:,} edits"] = look(pipeline)
+                    print(f"{time.perf_counter() - started:6.0f} s  {number:,} edits", flush=True)
+            seconds = time.perf_counter() - started
+            time.sleep(rest_s)
+            for _ in range(_AFTER_REST):
+                editor.edit()
+                index(pipeline)
+            looks["a rest later"] = look(pipeline)
+        with Pipeline(IndexFolder(path=root.parent / "fresh", repository_root=root)) as pipeline:
+            index(pipeline)
+            looks["fresh"] = look(pipeline)
+    fresh, last = looks["fresh"], looks["a rest later"]
+    return {
+        "edits": edits,
+        "edit_s": seconds / edits,
+        "looks": looks,
+        "times_fresh": {name: last[name] / fresh[name] for name in fresh if fresh[name]},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", nargs="?", type=Path, help=f"folder of a repository; by default {_DEFAULT}")
+    parser.add_argument("--edits", type=int, default=2_000)
+    parser.add_argument(
+        "--rest-s", type=float, default=601, help="wait before the last edits; versions stay 10 minutes"
+    )
+    parser.add_argument("--model", help="by default that of a new index; `deterministic` for one without a model")
+    options = parser.parse_args()
+    before = machine()
+    if options.model:
+        os.environ["CODE_INDEX_MODEL"] = options.model
+    corpus = options.path.resolve() if options.path else fetch(_DEFAULT)
+    figures = measure(corpus, options.edits, options.rest_s)
+    looks = figures["looks"]
+    names = list(looks["fresh"])
+    markdown = f"{corpus.name}, {options.edits:,} edits, {figures['edit_s']:.2f} s each.\n\n" + table(
+        ["", *looks, "a rest later, times fresh"],
+        [
+            [name, *(f"{seen[name]:,.1f}" for seen in looks.values()), f"{figures['times_fresh'].get(name, 1):.2f}"]
+            for name in names
+        ],
+    )
+    write("edits", seed=_SEED, machine_before=before, figures={corpus.name: figures}, markdown=markdown)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""Embedding through the pipeline against the bare encode loop of the same model; and what duplicates save.
+
+    python -m benchmarks.embedding_pipeline                     # Flask 3.1.1, three rounds
+    python -m benchmarks.embedding_pipeline PATH --rounds 5
+    python -m benchmarks.embedding_pipeline --duplicates PATH [PATH ...]
+
+"Bare" is one call of the embedder over the texts that the pipeline embeds (each once, with its name), sorted by
+length, in memory. "Pipeline" is the phase: reading chunks, hashing, embedding, vectors, checkpoints, events, indexes,
+checks. Each leg is a process of its own with the model loaded before the clock starts, and the legs take turns.
+Goal: the pipeline reaches 0.95 of the bare loop's texts a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import multiprocessing
+import pstats
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from benchmarks import report
+from benchmarks.pipeline import PINNED, copied, fetch, last_run
+from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
+from indexing_assets.pipeline import Pipeline
+from resources.embedding.loader import load_embedder
+from resources.embedding.of_settings import embedder_config
+from resources.index_folder import IndexFolder
+from resources.lancedb_store import IndexStore
+
+GOAL_RATIO = 0.95
+_SEED = 0  # nothing is drawn
+_TEXT_COLUMNS = ("file_path", "qualified_name", "content", "chunk_type", "language")
+
+
+def texts_of(store: IndexStore) -> tuple[list[tuple[str, str]], int]:
+    """Text and name of each thing that has to be embedded, each once, and how many chunks there are."""
+    found: dict[str, tuple[str, str]] = {}
+    rows = store.chunks(columns=list(_TEXT_COLUMNS)).to_pylist()
+    for row in rows:
+        text = embedding_text(**row)
+        name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
+        found.setdefault(embedded_text_hash(text=text, name=name), (text, name))
+    return list(found.values()), len(rows)
+
+
+def prepare(root: Path, index: Path) -> dict[str, int]:
+    """Phase 1 of an index; returns chunks, texts, and texts that are the same whatever file they stand in."""
+    with Pipeline(IndexFolder(path=index, repository_root=root)) as pipeline:
+        for phase in (pipeline.scan, pipeline.parse):
+            if (error := phase().error) is not None:
+                raise SystemExit(f"The phase failed: {error}")
+        texts, chunks = texts_of(pipeline.store)
+        contents = len(set(pipeline.store.chunks(columns=["content"]).column("content").to_pylist()))
+        return {"chunks": chunks, "texts": len(texts), "contents": contents}
+
+
+def bare(root: Path, index: Path) -> float:
+    """Seconds of one call over all texts, sorted by length."""
+    folder = IndexFolder(path=index, repository_root=root)
+    texts, _ = texts_of(IndexStore(folder.tables_dir))
+    texts.sort(key=lambda pair: -len(pair[0]))
+    embedder = load_embedder(embedder_config(folder.settings()))
+    embedder.embed_documents([text for text, _ in texts[:32]], [""] * len(texts[:32]))  # the first call allocates
+    started = time.perf_counter()
+    embedder.embed_documents([text for text, _ in texts], [name for _, name in texts])
+    return time.perf_counter() - started
+
+
+def through_pipeline(root: Path, index: Path, profile: bool) -> dict[str, float]:
+    """Seconds of phase 2, with the model loaded, and what of that the model took."""
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = Path(temporary) / "index"
+        shutil.copytree(index, fresh)
+        with Pipeline(IndexFolder(path=fresh, repository_root=root)) as pipeline:
+            # As after phase 1 in the same process: model and tables are open.
+            pipeline.describe_embedder()
+            pipeline.store.chunk_count()
+            profiler = cProfile.Profile()
+            if profile:
+                profiler.enable()
+            started = time.perf_counter()
+            result = pipeline.embed()
+            seconds = time.perf_counter() - started
+            profiler.disable()
+            if result.error is not None:
+                raise SystemExit(f"Phase 2 failed: {result.error}")
+            if profile:
+                pstats.Stats(profiler).sort_stats("cumtime").print_stats(60)
+            return {"s": seconds, "model_s": last_run(pipeline, "chunk_vectors", ("model_s",))["model_s"]}
+
+
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
+def measure(corpus: Path, rounds: int, *, profile: bool) -> dict[str, Any]:
+    """Both legs in turn."""
+    with copied(corpus) as root:
+        index = root.parent / "index"
+        counts = _alone(prepare, root, index)
+        if profile:
+            _alone(through_pipeline, root, index, True)
+        bare_s, pipeline_s, model_s = [], [], []
+        for _ in range(rounds):
+            bare_s.append(_alone(bare, root, index))
+            leg = _alone(through_pipeline, root, index, False)
+            pipeline_s.append(leg["s"])
+            model_s.append(leg["model_s"])
+        ratios = [base / own for base, own in zip(bare_s, pipeline_s, strict=True)]
+        return {
+            **counts,
+            "bare_s": bare_s,
+            "pipeline_s": pipeline_s,
+            "model_s": model_s,
+            "ratio": statistics.median(ratios),
+            "ratios": ratios,
+        }
+
+
+def _duplicates(roots: Sequence[Path]) -> str:
+    rows = []
+    for corpus in roots:
+        with copied(corpus) as root:
+            found = _alone(prepare, root, root.parent / "index")
+        chunks, texts, contents = found["chunks"], found["texts"], found["contents"]
+        rows.append(
+            [corpus.name, f"{chunks:,}", f"{texts:,}", f"{1 - texts / chunks:.1%}", f"{1 - contents / chunks:.1%}"]
+        )
+        print(rows[-1], flush=True)
+    header = ["repository", "chunks", "texts embedded", "share saved", "chunks of equal content, any path or name"]
+    return report.table(header, rows)
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description="Phase 2 against the model's bare encode loop.")
+    parser.add_argument("paths", type=Path, nargs="*", help=f"repositories; by default {PINNED[-1]}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--profile", action="store_true", help="print where the main thread of phase 2 spends its time")
+    parser.add_argument("--duplicates", action="store_true", help="only count what is not embedded again")
+    arguments = parser.parse_args()
+    machine = report.machine()
+    roots = [path.resolve() for path in arguments.paths]
+    if arguments.duplicates:
+        print(_duplicates(roots or [fetch(requirement) for requirement in PINNED]))
+        return
+    figures = {
+        corpus.name: measure(corpus, arguments.rounds, profile=arguments.profile)
+        for corpus in roots or [fetch(PINNED[-1])]
+    }
+    rows = [
+        [
+            name,
+            f"{found['chunks']:,}, {found['texts']:,} ({1 - found['texts'] / found['chunks']:.1%} saved)",
+            f"{found['texts'] / statistics.median(found['bare_s']):.1f}",
+            f"{found['texts'] / statistics.median(found['pipeline_s']):.1f}",
+            f"{statistics.median(found['model_s']) / statistics.median(found['pipeline_s']):.3f}",
+            f"{found['ratio']:.3f} ({min(found['ratios']):.3f}-{max(found['ratios']):.3f})",
+            f"{GOAL_RATIO}",
+        ]
+        for name, found in figures.items()
+    ]
+    header = ["", "chunks, texts", "bare, texts/s", "pipeline, texts/s", "in the model", "ratio (rounds)", "goal"]
+    report.write(
+        "embedding_pipeline",
+        seed=_SEED,
+        machine_before=machine,
+        figures=figures,
+        markdown=report.table(header, rows),
+    )
+
+
+if __name__ == "__main__":
+    main()

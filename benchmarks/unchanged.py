@@ -1,0 +1,213 @@
+"""What an index of many files costs when nothing, or one file, has changed.
+
+    python -m benchmarks.unchanged --folder FOLDER            # 60,000 files
+    python -m benchmarks.unchanged --folder FOLDER --files N
+
+The tree is made of the functions of Django 5.2: each file is one real source file's first lines, with a comment that
+makes it another file; 100 files a folder. It is indexed once, with the embedder that needs no model (what is measured
+here is not the model), and kept in FOLDER for the next time.
+
+Then `code-index index` runs on the unchanged tree in processes of its own, and in this process, which is warm, one
+file is edited and searched for. That no content was read is what the scan itself counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks import report
+from benchmarks.pipeline import MemoryPeak, fetch
+from indexing_assets.pipeline import PhaseResult, Pipeline
+from resources.embedding.resource import EmbedderResource
+from resources.index_folder import IndexFolder
+from resources.search import SearchMode, search
+
+SEED = 20_250_101
+CORPUS = "Django==5.2"
+LINES = 40
+PER_FOLDER = 100
+RUNS = 5
+GOAL_S = 5.0
+_OLD_S = 1_600_000_000  # files that were written just now are read again, as an edit within the clock's grain may hide
+
+
+def make_tree(root: Path, count: int) -> None:
+    """`count` files; the same bytes for the same count."""
+    corpus = fetch(CORPUS)
+    heads = []
+    for path in sorted(corpus.rglob("*.py")):
+        lines = path.read_text("utf-8", "replace").splitlines()[:LINES]
+        if len(lines) >= LINES // 2:
+            heads.append("\n".join(lines))
+    for number in range(count):
+        folder = root / f"part{number // PER_FOLDER:04}"
+        if number % PER_FOLDER == 0:
+            folder.mkdir(parents=True)
+        path = folder / f"module_{number:06}.py"
+        path.write_text(f"# Module {number}.\n{heads[number % len(heads)]}\n", "utf-8")
+        os.utime(path, (_OLD_S + number, _OLD_S + number))
+
+
+def indexed(folder: Path, count: int) -> tuple[IndexFolder, dict[str, float]]:
+    """The tree with a complete index; made at the first call."""
+    root = folder / f"tree-{count}"
+    place = IndexFolder(path=folder / f"index-{count}", repository_root=root)
+    done = folder / f"done-{count}"
+    costs: dict[str, float] = {}
+    if not done.exists():
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.rmtree(place.path, ignore_errors=True)
+        make_tree(root, count)
+        place.create()
+        text = place.settings_path.read_text("utf-8")
+        place.settings_path.write_text(f'model = "deterministic"\n{text}', "utf-8")
+        with Pipeline(place, embedder=EmbedderResource(model="deterministic")) as pipeline:
+            for name, phase in (("scan", pipeline.scan), ("parse", pipeline.parse), ("embed", pipeline.embed)):
+                started = time.perf_counter()
+                _checked(phase())
+                costs[f"first_{name}_s"] = time.perf_counter() - started
+                print(f"  {name}: {costs[f'first_{name}_s']:.1f} s", flush=True)
+        done.touch()
+    return place, costs
+
+
+def _checked(result: PhaseResult) -> PhaseResult:
+    if result.error is not None:
+        raise SystemExit(f"A phase failed: {result.error}")
+    return result
+
+
+def no_change(place: IndexFolder) -> dict[str, Any]:
+    """`code-index index` in processes of its own: median of seconds, processor seconds and peak memory."""
+    program = str(Path(sys.executable).with_name("code-index"))
+    start = [program] if Path(program).exists() else [sys.executable, "-m", "indexing_assets.cli.main"]
+    command = [*start, "index", str(place.repository_root), "--index-dir", str(place.path)]
+    walls, processors, memory = [], [], []
+    for _ in range(RUNS):
+        before, started = os.times(), time.perf_counter()
+        with (
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+            MemoryPeak(process.pid) as peak,
+        ):
+            said, _ = process.communicate()
+        if process.returncode:
+            raise SystemExit(said)
+        after = os.times()
+        walls.append(time.perf_counter() - started)
+        processors.append(after.children_user - before.children_user + after.children_system - before.children_system)
+        memory.append(peak.figures()["main_mib"])
+    return {
+        "wall_s": statistics.median(walls),
+        "cpu_s": statistics.median(processors),
+        "walls_s": walls,
+        "peak_mib": max(memory),
+    }
+
+
+def contents_read(place: IndexFolder) -> int:
+    """Files that the last scan read."""
+    with Pipeline(place) as pipeline:
+        event = pipeline.instance.get_latest_materialization_event(dg.AssetKey("source_files"))
+    if event is None or event.asset_materialization is None:
+        raise SystemExit("source_files has no materialization.")
+    return int(event.asset_materialization.metadata["read_files"].value)  # type: ignore[arg-type]
+
+
+def edit(place: IndexFolder) -> list[dict[str, float]]:
+    """Edit one file and search for what it now says, in a process that has done so before; seconds of each part."""
+    found = []
+    with Pipeline(place, embedder=EmbedderResource(model="deterministic")) as pipeline:
+        encoder = pipeline.query_encoder()
+        for attempt in range(RUNS + 1):  # the first one warms
+            target = place.repository_root / f"part{attempt:04}" / f"module_{attempt * PER_FOLDER + 7:06}.py"
+            marker = f"wanted_marker_{time.time_ns()}"
+            target.write_text(f"{target.read_text('utf-8')}\n\ndef {marker}():\n    return {attempt}\n", "utf-8")
+            started = time.perf_counter()
+            seconds: dict[str, float] = {}
+            for name, phase in (("scan", pipeline.scan), ("parse", pipeline.parse), ("embed", pipeline.embed)):
+                begun = time.perf_counter()
+                _checked(phase())
+                seconds[f"{name}_s"] = time.perf_counter() - begun
+            for mode in (SearchMode.LEXICAL, SearchMode.HYBRID):
+                if not any(marker in hit.content for hit in search(pipeline.store, encoder, marker, mode=mode)):
+                    raise SystemExit(f"{mode} search does not find the edit of {target}.")
+            seconds["searchable_s"] = time.perf_counter() - started
+            if attempt:
+                found.append(seconds)
+    return found
+
+
+def _markdown(
+    files: int, quiet: dict[str, Any], read: int, edits: Sequence[dict[str, float]], disk: dict[str, int]
+) -> str:
+    median = {name: statistics.median(one[name] for one in edits) for name in edits[0]}
+    parts = ", ".join(f"{name.removesuffix('_s')} {median[name]:.2f}" for name in ("scan_s", "parse_s", "embed_s"))
+    return report.table(
+        ["", "measured", "goal"],
+        [
+            [
+                f"`code-index index`, {files:,} files, none changed",
+                f"{quiet['wall_s']:.2f} s ({quiet['cpu_s']:.2f} s of processor)",
+                f"{GOAL_S:.0f} s",
+            ],
+            ["contents read by it", read, 0],
+            ["its peak memory", f"{quiet['peak_mib']:,} MiB", ""],
+            [
+                "one file edited, until it is found, warm process",
+                f"{median['searchable_s']:.2f} s ({parts})",
+                f"{GOAL_S:.0f} s",
+            ],
+            ["Dagster's records, bytes a file", f"{disk['dagster'] / files:,.0f}", "15,000"],
+            ["tables, bytes a file", f"{disk['tables'] / files:,.0f}", ""],
+        ],
+    )
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description="Cost of no change and of one edit.")
+    parser.add_argument("--folder", type=Path, required=True, help="where tree and index are kept")
+    parser.add_argument("--files", type=int, default=60_000)
+    arguments = parser.parse_args()
+    if arguments.files < (RUNS + 1) * PER_FOLDER:
+        parser.error(f"--files must be at least {(RUNS + 1) * PER_FOLDER}")
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    before = report.machine()
+    place, costs = indexed(arguments.folder, arguments.files)
+    quiet = no_change(place)
+    read = contents_read(place)
+    disk = {"dagster": _bytes(place.dagster_home), "tables": _bytes(place.tables_dir)}
+    edits = edit(place)
+    report.write(
+        "unchanged",
+        seed=SEED,
+        machine_before=before,
+        figures={
+            "files": arguments.files,
+            **costs,
+            "no_change": quiet,
+            "contents_read": read,
+            "edits": edits,
+            "bytes": disk,
+        },
+        markdown=_markdown(arguments.files, quiet, read, edits, disk),
+    )
+
+
+if __name__ == "__main__":
+    main()

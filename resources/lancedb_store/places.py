@@ -1,0 +1,115 @@
+"""Where chunks stand, kept in memory by a process that searches for longer.
+
+Belongs here: the short columns of all chunks at one version of the tables, found by row id. Does not belong here:
+names, docstrings and contents, which are read for the hits that are shown.
+
+Decision: of the processor time of a hybrid search over 576,000 chunks more than half went into reading three short
+columns of 200 candidates and eight of ten hits, a read for each value (docs/performance.md). A version is loaded when
+searches have found it unchanged for some seconds: a process that asks once never pays for it, and beside
+a writer that commits all the time searches read the tables. About 120 bytes a chunk. Rejected: a cache
+of single rows (few are asked for twice), and row ids kept across versions (LanceDB promises nothing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+COLUMNS = ("file_path", "file_hash", "start_line", "end_line", "language", "chunk_type", "subproject_name")
+"""Columns of `chunks` that are kept beside chunk_id."""
+_ROW_ID = "_rowid"
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlaces:
+    """The chunks of one version of `chunks`, by row id and by chunk_id."""
+
+    _row_ids: npt.NDArray[np.uint64]  # ascending
+    _ids: npt.NDArray[np.bytes_]  # chunk_id of each
+    _by_id: npt.NDArray[np.intp]  # places in the order of chunk_id
+    _columns: pa.Table
+
+    def of_rows(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp] | None:
+        """Places of rows; `None` when one is unknown."""
+        return _found(self._row_ids, row_ids, None)
+
+    def of_ids(self, chunk_ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp] | None:
+        """Places of chunks by chunk_id; `None` when one is unknown."""
+        return _found(self._ids, chunk_ids, self._by_id)
+
+    def row_ids(self, places: npt.NDArray[np.intp]) -> list[int]:
+        """Row ids of the chunks at these places."""
+        found: list[int] = self._row_ids[places].tolist()
+        return found
+
+    def rows(self, places: npt.NDArray[np.intp], columns: Sequence[str]) -> pa.Table:
+        """`columns` (of `COLUMNS`, and chunk_id) of the chunks at these places, in that order."""
+        taken = self._columns.select([name for name in columns if name != "chunk_id"]).take(pa.array(places))
+        decoded = {"chunk_id": pa.array([chunk_id.decode() for chunk_id in self._ids[places].tolist()], pa.string())}
+        for name in taken.column_names:
+            column = taken.column(name).combine_chunks()
+            decoded[name] = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        return pa.table({name: decoded[name] for name in columns})
+
+
+@dataclass(frozen=True, slots=True)
+class VectorPlaces:
+    """The vectors of one version of `vectors`, by row id."""
+
+    _row_ids: npt.NDArray[np.uint64]  # ascending
+    _ids: npt.NDArray[np.bytes_]
+
+    def chunk_ids(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bytes_] | None:
+        """chunk_id of rows; `None` when one is unknown."""
+        places = _found(self._row_ids, row_ids, None)
+        return None if places is None else self._ids[places]
+
+
+def chunk_places(batches: Sequence[pa.RecordBatch]) -> ChunkPlaces:
+    """Places of all rows of `chunks`: chunk_id, `COLUMNS` and row id."""
+    rows = pa.concat_tables([_compact(batch) for batch in batches]).unify_dictionaries().sort_by(_ROW_ID)
+    ids = encoded(rows.column("chunk_id").to_pylist())
+    return ChunkPlaces(
+        _row_ids=rows.column(_ROW_ID).to_numpy().astype(np.uint64),
+        _ids=ids,
+        _by_id=np.argsort(ids, kind="stable"),
+        _columns=rows.drop_columns(["chunk_id", _ROW_ID]).combine_chunks(),
+    )
+
+
+def vector_places(batches: Sequence[pa.RecordBatch]) -> VectorPlaces:
+    """Places of all rows of `vectors`: chunk_id and row id."""
+    rows = pa.Table.from_batches(batches).sort_by(_ROW_ID)
+    return VectorPlaces(
+        _row_ids=rows.column(_ROW_ID).to_numpy().astype(np.uint64), _ids=encoded(rows.column("chunk_id").to_pylist())
+    )
+
+
+def encoded(chunk_ids: Sequence[str]) -> npt.NDArray[np.bytes_]:
+    """chunk_ids as they are compared here."""
+    return np.asarray([chunk_id.encode() for chunk_id in chunk_ids], dtype=np.bytes_)
+
+
+def _compact(batch: pa.RecordBatch) -> pa.Table:
+    """The same rows; texts that repeat are numbers."""
+    rows = pa.Table.from_batches([batch])
+    for at, field in enumerate(rows.schema):
+        if field.name != "chunk_id" and pa.types.is_string(field.type):
+            rows = rows.set_column(at, field.name, rows.column(at).dictionary_encode())
+    return rows
+
+
+def _found(
+    known: npt.NDArray[Any], wanted: npt.NDArray[Any], order: npt.NDArray[np.intp] | None
+) -> npt.NDArray[np.intp] | None:
+    """Place of each wanted value in `known` (ascending, or so in `order`); `None` when one is not there."""
+    if not len(known) or not len(wanted):
+        return np.zeros(0, np.intp) if not len(wanted) else None
+    at = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
+    places = at if order is None else order[at]
+    return places if (known[places] == wanted).all() else None

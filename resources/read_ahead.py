@@ -1,0 +1,100 @@
+"""Items that a thread takes from their source while the caller works on those before.
+
+Belongs here: the thread, and how far it may go ahead. Does not belong here: what the items are.
+
+The caller keeps its thread: what it does between two items (commits, events, the reaction to Ctrl-C) stays
+as it is without this. A thread for that work instead was rejected: signals reach the main thread alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def read_ahead(
+    source: Generator[T, None, None], *, size: Callable[[T], float], bound: float, stop: Callable[[], None]
+) -> Generator[T, None, None]:
+    """The items of `source`, in order; an error of it is raised after the items before it.
+
+    Args:
+        source: runs in a thread, and is closed there.
+        size: of an item.
+        bound: sizes that may wait together; the thread then waits before it takes another item.
+        stop: called when the caller ends early; must make `source` end soon, since this waits for it.
+    """
+    shelf = _Shelf[T](bound)
+    thread = threading.Thread(target=_fill, args=(shelf, source, size), name="read-ahead", daemon=True)
+    thread.start()
+    try:
+        while (item := shelf.take()) is not None:
+            yield item[0]
+    finally:
+        if thread.is_alive():
+            shelf.close()
+            stop()
+            thread.join()
+    if shelf.error is not None:
+        raise shelf.error
+
+
+class _Shelf(Generic[T]):
+    """The items that wait."""
+
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
+        self._items: deque[tuple[T, float]] = deque()
+        self._held = 0.0
+        self._changed = threading.Condition()
+        self._ended = False
+        self._closed = False
+        self.error: BaseException | None = None
+
+    def put(self, item: T, size: float) -> bool:
+        """Add an item, then wait for room; false when no more are wanted."""
+        with self._changed:
+            self._items.append((item, size))
+            self._held += size
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._held < self._bound or not self._items or self._closed)
+            return not self._closed
+
+    def take(self) -> tuple[T] | None:
+        """The next item; none when there are no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._ended)
+            if not self._items:
+                return None
+            item, size = self._items.popleft()
+            self._held -= size
+            self._changed.notify_all()
+            return (item,)
+
+    def end(self, error: BaseException | None) -> None:
+        """No more items come."""
+        with self._changed:
+            self._ended = True
+            self.error = error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """No more items are wanted."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+def _fill(shelf: _Shelf[T], source: Generator[T, None, None], size: Callable[[T], float]) -> None:
+    failure: BaseException | None = None
+    try:
+        for item in source:
+            if not shelf.put(item, size(item)):
+                break
+        source.close()
+    except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+        failure = error
+    shelf.end(failure)
