@@ -17,12 +17,17 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from indexing_assets.core.errors import MigrationError, SettingsError, UsageError
+from indexing_assets.definitions import build_defs
 from indexing_assets.migration import dry_run, migrate, plan_migration, read_record, remove_old_index, rollback
 from indexing_assets.pipeline import Pipeline
+from indexing_assets.scope import SINGLE
 from resources.embedding.of_settings import query_embedder
 from resources.index_folder import IndexFolder, resolve_index_folder
+from resources.index_resource import IndexResource
 from resources.lancedb_store import IndexStore
 from resources.search import SearchMode, search
 from resources.single_table import find_old_index
@@ -189,6 +194,30 @@ def test_dagster_knows_what_was_migrated_and_where_from(repository: Path) -> Non
             metadata = event.asset_materialization.metadata
             assert metadata["migrated_from"].value == str(old)
             assert metadata["migrated_from_program"].value == "single-table index 2.2.21"
+
+
+def test_what_was_migrated_does_not_show_as_stale_before_or_after_the_next_index(repository: Path) -> None:
+    write_old_index(repository)
+    folder, _, _ = taken_over(repository)
+    assert stale_partitions(folder) == set()
+    index(folder)
+    assert stale_partitions(folder) == set()
+
+
+def stale_partitions(folder: IndexFolder) -> set[tuple[str, str]]:
+    graph = (
+        build_defs({"index": IndexResource(repository_root=str(folder.repository_root))}, scopes=[SINGLE])
+        .get_repository_def()
+        .asset_graph
+    )
+    with Pipeline(folder) as pipeline:
+        resolver = CachingStaleStatusResolver(pipeline.instance, graph, LoadingContextForTest(pipeline.instance))
+        return {
+            (key, cause.reason)
+            for asset, definition in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch"))
+            for key in pipeline.instance.get_dynamic_partitions(definition)
+            for cause in resolver.get_stale_causes(dg.AssetKey(asset), key)
+        }
 
 
 def test_a_dry_run_writes_nothing_and_says_what_a_migration_does(repository: Path) -> None:
