@@ -16,7 +16,6 @@ from indexing_assets.checks import check_specs, results
 from indexing_assets.cleaning import tidy
 from indexing_assets.core.batching import checkpoint_groups
 from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
-from indexing_assets.core.errors import StoreError
 from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
@@ -32,6 +31,7 @@ from indexing_assets.table_metadata import table_metadata
 from resources.embedding import Embedder
 from resources.embedding.backend import TransientReason
 from resources.embedding.embedder import usable
+from resources.embedding.of_settings import identity_settings
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
@@ -149,12 +149,15 @@ def _embed(
     settings = folder.settings()
     tag_process(context)
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
+        model = embedder.get(settings)
+        configured = embedder.embedder_config(settings)
         run = _Run(
             context,
-            index.store(scope.name),
-            embedder.get(settings),
+            index.store(scope.name).begin_model(model.model_id, identity_settings(configured)),
+            model,
             scope=scope,
             code_version=embedding_identity(settings),
+            recipe=configured.text_recipe,
             force=config.force,
         )
         context.log.info("Embedding with %s.", run.embedder.describe())
@@ -167,6 +170,8 @@ def _embed(
         if run.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
             run.store.sync_vectors(now=datetime.now(UTC))
         run.drop_empty_batches()
+        if run.store.serve_if_complete(model.model_id, now=datetime.now(UTC)):
+            context.log.info("Search reads the vectors of %s from now on.", model.model_id)
         keep_fast(run.store, _TABLES)
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)
@@ -205,6 +210,7 @@ class _Run:
         *,
         scope: Scope,
         code_version: str,
+        recipe: str,
         force: bool,
     ) -> None:
         self.context = context
@@ -212,6 +218,7 @@ class _Run:
         self.embedder = embedder
         self.scope = scope
         self.code_version = code_version
+        self.recipe = recipe
         self.force = force
         # Asked for once: phase 1 may drop an empty batch meanwhile, and Dagster refuses a range without its end.
         self.batch_ids = [batch_id_of(key) for key in context.partition_keys]
@@ -219,16 +226,7 @@ class _Run:
         self._total = 0
 
     def put_other_models_aside(self) -> None:
-        """Keep the vectors of models used before, so that going back needs no model call."""
-        dimension = self.store.vector_dimension()
-        if dimension is not None and dimension != self.embedder.dimension:
-            if not self.force:
-                raise StoreError(
-                    f"The index holds vectors of {dimension} dimensions, {self.embedder.model_id} gives "
-                    f"{self.embedder.dimension}. Go back to the model that made them, or drop them and embed all "
-                    "again with `code-index index --force`."
-                )
-            self.store.drop_vectors()
+        """Keep vectors of other models out of this model's table, where an older program stored them side by side."""
         for model, count in self.store.embedding_models().items():
             if model != self.embedder.model_id:
                 self.store.retire_vectors(now=datetime.now(UTC), model=model)
@@ -301,9 +299,9 @@ class _Run:
         texts: dict[str, tuple[str, str]] = {}
         hashes = []
         for row in rows:
-            text = embedding_text(**{name: row[name] for name in _TEXT_COLUMNS})
-            name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
-            hashes.append(embedded_text_hash(text=text, name=name))
+            text = embedding_text(**{name: row[name] for name in _TEXT_COLUMNS}, recipe=self.recipe)
+            name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"], recipe=self.recipe)
+            hashes.append(embedded_text_hash(text=text, name=name, recipe=self.recipe))
             texts.setdefault(hashes[-1], (text, name))
 
         vector_of = {} if self.force else _known_vectors(self.store, list(texts), self.embedder)

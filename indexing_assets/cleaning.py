@@ -74,7 +74,8 @@ def find_garbage(
     return Garbage(
         small_batches=sum(map(len, groups)),
         merged_batches=len(groups),
-        unused_vectors=store.count_retired(before=now - keep_unused_vectors),
+        unused_vectors=store.count_retired(before=now - keep_unused_vectors)
+        + store.replaced_vectors(before=now - keep_unused_vectors),
         leftovers=len(sizes),
         leftover_bytes=sum(sizes.values()),
         old_versions=sum(store.old_versions(keep_versions).values()),

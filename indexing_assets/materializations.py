@@ -9,6 +9,8 @@ See docs/decisions/0001-events-as-work-becomes-durable.md.
 `context.log_event` writes them one at a time. tests/upstream holds what is relied on.
 """
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,7 +22,17 @@ from dagster._core.definitions.data_version import (
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
-from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+from dagster._core.events import (
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    DagsterEventType,
+    StepMaterializationData,
+    generate_event_batch_id,
+)
+from dagster._core.events.log import EventLogEntry
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+
+_EVENTS_AT_ONCE = 5_000
 
 
 def log_materializations(
@@ -58,6 +70,54 @@ def log_materializations(
             ),
             DagsterEventBatchMetadata(batch_id, is_end=position == last),
         )
+
+
+def record_outside_runs(
+    instance: dg.DagsterInstance,
+    asset_key: dg.AssetKey,
+    metadata_by_partition: Mapping[str | None, Mapping[str, Any]],
+    *,
+    code_version: str,
+    data_versions: Mapping[str | None, str] | None = None,
+    parent: dg.AssetKey | None = None,
+) -> None:
+    """Write materializations that no run made, such as those of rows that a migration brought.
+
+    Args:
+        instance: where to record them.
+        asset_key: of the asset.
+        metadata_by_partition: partition key (None: no partitions) to the event's metadata.
+        code_version: as in `log_materializations`.
+        data_versions: partition key to data version.
+        parent: as in `log_materializations`.
+    """
+    made_from = {} if parent is None else _input_version(instance, parent)
+    entries = []
+    for partition_key, metadata in metadata_by_partition.items():
+        tags = {CODE_VERSION_TAG: code_version, **made_from}
+        if data_versions is not None:
+            tags[DATA_VERSION_TAG] = data_versions[partition_key]
+        materialization = dg.AssetMaterialization(
+            asset_key=asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
+        )
+        event = DagsterEvent(
+            event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
+            event_specific_data=StepMaterializationData(materialization),
+            job_name=RUNLESS_JOB_NAME,
+        )
+        entries.append(
+            EventLogEntry(  # type: ignore[no-untyped-call]
+                error_info=None,
+                level=logging.INFO,
+                user_message="",
+                run_id=RUNLESS_RUN_ID,
+                timestamp=time.time(),
+                job_name=RUNLESS_JOB_NAME,
+                dagster_event=event,
+            )
+        )
+    for start in range(0, len(entries), _EVENTS_AT_ONCE):
+        instance.event_log_storage.store_event_batch(entries[start : start + _EVENTS_AT_ONCE])
 
 
 def _input_version(instance: dg.DagsterInstance, parent: dg.AssetKey) -> dict[str, str]:

@@ -17,7 +17,7 @@ from indexing_assets.cleaning import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIO
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
 from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_ranges, range_tags
-from indexing_assets.planning import batches_to_embed, files_to_parse
+from indexing_assets.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.runs import (
     CLEANUP_JOB,
     EMBED_JOB,
@@ -129,6 +129,8 @@ class Pipeline:
         """Embed the batches that have chunks without a vector; with `force` all of them."""
         with self._locked(Phase.EMBED):
             plan = batches_to_embed(self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed)
+            if not plan:
+                serve_kept_vectors(self.store, self.model_id)
             self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
             if not plan:
                 self._drop_orphaned_vectors()

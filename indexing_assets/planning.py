@@ -5,13 +5,13 @@ to run when its rows are missing, and also when they are there but no event says
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import polars as pl
 
 from indexing_assets.core.chunking import CHUNKER_VERSION
-from indexing_assets.core.embedding_text import TEXT_RECIPE_VERSION
+from indexing_assets.core.embedding_text import recipe_version
 from indexing_assets.core.model import FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.partitions import batch_partitions, delete_partitions, file_partitions
@@ -35,7 +35,9 @@ def embedding_identity(settings: Settings) -> str:
 
     The tables know more, the model's hash and arithmetic; but those take loading the model.
     """
-    return f"{TEXT_RECIPE_VERSION}/{settings.model}/{settings.max_tokens}"
+    identity = f"{recipe_version(settings.text_recipe)}/{settings.model}/{settings.max_tokens}"
+    unusual = [settings.model_revision, settings.document_prompt, settings.query_prompt]
+    return identity if unusual == ["", "auto", "auto"] else f"{identity}/{unusual}"
 
 
 def files_to_parse(
@@ -132,6 +134,17 @@ def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
     errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
     found = store.chunks_by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
     return sorted(set(found["embedding_batch_id"].drop_null().to_pylist()))
+
+
+def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
+    """Go back to a model whose vectors were kept and are complete, without a run; whether that changed anything."""
+    serving = store.serving_model()
+    if serving is None or serving[0] == model_id:
+        return False
+    now = datetime.now(UTC)
+    # Vectors out of use do not follow edits.
+    store.for_model(model_id).sync_vectors(now=now)
+    return store.serve_if_complete(model_id, now=now)
 
 
 def failed_partitions(

@@ -97,9 +97,9 @@ def _maintain(
             with hold(folder.locks_dir, Phase.EMBED, run_id=run_id, wait_s=0):
                 now = datetime.now(UTC)
                 store.sync_vectors(now=now)  # drops vectors whose chunk is gone, however that came about
-                metadata["forgotten_vectors"] = store.forget_retired(
-                    before=now - timedelta(days=config.keep_unused_vectors_days)
-                )
+                unused_since = now - timedelta(days=config.keep_unused_vectors_days)
+                metadata["forgotten_vectors"] = store.forget_retired(before=unused_since)
+                metadata["forgotten_vectors"] += store.forget_models(before=unused_since)
                 metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, scope)
                 others = [name for name in store.versions() if name not in _PARSED]
                 store.optimize(retention, alone=True, tables=others)

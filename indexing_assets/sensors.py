@@ -21,7 +21,7 @@ from indexing_assets.core.errors import CodeIndexError
 from indexing_assets.core.partition_keys import file_partition_key
 from indexing_assets.core.requests import SensorMemory
 from indexing_assets.partitions import as_one_range, range_tags
-from indexing_assets.planning import batches_to_embed, chunker_identity, files_to_parse
+from indexing_assets.planning import batches_to_embed, chunker_identity, files_to_parse, serve_kept_vectors
 from indexing_assets.runs import (
     CHANGES_JOB,
     EMBED_JOB,
@@ -275,6 +275,7 @@ class _PendingLook:
             return _Found(memory, reason=nothing)
         keys = batches_to_embed(self._instance, store, model_id, scope=self._scope, retry_transient=False)
         if not keys:
+            serve_kept_vectors(store, model_id)
             return _Found(replace(memory, idle=stand), reason=nothing)
         return _request(self._instance, self._scope, folder, EMBED_JOB, keys, stand, memory)
 

@@ -57,6 +57,8 @@ class IndexStatus:
     batches: int
     pending_batches: int
     model: str
+    serving_model: str
+    stale_batches: int
     vectors_by_model: Mapping[str, int]
     disk_bytes: Mapping[str, int]
     throughput: Mapping[str, float]
@@ -95,6 +97,9 @@ def read_status(
         .len()
         .sort("len", "language", descending=[True, False])
     )
+    serving = store.serving_model()
+    serving_model = model_id if serving is None else serving[0]
+    stale = store.stale_batches(model_id)
     unfinished = sum(chunk_counts[status.value] for status in (EmbeddingStatus.PENDING, EmbeddingStatus.IN_PROGRESS))
     status = IndexStatus(
         repository_root=str(folder.repository_root),
@@ -105,7 +110,9 @@ def read_status(
         batches=batches.height,
         pending_batches=batches.filter(pl.col("pending") > 0).height,
         model=model_id,
-        vectors_by_model=store.embedding_models(),
+        serving_model=serving_model,
+        stale_batches=stale,
+        vectors_by_model=store.vectors_by_model(),
         disk_bytes={**store.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
         throughput=_throughput(instance, scope),
         holders=holders,
@@ -203,6 +210,11 @@ def _next_step(status: IndexStatus, unfinished: int) -> str:
         return "An index run is under way; search already works on what is stored."
     if not sum(status.files.values()):
         return f"Nothing is indexed yet: code-index index {root}"
+    if status.serving_model != status.model:
+        return (
+            f"Search reads vectors of {status.serving_model} until all are made with {status.model}: "
+            f"code-index index {root}"
+        )
     if status.files[FileStatus.PENDING.value] or unfinished:
         return f"Go on with what is missing: code-index resume {root}"
     if status.failed:

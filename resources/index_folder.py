@@ -8,6 +8,7 @@
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
   locks/          who writes at the moment
   reports/        the page of the asset index_report
+  backup/         what a migration took over, until `cleanup` removes it
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from indexing_assets.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from resources.lancedb_store.version import check_version
 from resources.settings import Settings, load_settings, settings_template
 
 DEFAULT_FOLDER_NAME = ".code-index"
@@ -33,7 +35,7 @@ WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
 _SHOWN = 80  # characters of a path that is too long
 
-_PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "reports", "lost+found"})
+_PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"})
 # Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
 # characters and bytes that are not UTF-8.
 _UNFIT_IN_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
@@ -65,6 +67,11 @@ class IndexFolder:
     def settings_path(self) -> Path:
         """The settings file."""
         return self.path / "settings.toml"
+
+    @property
+    def backup_dir(self) -> Path:
+        """What a migration keeps of the index that it took over."""
+        return self.path / "backup"
 
     @property
     def exists(self) -> bool:
@@ -138,6 +145,7 @@ class IndexFolder:
                 f"{self.path} was written by a newer code-index (format {folder_format}, this one knows "
                 f"{FOLDER_FORMAT}). Upgrade code-index; nothing was touched."
             )
+        check_version(self.tables_dir)
         # A repository that was moved together with its index folder is still the same index.
         moved_along = self.path.parent == self.repository_root
         if root != str(self.repository_root) and not moved_along:

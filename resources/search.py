@@ -111,7 +111,8 @@ def search(
         filters: what a hit must be.
 
     Raises:
-        UsageError: the query is empty or no text, a filter is no text, or the limit is below 1.
+        UsageError: the query is empty or no text, a filter is no text, the limit is below 1, or the vectors in use
+            are of another model.
         StoreError: a table cannot be read.
     """
     text = _NO_TEXT.sub(" ", query).strip()[:_MAX_QUERY_CHARACTERS]
@@ -121,8 +122,7 @@ def search(
         raise UsageError("The query is empty. Say what to look for, in words or code.")
     if limit < 1:
         raise UsageError(f"limit is {limit}, but must be at least 1.")
-    if mode is not SearchMode.LEXICAL and encoder is None:
-        raise UsageError(f"{mode} search needs the embedding model.")
+    _refuse_model(store, encoder, mode)
     where = filters.where() if filters else None
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
@@ -156,6 +156,15 @@ def search(
     else:
         ranked = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
     return _hits(store, ranked, places, limit)
+
+
+def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchMode) -> None:
+    """Refuse to search by meaning without the model that made the vectors in use."""
+    if mode is SearchMode.LEXICAL:
+        return
+    if encoder is None:
+        raise UsageError(f"{mode} search needs the embedding model.")
+    store.refuse_other_model(encoder.model_id)
 
 
 def query_words(text: str) -> str:

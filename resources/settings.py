@@ -6,9 +6,12 @@ once; everything below takes them as they are.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from indexing_assets.core.errors import SettingsError
 ENVIRONMENT_PREFIX = "CODE_INDEX_"
 DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
 BACKEND_PATTERN = r"^(auto|onnx|torch)$"
+RECIPE_PATTERN = r"^(full|source)$"
 PRECISION_PATTERN = r"^(auto|float32|float16|bfloat16|int8)$"
 
 
@@ -60,6 +64,20 @@ class Settings(BaseModel):
         default="all-MiniLM-L6-v2",
         min_length=1,
         description="Embedding model: the built-in name, a folder, or a model hub's name.",
+    )
+    model_revision: str = Field(
+        default="", description="Branch, tag or commit of a hub's model; empty for the one that is here, or the newest."
+    )
+    document_prompt: str = Field(
+        default="auto", description="Text put before each chunk for the model; auto for what the model's folder says."
+    )
+    query_prompt: str = Field(
+        default="auto", description="Text put before each query for the model; auto for what the model's folder says."
+    )
+    text_recipe: str = Field(
+        default="full",
+        pattern=RECIPE_PATTERN,
+        description="What of a chunk is embedded: full (path, names and source) or source (as in single-table indexes).",
     )
     device: str = Field(
         default="auto",
@@ -109,6 +127,37 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
     Raises:
         SettingsError: a value or a key cannot be used; the message names it and its source.
     """
+    values, sources = _gathered(path, os.environ if environment is None else environment)
+    return _checked(values, sources)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingOrigin:
+    """A setting as it holds, and where its value comes from: `default`, a file, or an environment variable."""
+
+    name: str
+    value: Any
+    default: Any
+    source: str
+    description: str
+
+
+def explained_settings(path: Path, environment: Mapping[str, str] | None = None) -> list[SettingOrigin]:
+    """Every setting with its origin, in the order of the settings file.
+
+    Raises:
+        SettingsError: as `load_settings`.
+    """
+    values, sources = _gathered(path, os.environ if environment is None else environment)
+    settings = _checked(values, sources)
+    return [
+        SettingOrigin(name, getattr(settings, name), item.default, sources.get(name, "default"), item.description or "")
+        for name, item in Settings.model_fields.items()
+    ]
+
+
+def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values as they are written, and where each comes from."""
     values: dict[str, Any] = {}
     try:
         values.update(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -123,13 +172,16 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
             f"{path} cannot be read: {error.strerror}. Make it a readable file, or delete it."
         ) from error
     sources = dict.fromkeys(values, str(path))
-    environment = os.environ if environment is None else environment
     for name in Settings.model_fields:
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environment:
             text = environment[variable]
             values[name] = tuple(filter(None, text.split("\n"))) if name == "ignore" else text
             sources[name] = f"environment variable {variable}"
+    return values, sources
+
+
+def _checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -162,9 +214,23 @@ def settings_template() -> str:
     return "\n".join(lines)
 
 
+def settings_with(text: str, values: Mapping[str, Any]) -> str:
+    """The text of a `settings.toml` with these values set, each at the place where the file speaks of it."""
+    lines = text.splitlines()
+    for name, value in values.items():
+        entry = f"{name} = {_toml(value)}"
+        said = [at for at, line in enumerate(lines) if re.match(rf"{name}\s*=", line)]
+        offered = [at for at, line in enumerate(lines) if re.match(rf"#\s*{name}\s*=", line)]
+        if places := said or offered:
+            lines[places[0]] = entry
+        else:
+            lines.append(entry)
+    return "\n".join(lines) + "\n"
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        return f'"{value}"'
+        return json.dumps(value, ensure_ascii=False)  # a basic string of TOML has JSON's escapes
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)

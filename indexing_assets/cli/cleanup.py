@@ -10,6 +10,7 @@ from indexing_assets.cli.options import folder_of, index_dir_option, repository_
 
 if TYPE_CHECKING:
     from indexing_assets.cleaning import Garbage
+    from resources.index_folder import IndexFolder
 
 _KEEP_MINUTES = 60
 _KEEP_DAYS = 30
@@ -41,6 +42,11 @@ _KEEP_RUNS = 200
     show_default=True,
     help="Keep so many of Dagster's runs in full; of older ones what partitions need.",
 )
+@click.option(
+    "--old-index",
+    is_flag=True,
+    help="Also remove the old table that `code-index migrate` took over, and its backup.",
+)
 @wait_option
 def command(
     path: Path | None,
@@ -49,6 +55,7 @@ def command(
     keep_versions_minutes: int,
     keep_unused_vectors_days: int,
     keep_runs: int,
+    old_index: bool,
     wait: bool,
 ) -> None:
     """Compact the tables and remove old versions, orphaned files, unused vectors and old records.
@@ -77,16 +84,31 @@ def command(
             keep_runs=keep_runs,
         )
         _show(garbage, "Would remove" if dry_run else "Removing")
+        if old_index:
+            _show_old_index(folder)
         if dry_run:
             return
         before = folder_bytes(folder.path)
         result = pipeline.cleanup(keep_versions=keep_versions, keep_unused_vectors=keep_vectors, keep_runs=keep_runs)
     if result.error is not None:
         raise click.ClickException(f"{result.error} (Dagster run {result.run_id}). What is indexed is as it was.")
+    if old_index:
+        from indexing_assets.migration import remove_old_index
+
+        click.echo(f"The old index is gone: {human_bytes(remove_old_index(folder))} won.")
     after = folder_bytes(folder.path)
     won = before - after
     change = f"{human_bytes(won)} won" if won >= 0 else f"{human_bytes(-won)} more, of indexes that were missing"
     click.echo(f"The index takes {human_bytes(after)}: {change}.")
+
+
+def _show_old_index(folder: "IndexFolder") -> None:
+    from indexing_assets.core.errors import UsageError
+    from indexing_assets.migration import read_record
+
+    if (record := read_record(folder)) is None:
+        raise UsageError(f"{folder.path} does not come from a migration: there is no old index to remove.")
+    click.echo(f"  the old table {record['table']} and its backup {folder.backup_dir}")
 
 
 def _show(garbage: "Garbage", verb: str) -> None:

@@ -1,11 +1,16 @@
 """`code-index index`: scan, parse and embed."""
 
+import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+
+if TYPE_CHECKING:
+    from resources.index_folder import IndexFolder
 
 # A file may change between scan and parse; so many further scans pick such files up.
 _RESCANS = 2
@@ -41,6 +46,32 @@ def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, 
     )
 
 
+def _offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
+    """Say that the repository has an old index that can be taken over, and do so if a person at a terminal agrees."""
+    from indexing_assets import migration
+    from indexing_assets.core.errors import MigrationError
+
+    try:
+        old = migration.can_migrate(folder)
+    except MigrationError as error:
+        click.echo(f"There is an older index that cannot be taken over: {error}", err=True)
+        return
+    if old is None:
+        return
+    click.echo(
+        f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` takes it "
+        "over without embedding anything again.",
+        err=True,
+    )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        click.echo("Indexing from scratch.", err=True)
+        return
+    if click.confirm("Take it over now?", default=True, err=True):
+        from indexing_assets.cli.migrate import take_over
+
+        take_over(folder, wait=wait)
+
+
 def run(
     path: Path | None,
     index_dir: Path | None,
@@ -61,6 +92,7 @@ def run(
     from indexing_assets.pipeline import Pipeline
 
     folder = folder_of(path, index_dir)
+    _offer_migration(folder, wait=wait)
     started = time.perf_counter()
     results = {}
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:

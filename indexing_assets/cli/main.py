@@ -18,9 +18,11 @@ from indexing_assets.core.errors import CodeIndexError, UsageError
 
 _COMMANDS = {
     "cleanup": "Give back disk space that nothing needs.",
+    "config": "Show each setting, its value and where it comes from.",
     "doctor": "Check an index, say what is wrong, and mend it.",
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
+    "migrate": "Take over an index of the single-table kind.",
     "resume": "Go on where an interrupted or failed run stopped.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",

@@ -20,7 +20,7 @@ from rich.progress import (
 from indexing_assets import progress as reports
 from resources.locks import LockOwner
 
-_TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding"}
+_TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding", "migrate": "Taking over"}
 _PLAIN_EVERY_S = 5.0
 
 err_console = Console(stderr=True, highlight=False)

@@ -52,7 +52,7 @@ def command(
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
     from indexing_assets.cli.report import printable
-    from resources.embedding.of_settings import query_embedder
+    from resources.embedding.of_settings import serving_embedder
     from resources.lancedb_store import IndexStore
     from resources.lancedb_store.filters import SearchFilter
     from resources.search import SearchMode, search
@@ -65,7 +65,7 @@ def command(
     search_mode = SearchMode(mode)
     encoder = None
     if search_mode is not SearchMode.LEXICAL:
-        encoder = query_embedder(folder.settings())
+        encoder = serving_embedder(folder.settings(), store.serving_model())
     hits = search(
         store,
         encoder,

@@ -102,6 +102,12 @@ def _show_status(folder: "IndexFolder", store: "IndexStore", model_id: str, *, a
         ("Chunks", f"{sum(status.chunks.values()):,}: {_counts(status.chunks)}"),
         ("Batches", f"{status.batches:,}, {status.pending_batches:,} with pending chunks"),
         ("Model", status.model),
+        *([("In use", status.serving_model)] if status.serving_model != status.model else []),
+        *(
+            [("Stale", f"{status.stale_batches:,} batches hold vectors of the model in use alone")]
+            if status.stale_batches
+            else []
+        ),
         ("Disk", ", ".join(f"{name} {human_bytes(size)}" for name, size in status.disk_bytes.items())),
     ]
     others = {name: count for name, count in status.vectors_by_model.items() if name != status.model}

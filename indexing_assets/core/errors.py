@@ -58,6 +58,10 @@ class StoreError(CodeIndexError):
     """The tables refuse a read or a write."""
 
 
+class MigrationError(CodeIndexError):
+    """An index of another kind cannot be taken over; it stays as it was."""
+
+
 class IndexMissingError(UsageError):
     """There is no index where one was expected."""
 

@@ -43,7 +43,7 @@ _ALWAYS: Final = {
         ".output .docusaurus .vercel .netlify .serverless .aws-sam .expo .angular nimcache htmlcov .nyc_output",
         _CACHE: "__pycache__ .tox .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis .pytype .cache "
         ".parcel-cache .turbo .gradle .zig-cache zig-cache .sass-cache .ipynb_checkpoints .direnv .ccls-cache "
-        ".pants.d .scannerwork .import_linter_cache .npm .bloop .metals",
+        ".pants.d .scannerwork .import_linter_cache .npm .bloop .metals .mcp-vector-search",
         _EDITOR: ".idea .vs .history .Rproj.user .fleet",
     }.items()
     for name in names.split()

@@ -197,7 +197,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
 def one_model_per_table(subject: Subject) -> Finding:
     """All vectors are of the model that the settings name."""
     model_id = subject.model().model_id
-    counts = subject.store.embedding_models()
+    counts = subject.store.for_model(model_id).embedding_models()
     others = {model: count for model, count in counts.items() if model != model_id}
     return Finding(
         culprits=[f"{model} ({count:,} vectors)" for model, count in sorted(others.items())],

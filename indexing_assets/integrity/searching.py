@@ -70,7 +70,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
             searched.lost.append(f"{place} (by its words)")
         if model is None or (vector := _vector_of(subject, chunk_id, model.model_id)) is None:
             continue
-        nearest = subject.store.vector_search(vector, model=model.model_id, limit=1)
+        nearest = subject.store.for_model(model.model_id).vector_search(vector, model=model.model_id, limit=1)
         # NaN fails the comparison as well.
         if not nearest.num_rows or not nearest.column("score")[0].as_py() >= _SAME:
             searched.lost.append(f"{place} (by its own vector)")
@@ -113,11 +113,16 @@ def _probes(subject: Subject) -> pl.DataFrame:
 def _hits(subject: Subject, searched: _Searched, mode: SearchMode, query: str) -> set[str]:
     encoder = None if mode is SearchMode.LEXICAL else subject.model()
     started = time.perf_counter()
-    hits = search(subject.store, encoder, query, mode=mode, limit=_TOP_HITS)
+    store = subject.store if encoder is None else subject.store.for_model(encoder.model_id)
+    hits = search(store, encoder, query, mode=mode, limit=_TOP_HITS)
     searched.seconds.setdefault(mode, []).append(time.perf_counter() - started)
     return {hit.chunk_id for hit in hits}
 
 
 def _vector_of(subject: Subject, chunk_id: str, model_id: str) -> np.ndarray | None:
-    rows = subject.store.vectors(["vector", "embedding_model"], equals("chunk_id", chunk_id)).to_pylist()
+    rows = (
+        subject.store.for_model(model_id)
+        .vectors(["vector", "embedding_model"], equals("chunk_id", chunk_id))
+        .to_pylist()
+    )
     return next((np.array(row["vector"], np.float32) for row in rows if row["embedding_model"] == model_id), None)

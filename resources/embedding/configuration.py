@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from indexing_assets.core.embedding_text import TextRecipe
 from indexing_assets.core.errors import SettingsError
 from resources.embedding.model_lookup import DEFAULT_MODEL
 
@@ -19,7 +20,9 @@ class EmbedderConfig:
     """The choices; None and `auto` mean what suits the model and the machine.
 
     `model` is the built-in name, a folder, a hub's name, or `deterministic` (hashed trigrams, for trials).
-    `max_tokens` is the model's window, `token_budget` the most tokens in a batch, padding included.
+    `max_tokens` is the model's window, `token_budget` the most tokens in a batch, padding included. A prompt
+    of None is the one that the model's folder names. `text_recipe` is what of a chunk is embedded: it is part of
+    the identity of the vectors.
     """
 
     model: str = DEFAULT_MODEL
@@ -30,6 +33,10 @@ class EmbedderConfig:
     token_budget: int | None = None
     threads: int | None = None
     allow_download: bool = False
+    revision: str | None = None
+    document_prompt: str | None = None
+    query_prompt: str | None = None
+    text_recipe: str = TextRecipe.FULL.value
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be used.
@@ -45,6 +52,8 @@ class EmbedderConfig:
             raise SettingsError(f"backend = {self.backend!r}: use {', '.join(BACKENDS)}")
         if self.precision not in PRECISIONS:
             raise SettingsError(f"precision = {self.precision!r}: use {', '.join(PRECISIONS)}")
+        if self.text_recipe not in list(TextRecipe):
+            raise SettingsError(f"text_recipe = {self.text_recipe!r}: use {', '.join(TextRecipe)}")
         for name in ("max_tokens", "token_budget", "threads"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from indexing_assets.core.embedding_text import TEXT_RECIPE_VERSION
+from indexing_assets.core.embedding_text import TextRecipe, recipe_version
 from indexing_assets.core.errors import EmbeddingError
 from resources.embedding.backend import Vectors
 from resources.embedding.embedder import EmbeddingResult, Progress, all_or_raise, mix_names
@@ -27,15 +27,22 @@ class DeterministicEmbedder:
     `texts_embedded` counts the documents so far, so that a test can claim that none was embedded twice.
     """
 
-    def __init__(self, dimension: int = _DIMENSION, *, fail_on: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        dimension: int = _DIMENSION,
+        *,
+        fail_on: Collection[str] = (),
+        recipe: TextRecipe | str = TextRecipe.FULL,
+    ) -> None:
         self._dimension = dimension
+        self._recipe = recipe
         self._fail_on = tuple(fail_on)
         self.texts_embedded = 0
 
     @property
     def model_id(self) -> str:
         """See `Embedder`."""
-        return f"deterministic-{self._dimension};text={TEXT_RECIPE_VERSION}"
+        return f"deterministic-{self._dimension};text={recipe_version(self._recipe)}"
 
     @property
     def dimension(self) -> int:

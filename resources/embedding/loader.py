@@ -73,14 +73,16 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
         SettingsError: the configuration contradicts itself or the model.
     """
     if config.model == DETERMINISTIC:
-        return DeterministicEmbedder()
-    files = load_model_files(config.model, allow_download=config.allow_download)
+        return DeterministicEmbedder(recipe=config.text_recipe)
+    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision).with_prompts(
+        document=config.document_prompt, query=config.query_prompt
+    )
     window = files.window(config.max_tokens)
     plan = plan_embedder(config, files, purpose)
     budget = config.token_budget or _TOKEN_BUDGETS[plan.backend, plan.device.partition(":")[0]]
     embedder = TextEmbedder(
         _backend(plan, files, window, config.threads or available_threads()),
-        model_id=files.model_id(config.max_tokens),
+        model_id=files.model_id(config.max_tokens, config.text_recipe),
         token_budget=budget,
         document_prompt=files.document_prompt,
         query_prompt=files.query_prompt,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from indexing_assets.core.embedding_text import TEXT_RECIPE_VERSION
+from indexing_assets.core.embedding_text import TextRecipe, recipe_version
 from indexing_assets.core.errors import ModelError, SettingsError
 from resources.embedding.model_lookup import DEFAULT_MODEL, DEFAULT_MODEL_SHA256, find_model, is_default_model
 from resources.embedding.weights import weights_digest, weights_files
@@ -21,6 +21,8 @@ _DEFAULT_MODEL_WINDOW: Final = 128
 """Tokens. Of the default model's windows the best for code: MRR@10 0.65 against 0.60 at 256, at twice the speed."""
 _LONGEST_DEFAULT_WINDOW: Final = 512
 """Tokens. Long enough for a chunk of 2,000 characters; a model's own window may be many thousands."""
+_WIDTHS: Final = ("hidden_size", "dim", "d_model")
+"""A transformer's width by its family's name for it."""
 _POOLING_MODES: Final = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
 _SINGLE_FILE_ONNX_BYTES: Final = 1_900_000_000
 """Protocol buffers end at 2 GiB; larger graphs need side files."""
@@ -32,6 +34,7 @@ class ModelFiles:
 
     `graph_obstacle` says why the model cannot be turned into one graph from tokens to vectors (and is None
     when it can): such a model needs the library that it was made with. `pooling` is `mean` or `cls` then.
+    `dimension` is what the folder says of the vectors' length, None where only the library knows.
     """
 
     name: str
@@ -45,6 +48,8 @@ class ModelFiles:
     query_prompt: str
     lower_case: bool
     graph_obstacle: str | None
+    dimension: int | None = None
+    default_prompt: str = ""
 
     def window(self, max_tokens: int | None) -> int:
         """Tokens of a text that the model reads: those asked for, or the model's measured or own window.
@@ -62,22 +67,30 @@ class ModelFiles:
             )
         return max_tokens
 
-    def model_id(self, max_tokens: int | None) -> str:
+    def with_prompts(self, *, document: str | None, query: str | None) -> ModelFiles:
+        """The model with other prompts than its folder names; None leaves one as it is."""
+        return replace(
+            self,
+            document_prompt=self.document_prompt if document is None else document,
+            query_prompt=self.query_prompt if query is None else query,
+        )
+
+    def model_id(self, max_tokens: int | None, recipe: TextRecipe | str = TextRecipe.FULL) -> str:
         """Identity of the vectors: name, weights, window, recipe, and the prompts and pooling where they are unusual."""
         parts = [f"{self.name}@{self.weights_sha256[:12]}", f"tokens={self.window(max_tokens)}"]
         unusual = [self.pooling, self.document_prompt, self.query_prompt, self.lower_case]
         if unusual != ["mean", "", "", False]:
             parts.append(f"config={hashlib.sha256(json.dumps(unusual).encode()).hexdigest()[:8]}")
-        return ";".join([*parts, f"text={TEXT_RECIPE_VERSION}"])
+        return ";".join([*parts, f"text={recipe_version(recipe)}"])
 
 
-def load_model_files(model: str, *, allow_download: bool = False) -> ModelFiles:
+def load_model_files(model: str, *, allow_download: bool = False, revision: str | None = None) -> ModelFiles:
     """Find a model and read its facts; the built-in model's weights are checked against their published digest.
 
     Raises:
         ModelError: the model is missing, damaged, or not in sentence-transformers layout.
     """
-    folder = find_model(model, allow_download=allow_download)
+    folder = find_model(model, allow_download=allow_download, revision=revision)
     modules = _modules(folder)
     # The first module holds weights and tokenizer, whatever its kind; only a transformer must have a config.json.
     transformer = folder / next(iter(modules.values()), "")
@@ -107,7 +120,22 @@ def load_model_files(model: str, *, allow_download: bool = False) -> ModelFiles:
         query_prompt=str(prompts.get("query") or prompts.get(default_prompt) or ""),
         lower_case=bool(sentence.get("do_lower_case", False)),
         graph_obstacle=_graph_obstacle(transformer, config, modules, pooling, files),
+        dimension=_dimension(folder, modules, config, pooling),
+        default_prompt=str(prompts.get(default_prompt) or ""),
     )
+
+
+def _dimension(folder: Path, modules: dict[str, str], config: dict[str, Any], pooling: str | None) -> int | None:
+    """Components of a vector: what the last layer gives, else what is pooled, else the transformer's width."""
+    if "Dense" in modules:
+        found = _json(folder / modules["Dense"] / "config.json", missing={}).get("out_features")
+    elif set(modules) - {"Transformer", "Pooling", "Normalize"} or (modules and pooling is None):
+        return None
+    else:
+        pooled = _json(folder / modules["Pooling"] / "config.json", missing={}) if "Pooling" in modules else {}
+        widths = [pooled.get("word_embedding_dimension"), *(config.get(name) for name in _WIDTHS)]
+        found = next((width for width in widths if isinstance(width, int)), None)
+    return found if isinstance(found, int) else None
 
 
 def _graph_obstacle(

@@ -11,10 +11,10 @@ from resources.embedding.configuration import EmbedderConfig
 from resources.embedding.embedder import Embedder
 from resources.embedding.loader import get_embedder
 from resources.embedding.of_settings import embedder_config
-from resources.settings import BACKEND_PATTERN, DEVICE_PATTERN, PRECISION_PATTERN, Settings
+from resources.settings import BACKEND_PATTERN, DEVICE_PATTERN, PRECISION_PATTERN, RECIPE_PATTERN, Settings
 
 # Fields whose setting has another name.
-_SETTING_OF = {"threads": "embed_threads"}
+_SETTING_OF = {"threads": "embed_threads", "revision": "model_revision"}
 
 
 class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -57,6 +57,21 @@ class EmbedderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     threads: int | None = Field(
         default=None, ge=0, le=1_024, description="CPU threads; 0 for the physical cores of this process."
+    )
+    revision: str | None = Field(
+        default=None,
+        description="Branch, tag or commit of a hub's model; empty for the one that is here, or the newest.",
+    )
+    document_prompt: str | None = Field(
+        default=None, description="Text put before each chunk for the model; auto for what the model's folder says."
+    )
+    query_prompt: str | None = Field(
+        default=None, description="Text put before each query for the model; auto for what the model's folder says."
+    )
+    text_recipe: str | None = Field(
+        default=None,
+        pattern=RECIPE_PATTERN,
+        description="What of a chunk is embedded: full (path, names and source) or source (the source alone).",
     )
     allow_download: bool | None = Field(
         default=None, description="Whether a model that is not here may be downloaded from the hub."

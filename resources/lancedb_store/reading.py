@@ -79,15 +79,17 @@ class Reader:
 class Reading:
     """The tables of one folder, for readers. Opens lazily; usable from several threads."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, stored_name: Callable[[str], str] = str) -> None:
+        """Tables of a folder; `stored_name` says under which name a table lies there at the moment."""
         self.directory = Path(directory)
+        self._stored_name = stored_name
         self._forget()
 
-    def __getstate__(self) -> Path:
-        return self.directory  # handles stay behind: a spawned process opens its own
+    def __getstate__(self) -> tuple[Path, Callable[[str], str]]:
+        return self.directory, self._stored_name  # handles stay behind: a spawned process opens its own
 
-    def __setstate__(self, directory: Path) -> None:
-        self.directory = directory
+    def __setstate__(self, state: tuple[Path, Callable[[str], str]]) -> None:
+        self.directory, self._stored_name = state
         self._forget()
 
     def _forget(self) -> None:
@@ -157,7 +159,7 @@ class Reading:
             self._owner = os.getpid()
             # Without an interval handles stay at their version.
             self._connection = await load_lancedb().connect_async(str(self.directory))
-        handle = await self._connection.open_table(name)
+        handle = await self._connection.open_table(self._stored_name(name))
         return Reader(handle, state, await handle.version(), await handle.count_rows(), await handle.schema())
 
     @staticmethod
@@ -174,7 +176,7 @@ class Reading:
 
         Each commit adds a name. The folder's number and time tell a table that was removed and made again.
         """
-        folder = self.directory / f"{name}.lance" / "_versions"
+        folder = self.directory / f"{self._stored_name(name)}.lance" / "_versions"
         try:
             status = folder.stat()
             names = os.listdir(folder)  # noqa: PTH208 - names alone, for every search

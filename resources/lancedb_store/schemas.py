@@ -1,7 +1,7 @@
 """Arrow schemas of the tables of an index.
 
 Belongs here: names, types, keys and the schema version. Columns only ever get added; a change
-of meaning raises `SCHEMA_VERSION`. Keys are non-nullable, which LanceDB needs to refuse
+of meaning raises `SCHEMA_VERSION`, and gets a step in `version`. Keys are non-nullable, which LanceDB needs to refuse
 duplicates from concurrent upserts.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _STRINGS = pa.list_(pa.string())

@@ -74,7 +74,9 @@ class SearchRows(ChunkRows, VectorRows):
 
         Raises:
             StoreError: the vector has another dimension than the table.
+            UsageError: the vectors in use are of another model.
         """
+        self.refuse_other_model(model)
         query_vector = np.asarray(vector, dtype=np.float32).reshape(-1)
         empty = _scored(projected(vectors_schema(1), columns).empty_table(), pa.array([], pa.float32()))
 

@@ -100,7 +100,8 @@ class StatusRows(ChunkRows, VectorRows):
 
     def _with_status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pl.DataFrame:
         of_model = equals("embedding_model", model)
-        complete = self.vectors(["chunk_id"], None if self.holds_only(model) else of_model)
+        view = self.for_model(model)
+        complete = view.vectors(["chunk_id"], None if view.holds_only(model) else of_model)
         failed = self.tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=of_model)
         running = pl.Series(values=sorted(running_batches), dtype=pl.Int64)
         frame = pl.DataFrame(chunks)

@@ -9,11 +9,11 @@ from __future__ import annotations
 from resources.lancedb_store.files import FileRows
 from resources.lancedb_store.maintenance import Maintenance
 from resources.lancedb_store.search import SearchRows
-from resources.lancedb_store.status import StatusRows
+from resources.lancedb_store.switching import ModelSwitching
 from resources.lancedb_store.sync import SyncRows
 
 
-class IndexStore(FileRows, StatusRows, SyncRows, SearchRows, Maintenance):
+class IndexStore(FileRows, ModelSwitching, SyncRows, SearchRows, Maintenance):
     """All that is read from and written to the tables of one index.
 
     Cheap to construct and free to share: nothing is opened before it is used, tables come into being

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store.importing import load_lancedb
+from resources.lancedb_store.models import REGISTRY_FILE, TABLES_OF_A_MODEL, Registry, read_registry
 from resources.lancedb_store.retries import TableUnreadableError, call
 from resources.lancedb_store.rows import conform, refuse_duplicates
 from resources.lancedb_store.version import check_version, write_version
@@ -45,29 +46,58 @@ class MergeCounts:
 class Tables:
     """The Lance tables of one folder. Opens lazily, never caches rows; usable from several threads and processes."""
 
-    def __init__(self, directory: Path) -> None:
+    _registry: tuple[tuple[int, int], Registry] | None  # as it was read, and the file's inode and time then
+
+    def __init__(self, directory: Path, *, model_id: str | None = None) -> None:
+        """Tables of a folder; those of vectors are the model's, or for None those that search reads."""
         self.directory = Path(directory)
+        self.model_id = model_id
         self._forget()
 
-    def __getstate__(self) -> Path:
-        return self.directory  # handles stay behind: a spawned process opens its own
+    def __getstate__(self) -> tuple[Path, str | None]:
+        return self.directory, self.model_id  # handles stay behind: a spawned process opens its own
 
-    def __setstate__(self, directory: Path) -> None:
-        self.directory = directory
+    def __setstate__(self, state: tuple[Path, str | None]) -> None:
+        self.directory, self.model_id = state
         self._forget()
+
+    def registry(self) -> Registry | None:
+        """Which models have tables; read again when another process changed it."""
+        try:
+            status = (self.directory / REGISTRY_FILE).stat()
+        except FileNotFoundError:
+            return None
+        stamp = (status.st_ino, status.st_mtime_ns)
+        if self._registry is None or self._registry[0] != stamp:
+            registry = read_registry(self.directory)
+            self._registry = None if registry is None else (stamp, registry)
+        return None if self._registry is None else self._registry[1]
+
+    def stored_name(self, name: str) -> str:
+        """The name under which a table lies in the folder: each model has tables of vectors of its own."""
+        if name not in TABLES_OF_A_MODEL or (registry := self.registry()) is None:
+            return name
+        return name + registry.suffix(self.model_id)
 
     def _forget(self) -> None:
+        self._registry = None
         self._connection: Any = None
         self._handles: dict[str, Any] = {}
         self._owner = 0  # process that opened the connection
 
     def names(self) -> list[str]:
-        """Names of the tables that exist, sorted."""
-        return sorted(path.name.removesuffix(".lance") for path in self.directory.glob("*.lance") if path.is_dir())
+        """Names of the tables that exist, sorted; those of other models' vectors are left out."""
+        found = {path.name.removesuffix(".lance") for path in self.directory.glob("*.lance") if path.is_dir()}
+        of_models = {f"{name}{suffix}" for name in TABLES_OF_A_MODEL for suffix in self._suffixes()}
+        return sorted({*(found - of_models), *(name for name in TABLES_OF_A_MODEL if self.stored_name(name) in found)})
+
+    def _suffixes(self) -> list[str]:
+        registry = self.registry()
+        return [""] if registry is None else [entry.suffix for entry in registry.models.values()]
 
     def path(self, name: str) -> Path:
         """Folder of a table, existing or not."""
-        return self.directory / f"{name}.lance"
+        return self.directory / f"{self.stored_name(name)}.lance"
 
     def open(self, name: str) -> Any | None:
         """The table's handle, or `None` when the table was never written.
@@ -76,14 +106,15 @@ class Tables:
             StoreError: the folder is there but holds no readable table, or a newer schema version.
         """
         self._refuse_fork()
-        if (handle := self._handles.get(name)) is not None:  # an empty table is false
+        stored = self.stored_name(name)
+        if (handle := self._handles.get(stored)) is not None:  # an empty table is false
             if (self.path(name) / "_versions").is_dir():
                 return handle
-            del self._handles[name]  # the table was removed
+            del self._handles[stored]  # the table was removed
         if not self._has_data(name):
             return None
-        handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
-        self._handles[name] = handle
+        handle = call(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+        self._handles[stored] = handle
         return handle
 
     def open_or_create(self, name: str, schema: pa.Schema, *, keys: Sequence[str]) -> Any:
@@ -91,25 +122,26 @@ class Tables:
         if (handle := self.open(name)) is None:
             write_version(self.directory)
             created = with_primary_key(schema, keys)
+            stored = self.stored_name(name)
             try:
-                handle = self._connect().create_table(name, schema=created)
+                handle = self._connect().create_table(stored, schema=created)
             except ValueError as error:
                 if "already exists" not in str(error):
                     raise StoreError(f"Table {name!r} cannot be created in {self.directory}: {error}") from error
                 # Another process was quicker.
-                handle = call(lambda: self._connect().open_table(name), table=name, directory=self.directory)
-            self._handles[name] = handle
+                handle = call(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+            self._handles[stored] = handle
         self._add_missing_columns(name, schema)
         return handle
 
     def create(self, name: str, rows: pa.Table) -> int:
         """Make the table hold exactly `rows`, whatever it was before, in one commit; returns its version."""
         handle = call(
-            lambda: self._connect().create_table(name, data=rows, mode="overwrite"),
+            lambda: self._connect().create_table(self.stored_name(name), data=rows, mode="overwrite"),
             table=name,
             directory=self.directory,
         )
-        self._handles[name] = handle
+        self._handles[self.stored_name(name)] = handle
         return int(handle.version)
 
     def run(self, name: str, action: Callable[[Any], T]) -> T:
@@ -123,7 +155,7 @@ class Tables:
         try:
             return call(lambda: action(handle), table=name, directory=self.directory)
         except TableUnreadableError:
-            self._handles.pop(name, None)
+            self._handles.pop(self.stored_name(name), None)
             if (fresh := self.open(name)) is None:
                 raise
             return call(lambda: action(fresh), table=name, directory=self.directory)
@@ -226,11 +258,23 @@ class Tables:
             return 0
         return int(self.run(name, lambda table: table.delete(where)).num_deleted_rows)
 
+    def append(self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str]) -> None:
+        """Add rows in one commit, without looking at those that are there: for a table that only the caller writes.
+
+        Raises:
+            StoreError: a key twice in `rows`, or columns that do not fit.
+        """
+        rows = conform(rows, schema, table=name)
+        refuse_duplicates(rows, keys, table=name)
+        self.open_or_create(name, schema, keys=keys)
+        self.run(name, lambda table: table.add(rows))
+
     def drop(self, name: str) -> None:
         """Remove a table with its files."""
-        self._handles.pop(name, None)
+        stored = self.stored_name(name)
+        self._handles.pop(stored, None)
         if self.path(name).exists():
-            call(lambda: self._connect().drop_table(name), table=name, directory=self.directory)
+            call(lambda: self._connect().drop_table(stored), table=name, directory=self.directory)
 
     def _add_missing_columns(self, name: str, schema: pa.Schema) -> None:
         def missing() -> list[pa.Field]:

@@ -25,7 +25,7 @@ _RETIRE_ROWS = 20_000  # of 384 components: 30 MB
 class VectorRows(StorePart):
     """Read and write `vectors` (key: chunk_id) and `retired_vectors` (key: cache_key)."""
 
-    _only_model: tuple[int, str, bool] | None = None  # version of `vectors`, a model, whether it has no other
+    _only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
 
     def vector_dimension(self) -> int | None:
         """Components of the vectors in the table; `None` when there is no table yet."""
@@ -134,11 +134,13 @@ class VectorRows(StorePart):
 
     def vector_count(self, model: str | None = None) -> int:
         """Number of vectors of a model, or of all."""
-        return self.tables.count(VECTORS_TABLE, None if model is None else equals("embedding_model", model))
+        if model is None:
+            return self.tables.count(VECTORS_TABLE)
+        return self.for_model(model).tables.count(VECTORS_TABLE, equals("embedding_model", model))
 
     def holds_only(self, model: str) -> bool:
         """Whether every vector is of that model: a condition that every row fits still costs its evaluation."""
-        version = self.tables.version(VECTORS_TABLE)
+        version = f"{self.tables.stored_name(VECTORS_TABLE)}@{self.tables.version(VECTORS_TABLE)}"
         if self._only_model is None or self._only_model[:2] != (version, model):
             self._only_model = (version, model, self.vector_count(model) == self.vector_count())
         return self._only_model[2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from indexing_assets.core.errors import StoreError
@@ -37,15 +38,51 @@ def check_version(directory: Path) -> None:
     if not isinstance(found, int) or found > SCHEMA_VERSION:
         raise StoreError(
             f"The tables in {directory} have schema version {found}; this code-index knows versions up to "
-            f"{SCHEMA_VERSION}. Upgrade code-index, or index again into another folder."
+            f"{SCHEMA_VERSION}. Upgrade code-index, or index again into another folder; nothing was touched."
         )
 
 
-def write_version(directory: Path) -> None:
-    """Write the version file unless it is there; atomic, so that a reader never sees half of it."""
-    path = directory / VERSION_FILE
-    if path.exists():
+def stored_version(directory: Path) -> int | None:
+    """Version of the tables in a folder; None where nothing was ever stored.
+
+    Raises:
+        StoreError: as `check_version`.
+    """
+    check_version(directory)
+    try:
+        return int(json.loads((directory / VERSION_FILE).read_text(encoding="utf-8"))["schema_version"])
+    except FileNotFoundError:
+        return None
+
+
+def upgrade(directory: Path, steps: Mapping[int, Callable[[], None]]) -> None:
+    """Bring older tables to the present version, in place; the caller holds the locks of what the steps touch.
+
+    A step takes tables from its version to the next, is repeatable, and leaves what an older program can still read
+    until the version file is replaced at the end: a process that is killed before has changed nothing for anyone.
+
+    Args:
+        directory: folder of the tables.
+        steps: what to do, by the version that it starts from; a version without a step needs nothing done.
+    """
+    found = stored_version(directory)
+    if found is None or found == SCHEMA_VERSION:
         return
+    for version in range(found, SCHEMA_VERSION):
+        if version in steps:
+            steps[version]()
+    replace_version(directory)
+
+
+def write_version(directory: Path) -> None:
+    """Write the version file unless it is there."""
+    if not (directory / VERSION_FILE).exists():
+        replace_version(directory)
+
+
+def replace_version(directory: Path) -> None:
+    """Write the present version; atomic, so that a reader never sees half of it."""
+    path = directory / VERSION_FILE
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f".{VERSION_FILE}.{uuid.uuid4().hex}"
     temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}) + "\n", encoding="utf-8")

@@ -33,6 +33,8 @@ DURABLE = (
     ("dagster._core.storage.runs.sql_run_storage", "SqlRunStorage", "handle_run_event"),
     ("dagster._core.storage.runs.sql_run_storage", "SqlRunStorage", "add_run_tags"),
     ("resources.lancedb_store.tables", "Tables", "open_or_create"),
+    ("resources.lancedb_store.switching", None, "write_registry"),
+    ("resources.lancedb_store.version", None, "replace_version"),
     ("resources.lancedb_store.tables", "Tables", "_add_missing_columns"),
     ("resources.lancedb_store.tables", "Tables", "merge"),
     ("resources.lancedb_store.tables", "Tables", "update_matched"),
@@ -41,6 +43,15 @@ DURABLE = (
     ("resources.lancedb_store.maintenance", "Maintenance", "_build"),
     ("resources.lancedb_store.maintenance", "Maintenance", "optimize"),
     ("resources.lancedb_store.maintenance", "Maintenance", "sweep_leftovers"),
+)
+# What a migration does besides.
+MIGRATION = (
+    ("resources.lancedb_store.tables", "Tables", "append"),
+    ("indexing_assets.migration", None, "back_up"),
+    ("indexing_assets.migration", None, "adopt_settings"),
+    ("indexing_assets.migration", None, "switch_over"),
+    ("indexing_assets.migration", None, "restore_old_table"),
+    ("indexing_assets.migration", None, "_remove"),
 )
 
 
@@ -91,7 +102,7 @@ def _watch_work(log: _Log) -> None:
 def main() -> None:
     log = _Log(sys.argv[1])
     taken: Counter[str] = Counter()
-    for module, owner, function in DURABLE:
+    for module, owner, function in (*DURABLE, *(MIGRATION if "migrate" in sys.argv else ())):
         place = importlib.import_module(module)
         if owner is not None:
             place = getattr(place, owner)

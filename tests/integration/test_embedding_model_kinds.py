@@ -12,7 +12,10 @@ import pytest
 from indexing_assets.core.errors import EmbeddingError, ModelError
 from resources.embedding import EmbedderConfig, load_embedder
 from resources.embedding.backend import DeviceLostError
+from resources.embedding.facts import model_facts
 from resources.embedding.model_lookup import find_model
+from resources.embedding.of_settings import embedder_config
+from resources.settings import Settings
 
 pytestmark = [
     pytest.mark.model,
@@ -234,3 +237,20 @@ def test_a_folder_without_a_model_is_named(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"no weights")
     with pytest.raises(ModelError, match="cannot be loaded as a sentence-transformers model"):
         load_embedder(EmbedderConfig(model=str(tmp_path), device="cpu", backend="torch"))
+
+
+def test_dimension_window_and_prompts_are_read_from_the_folder_and_settings_override_the_prompts(make_model):
+    folder = make_model("bert", dense=True, prompts={"query": "query: ", "document": "passage: "})
+    facts = model_facts(Settings(model=str(folder)))
+    assert (facts.dimension, facts.window_tokens) == (16, 64)
+    assert (facts.document_prompt, facts.query_prompt) == ("passage: ", "query: ")
+    settings = Settings(model=str(folder), document_prompt="d: ", query_prompt="", max_tokens=32, precision="float32")
+    other = model_facts(settings)
+    assert (other.window_tokens, other.document_prompt, other.query_prompt) == (32, "d: ", "")
+    assert other.model_id != facts.model_id
+    embedder = load_embedder(embedder_config(settings))
+    assert (embedder.model_id, embedder.dimension) == (other.model_id, 16)
+    short = ["def f(): return 1"]
+    expected = reference(folder, short, prompt="d: ")
+    assert np.allclose(embedder.embed_documents(short, [""]), expected, atol=1e-4)
+    assert np.allclose(embedder.embed_query(short[0]), reference(folder, short, prompt="")[0], atol=1e-4)

@@ -1,0 +1,52 @@
+"""`code-index config`: each setting, its value, and where it comes from."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+
+
+@click.command("config")
+@repository_argument
+@index_dir_option
+@json_option
+def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
+    """Show each setting, its value, and where it comes from: default, settings.toml or environment.
+
+    Works before there is an index, and ends with 0 also where the model is missing.
+    """
+    from resources.settings import explained_settings
+
+    folder = folder_of(path, index_dir)
+    settings = explained_settings(folder.settings_path)
+    model = _model(folder.settings())
+    if as_json:
+        listed = [asdict(item) for item in settings]
+        click.echo(json.dumps({"file": str(folder.settings_path), "settings": listed, "model": model}, indent=2))
+        return
+    exists = "" if folder.settings_path.exists() else " (not there yet: all defaults)"
+    click.echo(f"{folder.settings_path}{exists}")
+    width = max(len(item.name) for item in settings)
+    values = {item.name: json.dumps(item.value, ensure_ascii=False) for item in settings}
+    value_width = min(40, max(map(len, values.values())))
+    for item in settings:
+        source = item.source.replace(str(folder.settings_path), "settings.toml")
+        click.echo(f"  {item.name:<{width}}  {values[item.name]:<{value_width}}  {source}")
+    click.echo("Model")
+    for name, value in model.items():
+        click.echo(f"  {name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}")
+
+
+def _model(settings: Any) -> dict[str, Any]:
+    """What the model's folder says, or why it cannot be read."""
+    from indexing_assets.core.errors import CodeIndexError
+    from resources.embedding.facts import model_facts
+
+    try:
+        return asdict(model_facts(settings))
+    except CodeIndexError as error:
+        return {"error": str(error)}

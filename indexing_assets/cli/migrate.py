@@ -1,0 +1,113 @@
+"""`code-index migrate`: take over an index of the single-table kind."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument, wait_option
+
+if TYPE_CHECKING:
+    from indexing_assets.migration import MigrationReport
+    from resources.index_folder import IndexFolder
+
+_FILES = {
+    "unchanged": "unchanged: the next index leaves them alone",
+    "changed": "changed since: found as they were, the next index redoes them",
+    "gone": "gone: found as they were, the next index removes them",
+    "not indexed any more": "left out by today's rules: the next index removes them",
+}
+
+
+@click.command("migrate")
+@repository_argument
+@index_dir_option
+@click.option("--dry-run", is_flag=True, help="Read everything, say what would be done, and write nothing.")
+@click.option("--rollback", is_flag=True, help="Undo a migration, while its backup is there.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="Folder of the old index; by default it is looked for."
+)
+@click.option("--model", help="The model that made its vectors, where its config does not say.")
+@click.option("--old-root", help="What its absolute paths begin with, where its config does not say.")
+@json_option
+@wait_option
+def command(
+    path: Path | None,
+    index_dir: Path | None,
+    dry_run: bool,
+    rollback: bool,
+    source: Path | None,
+    model: str | None,
+    old_root: str | None,
+    as_json: bool,
+    wait: bool,
+) -> None:
+    """Take over the single-table index of the repository at PATH, without a model call.
+
+    The old index stays as it is, and stays searchable. `code-index cleanup --old-index` removes it later.
+    """
+    from indexing_assets import migration
+    from indexing_assets.cli.phases import showing_progress, tell_waiting
+
+    folder = folder_of(path, index_dir)
+    if rollback:
+        record = migration.rollback(folder)
+        click.echo(f"Undone: {folder.path} is empty again. The old index is in {record['source']}, as it was.")
+        return
+    plan = migration.plan_migration(folder, source=source, model=model, old_root=old_root)
+    with showing_progress():
+        if dry_run:
+            report = migration.dry_run(plan)
+        else:
+            report = migration.migrate(plan, wait_s=None if wait else 0.0, on_wait=tell_waiting)
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2))
+        return
+    _show(report, dry_run=dry_run)
+    if dry_run:
+        click.echo("Nothing was written.")
+    else:
+        click.echo(f"Next: code-index index {folder.repository_root}")
+        click.echo("Undo: code-index migrate --rollback. Remove the old index: code-index cleanup --old-index")
+
+
+def take_over(folder: "IndexFolder", *, wait: bool) -> None:
+    """Migrate with what is found by itself, and say what became of it."""
+    from indexing_assets import migration
+    from indexing_assets.cli.phases import showing_progress, tell_waiting
+
+    plan = migration.plan_migration(folder)
+    with showing_progress():
+        report = migration.migrate(plan, wait_s=None if wait else 0.0, on_wait=tell_waiting)
+    _show(report, dry_run=False)
+
+
+def _show(report: "MigrationReport", *, dry_run: bool) -> None:
+    from indexing_assets.cli.report import printable
+
+    verb = "Would take over" if dry_run else "Took over"
+    click.echo(f"{verb} {report.source} ({report.program}), model {report.model_id}")
+    click.echo(f"  {report.rows:,} rows: {report.chunks:,} chunks, {report.vectors:,} vectors")
+    left_out = {
+        "repeat another row whole": report.repeated_rows,
+        "are of files outside its root": report.rows_from_elsewhere,
+        **{f"cannot be used ({reason})": count for reason, count in report.unusable_rows.items()},
+    }
+    for reason, count in left_out.items():
+        if count:
+            click.echo(f"  {count:,} rows {reason}; they stay in the old table and in the backup")
+    if report.chunks_without_vector:
+        click.echo(f"  {report.chunks_without_vector:,} chunks have no usable vector; the next index embeds them")
+    if report.normalized_vectors:
+        click.echo(f"  {report.normalized_vectors:,} vectors were brought to unit length")
+    for kind, count in report.files.items():
+        names = ", ".join(printable(name) for name in report.examples.get(kind, ()))
+        shown = "" if kind == "unchanged" else f" ({names}{', ...' if count > len(report.examples[kind]) else ''})"
+        click.echo(f"  {count:,} files {_FILES.get(kind, kind)}{shown}")
+    for note in report.notes:
+        click.echo(f"  Note: {note}")
+    if not dry_run:
+        click.echo(f"  Verified: all counts, and {report.verified_vectors:,} vectors bit by bit")
+    click.echo(f"{report.seconds:.1f} s")

@@ -1,0 +1,118 @@
+"""The index in one call: what is stored, what is refused, and the example of the module as it is written."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexing_assets import api
+from indexing_assets.api import AddedCounts, GivenChunk, add_chunks, index_repository
+from indexing_assets.core.errors import ModelError, RepositoryError, UsageError
+from resources.embedding.of_settings import query_embedder
+from resources.index_folder import resolve_index_folder
+from resources.lancedb_store import IndexStore
+from resources.search import SearchMode, search
+
+_GIVEN = [
+    GivenChunk("app/greeting.py", 1, 5, "greeting machine", function_name="greet", chunk_type="function"),
+    GivenChunk("app/greeting.py", 6, 9, "counting machine"),
+]
+
+
+@pytest.fixture
+def repository(small_repository: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    return small_repository
+
+
+def store_of(repository: Path) -> IndexStore:
+    return IndexStore(resolve_index_folder(repository).tables_dir)
+
+
+def encoder_of(repository: Path):
+    return query_embedder(resolve_index_folder(repository).settings())
+
+
+def test_one_call_indexes_a_folder_and_counts_what_is_there(repository: Path) -> None:
+    first = index_repository(repository)
+    assert first.files == first.parsed_files == 4
+    assert first.chunks == first.vectors == store_of(repository).chunk_count()
+    assert (first.failed_files, first.failed_chunks) == (0, 0)
+    again = index_repository(repository)
+    assert (again.parsed_files, again.embedded_batches, again.chunks) == (0, 0, first.chunks)
+
+
+def test_given_chunks_replace_those_of_their_files_and_are_embedded(repository: Path) -> None:
+    index_repository(repository)
+    added = add_chunks(repository, _GIVEN)
+    assert added == AddedCounts(files=1, chunks=2, given_vectors=0, embedded=2, failed=0)
+    store = store_of(repository)
+    assert store.chunks_by_file("app/greeting.py", ["content"])["content"].to_pylist() == [c.content for c in _GIVEN]
+    assert search(store, encoder_of(repository), "counting machine", limit=1)[0].start_line == 6
+    assert index_repository(repository).parsed_files == 0
+
+
+def test_given_vectors_are_stored_at_unit_length_and_the_missing_ones_made(repository: Path) -> None:
+    vectors = np.full((2, 64), 3.0, np.float32)
+    vectors[1] = np.nan
+    added = add_chunks(repository, _GIVEN, vectors=vectors)
+    assert (added.given_vectors, added.embedded) == (1, 1)
+    stored = store_of(repository).vectors(["vector", "start_line"], "start_line = 1").to_pylist()
+    assert np.allclose(stored[0]["vector"], 1 / 8)
+    counts = index_repository(repository)
+    assert counts.parsed_files == 3  # the others
+    assert counts.vectors == counts.chunks
+
+
+def test_an_edit_takes_the_file_back_to_the_chunker(
+    repository: Path, write: Callable[[Path, Mapping[str, str]], None]
+) -> None:
+    add_chunks(repository, _GIVEN)
+    write(repository, {"app/greeting.py": "def other():\n    return 1\n"})
+    index_repository(repository)
+    contents = store_of(repository).chunks_by_file("app/greeting.py", ["content"])["content"].to_pylist()
+    assert contents == ["def other():\n    return 1"] or "other" in contents[0]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "vectors", "match"),
+    [
+        ([], None, "No chunks"),
+        ([GivenChunk("nowhere.py", 1, 1, "x")], None, r"nowhere\.py \(no such file\)"),
+        ([GivenChunk("app/greeting.py", 0, 1, "x")], None, "lines from 1 on"),
+        ([GivenChunk("app/greeting.py", 1, 1, "")], None, "needs content"),
+        ([GivenChunk("app/greeting.py", 1, 1, "x", chunk_type="thing")], None, "chunk_type 'thing'"),
+        (_GIVEN, np.ones((2, 3)), r"shape \(2, 3\).*\(2, 64\)"),
+        (_GIVEN, np.zeros((2, 64)), "zero or infinite"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_nothing_is_stored(repository: Path, chunks, vectors, match: str) -> None:
+    with pytest.raises(UsageError, match=match):
+        add_chunks(repository, chunks, vectors=vectors)
+    assert store_of(repository).chunk_count() == 0
+
+
+def test_a_missing_repository_or_model_is_an_error_of_its_own(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RepositoryError):
+        index_repository(repository / "nowhere")
+    monkeypatch.setenv("CODE_INDEX_MODEL", str(repository / "no-model"))
+    with pytest.raises(ModelError):
+        index_repository(repository)
+    assert store_of(repository).chunk_count() == 0
+
+
+def test_the_example_runs_as_it_is_written(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (repository / "notes.txt").write_text("how the\nparser works\n")
+    example = textwrap.dedent("\n".join(re.findall(r"^    .*$", api.__doc__ or "", re.MULTILINE)))
+    assert "add_chunks(" in example
+    exec(compile(example.replace("/path/to/repository", str(repository)), "example", "exec"), {})
+    assert capsys.readouterr().out.split()[0] == "5"
+    hits = search(store_of(repository), None, "parser works", mode=SearchMode.LEXICAL, limit=1)
+    assert hits[0].content == "how the parser works"

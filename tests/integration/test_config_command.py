@@ -1,0 +1,61 @@
+"""`code-index config`, and models that are not here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from indexing_assets.core.errors import SettingsError
+from resources.settings import Settings, explained_settings, load_settings, settings_template, settings_with
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def test_each_setting_says_its_value_and_where_it_comes_from(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text('model = "deterministic"\ndevice = "cpu"\n')
+    found = {item.name: item for item in explained_settings(path, {"CODE_INDEX_DEVICE": "auto"})}
+    assert list(found) == list(Settings.model_fields)
+    assert (found["model"].value, found["model"].source) == ("deterministic", str(path))
+    assert (found["device"].value, found["device"].source) == ("auto", "environment variable CODE_INDEX_DEVICE")
+    assert (found["max_tokens"].value, found["max_tokens"].source) == (0, "default")
+    with pytest.raises(SettingsError, match="CODE_INDEX_DEVICE"):
+        explained_settings(path, {"CODE_INDEX_DEVICE": "abacus"})
+
+
+def test_settings_are_written_where_the_file_speaks_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    values = {"model": 'a "quoted" \\ name', "max_tokens": 64, "query_prompt": "", "ignore": ("a", "b")}
+    text = settings_with(settings_with(settings_template(), {"model": "first"}), values)
+    path.write_text(text)
+    settings = load_settings(path, {})
+    assert {name: getattr(settings, name) for name in values} == values
+    assert len(text.splitlines()) == len(settings_template().splitlines())
+
+
+def test_the_command_shows_settings_and_model_before_there_is_an_index(
+    small_repository: Path, command_line: Command
+) -> None:
+    shown = command_line("config", small_repository).stdout
+    assert "environment variable CODE_INDEX_MODEL" in shown
+    assert "deterministic-64" in shown
+    found = json.loads(command_line("config", small_repository, "--json").stdout)
+    assert found["model"]["dimension"] == 64
+    assert {item["name"] for item in found["settings"]} == set(Settings.model_fields)
+    assert not (small_repository / ".code-index").exists()
+
+
+def test_a_model_that_is_not_here_is_refused_before_anything_is_parsed_or_locked(
+    small_repository: Path, command_line: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "somebody/some-model")
+    refused = command_line("index", small_repository, check=1)
+    assert "'somebody/some-model'" in refused.stderr
+    assert "hf download somebody/some-model" in refused.stderr
+    assert list((small_repository / ".code-index" / "locks").iterdir()) == []
+    assert list((small_repository / ".code-index" / "tables").iterdir()) == []
+    assert "hf download somebody/some-model" in command_line("config", small_repository).stdout
