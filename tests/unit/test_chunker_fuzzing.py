@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from indexing_assets.core.chunking.encoding import to_utf8
 from indexing_assets.core.languages import CODE_LANGUAGES, STRUCTURED_LANGUAGES
+from indexing_assets.core.model import ChunkingOptions
 from tests.fuzz.claims import GROUPS, LANGUAGES, OPTIONS, SEEDS, check, mutated
 
 _ROOT = Path(__file__).parents[2]
@@ -113,3 +114,10 @@ def test_an_input_can_be_run_again_alone(tmp_path):
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, f"{kept}: every claim holds\n")
+
+
+@pytest.mark.parametrize("language", ["text", "kotlin", "python"])
+def test_an_indentation_before_rarer_blanks_alone_is_no_chunk(language):
+    content = "word " * 60 + "\n" + " " * 150 + "\u00a0"
+    check(content.encode(), language, OPTIONS[0])
+    check(content.encode(), language, ChunkingOptions(max_characters=200, min_characters=0))

@@ -92,6 +92,7 @@ class SourceText:
         between half the ideal length and the limit, then below; the last resort is any character.
         """
         length = self.length(start, end)
+        code = start
         while length > max_characters:
             count = -(-length // max_characters)
             cut = self._cut(start, end, -(-length // count), max_characters)
@@ -100,10 +101,12 @@ class SourceText:
             rest = self._next_not_blank(cut, end)
             if rest is None:
                 return
+            code = rest
             following = self.with_indent(rest, cut)
             length -= self.length(start, following)
             start = following
-        if not self._is_blank(start, end):
+        # Not from `start`: an indentation may be followed by nothing but rarer blanks.
+        if not self._is_blank(code, end):
             yield start, end
 
     def _next_not_blank(self, start: int, end: int) -> int | None:
