@@ -131,6 +131,15 @@ _CHECKS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
 @dataclass(slots=True)
 class Work:
     """What a process did, from its log."""

@@ -1,0 +1,29 @@
+"""Fixtures of the fault suite."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from indexing_assets.cli.main import main
+from tests.faults.harness import Said
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
+    """Run the console script in this process: many short commands, and no interpreter to start for each."""
+    terminate = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["code-index", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Said(ended.value.code or 0, printed.out, printed.err)
+
+    yield run
+    signal.signal(signal.SIGTERM, terminate)
