@@ -27,11 +27,16 @@ VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and
 # 1,000 vectors 1 ms. Source: docs/performance.md, rows outside the indexes.
 _ROWS_OUTSIDE_INDEX = 10_000
 _TEXTS_OUTSIDE_INDEX = 500
-# How many small files, or versions that nobody reads any more, pile up before a table is optimized: more
-# in a large table, where optimizing takes longer, so that its share of an edit's time stays the same.
-_PILE = 8
-_ROWS_PER_PILED = 2_000
-_PILE_MAX = 100
+# How many versions that nobody reads any more pile up before a table is optimized: more in a large table, where
+# that takes longer, so that its share of an edit's time stays the same. What optimizing replaces stays as long as
+# a version does, so that it is done for their sake once in that time at most.
+_UNREAD = 8
+_ROWS_PER_UNREAD = 2_000
+_UNREAD_MAX = 100
+# Each small file costs a query its opening. Source: `python -m benchmarks.edits`.
+_SMALL_FILES = 32
+_ROWS_PER_SMALL_FILE = 10_000
+_SMALL_FILES_MAX = 100
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
 _VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not tell it
@@ -106,9 +111,13 @@ class Maintenance(StorePart):
                 > (_TEXTS_OUTSIDE_INDEX if list(index.columns) == ["search_text"] else _ROWS_OUTSIDE_INDEX)
                 for index in indexes
             )
+            rows = int(stats["num_rows"])
             small_files = int(stats["fragment_stats"]["num_small_fragments"])
-            pile = min(_PILE_MAX, _PILE + int(stats["num_rows"]) // _ROWS_PER_PILED)
-            if outside or small_files > pile or self._versions_unread(name) > pile:
+            if (
+                outside
+                or small_files > min(_SMALL_FILES_MAX, _SMALL_FILES + rows // _ROWS_PER_SMALL_FILE)
+                or self._unread_versions_pile_up(name, min(_UNREAD_MAX, _UNREAD + rows // _ROWS_PER_UNREAD))
+            ):
                 due.append(name)
         return due
 
@@ -225,13 +234,15 @@ class Maintenance(StorePart):
                 return int(index.num_unindexed_rows)
         return None
 
-    def _versions_unread(self, name: str) -> int:
-        limit = time.time() - MIN_RETENTION.total_seconds()
-        times = []
+    def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
+        """Whether more versions than that are old enough to go, and the last ones did not go just before."""
+        ages = []
+        now = time.time()
         for path in (self.tables.path(name) / "_versions").glob("*.manifest"):
             with suppress(FileNotFoundError):  # `optimize` removed it in between
-                times.append(path.stat().st_mtime)
-        return sum(moment < limit for moment in times)
+                ages.append(now - path.stat().st_mtime)
+        retention = MIN_RETENTION.total_seconds()
+        return max(ages, default=0) > 2 * retention and sum(age > retention for age in ages) > bound
 
     def _build(self, table: str, column: str, config: Any, *, name: str | None = None) -> None:
         self.tables.run(table, lambda handle: handle.create_index(column, config=config, name=name))

@@ -337,7 +337,7 @@ def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versi
     assert store.due_for_optimize() == ["chunks"]
     store.optimize(timedelta(minutes=10), tables=["chunks"])
     assert store.due_for_optimize() == []
-    monkeypatch.setattr(maintenance_module, "_PILE", 0)
+    monkeypatch.setattr(maintenance_module, "_SMALL_FILES", 0)
     assert store.due_for_optimize() == ["chunks", "files"], "a file is more than none"
     monkeypatch.undo()
     for _ in range(12):
