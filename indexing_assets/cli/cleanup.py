@@ -98,7 +98,12 @@ def command(
         click.echo(f"The old index is gone: {human_bytes(remove_old_index(folder))} won.")
     after = folder_bytes(folder.path)
     won = before - after
-    change = f"{human_bytes(won)} won" if won >= 0 else f"{human_bytes(-won)} more, of indexes that were missing"
+    change = f"{human_bytes(won)} won"
+    if won < 0:
+        change = (
+            f"{human_bytes(-won)} more for now, since what was replaced stays for {keep_versions_minutes} minutes, "
+            "for those who read it"
+        )
     click.echo(f"The index takes {human_bytes(after)}: {change}.")
 
 
