@@ -22,7 +22,7 @@ from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from resources.index_folder import IndexFolder
 from resources.lancedb_store import IndexStore
 from resources.locks import Phase, hold, owner
-from resources.record_retention import Superfluous, remove_records, superfluous_records
+from resources.record_retention import Superfluous, remove_records, run_log_count, superfluous_records
 from resources.settings import Settings
 
 # Runs that stay in full.
@@ -164,7 +164,8 @@ def tidy(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, s
                 done.append(f"merged {merged} small batches")
         except IndexBusyError:
             pass  # the next run does it
-    if instance.get_runs_count() > KEEP_RUNS + _RUNS_MORE:
+    # Logs and not runs: of a run to which a partition refers a record stays.
+    if run_log_count(instance) > KEEP_RUNS + _RUNS_MORE:
         removed = remove_old_records(instance, scope)
         done.append(f"removed {len(removed.events)} old events and {len(removed.runs)} old runs of Dagster's records")
     return ", ".join(done)

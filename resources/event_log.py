@@ -190,6 +190,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         """Bytes that the log of a run takes; 0 where it has none."""
         return sum(path.stat().st_size for path in self._run_log_files(run_id) if path.exists())
 
+    def run_log_count(self) -> int:
+        """How many runs have a log of their own."""
+        index = Path(self.path_for_shard(INDEX_SHARD_NAME)).name
+        return sum(path.name != index for path in Path(self._base_dir).glob("*.db"))
+
     def _run_log_files(self, run_id: str) -> list[Path]:
         return [Path(self.path_for_shard(run_id) + ending) for ending in ("", "-wal", "-shm")]
 

@@ -103,6 +103,15 @@ def superfluous_records(
     )
 
 
+def run_log_count(instance: dg.DagsterInstance) -> int:
+    """How many runs have a log of their own, which `remove_records` leaves to the newest ones alone.
+
+    0 for other storages than the project's own: what is removed there leaves no trace that is quick to see.
+    """
+    storage = instance.event_log_storage
+    return storage.run_log_count() if isinstance(storage, BatchingSqliteEventLogStorage) else 0
+
+
 def remove_records(instance: dg.DagsterInstance, superfluous: Superfluous) -> None:
     """Remove what `superfluous_records` found; a kill in between leaves the rest for the next time."""
     storage = instance.event_log_storage

@@ -10,10 +10,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets.cleaning import find_garbage, merge_small_batches
+from indexing_assets import cleaning
+from indexing_assets.cleaning import find_garbage, merge_small_batches, remove_old_records
 from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import SINGLE
+from indexing_assets.scope import SINGLE, Scope
 from resources.index_folder import resolve_index_folder
+from resources.record_retention import Superfluous, run_log_count
 from tests.faults.harness import findings, fresh_state, small_steps, state, write_module, write_repository
 
 _KEEP = {"keep_versions": timedelta(hours=1), "keep_unused_vectors": timedelta(days=30)}
@@ -124,3 +126,20 @@ def test_retired_vectors_stay_until_their_time_is_over(pipeline: Pipeline) -> No
     assert pipeline.store.tables.count("retired_vectors") == retired
     assert pipeline.cleanup(keep_unused_vectors=timedelta(0)).error is None
     assert pipeline.store.tables.count("retired_vectors") == 0
+
+
+def test_phases_remove_old_records_once_in_a_while_although_partitions_keep_old_runs(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[int] = []
+
+    def remove(instance: dg.DagsterInstance, scope: Scope) -> Superfluous:
+        removed.append(instance.get_runs_count())
+        return remove_old_records(instance, scope, keep_runs=4)
+
+    monkeypatch.setattr(cleaning, "KEEP_RUNS", 4)
+    monkeypatch.setattr(cleaning, "_RUNS_MORE", 6)
+    monkeypatch.setattr(cleaning, "remove_old_records", remove)
+    _edit(pipeline, 8)
+    assert 2 <= len(removed) <= 4, removed
+    assert run_log_count(pipeline.instance) <= 4 + 6 + 3
