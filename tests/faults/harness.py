@@ -40,6 +40,8 @@ SETTINGS = {
 _FILES = 12
 _PATIENCE_S = 240
 _SAME_TIME = 1_600_000_000
+# What `index` and `resume`, `doctor`, and `cleanup` print when all is done.
+_LAST_WORDS = (" vectors in ", "All is well", "The index takes ")
 
 
 def small_steps(environment: dict[str, str]) -> dict[str, str]:
@@ -326,7 +328,7 @@ class Life:
             self.report.stops[work.last_step] += 1
             if "code-index resume" not in output:
                 self.report.wrong.append(f"stopped without a word how to go on: {output[-300:]}")
-        elif process.returncode == 0 or " vectors in " in output:
+        elif process.returncode == 0 or any(word in output for word in _LAST_WORDS):
             # A signal that comes after the last word ends a process that had nothing left to do.
             self.report.finished += 1
             return 0
