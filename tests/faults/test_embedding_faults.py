@@ -25,7 +25,6 @@ from indexing_assets.planning import batches_to_embed, transient_failures_due
 from indexing_assets.runs import RETRY_LASTING_TAG
 from indexing_assets.status import failed_chunks
 from resources.embedding import EmbeddingResult
-from resources.embedding import deterministic as deterministic_module
 from resources.embedding.backend import DeviceLostError, TransientReason
 from resources.index_folder import resolve_index_folder
 from resources.search import search
@@ -246,7 +245,7 @@ def test_poisoned_chunks_recover_by_themselves_with_a_new_model_or_new_code(
         monkeypatch.setattr(Faulty, "model_id", "better-64;text=1")
     else:
         version = embedding_text.TEXT_RECIPE_VERSION
-        monkeypatch.setattr(deterministic_module, "TEXT_RECIPE_VERSION", f"{version}+1")
+        monkeypatch.setitem(embedding_text._VERSIONS, embedding_text.TextRecipe.FULL, f"{version}+1")
     result = pipeline.embed()
     assert result.error is None
     assert counts(pipeline) == {"complete": 60}
