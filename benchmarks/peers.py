@@ -85,7 +85,7 @@ def peer(place: Path, model: Path) -> Tool:
             ]
         ],
         index=lambda root: [program, "--project-root", str(root), "index"],
-        query=lambda root, text: [program, "--project-root", str(root), "search", text],
+        query=lambda root, text: [program, "--project-root", str(root), "search", text, "--json"],
         stored=".mcp-vector-search",
         environment={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
