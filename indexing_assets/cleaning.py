@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from indexing_assets.core.errors import IndexBusyError
 from indexing_assets.core.partition_keys import batch_partition_key
+from indexing_assets.materializations import record_outside_runs
 from indexing_assets.planning import embedding_identity, match_batch_partitions, next_batch_id
 from indexing_assets.runs import close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
@@ -120,17 +121,16 @@ def merge_small_batches(
     store.move_to_batches(merged.to_arrow().cast(_MOVED))
     match_batch_partitions(instance, store, scope=scope, kept=busy)
     counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
-    version = {"dagster/code_version": embedding_identity(settings)}
-    for place, key in enumerate(keys):
-        count = counts[first + place]
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(
-                scope.asset_key(CHUNK_VECTORS),
-                partition=key,
-                metadata={"chunks": count, "dagster/partition_row_count": count, "merged_batches": len(groups[place])},
-                tags=version,
-            )
-        )
+    record_outside_runs(
+        instance,
+        scope.asset_key(CHUNK_VECTORS),
+        {
+            key: {"chunks": count, "dagster/partition_row_count": count, "merged_batches": len(groups[place])}
+            for place, key in enumerate(keys)
+            for count in (counts[first + place],)
+        },
+        code_version=embedding_identity(settings),
+    )
     return len(new_ids)
 
 
