@@ -1,11 +1,15 @@
 """What constant change leaves behind: thousands of small edits, each indexed at once, against a fresh index of the result.
 
     python -m benchmarks.edits [PATH] [--edits 2000] [--model deterministic]
+    python -m benchmarks.edits --rapid --edits 400        # edits within minutes of each other
 
 Each edit changes, adds, deletes, renames or puts back one function's file in a copy of the corpus (by default
 Flask 3.1.1) and runs both phases in this process. Nobody calls `cleanup`: what is measured is what the phases
-clean by themselves. Edits come within minutes here and not within a year, and versions of tables stay for at
-least 10 minutes for readers: so the last figures are taken after a rest of that length and some edits more.
+clean by themselves. Versions of tables stay for at least 10 minutes for readers. The edits of a year lie further apart
+than that; here they follow one another within a second or two, so versions stay for a twentieth of a second: the same
+year on a smaller scale of time. With `--rapid` versions stay as long as they do for users, and the last edits come after
+a rest of that length. Compared with a fresh index are the state after each of the last edits (median and largest), and
+the state after `index` ran three times with nothing to do.
 """
 
 from __future__ import annotations
@@ -17,14 +21,16 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pipeline import copied, fetch, sample_queries
 from benchmarks.report import machine, table, write
+from indexing_assets import maintenance as upkeep
 from indexing_assets.pipeline import Pipeline
 from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore
+from resources.lancedb_store import IndexStore, maintenance
 from resources.search import search
 
 _SEED = 20_261_125
@@ -32,7 +38,12 @@ _DEFAULT = "flask==3.1.1"
 _LOOKS = 5
 _OPENS = 20
 _QUERIES = 100
+_LAST = 100
 _AFTER_REST = 10
+_IDLE_RUNS = 3  # so many take away what compaction left behind
+_RETENTION_OF_SCALE_MODEL = timedelta(seconds=0.05)  # shorter than any edit takes
+GOAL = 2.0
+_GOALS = ("tables_mb", "versions", "open_ms", "search_p50_ms")
 
 
 class Editor:
@@ -99,7 +110,7 @@ def look(pipeline: Pipeline) -> dict[str, float]:
         "chunks": store.chunk_count(),
         "tables_mb": tables / 1e6,
         "tables_bytes_per_chunk": tables / store.chunk_count(),
-        "versions": sum(len(list((store.tables.path(name) / "_versions").iterdir())) for name in store.tables.names()),
+        "versions": versions(store),
         "table_files": sum(1 for path in pipeline.folder.tables_dir.rglob("*") if path.is_file()),
         "batches": len(pipeline.instance.get_dynamic_partitions("embedding_batch")),
         "runs": pipeline.instance.get_runs_count(),
@@ -126,9 +137,13 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def measure(corpus: Path, edits: int, rest_s: float) -> dict[str, Any]:
+def measure(corpus: Path, edits: int, *, rapid: bool) -> dict[str, Any]:
     """Edit and look, then compare with a fresh index."""
+    rest_s = maintenance.MIN_RETENTION.total_seconds() + 1
+    if not rapid:
+        maintenance.MIN_RETENTION = upkeep.MIN_RETENTION = _RETENTION_OF_SCALE_MODEL  # type: ignore[misc, attr-defined]
     looks: dict[str, dict[str, float]] = {}
+    last: list[tuple[float, int]] = []
     with copied(corpus) as root:
         editor = Editor(root)
         with Pipeline(IndexFolder(path=root.parent / "index", repository_root=root)) as pipeline:
@@ -136,50 +151,77 @@ def measure(corpus: Path, edits: int, rest_s: float) -> dict[str, Any]:
             looks["at first"] = look(pipeline)
             started = time.perf_counter()
             for number in range(1, edits + 1):
+                if rapid and number == edits - _AFTER_REST + 1:
+                    time.sleep(rest_s)
+                    started += rest_s
                 editor.edit()
                 index(pipeline)
+                if number > edits - _LAST:
+                    last.append((sum(pipeline.store.disk_bytes().values()) / 1e6, versions(pipeline.store)))
                 if number % max(1, edits // _LOOKS) == 0:
                     looks[f"after {number:,} edits"] = look(pipeline)
                     print(f"{time.perf_counter() - started:6.0f} s  {number:,} edits", flush=True)
             seconds = time.perf_counter() - started
-            time.sleep(rest_s)
-            for _ in range(_AFTER_REST):
-                editor.edit()
+            for _ in range(_IDLE_RUNS):
+                time.sleep(2 * rest_s if rapid else 0)
                 index(pipeline)
-            looks["a rest later"] = look(pipeline)
+            looks["at rest"] = look(pipeline)
         with Pipeline(IndexFolder(path=root.parent / "fresh", repository_root=root)) as pipeline:
             index(pipeline)
             looks["fresh"] = look(pipeline)
-    fresh, last = looks["fresh"], looks["a rest later"]
+    fresh = looks["fresh"]
+    *_, edited, rest, _ = looks.values()
     return {
         "edits": edits,
         "edit_s": seconds / edits,
         "looks": looks,
-        "times_fresh": {name: last[name] / fresh[name] for name in fresh if fresh[name]},
+        "last": last,
+        "times_fresh": {
+            name: {"edited": edited[name] / fresh[name], "rest": rest[name] / fresh[name]}
+            for name in fresh
+            if fresh[name]
+        },
+        "last_times_fresh": {
+            name: {"median": statistics.median(seen) / fresh[name], "largest": max(seen) / fresh[name]}
+            for name, seen in zip(("tables_mb", "versions"), zip(*last, strict=True), strict=True)
+        },
     }
+
+
+def versions(store: IndexStore) -> int:
+    """Versions of all tables that are on disk."""
+    return sum(len(list((store.tables.path(name) / "_versions").iterdir())) for name in store.tables.names())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", nargs="?", type=Path, help=f"folder of a repository; by default {_DEFAULT}")
     parser.add_argument("--edits", type=int, default=2_000)
-    parser.add_argument(
-        "--rest-s", type=float, default=601, help="wait before the last edits; versions stay 10 minutes"
-    )
+    parser.add_argument("--rapid", action="store_true", help="keep versions as long as they are kept for users")
     parser.add_argument("--model", help="by default that of a new index; `deterministic` for one without a model")
     options = parser.parse_args()
     before = machine()
     if options.model:
         os.environ["CODE_INDEX_MODEL"] = options.model
     corpus = options.path.resolve() if options.path else fetch(_DEFAULT)
-    figures = measure(corpus, options.edits, options.rest_s)
+    figures = measure(corpus, options.edits, rapid=options.rapid)
     looks = figures["looks"]
-    names = list(looks["fresh"])
+    times, last = figures["times_fresh"], figures["last_times_fresh"]
+
+    def times_fresh(name: str) -> list[str]:
+        of_last = f"{last[name]['median']:.2f}, {last[name]['largest']:.2f}" if name in last else ""
+        return [*(f"{times[name][state]:.2f}" for state in ("edited", "rest")), of_last]
+
     markdown = f"{corpus.name}, {options.edits:,} edits, {figures['edit_s']:.2f} s each.\n\n" + table(
-        ["", *looks, "a rest later, times fresh"],
+        ["", *looks, "last edit, times fresh", "at rest, times fresh", "median, largest of the last 100", "goal"],
         [
-            [name, *(f"{seen[name]:,.1f}" for seen in looks.values()), f"{figures['times_fresh'].get(name, 1):.2f}"]
-            for name in names
+            [
+                name,
+                *(f"{seen[name]:,.1f}" for seen in looks.values()),
+                *times_fresh(name),
+                GOAL if name in _GOALS else "",
+            ]
+            for name in times
         ],
     )
     write("edits", seed=_SEED, machine_before=before, figures={corpus.name: figures}, markdown=markdown)

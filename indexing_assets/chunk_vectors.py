@@ -20,7 +20,7 @@ from indexing_assets.core.model import EmbeddingStatus
 from indexing_assets.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.integrity import Subject, evaluate
-from indexing_assets.maintenance import Upkeep, keep_fast
+from indexing_assets.maintenance import VECTOR_TABLES, Upkeep, drop_copies, keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import batch_partitions
 from indexing_assets.planning import embedding_identity, match_batch_partitions
@@ -55,7 +55,6 @@ _COPIED_COLUMNS = (
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
 # Tables that this phase writes.
-_TABLES = ("vectors", "retired_vectors", "embedding_errors")
 
 
 class ChunkVectorsConfig(dg.Config):
@@ -161,6 +160,7 @@ def _embed(
             force=config.force,
         )
         context.log.info("Embedding with %s.", run.embedder.describe())
+        drop_copies(run.store, VECTOR_TABLES)
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
         chunks_version = run.store.tables.version("chunks")
@@ -172,7 +172,7 @@ def _embed(
         run.drop_empty_batches()
         if run.store.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
-        keep_fast(run.store, _TABLES)
+        keep_fast(run.store, VECTOR_TABLES)
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
             context.log.info("Cleaned: %s.", tidied)
         subject = Subject(
@@ -257,7 +257,7 @@ class _Run:
 
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
         bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
-        upkeep = Upkeep(self.store, _TABLES)
+        upkeep = Upkeep(self.store, VECTOR_TABLES)
         while remaining:
             group = checkpoint_groups(remaining, max_chunks=bound)[0]
             remaining = remaining[len(group) :]

@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.maintenance import MIN_RETENTION
 
+# The tables that each phase writes.
+CHUNK_TABLES = ("files", "chunks")
+VECTOR_TABLES = ("vectors", "retired_vectors", "embedding_errors")
 _FIRST_UPKEEP_S = 10.0  # a phase that is shorter does it once, at its end
 _SHARE = 20  # so many times as long as the last upkeep took, nothing is done
 
@@ -25,6 +28,20 @@ def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
     if due:
         # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
         store.optimize(MIN_RETENTION, tables=due)
+
+
+def drop_copies(store: IndexStore, tables: Collection[str]) -> None:
+    """Give back the space of what the last compaction replaced, once no reader can need it.
+
+    For the beginning of a phase: then there is little or nothing to compact, which would leave the next copy.
+
+    Args:
+        store: tables of the index.
+        tables: names of the tables that the calling phase writes.
+    """
+    holding = [name for name in store.holding_copies() if name in tables]
+    if holding:
+        store.optimize(MIN_RETENTION, tables=holding)
 
 
 class Upkeep:

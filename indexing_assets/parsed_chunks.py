@@ -20,7 +20,7 @@ from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.integrity import Subject, evaluate
-from indexing_assets.maintenance import keep_fast
+from indexing_assets.maintenance import CHUNK_TABLES, keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
 from indexing_assets.planning import chunker_identity, next_batch_id, stored_chunk_counts
@@ -156,7 +156,7 @@ def _parse(
                     run.commit(groups, allocator)
         run.add_batches(allocator.drain(final=True))
         match_batches(context.instance, run.store, folder, scope)
-        keep_fast(run.store, ("files", "chunks"))
+        keep_fast(run.store, CHUNK_TABLES)
         run.drop_replaced()
         subject = Subject(run.store, context.instance, settings, scope, file_paths=run.file_paths)
         outcomes = list(evaluate(subject, asset=PARSED_CHUNKS))

@@ -16,6 +16,7 @@ import dagster as dg
 from indexing_assets.cleaning import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
+from indexing_assets.maintenance import VECTOR_TABLES, drop_copies
 from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH, as_ranges, range_tags
 from indexing_assets.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.runs import (
@@ -131,6 +132,7 @@ class Pipeline:
             plan = batches_to_embed(self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed)
             if not plan:
                 serve_kept_vectors(self.store, self.model_id)
+                drop_copies(self.store, VECTOR_TABLES)
             self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
             if not plan:
                 self._drop_orphaned_vectors()

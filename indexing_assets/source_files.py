@@ -17,6 +17,7 @@ from indexing_assets.core.discovery import Changes, plan_changes
 from indexing_assets.core.model import FileStatus, SourceFile
 from indexing_assets.core.partition_keys import file_partition_key
 from indexing_assets.integrity import Subject, evaluate
+from indexing_assets.maintenance import CHUNK_TABLES, drop_copies
 from indexing_assets.materializations import markdown_table
 from indexing_assets.partitions import as_one_range, delete_partitions
 from indexing_assets.progress import Progress, report
@@ -96,6 +97,7 @@ def _scan(
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         store = index.store(scope.name)
+        drop_copies(store, CHUNK_TABLES)
         # Before the scan: a change during it gives another state, and so another scan.
         state = repository_state(folder.repository_root, index_dir=folder.path, settings=folder.settings())
         known = known_files(store)

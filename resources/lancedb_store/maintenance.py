@@ -37,6 +37,9 @@ _UNREAD_MAX = 100
 _SMALL_FILES = 32
 _ROWS_PER_SMALL_FILE = 10_000
 _SMALL_FILES_MAX = 100
+# So many times the bytes of the rows and indexes that are read: more is copies that compaction replaced.
+_COPIES = 1.5
+_AFTER_COMPACTION = 2
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
 _VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not tell it
@@ -121,6 +124,23 @@ class Maintenance(StorePart):
                 due.append(name)
         return due
 
+    def holding_copies(self) -> list[str]:
+        """Tables with whole copies of themselves that no reader can need any more, if `optimize` leaves no new one.
+
+        Each compaction leaves a copy, for readers. It joins files that the indexes know, and apart from them files
+        that they do not know yet: so it leaves two, joins those the next time, and finds nothing to join after that.
+        A table with more files than two waits until `due_for_optimize` names it.
+        """
+        holding = []
+        for name in self.tables.names():
+            if self.tables.open(name) is None or not self._unread_versions_pile_up(name, 0):
+                continue
+            stats = self.tables.run(name, lambda table: table.stats())
+            files = int(stats["fragment_stats"]["num_fragments"])
+            if files <= _AFTER_COMPACTION and self.tables.disk_bytes(name) > _COPIES * int(stats["total_bytes"]):
+                holding.append(name)
+        return holding
+
     def optimize(
         self,
         retention: timedelta = timedelta(hours=1),
@@ -196,7 +216,7 @@ class Maintenance(StorePart):
         return None
 
     def live_bytes(self) -> dict[str, int]:
-        """Bytes of each table's rows in its latest version, without indexes and old versions."""
+        """Bytes of each table's rows and indexes in its latest version, without old versions."""
         return {
             name: int(self.tables.run(name, lambda table: table.stats())["total_bytes"])
             for name in self.tables.names()
