@@ -1,6 +1,6 @@
 """Texts a second of the embedder's backends against plain sentence-transformers, on functions of the standard library.
 
-    python benchmarks/embedding_backends.py [--texts 1000] [--rounds 5] [--variants plain int8]
+    python -m benchmarks.embedding_backends [--texts 1000] [--rounds 5] [--variants plain int8]
 
 Each variant runs in a process of its own and the processes take turns, so that other work on the machine meets
 all alike and no library's idle threads disturb another's. Judge by the ratio of rounds, and by texts a core-second:
@@ -28,8 +28,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import report
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 PACKAGES = ("torch", "sentence-transformers", "onnxruntime", "tokenizers", "numpy")
 VARIANTS: dict[str, dict[str, Any] | None] = {
     "plain": None,
@@ -105,6 +106,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="the texts are divided between them")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     arguments = parser.parse_args()
+    before = report.machine()
     texts, names = standard_library_functions(arguments.texts)
     print("machine:", processor(), "|", os.cpu_count(), "processors | load", os.getloadavg())
     print("versions:", platform.python_version(), *(f"{name} {version(name)}" for name in PACKAGES))
@@ -121,6 +123,30 @@ def main() -> None:
     print_rates(outcomes, size)
     print_agreement(outcomes)
     print_cold_query()
+    report.write(
+        "embedding_backends",
+        seed=0,
+        machine_before=before,
+        figures={
+            variant: {
+                "texts_per_s": [size / wall for wall, _, _ in rounds],
+                "texts_per_core_s": size * len(rounds) / sum(cpu for _, cpu, _ in rounds),
+                "times_plain": times_plain(outcomes, rounds),
+            }
+            for variant, rounds in outcomes.items()
+        },
+        markdown=report.table(
+            ["", "texts/s", "times plain (goal for the default: 3)"],
+            [
+                [
+                    variant,
+                    statistics.median(size / wall for wall, _, _ in rounds),
+                    times_plain(outcomes, rounds) or "",
+                ]
+                for variant, rounds in outcomes.items()
+            ],
+        ),
+    )
 
 
 def start_workers(variants: list[str], texts: list[str], names: list[str]) -> dict[str, Connection]:
@@ -139,11 +165,17 @@ def print_rates(outcomes: dict[str, list[tuple[float, float, np.ndarray]]], size
     print(f"\n{'variant':18} {'texts/s':>8} {'/core-s':>8} {'x plain':>8}  texts/s by round")
     for variant, rounds in outcomes.items():
         rates = [size / wall for wall, _, _ in rounds]
-        plain = outcomes.get("plain", rounds)
-        ratio = statistics.median(base[0] / own[0] for base, own in zip(plain, rounds, strict=True))
+        ratio = times_plain(outcomes, rounds) or 1.0
         per_core = size * len(rounds) / sum(cpu for _, cpu, _ in rounds)
         by_round = " ".join(f"{rate:.0f}" for rate in rates)
         print(f"{variant:18} {statistics.median(rates):8.0f} {per_core:8.0f} {ratio:8.2f}  {by_round}")
+
+
+def times_plain(outcomes: dict[str, list[Any]], rounds: list[Any]) -> float | None:
+    """How many times as fast as plain sentence-transformers, the median of the rounds; None where that did not run."""
+    if "plain" not in outcomes:
+        return None
+    return statistics.median(base[0] / own[0] for base, own in zip(outcomes["plain"], rounds, strict=True))
 
 
 def print_agreement(outcomes: dict[str, list[tuple[float, float, np.ndarray]]]) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import psutil
 
-RESULTS = Path(__file__).parent / ".results"
+# Where results are written and found; `python -m benchmarks` keeps its short and its long form apart by it.
+RESULTS = Path(os.environ.get("CODE_INDEX_BENCHMARK_RESULTS") or Path(__file__).parent / ".results")
 _PACKAGES = ("dagster", "lancedb", "pyarrow", "numpy", "onnxruntime", "tree-sitter", "tree-sitter-language-pack")
 
 
@@ -52,7 +53,7 @@ def write(
     }
     described = ", ".join(f"{key} {value}" for key, value in machine_before.items())
     text = f"`{command}`\n\n{described}; seed {seed}\n\n{markdown}\n"
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
     target = RESULTS / f"{name}.json"
     target.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -12,8 +12,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import dagster as dg
+import pyarrow.compute as pc
 
 from indexing_assets.cleaning import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
+from indexing_assets.core.discovery import RACY_MTIME_NS
 from indexing_assets.core.model import FileStatus
 from indexing_assets.definitions import build_defs
 from indexing_assets.maintenance import VECTOR_TABLES, drop_copies
@@ -31,6 +33,8 @@ from indexing_assets.runs import (
     process_tags,
 )
 from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SINGLE, SOURCE_FILES
+from indexing_assets.source_files import STATE_METADATA
+from resources.complete_record import Counts, tables_as_they_are
 from resources.embedding.resource import EmbedderResource
 from resources.index_folder import IndexFolder
 from resources.index_resource import IndexResource
@@ -61,6 +65,16 @@ class PhaseResult:
             other if other.error else self,
             partitions=self.partitions + other.partitions,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """An index in which nothing is left to do, for `resources.complete_record`; `copies` are still to be removed."""
+
+    token: str
+    tables: str
+    counts: Counts
+    copies: bool
 
 
 class Pipeline:
@@ -167,6 +181,34 @@ class Pipeline:
     def describe_embedder(self) -> str:
         """Model, device and arithmetic that documents are embedded with; loads the model where it is not."""
         return self._embedder.get(self.settings).describe()
+
+    def nothing_left(self, scan: PhaseResult) -> Complete | None:
+        """What to note about the index if nothing is left to do after this scan and the phases that followed.
+
+        Not if anything failed or is missing, or the scan has to read a file again, because it was written just before.
+        """
+        tables = tables_as_they_are(self.folder)
+        files = self.store.files(columns=["status", "mtime_ns"])
+        statuses = set(files.column("status").to_pylist())
+        racy = pc.equal(files.column("mtime_ns"), RACY_MTIME_NS)
+        chunks, vectors = self.store.chunk_count(), self.store.vector_count(self.model_id)
+        event = self.instance.get_latest_materialization_event(dg.AssetKey(SOURCE_FILES))
+        if (
+            not statuses <= {FileStatus.PARSED.value, FileStatus.SKIPPED.value}
+            or pc.any(racy).as_py()
+            or chunks != vectors
+            or event is None
+            or event.asset_materialization is None
+            or event.run_id != scan.run_id
+        ):
+            return None
+        parsed = pc.sum(pc.equal(files.column("status"), FileStatus.PARSED.value)).as_py() or 0
+        return Complete(
+            token=str(event.asset_materialization.metadata[STATE_METADATA].value),
+            tables=tables,
+            counts=Counts(files=parsed, chunks=chunks, vectors=vectors),
+            copies=self.store.copies_on_disk(),
+        )
 
     def changed_since_scan(self) -> bool:
         """Whether files changed between the scan and their parsing, so that another scan is worth it."""

@@ -4,6 +4,7 @@
   .gitignore      ignores the folder itself
   index.json      format of the folder, repository it belongs to
   settings.toml   what the user tunes
+  complete.json   that nothing was left to do, and when that holds; may be deleted
   tables/         LanceDB
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
   locks/          who writes at the moment
@@ -35,7 +36,9 @@ WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
 _SHOWN = 80  # characters of a path that is too long
 
-_PARTS = frozenset({"index.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"})
+_PARTS = frozenset(
+    {"index.json", "complete.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"}
+)
 # Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
 # characters and bytes that are not UTF-8.
 _UNFIT_IN_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
@@ -113,7 +116,7 @@ class IndexFolder:
             config = instance_config()
             target = self.dagster_home / "dagster.yaml"
             if not target.exists() or target.read_bytes() != config.encode():
-                _write_atomically(target, config)
+                write_atomically(target, config)
         except OSError as error:
             raise StoreError(
                 f"Cannot write the index folder {self.path}: {error.strerror}. Free space, allow writing, or name "
@@ -237,10 +240,11 @@ def _nearest_indexed(start: Path) -> Path:
 
 def _write_if_missing(path: Path, text: str) -> None:
     if not path.exists():
-        _write_atomically(path, text)
+        write_atomically(path, text)
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader finds it whole, old or new; raises `OSError`."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name, suffix=".tmp") as folder:
         # Not `mkstemp`: its file is for its owner alone, and others may search the index.
         temporary = Path(folder) / path.name

@@ -2,18 +2,23 @@
 
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+from indexing_assets.cli.report import print_outcome, print_unchanged
 
 if TYPE_CHECKING:
+    from indexing_assets.pipeline import PhaseResult, Pipeline
     from resources.index_folder import IndexFolder
 
 # A file may change between scan and parse; so many further scans pick such files up.
 _RESCANS = 2
+# What compaction left may be removed then; that takes a run.
+_UNTIL_COPIES_GO = timedelta(minutes=20)
 _PHASES = {"1": "parse", "2": "embed"}
 
 
@@ -33,7 +38,7 @@ _PHASES = {"1": "parse", "2": "embed"}
 def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, verify: bool, wait: bool) -> None:
     """Index the repository at PATH: parse what changed, then embed it.
 
-    An unchanged repository costs a scan. A run that was stopped goes on where it was.
+    An unchanged repository costs a look at its files' sizes and times. A run that was stopped goes on where it was.
     """
     run(
         path or Path.cwd(),
@@ -87,30 +92,54 @@ def run(
     Raises:
         CodeIndexError: the index cannot be opened or is busy.
     """
+    from resources.complete_record import TRUSTED_FOR, record_complete, still_complete
+
+    started = time.perf_counter()
+    folder = folder_of(path, index_dir)
+    as_usual = phase == "all" and not (force or verify or retry_failed)
+    if as_usual and (counts := still_complete(folder)) is not None:
+        print_unchanged(counts, seconds=time.perf_counter() - started)
+        return
+
     from indexing_assets.cli.phases import showing_progress, tell_waiting
-    from indexing_assets.cli.report import print_outcome
     from indexing_assets.pipeline import Pipeline
 
-    folder = folder_of(path, index_dir)
     _offer_migration(folder, wait=wait)
-    started = time.perf_counter()
-    results = {}
+    complete = None
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
         if phase in {"embed", "all"}:
             # A model that is missing must be known before anything is parsed.
             _ = pipeline.model_id
         with showing_progress():
-            if phase in {"parse", "all"}:
-                results["scan"] = pipeline.scan(verify=verify)
-                if results["scan"].error is None:
-                    results["parse"] = pipeline.parse(force=force, retry_failed=retry_failed)
-                    for _ in range(_RESCANS):
-                        if not pipeline.changed_since_scan():
-                            break
-                        results["scan"] = pipeline.scan()
-                        results["parse"] = results["parse"].plus(pipeline.parse())
-            if phase in {"embed", "all"} and all(r.error is None or r.partial for r in results.values()):
-                results["embed"] = pipeline.embed(force=force, retry_failed=retry_failed)
+            results = _run_phases(pipeline, phase, force=force, verify=verify, retry_failed=retry_failed)
         code = print_outcome(pipeline, results, seconds=time.perf_counter() - started)
+        if phase == "all" and not code:
+            complete = pipeline.nothing_left(results["scan"])
+    if complete is not None:
+        record_complete(
+            folder,
+            token=complete.token,
+            tables=complete.tables,
+            counts=complete.counts,
+            trusted_for=_UNTIL_COPIES_GO if complete.copies else TRUSTED_FOR,
+        )
     if code:
         raise click.exceptions.Exit(code)
+
+
+def _run_phases(
+    pipeline: "Pipeline", phase: str, *, force: bool, verify: bool, retry_failed: bool
+) -> dict[str, "PhaseResult"]:
+    results: dict[str, PhaseResult] = {}
+    if phase in {"parse", "all"}:
+        results["scan"] = pipeline.scan(verify=verify)
+        if results["scan"].error is None:
+            results["parse"] = pipeline.parse(force=force, retry_failed=retry_failed)
+            for _ in range(_RESCANS):
+                if not pipeline.changed_since_scan():
+                    break
+                results["scan"] = pipeline.scan()
+                results["parse"] = results["parse"].plus(pipeline.parse())
+    if phase in {"embed", "all"} and all(r.error is None or r.partial for r in results.values()):
+        results["embed"] = pipeline.embed(force=force, retry_failed=retry_failed)
+    return results

@@ -8,7 +8,10 @@ import click
 
 if TYPE_CHECKING:
     from indexing_assets.pipeline import PhaseResult, Pipeline
+    from resources.complete_record import Counts
 
+_NOTHING_PARSED = "Parsing: nothing changed."
+_NOTHING_EMBEDDED = "Embedding: nothing is missing."
 _LAYOUT = "\n\t"
 # Control characters (escape sequences begin with one, C1 ones included), direction marks, separators of lines.
 _COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -23,11 +26,11 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     parsed = results.get("parse")
     embedded = results.get("embed")
     if parsed is not None and not parsed.partitions:
-        click.echo("Parsing: nothing changed.")
+        click.echo(_NOTHING_PARSED)
     elif parsed is not None:
         click.echo(f"Parsing: {_plural(parsed.partitions, 'file')}.")
     if embedded is not None and not embedded.partitions:
-        click.echo("Embedding: nothing is missing.")
+        click.echo(_NOTHING_EMBEDDED)
     elif embedded is not None:
         click.echo(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
 
@@ -44,10 +47,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         )
     total = pipeline.store.chunk_count()
     vectors = pipeline.store.vector_count(pipeline.model_id) if embedded is not None else pipeline.store.vector_count()
-    click.echo(
-        f"{_plural(counts.get('parsed', 0), 'file')}, {_plural(total, 'chunk')}, {_plural(vectors, 'vector')} "
-        f"in {seconds:.1f} s."
-    )
+    click.echo(_totals(counts.get("parsed", 0), total, vectors, seconds))
     if files or chunks or broken:
         click.echo(
             "Not everything could be indexed; the rest is safe. `code-index status --failed` lists what failed, "
@@ -56,6 +56,16 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         )
         return 1
     return 0
+
+
+def print_unchanged(counts: "Counts", *, seconds: float) -> None:
+    """Print the same where there was nothing to do."""
+    click.echo(f"{_NOTHING_PARSED}\n{_NOTHING_EMBEDDED}")
+    click.echo(_totals(counts.files, counts.chunks, counts.vectors, seconds))
+
+
+def _totals(files: int, chunks: int, vectors: int, seconds: float) -> str:
+    return f"{_plural(files, 'file')}, {_plural(chunks, 'chunk')}, {_plural(vectors, 'vector')} in {seconds:.1f} s."
 
 
 def printable(text: str, *, keep: str = "") -> str:

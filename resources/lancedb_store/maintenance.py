@@ -131,15 +131,17 @@ class Maintenance(StorePart):
         that they do not know yet: so it leaves two, joins those the next time, and finds nothing to join after that.
         A table with more files than two waits until `due_for_optimize` names it.
         """
-        holding = []
-        for name in self.tables.names():
-            if self.tables.open(name) is None or not self._unread_versions_pile_up(name, 0):
-                continue
-            stats = self.tables.run(name, lambda table: table.stats())
-            files = int(stats["fragment_stats"]["num_fragments"])
-            if files <= _AFTER_COMPACTION and self.tables.disk_bytes(name) > _COPIES * int(stats["total_bytes"]):
-                holding.append(name)
-        return holding
+        return [
+            name
+            for name in self.tables.names()
+            if self.tables.open(name) is not None
+            and self._unread_versions_pile_up(name, 0)
+            and self._holds_copies(name)
+        ]
+
+    def copies_on_disk(self) -> bool:
+        """Whether `holding_copies` will name a table once its versions are old enough."""
+        return any(self.tables.open(name) is not None and self._holds_copies(name) for name in self.tables.names())
 
     def optimize(
         self,
@@ -253,6 +255,11 @@ class Maintenance(StorePart):
             if list(index.columns) == [column]:
                 return int(index.num_unindexed_rows)
         return None
+
+    def _holds_copies(self, name: str) -> bool:
+        stats = self.tables.run(name, lambda table: table.stats())
+        files = int(stats["fragment_stats"]["num_fragments"])
+        return files <= _AFTER_COMPACTION and self.tables.disk_bytes(name) > _COPIES * int(stats["total_bytes"])
 
     def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
         """Whether more versions than that are old enough to go, and the last ones did not go just before."""

@@ -1,15 +1,13 @@
 """Arrow schemas of the tables of an index.
 
 Belongs here: names, types, keys and the schema version. Columns only ever get added; a change
-of meaning raises `SCHEMA_VERSION`, and gets a step in `version`. Keys are non-nullable, which LanceDB needs to refuse
+of meaning raises `version.SCHEMA_VERSION`, and gets a step there. Keys are non-nullable, which LanceDB needs to refuse
 duplicates from concurrent upserts.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
-
-SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _STRINGS = pa.list_(pa.string())

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from indexing_assets.core.errors import StoreError
-from resources.lancedb_store.schemas import SCHEMA_VERSION
 
+SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 VERSION_FILE = "schema_version.json"
 
 

@@ -18,8 +18,9 @@ import resources.lancedb_store.maintenance as maintenance_module
 from indexing_assets.core.errors import StoreError
 from resources.lancedb_store import IndexStore
 from resources.lancedb_store.retries import ATTEMPTS, TableUnreadableError, call
-from resources.lancedb_store.schemas import FILES, SCHEMA_VERSION
+from resources.lancedb_store.schemas import FILES
 from resources.lancedb_store.tables import Tables
+from resources.lancedb_store.version import SCHEMA_VERSION
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -346,6 +347,31 @@ def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versi
     for path in (store.tables.path("files") / "_versions").iterdir():
         os.utime(path, (0, 0))
     assert store.due_for_optimize() == ["files"]
+
+
+def test_copies_that_compaction_leaves_go_once_no_reader_can_need_them(store, monkeypatch):
+    store.replace_chunks(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
+    store.ensure_indexes()
+    for number in range(5):
+        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    store.optimize(timedelta(minutes=10))
+    assert store.holding_copies() == [], "young versions may be in use"
+    monkeypatch.setattr(
+        maintenance_module, "MIN_RETENTION", timedelta(milliseconds=1)
+    )  # as if each step came hours after the last
+    assert store.disk_bytes()["chunks"] > 1.5 * store.live_bytes()["chunks"]
+    turns = 0
+    while holding := store.holding_copies():
+        assert holding == ["chunks"]
+        store.optimize(timedelta(milliseconds=1), tables=holding)
+        turns += 1
+        assert turns <= 3, "each turn leaves another copy"
+    assert turns > 0
+    assert store.disk_bytes()["chunks"] < 1.5 * store.live_bytes()["chunks"]
+    assert store.chunks().num_rows == 2_005
+    store.replace_chunks(["g"], chunk_rows("g", path="g"), now=NOW)
+    store.replace_chunks(["h"], chunk_rows("h", path="h"), now=NOW)
+    assert store.holding_copies() == [], "nothing was compacted since"
 
 
 def test_versions_that_may_be_in_use_are_never_removed(store):

@@ -19,8 +19,7 @@ from resources.embedding.of_settings import query_embedder
 from resources.index_folder import IndexFolder, resolve_index_folder
 from resources.lancedb_store import IndexStore, version
 from resources.lancedb_store.models import REGISTRY_FILE
-from resources.lancedb_store.schemas import SCHEMA_VERSION
-from resources.lancedb_store.version import VERSION_FILE
+from resources.lancedb_store.version import SCHEMA_VERSION, VERSION_FILE
 from tests.faults.harness import small_steps, write_module, write_repository
 
 
