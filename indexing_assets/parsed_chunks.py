@@ -20,7 +20,7 @@ from indexing_assets.core.model import ChunkingOptions, FileStatus
 from indexing_assets.core.partition_keys import batch_partition_key
 from indexing_assets.failures import partitions_failed
 from indexing_assets.integrity import Subject, evaluate
-from indexing_assets.maintenance import CHUNK_TABLES, keep_fast
+from indexing_assets.maintenance import CHUNK_TABLES, Upkeep, keep_fast
 from indexing_assets.materializations import log_materializations
 from indexing_assets.partitions import delete_partitions, file_partitions
 from indexing_assets.planning import chunker_identity, next_batch_id, stored_chunk_counts
@@ -146,6 +146,8 @@ def _parse(
             sum(task.size_bytes for task in run.tasks.values()) / 1e6,
             run.tally.reused,
         )
+        # Of a first index nobody waits for words before it is there, and each upkeep leaves a copy for a while.
+        upkeep = Upkeep(run.store, CHUNK_TABLES) if run.store.chunk_count() else None
         if run.tasks:
             with (
                 ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
@@ -154,6 +156,8 @@ def _parse(
             ):
                 for groups in _commits(ahead, bound):
                     run.commit(groups, allocator)
+                    if upkeep is not None:
+                        upkeep.after_commit()
         run.add_batches(allocator.drain(final=True))
         match_batches(context.instance, run.store, folder, scope)
         keep_fast(run.store, CHUNK_TABLES)

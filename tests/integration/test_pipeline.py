@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from indexing_assets import maintenance
 from indexing_assets.pipeline import Pipeline
 from indexing_assets.status import failed_chunks, failed_files, read_status
 from resources.embedding import DeterministicEmbedder, EmbeddingResult
@@ -461,3 +462,20 @@ def test_vectors_follow_what_happened_to_chunks_while_they_were_embedded(
     assert set(store.vectors(["chunk_id"])["chunk_id"].to_pylist()) == chunk_ids
     # Comparing both tables whole costs a second for 261,000 rows.
     assert len(syncs) == (2 if dropped else 1)
+
+
+def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_does_not(
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch, write: Write
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_PARSE_CHECKPOINT_FILES", "1")
+    monkeypatch.setattr(maintenance, "_FIRST_UPKEEP_S", 0.0)
+    monkeypatch.setattr(maintenance, "_SHARE", 0.0)
+    kept: list[int] = []
+    monkeypatch.setattr(maintenance, "keep_fast", lambda store, _: kept.append(store.chunk_count()))
+    with Pipeline(resolve_index_folder(small_repository), embedder=CountingResource()) as pipeline:
+        run_all(pipeline)
+        assert kept == []
+        write(small_repository, {f"more/m{number}.py": f"def f{number}(): pass\n" for number in range(5)})
+        assert pipeline.scan().error is None
+        assert pipeline.parse().error is None
+    assert len(set(kept)) > 1, "it was not kept up between commits"
