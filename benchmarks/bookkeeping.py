@@ -1,13 +1,13 @@
 """What Dagster's records cost for each partition: this project's event log against Dagster's own.
 
     python -m benchmarks.bookkeeping [--partitions N] [--rounds N]
-    python -m benchmarks.bookkeeping --postgres-url postgresql://user@host:port/database   # Dagster's PostgreSQL as well
+    python -m benchmarks.bookkeeping --postgres-url postgresql://user@host:port/database   # on PostgreSQL as well
     python -m benchmarks.bookkeeping --range 20000             # when a range of so many files starts to be parsed
 
 One run over N partitions that does nothing but record them: keys, planned and materialized events, and the
 run around them; then the status of every partition is asked for. The storages take turns, each round in a
-process of its own with a new instance. PostgreSQL needs the package `dagster-postgres`, in the version that belongs to
-Dagster's, and an empty database that may be filled.
+process of its own with a new instance. PostgreSQL needs the extra `postgres` and an
+empty database that may be filled.
 
 `--range` writes a tree of small files, scans it, and runs `dagster asset materialize --partition-range` over all of
 its partitions; the time ends with the line with which the asset starts to parse.
@@ -136,7 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--partitions", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--postgres-url", help="database for a third storage, Dagster's own on PostgreSQL")
+    parser.add_argument("--postgres-url", help="empty database, for the storages on PostgreSQL")
     parser.add_argument("--range", type=int, metavar="FILES", help="measure the start of a range instead")
     arguments = parser.parse_args()
     machine_before = machine()
@@ -165,8 +165,16 @@ def main() -> None:
         return
     storages = dict(_STORAGES)
     if arguments.postgres_url:
-        storages["Dagster's own, PostgreSQL"] = (
-            f"storage:\n  postgres:\n    postgres_url: {json.dumps(arguments.postgres_url)}\n"
+        url = f"postgres_url: {json.dumps(arguments.postgres_url)}"
+        storages["Dagster's own, PostgreSQL"] = f"storage:\n  postgres:\n    {url}\n"
+        modules = {
+            "event_log_storage": ("resources.postgres_event_log", "BatchingPostgresEventLogStorage"),
+            "run_storage": ("dagster_postgres.run_storage", "PostgresRunStorage"),
+            "schedule_storage": ("dagster_postgres.schedule_storage", "PostgresScheduleStorage"),
+        }
+        storages["this project, PostgreSQL"] = "".join(
+            f"{part}:\n  module: {module}\n  class: {name}\n  config:\n    {url}\n"
+            for part, (module, name) in modules.items()
         )
     times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in storages}
     for round_number in range(arguments.rounds):

@@ -119,7 +119,7 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
         "ms",
         True,
         "bookkeeping",
-        lambda f: _stored(f, "Dagster's own, PostgreSQL"),
+        lambda f: _stored(f, "this project, PostgreSQL"),
     ),
     (
         "bookkeeping",

@@ -1,0 +1,210 @@
+"""`BatchingPostgresEventLogStorage` stores what Dagster's own PostgreSQL storage stores, in fewer statements.
+
+Needs PostgreSQL's server programs (`apt-get install postgresql`); a server of its own is started for the tests.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import sqlalchemy as db
+from dagster import AssetKey, DagsterEventType, EventRecordsFilter
+from dagster._core.storage.event_log.schema import AssetKeyTable, DynamicPartitionsTable, SqlEventLogStorageTable
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster_postgres.event_log import PostgresEventLogStorage
+
+from indexing_assets.partitions import as_one_range
+from resources.lancedb_store import IndexStore
+from resources.postgres_event_log import BatchingPostgresEventLogStorage
+
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+
+_KEYS = [f"{n:012x}:src/f{n}.py" for n in range(40)]
+_PARTITIONS = dg.DynamicPartitionsDefinition(name="file_hash")
+_ASSET = AssetKey("recorded")
+
+
+def _server_programs() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), Path()).parent or None
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """URL of the database `postgres` of a server that is there for these tests alone; on a socket, not on a port."""
+    programs = _server_programs()
+    if programs is None or not (programs / "initdb").is_file():
+        pytest.skip("PostgreSQL's server is not installed")
+    place = Path(tempfile.mkdtemp(prefix="code-index-postgres-"))
+    as_user: list[str] = []
+    if os.getuid() == 0:  # it refuses to run as root
+        shutil.chown(place, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    data = place / "data"
+
+    def call(*command: str) -> None:
+        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd=place)
+
+    try:
+        call(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync")
+        options = f"-c listen_addresses='' -c unix_socket_directories={place} -c fsync=off"
+        call(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(place / "log"), "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg2://postgres@/{{}}?host={place}"
+        finally:
+            call(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+@pytest.fixture
+def storages(server: str) -> Iterator[dict[str, PostgresEventLogStorage]]:
+    """Ours and Dagster's own, each on an empty database."""
+    administration = db.create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
+    opened: dict[str, PostgresEventLogStorage] = {}
+    with administration.connect() as connection:
+        for name, kind in (("ours", BatchingPostgresEventLogStorage), ("stock", PostgresEventLogStorage)):
+            connection.execute(db.text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+            connection.execute(db.text(f"CREATE DATABASE {name}"))
+            opened[name] = kind(server.format(name))
+    yield opened
+    for storage in opened.values():
+        storage.dispose()
+    administration.dispose()
+
+
+@dg.asset(partitions_def=_PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
+def recorded(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(metadata={"count": len(context.partition_keys)})
+
+
+def run_over(storage: PostgresEventLogStorage, keys: list[str]) -> None:
+    """A run over a range of partitions, on an instance whose event log is this storage."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance._event_storage = storage
+        storage.register_instance(instance)
+        instance.add_dynamic_partitions("file_hash", keys)
+        tags = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+        assert dg.materialize([recorded], instance=instance, tags=tags).success
+
+
+def stored(storage: PostgresEventLogStorage) -> dict[str, object]:
+    """What was stored, without what each run has of its own."""
+    with storage.index_connection() as connection:
+        columns = SqlEventLogStorageTable.c
+        events = connection.execute(
+            db.select(columns.dagster_event_type, columns.step_key, columns.asset_key, columns.partition).order_by(
+                columns.id
+            )
+        ).fetchall()
+        assets = connection.execute(db.select(AssetKeyTable.c.asset_key)).fetchall()
+        keys = connection.execute(db.select(DynamicPartitionsTable.c.partition).order_by(DynamicPartitionsTable.c.id))
+        return {"events": sorted(map(repr, events)), "assets": assets, "keys": [key for (key,) in keys]}
+
+
+def test_a_run_over_many_partitions_leaves_the_same_rows(storages: dict[str, PostgresEventLogStorage]) -> None:
+    for storage in storages.values():
+        run_over(storage, _KEYS)
+    ours, stock = stored(storages["ours"]), stored(storages["stock"])
+    assert ours == stock
+    for storage in storages.values():
+        planned = storage.get_event_records(
+            EventRecordsFilter(DagsterEventType.ASSET_MATERIALIZATION_PLANNED, asset_key=_ASSET)
+        )
+        assert sorted(record.partition_key or "" for record in planned) == _KEYS
+        assert set(storage.get_materialized_partitions(_ASSET)) == set(_KEYS)
+        assert storage.get_latest_planned_materialization_info(_ASSET) is not None
+
+
+def test_planned_events_of_a_batch_are_one_transaction(
+    storages: dict[str, PostgresEventLogStorage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
+    statements: dict[str, int] = {}
+    for name, storage in storages.items():
+        seen = []
+        db.event.listen(storage._engine, "before_cursor_execute", lambda *args, seen=seen: seen.append(args[2]))
+        run_over(storage, _KEYS)
+        statements[name] = sum("INSERT INTO event_logs" in text for text in seen)
+    assert statements["ours"] < statements["stock"] - len(_KEYS) // 2, statements
+    assert stored(storages["ours"]) == stored(storages["stock"])
+
+
+def test_keys_by_the_thousand_are_added_moved_and_deleted(storages: dict[str, PostgresEventLogStorage]) -> None:
+    storage = storages["ours"]
+    keys = [f"{n:012x}:src/f{n}.py" for n in range(45_000)]
+    storage.add_dynamic_partitions("file_hash", keys)
+    storage.add_dynamic_partitions("file_hash", keys[:3])
+    storage.add_dynamic_partitions("file_hash", [])
+    assert list(storage.get_dynamic_partitions("file_hash")) == keys
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance._event_storage = storage
+        storage.register_instance(instance)
+        assert as_one_range(instance, "file_hash", [keys[5], keys[9]]) == [keys[5], keys[9]]
+    assert list(storage.get_dynamic_partitions("file_hash"))[-2:] == [keys[5], keys[9]]
+    storage.delete_dynamic_partitions("file_hash", keys[1:])
+    assert list(storage.get_dynamic_partitions("file_hash")) == keys[:1]
+
+
+def test_dagster_yaml_can_name_it(
+    server: str, tmp_path: Path, storages: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        "event_log_storage:\n"
+        "  module: resources.postgres_event_log\n"
+        "  class: BatchingPostgresEventLogStorage\n"
+        f"  config:\n    postgres_url: {server.format('ours')}\n",
+        "utf-8",
+    )
+    with dg.DagsterInstance.get() as instance:
+        assert isinstance(instance.event_log_storage, BatchingPostgresEventLogStorage)
+        assert instance.get_dynamic_partitions("file_hash") == []
+
+
+def test_a_repository_is_indexed_by_dagsters_own_commands_with_all_records_on_postgresql(
+    server: str, tmp_path: Path, storages: object, small_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = f"  config:\n    postgres_url: {server.format('ours')}\n"
+    (tmp_path / "dagster.yaml").write_text(
+        "telemetry: {enabled: false}\n"
+        f"event_log_storage:\n  module: resources.postgres_event_log\n  class: BatchingPostgresEventLogStorage\n{config}"
+        f"run_storage:\n  module: dagster_postgres.run_storage\n  class: PostgresRunStorage\n{config}"
+        f"schedule_storage:\n  module: dagster_postgres.schedule_storage\n  class: PostgresScheduleStorage\n{config}",
+        "utf-8",
+    )
+    index_dir = tmp_path / "index"
+    for name, value in {
+        "DAGSTER_HOME": tmp_path,
+        "DAGSTER_EVENT_BATCH_SIZE": 1000,
+        "CODE_INDEX_REPOSITORY": small_repository,
+        "CODE_INDEX_DIR": index_dir,
+        "CODE_INDEX_MODEL": "deterministic",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+
+    def materialize(asset: str, *options: str) -> None:
+        command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "indexing_assets.definitions"]
+        done = subprocess.run([*command, "--select", asset, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3_000:]
+
+    materialize("source_files")
+    with dg.DagsterInstance.get() as instance:
+        for asset, definition in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch")):
+            keys = list(instance.get_dynamic_partitions(definition))
+            assert keys
+            materialize(asset, "--partition-range", f"{keys[0]}...{keys[-1]}")
+            assert set(instance.get_materialized_partitions(AssetKey(asset))) == set(keys)
+    store = IndexStore(index_dir / "tables")
+    assert store.chunk_count() == store.vector_count() > 0
