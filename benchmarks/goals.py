@@ -278,7 +278,7 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
 
 
 def _beside_peer(figures: Figures, step: str, measure: str) -> float:
-    mine, theirs = (rounds for name, rounds in figures.items() if name != "corpus")
+    mine, theirs, *_ = (rounds for name, rounds in figures.items() if name != "corpus")
     ours, other = (_median(one[step][measure] for one in rounds) for rounds in (mine, theirs))
     return ours / other
 

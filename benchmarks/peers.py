@@ -1,11 +1,14 @@
-"""Side by side with a peer: the same tree, the same model, the same machine, in one run.
+"""Side by side with two peers: the same tree, the same model, the same machine, in one run.
 
-    python -m benchmarks.peers [PATH] [--rounds 1] [--place FOLDER]
+    python -m benchmarks.peers [PATH] [--rounds 1] [--place FOLDER] [--python /usr/bin/python3]
 
-Installs mcp-vector-search 4.1.14 into a virtual environment of its own (6 GB where the package index gives a CUDA
-build of torch), gives it the folder of the same model, and takes whole processes of both tools in turn: first index,
-index of an unchanged tree, index after one edited and one deleted file, a query from a cold shell; then whether the
-deleted file is still found. Wall time, peak memory of the process with its children, and disk.
+Installs mcp-vector-search 4.1.14 and cocoindex-code 0.2.42 into virtual environments of their own (6 GB each where the
+package index gives a CUDA build of torch), gives them the folder of the same model, and takes whole processes of the
+tools in turn: first index, index of an unchanged tree, index after one edited and one deleted file, a query from a cold
+shell; then whether the deleted file is still found. Wall time, peak memory of the tool's processes, and disk.
+cocoindex-code works in a process that stays: it is ended before each step, so that each begins cold, and its memory
+counts; once it is there, its queries take 0.2 s. It needs a Python whose SQLite loads extensions (`--python`).
+Goals are set against mcp-vector-search.
 
 It is not part of the tests: nothing here depends on the peer.
 """
@@ -18,20 +21,29 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from benchmarks.pipeline import MemoryPeak, copied, fetch
+import psutil
+
+from benchmarks.pipeline import copied, fetch
 from benchmarks.report import machine, table, write
 from resources.embedding.model_lookup import DEFAULT_MODEL, find_model
 
 _DEFAULT = "flask==3.1.1"
-_PEER = ("mcp-vector-search==4.1.14", "typer<0.20", "click<8.2")
+_PEERS = {
+    "mcp-vector-search": ("mcp-vector-search==4.1.14", "typer<0.20", "click<8.2"),
+    "cocoindex-code": ("cocoindex-code[full]==0.2.42",),
+}
+_SAMPLE_S = 0.1
 _PLACE = Path(__file__).parent / ".results" / "peers"
+_ROOT = Path(__file__).resolve().parents[1]
 _LIMIT_S = 3_600
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
 # What each step may cost at most, as a share of the peer's time in the same run.
 _GOALS = {"first index": 1 / 4, "unchanged": 1 / 10, "edited and deleted": 1 / 5, "query": 1 / 8}
 _MEMORY_GOAL = 1 / 2
@@ -40,14 +52,19 @@ _QUERY = "where are blueprints registered"
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How to call a tool in a repository, and where it keeps its index."""
+    """How to call a tool in a repository, and where it keeps its index; `before` ends what stays of an earlier call.
+
+    `programs` is the folder of its programs: what runs from there is the tool's memory.
+    """
 
     name: str
     setup: Callable[[Path], Sequence[Sequence[str]]]
     index: Callable[[Path], Sequence[str]]
     query: Callable[[Path, str], Sequence[str]]
     stored: str
+    programs: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    before: Sequence[str] = ()
 
 
 def ours() -> Tool:
@@ -59,40 +76,108 @@ def ours() -> Tool:
         index=lambda root: [program, "index", str(root)],
         query=lambda root, text: [program, "search", text, "--path", str(root)],
         stored=".code-index",
+        programs=Path(program).parent,
     )
 
 
-def peer(place: Path, model: Path) -> Tool:
-    """mcp-vector-search, installed into `place` at the first call."""
-    environment = place / "mcp-vector-search"
-    program = str(environment / "bin" / "mcp-vector-search")
-    if not Path(program).exists():
-        subprocess.run([sys.executable, "-m", "venv", environment], check=True)
-        subprocess.run([environment / "bin" / "pip", "install", "--quiet", *_PEER], check=True)
+def _installed(place: Path, name: str, python: str) -> Path:
+    """The folder of a peer's programs; installed at the first call."""
+    environment = place / name
+    done = environment / "installed"
+    if not done.exists():
+        subprocess.run([python, "-m", "venv", "--clear", "--without-pip", environment], check=True)
+        install = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
+        subprocess.run([*install, "-r", "requirements-torch.lock"], check=True, cwd=_ROOT)
+        subprocess.run([*install, *_PEERS[name]], check=True)
+        done.touch()
+    return environment / "bin"
+
+
+def mcp_vector_search(place: Path, model: Path, python: str) -> Tool:
+    """The peer that goals are set against."""
+    programs = _installed(place, "mcp-vector-search", python)
+    start = [str(programs / "mcp-vector-search"), "--project-root"]
+    options = ["--no-auto-index", "--no-mcp", "--no-auto-indexing"]
     return Tool(
-        name=_PEER[0].replace("==", " "),
-        setup=lambda root: [
-            [
-                program,
-                "--project-root",
-                str(root),
-                "init",
-                "--embedding-model",
-                str(model),
-                "--no-auto-index",
-                "--no-mcp",
-                "--no-auto-indexing",
-            ]
-        ],
-        index=lambda root: [program, "--project-root", str(root), "index"],
-        query=lambda root, text: [program, "--project-root", str(root), "search", text, "--json"],
+        name=_PEERS["mcp-vector-search"][0].replace("==", " "),
+        setup=lambda root: [[*start, str(root), "init", "--embedding-model", str(model), *options]],
+        index=lambda root: [*start, str(root), "index"],
+        query=lambda root, text: [*start, str(root), "search", text, "--json"],
         stored=".mcp-vector-search",
-        environment={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+        programs=programs,
+        environment=_OFFLINE,
     )
+
+
+def cocoindex_code(place: Path, model: Path, python: str) -> Tool:
+    """A peer with a process that stays."""
+    programs = _installed(place, "cocoindex-code", python)
+    home = place / "cocoindex-home"
+    settings = home / ".cocoindex_code" / "global_settings.yml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(f"embedding:\n  provider: sentence-transformers\n  model: {model}\n", "utf-8")
+    program = str(programs / "ccc")
+    return Tool(
+        name="cocoindex-code 0.2.42",
+        setup=lambda _root: [[program, "init", "--force"]],
+        index=lambda _root: [program, "index"],
+        query=lambda _root, text: [program, "search", *text.split()],
+        stored=".cocoindex_code",
+        programs=programs,
+        environment={**_OFFLINE, "HOME": str(home)},
+        before=[program, "daemon", "stop"],
+    )
+
+
+class ToolMemory:
+    """The most resident memory that processes of a tool had together; samples while the block runs.
+
+    A process that the tool leaves behind is no child of anybody: what counts is which program it runs.
+    """
+
+    def __init__(self, pid: int, programs: Path) -> None:
+        self._process = psutil.Process(pid)
+        self._programs = str(programs)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self.bytes = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._end.wait(_SAMPLE_S):
+            try:
+                found = {self._process, *self._process.children(recursive=True)}
+            except psutil.NoSuchProcess:
+                found = set()
+            staying = self._left_behind()
+            if staying is not None:
+                found |= {staying, *staying.children(recursive=True)}
+            total = 0
+            for process in found:
+                try:
+                    total += process.memory_info().rss
+                except psutil.NoSuchProcess:
+                    continue
+            self.bytes = max(self.bytes, total)
+
+    def _left_behind(self) -> psutil.Process | None:
+        for process in psutil.process_iter(["cmdline"]):
+            command = process.info["cmdline"] or []
+            if command[-1:] == ["run-daemon"] and command[0].startswith(self._programs):
+                return process
+        return None
 
 
 def cost(command: Sequence[str], tool: Tool, root: Path) -> tuple[dict[str, float], str]:
     """Seconds and peak memory of a whole process with its children, and what it printed; a failure ends the benchmark."""
+    _end_earlier(tool, root)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as answers:
         answers.write(b"y\n")  # to the question of the peer's setup
         answers.seek(0)
@@ -105,14 +190,14 @@ def cost(command: Sequence[str], tool: Tool, root: Path) -> tuple[dict[str, floa
             stdin=answers,
             env={**os.environ, **tool.environment},
         )
-        with MemoryPeak(process.pid) as memory:
+        with ToolMemory(process.pid, tool.programs) as memory:
             process.wait(_LIMIT_S)
         seconds = time.perf_counter() - started
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     if process.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-3_000:]}")
-    return {"s": seconds, "mib": (memory.main_bytes + memory.children_bytes) / (1 << 20)}, text
+    return {"s": seconds, "mib": memory.bytes / (1 << 20)}, text
 
 
 def measure(tool: Tool, corpus: Path) -> dict[str, Any]:
@@ -133,50 +218,50 @@ def measure(tool: Tool, corpus: Path) -> dict[str, Any]:
         figures["query"], _ = cost(tool.query(root, _QUERY), tool, root)
         _, text = cost(tool.query(root, deleted.stem), tool, root)
         figures["deleted file is still found"] = deleted.name in text
+        _end_earlier(tool, root)
         return figures
+
+
+def _end_earlier(tool: Tool, root: Path) -> None:
+    if tool.before:
+        subprocess.run(tool.before, cwd=root, env={**os.environ, **tool.environment}, capture_output=True, check=False)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", nargs="?", type=Path, help=f"folder of a repository; by default {_DEFAULT}")
     parser.add_argument("--rounds", type=int, default=1, help="of all steps, both tools in turn")
-    parser.add_argument("--place", type=Path, default=_PLACE, help="where the peer's environment is")
+    parser.add_argument("--place", type=Path, default=_PLACE, help="where the peers' environments are")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the peers' environments")
     options = parser.parse_args()
     before = machine()
     corpus = options.path.resolve() if options.path else fetch(_DEFAULT)
     model = find_model(DEFAULT_MODEL, allow_download=False)
-    tools = [ours(), peer(options.place.resolve(), model)]
+    place = options.place.resolve()
+    tools = [ours(), *(peer(place, model, options.python) for peer in (mcp_vector_search, cocoindex_code))]
     rounds: dict[str, list[dict[str, Any]]] = {tool.name: [] for tool in tools}
     for number in range(options.rounds):
         for tool in tools:
             rounds[tool.name].append(measure(tool, corpus))
             print(f"round {number + 1}, {tool.name}: {rounds[tool.name][-1]}", flush=True)
-    mine, theirs = rounds.values()
     rows = []
     for step, goal in _GOALS.items():
-        seconds = [statistics.median(figures[step]["s"] for figures in each) for each in (mine, theirs)]
-        memory = [statistics.median(figures[step]["mib"] for figures in each) for each in (mine, theirs)]
-        rows.append(
-            [step, *(f"{value:.1f} s" for value in seconds), f"1/{seconds[1] / seconds[0]:.1f}", f"1/{1 / goal:.0f}"]
-        )
-        rows.append(
-            [
-                f"{step}, memory",
-                *(f"{value:,.0f} MiB" for value in memory),
-                f"1/{memory[1] / memory[0]:.1f}",
-                f"1/{1 / _MEMORY_GOAL:.0f}",
-            ]
-        )
-    disk = [statistics.median(figures["disk_mib"] for figures in each) for each in (mine, theirs)]
-    rows.append(["disk", *(f"{value:,.1f} MiB" for value in disk), f"1/{disk[1] / disk[0]:.1f}", ""])
-    found = ["yes" if each[-1]["deleted file is still found"] else "no" for each in (mine, theirs)]
+        for kind, unit, bound in (("s", "s", goal), ("mib", "MiB", _MEMORY_GOAL)):
+            values = [statistics.median(figures[step][kind] for figures in each) for each in rounds.values()]
+            ratios = ", ".join(f"1/{other / values[0]:.1f}" for other in values[1:])
+            name = step if kind == "s" else f"{step}, memory"
+            rows.append([name, *(f"{value:,.1f} {unit}" for value in values), ratios, f"1/{1 / bound:.0f}"])
+    disk = [statistics.median(figures["disk_mib"] for figures in each) for each in rounds.values()]
+    ratios = ", ".join(f"1/{other / disk[0]:.1f}" for other in disk[1:])
+    rows.append(["disk", *(f"{value:,.1f} MiB" for value in disk), ratios, ""])
+    found = ["yes" if each[-1]["deleted file is still found"] else "no" for each in rounds.values()]
     rows.append(["a deleted file is still found", *found, "", "no"])
     write(
         "peers",
         seed=0,
         machine_before=before,
         figures={"corpus": corpus.name, **rounds},
-        markdown=table([corpus.name, *(tool.name for tool in tools), "ratio", "goal"], rows),
+        markdown=table([corpus.name, *(tool.name for tool in tools), "of the peers", "goal, of the first"], rows),
     )
 
 

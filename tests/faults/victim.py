@@ -22,6 +22,7 @@ from indexing_assets.core.embedding_text import embedded_text_hash
 
 # All that leaves something on the disk: module, class (or none), function.
 DURABLE = (
+    ("resources.complete_record", None, "write_atomically"),
     ("resources.index_folder", None, "write_atomically"),
     ("resources.record_storage", None, "make_once"),
     ("resources.event_log", None, "make_once"),
