@@ -5,10 +5,10 @@
 
 Each edit changes, adds, deletes, renames or puts back one function's file in a copy of the corpus (by default
 Flask 3.1.1) and runs both phases in this process. Nobody calls `cleanup`: what is measured is what the phases
-clean by themselves. Versions of tables stay for at least 10 minutes for readers. The edits of a year lie further apart
-than that; here they follow one another within a second or two, so versions stay for a twentieth of a second: the same
-year on a smaller scale of time. With `--rapid` versions stay as long as they do for users, and the last edits come after
-a rest of that length. Compared with a fresh index are the state after each of the last edits (median and largest), and
+clean by themselves. Versions of tables stay for at least 10 minutes for readers, vectors of old code for 30 days. The
+edits of a year lie hours apart; here they follow one another within a second or so, and a second stands for four hours:
+versions stay for a twenty-fourth of a second, unused vectors for three minutes. With `--rapid` both stay as long as
+they do for users, and the last edits come after a rest of ten minutes. Compared with a fresh index are the state after each of the last edits (median and largest), and
 the state after `index` ran three times with nothing to do.
 """
 
@@ -21,12 +21,12 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from benchmarks.pipeline import copied, fetch, sample_queries
 from benchmarks.report import machine, table, write
+from indexing_assets import cleaning
 from indexing_assets import maintenance as upkeep
 from indexing_assets.pipeline import Pipeline
 from resources.index_folder import IndexFolder
@@ -41,7 +41,7 @@ _QUERIES = 100
 _LAST = 100
 _AFTER_REST = 10
 _IDLE_RUNS = 3  # so many take away what compaction left behind
-_RETENTION_OF_SCALE_MODEL = timedelta(seconds=0.05)  # shorter than any edit takes
+_SCALE = 4 * 3_600  # of the time between edits to the time between those of a year
 GOAL = 2.0
 _GOALS = ("tables_mb", "versions", "open_ms", "search_p50_ms")
 
@@ -112,6 +112,7 @@ def look(pipeline: Pipeline) -> dict[str, float]:
         "tables_bytes_per_chunk": tables / store.chunk_count(),
         "versions": versions(store),
         "table_files": sum(1 for path in pipeline.folder.tables_dir.rglob("*") if path.is_file()),
+        "unused_vectors": store.tables.count("retired_vectors"),
         "batches": len(pipeline.instance.get_dynamic_partitions("embedding_batch")),
         "runs": pipeline.instance.get_runs_count(),
         "records_mb": _size(pipeline.folder.dagster_home) / 1e6,
@@ -141,7 +142,8 @@ def measure(corpus: Path, edits: int, *, rapid: bool) -> dict[str, Any]:
     """Edit and look, then compare with a fresh index."""
     rest_s = maintenance.MIN_RETENTION.total_seconds() + 1
     if not rapid:
-        maintenance.MIN_RETENTION = upkeep.MIN_RETENTION = _RETENTION_OF_SCALE_MODEL  # type: ignore[misc, attr-defined]
+        maintenance.MIN_RETENTION = upkeep.MIN_RETENTION = maintenance.MIN_RETENTION / _SCALE  # type: ignore[misc, attr-defined]
+        cleaning.KEEP_UNUSED_VECTORS = cleaning.KEEP_UNUSED_VECTORS / _SCALE  # type: ignore[misc]
     looks: dict[str, dict[str, float]] = {}
     last: list[tuple[float, int]] = []
     with copied(corpus) as root:

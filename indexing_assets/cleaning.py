@@ -34,6 +34,7 @@ KEEP_UNUSED_VECTORS = timedelta(days=30)
 LEFTOVER_AGE = timedelta(hours=1)
 # What phases let pile up before they clean by themselves.
 _SMALL_BATCHES = 32
+_OLD_UNUSED_VECTORS = 64
 _RUNS_MORE = 100
 # An edit makes a batch of a few chunks: below this part of the full size a batch is small.
 _SMALL_PART = 2
@@ -164,6 +165,9 @@ def tidy(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, s
                 done.append(f"merged {merged} small batches")
         except IndexBusyError:
             pass  # the next run does it
+    unused_since = datetime.now(UTC) - KEEP_UNUSED_VECTORS
+    if store.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
+        done.append(f"forgot {store.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
     # Logs and not runs: of a run to which a partition refers a record stays.
     if run_log_count(instance) > KEEP_RUNS + _RUNS_MORE:
         removed = remove_old_records(instance, scope)

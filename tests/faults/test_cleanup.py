@@ -128,6 +128,18 @@ def test_retired_vectors_stay_until_their_time_is_over(pipeline: Pipeline) -> No
     assert pipeline.store.tables.count("retired_vectors") == 0
 
 
+def test_phases_forget_vectors_that_nothing_used_for_long(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleaning, "_OLD_UNUSED_VECTORS", 7)
+    _edit(pipeline, 3)
+    retired = pipeline.store.tables.count("retired_vectors")
+    assert retired > 7, "those of the last 30 days stay"
+    monkeypatch.setattr(cleaning, "KEEP_UNUSED_VECTORS", timedelta(0))
+    write_module(pipeline.folder.repository_root / "module_03.py", 200)
+    _index(pipeline)
+    assert pipeline.store.tables.count("retired_vectors") < 7
+    assert pipeline.store.vector_count() == pipeline.store.chunk_count()
+
+
 def test_phases_remove_old_records_once_in_a_while_although_partitions_keep_old_runs(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
