@@ -26,13 +26,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.docstrings import PROJECTS
 from benchmarks.goals import Goal, goals
 from benchmarks.pipeline import PINNED, fetch
 
 _ROOT = Path(__file__).resolve().parents[1]
 _RESULTS = Path(__file__).parent / ".results"
 _MARKS = ("<!-- figures -->", "<!-- end of figures -->")
-# Name of the result, and the command's module and arguments; {flask} and {folder} are filled in.
+# Name of the result, and the command's module and arguments; {flask}, {sqlalchemy} and {folder} are filled in.
 _SHORT: dict[str, Sequence[str]] = {
     "parsing": ("parsing", "{flask}", "--workers", "1", "2"),
     "bookkeeping": ("bookkeeping", "--rounds", "1", "--partitions", "300"),
@@ -50,7 +51,7 @@ _LONG: dict[str, Sequence[str]] = {
     "parsing": ("parsing",),
     "bookkeeping": ("bookkeeping",),
     "bookkeeping_range": ("bookkeeping", "--range", "20000"),
-    "embedding_pipeline": ("embedding_pipeline", "--rounds", "5"),
+    "embedding_pipeline": ("embedding_pipeline", "{flask}", "{sqlalchemy}", "--rounds", "2"),
     "embedding_backends": ("embedding_backends", "--variants", "plain", "int8"),
     "docstrings": ("docstrings",),
     "disk": ("disk",),
@@ -65,10 +66,12 @@ _LONG: dict[str, Sequence[str]] = {
 
 def run(plan: Mapping[str, Sequence[str]], results: Path, folder: Path, more: Mapping[str, Sequence[str]]) -> list[str]:
     """Each benchmark in turn; returns the names of those that failed."""
-    flask = str(fetch(PINNED[-1]))
+    corpora = {"flask": PINNED[-1], "sqlalchemy": PROJECTS[1]}
     failed = []
     for name, (module, *arguments) in plan.items():
-        filled = [argument.format(flask=flask, folder=folder) for argument in (*arguments, *more.get(name, ()))]
+        asked = [*arguments, *more.get(name, ())]
+        places = {key: str(fetch(pinned)) for key, pinned in corpora.items() if f"{{{key}}}" in asked}
+        filled = [argument.format(**places, folder=folder) for argument in asked]
         print(f"\n== {name}: python -m benchmarks.{module} {' '.join(filled)}", flush=True)
         started = time.perf_counter()
         done = subprocess.run(
