@@ -8,7 +8,7 @@ makes it another file; 100 files a folder. It is indexed once, with the embedder
 here is not the model), and kept in FOLDER for the next time.
 
 Then `code-index index` runs on the unchanged tree in processes of its own, and in this process, which is warm, one
-file is edited and searched for. That no content was read is what the scan itself counts.
+file is edited and searched for. That a scan of it reads no content is what the scan itself counts.
 """
 
 from __future__ import annotations
@@ -116,8 +116,10 @@ def no_change(place: IndexFolder) -> dict[str, Any]:
 
 
 def contents_read(place: IndexFolder) -> int:
-    """Files that the last scan read."""
-    with Pipeline(place) as pipeline:
+    """Files that a scan of the unchanged tree reads; the one before it reads what was written just before that."""
+    with Pipeline(place, embedder=EmbedderResource(model="deterministic")) as pipeline:
+        for _ in range(2):
+            _checked(pipeline.scan())
         event = pipeline.instance.get_latest_materialization_event(dg.AssetKey("source_files"))
     if event is None or event.asset_materialization is None:
         raise SystemExit("source_files has no materialization.")
@@ -161,7 +163,7 @@ def _markdown(
                 f"{quiet['wall_s']:.2f} s ({quiet['cpu_s']:.2f} s of processor)",
                 f"{GOAL_S:.0f} s",
             ],
-            ["contents read by it", read, 0],
+            ["contents read by a scan of it", read, 0],
             ["its peak memory", f"{quiet['peak_mib']:,} MiB", ""],
             [
                 "one file edited, until it is found, warm process",

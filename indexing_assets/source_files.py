@@ -30,7 +30,7 @@ from resources.lancedb_store import IndexStore
 from resources.lancedb_store.schemas import FILES
 from resources.lancedb_store.sql import is_in
 from resources.locks import Phase, hold
-from resources.repository_state import repository_state
+from resources.repository_state import git_state, walked_state
 from resources.source_repository import ScanResult
 
 _SCANNED = tuple(SourceFile.__dataclass_fields__)
@@ -98,10 +98,12 @@ def _scan(
         started = time.perf_counter()
         store = index.store(scope.name)
         drop_copies(store, CHUNK_TABLES)
-        # Before the scan: a change during it gives another state, and so another scan.
-        state = repository_state(folder.repository_root, index_dir=folder.path, settings=folder.settings())
+        # From before anything is read: a change during the scan gives another state, and so another scan.
+        settings = folder.settings()
+        of_git = git_state(folder.repository_root, index_dir=folder.path, settings=settings)
         known = known_files(store)
         scan = index.repository(scope.name).scan(known, verify=config.verify)
+        state = walked_state(scan.walk, settings=settings, reason=of_git) if isinstance(of_git, str) else of_git
         changes = plan_changes(known, scan.files)
         for warning in scan.warnings:
             context.log.warning("%s", warning)
@@ -109,7 +111,7 @@ def _scan(
             context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
         partitions = _apply(context, store, folder, changes, scan.files, scope)
         seconds = time.perf_counter() - started
-        subject = Subject(store, context.instance, folder.settings(), scope)
+        subject = Subject(store, context.instance, settings, scope)
         outcomes = list(evaluate(subject, asset=SOURCE_FILES))
     report(Progress("scan", "files", len(scan.files), len(scan.files)))
     context.log.info(

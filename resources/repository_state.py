@@ -24,7 +24,7 @@ from typing import Final
 from indexing_assets.core.errors import RepositoryError
 from resources.git_checkout import find_checkout, is_ignored, listed_files
 from resources.settings import Settings
-from resources.source_walk import WalkOptions, walk
+from resources.source_walk import Walk, WalkOptions, walk
 
 _IGNORE_FILE: Final = b".codeindexignore"
 _MAX_IGNORE_BYTES: Final = 1 << 20
@@ -56,18 +56,35 @@ def repository_state(root: Path, *, index_dir: Path, settings: Settings) -> Repo
     Raises:
         RepositoryError: the root cannot be read.
     """
+    state = git_state(root, index_dir=index_dir, settings=settings)
+    if isinstance(state, RepositoryState):
+        return state
+    options = WalkOptions(max_file_bytes=settings.max_file_bytes, index_dir=index_dir, exclude=settings.ignore)
+    return walked_state(walk(Path(os.path.realpath(root)), options), settings=settings, reason=state)
+
+
+def git_state(root: Path, *, index_dir: Path, settings: Settings) -> RepositoryState | str:
+    """The state as git tells it, or why git does not tell all that a scan sees; arguments as above."""
     root = Path(os.path.realpath(root))
     if not root.is_dir():
         raise RepositoryError(f"{root} is not a folder. Check the path and that its disk is mounted.")
     try:
-        source, parts = "git", _git_parts(root, index_dir, settings)
+        return RepositoryState(_token(_git_parts(root, index_dir, settings), settings), "git")
     except _GitMissesSomethingError as reason:
-        source, parts = f"walk: {reason}", _walk_parts(root, index_dir, settings)
+        return str(reason)
+
+
+def walked_state(found: Walk, *, settings: Settings, reason: str) -> RepositoryState:
+    """The state that a walk with the settings' options saw: a scan's own serves as well."""
+    return RepositoryState(_token(_walk_parts(found), settings), f"walk: {reason}")
+
+
+def _token(parts: Iterable[bytes], settings: Settings) -> str:
     digest = hashlib.sha256(repr((settings.max_file_bytes, settings.ignore)).encode())
     for part in parts:
         digest.update(b"%d:" % len(part))
         digest.update(part)
-    return RepositoryState(digest.hexdigest()[:32], source)
+    return digest.hexdigest()[:32]
 
 
 def settled_state(
@@ -158,10 +175,7 @@ def _content(root: Path, path: bytes) -> bytes:
             return f"errno {error.errno}".encode()
 
 
-def _walk_parts(root: Path, index_dir: Path, settings: Settings) -> list[bytes]:
-    found = walk(
-        root, WalkOptions(max_file_bytes=settings.max_file_bytes, index_dir=index_dir, exclude=settings.ignore)
-    )
+def _walk_parts(found: Walk) -> list[bytes]:
     return [
         *(repr((path, size, mtime)).encode() for path, _, size, mtime in sorted(found.files)),
         *sorted(repr((entry.path, entry.reason)).encode() for entry in found.skipped),

@@ -57,7 +57,7 @@ class ScanResult:
     `files` holds a record for every file, ordered by path: the known record itself where nothing changed, a pending
     one for a new or changed content, a skipped one with its reason (a skipped folder is one record whose path ends
     with `/`). Files that could not be looked at (`unreadable`: path or folder with a final `/` → reason) keep their
-    known record, so that what `files` lacks is really gone.
+    known record, so that what `files` lacks is really gone. `walk` is what the walk saw, before anything was read.
     """
 
     files: tuple[SourceFile, ...]
@@ -67,6 +67,7 @@ class ScanResult:
     read_count: int
     unchanged_count: int
     kept_count: int
+    walk: Walk
 
 
 class SourceRepository:
@@ -216,6 +217,7 @@ class _Scan:
             read_count=self._read_count,
             unchanged_count=unchanged_count,
             kept_count=kept_count,
+            walk=self._found,
         )
 
     def _compare(self) -> int:
