@@ -33,7 +33,7 @@ from benchmarks.pipeline import PINNED, fetch
 _ROOT = Path(__file__).resolve().parents[1]
 _RESULTS = Path(__file__).parent / ".results"
 _MARKS = ("<!-- figures -->", "<!-- end of figures -->")
-# Name of the result, and the command's module and arguments; {flask}, {sqlalchemy} and {folder} are filled in.
+# Name of the result, and the command's module and arguments; {flask}, {networkx} and {folder} are filled in.
 _SHORT: dict[str, Sequence[str]] = {
     "parsing": ("parsing", "{flask}", "--workers", "1", "2"),
     "bookkeeping": ("bookkeeping", "--rounds", "1", "--partitions", "300"),
@@ -51,7 +51,7 @@ _LONG: dict[str, Sequence[str]] = {
     "parsing": ("parsing",),
     "bookkeeping": ("bookkeeping",),
     "bookkeeping_range": ("bookkeeping", "--range", "20000"),
-    "embedding_pipeline": ("embedding_pipeline", "{flask}", "{sqlalchemy}", "--rounds", "2"),
+    "embedding_pipeline": ("embedding_pipeline", "{flask}", "{networkx}", "--rounds", "2"),
     "embedding_backends": ("embedding_backends", "--variants", "plain", "int8"),
     "docstrings": ("docstrings",),
     "disk": ("disk",),
@@ -66,7 +66,7 @@ _LONG: dict[str, Sequence[str]] = {
 
 def run(plan: Mapping[str, Sequence[str]], results: Path, folder: Path, more: Mapping[str, Sequence[str]]) -> list[str]:
     """Each benchmark in turn; returns the names of those that failed."""
-    corpora = {"flask": PINNED[-1], "sqlalchemy": PROJECTS[1]}
+    corpora = {"flask": PINNED[-1], "networkx": PROJECTS[0]}
     failed = []
     for name, (module, *arguments) in plan.items():
         asked = [*arguments, *more.get(name, ())]

@@ -39,6 +39,7 @@ _ROWS_PER_SMALL_FILE = 10_000
 _SMALL_FILES_MAX = 100
 # So many times the bytes of the rows and indexes that are read: more is copies that compaction replaced.
 _COPIES = 1.5
+_MANY_COPIES = 3.0
 _AFTER_COMPACTION = 2
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
@@ -129,7 +130,8 @@ class Maintenance(StorePart):
 
         Each compaction leaves a copy, for readers. It joins files that the indexes know, and apart from them files
         that they do not know yet: so it leaves two, joins those the next time, and finds nothing to join after that.
-        A table with more files than two waits until `due_for_optimize` names it.
+        A table with more files than two waits until `due_for_optimize` names it, unless it keeps several copies, as
+        the upkeep of a long phase leaves them.
         """
         return [
             name
@@ -259,7 +261,8 @@ class Maintenance(StorePart):
     def _holds_copies(self, name: str) -> bool:
         stats = self.tables.run(name, lambda table: table.stats())
         files = int(stats["fragment_stats"]["num_fragments"])
-        return files <= _AFTER_COMPACTION and self.tables.disk_bytes(name) > _COPIES * int(stats["total_bytes"])
+        bound = _COPIES if files <= _AFTER_COMPACTION else _MANY_COPIES
+        return self.tables.disk_bytes(name) > bound * int(stats["total_bytes"])
 
     def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
         """Whether more versions than that are old enough to go, and the last ones did not go just before."""

@@ -374,6 +374,22 @@ def test_copies_that_compaction_leaves_go_once_no_reader_can_need_them(store, mo
     assert store.holding_copies() == [], "nothing was compacted since"
 
 
+def test_several_copies_go_although_there_is_something_to_compact(store, monkeypatch):
+    store.replace_chunks(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
+    store.ensure_indexes()
+    for number in range(5):  # a long phase: none of its versions is old enough to go
+        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+        store.optimize(timedelta(minutes=10))
+    for number in range(3):
+        store.replace_chunks([f"g{number}"], chunk_rows(f"g{number}", path=f"g{number}"), now=NOW)
+    monkeypatch.setattr(maintenance_module, "MIN_RETENTION", timedelta(milliseconds=1))
+    assert store.copies_on_disk()
+    for _ in range(4):
+        store.optimize(timedelta(milliseconds=1), tables=store.holding_copies())
+    assert not store.copies_on_disk()
+    assert store.chunks().num_rows == 2_008
+
+
 def test_versions_that_may_be_in_use_are_never_removed(store):
     store.upsert_files(file_rows("a"))
     with pytest.raises(StoreError, match="Keep versions for 0:10:00 or more"):
