@@ -296,4 +296,5 @@ def goals(results: Mapping[str, Figures]) -> list[Goal]:
         except (KeyError, StopIteration, IndexError):  # did not run, or without that part
             value = None
         found.append(Goal(group, name, bound, unit, at_most, source, value))
-    return found
+    groups = list(dict.fromkeys(["parse", *(group for group, *_ in _GOALS)]))
+    return sorted(found, key=lambda goal: groups.index(goal.group))

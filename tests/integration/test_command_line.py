@@ -213,8 +213,13 @@ def test_skipped_files_and_those_cut_as_text_are_listed_with_their_reason(
     assert "Slow.java: cut as plain text: its grammar took longer than parse_timeout_s = 1 s" in listed
 
 
-def test_a_busy_index_is_refused_with_the_owner_or_waited_for(indexed: Path, command_line: Run) -> None:
+def test_a_busy_index_is_refused_with_the_owner_or_waited_for(
+    indexed: Path, command_line: Run, write: Callable[..., None]
+) -> None:
     with hold(indexed / ".code-index" / "locks", Phase.PARSE):
+        idle = command_line("index", indexed, "--no-wait")
+        assert "nothing changed" in idle.stdout, "who has nothing to write need not wait"
+        write(indexed, {"added.py": "added = 1\n"})
         refused = command_line("index", indexed, "--no-wait", check=1)
         assert f"process {os.getpid()}" in refused.stderr
         waiting = subprocess.Popen(
@@ -227,7 +232,7 @@ def test_a_busy_index_is_refused_with_the_owner_or_waited_for(indexed: Path, com
         assert f"Waiting: the index is held by process {os.getpid()}" in line
     out, err = waiting.communicate(timeout=120)
     assert waiting.returncode == 0, err
-    assert "nothing changed" in out
+    assert "Parsing: 1 file." in out
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
