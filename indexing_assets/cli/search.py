@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from concurrent.futures import wait as wait_for
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from resources.search import SearchHit
 
 _SNIPPET_LINES = 8
+_OPENING_S = 30.0  # half a second as a rule
 
 
 @click.command("search")
@@ -60,27 +62,31 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     store = IndexStore(folder.tables_dir)
-    store.start_opening()  # while the model is loaded
+    opening = store.start_opening()  # while the model is loaded
     text = " ".join(query)
     search_mode = SearchMode(mode)
     encoder = None
-    if search_mode is not SearchMode.LEXICAL:
-        encoder = serving_embedder(folder.settings(), store.serving_model())
-    hits = search(
-        store,
-        encoder,
-        text,
-        mode=search_mode,
-        limit=limit,
-        filters=SearchFilter(
-            languages=language,
-            path_glob=path_glob,
-            chunk_types=chunk_type,
-            function_name=function_name,
-            class_name=class_name,
-            subproject=subproject,
-        ),
-    )
+    try:
+        if search_mode is not SearchMode.LEXICAL:
+            encoder = serving_embedder(folder.settings(), store.serving_model())
+        hits = search(
+            store,
+            encoder,
+            text,
+            mode=search_mode,
+            limit=limit,
+            filters=SearchFilter(
+                languages=language,
+                path_glob=path_glob,
+                chunk_types=chunk_type,
+                function_name=function_name,
+                class_name=class_name,
+                subproject=subproject,
+            ),
+        )
+    finally:
+        # A refusal may come first: a process that ends while LanceDB is being imported aborts.
+        wait_for([opening], timeout=_OPENING_S)
     if as_json:
         click.echo(json.dumps([asdict(hit) for hit in hits], indent=2))
         return

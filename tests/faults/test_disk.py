@@ -11,7 +11,7 @@ import pytest
 
 from indexing_assets.cli.disk import disk_trouble
 from resources.index_folder import resolve_index_folder
-from tests.faults.harness import small_steps, write_repository
+from tests.faults.harness import small_steps, write_module, write_repository
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -73,6 +73,8 @@ def test_a_read_only_index_can_be_searched_and_says_what_it_refuses(
     disk.remount("ro")
     found = command_line("search", "function_3_2", "--path", root, "--index-dir", index)
     assert "module_03.py" in found.stdout
+    assert "nothing changed" in command_line("index", root, "--index-dir", index).stdout
+    write_module(root / "module_03.py", 300)
     for command in ("index", "cleanup", "resume"):
         told = command_line(command, root, "--index-dir", index, check=1)
         assert "cannot be written" in told.stderr or "read-only" in told.stderr.lower(), told.stderr
@@ -81,7 +83,7 @@ def test_a_read_only_index_can_be_searched_and_says_what_it_refuses(
     assert "WRONG    index folder can be written" in examined.stdout
     assert "ok       dagster records can be read" in examined.stdout
     disk.remount("rw")
-    assert "nothing changed" in command_line("index", root, "--index-dir", index).stdout
+    assert "Parsing: 1 file." in command_line("index", root, "--index-dir", index).stdout
     assert resolve_index_folder(root, index).exists
 
 

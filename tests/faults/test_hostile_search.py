@@ -8,7 +8,9 @@ import pty
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -181,6 +183,17 @@ def test_a_query_without_any_text_is_refused_in_words(
     assert done.status == 2
     assert message in done.err
     assert done.out == ""
+
+
+def test_a_refused_search_ends_after_what_it_began_to_open(
+    root: Path, said: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A process that ends while another thread imports LanceDB aborts.
+    opening: Future[None] = Future()
+    monkeypatch.setattr(IndexStore, "start_opening", lambda _: opening)
+    threading.Timer(0.5, opening.set_result, [None]).start()
+    assert said("search", "-C", root, "--mode", "lexical", "--", "\x00").status == 2
+    assert opening.done()
 
 
 def test_bytes_of_the_command_line_that_are_no_utf8_end_in_a_message(root: Path) -> None:
