@@ -198,7 +198,7 @@ def _first_index(pipeline: Pipeline, root: Path) -> dict[str, Any]:
             "s": embed.seconds,
             "chunks_per_s": chunks / embed.seconds,
             "files_per_s": files / embed.seconds,
-            **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused", "model_s")),
+            **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused", "model_s", "device")),
             **embed.memory,
         },
     }

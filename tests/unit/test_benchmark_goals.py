@@ -56,6 +56,14 @@ def test_each_repository_is_held_against_tree_sitter_by_itself_and_scaling_is_pe
     assert found["speed-up a processor added, all files"].value == 1
 
 
+def test_figures_of_a_cpu_say_nothing_about_cuda() -> None:
+    def found(device: str) -> float | None:
+        figures = {"flask": {"chunks": 9, "embed": {"chunks_per_s": 9_000.0, "device": device}}}
+        return next(one.value for one in goals({"pipeline": figures}) if "CUDA" in one.name)
+
+    assert (found("cpu"), found("cuda:0")) == (None, 9_000.0)
+
+
 def test_growth_compares_the_largest_tree_with_the_cheapest_smaller_one() -> None:
     def tree(files: int, cpu_s: float) -> dict[str, object]:
         phase = {"cpu_s": cpu_s, "main_mib": files, "worker_mib": 100}
