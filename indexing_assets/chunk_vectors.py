@@ -54,7 +54,6 @@ _COPIED_COLUMNS = (
 )
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
-# Tables that this phase writes.
 
 
 class ChunkVectorsConfig(dg.Config):

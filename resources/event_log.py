@@ -55,11 +55,10 @@ from dagster_shared.serdes import deserialize_values
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool, StaticPool
 
+from resources.dynamic_partition_keys import BatchedPartitionKeys
 from resources.event_watcher import RunWatcher
 from resources.record_storage import CONFIG_TYPE, folder_of_records, make_once
 
-# SQLite refuses statements with more than 32,766 variables; dagster issue 16260.
-_KEYS_PER_STATEMENT = 5_000
 # What of a run's materializations goes into the stats of its steps.
 _MATERIALIZATIONS_IN_STATS = 1_000
 # Databases of runs kept open at once; each takes three file descriptors.
@@ -76,7 +75,7 @@ class _Shard:
     file: tuple[int, int] | None
 
 
-class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
+class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage):
     """`SqliteEventLogStorage` with lasting connections and batched writes; same files, same schema."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -143,25 +142,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             if _is_of(event, ASSET_CHECK_EVENTS):
                 self.store_asset_check_event(event, event_id)
 
-    def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Add keys, as many as there are, in one transaction; those that are there stay where they are.
-
-        Dagster's own storage looks first and adds then: of two processes that add one key, one fails.
-        """
-        self._check_partitions_table()
-        with self.index_transaction() as connection:
-            _add_keys(connection, partitions_def_name, partition_keys)
-
-    def delete_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Delete many keys in one transaction; Dagster's own interface deletes one at a time."""
-        with self.index_transaction() as connection:
-            _delete_keys(connection, partitions_def_name, partition_keys)
-
-    def move_dynamic_partitions_to_end(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Put keys behind all others, in this order, in one transaction: no process sees them missing."""
-        with self.index_transaction() as connection:
-            _delete_keys(connection, partitions_def_name, partition_keys)
-            _add_keys(connection, partitions_def_name, partition_keys)
+    def _insert_keys(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        connection.execute(DynamicPartitionsTable.insert().prefix_with("OR IGNORE"), rows)
 
     def delete_events(self, run_id: str) -> None:
         """Delete all events of a run, and the file of its log."""
@@ -325,24 +307,6 @@ def _file_identity(path: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _add_keys(connection: Connection, definition: str, keys: Sequence[str]) -> None:
-    rows = [{"partitions_def_name": definition, "partition": key} for key in keys]
-    if rows:
-        connection.execute(DynamicPartitionsTable.insert().prefix_with("OR IGNORE"), rows)
-
-
-def _delete_keys(connection: Connection, definition: str, keys: Sequence[str]) -> None:
-    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
-        connection.execute(
-            DynamicPartitionsTable.delete().where(
-                db.and_(
-                    DynamicPartitionsTable.c.partitions_def_name == definition,
-                    DynamicPartitionsTable.c.partition.in_(list(keys[start : start + _KEYS_PER_STATEMENT])),
-                )
-            )
-        )
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as db
 from dagster import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log.schema import DynamicPartitionsTable, SqlEventLogStorageTable
@@ -20,12 +19,13 @@ from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_c
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-# PostgreSQL refuses statements with more than 65,535 variables; an event's row takes eight, a key two.
+from resources.dynamic_partition_keys import BatchedPartitionKeys
+
+# PostgreSQL refuses statements with more than 65,535 variables; an event's row takes eight.
 _EVENTS_PER_STATEMENT = 5_000
-_KEYS_PER_STATEMENT = 20_000
 
 
-class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
+class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStorage):
     """`PostgresEventLogStorage` with batched planned events and partition keys; the same tables."""
 
     @classmethod
@@ -60,39 +60,5 @@ class BatchingPostgresEventLogStorage(PostgresEventLogStorage):
             for event, event_id in last.values():
                 self._store_asset_event(connection, event, event_id)
 
-    def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Add keys, as many as there are, in one transaction; those that are there stay where they are."""
-        self._check_partitions_table()
-        with self.index_transaction() as connection:
-            _add_keys(connection, partitions_def_name, partition_keys)
-
-    def delete_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Delete many keys in one transaction; Dagster's own interface deletes one at a time."""
-        with self.index_transaction() as connection:
-            _delete_keys(connection, partitions_def_name, partition_keys)
-
-    def move_dynamic_partitions_to_end(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Put keys behind all others, in this order, in one transaction: no process sees them missing."""
-        with self.index_transaction() as connection:
-            _delete_keys(connection, partitions_def_name, partition_keys)
-            _add_keys(connection, partitions_def_name, partition_keys)
-
-
-def _add_keys(connection: Connection, definition: str, keys: Sequence[str]) -> None:
-    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
-        rows = [
-            {"partitions_def_name": definition, "partition": key} for key in keys[start : start + _KEYS_PER_STATEMENT]
-        ]
+    def _insert_keys(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         connection.execute(postgresql.insert(DynamicPartitionsTable).values(rows).on_conflict_do_nothing())
-
-
-def _delete_keys(connection: Connection, definition: str, keys: Sequence[str]) -> None:
-    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
-        connection.execute(
-            DynamicPartitionsTable.delete().where(
-                db.and_(
-                    DynamicPartitionsTable.c.partitions_def_name == definition,
-                    DynamicPartitionsTable.c.partition.in_(list(keys[start : start + _KEYS_PER_STATEMENT])),
-                )
-            )
-        )
