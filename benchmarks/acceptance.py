@@ -28,12 +28,12 @@ import numpy as np
 import polars as pl
 
 from benchmarks.pipeline import MemoryPeak
-from indexing_assets.cli.report import printable
-from indexing_assets.core.chunking.encoding import to_utf8
-from indexing_assets.core.partition_keys import batch_partition_key
-from indexing_assets.partitions import EMBEDDING_BATCH, FILE_HASH
-from indexing_assets.pipeline import PhaseResult, Pipeline
-from resources.index_folder import IndexFolder
+from code_index.chunking.encoding import to_utf8
+from code_index.core.partition_keys import batch_partition_key
+from code_index.index.folder import IndexFolder
+from indexing_assets.cli.output import printable
+from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.runs.partitions import EMBEDDING_BATCH, FILE_HASH
 
 _PARSED = dg.AssetKey("parsed_chunks")
 _EMBEDDED = dg.AssetKey("chunk_vectors")

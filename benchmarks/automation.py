@@ -27,14 +27,14 @@ from typing import Any
 import dagster as dg
 
 from benchmarks.report import machine, table, write
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.automation.jobs import build_asset_jobs
+from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.definitions import build_defs
-from indexing_assets.jobs import build_asset_jobs
-from indexing_assets.partitions import accepting_beta_parameters
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import SINGLE
-from indexing_assets.sensors import build_sensors
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.partitions import accepting_beta_parameters
+from indexing_assets.runs.scope import SINGLE
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
 _VECTORS = dg.AssetKey("chunk_vectors")

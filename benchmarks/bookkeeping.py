@@ -28,9 +28,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.report import machine, table, write
-from indexing_assets.partitions import FILE_HASH
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import IndexFolder
+from code_index.index.folder import IndexFolder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.partitions import FILE_HASH
 
 GOAL_MS = 3.0
 GOAL_RANGE_START_S = 15.0
@@ -42,8 +42,8 @@ _STORAGES = {
 _RUN = """
 import sys, time
 import dagster as dg
-from indexing_assets.materializations import log_materializations
-from indexing_assets.partitions import file_partitions
+from indexing_assets.runs.materializations import log_materializations
+from indexing_assets.runs.partitions import file_partitions
 
 @dg.asset(partitions_def=file_partitions(), backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
 def recorded(context):

@@ -27,14 +27,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.pipeline import fetch
-from indexing_assets.core.embedding_text import embedding_text, name_text
-from indexing_assets.core.partition_keys import file_partition_key
-from indexing_assets.maintenance import keep_fast
-from indexing_assets.pipeline import Pipeline
-from resources.embedding import Embedder
-from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore
-from resources.lancedb_store.schemas import CHUNKS, FILES
+from code_index.core.embedding_text import embedding_text, name_text
+from code_index.core.partition_keys import file_partition_key
+from code_index.embedding import Embedder
+from code_index.index.folder import IndexFolder
+from code_index.tables import IndexStore
+from code_index.tables.schemas import CHUNKS, FILES
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.upkeep.compaction import keep_fast
 
 SEED = 20_250_101
 CORPUS = "Django==5.2"

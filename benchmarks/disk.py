@@ -20,8 +20,8 @@ import pyarrow.compute as pc
 
 from benchmarks import report
 from benchmarks.pipeline import copied, fetch
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import IndexFolder
+from code_index.index.folder import IndexFolder
+from indexing_assets.operations.pipeline import Pipeline
 
 GOAL = 3.0
 _DEFAULT = "flask==3.1.1"

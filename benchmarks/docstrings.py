@@ -21,9 +21,9 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.pipeline import fetch
-from indexing_assets.core.embedding_text import embedding_text, name_text
-from resources.embedding import EmbedderConfig, load_embedder
-from resources.embedding.model_lookup import DEFAULT_MODEL, find_model
+from code_index.core.embedding_text import embedding_text, name_text
+from code_index.embedding import EmbedderConfig, load_embedder
+from code_index.embedding.models.lookup import DEFAULT_MODEL, find_model
 
 PROJECTS = ("networkx==3.4.2", "SQLAlchemy==2.0.41", "Werkzeug==3.1.3")
 _SEED = 20_251_126

@@ -26,12 +26,13 @@ from typing import Any
 
 from benchmarks.pipeline import copied, fetch, sample_queries
 from benchmarks.report import machine, table, write
-from indexing_assets import cleaning
-from indexing_assets import maintenance as upkeep
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore, maintenance
-from resources.search import search
+from code_index.index.folder import IndexFolder
+from code_index.search.hybrid import search
+from code_index.tables import IndexStore
+from code_index.tables import table_upkeep as maintenance
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.upkeep import compaction as upkeep
+from indexing_assets.upkeep import expiry as cleaning
 
 _SEED = 20_261_125
 _DEFAULT = "flask==3.1.1"

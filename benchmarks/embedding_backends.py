@@ -46,7 +46,7 @@ VARIANTS: dict[str, dict[str, Any] | None] = {
 }
 QUERY = (
     "import time; start = time.perf_counter()\n"
-    "from resources.embedding import EmbedderConfig, load_embedder\n"
+    "from code_index.embedding import EmbedderConfig, load_embedder\n"
     "embedder = load_embedder(EmbedderConfig(device='cpu'), 'query')\n"
     "embedder.embed_query('parse a date from text'); print(time.perf_counter() - start)\n"
 )
@@ -87,13 +87,13 @@ def worker(variant: str, connection: Connection) -> None:
 def load(options: dict[str, Any] | None) -> tuple[str, Callable[[list[str], list[str]], np.ndarray]]:
     """What the variant is, and its way from texts and names to vectors."""
     if options is not None:
-        from resources.embedding import EmbedderConfig, load_embedder
+        from code_index.embedding import EmbedderConfig, load_embedder
 
         embedder = load_embedder(EmbedderConfig(device="cpu", **options))
         return embedder.describe(), embedder.embed_documents
     from sentence_transformers import SentenceTransformer
 
-    from resources.embedding.model_lookup import find_model
+    from code_index.embedding.models.lookup import find_model
 
     model = SentenceTransformer(str(find_model("all-MiniLM-L6-v2", allow_download=False)), device="cpu")
     description = f"sentence-transformers float32, {model.max_seq_length} tokens"

@@ -28,12 +28,12 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.pipeline import PINNED, copied, fetch, last_run
-from indexing_assets.core.embedding_text import embedded_text_hash, embedding_text, name_text
-from indexing_assets.pipeline import Pipeline
-from resources.embedding.loader import load_embedder
-from resources.embedding.of_settings import embedder_config
-from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore
+from code_index.core.embedding_text import embedded_text_hash, embedding_text, name_text
+from code_index.embedding.loader import load_embedder
+from code_index.index.embedder_settings import embedder_config
+from code_index.index.folder import IndexFolder
+from code_index.tables import IndexStore
+from indexing_assets.operations.pipeline import Pipeline
 
 GOAL_RATIO = 0.95
 _SEED = 0  # nothing is drawn

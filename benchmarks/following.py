@@ -23,10 +23,10 @@ from typing import Any
 
 from benchmarks.pipeline import copied, fetch
 from benchmarks.report import machine, table, write
-from resources.embedding.of_settings import query_embedder
-from resources.index_folder import IndexFolder, resolve_index_folder
-from resources.lancedb_store import IndexStore
-from resources.search import search
+from code_index.index.embedder_settings import query_embedder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.search.hybrid import search
+from code_index.tables import IndexStore
 
 _SEED = 20_261_124
 _DEFAULT = "flask==3.1.1"

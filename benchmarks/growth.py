@@ -29,8 +29,8 @@ from typing import Any, Self
 import psutil
 
 from benchmarks import report, trees
-from indexing_assets.pipeline import PhaseResult, Pipeline
-from resources.index_folder import IndexFolder
+from code_index.index.folder import IndexFolder
+from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 
 _SEED = 0
 _SHORT = (1_000, 10_000)

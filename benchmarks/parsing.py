@@ -31,12 +31,12 @@ from tree_sitter_language_pack import get_parser
 
 from benchmarks import report
 from benchmarks.pipeline import PINNED, MemoryPeak, fetch
-from indexing_assets.core.chunking.languages import SPECS
-from indexing_assets.core.model import ChunkingOptions, FileStatus, SourceFile
-from resources.parser_pool import ParserPool, available_processors
-from resources.parser_worker import ParserConfig, ParseTask
-from resources.settings import Settings
-from resources.source_repository import SourceRepository
+from code_index.chunking.languages.registry import SPECS
+from code_index.core.model import ChunkingOptions, FileStatus, SourceFile
+from code_index.index.settings import Settings
+from code_index.parsing.parser_pool import ParserPool, available_processors
+from code_index.parsing.parser_worker import ParserConfig, ParseTask
+from code_index.repository.source_repository import SourceRepository
 
 GOAL_RATIO = 3.0
 GOAL_CHUNKS_PER_S = 640  # with two processes

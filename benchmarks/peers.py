@@ -32,7 +32,7 @@ import psutil
 
 from benchmarks.pipeline import copied, fetch
 from benchmarks.report import machine, table, write
-from resources.embedding.model_lookup import DEFAULT_MODEL, find_model
+from code_index.embedding.models.lookup import DEFAULT_MODEL, find_model
 
 _DEFAULT = "flask==3.1.1"
 _PEERS = {

@@ -37,12 +37,12 @@ import psutil
 from tree_sitter_language_pack import get_parser
 
 from benchmarks import report
-from indexing_assets.pipeline import PhaseResult, Pipeline
-from resources.embedding import EmbedderConfig, get_embedder
-from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore
-from resources.parser_pool import available_processors
-from resources.search import QueryEncoder, SearchMode, search
+from code_index.embedding import EmbedderConfig, get_embedder
+from code_index.index.folder import IndexFolder
+from code_index.parsing.parser_pool import available_processors
+from code_index.search.hybrid import QueryEncoder, SearchMode, search
+from code_index.tables import IndexStore
+from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 
 _CORPORA = Path(__file__).parent / ".corpora"
 PINNED = ("Django==5.2", "flask==3.1.1")

@@ -27,11 +27,11 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.ndcg import DEPTH, Span, Target, ndcg, reachable
-from indexing_assets.pipeline import Pipeline
-from resources.embedding import Embedder, EmbedderConfig, get_embedder
-from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore
-from resources.search import SearchMode, search
+from code_index.embedding import Embedder, EmbedderConfig, get_embedder
+from code_index.index.folder import IndexFolder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
+from indexing_assets.operations.pipeline import Pipeline
 
 # One of each family of languages in either half; drawn before anything was tuned.
 TUNING = frozenset({"fastapi", "zod", "gson", "gin", "fmtlib", "messagepack-csharp"})

@@ -5,7 +5,7 @@
 
 What the index is made of: `benchmarks.corpus_at_size`. It is built at the first call, in some minutes, and kept.
 Queries are first lines of docstrings and names of functions of Django, half each, each different, through
-`resources.search.search` with the real model. A search "cold" is a process's first ones; warm is a process that has
+`code_index.search.hybrid.search` with the real model. A search "cold" is a process's first ones; warm is a process that has
 searched for some seconds, which then keeps the places of chunks in memory.
 """
 
@@ -31,12 +31,12 @@ import pyarrow as pa
 from benchmarks import report
 from benchmarks.corpus_at_size import SEED, base_index, build, copies
 from benchmarks.pipeline import sample_queries
-from indexing_assets.maintenance import keep_fast
-from resources.embedding import Embedder, EmbedderConfig, get_embedder
-from resources.index_folder import IndexFolder
-from resources.lancedb_store import IndexStore
-from resources.lancedb_store.filters import SearchFilter
-from resources.search import SearchMode, search
+from code_index.embedding import Embedder, EmbedderConfig, get_embedder
+from code_index.index.folder import IndexFolder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
+from code_index.tables.filters import SearchFilter
+from indexing_assets.upkeep.compaction import keep_fast
 
 REAL_VECTORS = 8_192
 WARM_S = 20.0

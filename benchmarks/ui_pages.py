@@ -34,8 +34,8 @@ import dagster as dg
 
 from benchmarks.following import free_port
 from benchmarks.report import machine, table, write
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import resolve_index_folder
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
 
 _SEED = 20_261_124
 _FAILED = 40

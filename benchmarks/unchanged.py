@@ -28,10 +28,10 @@ import dagster as dg
 
 from benchmarks import report
 from benchmarks.pipeline import MemoryPeak, fetch
-from indexing_assets.pipeline import PhaseResult, Pipeline
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import IndexFolder
-from resources.search import SearchMode, search
+from code_index.index.folder import IndexFolder
+from code_index.search.hybrid import SearchMode, search
+from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from resources.embedder_resource import EmbedderResource
 
 SEED = 20_250_101
 CORPUS = "Django==5.2"

@@ -1,5 +1,4 @@
 """The Dagster project of code-index: assets, jobs, definitions and the command line.
 
-Import time stays free of Dagster, LanceDB and torch, so that `indexing_assets.core` is
-cheap to import in worker processes.
+Import time stays free of Dagster, LanceDB and torch.
 """

@@ -9,21 +9,21 @@ from typing import Any
 
 import dagster as dg
 
-from indexing_assets.checks import build_index_checks
-from indexing_assets.chunk_vectors import build_chunk_vectors
-from indexing_assets.index_report import build_index_report
-from indexing_assets.jobs import build_asset_jobs
-from indexing_assets.parsed_chunks import build_parsed_chunks
-from indexing_assets.partitions import accepting_beta_parameters
-from indexing_assets.reruns import build_rerun_job
-from indexing_assets.schedules import build_schedules
-from indexing_assets.scope import SINGLE, Scope
-from indexing_assets.search_indexes import build_search_indexes
-from indexing_assets.sensors import build_sensors
-from indexing_assets.source_files import build_source_files
-from resources.deployment import deployed_indexes
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import TABLES_DIR_VARIABLE, WATCH_VARIABLE
+from code_index.index.deployment import deployed_indexes
+from code_index.index.folder import TABLES_DIR_VARIABLE, WATCH_VARIABLE
+from indexing_assets.assets.chunk_vectors import build_chunk_vectors
+from indexing_assets.assets.index_report import build_index_report
+from indexing_assets.assets.parsed_chunks import build_parsed_chunks
+from indexing_assets.assets.search_indexes import build_search_indexes
+from indexing_assets.assets.source_files import build_source_files
+from indexing_assets.automation.jobs import build_asset_jobs
+from indexing_assets.automation.reruns import build_rerun_job
+from indexing_assets.automation.schedules import build_schedules
+from indexing_assets.automation.sensors import build_sensors
+from indexing_assets.checks.asset_checks import build_index_checks
+from indexing_assets.runs.partitions import accepting_beta_parameters
+from indexing_assets.runs.scope import SINGLE, Scope
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.lancedb_io_manager import LanceDBIOManager
 

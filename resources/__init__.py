@@ -1,4 +1,1 @@
-"""What the assets use: the repository, the parser pool, the embedder and the tables.
-
-Modules here may import `indexing_assets.core`, never an asset, a job or the command line.
-"""
+"""Dagster resources: the index, the embedder, the IO manager, and the storages that `dagster.yaml` names."""

@@ -5,11 +5,11 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from indexing_assets.core.errors import SettingsError
-from resources.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
-from resources.index_folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
-from resources.lancedb_store import IndexStore
-from resources.source_repository import SourceRepository
+from code_index.core.errors import SettingsError
+from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
+from code_index.index.folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
+from code_index.repository.source_repository import SourceRepository
+from code_index.tables import IndexStore
 
 
 class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -1,7 +1,7 @@
 """Dagster assets as LanceDB tables.
 
 Belongs here: the translation of a Dagster context into a table, a slice of it, and metadata. How
-tables are written is known by `resources.lancedb_store`, what rows mean by the assets.
+tables are written is known by `code_index.tables`, what rows mean by the assets.
 
 Decision: one table an asset with the partition key in a column, not one table a partition: a
 commit can then replace many partitions at once, and a table of 60,000 partitions stays one table.
@@ -17,12 +17,12 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field, PrivateAttr
 
-from indexing_assets.core.errors import StoreError
-from resources.lancedb_store.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
-from resources.lancedb_store.rows import shortened
-from resources.lancedb_store.slices import SliceTables, Write, WriteMode
-from resources.lancedb_store.sql import all_of, equals, is_in
-from resources.lancedb_store.tables import Tables
+from code_index.core.errors import StoreError
+from code_index.tables.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
+from code_index.tables.row_shapes import shortened
+from code_index.tables.slices import SliceTables, Write, WriteMode
+from code_index.tables.sql import all_of, equals, is_in
+from code_index.tables.tables import Tables
 
 
 class LanceDBIOManager(dg.ConfigurableIOManager):

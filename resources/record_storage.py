@@ -30,7 +30,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
-from indexing_assets.core.errors import SettingsError
+from code_index.core.errors import SettingsError
 
 CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"

@@ -12,7 +12,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
-from resources.embedding.deterministic import DeterministicEmbedder
+from code_index.embedding.deterministic import DeterministicEmbedder
 
 OLD_ROOT = "/home/somebody/project"
 STRINGS = [

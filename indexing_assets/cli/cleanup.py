@@ -9,8 +9,8 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
 
 if TYPE_CHECKING:
-    from indexing_assets.cleaning import Garbage
-    from resources.index_folder import IndexFolder
+    from code_index.index.folder import IndexFolder
+    from indexing_assets.upkeep.expiry import Garbage
 
 _KEEP_MINUTES = 60
 _KEEP_DAYS = 30
@@ -62,12 +62,12 @@ def command(
 
     Safe while others search or index.
     """
-    from indexing_assets.cleaning import find_garbage
-    from indexing_assets.cli.phases import tell_waiting
-    from indexing_assets.cli.report import human_bytes
-    from indexing_assets.pipeline import Pipeline
-    from indexing_assets.scope import SINGLE
-    from indexing_assets.status import folder_bytes
+    from indexing_assets.cli.output import human_bytes
+    from indexing_assets.cli.progress import tell_waiting
+    from indexing_assets.operations.pipeline import Pipeline
+    from indexing_assets.runs.index_status import folder_bytes
+    from indexing_assets.runs.scope import SINGLE
+    from indexing_assets.upkeep.expiry import find_garbage
 
     folder = folder_of(path, index_dir)
     folder.check()
@@ -93,7 +93,7 @@ def command(
     if result.error is not None:
         raise click.ClickException(f"{result.error} (Dagster run {result.run_id}). What is indexed is as it was.")
     if old_index:
-        from indexing_assets.migration import remove_old_index
+        from indexing_assets.operations.migration import remove_old_index
 
         click.echo(f"The old index is gone: {human_bytes(remove_old_index(folder))} won.")
     after = folder_bytes(folder.path)
@@ -108,8 +108,8 @@ def command(
 
 
 def _show_old_index(folder: "IndexFolder") -> None:
-    from indexing_assets.core.errors import UsageError
-    from indexing_assets.migration import read_record
+    from code_index.core.errors import UsageError
+    from indexing_assets.operations.migration import read_record
 
     if (record := read_record(folder)) is None:
         raise UsageError(f"{folder.path} does not come from a migration: there is no old index to remove.")
@@ -117,7 +117,7 @@ def _show_old_index(folder: "IndexFolder") -> None:
 
 
 def _show(garbage: "Garbage", verb: str) -> None:
-    from indexing_assets.cli.report import human_bytes
+    from indexing_assets.cli.output import human_bytes
 
     records = garbage.records
     spare = max(0, garbage.table_bytes - garbage.live_bytes)

@@ -19,7 +19,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
 
     Works before there is an index, and ends with 0 also where the model is missing.
     """
-    from resources.settings import explained_settings
+    from code_index.index.settings import explained_settings
 
     folder = folder_of(path, index_dir)
     settings = explained_settings(folder.settings_path)
@@ -43,8 +43,8 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
 
 def _model(settings: Any) -> dict[str, Any]:
     """What the model's folder says, or why it cannot be read."""
-    from indexing_assets.core.errors import CodeIndexError
-    from resources.embedding.facts import model_facts
+    from code_index.core.errors import CodeIndexError
+    from code_index.index.model_facts import model_facts
 
     try:
         return asdict(model_facts(settings))

@@ -10,7 +10,7 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
 
 if TYPE_CHECKING:
-    from indexing_assets.doctor import Diagnosis
+    from indexing_assets.operations.doctor import Diagnosis
 
 
 @click.command("doctor")
@@ -24,7 +24,7 @@ def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool,
 
     Ends with 1 when something is wrong that is not only late.
     """
-    from indexing_assets.doctor import examine, repair
+    from indexing_assets.operations.doctor import examine, repair
 
     folder = folder_of(path, index_dir)
     if not folder.exists:
@@ -42,13 +42,13 @@ def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool,
 
 
 def _is_wrong(item: "Diagnosis") -> bool:
-    from indexing_assets.integrity import Severity
+    from indexing_assets.checks import Severity
 
     return not item.outcome.passed and item.outcome.severity is Severity.ERROR
 
 
 def _show(found: "list[Diagnosis]", *, as_json: bool, to_error: bool = False) -> None:
-    from indexing_assets.cli.report import printable
+    from indexing_assets.cli.output import printable
 
     if as_json:
         click.echo(json.dumps([asdict(item.outcome) | {"repair": item.repair} for item in found], indent=2))

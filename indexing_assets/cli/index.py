@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
-from indexing_assets.cli.report import print_outcome, print_unchanged
+from indexing_assets.cli.output import print_outcome, print_unchanged
 
 if TYPE_CHECKING:
-    from indexing_assets.pipeline import PhaseResult, Pipeline
-    from resources.index_folder import IndexFolder
+    from code_index.index.folder import IndexFolder
+    from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 
 # A file may change between scan and parse; so many further scans pick such files up.
 _RESCANS = 2
@@ -53,8 +53,8 @@ def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, 
 
 def _offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
     """Say that the repository has an old index that can be taken over, and do so if a person at a terminal agrees."""
-    from indexing_assets import migration
-    from indexing_assets.core.errors import MigrationError
+    from code_index.core.errors import MigrationError
+    from indexing_assets.operations import migration
 
     try:
         old = migration.can_migrate(folder)
@@ -92,7 +92,7 @@ def run(
     Raises:
         CodeIndexError: the index cannot be opened or is busy.
     """
-    from resources.complete_record import TRUSTED_FOR, record_complete, still_complete
+    from code_index.index.unchanged_marker import TRUSTED_FOR, record_complete, still_complete
 
     started = time.perf_counter()
     folder = folder_of(path, index_dir)
@@ -101,8 +101,8 @@ def run(
         print_unchanged(counts, seconds=time.perf_counter() - started)
         return
 
-    from indexing_assets.cli.phases import showing_progress, tell_waiting
-    from indexing_assets.pipeline import Pipeline
+    from indexing_assets.cli.progress import showing_progress, tell_waiting
+    from indexing_assets.operations.pipeline import Pipeline
 
     _offer_migration(folder, wait=wait)
     complete = None

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from indexing_assets.cli.disk import disk_trouble
-from indexing_assets.core.errors import CodeIndexError, UsageError
+from code_index.core.errors import CodeIndexError, UsageError
+from indexing_assets.cli.os_errors import disk_trouble
 
 _COMMANDS = {
     "cleanup": "Give back disk space that nothing needs.",
@@ -92,7 +92,7 @@ def main() -> None:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        from indexing_assets.cli.report import printable_message
+        from indexing_assets.cli.output import printable_message
 
         message = io.StringIO()
         error.show(file=message)

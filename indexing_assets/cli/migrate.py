@@ -10,8 +10,8 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument, wait_option
 
 if TYPE_CHECKING:
-    from indexing_assets.migration import MigrationReport
-    from resources.index_folder import IndexFolder
+    from code_index.index.folder import IndexFolder
+    from indexing_assets.operations.migration import MigrationReport
 
 _FILES = {
     "unchanged": "unchanged: the next index leaves them alone",
@@ -48,8 +48,8 @@ def command(
 
     The old index stays as it is, and stays searchable. `code-index cleanup --old-index` removes it later.
     """
-    from indexing_assets import migration
-    from indexing_assets.cli.phases import showing_progress, tell_waiting
+    from indexing_assets.cli.progress import showing_progress, tell_waiting
+    from indexing_assets.operations import migration
 
     folder = folder_of(path, index_dir)
     if rollback:
@@ -75,8 +75,8 @@ def command(
 
 def take_over(folder: "IndexFolder", *, wait: bool) -> None:
     """Migrate with what is found by itself, and say what became of it."""
-    from indexing_assets import migration
-    from indexing_assets.cli.phases import showing_progress, tell_waiting
+    from indexing_assets.cli.progress import showing_progress, tell_waiting
+    from indexing_assets.operations import migration
 
     plan = migration.plan_migration(folder)
     with showing_progress():
@@ -85,7 +85,7 @@ def take_over(folder: "IndexFolder", *, wait: bool) -> None:
 
 
 def _show(report: "MigrationReport", *, dry_run: bool) -> None:
-    from indexing_assets.cli.report import printable
+    from indexing_assets.cli.output import printable
 
     verb = "Would take over" if dry_run else "Took over"
     click.echo(f"{verb} {report.source} ({report.program}), model {report.model_id}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from resources.index_folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
+from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
 
 _Command = Callable[..., Any]
 

@@ -13,7 +13,7 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
 
 if TYPE_CHECKING:
-    from resources.search import SearchHit
+    from code_index.search.hybrid import SearchHit
 
 _SNIPPET_LINES = 8
 _OPENING_S = 30.0  # half a second as a rule
@@ -53,11 +53,11 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
-    from indexing_assets.cli.report import printable
-    from resources.embedding.of_settings import serving_embedder
-    from resources.lancedb_store import IndexStore
-    from resources.lancedb_store.filters import SearchFilter
-    from resources.search import SearchMode, search
+    from code_index.index.embedder_settings import serving_embedder
+    from code_index.search.hybrid import SearchMode, search
+    from code_index.tables import IndexStore
+    from code_index.tables.filters import SearchFilter
+    from indexing_assets.cli.output import printable
 
     folder = folder_of(path, index_dir)
     folder.check()
@@ -107,9 +107,9 @@ def command(
 
 
 def _show(number: int, hit: "SearchHit", query: str) -> None:
-    from indexing_assets.cli.report import printable, printable_code
-    from indexing_assets.core.ranking import snippet_lines
-    from resources.search import query_words
+    from code_index.search.hybrid import query_words
+    from code_index.search.ranking import snippet_lines
+    from indexing_assets.cli.output import printable, printable_code
 
     where = f"{printable(hit.file_path)}:{hit.start_line}"
     symbol = hit.qualified_name or hit.chunk_type

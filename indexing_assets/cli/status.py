@@ -12,8 +12,8 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
 
 if TYPE_CHECKING:
-    from resources.index_folder import IndexFolder
-    from resources.lancedb_store import IndexStore
+    from code_index.index.folder import IndexFolder
+    from code_index.tables import IndexStore
 
 _LANGUAGES = 8
 
@@ -26,8 +26,8 @@ _LANGUAGES = 8
 @json_option
 def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, as_json: bool) -> None:
     """Show the state of an index."""
-    from resources.embedding.of_settings import query_embedder
-    from resources.lancedb_store import IndexStore
+    from code_index.index.embedder_settings import query_embedder
+    from code_index.tables import IndexStore
 
     folder = folder_of(path, index_dir)
     folder.check()
@@ -44,7 +44,7 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
 
 
 def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
-    from indexing_assets.cli.report import printable
+    from indexing_assets.cli.output import printable
 
     # A parsed file has a reason only where its grammar could not be used.
     where = "status = 'skipped' OR (status = 'parsed' AND reason IS NOT NULL)"
@@ -59,8 +59,8 @@ def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
 
 
 def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
-    from indexing_assets.cli.report import printable
-    from indexing_assets.status import failed_chunks, failed_files
+    from indexing_assets.cli.output import printable
+    from indexing_assets.runs.index_status import failed_chunks, failed_files
 
     files, chunks = failed_files(store), failed_chunks(store, model_id)
     if as_json:
@@ -83,8 +83,8 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
 def _show_status(folder: "IndexFolder", store: "IndexStore", model_id: str, *, as_json: bool) -> None:
     import dagster as dg
 
-    from indexing_assets.cli.report import human_bytes, printable
-    from indexing_assets.status import read_status
+    from indexing_assets.cli.output import human_bytes, printable
+    from indexing_assets.runs.index_status import read_status
 
     os.environ.update(folder.environment())
     with dg.DagsterInstance.get() as instance:

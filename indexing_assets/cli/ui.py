@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from code_index.index.folder import WATCH_VARIABLE
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
-from resources.index_folder import WATCH_VARIABLE
 
 # How long Dagster may take to end.
 _STOP_S = 30
@@ -23,8 +23,8 @@ _STOP_S = 30
 @click.option("--watch", is_flag=True, help="Start the sensors and schedules: the index follows the repository.")
 def command(path: Path | None, index_dir: Path | None, host: str, port: int, watch: bool) -> None:
     """Open Dagster's web interface: lineage, partitions, runs and backfills of this index."""
-    from indexing_assets.cli.report import printable
-    from indexing_assets.pipeline import Pipeline
+    from indexing_assets.cli.output import printable
+    from indexing_assets.operations.pipeline import Pipeline
 
     folder = folder_of(path, index_dir)
     with Pipeline(folder):

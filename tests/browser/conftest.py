@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import dagster as dg
 import pytest
 
-from resources.index_folder import IndexFolder, resolve_index_folder
+from code_index.index.folder import IndexFolder, resolve_index_folder
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import resolve_index_folder
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
 
 _PARSED = dg.AssetKey("parsed_chunks")
 _FILES = 3_000

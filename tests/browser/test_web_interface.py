@@ -12,9 +12,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore
+from code_index.index.folder import resolve_index_folder
+from code_index.tables import IndexStore
+from indexing_assets.operations.pipeline import Pipeline
 
 _PARSED = dg.AssetKey("parsed_chunks")
 _LOCATION = "/locations/indexing_assets.definitions"

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexing_assets.core.errors import StoreError
+from code_index.core.errors import StoreError
+from code_index.tables.slices import SliceTables
+from code_index.tables.tables import Tables
 from resources.lancedb_io_manager import LanceDBIOManager
-from resources.lancedb_store.slices import SliceTables
-from resources.lancedb_store.tables import Tables
 
 DAYS = dg.StaticPartitionsDefinition(["mon", "tue", "wed's", "thu"])
 SHAPES = {

@@ -20,8 +20,8 @@ from dagster._core.storage.event_log.schema import AssetKeyTable, DynamicPartiti
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from dagster_postgres.event_log import PostgresEventLogStorage
 
-from indexing_assets.partitions import as_one_range
-from resources.lancedb_store import IndexStore
+from code_index.tables import IndexStore
+from indexing_assets.runs.partitions import as_one_range
 from resources.postgres_event_log import BatchingPostgresEventLogStorage
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

@@ -12,8 +12,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets.core.errors import SettingsError
-from resources.index_folder import instance_config
+from code_index.core.errors import SettingsError
+from code_index.index.folder import instance_config
 from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage, make_once
 
 _OPEN = """

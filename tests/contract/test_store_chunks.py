@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import resources.lancedb_store.chunks as chunks_module
-from indexing_assets.core.errors import StoreError
-from resources.lancedb_store import IndexStore
-from resources.lancedb_store.schemas import CHUNKS, FILES
+import code_index.tables.chunks as chunks_module
+from code_index.core.errors import StoreError
+from code_index.tables import IndexStore
+from code_index.tables.schemas import CHUNKS, FILES
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from lancedb.query import AsyncQueryBase
 from lancedb.table import AsyncTable
 
-import resources.lancedb_store.maintenance as maintenance_module
-import resources.lancedb_store.reading as reading_module
-import resources.lancedb_store.search as search_module
-from indexing_assets.core.errors import StoreError
-from resources.lancedb_store import IndexStore, SearchFilter
-from resources.lancedb_store.filters import glob_to_regex, path_condition
-from resources.lancedb_store.sql import all_of, equals, is_in, not_in, sql_literal
+import code_index.tables.read_handles as reading_module
+import code_index.tables.search_rows as search_module
+import code_index.tables.table_upkeep as maintenance_module
+from code_index.core.errors import StoreError
+from code_index.tables import IndexStore, SearchFilter
+from code_index.tables.filters import glob_to_regex, path_condition
+from code_index.tables.sql import all_of, equals, is_in, not_in, sql_literal
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 MODEL = "m"

@@ -14,13 +14,13 @@ import pyarrow as pa
 import pytest
 from lancedb.table import LanceTable
 
-import resources.lancedb_store.maintenance as maintenance_module
-from indexing_assets.core.errors import StoreError
-from resources.lancedb_store import IndexStore
-from resources.lancedb_store.retries import ATTEMPTS, TableUnreadableError, call
-from resources.lancedb_store.schemas import FILES
-from resources.lancedb_store.tables import Tables
-from resources.lancedb_store.version import SCHEMA_VERSION
+import code_index.tables.table_upkeep as maintenance_module
+from code_index.core.errors import StoreError
+from code_index.tables import IndexStore
+from code_index.tables.retries import ATTEMPTS, TableUnreadableError, call
+from code_index.tables.schemas import FILES
+from code_index.tables.tables import Tables
+from code_index.tables.version import SCHEMA_VERSION
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -184,7 +184,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 import pyarrow as pa
-from resources.lancedb_store import IndexStore
+from code_index.tables import IndexStore
 
 store = IndexStore(Path(sys.argv[1]))
 print("ready", flush=True)

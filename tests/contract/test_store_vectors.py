@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import resources.lancedb_store.sync as sync_module
-from indexing_assets.core.errors import StoreError
-from resources.lancedb_store import IndexStore, SyncResult
+import code_index.tables.sync as sync_module
+from code_index.core.errors import StoreError
+from code_index.tables import IndexStore, SyncResult
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)

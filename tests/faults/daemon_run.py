@@ -14,12 +14,12 @@ import dagster as dg
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.automation.jobs import build_asset_jobs
+from indexing_assets.automation.sensors import PENDING_CHUNKS_SENSOR, REPO_CHANGES_SENSOR, WatchTimes, build_sensors
 from indexing_assets.definitions import build_defs
-from indexing_assets.jobs import build_asset_jobs
-from indexing_assets.scope import SINGLE
-from indexing_assets.sensors import PENDING_CHUNKS_SENSOR, REPO_CHANGES_SENSOR, WatchTimes, build_sensors
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
+from indexing_assets.runs.scope import SINGLE
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
 _TIMES = WatchTimes(watch_s=0.0, quiet_s=0.05, patience_s=0.5)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from resources.embedding import DeterministicEmbedder, EmbeddingResult
-from resources.embedding.resource import EmbedderResource
+from code_index.embedding import DeterministicEmbedder, EmbeddingResult
+from resources.embedder_resource import EmbedderResource
 
 Fault = Callable[[Sequence[str], EmbeddingResult], EmbeddingResult]
 

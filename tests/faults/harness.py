@@ -22,10 +22,10 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from indexing_assets.integrity import Subject, evaluate
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
-from resources.lancedb_store import IndexStore
+from code_index.index.folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
+from code_index.tables import IndexStore
+from indexing_assets.checks import Subject, evaluate
+from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.victim import DURABLE
 
 STEPS = tuple(dict.fromkeys(function.lstrip("_") for _, _, function in DURABLE))

@@ -27,9 +27,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from resources.embedding.of_settings import query_embedder
-from resources.lancedb_store import IndexStore
-from resources.search import SearchMode, search
+from code_index.index.embedder_settings import query_embedder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
 from tests.faults.harness import Work, findings, folder_of, fresh_state, small_steps, write_module
 
 ANCHOR, _ANCHOR_NUMBER = "anchor.py", 900

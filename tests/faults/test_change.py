@@ -19,16 +19,16 @@ import polars as pl
 import psutil
 import pytest
 
-from indexing_assets import chunk_vectors, parsed_chunks, source_files
-from indexing_assets.core.requests import SensorMemory
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.planning import transient_failures_due
-from indexing_assets.runs import dead_runs
-from indexing_assets.status import failed_files
-from resources import processes
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore
-from resources.search import SearchMode, search
+from code_index.index import processes
+from code_index.index.folder import resolve_index_folder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
+from indexing_assets.assets import chunk_vectors, parsed_chunks, source_files
+from indexing_assets.automation.sensor_cursor import SensorMemory
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.dagster_runs import dead_runs
+from indexing_assets.runs.index_status import failed_files
+from indexing_assets.runs.planning import transient_failures_due
 from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 
@@ -289,9 +289,9 @@ os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
 """
 _STEPS = """
 import sys
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.status import failed_files
-from resources.index_folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_status import failed_files
+from code_index.index.folder import resolve_index_folder
 with Pipeline(resolve_index_folder(sys.argv[1])) as pipeline:
     def step(action):
         result = getattr(pipeline, action)()
@@ -432,7 +432,7 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
 ) -> None:
     import dagster as dg
 
-    from indexing_assets.runs import process_tags
+    from indexing_assets.runs.dagster_runs import process_tags
 
     @dg.job
     def some_job() -> None:

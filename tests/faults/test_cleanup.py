@@ -10,12 +10,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets import cleaning
-from indexing_assets.cleaning import find_garbage, merge_small_batches, remove_old_records
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import SINGLE, Scope
-from resources.index_folder import resolve_index_folder
-from resources.record_retention import Superfluous, run_log_count
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.scope import SINGLE, Scope
+from indexing_assets.upkeep import expiry as cleaning
+from indexing_assets.upkeep.expired_records import Superfluous, run_log_count
+from indexing_assets.upkeep.expiry import find_garbage, merge_small_batches, remove_old_records
 from tests.faults.harness import findings, fresh_state, small_steps, state, write_module, write_repository
 
 _KEEP = {"keep_versions": timedelta(hours=1), "keep_unused_vectors": timedelta(days=30)}

@@ -11,16 +11,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from indexing_assets import maintenance
-from indexing_assets.cleaning import KEEP_UNUSED_VECTORS
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.status import failed_chunks, failed_files, read_status
-from resources.embedding.deterministic import DeterministicEmbedder
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore
-from resources.lancedb_store import maintenance as table_maintenance
-from resources.search import SearchMode, search
+from code_index.embedding.deterministic import DeterministicEmbedder
+from code_index.index.folder import resolve_index_folder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
+from code_index.tables import table_upkeep as table_maintenance
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
+from indexing_assets.upkeep import compaction as maintenance
+from indexing_assets.upkeep.expiry import KEEP_UNUSED_VECTORS
+from resources.embedder_resource import EmbedderResource
 from tests.faults.harness import (
     Durable,
     Work,

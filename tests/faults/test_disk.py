@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.cli.disk import disk_trouble
-from resources.index_folder import resolve_index_folder
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.cli.os_errors import disk_trouble
 from tests.faults.harness import small_steps, write_module, write_repository
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from indexing_assets.doctor import examine, repair
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore
+from code_index.index.folder import resolve_index_folder
+from code_index.tables import IndexStore
+from indexing_assets.operations.doctor import examine, repair
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.dagster_runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG
 from tests.faults.harness import findings, small_steps, state, write_repository
 
 

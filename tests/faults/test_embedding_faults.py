@@ -17,17 +17,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from indexing_assets.core import embedding_text
-from indexing_assets.core.errors import EmbeddingError, ModelError
-from indexing_assets.partitions import batch_partitions
-from indexing_assets.pipeline import PhaseResult, Pipeline
-from indexing_assets.planning import batches_to_embed, transient_failures_due
-from indexing_assets.runs import RETRY_LASTING_TAG
-from indexing_assets.status import failed_chunks
-from resources.embedding import EmbeddingResult
-from resources.embedding.backend import DeviceLostError, TransientReason
-from resources.index_folder import resolve_index_folder
-from resources.search import search
+from code_index.core import embedding_text
+from code_index.core.errors import EmbeddingError, ModelError
+from code_index.embedding import EmbeddingResult
+from code_index.embedding.backend import DeviceLostError, TransientReason
+from code_index.index.folder import resolve_index_folder
+from code_index.search.hybrid import search
+from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.runs.dagster_runs import RETRY_LASTING_TAG
+from indexing_assets.runs.index_status import failed_chunks
+from indexing_assets.runs.partitions import batch_partitions
+from indexing_assets.runs.planning import batches_to_embed, transient_failures_due
 from tests.faults.embedders import Fault, Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 

@@ -17,10 +17,10 @@ import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
-from indexing_assets.partitions import file_partitions, keys_of_run
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.status import failed_files
-from resources.index_folder import resolve_index_folder
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_status import failed_files
+from indexing_assets.runs.partitions import file_partitions, keys_of_run
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 
 PARSED = dg.AssetKey("parsed_chunks")

@@ -19,13 +19,15 @@ import polars as pl
 import pytest
 from dagster._core.definitions.partitions.utils import raise_error_on_invalid_partition_key_substring
 
-from indexing_assets.core.chunking.encoding import to_utf8
-from indexing_assets.pipeline import Pipeline
-from resources import parser_pool, source_repository, source_walk
-from resources.embedding import DeterministicEmbedder
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore, SearchFilter
-from resources.search import SearchMode, search
+from code_index.chunking.encoding import to_utf8
+from code_index.embedding import DeterministicEmbedder
+from code_index.index.folder import resolve_index_folder
+from code_index.parsing import parser_pool
+from code_index.repository import source_repository
+from code_index.repository import walk as source_walk
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore, SearchFilter
+from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.harness import Said, findings
 from tests.faults.hostile import ODD_NAMES, SETTINGS, Hostile, marked, write_hostile_repository
 
@@ -261,7 +263,7 @@ def test_what_may_not_be_read_is_named_keeps_its_rows_and_costs_nothing_else(
 _FAULTY_WORKER = """
 import os, sys
 sys.path.append(sys.argv[2])
-from resources import parser_worker as worker
+from code_index.parsing import parser_worker as worker
 chunk_file = worker.chunk_file
 def faulty(content, *, file_path, as_text=False, **options):
     if file_path == "loops.py" and not as_text:

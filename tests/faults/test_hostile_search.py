@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.core.errors import UsageError
-from indexing_assets.pipeline import Pipeline
-from resources.embedding import DeterministicEmbedder
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore, SearchFilter
-from resources.search import SearchMode, search
+from code_index.core.errors import UsageError
+from code_index.embedding import DeterministicEmbedder
+from code_index.index.folder import resolve_index_folder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore, SearchFilter
+from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.harness import Said
 
 _FILES = {

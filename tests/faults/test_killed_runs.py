@@ -17,8 +17,8 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import resolve_index_folder
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
 
 _KILLER = """
 import importlib, os, signal, sys
@@ -49,7 +49,7 @@ _SETTINGS = {
     "PARSE_CHECKPOINT_FILES": "5",
     "PARSE_WORKERS": "1",
 }
-_STORE = ("resources.lancedb_store.store", "IndexStore")
+_STORE = ("code_index.tables.store", "IndexStore")
 _INSTANCE = ("dagster._core.instance.instance", "DagsterInstance")
 _LOG = ("resources.event_log", "BatchingSqliteEventLogStorage")
 

@@ -13,8 +13,8 @@ import lancedb
 import polars as pl
 import pytest
 
-from indexing_assets.migration import read_record
-from resources.index_folder import resolve_index_folder
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations.migration import read_record
 from tests.faults.harness import findings, small_steps, state, write_repository
 from tests.old_index import write_old_index
 

@@ -19,15 +19,15 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets.cleaning import remove_old_records
+from code_index.embedding import EmbeddingResult
+from code_index.index.folder import resolve_index_folder
+from code_index.index.locks import Phase, hold
 from indexing_assets.definitions import build_defs
-from indexing_assets.partitions import as_one_range, keys_of_run, range_tags
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.planning import files_to_parse
-from indexing_assets.scope import SINGLE
-from resources.embedding import EmbeddingResult
-from resources.index_folder import resolve_index_folder
-from resources.locks import Phase, hold
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.partitions import as_one_range, keys_of_run, range_tags
+from indexing_assets.runs.planning import files_to_parse
+from indexing_assets.runs.scope import SINGLE
+from indexing_assets.upkeep.expiry import remove_old_records
 from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.faults.rounds import Plan, Rounds, Tally

@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from indexing_assets.core.embedding_text import embedded_text_hash
+from code_index.core.embedding_text import embedded_text_hash
 
 # All that leaves something on the disk: module, class (or none), function.
 DURABLE = (
-    ("resources.complete_record", None, "write_atomically"),
-    ("resources.index_folder", None, "write_atomically"),
+    ("code_index.index.unchanged_marker", None, "write_atomically"),
+    ("code_index.index.folder", None, "write_atomically"),
     ("resources.record_storage", None, "make_once"),
     ("resources.event_log", None, "make_once"),
     ("resources.event_log", "BatchingSqliteEventLogStorage", "store_event"),
@@ -33,26 +33,26 @@ DURABLE = (
     ("dagster._core.storage.runs.sql_run_storage", "SqlRunStorage", "add_run"),
     ("dagster._core.storage.runs.sql_run_storage", "SqlRunStorage", "handle_run_event"),
     ("dagster._core.storage.runs.sql_run_storage", "SqlRunStorage", "add_run_tags"),
-    ("resources.lancedb_store.tables", "Tables", "open_or_create"),
-    ("resources.lancedb_store.switching", None, "write_registry"),
-    ("resources.lancedb_store.version", None, "replace_version"),
-    ("resources.lancedb_store.tables", "Tables", "_add_missing_columns"),
-    ("resources.lancedb_store.tables", "Tables", "merge"),
-    ("resources.lancedb_store.tables", "Tables", "update_matched"),
-    ("resources.lancedb_store.tables", "Tables", "delete"),
-    ("resources.lancedb_store.tables", "Tables", "drop"),
-    ("resources.lancedb_store.maintenance", "Maintenance", "_build"),
-    ("resources.lancedb_store.maintenance", "Maintenance", "optimize"),
-    ("resources.lancedb_store.maintenance", "Maintenance", "sweep_leftovers"),
+    ("code_index.tables.tables", "Tables", "open_or_create"),
+    ("code_index.tables.switching", None, "write_registry"),
+    ("code_index.tables.version", None, "replace_version"),
+    ("code_index.tables.tables", "Tables", "_add_missing_columns"),
+    ("code_index.tables.tables", "Tables", "merge"),
+    ("code_index.tables.tables", "Tables", "update_matched"),
+    ("code_index.tables.tables", "Tables", "delete"),
+    ("code_index.tables.tables", "Tables", "drop"),
+    ("code_index.tables.table_upkeep", "Maintenance", "_build"),
+    ("code_index.tables.table_upkeep", "Maintenance", "optimize"),
+    ("code_index.tables.table_upkeep", "Maintenance", "sweep_leftovers"),
 )
 # What a migration does besides.
 MIGRATION = (
-    ("resources.lancedb_store.tables", "Tables", "append"),
-    ("indexing_assets.migration", None, "back_up"),
-    ("indexing_assets.migration", None, "adopt_settings"),
-    ("indexing_assets.migration", None, "switch_over"),
-    ("indexing_assets.migration", None, "restore_old_table"),
-    ("indexing_assets.migration", None, "_remove"),
+    ("code_index.tables.tables", "Tables", "append"),
+    ("indexing_assets.operations.migration", None, "back_up"),
+    ("indexing_assets.operations.migration", None, "adopt_settings"),
+    ("indexing_assets.operations.migration", None, "switch_over"),
+    ("indexing_assets.operations.migration", None, "restore_old_table"),
+    ("indexing_assets.operations.migration", None, "_remove"),
 )
 
 
@@ -80,8 +80,8 @@ def _deadly(original: Callable[..., Any], name: str, log: _Log, kill: str, taken
 
 
 def _watch_work(log: _Log) -> None:
-    from resources.embedding.deterministic import DeterministicEmbedder
-    from resources.parser_pool import ParserPool
+    from code_index.embedding.deterministic import DeterministicEmbedder
+    from code_index.parsing.parser_pool import ParserPool
 
     parse, embed = ParserPool.parse, DeterministicEmbedder.embed_documents_detailed
 

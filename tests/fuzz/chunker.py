@@ -85,7 +85,7 @@ def _run_groups(groups: list[str], seconds: int, seed: int, place: Path | None) 
 def _fuzz(group: str, seconds: int, seed: int, folder: Path) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["indexing_assets.core"]):
+    with atheris.instrument_imports(include=["code_index.core"]):
         from tests.fuzz import claims
 
     languages = claims.GROUPS[group]

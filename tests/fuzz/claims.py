@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from indexing_assets.core.chunking import chunk_file
-from indexing_assets.core.chunking.encoding import to_utf8
-from indexing_assets.core.embedding_text import embedding_text, name_text
-from indexing_assets.core.hashing import content_hash
-from indexing_assets.core.identifiers import full_text
-from indexing_assets.core.languages import CODE_LANGUAGES, STRUCTURED_LANGUAGES
-from indexing_assets.core.model import Chunk, ChunkingOptions
-from resources.chunk_rows import PARSED_CHUNKS, chunks_to_batch
+from code_index.chunking import chunk_file
+from code_index.chunking.encoding import to_utf8
+from code_index.chunking.language_detection import CODE_LANGUAGES, STRUCTURED_LANGUAGES
+from code_index.core.embedding_text import embedding_text, name_text
+from code_index.core.hashing import content_hash
+from code_index.core.identifiers import full_text
+from code_index.core.model import Chunk, ChunkingOptions
+from code_index.parsing.chunk_rows import PARSED_CHUNKS, chunks_to_batch
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 LANGUAGES = tuple(sorted(CODE_LANGUAGES | STRUCTURED_LANGUAGES | {"text", "csv"}))

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks.acceptance import lost_text, tree_findings
-from resources.lancedb_store import IndexStore
+from code_index.tables import IndexStore
 
 _SCRIPT = Path(__file__).parents[2] / "benchmarks" / "acceptance.py"
 

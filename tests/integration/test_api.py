@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing_assets import api
-from indexing_assets.api import AddedCounts, GivenChunk, add_chunks, index_repository
-from indexing_assets.core.errors import ModelError, RepositoryError, UsageError
-from resources.embedding.of_settings import query_embedder
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore
-from resources.search import SearchMode, search
+from code_index.core.errors import ModelError, RepositoryError, UsageError
+from code_index.index.embedder_settings import query_embedder
+from code_index.index.folder import resolve_index_folder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
+from indexing_assets.operations import api
+from indexing_assets.operations.api import AddedCounts, GivenChunk, add_chunks, index_repository
 
 _GIVEN = [
     GivenChunk("app/greeting.py", 1, 5, "greeting machine", function_name="greet", chunk_type="function"),

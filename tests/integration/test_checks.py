@@ -9,14 +9,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets.checks import INDEX_CHECKS, build_index_checks, check_specs, results
-from indexing_assets.integrity import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SINGLE, SOURCE_FILES, Scope
-from resources.deployment import DEPLOYMENT_VARIABLE
-from resources.embedding import DeterministicEmbedder
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
+from code_index.embedding import DeterministicEmbedder
+from code_index.index.deployment import DEPLOYMENT_VARIABLE
+from code_index.index.folder import resolve_index_folder
+from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
+from indexing_assets.checks.asset_checks import INDEX_CHECKS, build_index_checks, check_specs, results
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SINGLE, SOURCE_FILES, Scope
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
 REPORT = dg.AssetKey(INDEX_REPORT)

@@ -19,10 +19,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources.embedding import DeterministicEmbedder
-from resources.lancedb_store import IndexStore, SearchFilter
-from resources.locks import Phase, hold
-from resources.search import SearchMode, search
+from code_index.embedding import DeterministicEmbedder
+from code_index.index.locks import Phase, hold
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore, SearchFilter
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _ROOT = Path(__file__).parents[2]
@@ -286,8 +286,8 @@ def _dagster(indexed: Path, command_line: Run, *arguments: str) -> subprocess.Co
 
 
 def test_dagsters_own_commands_materialize_each_asset(indexed: Path, command_line: Run) -> None:
-    from indexing_assets.pipeline import Pipeline
-    from resources.index_folder import resolve_index_folder
+    from code_index.index.folder import resolve_index_folder
+    from indexing_assets.operations.pipeline import Pipeline
 
     with Pipeline(resolve_index_folder(indexed)) as pipeline:
         files = list(pipeline.instance.get_dynamic_partitions("file_hash"))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.core.errors import SettingsError
-from resources.settings import Settings, explained_settings, load_settings, settings_template, settings_with
+from code_index.core.errors import SettingsError
+from code_index.index.settings import Settings, explained_settings, load_settings, settings_template, settings_with
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

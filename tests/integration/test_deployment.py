@@ -10,12 +10,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets.core.errors import SettingsError
+from code_index.core.errors import SettingsError
+from code_index.index.deployment import deployed_indexes
+from code_index.tables import IndexStore
 from indexing_assets.definitions import build_defs
-from indexing_assets.partitions import range_tags
-from resources.deployment import deployed_indexes
+from indexing_assets.runs.partitions import range_tags
 from resources.index_resource import IndexResource
-from resources.lancedb_store import IndexStore
 
 _ROOT = Path(__file__).parents[2]
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexing_assets.core.errors import ModelError, SettingsError
-from resources.embedding import EmbedderConfig, load_embedder
-from resources.embedding.model_lookup import find_model
+from code_index.core.errors import ModelError, SettingsError
+from code_index.embedding import EmbedderConfig, load_embedder
+from code_index.embedding.models.lookup import find_model
 
 pytestmark = [
     pytest.mark.model,
@@ -82,7 +82,7 @@ def run_python(code, cache_folder, **variables):
 
 LOAD = (
     "import sys\n"
-    "from resources.embedding import EmbedderConfig, load_embedder\n"
+    "from code_index.embedding import EmbedderConfig, load_embedder\n"
     "embedder = load_embedder(EmbedderConfig(device='cpu', precision='int8', backend='onnx'))\n"
     "vector = embedder.embed_query('parse a date')\n"
     "heavy = {'torch', 'transformers', 'sentence_transformers', 'onnx', 'dagster', 'lancedb'}\n"

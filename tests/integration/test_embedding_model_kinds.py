@@ -9,13 +9,13 @@ import shutil
 import numpy as np
 import pytest
 
-from indexing_assets.core.errors import EmbeddingError, ModelError
-from resources.embedding import EmbedderConfig, load_embedder
-from resources.embedding.backend import DeviceLostError
-from resources.embedding.facts import model_facts
-from resources.embedding.model_lookup import find_model
-from resources.embedding.of_settings import embedder_config
-from resources.settings import Settings
+from code_index.core.errors import EmbeddingError, ModelError
+from code_index.embedding import EmbedderConfig, load_embedder
+from code_index.embedding.backend import DeviceLostError
+from code_index.embedding.models.lookup import find_model
+from code_index.index.embedder_settings import embedder_config
+from code_index.index.model_facts import model_facts
+from code_index.index.settings import Settings
 
 pytestmark = [
     pytest.mark.model,

@@ -16,9 +16,9 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from indexing_assets.pipeline import Pipeline
-from resources.index_folder import IndexFolder, resolve_index_folder
-from resources.lancedb_store import IndexStore
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.tables import IndexStore
+from indexing_assets.operations.pipeline import Pipeline
 
 # What a change takes here is a few seconds; other tests share the machine.
 _PATIENCE_S = 150

@@ -12,14 +12,14 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from code_index.index.folder import resolve_index_folder
+from code_index.report.figures import IndexFigures, gather
+from code_index.report.page import html_page, markdown
 from indexing_assets.definitions import build_defs
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import SINGLE
-from resources.embedding.resource import EmbedderResource
-from resources.index_figures import IndexFigures, gather
-from resources.index_folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.scope import SINGLE
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
-from resources.report_page import html_page, markdown
 
 _REPORT = dg.AssetKey("index_report")
 

@@ -14,16 +14,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from indexing_assets.core.errors import ModelError, UsageError
-from indexing_assets.integrity import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate, phases
-from indexing_assets.partitions import range_tags
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import PARSED_CHUNKS, SINGLE
-from resources.embedding import DeterministicEmbedder
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store.schemas import CHUNKS, FILES, vectors
-from resources.source_repository import SourceRepository
+from code_index.core.errors import ModelError, UsageError
+from code_index.embedding import DeterministicEmbedder
+from code_index.index.folder import resolve_index_folder
+from code_index.repository.source_repository import SourceRepository
+from code_index.tables.schemas import CHUNKS, FILES, vectors
+from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
+from indexing_assets.checks import per_run as phases
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.partitions import range_tags
+from indexing_assets.runs.scope import PARSED_CHUNKS, SINGLE
+from resources.embedder_resource import EmbedderResource
 
 GREETING = "file_path = 'app/greeting.py'"
 GREET = f"{GREETING} AND qualified_name = 'greet'"

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.core.errors import IndexBusyError, StoreError
-from resources import locks
-from resources.locks import LockOwner, Phase, hold, owner
+from code_index.core.errors import IndexBusyError, StoreError
+from code_index.index import locks
+from code_index.index.locks import LockOwner, Phase, hold, owner
 
 _HOLDER = """
 import sys
 from pathlib import Path
-from resources.locks import Phase, hold
+from code_index.index.locks import Phase, hold
 with hold(Path(sys.argv[1]), Phase.PARSE, run_id="run of the holder"):
     print("held", flush=True)
     sys.stdin.readline()
@@ -28,8 +28,8 @@ with hold(Path(sys.argv[1]), Phase.PARSE, run_id="run of the holder"):
 _TAKER = """
 import sys
 from pathlib import Path
-from indexing_assets.core.errors import IndexBusyError
-from resources.locks import Phase, hold
+from code_index.core.errors import IndexBusyError
+from code_index.index.locks import Phase, hold
 refused = 0
 for _ in range(int(sys.argv[2])):
     try:
@@ -42,7 +42,7 @@ print(refused)
 _LOOKER = """
 import sys
 from pathlib import Path
-from resources.locks import Phase, owner
+from code_index.index.locks import Phase, owner
 print("looking", flush=True)
 while True:
     owner(Path(sys.argv[1]), Phase.PARSE)
@@ -167,7 +167,7 @@ def test_two_that_take_turns_never_hold_the_lock_together(locks_dir, tmp_path):
     script = """
 import sys
 from pathlib import Path
-from resources import locks
+from code_index.index import locks
 locks._POLL_S = 0.001
 counter = Path(sys.argv[2])
 for _ in range(100):

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 from dagster import AssetKey, AssetRecordsFilter
 
-from indexing_assets.materializations import log_materializations, markdown_table
-from resources.index_folder import instance_config
+from code_index.index.folder import instance_config
+from indexing_assets.runs.materializations import log_materializations, markdown_table
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 

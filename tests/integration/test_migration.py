@@ -20,18 +20,25 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from indexing_assets.core.errors import MigrationError, SettingsError, UsageError
+from code_index.core.errors import MigrationError, SettingsError, UsageError
+from code_index.index.embedder_settings import query_embedder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore
 from indexing_assets.definitions import build_defs
-from indexing_assets.migration import dry_run, migrate, plan_migration, read_record, remove_old_index, rollback
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.scope import SINGLE
-from resources.embedding.of_settings import query_embedder
-from resources.index_folder import IndexFolder, resolve_index_folder
+from indexing_assets.operations.migration import (
+    dry_run,
+    migrate,
+    plan_migration,
+    read_record,
+    remove_old_index,
+    rollback,
+)
+from indexing_assets.operations.migration.old_index import find_old_index
+from indexing_assets.operations.migration.old_index.table import matrix_of
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.scope import SINGLE
 from resources.index_resource import IndexResource
-from resources.lancedb_store import IndexStore
-from resources.search import SearchMode, search
-from resources.single_table import find_old_index
-from resources.single_table.table import matrix_of
 from tests.faults.harness import write_repository
 from tests.old_index import OLD_ROOT, row, rows_of_repository, schema, with_vectors, write_old_index
 

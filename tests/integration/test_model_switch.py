@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.core.errors import ModelError, StoreError, UsageError
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.planning import embedding_identity
-from indexing_assets.status import read_status
-from resources.embedding.deterministic import DeterministicEmbedder
-from resources.embedding.of_settings import query_embedder, serving_embedder
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import IndexFolder, resolve_index_folder
-from resources.lancedb_store import IndexStore
-from resources.lancedb_store.models import REGISTRY_FILE, read_registry
-from resources.search import search
+from code_index.core.errors import ModelError, StoreError, UsageError
+from code_index.embedding.deterministic import DeterministicEmbedder
+from code_index.index.embedder_settings import query_embedder, serving_embedder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.search.hybrid import search
+from code_index.tables import IndexStore
+from code_index.tables.models import REGISTRY_FILE, read_registry
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_status import read_status
+from indexing_assets.runs.planning import embedding_identity
+from resources.embedder_resource import EmbedderResource
 from tests.faults.harness import small_steps, write_repository
 
 _WIDE = DeterministicEmbedder(96)

@@ -10,12 +10,12 @@ import time
 import psutil
 import pytest
 
-from indexing_assets.core.errors import CodeIndexError
-from indexing_assets.core.model import ChunkingOptions
-from resources import parser_pool
-from resources.chunk_rows import PARSED_CHUNKS
-from resources.parser_pool import ParserPool, available_processors
-from resources.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
+from code_index.core.errors import CodeIndexError
+from code_index.core.model import ChunkingOptions
+from code_index.parsing import parser_pool
+from code_index.parsing.chunk_rows import PARSED_CHUNKS
+from code_index.parsing.parser_pool import ParserPool, available_processors
+from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
 
 _JAVA_BOMB = b"a<" * 20_000
 
@@ -163,7 +163,7 @@ def test_an_alarm_that_the_parent_ignores_still_ends_a_bomb(repository):
 
 # A parser process in which `f001.py` waits instead of working, as on a slow disk or a busy machine.
 _WAITING_WORKER = (
-    "import sys, time; sys.path.append(sys.argv[2]); from resources import parser_worker as w; c = w.chunk_file; "
+    "import sys, time; sys.path.append(sys.argv[2]); from code_index.parsing import parser_worker as w; c = w.chunk_file; "
     "w.chunk_file = lambda b, **k: (time.sleep({seconds} * (k['file_path'] == 'f001.py' and not k['as_text'])), "
     "c(b, **k))[1]; w.main()"
 )
@@ -231,7 +231,7 @@ def test_a_worker_killed_while_it_has_nothing_to_do_costs_nothing(repository):
 def test_workers_that_cannot_start_end_the_run_with_what_to_do(repository, monkeypatch, capfd):
     monkeypatch.setattr(parser_pool, "_WORKER", "raise SystemExit('no parser here')")
 
-    with pytest.raises(CodeIndexError, match=r"exit status 1.*resources\.parser_worker"):
+    with pytest.raises(CodeIndexError, match=r"exit status 1.*code_index\.parsing\.parser_worker"):
         _run(repository.config(), repository.functions(1), workers=1)
 
     assert "no parser here" in capfd.readouterr().err
@@ -243,7 +243,7 @@ def test_a_crash_of_the_grammar_is_named_by_its_signal(repository, monkeypatch):
     monkeypatch.setattr(
         parser_pool,
         "_WORKER",
-        "import os, sys; sys.path.append(sys.argv[2]); from resources import parser_worker as w; c = w.chunk_file; "
+        "import os, sys; sys.path.append(sys.argv[2]); from code_index.parsing import parser_worker as w; c = w.chunk_file; "
         "w.chunk_file = lambda b, **k: os.kill(os.getpid(), 7) if k['file_path'] == 'f001.py' else c(b, **k); w.main()",
     )
 
@@ -256,7 +256,7 @@ def test_a_fault_of_the_chunker_costs_one_file_and_no_process(repository, monkey
     monkeypatch.setattr(
         parser_pool,
         "_WORKER",
-        "import sys; sys.path.append(sys.argv[2]); from resources import parser_worker as w; c = w.chunk_file; "
+        "import sys; sys.path.append(sys.argv[2]); from code_index.parsing import parser_worker as w; c = w.chunk_file; "
         "w.chunk_file = lambda b, **k: {}['lost'] if k['file_path'] == 'f001.py' else c(b, **k); w.main()",
     )
 
@@ -334,9 +334,9 @@ def test_workers_end_by_themselves_when_their_parent_is_killed(repository):
     repository.functions(4)
     script = """
 import os, sys
-from resources.parser_pool import ParserPool
-from resources.parser_worker import ParserConfig, ParseTask
-from indexing_assets.core.model import ChunkingOptions
+from code_index.parsing.parser_pool import ParserPool
+from code_index.parsing.parser_worker import ParserConfig, ParseTask
+from code_index.core.model import ChunkingOptions
 pool = ParserPool(ParserConfig(sys.argv[1], 1 << 20, ChunkingOptions(), 30.0, 2 << 30), workers=2, group_files=1)
 groups = pool.parse([ParseTask(f"f00{n}.py", "", "python", 1) for n in range(4)])
 next(groups)
@@ -355,7 +355,7 @@ sys.stdin.read()
 
 
 def test_workers_import_neither_dagster_nor_lancedb_nor_torch():
-    script = "import sys, resources.parser_worker; print([m for m in sys.argv[1:] if m in sys.modules])"
+    script = "import sys, code_index.parsing.parser_worker; print([m for m in sys.argv[1:] if m in sys.modules])"
     heavy = ["dagster", "lancedb", "torch", "sentence_transformers", "onnxruntime", "transformers"]
 
     result = subprocess.run(
@@ -366,7 +366,7 @@ def test_workers_import_neither_dagster_nor_lancedb_nor_torch():
 
 
 def test_workers_import_nothing_from_the_working_directory(repository, monkeypatch):
-    for trap in ("resources/__init__.py", "socket.py", "pyarrow.py", "indexing_assets/__init__.py"):
+    for trap in ("code_index/__init__.py", "socket.py", "pyarrow.py", "indexing_assets/__init__.py"):
         repository.write(trap, "raise SystemExit('imported from the repository')")
     monkeypatch.chdir(repository.root)
 

@@ -11,14 +11,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from indexing_assets import maintenance
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.status import failed_chunks, failed_files, read_status
-from resources.embedding import DeterministicEmbedder, EmbeddingResult
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
-from resources.lancedb_store import IndexStore, SearchFilter
-from resources.search import SearchMode, search
+from code_index.embedding import DeterministicEmbedder, EmbeddingResult
+from code_index.index.folder import resolve_index_folder
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables import IndexStore, SearchFilter
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
+from indexing_assets.upkeep import compaction as maintenance
+from resources.embedder_resource import EmbedderResource
 
 Write = Callable[..., None]
 PARSED = dg.AssetKey("parsed_chunks")
@@ -248,7 +248,7 @@ def test_a_file_whose_grammar_is_too_slow_is_found_as_text_and_says_so(
 
 
 def _partitions_of(pipeline: Pipeline) -> dg.PartitionsDefinition:
-    from indexing_assets.partitions import file_partitions
+    from indexing_assets.runs.partitions import file_partitions
 
     return file_partitions()
 
@@ -411,7 +411,7 @@ def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed
     from dagster._core.loader import LoadingContextForTest
 
     from indexing_assets.definitions import build_defs
-    from indexing_assets.scope import SINGLE
+    from indexing_assets.runs.scope import SINGLE
     from resources.index_resource import IndexResource
 
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from code_index.index.settings import Settings, settings_template
 from indexing_assets.cli.main import cli
 from indexing_assets.definitions import defs
-from resources.settings import Settings, settings_template
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
@@ -54,7 +54,7 @@ def test_what_the_page_about_dagster_names_exists() -> None:
 
 def test_every_environment_variable_is_in_the_readme_or_in_the_settings_file() -> None:
     used = set()
-    for folder in ("indexing_assets", "resources"):
+    for folder in ("code_index", "indexing_assets", "resources"):
         for path in (_ROOT / folder).rglob("*.py"):
             used |= set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
     documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _README + settings_template()))

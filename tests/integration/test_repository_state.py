@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets.core.errors import RepositoryError
-from indexing_assets.core.model import FileStatus
-from resources.repository_state import RepositoryState, repository_state, settled_state
-from resources.settings import Settings
-from resources.source_repository import SourceRepository
+from code_index.core.errors import RepositoryError
+from code_index.core.model import FileStatus
+from code_index.index.settings import Settings
+from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
+from code_index.repository.source_repository import SourceRepository
 
 _SETTINGS = Settings()
 

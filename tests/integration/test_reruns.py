@@ -10,18 +10,18 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 
+from code_index.index.folder import resolve_index_folder
+from code_index.tables.schemas import EMBEDDING_ERRORS
+from indexing_assets.automation.jobs import build_asset_jobs
+from indexing_assets.automation.reruns import build_rerun_job, keys_to_rerun, request_backfill
+from indexing_assets.automation.schedules import build_schedules
 from indexing_assets.definitions import build_defs
-from indexing_assets.jobs import build_asset_jobs
-from indexing_assets.partitions import range_tags
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.planning import transient_failures_due
-from indexing_assets.reruns import build_rerun_job, keys_to_rerun, request_backfill
-from indexing_assets.schedules import build_schedules
-from indexing_assets.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.partitions import range_tags
+from indexing_assets.runs.planning import transient_failures_due
+from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
-from resources.lancedb_store.schemas import EMBEDDING_ERRORS
 
 _EMBEDDER = EmbedderResource(model="deterministic")
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from indexing_assets import planning
-from indexing_assets.core.errors import StoreError
-from indexing_assets.pipeline import Pipeline
-from resources.embedding.of_settings import query_embedder
-from resources.index_folder import IndexFolder, resolve_index_folder
-from resources.lancedb_store import IndexStore, version
-from resources.lancedb_store.models import REGISTRY_FILE
-from resources.lancedb_store.version import SCHEMA_VERSION, VERSION_FILE
+from code_index.core.errors import StoreError
+from code_index.index.embedder_settings import query_embedder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.tables import IndexStore, version
+from code_index.tables.models import REGISTRY_FILE
+from code_index.tables.version import SCHEMA_VERSION, VERSION_FILE
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs import planning
 from tests.faults.harness import small_steps, write_module, write_repository
 
 

@@ -11,16 +11,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from indexing_assets.core.model import FileStatus
-from indexing_assets.core.requests import SensorMemory
+from code_index.core.model import FileStatus
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from indexing_assets.automation.jobs import build_asset_jobs
+from indexing_assets.automation.sensor_cursor import SensorMemory
+from indexing_assets.automation.sensors import WatchTimes, build_sensors
 from indexing_assets.definitions import build_defs
-from indexing_assets.jobs import build_asset_jobs
-from indexing_assets.pipeline import Pipeline
-from indexing_assets.planning import retry_wait
-from indexing_assets.scope import SINGLE
-from indexing_assets.sensors import WatchTimes, build_sensors
-from resources.embedding.resource import EmbedderResource
-from resources.index_folder import IndexFolder, resolve_index_folder
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.planning import retry_wait
+from indexing_assets.runs.scope import SINGLE
+from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
 _IMPATIENT = WatchTimes(watch_s=0, quiet_s=0.01, patience_s=0.05)
@@ -198,7 +198,7 @@ def test_a_repository_that_never_rests_is_taken_up_after_a_while(
 ) -> None:
     _indexed(watched)
     write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
-    monkeypatch.setattr("indexing_assets.sensors.settled_state", lambda *_, **__: None)
+    monkeypatch.setattr("indexing_assets.automation.sensors.settled_state", lambda *_, **__: None)
     requests, reason = watched.changes()
     assert requests == []
     assert "waiting for a pause" in reason
@@ -213,7 +213,7 @@ def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_l
 ) -> None:
     _indexed(watched)
     write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
-    monkeypatch.setattr("indexing_assets.sensors.settled_state", lambda *_, **__: None)
+    monkeypatch.setattr("indexing_assets.automation.sensors.settled_state", lambda *_, **__: None)
     watched.cursors["repo_changes_sensor"] = SensorMemory(restless_since_s=time.time() + 1e8).to_text()
     assert "waiting for a pause" in watched.changes()[1]
     memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexing_assets.core.model import FileStatus
-from resources import git_checkout
-from resources.source_repository import ScanResult, SourceRepository
+from code_index.core.model import FileStatus
+from code_index.repository import git_checkout
+from code_index.repository.source_repository import ScanResult, SourceRepository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git, which is not installed")
 

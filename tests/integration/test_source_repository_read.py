@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from indexing_assets.core.errors import (
+from code_index.core.errors import (
     CodeIndexError,
     FileTooLargeError,
     FileUnreadableError,
@@ -17,9 +17,9 @@ from indexing_assets.core.errors import (
     FileVanishedError,
     NotRegularFileError,
 )
-from indexing_assets.core.hashing import content_hash
-from resources import source_repository
-from resources.source_repository import SourceRepository
+from code_index.core.hashing import content_hash
+from code_index.repository import source_repository
+from code_index.repository.source_repository import SourceRepository
 
 
 @pytest.fixture(autouse=True)

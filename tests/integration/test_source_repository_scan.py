@@ -17,12 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from indexing_assets.core.discovery import RACY_MTIME_NS, plan_changes
-from indexing_assets.core.errors import RepositoryError
-from indexing_assets.core.hashing import content_hash
-from indexing_assets.core.model import FileStatus, SourceFile
-from resources import source_repository, source_walk
-from resources.source_repository import ScanResult, SourceRepository
+from code_index.core.errors import RepositoryError
+from code_index.core.hashing import content_hash
+from code_index.core.model import FileStatus, SourceFile
+from code_index.repository import source_repository
+from code_index.repository import walk as source_walk
+from code_index.repository.content_rules import RACY_MTIME_NS, plan_changes
+from code_index.repository.source_repository import ScanResult, SourceRepository
 
 OLD_NS = 1_600_000_000_000_000_000
 

@@ -14,12 +14,12 @@ from typing import Self
 import dagster as dg
 import pytest
 
-from indexing_assets import pipeline as pipeline_module
+from code_index.index import unchanged_marker as complete_record
+from code_index.index.folder import resolve_index_folder
+from code_index.index.unchanged_marker import COMPLETE_FILE, still_complete, tables_as_they_are
 from indexing_assets.cli.index import run
-from indexing_assets.pipeline import Pipeline
-from resources import complete_record
-from resources.complete_record import COMPLETE_FILE, still_complete, tables_as_they_are
-from resources.index_folder import resolve_index_folder
+from indexing_assets.operations import pipeline as pipeline_module
+from indexing_assets.operations.pipeline import Pipeline
 
 _OPENED: list[str] = []
 
@@ -155,7 +155,7 @@ def test_a_file_whose_time_cannot_be_trusted_is_read_by_each_scan(root: Path) ->
 def test_a_failed_file_is_told_each_time(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from click.exceptions import Exit
 
-    from resources.parser_pool import ParserPool
+    from code_index.parsing.parser_pool import ParserPool
 
     _edit(root)
     with pytest.MonkeyPatch.context() as patch:

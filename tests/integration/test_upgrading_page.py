@@ -34,7 +34,7 @@ def test_every_command_of_the_page_runs_in_the_order_in_which_it_is_written(
 
 
 def test_the_example_is_that_of_the_module_and_links_lead_somewhere() -> None:
-    from indexing_assets import api
+    from indexing_assets.operations import api
 
     (example,) = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
     assert example.strip() in "\n".join(line.removeprefix("    ") for line in (api.__doc__ or "").splitlines())

@@ -1,0 +1,1 @@
+"""The engine: a library without Dagster that parses, stores, embeds and searches code."""

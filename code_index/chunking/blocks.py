@@ -1,0 +1,57 @@
+"""The tree of spans that an extractor hands to the assembly.
+
+An extractor (one per family of formats) only says where the named things of a file are and
+what is known about them. `assembly.assemble` does the rest for all formats alike: it gives
+uncovered text to module or text chunks, splits what is too long, merges what is tiny, and
+computes lines, identities and the hierarchy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from code_index.core.model import ChunkType, Parameter, TypeAnnotation
+
+
+@dataclass(slots=True)
+class Block:
+    """A named span of a file, bytes half-open; children lie inside, ordered, without overlap.
+
+    `start` includes what belongs to the definition (decorators, attributes, the doc comment above).
+    `break_points` are byte offsets, in order, at which the assembly may cut the block when it is too long
+    (starts of statements, rows, list items); it falls back to line starts, then to any character.
+    """
+
+    start: int
+    end: int
+    chunk_type: ChunkType
+    name: str = ""
+    children: list[Block] = field(default_factory=list)
+    break_points: list[int] = field(default_factory=list)
+    docstring: str | None = None
+    decorators: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    return_type: str | None = None
+    type_annotations: tuple[TypeAnnotation, ...] = ()
+    cyclomatic_complexity: int | None = None
+    cognitive_complexity: int | None = None
+    max_nesting_depth: int | None = None
+
+
+@dataclass(slots=True)
+class Extraction:
+    """What an extractor found in one file: top-level blocks in order, and the file's imports.
+
+    `import_offsets` says at which byte each of `imports` starts (same length), so that the chunk in which
+    an import stands carries it. `docstring` is the file's own; the first module chunk carries it.
+    A block of type `MODULE` (namespace, Rust `mod`) only qualifies the names inside: its own text is module code.
+    The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    imports: tuple[str, ...] = ()
+    import_offsets: tuple[int, ...] = ()
+    docstring: str | None = None
+    break_points: list[int] = field(default_factory=list)
+    remainder_type: ChunkType = ChunkType.MODULE  # type of the text that no block covers
+    name_separator: str = "."

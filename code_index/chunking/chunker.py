@@ -1,0 +1,62 @@
+"""One file into chunks: the face of this package.
+
+Belongs here: the way from bytes to chunks, and which extractor reads which language.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from code_index.chunking.assembly import assemble
+from code_index.chunking.code import extract_code
+from code_index.chunking.encoding import to_utf8
+from code_index.chunking.formats.registry import extract_structured
+from code_index.chunking.formats.text import extract_text
+from code_index.chunking.languages.registry import SPECS
+from code_index.core.errors import ParseError
+from code_index.core.model import Chunk, ChunkingOptions
+
+CHUNKER_VERSION: Final = "1"
+"""Raise it with any change that gives other chunks for the same bytes: stored files are then parsed again."""
+
+_DEFAULTS: Final = ChunkingOptions()
+
+
+def chunk_file(
+    content: bytes,
+    *,
+    file_path: str,
+    file_hash: str,
+    language: str,
+    subproject_name: str | None = None,
+    subproject_path: str | None = None,
+    options: ChunkingOptions = _DEFAULTS,
+    as_text: bool = False,
+) -> tuple[Chunk, ...]:
+    """The chunks of one file, ordered by where they start; none for a blank file.
+
+    A language without a code specification is handed to the structured formats, which read what they do not
+    know as plain text. Time and memory are bounded by the caller: some small inputs are bombs for a parser; with
+    `as_text` no parser is asked, and the text is cut at its lines alone.
+
+    Raises:
+        ParseError: the grammar is missing or gave no tree; the message names the file.
+    """
+    source = to_utf8(content)
+    try:
+        if as_text:
+            extraction = extract_text(source, language)
+        else:
+            extraction = extract_code(source, language) if language in SPECS else extract_structured(source, language)
+    except ParseError as error:
+        raise ParseError(f"{file_path}: {error}") from error
+    return assemble(
+        source,
+        extraction,
+        file_path=file_path,
+        file_hash=file_hash,
+        language=language,
+        subproject_name=subproject_name,
+        subproject_path=subproject_path,
+        options=options,
+    )

@@ -1,0 +1,179 @@
+"""Captured definitions into the tree of blocks.
+
+Belongs here: which spans are definitions, what encloses what, and which definitions own a chunk.
+Does not belong here: what is known about a definition (`definitions`, `code`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from tree_sitter import Node
+
+from code_index.chunking.blocks import Block
+from code_index.chunking.comments import clean_string
+from code_index.chunking.complexity import Construct, Span
+from code_index.chunking.definitions import carrier_of, field_of, first_field, raw_text_of
+from code_index.chunking.language_spec import DEFINITION_ROLES, LanguageSpec
+from code_index.core.model import ChunkType
+
+MIN_NESTED_BYTES: Final = 400
+"""A function inside a function owns a chunk from this length on; shorter ones are read with their surroundings."""
+
+Captures = dict[str, list[Node]]
+
+_CALLABLES: Final = frozenset({"function", "member"})
+_WRAPPER_FIELDS: Final = ("definition", "declaration", "type")
+_GAP: Final = re.compile(rb"\s*")
+
+
+@dataclass(slots=True)
+class Definition:
+    """A captured definition: its node, own span, span with wrappers, and the block it becomes (if any)."""
+
+    role: str
+    node: Node
+    own: Span
+    start: int
+    end: int
+    carrier: Node
+    block: Block | None = None
+    parent: Block | None = None
+
+    @property
+    def construct(self) -> Construct:
+        """What it is for complexity."""
+        return Construct.CLASS if self.role == "class" else Construct.FUNCTION
+
+
+def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> list[Definition]:
+    """All definitions with the spans of their wrappers, in document order, outer before inner."""
+    wrappers = _wrappers(captures.get("wrapper", []))
+    bodies = {node.start_byte: node.end_byte for node in captures.get("body", [])}
+    found: dict[Span, Definition] = {}
+    for role in DEFINITION_ROLES:
+        for node in captures.get(role, []):
+            own = span = _own_span(node, source, spec.prefix, bodies)
+            if own in found:
+                continue
+            while span in wrappers:
+                span = wrappers.pop(span)
+            found[own] = Definition(role, node, own, *span, carrier_of(node, spec))
+    return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
+
+
+def free_closures(captures: Captures, definitions: list[Definition]) -> list[Span]:
+    """Spans of the anonymous functions that no definition binds to a name."""
+    bound = {(item.carrier.start_byte, item.carrier.end_byte) for item in definitions}
+    spans = ((node.start_byte, node.end_byte) for node in captures.get("closure", []))
+    return [span for span in spans if span not in bound]
+
+
+def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) -> Span:
+    """The node's span, with a body beside it and a prefix before it where the grammar has such."""
+    start, end = node.start_byte, node.end_byte
+    if bodies:
+        gap = _GAP.match(source, end)
+        end = bodies.get(gap.end() if gap else end, end)
+    if prefix and source[max(start - len(prefix), 0) : start] == prefix:
+        start -= len(prefix)
+    return start, end
+
+
+def _wrappers(nodes: list[Node]) -> dict[Span, Span]:
+    """Span of what is wrapped to span of its wrapper."""
+    wrappers: dict[Span, Span] = {}
+    for node in nodes:
+        inner = first_field(node, _WRAPPER_FIELDS)
+        if inner is None and node.named_child_count:
+            inner = _only_one_of_its_type(node)
+        if inner is not None:
+            span, own = (inner.start_byte, inner.end_byte), (node.start_byte, node.end_byte)
+            if span != own:
+                wrappers[span] = own
+    return wrappers
+
+
+def _only_one_of_its_type(node: Node) -> Node | None:
+    """The last named child, unless the node declares several such (`const a = ..., b = ...`)."""
+    *others, last = node.named_children
+    return None if any(other.type == last.type for other in others) else last
+
+
+def nest(definitions: list[Definition], closures: list[Span], captures: Captures, source: bytes) -> list[Block]:
+    """Gives every definition that owns a chunk its block, under the one that encloses it; returns the outermost."""
+    roots: list[Block] = []
+    items: list[tuple[int, int, Definition | Node | None]] = [(item.start, -item.end, item) for item in definitions]
+    items += [(start, -end, None) for start, end in closures]
+    members = captures.get("field", []) + captures.get("inner_doc", [])
+    items += [(node.start_byte, -node.end_byte, node) for node in members]
+    items.sort(key=lambda item: item[:2])
+    # What is open: its end, the block that takes children, whether a function is open, whether it is a class.
+    stack: list[tuple[int, Block | None, bool, bool]] = []
+    for start, negative_end, item in items:
+        end = -negative_end
+        while stack and stack[-1][0] <= start:
+            stack.pop()
+        _, parent, in_function, in_class = stack[-1] if stack else (0, None, False, False)
+        if isinstance(item, Node):
+            if in_class and parent is not None:
+                _annotate(parent, item, source)
+            continue
+        is_callable = item is None or item.role in _CALLABLES
+        may_be_short = item is not None and not in_function and (item.role != "member" or in_class)
+        if item is None or (is_callable and not may_be_short and end - start < MIN_NESTED_BYTES):
+            stack.append((end, parent, True, False))
+            continue
+        item.block, item.parent = Block(start, end, _chunk_type(item.role, in_class=in_class)), parent
+        (parent.children if parent else roots).append(item.block)
+        stack.append((end, item.block, is_callable, item.role == "class"))
+    return roots
+
+
+def _chunk_type(role: str, *, in_class: bool) -> ChunkType:
+    if role in _CALLABLES:
+        return ChunkType.METHOD if in_class else ChunkType.FUNCTION
+    return ChunkType.CLASS if role == "class" else ChunkType.MODULE
+
+
+def _annotate(block: Block, member: Node, source: bytes) -> None:
+    """Gives a class the type of a field, or its documentation, whichever `member` is."""
+    if member.type in {"string", "sigil"}:
+        block.docstring = block.docstring or clean_string(raw_text_of(member, source))
+    else:
+        block.type_annotations += tuple(field_of(member, source))
+
+
+def join_clauses(roots: list[Block], source: bytes) -> None:
+    """Makes neighbouring functions of one name one block; the first one's description stands for all."""
+    stack = [roots]
+    while stack:
+        siblings = stack.pop()
+        kept: list[Block] = []
+        for block in siblings:
+            if kept and _are_clauses(kept[-1], block, source):
+                _join(kept[-1], block)
+            else:
+                kept.append(block)
+        siblings[:] = kept
+        stack += [block.children for block in kept if block.children]
+
+
+def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
+    same = first.name == second.name and first.chunk_type is second.chunk_type and first.name != ""
+    is_function = second.chunk_type in {ChunkType.FUNCTION, ChunkType.METHOD}
+    return same and is_function and not source[first.end : second.start].strip()
+
+
+def _join(first: Block, second: Block) -> None:
+    """Adds a clause: each is one more way through the function."""
+    first.end = second.end
+    first.children += second.children
+    first.docstring = first.docstring or second.docstring
+    first.return_type = first.return_type or second.return_type
+    first.decorators += second.decorators
+    first.cyclomatic_complexity = (first.cyclomatic_complexity or 0) + (second.cyclomatic_complexity or 0)
+    first.cognitive_complexity = (first.cognitive_complexity or 0) + (second.cognitive_complexity or 0)
+    first.max_nesting_depth = max(first.max_nesting_depth or 0, second.max_nesting_depth or 0)

@@ -1,0 +1,1 @@
+"""Structured formats and plain text: one extractor each."""

@@ -1,0 +1,105 @@
+"""Markdown by heading.
+
+Belongs here: headings, what only looks like one, and front matter.
+Does not belong here: inline markup beyond what a heading's name needs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from code_index.chunking.blocks import Block, Extraction
+from code_index.chunking.formats.spans import finish, label
+from code_index.core.model import ChunkType
+
+# One alternative a kind of line; fences may be indented by the list that they are in.
+_LINE: Final = re.compile(
+    rb"^(?:[ \t]*(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)"
+    rb"|[ ]{0,3}(?P<marks>\#{1,6})(?:[ \t]+(?P<title>[^\n]*)|\r?$)"
+    rb"|[ ]{0,3}(?P<underline>=+|-{2,})[ \t\r]*$"
+    rb"|[ \t]*(?P<comment><!--)"
+    rb"|(?P<item>[ \t]*(?:[-*+]|[0-9]{1,9}[.)])[ \t])"
+    rb"|(?P<blank>[ \t\r]*\n(?=[^\r\n])))",
+    re.MULTILINE,
+)
+_FRONT_MATTER: Final = re.compile(
+    rb"\A\s*(?P<mark>---|\+\+\+)[ \t]*\r?\n(?:[\"'\w][^\n]*[:=].*?)?^(?P=mark)[ \t]*\r?(?:\n|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_NO_PARAGRAPH: Final = re.compile(rb"[ ]{4}|\t|[ ]{0,3}(?:[-*+>|#]|[0-9]{1,9}[.)][ \t]|```|~~~|</?\w|<!--)|[ \t\r]*$")
+_CLOSING_MARKS: Final = re.compile(rb"(?:\A|[ \t]+)#+[ \t\r]*\Z")
+_ANCHOR: Final = re.compile(rb"[ \t]*\{#[^}\n]*\}[ \t\r]*\Z")
+_IMAGE: Final = re.compile(rb"!\[[^\]\n]{0,500}\]\([^)\n]{0,500}\)")
+_LINK: Final = re.compile(rb"\[([^\]\n]{1,500})\](?:\([^)\n]{0,500}\)|\[[^\]\n]{0,100}\])")
+_MARKUP: Final = re.compile(rb"[`*]+|</?\w[^>\n]{0,200}>")
+
+
+def extract_markdown(source: bytes) -> Extraction:
+    """Sections nested by heading level; a section lasts until the next heading of its level or above."""
+    front = _FRONT_MATTER.match(source)
+    position = front.end() if front else 0
+    headings: list[tuple[int, int, str]] = []  # start, level, name
+    points: list[int] = [position] if position else []
+    while (match := _LINE.search(source, position)) is not None:
+        position = max(match.end(), position + 1)
+        kind = match.lastgroup
+        if kind == "info":
+            position = _after_fence(source, match)
+            points.append(match.start())
+        elif kind == "comment":
+            close = source.find(b"-->", match.end())
+            position = len(source) if close < 0 else close
+        elif kind in {"marks", "title"}:
+            headings.append((match.start(), len(match["marks"]), _heading_name(match["title"] or b"")))
+        elif kind == "underline":
+            heading = _setext(source, match)
+            if heading is not None and (not headings or heading[0] > headings[-1][0]):
+                headings.append(heading)
+        else:
+            points.append(match.start() if kind == "item" else match.end())
+    return finish(
+        _nested(headings, len(source)), points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0
+    )
+
+
+def _after_fence(source: bytes, opening: re.Match[bytes]) -> int:
+    """Where the code block ends: after the closing fence, at the end of the file, or at once for `` ```x``` ``."""
+    fence = opening["fence"]
+    if fence[:1] == b"`" and b"`" in opening["info"]:
+        return opening.end()
+    mark = re.escape(fence[:1])
+    closing = re.compile(rb"^[ \t>]*" + mark + rb"{%d,}[ \t\r]*$" % len(fence), re.MULTILINE).search(
+        source, opening.end()
+    )
+    return closing.end() if closing else len(source)
+
+
+def _setext(source: bytes, underline: re.Match[bytes]) -> tuple[int, int, str] | None:
+    """The heading that is underlined here, if a paragraph of one line stands above."""
+    end = underline.start() - 1
+    start = source.rfind(b"\n", 0, max(end, 0)) + 1
+    title = source[start : max(end, 0)]
+    if not title or _NO_PARAGRAPH.match(title):
+        return None
+    above = source[source.rfind(b"\n", 0, start - 1) + 1 : start] if start else b""
+    if above.strip() and not _NO_PARAGRAPH.match(above):
+        return None  # a longer paragraph: the line is meant as a rule
+    return start, 1 if underline["underline"][:1] == b"=" else 2, _heading_name(title)
+
+
+def _heading_name(title: bytes) -> str:
+    title = _ANCHOR.sub(b"", _CLOSING_MARKS.sub(b"", title[:2_000]))
+    return label(_MARKUP.sub(b"", _LINK.sub(rb"\1", _IMAGE.sub(b"", title))))
+
+
+def _nested(headings: list[tuple[int, int, str]], size: int) -> list[Block]:
+    top: list[Block] = []
+    open_sections: list[tuple[int, Block]] = []
+    for start, level, name in headings:
+        while open_sections and open_sections[-1][0] >= level:
+            open_sections.pop()[1].end = start
+        section = Block(start=start, end=size, chunk_type=ChunkType.SECTION, name=name)
+        (open_sections[-1][1].children if open_sections else top).append(section)
+        open_sections.append((level, section))
+    return top

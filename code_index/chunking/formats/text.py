@@ -1,0 +1,38 @@
+"""Text without known structure: only where it may be cut.
+
+Belongs here: paragraphs of prose and of languages without a grammar, records of logs and CSV.
+Does not belong here: formats with named parts (`structured_*`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from code_index.chunking.blocks import Extraction
+from code_index.core.model import ChunkType
+
+_PARAGRAPH: Final = re.compile(rb"\n[ \t\r]*\n(?=[^\r\n])")
+_RECORD: Final = re.compile(rb"\n(?=[^ \t\r\n])")
+_CSV_PART: Final = re.compile(rb'"[^"]*"?|\n(?=[^\r\n])')
+_MIN_PARAGRAPHS_PER_BYTE: Final = 1 / 4_000
+
+
+def paragraph_starts(source: bytes, start: int = 0, end: int | None = None) -> list[int]:
+    """Offsets in [start, end), in order, of the lines that follow a blank line."""
+    return [match.end() for match in _PARAGRAPH.finditer(source, start, len(source) if end is None else end)]
+
+
+def extract_text(source: bytes, language: str) -> Extraction:
+    """No blocks; break points at paragraphs, or at records where paragraphs are rare (logs, tables).
+
+    A record starts at a line that is not indented, so a stack trace stays with its message; a quoted CSV
+    field may go over lines.
+    """
+    if language == "csv":
+        points = [match.end() for match in _CSV_PART.finditer(source) if match[0] == b"\n"]
+    else:
+        points = paragraph_starts(source)
+        if len(points) < len(source) * _MIN_PARAGRAPHS_PER_BYTE:
+            points = [match.end() for match in _RECORD.finditer(source)]
+    return Extraction(break_points=points, remainder_type=ChunkType.TEXT)

@@ -1,0 +1,94 @@
+"""What the engine must know about a language, and the words in which a specification says it.
+
+Belongs here: `LanguageSpec`. Does not belong here: any one language (`specs_*`), the engine (`code`).
+
+A specification is a tree-sitter query whose capture names are roles. Captures hand over only the nodes that
+matter: walking all nodes in Python was rejected, it costs more than parsing them.
+
+Roles of definitions
+    function, class   own a chunk at the top level or in a class; a function in a function when it is long
+    member            function that owns a chunk only when it is long (callbacks in object literals)
+    scope             namespace or module: qualifies the names inside, its text is module code
+    wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
+    signature         declares the type of the definition that follows and belongs to it
+Roles of what describes them
+    comment           any comment
+    attribute         decorator or attribute that stands before the definition, outside its node
+    decorator         decorator or attribute inside the definition's node or its wrapper
+    body              body that the grammar puts beside its signature; belongs to the definition before it
+    docstring         string that documents the definition in whose body it comes first
+    inner_doc         string that documents the innermost class in which it stands
+    file_docstring    string or comment that documents the file
+    file_head         clause that names the file's module; the comment directly above documents the file
+    field             typed member of a class
+Roles of the file
+    import            statement or call that names another module
+Roles of complexity
+    branch, switch, else_if, elif, else, jump, path, and, or, closure: `code_index.chunking.complexity.Construct`
+    not_path          takes back a `path` of the same span (default case)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from tree_sitter import Node
+
+from code_index.core.model import Parameter
+
+NameOf = Callable[[Node, bytes], str]
+ParametersOf = Callable[[Node, bytes], tuple[Parameter, ...]]
+
+
+def _empty() -> Mapping[str, NameOf]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageSpec:
+    """One language for the engine.
+
+    `query` has the roles above. `statements` captures as `statement` what may start a piece when a definition
+    is too long for one chunk.
+    `names` (by node type), `parameters_of` and `return_type_of` override how a definition is read; the rule
+    without them are the fields. `name_types` serve grammars in which the name is a child without a field.
+    With `dotted_methods` a name `Owner.name` makes a method of a function.
+    `value_fields`, or `carrier`, lead from a binding to the function bound (`const f = () => ...`).
+    `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
+    directly above documents. `indentation_binds`: a comment above belongs only when equally indented.
+    `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
+    leaves it outside.
+    """
+
+    name: str
+    query: str
+    statements: str
+    grammar: str = ""
+    name_fields: tuple[str, ...] = ("name",)
+    name_types: tuple[str, ...] = ()
+    dotted_methods: bool = False
+    names: Mapping[str, NameOf] = field(default_factory=_empty)
+    carrier: Callable[[Node], Node | None] | None = None
+    value_fields: tuple[str, ...] = ()
+    parameter_fields: tuple[str, ...] = ("parameters",)
+    parameters_of: ParametersOf | None = None
+    return_fields: tuple[str, ...] = ("return_type",)
+    return_type_of: Callable[[Node, bytes], str] | None = None
+    body_fields: tuple[str, ...] = ("body",)
+    doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
+    plain_docs: bool = True
+    indentation_binds: bool = False
+    clauses: bool = False
+    prefix: bytes = b""
+
+
+DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
+COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump", "path", "and", "or", "closure")
+_OTHER_ROLES: Final = (
+    *("wrapper", "signature", "comment", "attribute", "decorator", "docstring", "inner_doc", "body", "field"),
+    *("file_docstring", "file_head", "import", "not_path"),
+)
+ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

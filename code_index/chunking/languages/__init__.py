@@ -1,0 +1,1 @@
+"""Programming languages: what the chunker must know about each."""

@@ -1,0 +1,78 @@
+"""What stands directly above a definition and belongs to it: comments, attributes, signatures.
+
+Belongs here: finding it by position. Asking nodes for their siblings was rejected: tree-sitter walks from the
+root for each answer.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from typing import Final
+
+from tree_sitter import Node
+
+from code_index.chunking.blocks import Block
+
+ROLES_ABOVE: Final = ("comment", "attribute", "signature")
+
+_GAP: Final = re.compile(rb"[ \t\f\v]*(?:\r\n|\n|\r)?[ \t\f\v]*")
+
+_LINE_END: Final = re.compile(rb"\n")
+_BLANKS: Final = re.compile(rb"\s*")
+
+Above = tuple[int, int, str]  # start, end, role
+
+
+class Leading:
+    """The comments, attributes and signatures of one file, in order."""
+
+    def __init__(self, source: bytes, captures: dict[str, list[Node]], *, indentation_binds: bool) -> None:
+        self._source = source
+        self._indentation_binds = indentation_binds
+        self._items: list[Above] = []
+        last = -1
+        for item in sorted(
+            (node.start_byte, node.end_byte, role) for role in ROLES_ABOVE for node in captures.get(role, [])
+        ):
+            if item[0] >= last:  # a comment inside a comment's node is that comment
+                self._items.append(item)
+                last = item[1]
+        self._starts = [item[0] for item in self._items]
+        # Found once: in a file that is one line of a megabyte, searching back for its start takes a second a thousand
+        # comments.
+        self._line_starts = [0, *(match.end() for match in _LINE_END.finditer(source))] if self._items else [0]
+        self._code_start = (-1, -1)  # of which line, and where its blanks end
+
+    def take(self, block: Block, floor: int) -> list[Above]:
+        """Moves the block's start up over what stands directly above it, not before `floor`; gives it in order."""
+        taken: list[Above] = []
+        index = bisect_left(self._starts, block.start) - 1
+        while index >= 0:
+            start, end, role = self._items[index]
+            if start < floor or end > block.start or not self._adjacent(end, block.start):
+                break
+            if role == "comment" and not self._starts_line(start):
+                break
+            if self._indentation_binds and self._column(start) != self._column(block.start):
+                break
+            taken.append(self._items[index])
+            block.start = start
+            index -= 1
+        return taken[::-1]
+
+    def _adjacent(self, end: int, start: int) -> bool:
+        """Whether at most one line end stands between, so that no blank line separates the two."""
+        end -= self._source[end - 1 : end] in (b"\n", b"\r")  # some grammars count the line end to the comment
+        return _GAP.fullmatch(self._source, end, start) is not None
+
+    def _starts_line(self, offset: int) -> bool:
+        line_start = offset - self._column(offset)
+        line, code = self._code_start
+        if line != line_start:
+            code = _BLANKS.match(self._source, line_start).end()  # type: ignore[union-attr]  # matches anything
+            self._code_start = (line_start, code)
+        return offset <= code
+
+    def _column(self, offset: int) -> int:
+        return offset - self._line_starts[bisect_right(self._line_starts, offset) - 1]

@@ -1,0 +1,133 @@
+"""The records that travel between the phases.
+
+Belongs here: plain records and the closed sets of words their fields may hold.
+Does not belong here: Arrow schemas (`code_index.tables.schemas`) and behaviour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ChunkType(StrEnum):
+    """What a chunk is. The first four are code, the others come from structured formats."""
+
+    FUNCTION = "function"
+    CLASS = "class"
+    METHOD = "method"
+    MODULE = "module"
+    SECTION = "section"  # Markdown heading, HTML section, TOML table, Dockerfile stage
+    RULE = "rule"  # CSS rule
+    STATEMENT = "statement"  # SQL statement
+    ENTRY = "entry"  # JSON or YAML top-level member
+    TEXT = "text"  # prose, unknown formats
+
+
+class FileStatus(StrEnum):
+    """Where a file stands in phase 1."""
+
+    PENDING = "pending"
+    PARSED = "parsed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class EmbeddingStatus(StrEnum):
+    """Where a chunk stands in phase 2; derived from the tables, never stored."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETE = "complete"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a function as the source spells it; empty strings are `None`."""
+
+    name: str
+    type: str | None = None
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TypeAnnotation:
+    """A name and the type that the source gives it (parameter, field, variable, `return`)."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file as the scan saw it.
+
+    `file_path` is POSIX and relative to the root; `file_hash` is the SHA-256 (64 hex digits)
+    of the bytes, empty for a skipped file; `reason` says why a file is skipped or failed.
+    """
+
+    file_path: str
+    file_hash: str
+    size_bytes: int
+    mtime_ns: int
+    language: str
+    subproject_name: str | None = None
+    subproject_path: str | None = None
+    status: FileStatus = FileStatus.PENDING
+    reason: str | None = None
+
+
+class Chunk(NamedTuple):
+    """A piece of a file that is found on its own.
+
+    Lines are 1-based and inclusive. `content` is the chunk's own text: its span without the
+    spans of its children, so the contents of a file's chunks do not overlap.
+    `chunk_id` is 32 hex digits and stable: the same code at another line of the same file
+    keeps it (see `code_index.core.hashing.chunk_id`). `qualified_name` joins the names of
+    the enclosing definitions and its own with `.`, of headings with ` > `; empty for module code.
+
+    A tuple and not a dataclass: a frozen one of so many fields takes several times as long to make.
+    """
+
+    chunk_id: str
+    file_path: str
+    file_hash: str
+    start_line: int
+    end_line: int
+    content: str
+    language: str
+    chunk_type: ChunkType
+    qualified_name: str = ""
+    function_name: str | None = None
+    class_name: str | None = None
+    docstring: str | None = None
+    imports: tuple[str, ...] = ()
+    parent_chunk_id: str | None = None
+    child_chunk_ids: tuple[str, ...] = ()
+    chunk_depth: int = 0
+    complexity_score: float | None = None
+    cyclomatic_complexity: int | None = None
+    cognitive_complexity: int | None = None
+    max_nesting_depth: int | None = None
+    parameter_count: int | None = None
+    lines_of_code: int = 0
+    decorators: tuple[str, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    return_type: str | None = None
+    type_annotations: tuple[TypeAnnotation, ...] = ()
+    subproject_name: str | None = None
+    subproject_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkingOptions:
+    """Limits of the chunker, in characters.
+
+    A definition longer than `max_characters` is split at syntax boundaries; neighbouring
+    pieces of module code shorter than `min_characters` are merged.
+    """
+
+    max_characters: int = 2_000
+    min_characters: int = 200

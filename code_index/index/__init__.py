@@ -1,0 +1,1 @@
+"""The index as a folder: its settings, locks and markers."""

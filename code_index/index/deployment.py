@@ -1,0 +1,108 @@
+"""Which indexes a Dagster deployment serves: one without a name, or those that a file lists.
+
+The file is named by the environment variable `CODE_INDEX_DEPLOYMENT`:
+
+    [indexes.flask]
+    repository = "/srv/checkouts/flask"
+
+    [indexes.django]
+    repository = "/srv/checkouts/django"
+    index_dir = "/srv/indexes/django"
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from code_index.core.errors import SettingsError
+
+DEPLOYMENT_VARIABLE: Final = "CODE_INDEX_DEPLOYMENT"
+# A name becomes part of the names of jobs, ops and partitions, for which Dagster allows no more.
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SINGLE: Final[Mapping[str, DeployedIndex]] = MappingProxyType({})
+
+
+class DeployedIndex(BaseModel):
+    """One index of a deployment; relative paths count from the file's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repository: str = Field(min_length=1, description="Folder of the repository.")
+    index_dir: str = Field(default="", description="Folder of the index; empty for .code-index in the repository.")
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    indexes: dict[str, DeployedIndex] = Field(min_length=1)
+
+
+def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[str, DeployedIndex]:
+    """The indexes of the deployment by name; none where it serves a single one without a name.
+
+    Paths are absolute. Repositories and index folders need not exist yet.
+
+    Raises:
+        SettingsError: the file cannot be read or used; the message names the entry.
+    """
+    named = (os.environ if environment is None else environment).get(DEPLOYMENT_VARIABLE)
+    if not named:
+        return _SINGLE
+    path = Path(named).expanduser()
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"The deployment file {path} cannot be read: {error.strerror}. Correct {DEPLOYMENT_VARIABLE}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The deployment file {path} is not valid TOML: {error}.") from error
+    indexes = _checked(path, content).indexes
+    folder = path.resolve().parent
+    return {
+        name: DeployedIndex(
+            repository=str(_below(folder, index.repository)),
+            index_dir=str(_below(folder, index.index_dir)) if index.index_dir else "",
+        )
+        for name, index in indexes.items()
+    }
+
+
+def _checked(path: Path, content: dict[str, Any]) -> _File:
+    try:
+        file = _File.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(
+            f"The deployment file {path}: {place}: {first['msg']}. Each index is a table [indexes.<name>] with "
+            "`repository` and, if wanted, `index_dir`."
+        ) from error
+    for name in file.indexes:
+        if not _NAME.fullmatch(name):
+            raise SettingsError(
+                f"The deployment file {path}: index name {name!r} must be lower-case letters, digits and _, "
+                "and begin with a letter."
+            )
+    places: dict[str, str] = {}
+    for name, index in file.indexes.items():
+        place = str(_below(path.resolve().parent, index.index_dir or index.repository))
+        if place in places:
+            raise SettingsError(
+                f"The deployment file {path}: {places[place]!r} and {name!r} share the index at {place}. "
+                "Give one of them an index_dir of its own."
+            )
+        places[place] = name
+    return file
+
+
+def _below(folder: Path, path: str) -> Path:
+    return (folder / Path(path).expanduser()).resolve()

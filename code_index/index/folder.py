@@ -1,0 +1,252 @@
+"""One index is one folder: where its parts are, and how it comes to be.
+
+.code-index/
+  .gitignore      ignores the folder itself
+  index.json      format of the folder, repository it belongs to
+  settings.toml   what the user tunes
+  complete.json   that nothing was left to do, and when that holds; may be deleted
+  tables/         LanceDB
+  dagster/        DAGSTER_HOME: dagster.yaml, runs, events
+  locks/          who writes at the moment
+  reports/        the page of the asset index_report
+  backup/         what a migration took over, until `cleanup` removes it
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from code_index.index.settings import Settings, load_settings, settings_template
+from code_index.tables.version import check_version
+
+DEFAULT_FOLDER_NAME = ".code-index"
+REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
+INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
+TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
+# Set and not 0: sensors and schedules run unless somebody stopped them.
+WATCH_VARIABLE = "CODE_INDEX_WATCH"
+FOLDER_FORMAT = 1
+_SHOWN = 80  # characters of a path that is too long
+
+_PARTS = frozenset(
+    {"index.json", "complete.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"}
+)
+# Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
+# characters and bytes that are not UTF-8.
+_UNFIT_IN_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFolder:
+    """An index folder and the repository it indexes; both paths absolute."""
+
+    path: Path
+    repository_root: Path
+
+    @property
+    def tables_dir(self) -> Path:
+        """LanceDB's folder."""
+        return self.path / "tables"
+
+    @property
+    def dagster_home(self) -> Path:
+        """The folder that `DAGSTER_HOME` names."""
+        return self.path / "dagster"
+
+    @property
+    def locks_dir(self) -> Path:
+        """Folder of the lock files."""
+        return self.path / "locks"
+
+    @property
+    def settings_path(self) -> Path:
+        """The settings file."""
+        return self.path / "settings.toml"
+
+    @property
+    def backup_dir(self) -> Path:
+        """What a migration keeps of the index that it took over."""
+        return self.path / "backup"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the index was ever made."""
+        return (self.path / "index.json").is_file()
+
+    def settings(self) -> Settings:
+        """Settings from the file and the environment.
+
+        Raises:
+            SettingsError: a value cannot be used.
+        """
+        return load_settings(self.settings_path)
+
+    def create(self) -> None:
+        """Make the folder and its fixed files where they are missing; an existing index stays as it is.
+
+        Raises:
+            RepositoryError: the repository's root is not a folder that can be read.
+            StoreError: the folder cannot be written, or belongs to another repository or a newer program.
+            UsageError: the folder's path or content makes it unfit for an index.
+        """
+        if not self.repository_root.is_dir():
+            raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
+        try:
+            # Refuse before anything is written.
+            if self.exists:
+                self.check()
+            else:
+                self._check_fitness()
+            for folder in (self.path, self.tables_dir, self.dagster_home, self.locks_dir):
+                folder.mkdir(parents=True, exist_ok=True)
+            _write_if_missing(self.path / ".gitignore", "*\n")
+            _write_if_missing(self.settings_path, settings_template())
+            _write_if_missing(
+                self.path / "index.json",
+                json.dumps({"format": FOLDER_FORMAT, "repository_root": str(self.repository_root)}) + "\n",
+            )
+            config = instance_config()
+            target = self.dagster_home / "dagster.yaml"
+            if not target.exists() or target.read_bytes() != config.encode():
+                write_atomically(target, config)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write the index folder {self.path}: {error.strerror}. Free space, allow writing, or name "
+                f"another folder with --index-dir or {INDEX_DIR_VARIABLE}."
+            ) from error
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a folder that this program must not write to.
+
+        Raises:
+            IndexMissingError: there is no index here.
+            StoreError: the folder was made by a newer program or for another repository.
+        """
+        if not self.exists:
+            raise IndexMissingError(
+                f"There is no index at {self.path}. Run `code-index index {self.repository_root}` first."
+            )
+        record_path = self.path / "index.json"
+        try:
+            record = json.loads(record_path.read_text(encoding="utf-8"))
+            folder_format, root = int(record["format"]), str(record["repository_root"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{record_path} cannot be read ({error}). Delete this one file and index again."
+            ) from error
+        if folder_format > FOLDER_FORMAT:
+            raise StoreError(
+                f"{self.path} was written by a newer code-index (format {folder_format}, this one knows "
+                f"{FOLDER_FORMAT}). Upgrade code-index; nothing was touched."
+            )
+        check_version(self.tables_dir)
+        # A repository that was moved together with its index folder is still the same index.
+        moved_along = self.path.parent == self.repository_root
+        if root != str(self.repository_root) and not moved_along:
+            raise StoreError(
+                f"{self.path} is the index of {root}, not of {self.repository_root}. "
+                f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}; if that repository was moved here, "
+                f"write its new place into {record_path}."
+            )
+
+    def _check_fitness(self) -> None:
+        unfit = _UNFIT_IN_PATH.search(str(self.path))
+        if unfit is not None:
+            raise UsageError(
+                f"The index cannot lie in {str(self.path)!r}: Dagster or LanceDB misread {unfit[0]!r} in a path. "
+                f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}."
+            )
+        if not self.path.exists():
+            return
+        foreign = sorted(
+            entry.name
+            for entry in self.path.iterdir()
+            if entry.name not in _PARTS and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
+        )
+        if foreign:
+            raise UsageError(
+                f"{self.path} holds other things than an index, such as {foreign[0]!r}: all of it would be ignored by "
+                f"git and by code-index. Name a folder of its own with --index-dir or {INDEX_DIR_VARIABLE}."
+            )
+
+    def environment(self) -> dict[str, str]:
+        """Variables that make Dagster's own commands work on this index."""
+        return {
+            REPOSITORY_VARIABLE: str(self.repository_root),
+            INDEX_DIR_VARIABLE: str(self.path),
+            TABLES_DIR_VARIABLE: str(self.tables_dir),
+            "DAGSTER_HOME": str(self.dagster_home),
+            "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
+        }
+
+
+def resolve_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
+    """The index folder that arguments and environment name; nothing is created.
+
+    An argument wins over its variable. Without a repository, the nearest folder at or above the
+    current one that holds an index is taken, else the current folder.
+
+    Raises:
+        UsageError: the index folder is, or contains, the repository itself; a path is too long.
+    """
+    named = repository or os.environ.get(REPOSITORY_VARIABLE)
+    root = _absolute(named) if named else _nearest_indexed(Path.cwd())
+    folder = index_dir or os.environ.get(INDEX_DIR_VARIABLE)
+    path = _absolute(folder) if folder else root / DEFAULT_FOLDER_NAME
+    if root.is_relative_to(path):
+        relation = "is" if path == root else "contains"
+        raise UsageError(f"The index folder {path} {relation} the repository itself. Name a folder of its own.")
+    _refuse_too_long(root)
+    _refuse_too_long(path / "index.json")
+    return IndexFolder(path=path, repository_root=root)
+
+
+def instance_config() -> str:
+    """Text of the `dagster.yaml` that every index's instance uses."""
+    return files("resources").joinpath("dagster.yaml").read_text(encoding="utf-8")
+
+
+def _absolute(path: str | Path) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:
+        raise UsageError(f"{path}: {error} Write ./{path} if that is a folder's name.") from error
+
+
+def _refuse_too_long(path: Path) -> None:
+    """Refuse a path that the system cannot take, before anything asks for it."""
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(f"{str(path)[:_SHOWN]}...: the path has {len(str(path))} characters, too many.") from error
+
+
+def _nearest_indexed(start: Path) -> Path:
+    for folder in (start, *start.parents):
+        if (folder / DEFAULT_FOLDER_NAME / "index.json").is_file():
+            return folder
+    return start
+
+
+def _write_if_missing(path: Path, text: str) -> None:
+    if not path.exists():
+        write_atomically(path, text)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader finds it whole, old or new; raises `OSError`."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name, suffix=".tmp") as folder:
+        # Not `mkstemp`: its file is for its owner alone, and others may search the index.
+        temporary = Path(folder) / path.name
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)

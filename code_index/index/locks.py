@@ -1,0 +1,219 @@
+"""Who writes: one process per phase and index, known by name.
+
+An advisory `flock` on a file that tells its owner. The kernel lets go of the lock when its
+process ends, however it ends, so that a dead owner never blocks anyone. Rejected: process-id
+files (a dead one must be told from a living one by guessing) and Dagster's concurrency slots
+(a killed process keeps its slot until a daemon frees it, and the command line runs no daemon).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from code_index.core.errors import IndexBusyError, StoreError
+
+_POLL_S = 0.2
+# For what another process does in microseconds: look who holds a lock, write its name into it.
+_BLINK_S = 0.002
+_NAME_ATTEMPTS = 250
+
+
+class Phase(StrEnum):
+    """What can be locked apart from each other: files may be parsed while others are embedded."""
+
+    PARSE = "parse"
+    EMBED = "embed"
+
+
+@dataclass(frozen=True, slots=True)
+class LockOwner:
+    """Who holds a lock; `since` is UTC in ISO 8601."""
+
+    host: str
+    pid: int
+    since: str
+    command: str
+    run_id: str | None = None
+
+    def __str__(self) -> str:
+        """For messages."""
+        return f"process {self.pid} on {self.host} since {self.since} ({self.command})"
+
+
+class _Held:
+    """A lock of this process: by which thread, how often, for which run."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self.depth = 1
+        self.thread = threading.get_ident()
+        self.since = datetime.now(UTC).isoformat(timespec="seconds")
+        self.run_id: str | None = None
+
+    def write_owner(self, run_id: str | None) -> None:
+        """Write who holds the lock into its file."""
+        self.run_id = run_id
+        me = LockOwner(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            since=self.since,
+            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
+            run_id=run_id,
+        )
+        try:
+            os.ftruncate(self.descriptor, 0)
+            os.pwrite(self.descriptor, json.dumps(asdict(me)).encode(), 0)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+_held: dict[Path, _Held] = {}
+_held_guard = threading.Lock()
+
+
+@contextmanager
+def hold(
+    locks_dir: Path,
+    phase: Phase,
+    *,
+    run_id: str | None = None,
+    wait_s: float | None = None,
+    on_wait: Callable[[LockOwner | None], None] | None = None,
+) -> Iterator[None]:
+    """Hold a phase's lock; the same thread may hold it several times.
+
+    Args:
+        locks_dir: folder of the lock files.
+        phase: what to lock.
+        run_id: the Dagster run that the lock is for, for `status`.
+        wait_s: how long to wait for another owner; `None` for as long as it takes.
+        on_wait: called once, with the owner, when there is something to wait for.
+
+    Raises:
+        IndexBusyError: another process holds it still after `wait_s`.
+        StoreError: the lock file cannot be written.
+    """
+    path = locks_dir.resolve() / f"{phase}.lock"
+    with _held_guard:
+        held = _held.get(path)
+        if held is not None and held.thread == threading.get_ident():
+            held.depth += 1
+        else:
+            held = None
+    if held is None:
+        held = _Held(path, _acquire(path, phase, wait_s, on_wait))
+        with _held_guard:
+            _held[path] = held
+    outer_run_id = held.run_id
+    try:
+        if held.depth == 1 or run_id is not None:
+            held.write_owner(run_id)
+        yield
+    finally:
+        with _held_guard:
+            held.depth -= 1
+            last = held.depth == 0
+            if last:
+                del _held[path]
+        if last:
+            os.ftruncate(held.descriptor, 0)
+            os.close(held.descriptor)
+        elif run_id is not None:
+            held.write_owner(outer_run_id)
+
+
+def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
+    """The living process that holds a phase's lock, or `None`."""
+    path = locks_dir / f"{phase}.lock"
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        return _read_owner(descriptor) if _is_locked(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        _wait_for_lock(descriptor, path, phase, wait_s, on_wait)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _wait_for_lock(
+    descriptor: int, path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None
+) -> None:
+    deadline = None if wait_s is None else time.monotonic() + wait_s
+    told = False
+    while not _try_lock(descriptor):
+        holder = _read_owner(descriptor)
+        if deadline is not None and time.monotonic() >= deadline:
+            raise IndexBusyError(
+                f"The index at {path.parent.parent} is busy: {holder or 'another process'} holds its {phase} "
+                "phase. Wait until it ends, or run again without --no-wait to queue behind it."
+            )
+        if on_wait is not None and not told:
+            on_wait(holder)
+            told = True
+        time.sleep(_POLL_S)
+
+
+def _try_lock(descriptor: int) -> bool:
+    """Lock, unless another process has; one that only looks (`owner`) is waited for, which takes no time."""
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if _is_locked(descriptor):
+                return False
+            # Two processes that look at once would go on in step for ever: hence the random wait.
+            time.sleep(random.uniform(0, _BLINK_S))  # noqa: S311
+        else:
+            return True
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Whether a process holds the lock: a shared one is refused then, and only then."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def _read_owner(descriptor: int) -> LockOwner | None:
+    # The owner writes its name just after it gets the lock: an empty file is one in between.
+    for _ in range(_NAME_ATTEMPTS):
+        try:
+            return LockOwner(**json.loads(os.pread(descriptor, 1 << 16, 0)))
+        except (ValueError, TypeError):
+            time.sleep(_BLINK_S)
+    return None
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"Cannot write the lock file {path}: {error.strerror}. Free space or allow writing.")

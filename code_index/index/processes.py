@@ -1,0 +1,50 @@
+"""Which process a number means: numbers are used again.
+
+Belongs here: telling one process from a later one of the same number. Does not belong here: what
+follows for its runs (`indexing_assets.runs.dagster_runs`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# Of what follows the name in `/proc/<pid>/stat`. Source: proc(5), fields 3 and 22.
+_STATE, _START_TIME = 0, 19
+_ZOMBIE = "Z"
+
+
+def started(pid: int) -> str:
+    """When a living process began, in a form that only that process has; empty where there is none.
+
+    On Linux the ticks since the machine started, and not a time of day: that one moves with the clock, and a
+    process would look like another as soon as somebody sets it. One that ended and whose parent has not asked
+    for its status yet (a zombie) is not living.
+    """
+    fields = _fields_of(pid)
+    if fields is not None:
+        return "" if fields[_STATE] == _ZOMBIE else f"{_boot_id()}:{fields[_START_TIME]}"
+    try:
+        process = psutil.Process(pid)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return ""
+
+
+def _fields_of(pid: int) -> list[str] | None:
+    """What Linux says of a process; `None` where there is no such process, or no Linux."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # The name is in brackets and may hold brackets and blanks itself.
+    return text.rpartition(")")[2].split()
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,144 @@
+"""That an index holds all of its repository: one small file, which `code-index index` asks before anything else.
+
+A command that finds nothing to do would spend seconds on opening Dagster and the tables, and a moment on the
+question. After a run that left nothing to do, the file says what that run saw: the state of the repository, the
+settings, the program's versions, and size and time of each file of the tables and of Dagster's event log. While all of
+it is as it was, there is nothing to do; any difference, and everything is looked at as if there were no such file.
+
+It is a cache: losing it costs those seconds. Belongs here: the file. Does not belong here: when a run left
+nothing to do (`indexing_assets.operations.pipeline`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from code_index.chunking import CHUNKER_VERSION
+from code_index.core.embedding_text import TEXT_RECIPE_VERSION
+from code_index.index.folder import IndexFolder, write_atomically
+from code_index.index.settings import Settings
+from code_index.repository.fingerprint import repository_state
+
+COMPLETE_FILE: Final = "complete.json"
+# A scan is due at times for Dagster's sake: its page says how fresh the index is.
+TRUSTED_FOR: Final = timedelta(hours=12)
+# Other models are files that may change without a trace here.
+_KNOWN_MODELS: Final = (Settings.model_fields["model"].default, "deterministic")
+_PACKAGES: Final = ("code-index", "dagster", "lancedb", "tree-sitter", "tree-sitter-language-pack")
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What the index holds."""
+
+    files: int
+    chunks: int
+    vectors: int
+
+
+def tables_as_they_are(folder: IndexFolder) -> str:
+    """Stands for the files of the tables; the same as long as nobody writes."""
+    return _digest(sorted(_files(folder.tables_dir)))
+
+
+def record_complete(
+    folder: IndexFolder, *, token: str, tables: str, counts: Counts, trusted_for: timedelta = TRUSTED_FOR
+) -> bool:
+    """Note that nothing is left to do. For a process that has closed the tables and Dagster's instance.
+
+    Args:
+        folder: the index.
+        token: of `repository_state`, from before the scan whose files are all in the index.
+        tables: of `tables_as_they_are`, from before it was found that nothing is left to do.
+        counts: what the index holds now.
+        trusted_for: when to look at everything again, whatever changed.
+
+    Returns:
+        whether that was noted; not if somebody wrote meanwhile, or nothing here tells when the model changes.
+    """
+    settings = folder.settings()
+    if settings.model not in _KNOWN_MODELS:
+        return False
+    fingerprint = _fingerprint(folder, settings)
+    if tables != tables_as_they_are(folder):
+        return False
+    now = time.time()
+    record = {
+        "at": now,
+        "until": now + trusted_for.total_seconds(),
+        "token": token,
+        "index": fingerprint,
+        "counts": asdict(counts),
+    }
+    try:
+        write_atomically(folder.path / COMPLETE_FILE, json.dumps(record) + "\n")
+    except OSError:  # a full disk costs the short cut, nothing else
+        return False
+    return True
+
+
+def still_complete(folder: IndexFolder) -> Counts | None:
+    """What the index holds, if nothing is left to do; None where that is not sure.
+
+    Raises:
+        CodeIndexError: the settings, the folder or the repository cannot be used.
+    """
+    try:
+        record = json.loads((folder.path / COMPLETE_FILE).read_text("utf-8"))
+        at, until = float(record["at"]), float(record["until"])
+        token, index = str(record["token"]), str(record["index"])
+        counts = Counts(**{name: int(value) for name, value in record["counts"].items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not at <= time.time() < until:
+        return None
+    folder.check()
+    settings = folder.settings()
+    if settings.model not in _KNOWN_MODELS or index != _fingerprint(folder, settings):
+        return None
+    state = repository_state(folder.repository_root, index_dir=folder.path, settings=settings)
+    return counts if state.token == token else None
+
+
+def _fingerprint(folder: IndexFolder, settings: Settings) -> str:
+    """Everything but the repository that decides whether there is something to do."""
+    parts: list[Any] = [
+        settings.model_dump_json(),
+        # A computer may suit another precision or device.
+        platform.node(),
+        CHUNKER_VERSION,
+        TEXT_RECIPE_VERSION,
+        *(version(package) for package in _PACKAGES),
+        *sorted(_files(folder.tables_dir)),
+        *sorted(_files(folder.dagster_home / "history" / "runs", only="index.db")),
+    ]
+    return _digest(parts)
+
+
+def _digest(parts: list[Any]) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _files(directory: Path, *, only: str = "") -> Iterator[tuple[str, int, int]]:
+    """Path, size and time of the files under a folder; with `only` of those that begin so, and not below it."""
+    pending = [str(directory)]
+    while pending:
+        with suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if not only:
+                        pending.append(entry.path)
+                elif entry.name.startswith(only) and not entry.name.endswith("-shm"):
+                    status = entry.stat(follow_symlinks=False)
+                    yield os.path.relpath(entry.path, directory), status.st_size, status.st_mtime_ns

@@ -1,0 +1,1 @@
+"""Parser processes: files in, rows of chunks out."""

@@ -1,0 +1,218 @@
+"""A parser process: reads files, chunks them, answers with Arrow batches.
+
+Started by `code_index.parsing.parser_pool` in an interpreter of its own; imports neither Dagster nor
+LanceDB nor torch. The process sets its own limits: an alarm that the kernel delivers even inside
+native code ends it when a file takes too long, and an address space limit makes a file that needs
+too much memory fail. What counts is the processor's time: by the clock a busy machine would cut good
+files as plain text, which lasts until they are edited.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final, cast
+
+import pyarrow as pa
+
+from code_index.chunking import chunk_file
+from code_index.core.errors import ParseError, RepositoryError
+from code_index.core.model import Chunk, ChunkingOptions
+from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.repository.source_repository import SourceRepository
+
+TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
+"""What ends a process whose file takes too long: by the processor's time, and by the clock."""
+
+_CLOCK_PER_LIMIT: Final = 10  # a file that waits (for a disk, for a turn) may take so many times the limit by the clock
+
+_OBJECTS_PER_COLLECTION = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class ParserConfig:
+    """What a worker is told once; `memory_bytes` is for files, beyond what the process itself takes."""
+
+    repository_root: str
+    max_file_bytes: int
+    options: ChunkingOptions
+    timeout_s: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParseTask:
+    """One file to parse; `file_hash` is what the scan saw.
+
+    `as_text_because` is why the file is cut as plain text, without its grammar; `None` for a file that is not.
+    """
+
+    file_path: str
+    file_hash: str
+    language: str
+    size_bytes: int
+    subproject_name: str | None = None
+    subproject_path: str | None = None
+    as_text_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParseOutcome:
+    """What became of one file; `error` is `None` when its chunks are in the answer's batch.
+
+    `note` is what a reader of those chunks should know.
+    """
+
+    file_path: str
+    file_hash: str
+    chunk_count: int = 0
+    duration_s: float = 0.0
+    error: str | None = None
+    transient: bool = False
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Sent before a file is touched, so that the parent knows whom a sudden death is about."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Sent when a group of files is done: outcomes in the group's order, chunks as Arrow IPC."""
+
+    outcomes: tuple[ParseOutcome, ...]
+    batch: bytes
+
+
+def main() -> None:
+    """Serve groups of files until the parent closes the connection."""
+    connection = Connection(int(sys.argv[1]))
+    # Ctrl-C reaches the whole group of processes; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The alarms must end the process even if the parent, or its parent, ignores or blocks them.
+    for number in TIMEOUT_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TIMEOUT_SIGNALS)
+    try:
+        config: ParserConfig = connection.recv()
+        _limit_memory(config.memory_bytes)
+        _collect_rarely()
+        repository = SourceRepository(Path(config.repository_root), max_file_bytes=config.max_file_bytes)
+        while True:
+            tasks: tuple[ParseTask, ...] = connection.recv()
+            connection.send(_parse_group(connection, repository, config, tasks))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return
+
+
+def _parse_group(
+    connection: Connection, repository: SourceRepository, config: ParserConfig, tasks: tuple[ParseTask, ...]
+) -> Answer:
+    outcomes = []
+    parsed: dict[int, Sequence[Chunk]] = {}
+    for position, task in enumerate(tasks):
+        connection.send(Started(position))
+        signal.setitimer(signal.ITIMER_PROF, config.timeout_s)
+        signal.setitimer(signal.ITIMER_REAL, config.timeout_s * _CLOCK_PER_LIMIT)
+        started = time.perf_counter()
+        outcome, chunks = _parse_one(repository, config.options, task)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        outcomes.append(replace(outcome, duration_s=time.perf_counter() - started))
+        if outcome.error is None:
+            parsed[position] = chunks
+    # All files of the group in one batch: a batch a file costs as much again as its rows.
+    try:
+        batch = _serialized([chunks_to_batch(list(chain.from_iterable(parsed.values())))]) if parsed else b""
+    except Exception:  # noqa: BLE001 - whichever file it is, the others must not fail with it
+        batch = _serialized(list(_batches_by_file(outcomes, parsed)))
+    return Answer(outcomes=tuple(outcomes), batch=batch)
+
+
+def _batches_by_file(outcomes: list[ParseOutcome], parsed: Mapping[int, Sequence[Chunk]]) -> Iterator[pa.RecordBatch]:
+    """A batch for each file; a file whose chunks do not fit into one gets the reason as its outcome instead."""
+    for position, chunks in parsed.items():
+        try:
+            yield chunks_to_batch(chunks)
+        except Exception as error:  # noqa: BLE001 - see `_parse_one`
+            outcomes[position] = _failed(outcomes[position], error)
+
+
+def _serialized(batches: Sequence[pa.RecordBatch]) -> bytes:
+    sink = pa.BufferOutputStream()
+    if batches:
+        with pa.ipc.new_stream(sink, batches[0].schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+    return cast("bytes", sink.getvalue().to_pybytes())
+
+
+def _parse_one(
+    repository: SourceRepository, options: ChunkingOptions, task: ParseTask
+) -> tuple[ParseOutcome, Sequence[Chunk]]:
+    started = ParseOutcome(task.file_path, task.file_hash)
+    try:
+        read = repository.read(task.file_path)
+        if read.file_hash != task.file_hash:
+            return replace(started, error="changed since the scan; index again", transient=True), ()
+        chunks = chunk_file(
+            read.content,
+            file_path=task.file_path,
+            file_hash=task.file_hash,
+            language=task.language,
+            subproject_name=task.subproject_name,
+            subproject_path=task.subproject_path,
+            options=options,
+            as_text=task.as_text_because is not None,
+        )
+    except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
+        return _failed(started, error), ()
+    return replace(started, chunk_count=len(chunks), note=task.as_text_because), chunks
+
+
+def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
+    """The outcome of a file that an error ended."""
+    if isinstance(error, ParseError | RepositoryError):
+        reason = str(error)
+    elif isinstance(error, MemoryError):
+        reason = "needs more memory than parse_memory_bytes allows"
+    else:
+        traceback.print_exception(error)
+        reason = f"the chunker failed with {type(error).__name__}: {error}"
+    transient = isinstance(error, RepositoryError)
+    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None)
+
+
+def _collect_rarely() -> None:
+    """Let garbage collection pass over what is imported, and come less often.
+
+    A file's nodes and blocks die with it, nearly all by their counts of references: looking for cycles
+    after every 700 new objects costs 4 % of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 100)
+
+
+def _limit_memory(memory_bytes: int) -> None:
+    """Bound the address space, counted from what the process, with its libraries and threads, has by now."""
+    if sys.platform != "linux":  # elsewhere the limit is not enforced, or refuses to be set
+        return
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    limit = pages * resource.getpagesize() + memory_bytes
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

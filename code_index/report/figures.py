@@ -1,0 +1,125 @@
+"""Figures of an index for its report: distributions, extremes, and what a search costs.
+
+Belongs here: reading the tables once and counting. Does not belong here: Dagster's records, which
+the caller hands over, and how figures are shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from code_index.search.hybrid import QueryEncoder, search
+from code_index.tables import IndexStore
+
+_EXTREMES: Final = 20
+_QUERIES: Final = 12
+_COLUMNS: Final = (
+    "chunk_id",
+    "file_path",
+    "start_line",
+    "end_line",
+    "language",
+    "chunk_type",
+    "qualified_name",
+    "cyclomatic_complexity",
+    "cognitive_complexity",
+    "function_name",
+)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFigures:
+    """What the report shows; lines and complexities are (n,) int64, sizes bytes, latencies milliseconds."""
+
+    languages: Sequence[Row]
+    chunk_types: Sequence[Row]
+    chunk_lines: npt.NDArray[np.int64]
+    cyclomatic: npt.NDArray[np.int64]
+    most_complex: Sequence[Row]
+    chunks: int
+    table_bytes: Mapping[str, int]
+    search_ms: Sequence[float] = ()
+    parse_runs: Sequence[Row] = ()
+    embed_runs: Sequence[Row] = ()
+    slowest_files: Sequence[Row] = ()
+    failed_files: Sequence[Row] = ()
+    failed_chunks: Sequence[Row] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def search_p50_ms(self) -> float | None:
+        """Median latency of a hybrid search, or None where nothing can be searched."""
+        return float(np.median(self.search_ms)) if self.search_ms else None
+
+
+def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
+    """Read the tables; `encoder` embeds the queries that are timed, None times none.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    chunks = pl.DataFrame(store.chunks(list(_COLUMNS)))
+    files = pl.DataFrame(store.files(columns=["language", "size_bytes", "status"])).filter(
+        pl.col("status") != "skipped"
+    )
+    of_language = chunks.group_by("language").agg(pl.len().alias("chunks"))
+    languages = (
+        files.group_by("language")
+        .agg(pl.len().alias("files"), pl.col("size_bytes").sum().alias("bytes"))
+        .join(of_language, on="language", how="left")
+        .with_columns(pl.col("chunks").fill_null(0))
+        .sort(["chunks", "files", "language"], descending=[True, True, False])
+        .select("language", "files", "chunks", "bytes")
+    )
+    types = chunks.group_by("chunk_type").agg(pl.len().alias("chunks")).sort(["chunks", "chunk_type"], descending=True)
+    functions = chunks.filter(pl.col("function_name").is_not_null() & pl.col("cyclomatic_complexity").is_not_null())
+    complex_first = ["cyclomatic_complexity", "cognitive_complexity"]
+    most_complex = functions.sort([*complex_first, "file_path"], descending=[True, True, False]).head(_EXTREMES)
+    vectors = sum(store.embedding_models().values())
+    return IndexFigures(
+        languages=languages.to_dicts(),
+        chunk_types=types.to_dicts(),
+        chunk_lines=(chunks["end_line"] - chunks["start_line"] + 1).to_numpy().astype(np.int64),
+        cyclomatic=functions["cyclomatic_complexity"].to_numpy().astype(np.int64),
+        most_complex=[
+            {
+                "function": row["qualified_name"],
+                "place": f"{row['file_path']}:{row['start_line']}",
+                "cyclomatic": row["cyclomatic_complexity"],
+                "cognitive": row["cognitive_complexity"],
+            }
+            for row in most_complex.to_dicts()
+        ],
+        chunks=chunks.height,
+        table_bytes=store.disk_bytes(),
+        search_ms=_latencies(store, chunks, encoder) if vectors and encoder is not None else (),
+    )
+
+
+def _latencies(store: IndexStore, chunks: pl.DataFrame, encoder: QueryEncoder) -> list[float]:
+    """Times of hybrid searches for names that the index has, spread over its files, after one that warms up."""
+    names = (
+        chunks.filter(pl.col("qualified_name").fill_null("") != "")
+        .sort("chunk_id")["qualified_name"]
+        .unique(maintain_order=True)
+    )
+    if names.is_empty():
+        return []
+    step = max(1, len(names) // _QUERIES)
+    queries = [str(name).replace("_", " ") for name in names.gather_every(step).head(_QUERIES)]
+    search(store, encoder, queries[0])
+    found = []
+    for query in queries:
+        started = time.perf_counter()
+        search(store, encoder, query)
+        found.append((time.perf_counter() - started) * 1e3)
+    return found

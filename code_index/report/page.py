@@ -1,0 +1,136 @@
+"""The report as a page that needs nothing but itself: tables, plots, light and dark.
+
+Belongs here: HTML and Markdown. Everything that comes from a repository is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from code_index.report.figures import IndexFigures, Row
+from code_index.report.plots import as_png, as_svg, plots
+
+_STYLE: Final = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 60rem; margin: 0 auto; padding: 1.5rem; }
+h1 { font-size: 1.6rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
+caption { text-align: left; color: GrayText; padding-bottom: .3rem; }
+th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+td { overflow-wrap: break-word; min-width: 12ch; } td.n { min-width: 0; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+img { max-width: 100%; height: auto; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem; }
+dd { margin: 0; } p.none { color: GrayText; }
+"""
+_HTML_ROWS: Final = 200
+_MARKDOWN_ROWS: Final = 10
+
+
+def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
+    """The whole page; `title` names the repository, `made_at` is shown as it is."""
+    parts = [f"<h1>{_text(title)}</h1>", f"<p>Made {_text(made_at)}.</p>", _summary(figures)]
+    drawn = plots(figures)
+    parts += [
+        f'<h2>{_text(name)}</h2><img alt="{_text(name)}" src="{_data("image/svg+xml", as_svg(draw, figures))}">'
+        for name, draw in drawn.items()
+    ]
+    parts += [f"<h2>{_text(name)}</h2>{_html_table(name, rows)}" for name, rows in _tables(figures).items()]
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_text(title)}</title>'
+        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
+
+
+def markdown(figures: IndexFigures) -> str:
+    """The same for an event's metadata: all plots as one image, and the heads of the tables."""
+    parts = []
+    drawn = plots(figures)
+    if drawn:
+        parts.append(f"![{', '.join(drawn)}]({_data('image/png', as_png(list(drawn.values()), figures))})")
+    for name, rows in _tables(figures).items():
+        if rows:
+            parts.append(f"**{name}** ({_how_many(rows, _MARKDOWN_ROWS)})\n\n{_markdown_table(rows[:_MARKDOWN_ROWS])}")
+    return "\n\n".join(parts) or "Nothing is indexed yet."
+
+
+def _summary(figures: IndexFigures) -> str:
+    if not figures.chunks:
+        return '<p class="none">Nothing is indexed yet.</p>'
+    items: dict[str, Any] = dict(figures.counts)
+    lines = figures.chunk_lines
+    items["lines of a chunk"] = (
+        f"median {np.median(lines):.0f}, p95 {np.percentile(lines, 95):.0f}, longest {lines.max()}"
+    )
+    if figures.search_p50_ms is not None:
+        items["hybrid search"] = f"median {figures.search_p50_ms:.0f} ms, slowest {max(figures.search_ms):.0f} ms"
+    return "<dl>" + "".join(f"<dt>{_text(k)}</dt><dd>{_text(_shown(v))}</dd>" for k, v in items.items()) + "</dl>"
+
+
+def _tables(figures: IndexFigures) -> Mapping[str, Sequence[Row]]:
+    return {
+        "Failed files": figures.failed_files,
+        "Failed chunks": figures.failed_chunks,
+        "Languages": figures.languages,
+        "Kinds of chunks": figures.chunk_types,
+        "Most complex functions": figures.most_complex,
+        "Slowest files of the newest events": figures.slowest_files,
+        "Disk": [{"table": name, "bytes": size} for name, size in figures.table_bytes.items()],
+    }
+
+
+def _html_table(caption: str, rows: Sequence[Row]) -> str:
+    if not rows:
+        return '<p class="none">None.</p>'
+    columns = list(rows[0])
+    head = "".join(f'<th scope="col">{_text(column)}</th>' for column in columns)
+    shown = rows[:_HTML_ROWS]
+    body = "".join("<tr>" + "".join(_html_cell(row[column]) for column in columns) + "</tr>" for row in shown)
+    return (
+        f'<div class="wide"><table><caption>{_text(caption)}: {_how_many(rows, _HTML_ROWS)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _how_many(rows: Sequence[Row], limit: int) -> str:
+    return f"{len(rows):,}" if len(rows) <= limit else f"the first {limit:,} of {len(rows):,}"
+
+
+def _html_cell(value: Any) -> str:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return f'<td class="n">{_text(_shown(value))}</td>' if numeric else f"<td>{_text(_shown(value))}</td>"
+
+
+def _markdown_table(rows: Sequence[Row]) -> str:
+    columns = list(rows[0])
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(_markdown_cell(row[column]) for column in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _markdown_cell(value: Any) -> str:
+    text = _shown(value).replace("\\", "\\\\")
+    for character in "|`*_[]<>!#":
+        text = text.replace(character, f"\\{character}")
+    return " ".join(text.split())[:160]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _text(value: str) -> str:
+    return html.escape(value, quote=True)
+
+
+def _data(media_type: str, content: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

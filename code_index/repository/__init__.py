@@ -1,0 +1,1 @@
+"""Which files a repository has, which of them are indexed, and what changed."""

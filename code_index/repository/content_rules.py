@@ -1,0 +1,144 @@
+"""What is indexed, judged by content, and what changed since the last scan.
+
+Belongs here: pure decisions about bytes and records. Does not belong here: names (`code_index.repository.skip_rules`), ignore files
+(`code_index.repository.ignore_rules`) and the file system (`code_index.repository.source_repository`).
+
+Change detection is git's: size and mtime first, content only where they differ. Its known hole, an edit that keeps
+the size within one tick of the clock, is closed git's way as well: a file that was modified less than
+`RACY_WINDOW_NS` before it was read is recorded with `RACY_MTIME_NS`, which no file has, and so is hashed again by the
+next scan. What stays open is an edit that keeps the size and sets the old mtime back; a verifying scan finds it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from code_index.core.model import FileStatus, SourceFile
+
+RACY_WINDOW_NS: Final = 2_000_000_000
+"""As coarse as the coarsest usual clock of a file system (FAT: 2 s)."""
+
+RACY_MTIME_NS: Final = -1
+"""Recorded instead of an mtime that proves nothing."""
+
+HEAD_BYTES: Final = 8_000
+"""Where a NUL byte is looked for; as in git (`buffer_is_binary`)."""
+
+_TEXT_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_PDF: Final = b"%PDF-"
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+_PRIVATE_KEY: Final = re.compile(rb"\s*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
+
+_BUNDLED_LANGUAGES: Final = frozenset({"javascript", "css"})
+_MINIFIED_MIN_BYTES: Final = 1_024
+_MINIFIED_MEAN_LINE: Final = 250
+"""Mean line length in bytes from which JavaScript or CSS is taken for minified. Linguist says 110, which hits
+hand-written tables; minifiers give thousands."""
+_BUNDLER_MARKS: Final = re.compile(
+    rb"^(?:/\*{6}/ ?\(|\(function webpackUniversalModuleDefinition\(|(?:(?:var|let|const) )?\$?parcelRequire\w* ?="
+    rb"|\(function\(\)\{function r\(e,n,t\)\{|var __commonJS = |var __getOwnPropNames = Object\.getOwnPropertyNames;)",
+    re.MULTILINE,
+)
+"""How the output of webpack, Parcel, Browserify and esbuild begins a line; their own sources only quote it."""
+
+BINARY: Final = "binary: NUL bytes"
+PDF: Final = "binary: PDF"
+BLANK: Final = "empty: only white space"
+LFS_POINTER: Final = "binary: Git LFS pointer"
+PRIVATE_KEY: Final = "likely secret: private key"
+MINIFIED: Final = "bundle: minified"
+BUNDLED: Final = "bundle: made by a bundler"
+_CONTENT_REASONS: Final = frozenset({BINARY, PDF, BLANK, LFS_POINTER, PRIVATE_KEY, MINIFIED, BUNDLED})
+
+
+def skip_reason_for_content(content: bytes, language: str) -> str | None:
+    """Why a file with these bytes is skipped, or None.
+
+    UTF-16 and UTF-32 text with a byte order mark is text; without one it holds NUL bytes and counts as binary.
+    A PDF is known by its first bytes: illustrators save it under names of their own, and its head may hold no NUL.
+    """
+    head = content[:HEAD_BYTES]
+    reason = None
+    if b"\0" in head and not head.startswith(_TEXT_MARKS):
+        reason = BINARY
+    elif head.startswith(_PDF):
+        reason = PDF
+    elif not content.strip():
+        reason = BLANK
+    elif head.startswith(_LFS_POINTER):
+        reason = LFS_POINTER
+    elif _PRIVATE_KEY.match(head):
+        reason = PRIVATE_KEY
+    elif language in _BUNDLED_LANGUAGES:
+        lines = content.count(b"\n") + 1
+        if len(content) >= _MINIFIED_MIN_BYTES and len(content) > _MINIFIED_MEAN_LINE * lines:
+            reason = MINIFIED
+        elif _BUNDLER_MARKS.search(head):
+            reason = BUNDLED
+    return reason
+
+
+def is_unchanged(known: SourceFile, size_bytes: int, mtime_ns: int) -> bool:
+    """Whether a file's size and mtime prove that `known` still describes its content.
+
+    A record that was skipped for its name proves nothing about the content: it holds no hash.
+    """
+    return (
+        known.mtime_ns == mtime_ns
+        and known.size_bytes == size_bytes
+        and (bool(known.file_hash) or known.reason in _CONTENT_REASONS)
+    )
+
+
+def recorded_mtime_ns(mtime_ns: int, read_at_ns: int) -> int:
+    """The mtime to store for content read at `read_at_ns` (Unix time): itself, or `RACY_MTIME_NS` while it is young.
+
+    A file from the future stays young until its time has come: it is hashed by every scan rather than trusted.
+    """
+    return mtime_ns if mtime_ns < read_at_ns - RACY_WINDOW_NS else RACY_MTIME_NS
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a scan means for the manifest.
+
+    `new` and `changed` have content to parse. `touched` keep their content and status, and another field (mtime,
+    subproject, language) is to be stored. `skipped` are newly skipped, or for another reason than before; what was
+    indexed of them goes. `removed` are paths that are gone.
+    """
+
+    new: tuple[SourceFile, ...]
+    changed: tuple[SourceFile, ...]
+    touched: tuple[SourceFile, ...]
+    skipped: tuple[SourceFile, ...]
+    removed: tuple[str, ...]
+    unchanged_count: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the manifest can stay as it is."""
+        return not (self.new or self.changed or self.touched or self.skipped or self.removed)
+
+
+def plan_changes(known: Mapping[str, SourceFile], seen: Collection[SourceFile]) -> Changes:
+    """The difference between the manifest and a scan; each list is in the order of `seen` or `known`."""
+    new, changed, touched, skipped = [], [], [], []
+    unchanged_count = 0
+    for file in seen:
+        before = known.get(file.file_path)
+        if before is not None and (before is file or before == file):
+            unchanged_count += 1
+        elif file.status is FileStatus.SKIPPED:
+            skipped.append(file)
+        elif before is None or before.status is FileStatus.SKIPPED:
+            new.append(file)
+        elif before.file_hash != file.file_hash:
+            changed.append(file)
+        else:
+            touched.append(replace(file, status=before.status, reason=before.reason))
+    paths = {file.file_path for file in seen}
+    removed = tuple(path for path in known if path not in paths)
+    return Changes(tuple(new), tuple(changed), tuple(touched), tuple(skipped), removed, unchanged_count)

@@ -1,0 +1,183 @@
+"""Whether a repository changed: a token that costs less than a scan.
+
+Belongs here: the token. Does not belong here: what changed (`code_index.repository.source_repository`).
+
+In a git checkout git tells which files differ from its index, with its cache of sizes and times; of
+those alone the present state is looked at. The token is of contents rather than commits: a commit of
+what was seen before is no change. Where git does not see all that a scan sees (another repository
+inside, patterns that bring ignored files back, files that git was told not to look at), or cannot be
+asked, every file's size and time is looked at, as a scan does. Not noticed in a checkout: a
+`.codeindexignore` below the root that git itself ignores. Rejected: file system events, which are
+lost while nobody listens and cost a watch a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from code_index.core.errors import RepositoryError
+from code_index.index.settings import Settings
+from code_index.repository.git_checkout import find_checkout, is_ignored, listed_files
+from code_index.repository.walk import Walk, WalkOptions, walk
+
+_IGNORE_FILE: Final = b".codeindexignore"
+_MAX_IGNORE_BYTES: Final = 1 << 20
+_SUBMODULE: Final = b"160000"
+# Tags of `git ls-files -v` for files that git compares with the working tree: cached, unmerged.
+_COMPARED: Final = (b"H", b"M")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryState:
+    """The state of a repository.
+
+    Equal tokens mean that a scan would find the same files with the same contents. `source` says how it was
+    found: `git`, or `walk` with the reason.
+    """
+
+    token: str
+    source: str
+
+
+def repository_state(root: Path, *, index_dir: Path, settings: Settings) -> RepositoryState:
+    """The present state of the repository at `root`.
+
+    Args:
+        root: folder of the repository, absolute.
+        index_dir: folder of the index, which never counts.
+        settings: of the index; those that shape a scan go into the token.
+
+    Raises:
+        RepositoryError: the root cannot be read.
+    """
+    state = git_state(root, index_dir=index_dir, settings=settings)
+    if isinstance(state, RepositoryState):
+        return state
+    options = WalkOptions(max_file_bytes=settings.max_file_bytes, index_dir=index_dir, exclude=settings.ignore)
+    return walked_state(walk(Path(os.path.realpath(root)), options), settings=settings, reason=state)
+
+
+def git_state(root: Path, *, index_dir: Path, settings: Settings) -> RepositoryState | str:
+    """The state as git tells it, or why git does not tell all that a scan sees; arguments as above."""
+    root = Path(os.path.realpath(root))
+    if not root.is_dir():
+        raise RepositoryError(f"{root} is not a folder. Check the path and that its disk is mounted.")
+    try:
+        return RepositoryState(_token(_git_parts(root, index_dir, settings), settings), "git")
+    except _GitMissesSomethingError as reason:
+        return str(reason)
+
+
+def walked_state(found: Walk, *, settings: Settings, reason: str) -> RepositoryState:
+    """The state that a walk with the settings' options saw: a scan's own serves as well."""
+    return RepositoryState(_token(_walk_parts(found), settings), f"walk: {reason}")
+
+
+def _token(parts: Iterable[bytes], settings: Settings) -> str:
+    digest = hashlib.sha256(repr((settings.max_file_bytes, settings.ignore)).encode())
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest()[:32]
+
+
+def settled_state(
+    root: Path,
+    *,
+    index_dir: Path,
+    settings: Settings,
+    quiet_s: float,
+    patience_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> RepositoryState | None:
+    """The state once it stayed the same for `quiet_s`; None if it kept changing for `patience_s`.
+
+    Raises:
+        RepositoryError: the root cannot be read.
+    """
+    waited_s = 0.0
+    before = repository_state(root, index_dir=index_dir, settings=settings)
+    while waited_s < patience_s:
+        sleep(quiet_s)
+        waited_s += quiet_s
+        now = repository_state(root, index_dir=index_dir, settings=settings)
+        if now.token == before.token:
+            return now
+        before = now
+    return None
+
+
+class _GitMissesSomethingError(Exception):
+    """Why git does not tell all that a scan sees."""
+
+
+def _git_parts(root: Path, index_dir: Path, settings: Settings) -> list[bytes]:
+    """What the token is made of."""
+    checkout = find_checkout(root)
+    if checkout is None:
+        raise _GitMissesSomethingError("no git checkout")
+    if checkout.top != root and is_ignored(root):
+        raise _GitMissesSomethingError("the checkout around it ignores this folder")
+    listed = listed_files(root)
+    if isinstance(listed, str):
+        raise _GitMissesSomethingError(listed)
+    tracked, changed = listed
+    own = os.fsencode(os.path.relpath(os.path.realpath(index_dir), root)) + b"/"
+    changed = [path for path in changed if not path.startswith(own)]
+    ignore_files = _ignore_files([entry.partition(b"\t")[2] for entry in tracked], changed)
+    contents = [_content(root, path) for path in ignore_files]
+    patterns = [*map(os.fsencode, settings.ignore), *(line for content in contents for line in content.splitlines())]
+    _refuse_what_git_misses(tracked, changed, patterns)
+    return [*tracked, b"changed", *(_looked_at(root, path) for path in changed), b"ignored", *contents]
+
+
+def _refuse_what_git_misses(tracked: Iterable[bytes], changed: Iterable[bytes], patterns: Iterable[bytes]) -> None:
+    if any(path.endswith(b"/") for path in changed) or any(entry.split(b" ", 2)[1] == _SUBMODULE for entry in tracked):
+        raise _GitMissesSomethingError("it holds other repositories")
+    if not all(entry.startswith(_COMPARED) for entry in tracked):
+        raise _GitMissesSomethingError("git was told not to look at some files")
+    if any(pattern.startswith(b"!") for pattern in patterns):
+        raise _GitMissesSomethingError("a pattern brings ignored files back")
+
+
+def _ignore_files(*paths: Iterable[bytes]) -> list[bytes]:
+    found = {path for some in paths for path in some if path.rpartition(b"/")[2] == _IGNORE_FILE}
+    return sorted(found | {_IGNORE_FILE})
+
+
+def _looked_at(root: Path, path: bytes) -> bytes:
+    """A file as it is now: an edit of a file that was edited before changes at least one of these."""
+    try:
+        status = os.lstat(os.path.join(os.fsencode(root), path))  # noqa: PTH118 - a path of bytes
+    except (FileNotFoundError, NotADirectoryError):
+        return path + b"\0gone"
+    except OSError as error:
+        return path + b"\0" + str(error.errno).encode()
+    kind = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return path + b"\0" + repr(kind).encode()
+
+
+def _content(root: Path, path: bytes) -> bytes:
+    try:
+        descriptor = os.open(os.path.join(os.fsencode(root), path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # noqa: PTH118
+    except OSError as error:
+        return f"errno {error.errno}".encode()
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            return file.read(_MAX_IGNORE_BYTES)
+        except OSError as error:
+            return f"errno {error.errno}".encode()
+
+
+def _walk_parts(found: Walk) -> list[bytes]:
+    return [
+        *(repr((path, size, mtime)).encode() for path, _, size, mtime in sorted(found.files)),
+        *sorted(repr((entry.path, entry.reason)).encode() for entry in found.skipped),
+        *sorted(repr(item).encode() for item in found.unreadable.items()),
+    ]

@@ -1,0 +1,206 @@
+"""What is never worth indexing, by name: rules that hold in every repository without being written down.
+
+Belongs here: tables of names and the questions asked of them. Does not belong here: rules that the repository
+writes itself (`code_index.repository.ignore_rules`) and looks into contents (`code_index.repository.content_rules`).
+
+A reason is `<category>: <detail>`, so that lists can be grouped by what stands before the colon.
+
+Folders whose name says it all (`node_modules`) are skipped anywhere. Names that may just as well hold source
+(`build`, `vendor`, `target`) are skipped only beside the manifest of the tool that fills them, and most of them
+only while git tracks nothing inside. Generated source is indexed, because it is often the only definition of what
+the code calls; left out are bundles and the stubs of protocol compilers, whose source of truth is the `.proto`.
+A `!pattern` in `.codeindexignore` brings any of it back, except version control folders.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+
+def _words(*lines: str) -> frozenset[str]:
+    return frozenset(word for line in lines for word in line.split())
+
+
+VCS_FOLDERS: Final = frozenset({".git", ".hg", ".svn", ".jj", ".sl", ".bzr", ".pijul", "_darcs", "CVS"})
+
+INDEX_FOLDER: Final = ".code-index"
+"""Where an index is kept unless another place is chosen; skipped even when it is another repository's."""
+
+_DEPENDENCY: Final = "dependency folder"
+_BUILD: Final = "build folder"
+_CACHE: Final = "cache folder"
+_EDITOR: Final = "editor folder"
+
+_ALWAYS: Final = {
+    name: category
+    for category, names in {
+        _DEPENDENCY: "node_modules bower_components jspm_packages site-packages dist-packages __pypackages__ Pods "
+        "elm-stuff .bundle .yarn .pnpm-store .eggs .terraform .dart_tool .swiftpm .cabal-sandbox .stack-work",
+        _BUILD: "DerivedData CMakeFiles dist-newstyle zig-out buck-out storybook-static .next .nuxt .svelte-kit "
+        ".output .docusaurus .vercel .netlify .serverless .aws-sam .expo .angular nimcache htmlcov .nyc_output",
+        _CACHE: "__pycache__ .tox .nox .mypy_cache .pytest_cache .ruff_cache .hypothesis .pytype .cache "
+        ".parcel-cache .turbo .gradle .zig-cache zig-cache .sass-cache .ipynb_checkpoints .direnv .ccls-cache "
+        ".pants.d .scannerwork .import_linter_cache .npm .bloop .metals .mcp-vector-search",
+        _EDITOR: ".idea .vs .history .Rproj.user .fleet",
+    }.items()
+    for name in names.split()
+}
+_ALWAYS_SUFFIXES: Final = ((".egg-info", _BUILD), (".dist-info", _DEPENDENCY), (".xcworkspace", _EDITOR))
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A folder skipped beside one of `manifests` (a name, or `*` and a suffix); `tracked_stays` if git has it."""
+
+    category: str
+    manifests: frozenset[str]
+    tracked_stays: bool = True
+
+
+def _beside(category: str, manifests: str, *, tracked_stays: bool = True) -> _Beside:
+    return _Beside(category, frozenset(manifests.split()), tracked_stays)
+
+
+_ANY_PROJECT: Final = (
+    "package.json pyproject.toml setup.py setup.cfg build.gradle build.gradle.kts settings.gradle "
+    "settings.gradle.kts pom.xml Cargo.toml go.mod CMakeLists.txt meson.build pubspec.yaml composer.json deno.json "
+    "Package.swift build.xml build.sbt Makefile"
+)
+_BY_SIBLING: Final = {
+    "build": _beside(_BUILD, _ANY_PROJECT),
+    "out": _beside(_BUILD, _ANY_PROJECT),
+    "dist": _beside(_BUILD, _ANY_PROJECT, tracked_stays=False),
+    "target": _beside(_BUILD, "Cargo.toml pom.xml build.sbt project.clj"),
+    "bin": _beside(_BUILD, "*.csproj *.fsproj *.vbproj"),
+    "obj": _beside(_BUILD, "*.csproj *.fsproj *.vbproj", tracked_stays=False),
+    "_build": _beside(_BUILD, "mix.exs rebar.config dune-project conf.py", tracked_stays=False),
+    ".build": _beside(_BUILD, "Package.swift", tracked_stays=False),
+    "deps": _beside(_DEPENDENCY, "mix.exs"),
+    "vendor": _beside(_DEPENDENCY, "go.mod composer.json Gemfile Cargo.toml", tracked_stays=False),
+    "Carthage": _beside(_DEPENDENCY, "Cartfile", tracked_stays=False),
+    "coverage": _beside(_BUILD, "package.json"),
+    "site": _beside(_BUILD, "mkdocs.yml"),
+    "_site": _beside(_BUILD, "_config.yml"),
+}
+
+_MARKERS: Final = {
+    "pyvenv.cfg": f"{_DEPENDENCY}: virtual environment (pyvenv.cfg)",
+    "CACHEDIR.TAG": f"{_CACHE}: marked by CACHEDIR.TAG",
+}
+
+_LOCK_FILES: Final = _words(
+    "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock poetry.lock uv.lock",
+    "pdm.lock pipfile.lock pixi.lock conda-lock.yml pylock.toml cargo.lock go.sum go.work.sum composer.lock",
+    "gemfile.lock gems.locked flake.lock mix.lock rebar.lock podfile.lock cartfile.resolved package.resolved",
+    "pubspec.lock packages.lock.json project.assets.json gradle.lockfile buildscript-gradle.lockfile",
+    "stack.yaml.lock cabal.project.freeze shard.lock renv.lock packrat.lock",
+    "chart.lock .terraform.lock.hcl buf.lock module.bazel.lock paket.lock dub.selections.json",
+)
+
+_BUNDLE: Final = re.compile(
+    r".*(?:[.-]min\.(?:js|mjs|cjs|css)|\.bundle\.(?:js|mjs|cjs|css)|\.chunk\.(?:js|css)|\.(?:js|mjs|cjs|css|ts)\.map)"
+)
+_PROTOCOL_STUB: Final = re.compile(
+    r".*(?:\.pb(?:\.gw|\.validate)?\.go|_grpc\.pb\.go|_pb2(?:_grpc)?\.pyi?|\.pb\.(?:cc|h|dart|swift)"
+    r"|\.pb(?:enum|json|server|grpc)\.dart|_pb\.(?:js|d\.ts|rb)|_grpc_pb\.(?:js|d\.ts)|_services_pb\.rb)"
+)
+
+_DATA: Final = r"(?:json|ya?ml|ini|toml|xml|txt|csv|properties|cfg|conf|enc|env|db)"
+_SECRET: Final = re.compile(
+    r"\.env.*|.+\.env|.*\.(?:pem|key|p12|pfx|pkcs12|p8|jks|keystore|ppk|kdbx?|ovpn|tfstate(?:\..*)?)"
+    r"|(?:.*[._-])?id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?"
+    rf"|\.?credentials?(?:\.{_DATA})?|(?:.*[._-])?credentials?\.{_DATA}"
+    rf"|\.?secrets?(?:\.{_DATA})?|(?:.*[._-])?secrets?\.{_DATA}"
+    r"|client_secrets?.*\.json|(?:.*[._-])?service[-_]?account.*\.json"
+    r"|[._]netrc|\.pgpass|\.my\.cnf|\.pypirc|\.npmrc|\.htpasswd|\.dockercfg|\.git-credentials|\.vault[-_]pass.*"
+    r"|vault[-_]pass(?:word)?s?(?:\.txt)?|passwords?\.csv|kubeconfig|.*\.kubeconfig|\.s3cfg|\.boto|\.vault-token"
+)
+
+_BINARY_EXTENSIONS: Final = _words(
+    "png jpg jpeg gif bmp ico icns webp avif heic heif tif tiff psd eps xcf sketch cr2 dds tga exr hdr",
+    "mp3 mp4 m4a m4v mov avi mkv webm wav flac ogg oga ogv opus aac wma wmv mid",
+    "zip gz tgz bz2 tbz2 xz txz zst lz4 lzma 7z rar tar jar war ear apk aab ipa whl egg gem nupkg deb rpm dmg iso",
+    "pkg msi cab crx xpi vsix exe dll so dylib a o obj lib pdb pyc pyo pyd class dex wasm node beam ko",
+    "elc rlib rmeta bin img qcow2 vmdk ttf otf woff woff2 eot pdf doc docx xls xlsx ppt pptx odt ods odp",
+    "epub mobi db sqlite sqlite3 db3 mdb accdb parquet feather arrow orc avro lance npy npz pkl pickle joblib h5 hdf5",
+    "pt pth ckpt onnx safetensors gguf tflite pb mlmodel rds rda rdata glb fbx blend 3ds stl",
+    "swf fla der cer swp swo nib snk",
+)
+
+
+def folder_reason(name: str, siblings: Collection[str], has_tracked: Callable[[], bool]) -> str | None:
+    """Why the folder `name`, beside entries named `siblings`, is skipped, or None.
+
+    `has_tracked` tells whether git tracks a file inside; it is asked only where that decides.
+    """
+    if (reason := _named_folder_reason(name)) is not None:
+        return reason
+    rule = _BY_SIBLING.get(name)
+    if rule is None:
+        return None
+    manifest = _present(rule.manifests, siblings)
+    if manifest is None or (rule.tracked_stays and has_tracked()):
+        return None
+    return f"{rule.category}: {name} beside {manifest}"
+
+
+def marker_reason(names: Collection[str]) -> str | None:
+    """Why a folder with entries named `names` is skipped for what stands in it, or None."""
+    return next((reason for marker, reason in _MARKERS.items() if marker in names), None)
+
+
+def file_name_reason(name: str) -> str | None:
+    """Why a file called `name` is skipped wherever it stands, or None."""
+    if name in VCS_FOLDERS:  # `.git` is a file in submodules and linked working trees
+        return f"version control: {name}"
+    lower = name.lower()
+    stem, _, extension = lower.rpartition(".")
+    reason = None
+    if _SECRET.fullmatch(lower) is not None:
+        reason = "likely secret: by its name"
+    elif (stem and extension in _BINARY_EXTENSIONS) or lower == ".ds_store":
+        reason = f"binary: .{extension}"
+    elif lower in _LOCK_FILES:
+        reason = f"lock file: {name}"
+    elif _BUNDLE.fullmatch(lower) is not None:
+        reason = "bundle: by its name"
+    elif _PROTOCOL_STUB.fullmatch(lower) is not None:
+        reason = "generated: protocol compiler output"
+    return reason
+
+
+def skip_reason_for_path(file_path: str) -> str | None:
+    """Why a file is skipped for its POSIX path alone, or None: names of its folders, then its own.
+
+    Rules that need to know what stands beside or in a folder are left to a walk.
+    """
+    *folders, name = file_path.split("/")
+    for folder in folders:
+        if (reason := _named_folder_reason(folder)) is not None:
+            return reason
+    return file_name_reason(name)
+
+
+def _named_folder_reason(name: str) -> str | None:
+    if name in VCS_FOLDERS:
+        return f"version control: {name}"
+    category = _ALWAYS.get(name)
+    if category is None:
+        category = next((found for suffix, found in _ALWAYS_SUFFIXES if name.endswith(suffix)), None)
+    if category is None and name.startswith("cmake-build-"):
+        category = _BUILD
+    return None if category is None else f"{category}: {name}"
+
+
+def _present(manifests: Collection[str], siblings: Collection[str]) -> str | None:
+    for manifest in sorted(manifests):
+        if manifest.startswith("*"):
+            found = min((name for name in siblings if name.endswith(manifest[1:])), default=None)
+            if found is not None:
+                return found
+        elif manifest in siblings:
+            return manifest
+    return None

@@ -1,0 +1,212 @@
+"""One walk over a repository's folders: which files are candidates, and why the others are not.
+
+Belongs here: the order in which rules speak, and what may not be entered. Does not belong here: file contents and
+what is known from earlier scans (`code_index.repository.source_repository`).
+
+An own walk was chosen over `git ls-files --cached --others --exclude-standard`: a plain folder and a machine without
+git need one anyway, git gives no reason for what it leaves out and no size or mtime, and two lists of rules would
+disagree. The walk needs no second pass for the sizes: `os.scandir` hands them over.
+
+Who decides about an entry, first to last:
+
+1. Names that are not UTF-8, symbolic links, anything that is neither file nor folder, version control folders and the
+   index itself are skipped whatever the rules say. A symbolic link is never followed: what it leads to inside the
+   root is indexed there, and so no loop and no way out exists.
+2. `.codeindexignore` files, the innermost first, and the `exclude` and `include` patterns of the caller. A negated
+   pattern here brings back what rules 3 to 5 skip; with a spelled-out path (`!vendor/own/`) even out of a skipped
+   folder. Such a pattern applies to the entry itself: a lock file inside needs its own.
+3. What a skipped folder that was entered for the sake of rule 2 or of tracked files passes on to the rest of it.
+4. `.gitignore` files, `.git/info/exclude`, the global ignore file, also in a plain folder. Files that git tracks
+   although a rule covers them (`git add -f`) are part of the project and stay.
+5. The built-in rules (`code_index.repository.skip_rules`), then empty and too large files, which no pattern brings back.
+
+Submodules and other nested repositories are indexed under their own git rules; another working tree of the same
+repository is not, since it would repeat everything.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from code_index.core.errors import RepositoryError
+from code_index.repository.skip_rules import INDEX_FOLDER, VCS_FOLDERS, marker_reason
+from code_index.repository.subprojects import MAX_MANIFEST_BYTES, is_manifest
+from code_index.repository.walk_rules import FolderRules, RulesReader, Skip
+
+_KINDS: Final = {
+    stat.S_IFIFO: "pipe",
+    stat.S_IFSOCK: "socket",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WalkOptions:
+    """What a walk is told; patterns are in gitignore syntax and relative to the root."""
+
+    max_file_bytes: int
+    index_dir: Path
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    use_gitignore: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An entry that is left out; a folder's path ends with `/` and stands for all that is below.
+
+    Size and mtime are left out on purpose: a log file that grows is no news while it is ignored.
+    """
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Walk:
+    """What was found: `files` are (path, folder, size in bytes, mtime in ns), in no particular order.
+
+    `unreadable` maps a folder (with a final `/`) or file that the system refused to the reason; what was known of it
+    before still holds. `manifests` are the contents of the manifests of subprojects.
+    """
+
+    files: list[tuple[str, str, int, int]] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    manifests: dict[str, bytes] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def walk(root: Path, options: WalkOptions) -> Walk:
+    """Walk over everything below `root` (absolute, symbolic links resolved).
+
+    Raises:
+        RepositoryError: the root itself cannot be listed.
+    """
+    walker = _Walker(root, options)
+    walker.run()
+    return walker.found
+
+
+def displayed(path: str) -> str:
+    """A path as text: bytes that are not UTF-8 as backslash escapes."""
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+class _Walker:
+    def __init__(self, root: Path, options: WalkOptions) -> None:
+        self.found = Walk()
+        self._root = root
+        self._prefix = f"{os.fspath(root).rstrip('/')}/"
+        self._options = options
+        self._index_path = os.path.relpath(os.path.realpath(options.index_dir), root)
+        self._reader = RulesReader(root)
+
+    def run(self) -> None:
+        options = self._options
+        pending = [self._reader.start(options.include, options.exclude, use_gitignore=options.use_gitignore)]
+        while pending:
+            self._list(pending.pop(), pending)
+        self.found.warnings.extend(self._reader.warnings)
+
+    def _list(self, rules: FolderRules, pending: list[FolderRules]) -> None:
+        try:
+            with os.scandir(self._prefix + rules.path) as listing:
+                entries = list(listing)
+        except OSError as error:
+            if not rules.path:
+                raise RepositoryError(
+                    f"{self._root} cannot be listed: {error.strerror}. Check that the folder exists, that it may be "
+                    "read, and that its disk is mounted; the index stays as it was."
+                ) from error
+            if not isinstance(error, FileNotFoundError | NotADirectoryError):  # those went since their parent was read
+                self.found.unreadable[f"{rules.path}/"] = f"unreadable: {error.strerror}"
+            return
+        names = {entry.name for entry in entries}
+        if rules.path and not rules.brought_back and (reason := marker_reason(names)) is not None:
+            self._skip(f"{rules.path}/", reason)
+            return
+        entered = self._reader.entered(rules, names)
+        if isinstance(entered, Skip):
+            self._skip(f"{rules.path}/", entered.reason)
+            return
+        prefix = f"{rules.path}/" if rules.path else ""
+        for entry in entries:
+            path = prefix + entry.name
+            if not entry.name.isascii() and not _is_utf8(entry.name):
+                self._skip(displayed(path) + "/" * entry.is_dir(follow_symlinks=False), "name: not UTF-8")
+            elif entry.is_symlink():
+                self._skip(path, self._link_reason(path))
+            elif entry.is_dir(follow_symlinks=False):
+                self._folder(entry.name, path, entered, names, pending)
+            else:
+                self._file(entry, path, entered)
+
+    def _folder(
+        self, name: str, path: str, rules: FolderRules, siblings: Collection[str], pending: list[FolderRules]
+    ) -> None:
+        if name in VCS_FOLDERS:
+            self._skip(f"{path}/", f"version control: {name}")
+        elif name == INDEX_FOLDER or path == self._index_path:
+            self._skip(f"{path}/", "index folder: code-index's own files")
+        else:
+            inside = rules.below(name, path, siblings)
+            if isinstance(inside, Skip):
+                self._skip(f"{path}/", inside.reason)
+            else:
+                pending.append(inside)
+
+    def _file(self, entry: os.DirEntry[str], path: str, rules: FolderRules) -> None:
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return  # gone since the folder was read
+        except OSError as error:
+            self.found.unreadable[path] = f"unreadable: {error.strerror}"
+            return
+        if not stat.S_ISREG(status.st_mode):
+            self._skip(path, f"not a file: {_KINDS.get(stat.S_IFMT(status.st_mode), 'unknown kind')}")
+        elif (skip := rules.file_skip(entry.name, path)) is not None:
+            self._skip(path, skip.reason)
+        else:
+            if is_manifest(entry.name) and status.st_size <= MAX_MANIFEST_BYTES:
+                self._read_manifest(path)
+            if status.st_size == 0:
+                self._skip(path, "empty")
+            elif status.st_size > self._options.max_file_bytes:
+                self._skip(path, f"too large: over {self._options.max_file_bytes} bytes")
+            else:
+                self.found.files.append((path, rules.path, status.st_size, status.st_mtime_ns))
+
+    def _skip(self, path: str, reason: str) -> None:
+        self.found.skipped.append(Skipped(path, reason))
+
+    def _link_reason(self, path: str) -> str:
+        try:
+            target = os.path.realpath(self._prefix + path, strict=True)
+        except OSError:
+            return "symbolic link: leads nowhere or in a circle"
+        if target == os.fspath(self._root) or target.startswith(self._prefix):
+            return f"symbolic link: to {displayed(os.path.relpath(target, self._root))}, which is seen there"
+        return "symbolic link: out of the root"
+
+    def _read_manifest(self, path: str) -> None:
+        try:
+            with os.fdopen(os.open(self._prefix + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+                self.found.manifests[path] = file.read(MAX_MANIFEST_BYTES)
+        except OSError as error:
+            self.found.warnings.append(f"{path}: {error.strerror}; the subproject's name is not known")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

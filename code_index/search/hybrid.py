@@ -1,0 +1,215 @@
+"""Search over an index: by meaning, by words, or both fused.
+
+Reads `vectors` for what is near and `chunks` for words and contents; never writes, so any number
+of readers work beside an index that grows. Imports neither Dagster nor torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from code_index.core.errors import UsageError
+from code_index.core.identifiers import search_tokens
+from code_index.search.ranking import FUSED_DEPTH, Place, content_words, fuse, rerank
+from code_index.tables import IndexStore
+from code_index.tables.filters import SearchFilter
+
+_WORD = re.compile(r"\w+")
+# Longer queries hold no more meaning for a model that reads 128 tokens, and cost time.
+_MAX_QUERY_CHARACTERS = 10_000
+# NUL, and what bytes of the command line that are no UTF-8 become: neither model nor table takes them.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+# Rows that a scan left behind (a file was edited, its new version is not parsed yet) are dropped
+# from the results; so many more are asked for.
+_SPARE = 20
+_PLACE_COLUMNS = ("chunk_id", "file_path", "language")
+_CONTENT_COLUMNS = (
+    "chunk_id",
+    "file_path",
+    "file_hash",
+    "start_line",
+    "end_line",
+    "content",
+    "language",
+    "chunk_type",
+    "qualified_name",
+    "function_name",
+    "class_name",
+    "docstring",
+    "subproject_name",
+)
+
+
+class SearchMode(StrEnum):
+    """How to search."""
+
+    HYBRID = "hybrid"
+    SEMANTIC = "semantic"
+    LEXICAL = "lexical"
+
+
+class QueryEncoder(Protocol):
+    """What search needs of an embedder."""
+
+    @property
+    def model_id(self) -> str:
+        """Identity of the model, as stored with each vector."""
+
+    def embed_query(self, text: str) -> np.ndarray:
+        """Vector of a query, (dim,) float32, unit norm."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A chunk that was found; lines are 1-based and inclusive, `score` is in [0, 1] for hybrid search.
+
+    For semantic search `score` is the cosine similarity, for lexical search the BM25 score.
+    """
+
+    score: float
+    chunk_id: str
+    file_path: str
+    start_line: int
+    end_line: int
+    content: str
+    language: str
+    chunk_type: str
+    qualified_name: str
+    function_name: str | None
+    class_name: str | None
+    docstring: str | None
+    subproject_name: str | None
+
+
+def search(
+    store: IndexStore,
+    encoder: QueryEncoder | None,
+    query: str,
+    *,
+    mode: SearchMode = SearchMode.HYBRID,
+    limit: int = 10,
+    filters: SearchFilter | None = None,
+) -> list[SearchHit]:
+    """Chunks that fit the query best, best first.
+
+    Hybrid search is lexical alone as long as there is no vector. Chunks of a file version that
+    is not current any more are never returned.
+
+    Args:
+        store: tables of the index.
+        encoder: the index's model; may be `None` for lexical search.
+        query: words or code, in any form.
+        mode: what to compare.
+        limit: how many hits at most, at least 1.
+        filters: what a hit must be.
+
+    Raises:
+        UsageError: the query is empty or no text, a filter is no text, the limit is below 1, or the vectors in use
+            are of another model.
+        StoreError: a table cannot be read.
+    """
+    text = _NO_TEXT.sub(" ", query).strip()[:_MAX_QUERY_CHARACTERS]
+    if not text:
+        if query.strip():
+            raise UsageError("The query is not valid UTF-8. Say what to look for, in words or code.")
+        raise UsageError("The query is empty. Say what to look for, in words or code.")
+    if limit < 1:
+        raise UsageError(f"limit is {limit}, but must be at least 1.")
+    _refuse_model(store, encoder, mode)
+    where = filters.where() if filters else None
+    semantic: dict[str, float] = {}
+    lexical: dict[str, float] = {}
+    words = query_words(text)
+    places: dict[str, Place] = {}
+    depth = max(FUSED_DEPTH if mode is SearchMode.HYBRID else 0, limit + _SPARE)
+    # The words are looked up while the query is embedded and compared.
+    by_words = (
+        None
+        if mode is SearchMode.SEMANTIC
+        else store.start_text_search(words, limit=depth, where=where, columns=_PLACE_COLUMNS)
+    )
+    try:
+        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.searchable()).vectors:
+            vector = encoder.embed_query(text)
+            if vector.size == there.dimension:  # else no vector is of this model
+                rows = store.vector_search(
+                    vector, model=encoder.model_id, limit=depth, where=where, columns=_PLACE_COLUMNS
+                )
+                semantic = _scores(rows, places)
+        if by_words is not None:
+            lexical = _scores(by_words.result(), places)
+    finally:
+        if by_words is not None:
+            by_words.cancel()
+    if mode is SearchMode.HYBRID:
+        unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
+        without_vector = store.without_vector(unknown, encoder.model_id) if encoder is not None else set()
+        fused = fuse(semantic, lexical, limit=len(places), without_vector=without_vector)
+        ranked = rerank(fused, places, words.split())
+    else:
+        ranked = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
+    return _hits(store, ranked, places, limit)
+
+
+def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchMode) -> None:
+    """Refuse to search by meaning without the model that made the vectors in use."""
+    if mode is SearchMode.LEXICAL:
+        return
+    if encoder is None:
+        raise UsageError(f"{mode} search needs the embedding model.")
+    store.refuse_other_model(encoder.model_id)
+
+
+def query_words(text: str) -> str:
+    """The words of a query as the full-text column holds them, lower case, each once, by spaces.
+
+    Identifiers are there joined and split (`getUserName` gives `getusername`, `get`, `user`, `name`);
+    words like `how` and `the` are left out unless there is nothing else.
+    """
+    words: dict[str, None] = {}
+    for token in _WORD.findall(text):
+        words |= dict.fromkeys(search_tokens(token).split())
+    return " ".join(content_words(list(words)))
+
+
+def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
+    """Id to score of a list of hits; where they stand is added to `places`."""
+    ids = rows["chunk_id"].to_pylist()
+    places |= {
+        chunk_id: Place(file_path=path, language=language)
+        for chunk_id, path, language in zip(
+            ids, rows["file_path"].to_pylist(), rows["language"].to_pylist(), strict=True
+        )
+    }
+    return dict(zip(ids, rows["score"].to_pylist(), strict=True))
+
+
+def _hits(
+    store: IndexStore, ranked: list[tuple[str, float]], places: Mapping[str, Place], limit: int
+) -> list[SearchHit]:
+    """The best that are current; reading more than is shown costs as much as a search, so spare ones are read late."""
+    hits: list[SearchHit] = []
+    for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
+        if part and len(hits) < limit:
+            hits += _current(store, part, places)
+    return hits[:limit]
+
+
+def _current(
+    store: IndexStore, candidates: list[tuple[str, float]], places: Mapping[str, Place]
+) -> Iterator[SearchHit]:
+    """Those candidates whose file is still as it was when they were cut from it, as the newest scan saw it."""
+    ids = [chunk_id for chunk_id, _ in candidates]
+    paths = sorted({places[chunk_id].file_path for chunk_id in ids})
+    rows, hashes = store.found_chunks(ids, paths, _CONTENT_COLUMNS)
+    for chunk_id, score in candidates:
+        row = rows.get(chunk_id)
+        if row is not None and hashes.get(row["file_path"]) == row.pop("file_hash"):
+            yield SearchHit(score=score, **row)

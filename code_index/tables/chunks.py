@@ -1,0 +1,181 @@
+"""Rows of `chunks`: what phase 1 makes of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from code_index.core.errors import StoreError
+from code_index.tables.part import CHUNKS_TABLE, ERRORS_TABLE, StorePart
+from code_index.tables.row_shapes import conform, refuse_duplicates, shortened, timestamp
+from code_index.tables.schemas import CHUNKS
+from code_index.tables.sql import equals, is_in
+from code_index.tables.tables import projected
+
+_KEYS = ("chunk_id",)
+_LONGEST_CONDITION = 20_000  # ids; beyond, reading all rows and picking is quicker than a condition
+_SCAN_BATCH = 65_536
+_KEPT = ("chunk_id", "created_at", "embedding_batch_id")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceResult:
+    """What `replace_chunks` did to the slice; `version` is that of the table after it."""
+
+    inserted: int
+    updated: int
+    deleted: int
+    version: int
+    new_chunk_ids: tuple[str, ...] = ()  # in the order of the source
+    deleted_chunk_ids: tuple[str, ...] = ()
+
+
+class ChunkRows(StorePart):
+    """Read and write `chunks`; key: chunk_id."""
+
+    def chunks(
+        self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Rows of `chunks`, in no order; `where` is an SQL condition. For whole tables see `iter_chunks`."""
+        return self.tables.read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, limit=limit)
+
+    def iter_chunks(
+        self, columns: Sequence[str] | None = None, where: str | None = None, batch_size: int = 8_192
+    ) -> Iterator[pa.RecordBatch]:
+        """The same as batches of one version of the table; memory stays flat."""
+        return self.tables.iter_read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, batch_size=batch_size)
+
+    def chunk_count(self) -> int:
+        """Rows of `chunks`."""
+        return self.tables.count(CHUNKS_TABLE)
+
+    def chunks_by_file(self, file_path: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The chunks of one file in the order of their lines, the outer before the inner."""
+        wanted = list(columns or CHUNKS.names)
+        order = [("start_line", "ascending"), ("end_line", "descending"), ("chunk_depth", "ascending")]
+        needed = list(dict.fromkeys([*wanted, *(name for name, _ in order)]))
+        return self.chunks(needed, equals("file_path", file_path)).sort_by(order).select(wanted)
+
+    def chunks_by_ids(self, chunk_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """The chunks with these ids, in the order of `chunk_ids`; ids that are not in the table are left out."""
+        wanted = list(columns or CHUNKS.names)
+        found = self._with_ids(chunk_ids, list(dict.fromkeys(["chunk_id", *wanted])))
+        places = pc.index_in(pa.array(chunk_ids, pa.string()), found.column("chunk_id").combine_chunks())
+        return found.take(places.drop_null()).select(wanted)
+
+    def _with_ids(self, chunk_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        if len(chunk_ids) <= _LONGEST_CONDITION:
+            return self.chunks(columns, is_in("chunk_id", chunk_ids))
+        wanted = pa.array(chunk_ids, pa.string())
+        batches = self.iter_chunks(columns, batch_size=_SCAN_BATCH)
+        found = [batch.filter(pc.is_in(batch.column("chunk_id"), wanted)) for batch in batches]
+        return pa.Table.from_batches(found, projected(CHUNKS, columns))
+
+    def chunks_of_batches(self, batch_ids: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+        """The chunks of these embedding batches, ordered by batch, file and line."""
+        wanted = list(columns or CHUNKS.names)
+        order = ["embedding_batch_id", "file_path", "start_line", "chunk_id"]
+        found = self.chunks(list(dict.fromkeys([*wanted, *order])), is_in("embedding_batch_id", batch_ids))
+        return found.sort_by([(name, "ascending") for name in order]).select(wanted)
+
+    def replace_chunks(
+        self,
+        file_paths: Sequence[str],
+        chunks: pa.Table,
+        *,
+        now: datetime,
+        assign_batch: Callable[[int], Sequence[int]] | None = None,
+    ) -> ReplaceResult:
+        """Make the rows of `file_paths` exactly `chunks`, in one commit; an empty table clears them. Repeatable.
+
+        Rows whose chunk_id exists keep `created_at` and `embedding_batch_id`; `updated_at` becomes `now` for
+        all rows written. `assign_batch` is called once with the number of rows that have no batch yet, in
+        the order of `chunks`, and gives their batch ids, so that kept rows use up no numbers; without it new
+        rows keep what the source says. `search_text` is stored in lower case: before there is a text index,
+        LanceDB tells cases apart. The errors of chunks that go are removed after the commit.
+
+        Raises:
+            StoreError: a chunk_id twice, a chunk of another file, or columns that do not fit.
+        """
+        rows = conform(chunks, CHUNKS, table=CHUNKS_TABLE)
+        refuse_duplicates(rows, _KEYS, table=CHUNKS_TABLE)
+        paths = list(dict.fromkeys(file_paths))
+        _refuse_outsiders(rows, paths)
+        if not paths:
+            return ReplaceResult(inserted=0, updated=0, deleted=0, version=self.tables.version(CHUNKS_TABLE))
+        in_slice = is_in("file_path", paths)
+        known = self.chunks(list(_KEPT), in_slice)
+        rows = _with_history(rows, known, now=now, assign_batch=assign_batch)
+        ids, known_ids = rows.column("chunk_id"), known.column("chunk_id")
+        gone = known_ids.filter(pc.invert(pc.is_in(known_ids, ids))).to_pylist()
+        new = ids.filter(pc.invert(pc.is_in(ids, known_ids))).to_pylist()
+        counts = self.tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
+        self._forget_errors(gone)
+        return ReplaceResult(
+            inserted=counts.inserted,
+            updated=counts.updated,
+            deleted=counts.deleted,
+            version=counts.version,
+            new_chunk_ids=tuple(new),
+            deleted_chunk_ids=tuple(gone),
+        )
+
+    def delete_chunks_by_file(self, file_paths: Sequence[str]) -> int:
+        """Remove the chunks of these files and their errors; returns how many chunks there were."""
+        in_slice = is_in("file_path", file_paths)
+        gone = self.chunks(["chunk_id"], in_slice).column("chunk_id").to_pylist()
+        deleted = self.tables.delete(CHUNKS_TABLE, in_slice)
+        self._forget_errors(gone)
+        return deleted
+
+    def move_to_batches(self, rows: pa.Table) -> int:
+        """Give chunks (chunk_id, embedding_batch_id) another batch, in one commit; returns how many there were."""
+        return self.tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS).updated
+
+    def _forget_errors(self, chunk_ids: Sequence[str]) -> None:
+        if chunk_ids and self.tables.count(ERRORS_TABLE):
+            self.tables.delete(ERRORS_TABLE, is_in("chunk_id", chunk_ids))
+
+
+def _refuse_outsiders(rows: pa.Table, paths: Sequence[str]) -> None:
+    inside = pc.is_in(rows.column("file_path"), pa.array(paths, pa.string()))
+    outside = rows.column("file_path").filter(pc.invert(inside)).unique().to_pylist()
+    if outside:
+        raise StoreError(
+            f"Chunks of {len(outside)} files outside the slice that is replaced: {shortened(outside)}. "
+            "Name every file whose chunks are written."
+        )
+
+
+def _with_history(
+    rows: pa.Table, known: pa.Table, *, now: datetime, assign_batch: Callable[[int], Sequence[int]] | None
+) -> pa.Table:
+    """`rows` with created_at and embedding_batch_id of the known rows of the same id, and the times of the others."""
+    stamp = timestamp(now)
+    places = pc.index_in(rows.column("chunk_id").combine_chunks(), known.column("chunk_id").combine_chunks())
+    created = pc.fill_null(known.column("created_at").combine_chunks().take(places), stamp)
+    batches = known.column("embedding_batch_id").combine_chunks().take(places)
+    batches = pc.coalesce(batches, rows.column("embedding_batch_id").combine_chunks())
+    if assign_batch is not None and batches.null_count:
+        batches = _assigned(batches, assign_batch)
+    replaced = {
+        "created_at": created,
+        "updated_at": pa.repeat(stamp, rows.num_rows),
+        "embedding_batch_id": batches,
+        "search_text": pc.utf8_lower(rows.column("search_text")),
+    }
+    for name, column in replaced.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), CHUNKS.field(name), column)
+    return rows
+
+
+def _assigned(batches: pa.Array, assign_batch: Callable[[int], Sequence[int]]) -> pa.Array:
+    wanted = batches.null_count
+    given = list(assign_batch(wanted))
+    if len(given) != wanted:
+        raise StoreError(f"assign_batch gave {len(given)} batch ids for {wanted} chunks; give one for each")
+    return pc.replace_with_mask(batches, pc.is_null(batches), pa.array(given, pa.int64()))

@@ -1,0 +1,60 @@
+"""Rows of `embedding_errors`: chunks that could not be embedded, and how often it was tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from code_index.tables.part import ERRORS_TABLE, StorePart
+from code_index.tables.row_shapes import conform
+from code_index.tables.schemas import EMBEDDING_ERRORS
+from code_index.tables.sql import all_of, equals, is_in
+
+_KEYS = ("chunk_id", "embedding_model")
+
+
+class ErrorRows(StorePart):
+    """Read and write `embedding_errors`; key: chunk_id and embedding_model."""
+
+    def errors(self, model: str | None = None) -> pa.Table:
+        """The errors of one model, or of all."""
+        where = None if model is None else equals("embedding_model", model)
+        return self.tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, where=where)
+
+    def record_errors(self, rows: pa.Table) -> None:
+        """Insert errors, or overwrite those of the same chunk and model; `attempts` is counted here.
+
+        `rows` needs chunk_id, embedding_model, error_message and failed_at; `attempts` in it says how many
+        attempts it stands for (1 when absent) and is added to those on record.
+        """
+        rows = conform(rows, EMBEDDING_ERRORS, table=ERRORS_TABLE)
+        if not rows.num_rows:
+            return
+        known = self.tables.read(
+            ERRORS_TABLE,
+            EMBEDDING_ERRORS,
+            columns=[*_KEYS, "attempts"],
+            where=is_in("chunk_id", rows.column("chunk_id").to_pylist()),
+        )
+        places = pc.index_in(_joined(rows), _joined(known))
+        before = pc.fill_null(known.column("attempts").combine_chunks().take(places), 0)
+        attempts = pc.add(before, pc.fill_null(rows.column("attempts").combine_chunks(), 1))
+        place = rows.schema.get_field_index("attempts")
+        rows = rows.set_column(place, EMBEDDING_ERRORS.field("attempts"), attempts.cast(pa.int32()))
+        self.tables.merge(ERRORS_TABLE, EMBEDDING_ERRORS, rows, keys=_KEYS)
+
+    def clear_errors(self, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
+        """Remove the errors of these chunks (all for `None`) and that model (all for `None`); returns how many."""
+        where = all_of(
+            None if chunk_ids is None else is_in("chunk_id", chunk_ids),
+            None if model is None else equals("embedding_model", model),
+        )
+        return self.tables.delete(ERRORS_TABLE, where or "true")
+
+
+def _joined(rows: pa.Table) -> pa.Array:
+    # A chunk_id is hex digits: "@" ends it.
+    joined = pc.binary_join_element_wise(rows.column("chunk_id"), rows.column("embedding_model"), "@")
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined

@@ -1,0 +1,39 @@
+"""Rows of `files`: the manifest of the repository."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from code_index.tables.part import FILES_TABLE, StorePart
+from code_index.tables.schemas import FILES
+from code_index.tables.sql import is_in
+from code_index.tables.tables import MergeCounts
+
+_KEYS = ("file_path",)
+
+
+class FileRows(StorePart):
+    """Read and write `files`; key: file_path."""
+
+    def files(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
+        """Rows of the manifest, in no order; `where` is an SQL condition (see `sql`)."""
+        return self.tables.read(FILES_TABLE, FILES, columns=columns, where=where)
+
+    def upsert_files(self, rows: pa.Table) -> MergeCounts:
+        """Insert or overwrite files by path, whole rows, in one commit.
+
+        Raises:
+            StoreError: a path twice in `rows`, or columns that do not fit.
+        """
+        return self.tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS)
+
+    def delete_files(self, file_paths: Sequence[str]) -> int:
+        """Remove files from the manifest; returns how many were there."""
+        return self.tables.delete(FILES_TABLE, is_in("file_path", file_paths))
+
+    def file_counts(self) -> dict[str, int]:
+        """Number of files per status that occurs."""
+        status = self.files(columns=["status"]).column("status")
+        return {str(entry["values"]): int(entry["counts"]) for entry in status.value_counts().to_pylist()}

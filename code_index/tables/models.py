@@ -1,0 +1,85 @@
+"""Which tables hold the vectors of which model, and which of them search reads.
+
+Vectors of another model are built beside those in use, in tables of their own; one small file says which are in use.
+Replacing that file is the whole switch, there and back. Without the file there is one table of vectors, that of
+the first model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from code_index.core.errors import StoreError
+
+REGISTRY_FILE = "models.json"
+TABLES_OF_A_MODEL = frozenset({"vectors", "retired_vectors"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """A model that has tables.
+
+    `suffix` ends their names, and is empty for the first model. `settings` name the model, for queries; empty where
+    nobody knows them. `replaced_at` is when another one took over (ISO 8601, UTC).
+    """
+
+    suffix: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    replaced_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The models of an index by identity; `serving` is the one that search reads."""
+
+    serving: str
+    models: Mapping[str, ModelEntry]
+
+    def suffix(self, model_id: str | None) -> str:
+        """What ends the names of a model's tables (of the serving one for None), whether they are there or not."""
+        entry = self.models.get(model_id or self.serving)
+        return suffix_of(model_id or self.serving) if entry is None else entry.suffix
+
+    def with_model(self, model_id: str, entry: ModelEntry) -> Registry:
+        """The registry with that entry in place of the model's."""
+        return replace(self, models={**self.models, model_id: entry})
+
+
+def suffix_of(model_id: str) -> str:
+    """What ends the names of the tables of a model that is not an index's first."""
+    return f"__{hashlib.sha256(model_id.encode()).hexdigest()[:12]}"
+
+
+def read_registry(directory: Path) -> Registry | None:
+    """What the file says; None where there is none.
+
+    Raises:
+        StoreError: the file is damaged.
+    """
+    path = directory / REGISTRY_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        models = {name: ModelEntry(**entry) for name, entry in content["models"].items()}
+        return Registry(serving=content["serving"], models=models)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"{path} is damaged ({error!r}). Remove it: the vectors of the first model are read then, and others are "
+            "made again."
+        ) from error
+
+
+def write_registry(directory: Path, registry: Registry) -> None:
+    """Replace the file at once."""
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".{REGISTRY_FILE}.{uuid.uuid4().hex}"
+    content = {"serving": registry.serving, "models": {name: asdict(entry) for name, entry in registry.models.items()}}
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    temporary.replace(directory / REGISTRY_FILE)

@@ -1,0 +1,95 @@
+"""What LanceDB's errors mean, and which of them pass by themselves.
+
+LanceDB raises plain `RuntimeError` and `ValueError`: only their text tells a lost race from a
+full disk. Every call into it goes through `call`, which repeats lost races and turns the rest
+into `StoreError`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from code_index.core.errors import StoreError
+
+T = TypeVar("T")
+
+ATTEMPTS = 12
+_FIRST_WAIT_S = 0.05
+_LONGEST_WAIT_S = 2.0
+
+_LOST_RACE = ("commit conflict", "incompatible transaction", "too many concurrent writers")
+_UNREADABLE = (
+    "not found",
+    "sufficient data",
+    "corrupt",
+    "invalid magic",
+    "magic number",
+    "decode error",
+    "failed to decode",
+    "unexpected end",
+    "out of bounds",
+    "invalid range",
+)
+_NO_TABLE = ("was not found",)  # a folder with data, but without a manifest
+_DISK_FULL = ("no space left", "disk quota")
+
+_random = random.SystemRandom()
+
+
+class TableUnreadableError(StoreError):
+    """Files of the table are missing or damaged."""
+
+
+def call(action: Callable[[], T], *, table: str, directory: Path, sleep: Callable[[float], None] = time.sleep) -> T:
+    """What `action` returns; repeated while it loses races against other writers, for about 12 seconds.
+
+    The wait doubles with each attempt and is drawn at random below it, so that writers that
+    collided once do not collide in step again.
+
+    Raises:
+        TableUnreadableError: files of the table are missing or damaged.
+        StoreError: any other refusal, with LanceDB's reason.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return action()
+        except (RuntimeError, ValueError, OSError) as error:
+            if not is_lost_race(error):
+                raise explained(error, table=table, directory=directory) from error
+            if attempt == ATTEMPTS - 1:
+                raise StoreError(
+                    f"Other writers kept changing table {table!r} in {directory} during {ATTEMPTS} attempts. "
+                    "Nothing was written; run the command again when they are done."
+                ) from error
+        sleep(_random.uniform(0, min(_FIRST_WAIT_S * 2**attempt, _LONGEST_WAIT_S)))
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def is_lost_race(error: Exception) -> bool:
+    """Whether the same call may succeed when it is made again."""
+    return isinstance(error, RuntimeError) and _says(error, _LOST_RACE)
+
+
+def _says(error: Exception, phrases: tuple[str, ...]) -> bool:
+    text = str(error).lower()
+    return any(phrase in text for phrase in phrases)
+
+
+def explained(error: Exception, *, table: str, directory: Path) -> StoreError:
+    """LanceDB's error as one that names the table, the reason and what to do."""
+    # LanceDB ends its messages with the place in its own sources: of no use to a reader.
+    reason = str(error).split(", /root/", maxsplit=1)[0].splitlines()[0] if str(error) else type(error).__name__
+    if _says(error, _DISK_FULL):
+        return StoreError(
+            f"The disk that holds {directory} is full; table {table!r} kept its last version. Free space."
+        )
+    if _says(error, _NO_TABLE) or (isinstance(error, RuntimeError | OSError) and _says(error, _UNREADABLE)):
+        return TableUnreadableError(
+            f"Files of table {table!r} in {directory} are missing or damaged ({reason}). Put the folder "
+            f"{table}.lance back as it was, or remove it and index again to rebuild it."
+        )
+    return StoreError(f"Table {table!r} in {directory} refused the request: {reason}")

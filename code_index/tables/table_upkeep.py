@@ -1,0 +1,336 @@
+"""Indexes, compaction and sizes of the tables.
+
+Belongs here: what makes reads fast and disk use small, and can be left out without a wrong answer.
+One process does it at a time; writers go on meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from code_index.core.errors import StoreError
+from code_index.tables.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE, StorePart
+from code_index.tables.search_rows import METRIC
+
+MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
+VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and misses nothing
+# Rows outside an index are compared one by one, for each query: 1,000 texts cost 28 ms of processor time,
+# 1,000 vectors 1 ms. Source: docs/performance.md, rows outside the indexes.
+_ROWS_OUTSIDE_INDEX = 10_000
+_TEXTS_OUTSIDE_INDEX = 500
+# How many versions that nobody reads any more pile up before a table is optimized: more in a large table, where
+# that takes longer, so that its share of an edit's time stays the same. What optimizing replaces stays as long as
+# a version does, so that it is done for their sake once in that time at most.
+_UNREAD = 8
+_ROWS_PER_UNREAD = 2_000
+_UNREAD_MAX = 100
+# Each small file costs a query its opening. Source: `python -m benchmarks.edits`.
+_SMALL_FILES = 32
+_ROWS_PER_SMALL_FILE = 10_000
+_SMALL_FILES_MAX = 100
+# So many times the bytes of the rows and indexes that are read: more is copies that compaction replaced.
+_COPIES = 1.5
+_MANY_COPIES = 3.0
+_AFTER_COMPACTION = 2
+_ROWS_PER_PARTITION = 4_096
+_PARTITIONS_MAX = 1_024
+_VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not tell it
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """One table as it stands; `columns` maps names to Arrow types."""
+
+    name: str
+    rows: int
+    version: int
+    columns: dict[str, str]
+    indexes: tuple[str, ...]
+    bytes: int
+
+
+class Maintenance(StorePart):
+    """Keep the tables fast and small."""
+
+    def ensure_indexes(self) -> list[str]:
+        """Build the indexes that are worth it and not there yet; returns `table.column` of those built.
+
+        Rows written later are found without being in an index; `optimize` adds them to it.
+        """
+        built = []
+        for name, column, kind in _WANTED:
+            if self.tables.open(name) is None or not self.tables.count(name):
+                continue
+            if column in self._indexed_columns(name):
+                continue
+            self._build(name, column, kind())
+            built.append(f"{name}.{column}")
+        if self._ensure_vector_index():
+            built.append(f"{VECTORS_TABLE}.vector")
+        return built
+
+    def _ensure_vector_index(self) -> bool:
+        """Build the vector index where there is none, or anew where twice as many partitions are due; whether it did.
+
+        What is added later goes into the partitions that there are: with 13 of them, made for 55,000 vectors,
+        a query compares all of 576,000. Rebuilt at each doubling, all builds together cost two of the last.
+        """
+        rows = 0 if self.tables.open(VECTORS_TABLE) is None else self.tables.count(VECTORS_TABLE)
+        if rows <= VECTOR_INDEX_ROWS:
+            return False
+        indexes = self.tables.run(VECTORS_TABLE, lambda table: list(table.list_indices()))
+        present = [str(index.name) for index in indexes if list(index.columns) == ["vector"]]
+        wanted = max(1, min(_PARTITIONS_MAX, rows // _ROWS_PER_PARTITION))
+        if present and wanted < 2 * max(map(_partitions_in, present)):
+            return False
+        name = f"{_VECTOR_INDEX}{wanted}"
+        self._build(VECTORS_TABLE, "vector", _vector(wanted), name=name)
+        for old in present:
+            if old != name:
+                self.tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
+        return True
+
+    def due_for_optimize(self) -> list[str]:
+        """Tables that a query would find slow, or that take needless space.
+
+        That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
+        """
+        due = []
+        for name in self.tables.names():
+            if self.tables.open(name) is None:
+                continue
+            indexes = self.tables.run(name, lambda table: list(table.list_indices()))
+            stats = self.tables.run(name, lambda table: table.stats())
+            outside = any(
+                int(index.num_unindexed_rows)
+                > (_TEXTS_OUTSIDE_INDEX if list(index.columns) == ["search_text"] else _ROWS_OUTSIDE_INDEX)
+                for index in indexes
+            )
+            rows = int(stats["num_rows"])
+            small_files = int(stats["fragment_stats"]["num_small_fragments"])
+            if (
+                outside
+                or small_files > min(_SMALL_FILES_MAX, _SMALL_FILES + rows // _ROWS_PER_SMALL_FILE)
+                or self._unread_versions_pile_up(name, min(_UNREAD_MAX, _UNREAD + rows // _ROWS_PER_UNREAD))
+            ):
+                due.append(name)
+        return due
+
+    def holding_copies(self) -> list[str]:
+        """Tables with whole copies of themselves that no reader can need any more, if `optimize` leaves no new one.
+
+        Each compaction leaves a copy, for readers. It joins files that the indexes know, and apart from them files
+        that they do not know yet: so it leaves two, joins those the next time, and finds nothing to join after that.
+        A table with more files than two waits until `due_for_optimize` names it, unless it keeps several copies, as
+        the upkeep of a long phase leaves them.
+        """
+        return [
+            name
+            for name in self.tables.names()
+            if self.tables.open(name) is not None
+            and self._unread_versions_pile_up(name, 0)
+            and self._holds_copies(name)
+        ]
+
+    def copies_on_disk(self) -> bool:
+        """Whether `holding_copies` will name a table once its versions are old enough."""
+        return any(self.tables.open(name) is not None and self._holds_copies(name) for name in self.tables.names())
+
+    def optimize(
+        self,
+        retention: timedelta = timedelta(hours=1),
+        *,
+        alone: bool = False,
+        tables: Sequence[str] | None = None,
+    ) -> None:
+        """Compact files, bring indexes up to date, and remove versions older than `retention`, of `tables` or all.
+
+        `alone` also removes data files that no version refers to (left by killed writers), which is only
+        safe while no process writes.
+
+        Raises:
+            StoreError: `retention` is under 10 minutes, which would break readers and writers at work.
+        """
+        if retention < MIN_RETENTION:
+            raise StoreError(f"Keep versions for {MIN_RETENTION} or more, not {retention}: they may be in use.")
+        for name in self.tables.names() if tables is None else tables:
+            if self.tables.open(name) is not None:
+                self.tables.run(
+                    name, lambda table: table.optimize(cleanup_older_than=retention, delete_unverified=alone)
+                )
+
+    def sweep_leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> int:
+        """Remove temporary files of killed writers that are older than that; returns how many. No writer may run."""
+        swept = 0
+        for path in self.leftovers(older_than, clock=clock):
+            path.unlink(missing_ok=True)
+            swept += 1
+        return swept
+
+    def leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> dict[Path, int]:
+        """Temporary files of writers that are older than that, and their bytes."""
+        limit = clock() - older_than.total_seconds()
+        found = {}
+        for path in self.tables.directory.glob("*.lance/**/.tmp??????"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.is_file() and status.st_mtime < limit:
+                found[path] = status.st_size
+        return found
+
+    def old_versions(self, retention: timedelta) -> dict[str, int]:
+        """Versions of each table that `optimize` with this retention would remove."""
+        limit = datetime.now(UTC) - retention
+        counts = {}
+        for name in self.tables.names():
+            if self.tables.open(name) is not None:
+                listed = self.tables.run(name, lambda table: table.list_versions())
+                counts[name] = sum(_utc(version["timestamp"]) < limit for version in listed[:-1])
+        return counts
+
+    def restore_readable(self, name: str) -> int | None:
+        """Make the newest version whose rows can all be read the current one; returns its number, `None` for none."""
+        try:
+            if (handle := self.tables.open(name)) is None:
+                return None
+            listed = [int(version["version"]) for version in handle.list_versions()]
+        except (StoreError, RuntimeError, ValueError, OSError):
+            return None
+        for version in sorted(listed, reverse=True):
+            try:
+                handle.checkout(version)
+                handle.to_arrow()
+                handle.restore()
+            except (RuntimeError, ValueError, OSError):
+                continue
+            finally:
+                handle.checkout_latest()
+            return version
+        return None
+
+    def live_bytes(self) -> dict[str, int]:
+        """Bytes of each table's rows and indexes in its latest version, without old versions."""
+        return {
+            name: int(self.tables.run(name, lambda table: table.stats())["total_bytes"])
+            for name in self.tables.names()
+            if self.tables.open(name) is not None
+        }
+
+    def versions(self) -> dict[str, int]:
+        """Number of the latest commit of each table that exists."""
+        return {name: self.tables.version(name) for name in self.tables.names()}
+
+    def disk_bytes(self) -> dict[str, int]:
+        """Bytes on disk of each table, old versions and indexes included."""
+        return {name: self.tables.disk_bytes(name) for name in self.tables.names()}
+
+    def table_info(self, name: str) -> TableInfo:
+        """Rows, version, columns, indexed columns and bytes of a table.
+
+        Raises:
+            StoreError: there is no such table.
+        """
+        schema: pa.Schema = self.tables.run(name, lambda table: table.schema)
+        return TableInfo(
+            name=name,
+            rows=self.tables.count(name),
+            version=self.tables.version(name),
+            columns={field.name: str(field.type) for field in schema},
+            indexes=tuple(sorted(self._indexed_columns(name))),
+            bytes=self.tables.disk_bytes(name),
+        )
+
+    def unindexed_rows(self, name: str, column: str) -> int | None:
+        """Rows that `optimize` would add to the column's index; `None` when there is no index."""
+        for index in self.tables.run(name, lambda table: list(table.list_indices())):
+            if list(index.columns) == [column]:
+                return int(index.num_unindexed_rows)
+        return None
+
+    def _holds_copies(self, name: str) -> bool:
+        stats = self.tables.run(name, lambda table: table.stats())
+        files = int(stats["fragment_stats"]["num_fragments"])
+        bound = _COPIES if files <= _AFTER_COMPACTION else _MANY_COPIES
+        return self.tables.disk_bytes(name) > bound * int(stats["total_bytes"])
+
+    def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
+        """Whether more versions than that are old enough to go, and the last ones did not go just before."""
+        ages = []
+        now = time.time()
+        for path in (self.tables.path(name) / "_versions").glob("*.manifest"):
+            with suppress(FileNotFoundError):  # `optimize` removed it in between
+                ages.append(now - path.stat().st_mtime)
+        retention = MIN_RETENTION.total_seconds()
+        return max(ages, default=0) > 2 * retention and sum(age > retention for age in ages) > bound
+
+    def _build(self, table: str, column: str, config: Any, *, name: str | None = None) -> None:
+        self.tables.run(table, lambda handle: handle.create_index(column, config=config, name=name))
+
+    def _indexed_columns(self, name: str) -> set[str]:
+        indexes = self.tables.run(name, lambda table: list(table.list_indices()))
+        return {column for index in indexes for column in index.columns}
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)  # LanceDB gives local times without a zone
+
+
+def _drop_index(table: Any, *, name: str) -> None:
+    table.drop_index(name)
+
+
+def _partitions_in(index: str) -> int:
+    """Partitions of a vector index, from its name; 0 where the name does not tell (indexes made before it did)."""
+    number = index.removeprefix(_VECTOR_INDEX)
+    return int(number) if number != index and number.isdecimal() else 0
+
+
+def _btree() -> Any:
+    from lancedb.index import BTree
+
+    return BTree()
+
+
+def _bitmap() -> Any:
+    # Halves the time of a filtered query on 576,000 vectors (115 to 50 ms), built in 0.1 s.
+    from lancedb.index import Bitmap
+
+    return Bitmap()
+
+
+def _full_text() -> Any:
+    from lancedb.index import FTS
+
+    return FTS(base_tokenizer="simple", lower_case=True, stem=False, remove_stop_words=False, with_position=False)
+
+
+def _vector(partitions: int) -> Any:
+    # IVF_SQ: built in 13-26 s on 576,000 vectors; IVF_PQ took 100-240 s, HNSW did not end in 14 minutes.
+    from lancedb.index import IvfSq
+
+    return IvfSq(distance_type=METRIC, num_partitions=partitions)
+
+
+_WANTED: tuple[tuple[str, str, Callable[[], Any]], ...] = (
+    (FILES_TABLE, "file_path", _btree),
+    (CHUNKS_TABLE, "chunk_id", _btree),
+    (CHUNKS_TABLE, "file_path", _btree),
+    (CHUNKS_TABLE, "search_text", _full_text),
+    (VECTORS_TABLE, "chunk_id", _btree),
+    (VECTORS_TABLE, "file_path", _btree),
+    (VECTORS_TABLE, "language", _bitmap),
+    (VECTORS_TABLE, "chunk_type", _bitmap),
+    (VECTORS_TABLE, "subproject_name", _bitmap),
+    (VECTORS_TABLE, "embedding_model", _bitmap),
+)

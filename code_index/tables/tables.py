@@ -1,0 +1,344 @@
+"""Tables of one folder: open, create, read, merge, delete.
+
+Belongs here: everything that talks to LanceDB for rows. What the rows mean is known by the
+modules of each table.
+
+Decisions: every connection has `read_consistency_interval=timedelta(0)`, because a handle that
+is older than another process's commit deletes nothing and inserts duplicates without an error.
+Keys are primary keys from the first version on (field metadata at creation rather than a
+`set_unenforced_primary_key` commit afterwards, which would leave a moment without protection),
+and merges never use an index, because an index on the key switches the protection off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from code_index.core.errors import StoreError
+from code_index.tables.lancedb_import import load_lancedb
+from code_index.tables.models import REGISTRY_FILE, TABLES_OF_A_MODEL, Registry, read_registry
+from code_index.tables.retries import TableUnreadableError, call
+from code_index.tables.row_shapes import conform, refuse_duplicates
+from code_index.tables.version import check_version, write_version
+
+T = TypeVar("T")
+
+_PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
+
+
+@dataclass(frozen=True, slots=True)
+class MergeCounts:
+    """What one merge commit did."""
+
+    inserted: int
+    updated: int
+    deleted: int
+    version: int
+
+
+class Tables:
+    """The Lance tables of one folder. Opens lazily, never caches rows; usable from several threads and processes."""
+
+    _registry: tuple[tuple[int, int], Registry] | None  # as it was read, and the file's inode and time then
+
+    def __init__(self, directory: Path, *, model_id: str | None = None) -> None:
+        """Tables of a folder; those of vectors are the model's, or for None those that search reads."""
+        self.directory = Path(directory)
+        self.model_id = model_id
+        self._forget()
+
+    def __getstate__(self) -> tuple[Path, str | None]:
+        return self.directory, self.model_id  # handles stay behind: a spawned process opens its own
+
+    def __setstate__(self, state: tuple[Path, str | None]) -> None:
+        self.directory, self.model_id = state
+        self._forget()
+
+    def registry(self) -> Registry | None:
+        """Which models have tables; read again when another process changed it."""
+        try:
+            status = (self.directory / REGISTRY_FILE).stat()
+        except FileNotFoundError:
+            return None
+        stamp = (status.st_ino, status.st_mtime_ns)
+        if self._registry is None or self._registry[0] != stamp:
+            registry = read_registry(self.directory)
+            self._registry = None if registry is None else (stamp, registry)
+        return None if self._registry is None else self._registry[1]
+
+    def stored_name(self, name: str) -> str:
+        """The name under which a table lies in the folder: each model has tables of vectors of its own."""
+        if name not in TABLES_OF_A_MODEL or (registry := self.registry()) is None:
+            return name
+        return name + registry.suffix(self.model_id)
+
+    def _forget(self) -> None:
+        self._registry = None
+        self._connection: Any = None
+        self._handles: dict[str, Any] = {}
+        self._owner = 0  # process that opened the connection
+
+    def names(self) -> list[str]:
+        """Names of the tables that exist, sorted; those of other models' vectors are left out."""
+        found = {path.name.removesuffix(".lance") for path in self.directory.glob("*.lance") if path.is_dir()}
+        of_models = {f"{name}{suffix}" for name in TABLES_OF_A_MODEL for suffix in self._suffixes()}
+        return sorted({*(found - of_models), *(name for name in TABLES_OF_A_MODEL if self.stored_name(name) in found)})
+
+    def _suffixes(self) -> list[str]:
+        registry = self.registry()
+        return [""] if registry is None else [entry.suffix for entry in registry.models.values()]
+
+    def path(self, name: str) -> Path:
+        """Folder of a table, existing or not."""
+        return self.directory / f"{self.stored_name(name)}.lance"
+
+    def open(self, name: str) -> Any | None:
+        """The table's handle, or `None` when the table was never written.
+
+        Raises:
+            StoreError: the folder is there but holds no readable table, or a newer schema version.
+        """
+        self._refuse_fork()
+        stored = self.stored_name(name)
+        if (handle := self._handles.get(stored)) is not None:  # an empty table is false
+            if (self.path(name) / "_versions").is_dir():
+                return handle
+            del self._handles[stored]  # the table was removed
+        if not self._has_data(name):
+            return None
+        handle = call(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+        self._handles[stored] = handle
+        return handle
+
+    def open_or_create(self, name: str, schema: pa.Schema, *, keys: Sequence[str]) -> Any:
+        """The table's handle; creates an empty table, and adds columns (as nulls) that `schema` has in addition."""
+        if (handle := self.open(name)) is None:
+            write_version(self.directory)
+            created = with_primary_key(schema, keys)
+            stored = self.stored_name(name)
+            try:
+                handle = self._connect().create_table(stored, schema=created)
+            except ValueError as error:
+                if "already exists" not in str(error):
+                    raise StoreError(f"Table {name!r} cannot be created in {self.directory}: {error}") from error
+                # Another process was quicker.
+                handle = call(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+            self._handles[stored] = handle
+        self._add_missing_columns(name, schema)
+        return handle
+
+    def create(self, name: str, rows: pa.Table) -> int:
+        """Make the table hold exactly `rows`, whatever it was before, in one commit; returns its version."""
+        handle = call(
+            lambda: self._connect().create_table(self.stored_name(name), data=rows, mode="overwrite"),
+            table=name,
+            directory=self.directory,
+        )
+        self._handles[self.stored_name(name)] = handle
+        return int(handle.version)
+
+    def run(self, name: str, action: Callable[[Any], T]) -> T:
+        """`action` on the open table, with retries, plain errors, and one fresh handle when the files were exchanged.
+
+        Raises:
+            StoreError: the table does not exist or refuses.
+        """
+        if (handle := self.open(name)) is None:
+            raise StoreError(f"There is no table {name!r} in {self.directory}; index the repository first.")
+        try:
+            return call(lambda: action(handle), table=name, directory=self.directory)
+        except TableUnreadableError:
+            self._handles.pop(self.stored_name(name), None)
+            if (fresh := self.open(name)) is None:
+                raise
+            return call(lambda: action(fresh), table=name, directory=self.directory)
+
+    def read(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> pa.Table:
+        """Rows as an Arrow table; empty when the table was never written. Row order is not defined."""
+        wanted = projected(schema, columns)
+        if (stored := self.schema(name)) is None or limit == 0:
+            return wanted.empty_table()
+        present = [column for column in wanted.names if column in stored.names]
+        found = self.run(name, lambda table: _query(table, present, where, limit).to_arrow())
+        return conform(found.select(present), wanted, table=name)
+
+    def iter_read(
+        self,
+        name: str,
+        schema: pa.Schema,
+        *,
+        columns: Sequence[str] | None = None,
+        where: str | None = None,
+        batch_size: int = 8_192,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat."""
+        wanted = projected(schema, columns)
+        if (stored := self.schema(name)) is None:
+            return
+        present = [column for column in wanted.names if column in stored.names]
+        batches = self.run(name, lambda table: _query(table, present, where, None).to_batches(batch_size))
+        while (batch := call(lambda: next(batches, None), table=name, directory=self.directory)) is not None:
+            rows = conform(pa.Table.from_batches([batch]).select(present), wanted, table=name)
+            yield from rows.combine_chunks().to_batches()
+
+    def schema(self, name: str) -> pa.Schema | None:
+        """Columns of the table as it is; `None` when it was never written."""
+        return None if self.open(name) is None else self.run(name, lambda table: table.schema)
+
+    def count(self, name: str, where: str | None = None) -> int:
+        """Number of rows; 0 when the table was never written."""
+        if self.open(name) is None:
+            return 0
+        return int(self.run(name, lambda table: table.count_rows(where)))
+
+    def version(self, name: str) -> int:
+        """Number of the table's latest commit; 0 when the table was never written."""
+        if self.open(name) is None:
+            return 0
+        return int(self.run(name, lambda table: table.version))
+
+    def disk_bytes(self, name: str) -> int:
+        """Bytes on disk of the table, old versions and indexes included."""
+        total = 0
+        for path in self.path(name).rglob("*"):
+            try:
+                total += path.stat().st_size if path.is_file() else 0
+            except FileNotFoundError:  # a writer or `optimize` removed it in between
+                continue
+        return total
+
+    def merge(
+        self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str], replaces: str | None = None
+    ) -> MergeCounts:
+        """Upsert rows by key in one commit; with `replaces`, rows that match it and are not in `rows` are deleted.
+
+        Raises:
+            StoreError: duplicate keys in `rows`, columns that do not fit, or LanceDB's refusal.
+        """
+        rows = conform(rows, schema, table=name)
+        refuse_duplicates(rows, keys, table=name)
+        self.open_or_create(name, schema, keys=keys)
+
+        def merge(table: Any) -> Any:
+            builder = table.merge_insert(list(keys)).when_matched_update_all().when_not_matched_insert_all()
+            if replaces is not None:
+                builder = builder.when_not_matched_by_source_delete(replaces)
+            return builder.use_index(False).execute(rows)
+
+        return _counts(self.run(name, merge))
+
+    def update_matched(self, name: str, rows: pa.Table, *, keys: Sequence[str]) -> MergeCounts:
+        """Overwrite the given columns of the rows that exist; keys that do not exist are left out. One commit."""
+        refuse_duplicates(rows, keys, table=name)
+        return _counts(
+            self.run(
+                name,
+                lambda table: table.merge_insert(list(keys)).when_matched_update_all().use_index(False).execute(rows),
+            )
+        )
+
+    def delete(self, name: str, where: str) -> int:
+        """Delete rows; returns how many. No commit when none match."""
+        if not self.count(name, where):
+            return 0
+        return int(self.run(name, lambda table: table.delete(where)).num_deleted_rows)
+
+    def append(self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str]) -> None:
+        """Add rows in one commit, without looking at those that are there: for a table that only the caller writes.
+
+        Raises:
+            StoreError: a key twice in `rows`, or columns that do not fit.
+        """
+        rows = conform(rows, schema, table=name)
+        refuse_duplicates(rows, keys, table=name)
+        self.open_or_create(name, schema, keys=keys)
+        self.run(name, lambda table: table.add(rows))
+
+    def drop(self, name: str) -> None:
+        """Remove a table with its files."""
+        stored = self.stored_name(name)
+        self._handles.pop(stored, None)
+        if self.path(name).exists():
+            call(lambda: self._connect().drop_table(stored), table=name, directory=self.directory)
+
+    def _add_missing_columns(self, name: str, schema: pa.Schema) -> None:
+        def missing() -> list[pa.Field]:
+            stored = self.run(name, lambda table: table.schema)
+            return [field for field in schema if field.name not in stored.names]
+
+        if fields := missing():
+            try:
+                self.run(name, lambda table: table.add_columns(pa.schema(fields)))
+            except StoreError:
+                if missing():  # else another process added them first
+                    raise
+
+    def _refuse_fork(self) -> None:
+        if self._connection is not None and self._owner != os.getpid():
+            raise StoreError("LanceDB does not survive a fork: start worker processes with spawn or forkserver.")
+
+    def _connect(self) -> Any:
+        if self._connection is None:
+            check_version(self.directory)
+            self._owner = os.getpid()
+            self._connection = load_lancedb().connect(str(self.directory), read_consistency_interval=timedelta(0))
+        return self._connection
+
+    def _has_data(self, name: str) -> bool:
+        # A process killed while it created the table leaves a folder without data: that is no table yet.
+        # Data without a manifest is a damaged one, and creating over it would hide the loss.
+        path = self.path(name)
+        return any(path.glob("_versions/*")) or any(path.glob("data/*"))
+
+
+def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
+    """`schema` with `keys` as Lance's unenforced primary key: what lets concurrent upserts see each other's new keys."""
+    fields = {name: schema.field(name) for name in schema.names}
+    for position, key in enumerate(keys, start=1):
+        fields[key] = fields[key].with_metadata({_PRIMARY_KEY_METADATA: str(position)})
+    return pa.schema(list(fields.values()))
+
+
+def projected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
+    """The fields named by `columns`, in that order; all of them for `None`.
+
+    Raises:
+        StoreError: a name is not in the schema.
+    """
+    if columns is None:
+        return schema
+    unknown = [name for name in columns if name not in schema.names]
+    if unknown:
+        raise StoreError(f"There is no column {', '.join(map(repr, unknown))}; the columns are {schema.names}")
+    return pa.schema([schema.field(name) for name in columns])
+
+
+def _query(table: Any, columns: Sequence[str], where: str | None, limit: int | None) -> Any:
+    query = table.search().select(list(columns))
+    if where is not None:
+        query = query.where(where)
+    return query if limit is None else query.limit(limit)
+
+
+def _counts(result: Any) -> MergeCounts:
+    return MergeCounts(
+        inserted=int(result.num_inserted_rows),
+        updated=int(result.num_updated_rows),
+        deleted=int(result.num_deleted_rows),
+        version=int(result.version),
+    )

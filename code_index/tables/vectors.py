@@ -1,0 +1,211 @@
+"""Rows of `vectors` and `retired_vectors`: what phase 2 computes, and what it may need again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from code_index.core.errors import StoreError
+from code_index.tables import schemas
+from code_index.tables.part import RETIRED_TABLE, VECTORS_TABLE, StorePart
+from code_index.tables.row_shapes import conform, shortened, timestamp
+from code_index.tables.sql import all_of, equals, is_in, sql_literal
+from code_index.tables.tables import MergeCounts
+
+_KEYS = ("chunk_id",)
+_RETIRED_KEYS = ("cache_key",)
+_NORM_TOLERANCE = 1e-3  # float16 models end within 5e-4 of unit norm before they are normalized again
+_RETIRE_ROWS = 20_000  # of 384 components: 30 MB
+
+
+class VectorRows(StorePart):
+    """Read and write `vectors` (key: chunk_id) and `retired_vectors` (key: cache_key)."""
+
+    _only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
+
+    def vector_dimension(self) -> int | None:
+        """Components of the vectors in the table; `None` when there is no table yet."""
+        for name in (VECTORS_TABLE, RETIRED_TABLE):
+            if (stored := self.tables.schema(name)) is not None:
+                return int(stored.field("vector").type.list_size)
+        return None
+
+    def vectors_table(self, dimension: int) -> None:
+        """See to it that `vectors` is there, for vectors of that dimension.
+
+        Raises:
+            StoreError: the table holds vectors of another dimension.
+        """
+        self._check_dimension(dimension)
+        self.tables.open_or_create(VECTORS_TABLE, schemas.vectors(dimension), keys=_KEYS)
+
+    def vectors(
+        self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
+    ) -> pa.Table:
+        """Rows of `vectors`, in no order."""
+        return self.tables.read(VECTORS_TABLE, self._schema(), columns=columns, where=where, limit=limit)
+
+    def add_vectors(self, rows: pa.Table, *, now: datetime | None = None) -> MergeCounts:
+        """Insert or overwrite vectors by chunk_id, in one commit.
+
+        `rows` needs chunk_id, vector, text_hash and embedding_model. What is left of the copied metadata is
+        filled by `sync_vectors`; an absent embedded_at becomes `now`. A row of another model is overwritten:
+        call `retire_vectors` first to keep it.
+
+        Raises:
+            StoreError: NaN or infinity, a norm that is not 1, another dimension, or a chunk_id twice.
+        """
+        if now is not None and "embedded_at" not in rows.column_names:
+            rows = rows.append_column(schemas.vectors(1).field("embedded_at"), pa.repeat(timestamp(now), rows.num_rows))
+        dimension = _dimension_of(rows)
+        self._check_dimension(dimension)
+        for required in ("text_hash", "embedding_model"):
+            if required not in rows.column_names or rows.column(required).null_count:
+                raise StoreError(f"Rows for table 'vectors' need {required!r} in every row")
+        schema = schemas.vectors(dimension)
+        rows = conform(rows, schema, table=VECTORS_TABLE)
+        _refuse_bad_vectors(rows, dimension)
+        return self.tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
+
+    def vectors_by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
+        """text_hash and vector of the texts that `model` has embedded before, in use or retired; each text once."""
+        schema = schemas.vectors(self.vector_dimension() or 1)
+        columns = ["text_hash", "vector"]
+        where = all_of(is_in("text_hash", dict.fromkeys(text_hashes)), equals("embedding_model", model))
+        found = _first_of_each(self.tables.read(VECTORS_TABLE, schema, columns=columns, where=where), "text_hash")
+        known = set(found.column("text_hash").to_pylist())
+        missing = [text_hash for text_hash in dict.fromkeys(text_hashes) if text_hash not in known]
+        if not missing or not self.tables.count(RETIRED_TABLE):
+            return found
+        retired = self.tables.read(
+            RETIRED_TABLE,
+            schemas.retired_vectors(self.vector_dimension() or 1),
+            columns=columns,
+            where=is_in("cache_key", [cache_key(text_hash, model) for text_hash in missing]),
+        )
+        return pa.concat_tables([found, retired])
+
+    def retire_vectors(self, *, now: datetime, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
+        """Move vectors (of these chunks, of that model; all for `None`) to `retired_vectors`; returns how many.
+
+        They are copied before they are deleted: a crash between leaves both, which the next call heals.
+        """
+        where = all_of(
+            None if chunk_ids is None else is_in("chunk_id", chunk_ids),
+            None if model is None else equals("embedding_model", model),
+        )
+        columns = ["text_hash", "embedding_model", "vector"]
+        pieces = self.tables.iter_read(
+            VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=_RETIRE_ROWS
+        )
+        for piece in pieces:
+            self._add_retired(pa.Table.from_batches([piece]), now)
+        return self.tables.delete(VECTORS_TABLE, where or "true")
+
+    def forget_retired(self, *, before: datetime) -> int:
+        """Remove vectors that were retired before that time; returns how many."""
+        return self.tables.delete(RETIRED_TABLE, _retired_before(before))
+
+    def count_retired(self, *, before: datetime) -> int:
+        """Vectors that `forget_retired` would remove."""
+        return self.tables.count(RETIRED_TABLE, _retired_before(before))
+
+    def delete_vectors(self, chunk_ids: Sequence[str]) -> int:
+        """Remove the vectors of these chunks for good; returns how many."""
+        return self.tables.delete(VECTORS_TABLE, is_in("chunk_id", chunk_ids))
+
+    def delete_vectors_by_file(self, file_paths: Sequence[str]) -> int:
+        """Remove the vectors of these files for good (`sync_vectors` retires them instead); returns how many."""
+        return self.tables.delete(VECTORS_TABLE, is_in("file_path", file_paths))
+
+    def drop_vectors(self) -> None:
+        """Remove all vectors, retired ones too: the way to a model of another dimension."""
+        self.tables.drop(VECTORS_TABLE)
+        self.tables.drop(RETIRED_TABLE)
+
+    def embedding_models(self) -> dict[str, int]:
+        """Number of vectors per model."""
+        models = self.vectors(columns=["embedding_model"]).column("embedding_model")
+        return {str(entry["values"]): int(entry["counts"]) for entry in models.value_counts().to_pylist()}
+
+    def vector_count(self, model: str | None = None) -> int:
+        """Number of vectors of a model, or of all."""
+        if model is None:
+            return self.tables.count(VECTORS_TABLE)
+        return self.for_model(model).tables.count(VECTORS_TABLE, equals("embedding_model", model))
+
+    def holds_only(self, model: str) -> bool:
+        """Whether every vector is of that model: a condition that every row fits still costs its evaluation."""
+        version = f"{self.tables.stored_name(VECTORS_TABLE)}@{self.tables.version(VECTORS_TABLE)}"
+        if self._only_model is None or self._only_model[:2] != (version, model):
+            self._only_model = (version, model, self.vector_count(model) == self.vector_count())
+        return self._only_model[2]
+
+    def _schema(self) -> pa.Schema:
+        return schemas.vectors(self.vector_dimension() or 1)
+
+    def _check_dimension(self, dimension: int) -> None:
+        found = self.vector_dimension()
+        if found is not None and found != dimension:
+            raise StoreError(
+                f"Table 'vectors' in {self.tables.directory} holds vectors of {found} dimensions, the model gives "
+                f"{dimension}. Go back to the model that made them, or drop the vectors and embed again."
+            )
+
+    def _add_retired(self, rows: pa.Table, now: datetime) -> None:
+        rows = rows.filter(pc.is_valid(rows.column("text_hash")))
+        keys = pc.binary_join_element_wise(rows.column("text_hash"), rows.column("embedding_model"), "@")
+        rows = _first_of_each(rows.append_column("cache_key", keys), "cache_key")
+        rows = rows.append_column("retired_at", pa.repeat(timestamp(now), rows.num_rows))
+        schema = schemas.retired_vectors(_dimension_of(rows))
+        if rows.num_rows:
+            self.tables.merge(RETIRED_TABLE, schema, rows, keys=_RETIRED_KEYS)
+
+
+def cache_key(text_hash: str, model: str) -> str:
+    """Key of `retired_vectors`; a text_hash is hex digits, so `@` ends it."""
+    return f"{text_hash}@{model}"
+
+
+def _retired_before(moment: datetime) -> str:
+    literal = sql_literal(timestamp(moment).as_py().strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
+    return f"retired_at < to_timestamp_micros({literal})"
+
+
+def _first_of_each(rows: pa.Table, column: str) -> pa.Table:
+    """The first row of each value of `column`, in order of appearance."""
+    numbered = pa.table({"value": rows.column(column), "place": pa.array(np.arange(rows.num_rows))})
+    places = numbered.group_by("value").aggregate([("place", "min")]).column("place_min")
+    return rows.take(places.combine_chunks().sort())
+
+
+def _dimension_of(rows: pa.Table) -> int:
+    if "vector" not in rows.column_names:
+        raise StoreError("Rows for table 'vectors' lack the column 'vector'")
+    found = rows.schema.field("vector").type
+    if not pa.types.is_fixed_size_list(found):
+        raise StoreError(f"Column 'vector' must be a fixed-size list of float32, not {found}")
+    return int(found.list_size)
+
+
+def _refuse_bad_vectors(rows: pa.Table, dimension: int) -> None:
+    column = rows.column("vector").combine_chunks()
+    chunk_ids = rows.column("chunk_id")
+    if column.null_count:
+        raise StoreError(f"{column.null_count} rows for table 'vectors' have no vector")
+    flat = column.flatten()
+    if flat.null_count:
+        raise StoreError(f"Vectors for table 'vectors' hold {flat.null_count} nulls")
+    values = np.asarray(flat).reshape(-1, dimension)
+    norms = np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64))
+    bad = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN and infinity fail the comparison as well
+    if bad.size:
+        culprits = [f"{chunk_ids[int(place)]} (norm {norms[place]:.4g})" for place in bad]
+        raise StoreError(
+            f"{bad.size} vectors are not finite or not of unit norm: {shortened(culprits)}. "
+            "Normalize in float32 before they are stored."
+        )

@@ -1,0 +1,89 @@
+"""The version of the tables' layout, in a small file next to them.
+
+A file rather than table metadata: it is read before any table is opened, and there is one for
+all tables.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from code_index.core.errors import StoreError
+
+SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
+VERSION_FILE = "schema_version.json"
+
+
+def check_version(directory: Path) -> None:
+    """Refuse tables that a newer code-index wrote, or whose version cannot be read.
+
+    Raises:
+        StoreError: with both versions, or with the file that is damaged.
+    """
+    path = directory / VERSION_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    try:
+        found = json.loads(text)["schema_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f'{path} is damaged. Write {{"schema_version": {SCHEMA_VERSION}}} into it if this version '
+            "of code-index made the index; else remove the index and index again."
+        ) from error
+    if not isinstance(found, int) or found > SCHEMA_VERSION:
+        raise StoreError(
+            f"The tables in {directory} have schema version {found}; this code-index knows versions up to "
+            f"{SCHEMA_VERSION}. Upgrade code-index, or index again into another folder; nothing was touched."
+        )
+
+
+def stored_version(directory: Path) -> int | None:
+    """Version of the tables in a folder; None where nothing was ever stored.
+
+    Raises:
+        StoreError: as `check_version`.
+    """
+    check_version(directory)
+    try:
+        return int(json.loads((directory / VERSION_FILE).read_text(encoding="utf-8"))["schema_version"])
+    except FileNotFoundError:
+        return None
+
+
+def upgrade(directory: Path, steps: Mapping[int, Callable[[], None]]) -> None:
+    """Bring older tables to the present version, in place; the caller holds the locks of what the steps touch.
+
+    A step takes tables from its version to the next, is repeatable, and leaves what an older program can still read
+    until the version file is replaced at the end: a process that is killed before has changed nothing for anyone.
+
+    Args:
+        directory: folder of the tables.
+        steps: what to do, by the version that it starts from; a version without a step needs nothing done.
+    """
+    found = stored_version(directory)
+    if found is None or found == SCHEMA_VERSION:
+        return
+    for version in range(found, SCHEMA_VERSION):
+        if version in steps:
+            steps[version]()
+    replace_version(directory)
+
+
+def write_version(directory: Path) -> None:
+    """Write the version file unless it is there."""
+    if not (directory / VERSION_FILE).exists():
+        replace_version(directory)
+
+
+def replace_version(directory: Path) -> None:
+    """Write the present version; atomic, so that a reader never sees half of it."""
+    path = directory / VERSION_FILE
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".{VERSION_FILE}.{uuid.uuid4().hex}"
+    temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}) + "\n", encoding="utf-8")
+    temporary.replace(path)

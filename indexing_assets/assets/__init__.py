@@ -1,0 +1,1 @@
+"""The assets of an index, one module each."""

@@ -1,0 +1,130 @@
+"""`index_report`: the index in tables and plots, and its health over time.
+
+Its numeric metadata are what Dagster draws over time. The checks of the whole index belong to it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from code_index.core.cache import write_atomically
+from code_index.index.folder import IndexFolder
+from code_index.report.figures import IndexFigures, gather
+from code_index.report.page import html_page, markdown
+from indexing_assets.runs.dagster_runs import tag_process
+from indexing_assets.runs.index_status import IndexStatus, failed_chunks, failed_files, read_status, runs_of
+from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, Scope
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+REPORT_FILE = Path("reports") / "index_report.html"
+# Events looked at for the slowest files.
+_RECENT_EVENTS = 2_000
+_SLOWEST = 20
+
+
+def build_index_report(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `index_report` of an index."""
+
+    @dg.asset(
+        key=scope.asset_key(INDEX_REPORT),
+        deps=[scope.asset_key(SEARCH_INDEXES)],
+        group_name=scope.group_name,
+        kinds={"python", "matplotlib"},
+        owners=["team:code-index"],
+        code_version="1",
+    )
+    def index_report(
+        context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource
+    ) -> dg.MaterializeResult[None]:
+        """Languages, sizes, complexity, throughput, slowest files and failures: a page, and figures over time.
+
+        The page is one HTML file in the index folder; its tables and plots are also in the metadata.
+        """
+        return _report(context, index, embedder, scope)
+
+    return index_report
+
+
+def _report(
+    context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource, scope: Scope
+) -> dg.MaterializeResult[None]:
+    folder = index.folder(scope.name)
+    folder.check()
+    tag_process(context)
+    store = index.store(scope.name)
+    encoder = embedder.get_for_queries(folder.settings())
+    status = read_status(folder, store, context.instance, encoder.model_id, scope=scope)
+    figures = replace(
+        gather(store, encoder),
+        parse_runs=runs_of(context.instance, scope, PARSED_CHUNKS),
+        embed_runs=runs_of(context.instance, scope, CHUNK_VECTORS),
+        slowest_files=_slowest_files(context.instance, scope),
+        failed_files=[{"file": file.file_path, "reason": file.reason} for file in failed_files(store)],
+        failed_chunks=[
+            {"place": f"{chunk.file_path}:{chunk.start_line}", "name": chunk.qualified_name, "reason": chunk.reason}
+            for chunk in failed_chunks(store, encoder.model_id)
+        ],
+        counts={
+            **{f"files {name}": count for name, count in status.files.items()},
+            **{f"chunks {name}": count for name, count in status.chunks.items()},
+        },
+    )
+    made_at = datetime.now(UTC).isoformat(sep=" ", timespec="minutes")
+    page = html_page(f"Index of {folder.repository_root}", made_at, figures)
+    path = _write(folder, page)
+    context.log.info("Wrote the report to %s. %s", path, status.next_step)
+    return dg.MaterializeResult(
+        metadata={
+            "report": dg.MetadataValue.md(markdown(figures)),
+            "page": dg.MetadataValue.path(str(path)),
+            **_numbers(status, figures),
+        }
+    )
+
+
+def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | float]:
+    """What Dagster draws over time; what is not known is left out."""
+    numbers: dict[str, int | float] = {
+        "files": sum(count for name, count in status.files.items() if name != "skipped"),
+        "pending_files": status.files["pending"],
+        "failed_files": status.files["error"],
+        "chunks": sum(status.chunks.values()),
+        "vectors": status.chunks["complete"],
+        "pending_chunks": status.chunks["pending"] + status.chunks["in_progress"],
+        "failed_chunks": status.chunks["error"],
+        "tables_bytes": sum(size for name, size in status.disk_bytes.items() if name != "dagster"),
+        "dagster_bytes": status.disk_bytes["dagster"],
+    }
+    for name, figure in (
+        ("parse_chunks_per_s", f"{PARSED_CHUNKS}.chunks_per_s"),
+        ("embed_chunks_per_s", f"{CHUNK_VECTORS}.chunks_per_s"),
+    ):
+        if figure in status.throughput:
+            numbers[name] = status.throughput[figure]
+    if figures.search_p50_ms is not None:
+        numbers["search_p50_ms"] = round(figures.search_p50_ms, 1)
+        numbers["search_max_ms"] = round(max(figures.search_ms), 1)
+    return numbers
+
+
+def _slowest_files(instance: dg.DagsterInstance, scope: Scope) -> list[dict[str, Any]]:
+    records = instance.fetch_materializations(scope.asset_key(PARSED_CHUNKS), limit=_RECENT_EVENTS).records
+    timed = [
+        (float(event.metadata["parse_ms"].value), event.partition, event.metadata["chunks"].value)  # type: ignore[arg-type]
+        for record in records
+        if (event := record.asset_materialization) is not None and "parse_ms" in event.metadata
+    ]
+    slowest = sorted(timed, key=lambda row: -row[0])[:_SLOWEST]
+    return [{"partition": key, "ms": milliseconds, "chunks": chunks} for milliseconds, key, chunks in slowest]
+
+
+def _write(folder: IndexFolder, page: str) -> Path:
+    target = folder.path / REPORT_FILE
+    write_atomically(target, page.encode())
+    target.chmod(0o644)  # others may look at the report
+    return target

@@ -1,0 +1,148 @@
+"""Upkeep of the whole index: what searching reads fast, and the disk space that nothing needs any more.
+
+Belongs here: the asset that the maintenance schedule materializes. Does not belong here: the part
+of it that each phase does at its end (`maintenance`).
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from code_index.core.errors import IndexBusyError
+from code_index.index.locks import Phase, hold
+from code_index.tables import IndexStore
+from indexing_assets.runs.dagster_runs import PARSE_POOL, tag_process
+from indexing_assets.runs.scope import CHUNK_VECTORS, SEARCH_INDEXES, Scope
+from indexing_assets.upkeep.expiry import (
+    KEEP_RUNS,
+    KEEP_UNUSED_VECTORS,
+    KEEP_VERSIONS,
+    LEFTOVER_AGE,
+    merge_small_batches,
+    remove_old_records,
+)
+from resources.index_resource import IndexResource
+
+# Tables of phase 1; all others are written by both phases.
+_PARSED = ("files", "chunks")
+
+
+class SearchIndexesConfig(dg.Config):
+    """What is kept."""
+
+    keep_versions_minutes: int = Field(
+        default=int(KEEP_VERSIONS / timedelta(minutes=1)),
+        ge=10,
+        description="Old versions of the tables are removed after so many minutes; a long read may need one.",
+    )
+    keep_unused_vectors_days: int = Field(
+        default=KEEP_UNUSED_VECTORS.days,
+        ge=0,
+        description="Vectors of code that is gone are kept for so many days: code that returns needs no model call.",
+    )
+    keep_runs: int = Field(
+        default=KEEP_RUNS,
+        ge=1,
+        description="So many of Dagster's runs are kept in full; of older ones what partitions need to show as "
+        "materialized or failed.",
+    )
+
+
+def build_search_indexes(scope: Scope) -> dg.AssetsDefinition:
+    """The asset `search_indexes` of an index."""
+
+    @dg.asset(
+        key=scope.asset_key(SEARCH_INDEXES),
+        # No batch is named: all that is stored counts.
+        deps=[dg.AssetDep(scope.asset_key(CHUNK_VECTORS), partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
+        group_name=scope.group_name,
+        kinds={"python", "lancedb"},
+        owners=["team:code-index"],
+        code_version="1",
+        pool=PARSE_POOL,
+    )
+    def search_indexes(
+        context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource
+    ) -> dg.MaterializeResult[None]:
+        """The vector, full-text and scalar indexes of all tables, brought up to date.
+
+        Also compacts the tables and gives back the space of old versions, of what killed writers left,
+        and of vectors whose code has been gone for long. Searching goes on meanwhile.
+        """
+        return _maintain(context, config, index, scope)
+
+    return search_indexes
+
+
+def _maintain(
+    context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource, scope: Scope
+) -> dg.MaterializeResult[None]:
+    folder = index.folder(scope.name)
+    folder.check()
+    tag_process(context)
+    store = index.store(scope.name)
+    run_id = context.run.run_id
+    started = time.perf_counter()
+    before = store.disk_bytes()
+    retention = timedelta(minutes=config.keep_versions_minutes)
+    settings = folder.settings()
+    metadata: dict[str, Any] = {"forgotten_vectors": 0, "removed_leftovers": 0, "merged_batches": 0}
+    with hold(folder.locks_dir, Phase.PARSE, run_id=run_id):
+        built = store.ensure_indexes()
+        try:
+            # Embedding may take hours: parsing must not wait for it.
+            with hold(folder.locks_dir, Phase.EMBED, run_id=run_id, wait_s=0):
+                now = datetime.now(UTC)
+                store.sync_vectors(now=now)  # drops vectors whose chunk is gone, however that came about
+                unused_since = now - timedelta(days=config.keep_unused_vectors_days)
+                metadata["forgotten_vectors"] = store.forget_retired(before=unused_since)
+                metadata["forgotten_vectors"] += store.forget_models(before=unused_since)
+                metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, scope)
+                others = [name for name in store.versions() if name not in _PARSED]
+                store.optimize(retention, alone=True, tables=others)
+                metadata["removed_leftovers"] = store.sweep_leftovers(LEFTOVER_AGE)
+            metadata["embedding_under_way"] = False
+        except IndexBusyError as busy:
+            context.log.warning("The vectors are left for the next time: %s", busy)
+            metadata["embedding_under_way"] = True
+        store.optimize(retention, alone=True, tables=_PARSED)
+    removed = remove_old_records(context.instance, scope, keep_runs=config.keep_runs)
+    metadata |= {
+        "removed_events": len(removed.events),
+        "removed_runs": len(removed.runs),
+        "removed_run_logs": len(removed.logs),
+        "removed_log_bytes": removed.log_bytes,
+    }
+    after = store.disk_bytes()
+    outside = _rows_outside(store)
+    context.log.info(
+        "Brought the indexes of %d tables up to date in %.1f s (built %s); %.1f MB on disk, %.1f MB before.",
+        len(after),
+        time.perf_counter() - started,
+        ", ".join(built) or "none anew",
+        sum(after.values()) / 1e6,
+        sum(before.values()) / 1e6,
+    )
+    return dg.MaterializeResult(
+        metadata={
+            **metadata,
+            "tables_bytes": sum(after.values()),
+            "freed_bytes": sum(before.values()) - sum(after.values()),
+            "rows_outside_indexes": sum(outside.values()),
+            "built_indexes": len(built),
+            "maintenance_s": round(time.perf_counter() - started, 2),
+            **{f"{name}_bytes": size for name, size in after.items()},
+        }
+    )
+
+
+def _rows_outside(store: IndexStore) -> dict[str, int]:
+    """Rows that a query finds without the index of their column, by `table.column`."""
+    found = {}
+    for table, column in (("chunks", "search_text"), ("vectors", "vector")):
+        if table in store.versions() and (rows := store.unindexed_rows(table, column)) is not None:
+            found[f"{table}.{column}"] = rows
+    return found

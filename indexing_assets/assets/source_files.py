@@ -1,0 +1,255 @@
+"""The manifest of the repository: every file, its version, and why some are not indexed."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from code_index.core.model import FileStatus, SourceFile
+from code_index.core.partition_keys import file_partition_key
+from code_index.index.folder import IndexFolder
+from code_index.index.locks import Phase, hold
+from code_index.repository.content_rules import Changes, plan_changes
+from code_index.repository.fingerprint import git_state, walked_state
+from code_index.repository.source_repository import ScanResult
+from code_index.tables import IndexStore
+from code_index.tables.schemas import FILES
+from code_index.tables.sql import is_in
+from indexing_assets.assets.column_descriptions import table_metadata
+from indexing_assets.checks import Subject, evaluate
+from indexing_assets.checks.asset_checks import check_specs, results
+from indexing_assets.runs.dagster_runs import PARSE_POOL, close_dead_runs, keys_of_unfinished_runs, tag_process
+from indexing_assets.runs.materializations import markdown_table
+from indexing_assets.runs.partitions import as_one_range, delete_partitions
+from indexing_assets.runs.progress import Progress, report
+from indexing_assets.runs.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
+from indexing_assets.upkeep.compaction import CHUNK_TABLES, drop_copies
+from indexing_assets.upkeep.expiry import match_batches
+from resources.index_resource import IndexResource
+
+_SCANNED = tuple(SourceFile.__dataclass_fields__)
+_LISTED = 20
+# Metadata entry: the state of the repository that the scan saw, which sensors compare.
+STATE_METADATA = "repository_state"
+# The daily schedule scans: an index that nothing scanned for longer may be behind its repository.
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=25))
+
+
+class SourceFilesConfig(dg.Config):
+    """Options of one scan."""
+
+    verify: bool = Field(
+        default=False, description="Read every file and compare contents, not only sizes and modification times."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Partitions:
+    added: int
+    removed: int
+
+
+def build_source_files(scope: Scope, folder: IndexFolder) -> dg.AssetsDefinition:
+    """The asset `source_files` of an index.
+
+    Args:
+        scope: names of the index.
+        folder: where its tables are, for the links in its metadata.
+    """
+
+    @dg.asset(
+        key=scope.asset_key(SOURCE_FILES),
+        group_name=scope.group_name,
+        kinds={"python", "git", "lancedb"},
+        owners=["team:code-index"],
+        code_version="1",
+        metadata=table_metadata(scope, SOURCE_FILES, folder),
+        freshness_policy=FRESHNESS,
+        pool=PARSE_POOL,
+        check_specs=check_specs(scope, SOURCE_FILES),
+    )
+    def source_files(
+        context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
+    ) -> Iterator[dg.MaterializeResult[None]]:
+        """Every file of the repository with its content hash, in the table `files`.
+
+        Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
+        partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
+        error: the index stays as it was.
+        """
+        yield _scan(context, config, index, scope)
+
+    return source_files
+
+
+def _scan(
+    context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, scope: Scope
+) -> dg.MaterializeResult[None]:
+    folder = index.folder(scope.name)
+    folder.create()
+    tag_process(context)
+    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
+        started = time.perf_counter()
+        store = index.store(scope.name)
+        drop_copies(store, CHUNK_TABLES)
+        # From before anything is read: a change during the scan gives another state, and so another scan.
+        settings = folder.settings()
+        of_git = git_state(folder.repository_root, index_dir=folder.path, settings=settings)
+        known = known_files(store)
+        scan = index.repository(scope.name).scan(known, verify=config.verify)
+        state = walked_state(scan.walk, settings=settings, reason=of_git) if isinstance(of_git, str) else of_git
+        changes = plan_changes(known, scan.files)
+        for warning in scan.warnings:
+            context.log.warning("%s", warning)
+        for place, reason in scan.unreadable.items():
+            context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
+        partitions = _apply(context, store, folder, changes, scan.files, scope)
+        seconds = time.perf_counter() - started
+        subject = Subject(store, context.instance, settings, scope)
+        outcomes = list(evaluate(subject, asset=SOURCE_FILES))
+    report(Progress("scan", "files", len(scan.files), len(scan.files)))
+    context.log.info(
+        "Scanned %d files in %.1f s: %d new, %d changed, %d removed, %d skipped; read %d.",
+        len(scan.files),
+        seconds,
+        len(changes.new),
+        len(changes.changed),
+        len(changes.removed),
+        sum(file.status is FileStatus.SKIPPED for file in scan.files),
+        scan.read_count,
+    )
+    reasons = Counter((file.reason or "").partition(":")[0] for file in scan.files if file.status is FileStatus.SKIPPED)
+    if reasons:
+        counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", counts)
+    if partitions.added or partitions.removed:
+        context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
+    return dg.MaterializeResult(
+        metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token},
+        check_results=list(results(scope, SOURCE_FILES, outcomes)),
+    )
+
+
+def known_files(store: IndexStore) -> dict[str, SourceFile]:
+    """The manifest as the last scan left it, by path."""
+    columns = store.files(columns=_SCANNED).to_pydict()
+    statuses = {status.value: status for status in FileStatus}
+    columns["status"] = [statuses[value] for value in columns["status"]]
+    return {
+        file.file_path: file
+        for file in (
+            SourceFile(**dict(zip(_SCANNED, row, strict=True)))
+            for row in zip(*(columns[name] for name in _SCANNED), strict=True)
+        )
+    }
+
+
+def _apply(
+    context: dg.AssetExecutionContext,
+    store: IndexStore,
+    folder: IndexFolder,
+    changes: Changes,
+    files: Sequence[SourceFile],
+    scope: Scope,
+) -> _Partitions:
+    """Make the tables and partition keys those of the scan.
+
+    The order makes a kill at any line harmless: rows of what is gone go before the manifest
+    forgets the file, and keys are compared with the whole manifest, whatever an earlier scan did.
+    """
+    gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
+    if gone:
+        store.delete_chunks_by_file(gone)
+        store.sync_vectors(gone, now=datetime.now(UTC))
+    if changes.removed:
+        store.delete_files(changes.removed)
+    rows = _manifest_rows(store, changes)
+    if rows.num_rows:
+        store.upsert_files(rows)
+    if gone:
+        match_batches(context.instance, store, folder, scope)
+    return _update_partitions(context.instance, files, scope)
+
+
+def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
+    rows = [_row(file) for file in (*changes.new, *changes.changed, *changes.skipped)]
+    touched = {file.file_path: file for file in changes.touched}
+    for before in store.files(where=is_in("file_path", touched)).to_pylist() if touched else ():
+        file = touched[before["file_path"]]
+        if any(getattr(file, name) != before[name] for name in ("language", "subproject_name", "subproject_path")):
+            # Chunks carry these: they have to be written again.
+            file = replace(file, status=FileStatus.PENDING, reason=None)
+        rows.append({**before, **_row(file)})
+    return pa.Table.from_pylist(rows, schema=FILES)
+
+
+def _row(file: SourceFile) -> dict[str, Any]:
+    skipped = file.status is FileStatus.SKIPPED
+    return {
+        **asdict(file),
+        "status": file.status.value,
+        "partition_key": None if skipped else file_partition_key(file.file_hash, file.file_path),
+    }
+
+
+def _update_partitions(instance: dg.DagsterInstance, files: Sequence[SourceFile], scope: Scope) -> _Partitions:
+    expected = {
+        file_partition_key(file.file_hash, file.file_path): None
+        for file in files
+        if file.status is not FileStatus.SKIPPED
+    }
+    existing = list(instance.get_dynamic_partitions(scope.file_hash))
+    known = set(existing)
+    new = [key for key in expected if key not in known]
+    if new:
+        instance.add_dynamic_partitions(scope.file_hash, new)
+    removed = sorted(known - expected.keys())
+    failed = [file_partition_key(file.file_hash, file.file_path) for file in files if file.status is FileStatus.ERROR]
+    if removed or failed:
+        # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
+        close_dead_runs(instance)
+        busy = keys_of_unfinished_runs(instance, scope, PARSED_CHUNKS, existing)
+        removed = sorted(set(removed) - busy)
+        delete_partitions(instance, scope.file_hash, removed)
+        if not busy:
+            # Side by side, so that a backfill of what failed is one run and not one for each.
+            as_one_range(instance, scope.file_hash, failed)
+    return _Partitions(added=len(new), removed=len(removed))
+
+
+def _metadata(scan: ScanResult, changes: Changes, partitions: _Partitions, seconds: float) -> Mapping[str, Any]:
+    indexed = [file for file in scan.files if file.status is not FileStatus.SKIPPED]
+    skipped = [file for file in scan.files if file.status is FileStatus.SKIPPED]
+    by_language: dict[str, list[int]] = {}
+    for file in indexed:
+        counts = by_language.setdefault(file.language, [0, 0])
+        counts[0] += 1
+        counts[1] += file.size_bytes
+    languages = sorted(by_language.items(), key=lambda item: -item[1][0])
+    new = [{"file": file.file_path, "bytes": file.size_bytes} for file in (*changes.new, *changes.changed)[:_LISTED]]
+    return {
+        "dagster/row_count": len(scan.files),
+        "indexed_files": len(indexed),
+        "indexed_bytes": sum(file.size_bytes for file in indexed),
+        "skipped_files": len(skipped),
+        "new_files": len(changes.new),
+        "changed_files": len(changes.changed),
+        "removed_files": len(changes.removed),
+        "read_files": scan.read_count,
+        "unreadable": len(scan.unreadable),
+        "subprojects": len(scan.subprojects),
+        "partitions_added": partitions.added,
+        "partitions_removed": partitions.removed,
+        "scan_s": round(seconds, 2),
+        "languages": markdown_table(
+            [{"language": name, "files": count, "bytes": size} for name, (count, size) in languages[:_LISTED]]
+        ),
+        "new_or_changed": markdown_table(new),
+        "skipped": markdown_table([{"file": file.file_path, "reason": file.reason} for file in skipped[:_LISTED]]),
+    }

@@ -1,0 +1,1 @@
+"""Jobs, schedules, sensors, and runs of failed partitions again."""

@@ -1,0 +1,145 @@
+"""`rerun_failed_partitions`: a backfill of what failed, as the filter in the web interface would launch it.
+
+The job asks Dagster for a backfill rather than doing the work itself, so that runs, progress and
+cancellation are those of any backfill. It needs the daemon (`code-index ui`, `dagster dev`); without
+one, `code-index resume --failed` does the same.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
+from dagster._core.definitions.partitions.context import partition_loading_context
+from dagster._core.definitions.selector import PartitionRangeSelector, PartitionsByAssetSelector, PartitionsSelector
+from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.utils import make_new_backfill_id
+from pydantic import Field
+
+from indexing_assets.runs.dagster_runs import RERUN_JOB, RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
+from indexing_assets.runs.partitions import as_one_range
+from indexing_assets.runs.planning import failed_partitions, transient_failures_due
+from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+RERUN_OP = "request_backfill_of_failed_partitions"
+
+
+class RerunConfig(dg.Config):
+    """Options of one rerun."""
+
+    transient_only: bool = Field(
+        default=False,
+        description="Only what failed for a reason that may pass by itself and has waited for its back-off.",
+    )
+
+
+def build_rerun_job(scope: Scope) -> dg.JobDefinition:
+    """The job that reruns failed partitions of both partitioned assets of an index."""
+
+    @dg.op(name=scope.named(RERUN_OP), out=dg.Out(dg.Nothing))
+    def request_backfill_of_failed_partitions(
+        context: dg.OpExecutionContext, config: RerunConfig, index: IndexResource, embedder: EmbedderResource
+    ) -> None:
+        close_dead_runs(context.instance)
+        keys = keys_to_rerun(context.instance, index, embedder, scope, transient_only=config.transient_only)
+        if not any(keys.values()):
+            context.log.info("No partition is failed.")
+            return
+        backfill_id = request_backfill(
+            context.instance,
+            context.repository_def.asset_graph,
+            scope,
+            keys,
+            retry_lasting=not config.transient_only,
+        )
+        context.log.info(
+            "Asked for backfill %s of %s; the Backfills page shows it.",
+            backfill_id,
+            " and ".join(f"{len(some)} partitions of {asset}" for asset, some in keys.items() if some),
+        )
+
+    @dg.job(
+        name=scope.named(RERUN_JOB),
+        description="Backfill the failed partitions of parsed_chunks and chunk_vectors, in one run each.",
+    )
+    def rerun_failed_partitions() -> None:
+        request_backfill_of_failed_partitions()
+
+    return rerun_failed_partitions
+
+
+def keys_to_rerun(
+    instance: dg.DagsterInstance,
+    index: IndexResource,
+    embedder: EmbedderResource,
+    scope: Scope,
+    *,
+    transient_only: bool = False,
+) -> dict[str, list[str]]:
+    """Partition keys by asset, less those that a run is already to work on.
+
+    Raises:
+        IndexMissingError: there is no index yet.
+        ModelError: the model is missing.
+    """
+    folder = index.folder(scope.name)
+    folder.check()
+    store = index.store(scope.name)
+    model_id = embedder.get_for_queries(folder.settings()).model_id
+    if transient_only:
+        keys = transient_failures_due(store, model_id, datetime.now(UTC))
+    else:
+        keys = failed_partitions(instance, store, model_id, scope=scope)
+    for asset, definition in _definitions(scope).items():
+        existing = list(instance.get_dynamic_partitions(definition))
+        free = set(existing) - keys_of_unfinished_runs(instance, scope, asset, existing)
+        keys[asset] = [key for key in keys[asset] if key in free]
+    return keys
+
+
+def request_backfill(
+    instance: dg.DagsterInstance,
+    asset_graph: BaseAssetGraph[Any],
+    scope: Scope,
+    keys: Mapping[str, Sequence[str]],
+    *,
+    retry_lasting: bool = True,
+) -> str:
+    """Ask Dagster for a backfill of these partitions, by asset, as one run per asset; returns its id.
+
+    Without `retry_lasting`, chunks of these partitions that failed for a reason that lasts are left alone.
+    """
+    backfill_id: str = make_new_backfill_id()
+    selectors = []
+    for asset, definition in _definitions(scope).items():
+        if keys[asset]:
+            ordered = as_one_range(instance, definition, keys[asset])
+            ranges = [PartitionRangeSelector(start=ordered[0], end=ordered[-1])]
+            selectors.append(
+                PartitionsByAssetSelector(
+                    asset_key=scope.asset_key(asset), partitions=PartitionsSelector(ranges=ranges)
+                )
+            )
+    with partition_loading_context(dynamic_partitions_store=instance):
+        backfill = PartitionBackfill.from_partitions_by_assets(
+            backfill_id=backfill_id,
+            asset_graph=asset_graph,
+            backfill_timestamp=time.time(),
+            tags={} if retry_lasting else {RETRY_LASTING_TAG: "false"},
+            dynamic_partitions_store=instance,
+            partitions_by_assets=selectors,
+            title="Failed partitions",
+            description=None,
+            run_config=None,
+        )
+    instance.add_backfill(backfill)
+    return backfill_id
+
+
+def _definitions(scope: Scope) -> dict[str, str]:
+    """Name of the partitions definition of each partitioned asset."""
+    return {PARSED_CHUNKS: scope.file_hash, CHUNK_VECTORS: scope.embedding_batch}

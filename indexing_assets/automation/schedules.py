@@ -1,0 +1,64 @@
+"""Schedules: daily maintenance, and another attempt at what may have passed by itself."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from code_index.core.errors import CodeIndexError
+from indexing_assets.automation.reruns import RERUN_OP, RerunConfig, keys_to_rerun
+from indexing_assets.runs.dagster_runs import MAINTAIN_JOB
+from indexing_assets.runs.scope import Scope
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+MAINTENANCE_SCHEDULE = "maintenance_schedule"
+RETRY_SCHEDULE = "retry_transient_failures_schedule"
+
+# At night; the machine's own time zone is not known to Dagster, so this is UTC.
+_MAINTENANCE_CRON = "17 3 * * *"
+_RETRY_CRON = "*/5 * * * *"
+
+
+def build_schedules(
+    scope: Scope,
+    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    rerun_job: dg.JobDefinition,
+    default_status: dg.DefaultScheduleStatus,
+) -> list[dg.ScheduleDefinition]:
+    """The schedules of an index.
+
+    Args:
+        scope: names of the index.
+        jobs: its jobs by their names without the scope.
+        rerun_job: reruns failed partitions.
+        default_status: whether they run before anybody starts or stops them.
+    """
+
+    @dg.schedule(
+        name=scope.named(RETRY_SCHEDULE),
+        job=rerun_job,
+        cron_schedule=_RETRY_CRON,
+        default_status=default_status,
+        description="Reruns what failed for a reason that may pass: after 5 minutes, then 20, 80, up to a day.",
+    )
+    def retry_transient_failures_schedule(
+        context: dg.ScheduleEvaluationContext, index: IndexResource, embedder: EmbedderResource
+    ) -> dg.RunRequest | dg.SkipReason:
+        try:
+            due = keys_to_rerun(context.instance, index, embedder, scope, transient_only=True)
+        except CodeIndexError as error:
+            return dg.SkipReason(f"{type(error).__name__}: {error}")
+        if not any(due.values()):
+            return dg.SkipReason("Nothing that failed is due for another attempt.")
+        config = RerunConfig(transient_only=True)
+        return dg.RunRequest(run_config=dg.RunConfig(ops={scope.named(RERUN_OP): config}))
+
+    maintenance = dg.ScheduleDefinition(
+        name=scope.named(MAINTENANCE_SCHEDULE),
+        job=jobs[MAINTAIN_JOB],
+        cron_schedule=_MAINTENANCE_CRON,
+        default_status=default_status,
+        description="Every night (UTC): scan, refresh the search indexes, give back disk space, check, report.",
+    )
+    return [maintenance, retry_transient_failures_schedule]

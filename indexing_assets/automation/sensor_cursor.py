@@ -1,0 +1,57 @@
+"""What a sensor remembers between two looks, as text that Dagster keeps.
+
+Belongs here: the cursor, and how long to wait before the same is asked for again. Does not belong
+here: what is to be asked for (`indexing_assets.automation.sensors`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+FIRST_WAIT_S: Final = 10.0
+LONGEST_WAIT_S: Final = 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class SensorMemory:
+    """The cursor of a sensor.
+
+    `target` names what was last asked for, `attempts` how often in a row, `requested_at_s` when
+    (seconds since 1970). `idle` names the state of the tables in which there was nothing to do.
+    `restless_since_s` is when the repository began to change without a pause, or None.
+    """
+
+    target: str = ""
+    attempts: int = 0
+    requested_at_s: float = 0.0
+    idle: str = ""
+    restless_since_s: float | None = None
+
+    @classmethod
+    def from_text(cls, text: str | None) -> SensorMemory:
+        """Read a cursor; one that another version wrote counts as none, which costs a look at the tables."""
+        try:
+            return cls(**json.loads(text)) if text else cls()
+        except (ValueError, TypeError):
+            return cls()
+
+    def to_text(self) -> str:
+        """The cursor as JSON."""
+        return json.dumps(asdict(self))
+
+    def wait_s(self, target: str, now_s: float) -> float:
+        """Seconds until `target` may be asked for: none, unless it was asked for before and did not come about.
+
+        Each attempt doubles the wait, from 10 seconds to an hour.
+        """
+        if target != self.target or not self.attempts:
+            return 0.0
+        wait = min(FIRST_WAIT_S * 2.0 ** min(self.attempts - 1, 30), LONGEST_WAIT_S)
+        return max(0.0, min(wait, self.requested_at_s + wait - now_s))
+
+    def asked(self, target: str, now_s: float) -> SensorMemory:
+        """The memory after `target` was asked for."""
+        attempts = self.attempts + 1 if target == self.target else 1
+        return replace(self, target=target, attempts=attempts, requested_at_s=now_s, restless_since_s=None)

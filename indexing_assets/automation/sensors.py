@@ -1,0 +1,326 @@
+"""Sensors: an edit becomes searchable without anyone's hand.
+
+`repo_changes_sensor` asks for scans and parsing, `pending_chunks_sensor` for embedding. Both decide
+from the repository and the tables, not from what they asked for before: a run that failed or was
+killed leaves something to do, and that is asked for again, with back-off. The cursor only keeps
+them from asking too often. Rejected: declarative automation
+(docs/decisions/0007-sensors-rather-than-declarative-automation.md).
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from code_index.core.errors import CodeIndexError
+from code_index.core.partition_keys import file_partition_key
+from code_index.index.folder import IndexFolder
+from code_index.index.locks import Phase, hold
+from code_index.repository.content_rules import plan_changes
+from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
+from code_index.tables import IndexStore
+from indexing_assets.assets.source_files import STATE_METADATA, known_files
+from indexing_assets.automation.sensor_cursor import SensorMemory
+from indexing_assets.runs.dagster_runs import (
+    CHANGES_JOB,
+    EMBED_JOB,
+    PARSE_JOB,
+    RETRY_LASTING_TAG,
+    SCAN_JOB,
+    close_dead_runs,
+    prepare_pools,
+    unfinished_runs,
+)
+from indexing_assets.runs.partitions import as_one_range, range_tags
+from indexing_assets.runs.planning import batches_to_embed, chunker_identity, files_to_parse, serve_kept_vectors
+from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+REPO_CHANGES_SENSOR = "repo_changes_sensor"
+PENDING_CHUNKS_SENSOR = "pending_chunks_sensor"
+
+# Dagster's daemon looks every 5 seconds; within a tick, looks follow each other this closely.
+_TICK_S = 1
+_LOOK_EVERY_S = 0.5
+# A look may take this share of a processor.
+_LOOK_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTimes:
+    """How the repository is watched, in seconds.
+
+    A tick watches for `watch_s`; an edit is taken up when the repository was at rest for `quiet_s`.
+    One that is never at rest is taken up all the same after `restless_s`.
+    """
+
+    watch_s: float = 4.0
+    quiet_s: float = 0.5
+    patience_s: float = 2.0
+    restless_s: float = 30.0
+
+
+def build_sensors(
+    scope: Scope,
+    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    default_status: dg.DefaultSensorStatus,
+    times: WatchTimes | None = None,
+) -> list[dg.SensorDefinition]:
+    """The sensors of an index.
+
+    Args:
+        scope: names of the index.
+        jobs: its jobs by their names without the scope.
+        default_status: whether they run before anybody starts or stops them.
+        times: how the repository is watched.
+    """
+    watching = times or WatchTimes()
+
+    @dg.sensor(
+        name=scope.named(REPO_CHANGES_SENSOR),
+        jobs=[jobs[SCAN_JOB], jobs[CHANGES_JOB], jobs[PARSE_JOB]],
+        minimum_interval_seconds=_TICK_S,
+        default_status=default_status,
+        description="Scans the repository when it changed, and parses exactly the new file versions.",
+    )
+    def repo_changes_sensor(
+        context: dg.SensorEvaluationContext, index: IndexResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        return _answer(context, _ChangesLook(context.instance, index, scope, watching))
+
+    @dg.sensor(
+        name=scope.named(PENDING_CHUNKS_SENSOR),
+        jobs=[jobs[EMBED_JOB]],
+        minimum_interval_seconds=_TICK_S,
+        default_status=default_status,
+        description="Embeds chunks that have no vector yet, those that a crash left behind too.",
+    )
+    def pending_chunks_sensor(
+        context: dg.SensorEvaluationContext, index: IndexResource, embedder: EmbedderResource
+    ) -> dg.SensorResult | dg.SkipReason:
+        return _answer(context, _PendingLook(context.instance, index, embedder, scope))
+
+    return [repo_changes_sensor, pending_chunks_sensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a look found: a run to ask for, or a reason why not, and what to remember."""
+
+    memory: SensorMemory
+    request: dg.RunRequest | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    """The state of the repository that the last scan saw, and its run."""
+
+    token: str = ""
+    run_id: str = ""
+
+
+class _Look(Protocol):
+    """One look of a sensor."""
+
+    def take(self, memory: SensorMemory) -> _Found:
+        """What is to be done, as `memory` and the present tell."""
+
+
+def _answer(context: dg.SensorEvaluationContext, look: _Look) -> dg.SensorResult | dg.SkipReason:
+    try:
+        found = look.take(SensorMemory.from_text(context.cursor))
+    except (CodeIndexError, OSError) as error:
+        # The next tick looks again; what is indexed stays as it is.
+        return dg.SkipReason(f"{type(error).__name__}: {error}")
+    cursor = found.memory.to_text()
+    if found.request is None:
+        return dg.SensorResult(skip_reason=dg.SkipReason(found.reason), cursor=cursor)
+    return dg.SensorResult(run_requests=[found.request], cursor=cursor)
+
+
+class _ChangesLook:
+    """Compares the repository with the last scan, and the manifest with the chunks."""
+
+    def __init__(self, instance: dg.DagsterInstance, index: IndexResource, scope: Scope, times: WatchTimes) -> None:
+        self._instance = instance
+        self._index = index
+        self._scope = scope
+        self._times = times
+
+    def take(self, memory: SensorMemory) -> _Found:
+        """A run that scans, parses or both, if there is something to scan or parse."""
+        close_dead_runs(self._instance)
+        prepare_pools(self._instance, self._index.folder(self._scope.name).settings())
+        busy = unfinished_runs(self._instance, self._scope, SOURCE_FILES, PARSED_CHUNKS)
+        if busy:
+            return _Found(memory, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
+        folder = self._index.folder(self._scope.name)
+        scanned = self._last_scan()
+        state = self._state(folder)
+        if state.token == scanned.token:
+            left = self._unparsed(folder, memory)
+            if left.request is not None:
+                return left
+            memory = left.memory
+            state = self._watch(folder, scanned.token)
+            if state.token == scanned.token:
+                return _Found(replace(memory, restless_since_s=None), reason=left.reason)
+        return self._changed(folder, scanned, state, memory)
+
+    def _last_scan(self) -> _Scanned:
+        event = self._instance.get_latest_materialization_event(self._scope.asset_key(SOURCE_FILES))
+        if event is None or event.asset_materialization is None:
+            return _Scanned()
+        value = event.asset_materialization.metadata.get(STATE_METADATA)
+        return _Scanned(token=str(value.value) if value is not None else "", run_id=event.run_id)
+
+    def _state(self, folder: IndexFolder) -> RepositoryState:
+        return repository_state(folder.repository_root, index_dir=folder.path, settings=folder.settings())
+
+    def _watch(self, folder: IndexFolder, token: str) -> RepositoryState:
+        """The state once it differs from `token`, or the last one when the tick's time is over."""
+        ends = time.monotonic() + self._times.watch_s
+        while True:
+            started = time.monotonic()
+            state = self._state(folder)
+            pause = max(_LOOK_EVERY_S, (time.monotonic() - started) / _LOOK_SHARE)
+            if state.token != token or time.monotonic() + pause > ends:
+                return state
+            time.sleep(pause)
+
+    def _changed(self, folder: IndexFolder, scanned: _Scanned, state: RepositoryState, memory: SensorMemory) -> _Found:
+        now = time.time()
+        settled = settled_state(
+            folder.repository_root,
+            index_dir=folder.path,
+            settings=folder.settings(),
+            quiet_s=self._times.quiet_s,
+            patience_s=self._times.patience_s,
+        )
+        if settled is None:
+            # Never in the future, where a clock that is set back would leave it.
+            since = min(memory.restless_since_s if memory.restless_since_s is not None else now, now)
+            if now - since < self._times.restless_s:
+                return _Found(
+                    replace(memory, restless_since_s=since), reason="The repository is changing; waiting for a pause."
+                )
+        state = settled or state
+        if wait := memory.wait_s(state.token, now):
+            return _Found(memory, reason=_later(memory, wait, "The scan of this state of the repository"))
+        memory = memory.asked(state.token, now)
+        # The last scan goes in, because a state that was left may come back.
+        run_key = f"{scanned.run_id}:{state.token}:{memory.attempts}"
+        keys = self._new_versions()
+        if not keys:
+            return _Found(memory, dg.RunRequest(run_key=run_key, job_name=self._scope.named(SCAN_JOB)))
+        with hold(folder.locks_dir, Phase.PARSE, wait_s=0):
+            ordered = as_one_range(self._instance, self._scope.file_hash, keys)
+        return _Found(
+            memory,
+            dg.RunRequest(run_key=run_key, job_name=self._scope.named(CHANGES_JOB), tags=range_tags(ordered)),
+        )
+
+    def _new_versions(self) -> list[str]:
+        """Partition keys of the file versions that the scan will find new; none for a first scan, which is long."""
+        known = known_files(self._index.store(self._scope.name))
+        if not known:
+            return []
+        changes = plan_changes(known, self._index.repository(self._scope.name).scan(known).files)
+        return [file_partition_key(file.file_hash, file.file_path) for file in (*changes.new, *changes.changed)]
+
+    def _unparsed(self, folder: IndexFolder, memory: SensorMemory) -> _Found:
+        """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
+        store = self._index.store(self._scope.name)
+        settings = folder.settings()
+        stand = _digest([chunker_identity(settings), *_versions(store, "files", "chunks")])
+        nothing = "The index is up to date with the repository."
+        if memory.idle == stand:
+            return _Found(memory, reason=nothing)
+        keys = files_to_parse(self._instance, store, settings, scope=self._scope, retry_transient=False)
+        if not keys:
+            return _Found(replace(memory, idle=stand), reason=nothing)
+        return _request(self._instance, self._scope, folder, PARSE_JOB, keys, stand, memory)
+
+
+class _PendingLook:
+    """Compares the chunks with the vectors."""
+
+    def __init__(
+        self, instance: dg.DagsterInstance, index: IndexResource, embedder: EmbedderResource, scope: Scope
+    ) -> None:
+        self._instance = instance
+        self._index = index
+        self._embedder = embedder
+        self._scope = scope
+
+    def take(self, memory: SensorMemory) -> _Found:
+        """A run over all batches with chunks that wait for a vector, if there are any."""
+        close_dead_runs(self._instance)
+        busy = unfinished_runs(self._instance, self._scope, CHUNK_VECTORS)
+        if busy:
+            return _Found(memory, reason=f"Run {busy[0].run_id} embeds; the next look is when it ended.")
+        folder = self._index.folder(self._scope.name)
+        folder.check()
+        store = self._index.store(self._scope.name)
+        model_id = self._embedder.get_for_queries(folder.settings()).model_id
+        stand = _digest([model_id, *_versions(store, "chunks", "vectors", "embedding_errors")])
+        nothing = "Every chunk has its vector, or failed for a reason that lasts."
+        if memory.idle == stand:
+            return _Found(memory, reason=nothing)
+        keys = batches_to_embed(self._instance, store, model_id, scope=self._scope, retry_transient=False)
+        if not keys:
+            serve_kept_vectors(store, model_id)
+            return _Found(replace(memory, idle=stand), reason=nothing)
+        return _request(self._instance, self._scope, folder, EMBED_JOB, keys, stand, memory)
+
+
+def _request(
+    instance: dg.DagsterInstance,
+    scope: Scope,
+    folder: IndexFolder,
+    job: str,
+    keys: Sequence[str],
+    stand: str,
+    memory: SensorMemory,
+) -> _Found:
+    """Ask for one run over all keys, unless the same was asked for too recently.
+
+    Raises:
+        IndexBusyError: a command is at work on the phase; moved keys would change what it works on.
+    """
+    now = time.time()
+    target = _digest(keys)
+    if wait := memory.wait_s(target, now):
+        return _Found(memory, reason=_later(memory, wait, f"A run over the same {len(keys)} partitions"))
+    memory = memory.asked(target, now)
+    embeds = job == EMBED_JOB
+    definition = scope.embedding_batch if embeds else scope.file_hash
+    with hold(folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
+        ordered = as_one_range(instance, definition, keys)
+    # The stand goes in, because a set of keys may be due again at another time.
+    run_key = f"{stand}:{target}:{memory.attempts}"
+    # What failed for a reason that lasts is for a person to try again.
+    tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
+    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=scope.named(job), tags=tags))
+
+
+def _later(memory: SensorMemory, wait_s: float, what: str) -> str:
+    return (
+        f"{what} was asked for {memory.attempts} times and did not succeed; see the runs. "
+        f"The next attempt is in {wait_s:.0f} s."
+    )
+
+
+def _versions(store: IndexStore, *tables: str) -> list[str]:
+    versions = store.versions()
+    return [f"{name}={versions.get(name, 0)}" for name in tables]
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

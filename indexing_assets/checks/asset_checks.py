@@ -1,0 +1,84 @@
+"""Dagster's side of the integrity checks; what they claim is in `indexing_assets.checks`.
+
+The checks of the pipeline's assets are evaluated inside their steps: a check of its own would be
+skipped, because the partitioned assets emit no output (docs/decisions/0001). Those of the whole
+index are one op that the maintenance job runs, or a person from the page of `index_report`.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import dagster as dg
+
+from indexing_assets.checks import CheckOutcome, Severity, Subject, checks_of, evaluate
+from indexing_assets.runs.materializations import markdown_table
+from indexing_assets.runs.scope import INDEX_REPORT, Scope
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+INDEX_CHECKS = "index_checks"
+
+_SEVERITIES = {Severity.ERROR: dg.AssetCheckSeverity.ERROR, Severity.WARNING: dg.AssetCheckSeverity.WARN}
+# Files of the repository that each run reads: another draw each time.
+_SAMPLED_FILES = 500
+_SEED_BITS = 32
+
+
+def check_specs(scope: Scope, asset: str) -> list[dg.AssetCheckSpec]:
+    """What an asset declares: its checks. Each of them has to be yielded where its step succeeds (see `results`)."""
+    return [
+        dg.AssetCheckSpec(
+            check.name, asset=scope.asset_key(asset), description=check.description, blocking=check.blocking
+        )
+        for check in checks_of(asset)
+    ]
+
+
+def results(scope: Scope, asset: str, outcomes: Iterable[CheckOutcome]) -> Iterator[dg.AssetCheckResult]:
+    """The outcomes as what an asset's step yields."""
+    for outcome in outcomes:
+        metadata: dict[str, dg.MetadataValue | int | float] = dict(outcome.figures)
+        metadata["culprits_found"] = outcome.count
+        if outcome.culprits:
+            metadata["culprits"] = markdown_table([{"culprit": culprit} for culprit in outcome.culprits])
+        where = "" if outcome.passed or scope.name is None else f" (in the repository of the index {scope.name})"
+        yield dg.AssetCheckResult(
+            asset_key=scope.asset_key(asset),
+            check_name=outcome.name,
+            passed=outcome.passed,
+            severity=_SEVERITIES[outcome.severity],
+            description=outcome.description + where,
+            metadata=metadata,
+        )
+
+
+def build_index_checks(scope: Scope) -> list[dg.AssetChecksDefinition]:
+    """The checks of the whole index, on the asset `index_report`."""
+
+    @dg.multi_asset_check(
+        name=scope.named(INDEX_CHECKS),
+        specs=check_specs(scope, INDEX_REPORT),
+        can_subset=True,
+    )
+    def index_checks(
+        context: dg.AssetCheckExecutionContext, index: IndexResource, embedder: EmbedderResource
+    ) -> Iterator[dg.AssetCheckResult]:
+        folder = index.folder(scope.name)
+        folder.check()
+        settings = folder.settings()
+        subject = Subject(
+            store=index.store(scope.name),
+            instance=context.instance,
+            settings=settings,
+            scope=scope,
+            encoder=lambda: embedder.get_for_queries(settings),
+            repository=index.repository(scope.name),
+            sampled_files=_SAMPLED_FILES,
+            seed=int(context.run.run_id.replace("-", "")[: _SEED_BITS // 4], base=16),
+        )
+        names = {key.name for key in context.selected_asset_check_keys}
+        for outcome in evaluate(subject, names=names):
+            if not outcome.passed:
+                context.log.warning("%s: %s", outcome.name, outcome.description)
+            yield from results(scope, INDEX_REPORT, [outcome])
+
+    return [index_checks]

@@ -1,0 +1,179 @@
+"""What a check is, what it looks at and what it found.
+
+Belongs here: the shape of all checks. Does not belong here: what any of them claims, and Dagster's
+own check results (`indexing_assets.checks.asset_checks`).
+
+Decision: a check is a function that returns what it found, wrapped so that an index that cannot be
+read makes it fail with that error's text. A check that raised would leave the others unevaluated,
+and one that returned nothing would pass in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import dagster as dg
+
+from code_index.core.errors import CodeIndexError, UsageError
+from code_index.index.settings import Settings
+from code_index.repository.source_repository import SourceRepository
+from code_index.search.hybrid import QueryEncoder
+from code_index.tables import IndexStore
+from indexing_assets.runs.scope import SINGLE, Scope
+
+_KEPT_CULPRITS = 20
+_NAMED_CULPRITS = 5
+
+RESUME = "code-index resume"
+INDEX = "code-index index"
+PARSE_AGAIN = "code-index index --phase parse --force"
+EMBED_AGAIN = "code-index index --phase embed --force"
+
+
+class Severity(StrEnum):
+    """What a failed check means: something is wrong, or only late."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An index as checks see it.
+
+    `encoder` gives the index's model for queries; it is called only by checks that need the model.
+    `file_paths` and `batch_ids` are the slice that a run wrote, to which checks of rows keep as far
+    as that is sound; None stands for the whole index.
+    """
+
+    store: IndexStore
+    instance: dg.DagsterInstance
+    settings: Settings
+    scope: Scope = SINGLE
+    encoder: Callable[[], QueryEncoder] | None = None
+    repository: SourceRepository | None = None
+    file_paths: Sequence[str] | None = None
+    batch_ids: Sequence[int] | None = None
+    sampled_files: int | None = None  # files whose content is read; None for all
+    seed: int = 0  # of what is drawn at random
+
+    def model(self) -> QueryEncoder:
+        """The index's model.
+
+        Raises:
+            ModelError: it is missing.
+            UsageError: nobody handed it over.
+        """
+        if self.encoder is None:
+            raise UsageError("This check needs the index's model. Hand `encoder` over to the subject.")
+        return self.encoder()
+
+    def source(self) -> SourceRepository:
+        """The repository.
+
+        Raises:
+            UsageError: nobody handed it over.
+        """
+        if self.repository is None:
+            raise UsageError("This check needs the repository. Hand `repository` over to the subject.")
+        return self.repository
+
+    def rebuild_chunks(self) -> str:
+        """The command that parses all files again into an empty table; vectors are kept and none is made anew."""
+        return self.rebuild("chunks")
+
+    def rebuild(self, table: str) -> str:
+        """The command that drops a table and fills it again."""
+        return f"rm -r '{self.store.tables.path(table)}' && {INDEX}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the function of a check found: it passes where there is no culprit.
+
+    `problem` says of the culprits what is wrong with them, as in `have no partition`; `noun` is what
+    they are, in the singular.
+    """
+
+    culprits: Sequence[str]
+    noun: str = ""
+    problem: str = ""
+    mend: str = ""
+    figures: Mapping[str, int | float] = field(default_factory=dict)
+    count: int | None = None  # where there are more than are named
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """How a check ended.
+
+    `culprits` are at most 20, `count` is how many there are; `description` names the first ones and
+    the command that mends them.
+    """
+
+    name: str
+    passed: bool
+    severity: Severity
+    culprits: tuple[str, ...]
+    count: int
+    description: str
+    figures: Mapping[str, int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A claim about an index and the function that tells whether it holds.
+
+    `blocking`: what comes downstream must not run where it fails.
+    """
+
+    name: str
+    asset: str
+    description: str
+    function: Callable[[Subject], Finding]
+    severity: Severity = Severity.ERROR
+    blocking: bool = False
+
+    def __call__(self, subject: Subject) -> CheckOutcome:
+        """Evaluate the claim; a claim that cannot be evaluated fails with the reason."""
+        try:
+            finding = self.function(subject)
+        except CodeIndexError as error:
+            return CheckOutcome(self.name, False, Severity.ERROR, (), 0, f"Cannot be checked: {error}", {})
+        culprits = tuple(finding.culprits[:_KEPT_CULPRITS])
+        count = len(finding.culprits) if finding.count is None else finding.count
+        return CheckOutcome(
+            name=self.name,
+            passed=not count,
+            severity=self.severity,
+            culprits=culprits,
+            count=count,
+            description=_failure(finding, count) if count else self.description,
+            figures=finding.figures,
+        )
+
+
+def check(
+    asset: str, *, severity: Severity = Severity.ERROR, blocking: bool = False
+) -> Callable[[Callable[[Subject], Finding]], Check]:
+    """Make a check of a function; its name is the claim, its docstring's first line says what that means."""
+
+    def decorate(function: Callable[[Subject], Finding]) -> Check:
+        description = (function.__doc__ or "").strip().splitlines()[0]
+        return Check(function.__name__, asset, description, function, severity, blocking)
+
+    return decorate
+
+
+def _failure(finding: Finding, count: int) -> str:
+    named = ", ".join(finding.culprits[:_NAMED_CULPRITS])
+    more = count - min(len(finding.culprits), _NAMED_CULPRITS)
+    listed = named + (f" and {more:,} more" if more else "")
+    noun = finding.noun if count == 1 else _plural(finding.noun)
+    return f"{count:,} {noun} {finding.problem}: {listed}. Mend: {finding.mend}"
+
+
+def _plural(noun: str) -> str:
+    return " or ".join({"batch": "batches"}.get(word, word + "s") for word in noun.split(" or "))

@@ -1,0 +1,128 @@
+"""Claims about searching: that its indexes are current, and that it finds what is stored."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from code_index.search.hybrid import SearchMode, search
+from code_index.tables.sql import equals
+from code_index.tables.table_upkeep import VECTOR_INDEX_ROWS
+from indexing_assets.checks.outcomes import Finding, Severity, Subject, check
+from indexing_assets.runs.dagster_runs import MAINTAIN_JOB
+from indexing_assets.runs.scope import INDEX_REPORT
+
+# Chunks that are searched, and how far down their hits may be: a name says less than the code.
+_PROBES = 8
+_TOP_HITS = 100
+# A stored vector is nearest to itself; what float32 and the index's own arithmetic may cost.
+_SAME = 0.99
+# Names shorter than that are on many chunks.
+_LONG_NAME = 4
+
+
+@check(INDEX_REPORT, severity=Severity.WARNING)
+def search_indexes_are_current(subject: Subject) -> Finding:
+    """The full-text and vector indexes are there and hold nearly all rows; no table is in many small files."""
+    store = subject.store
+    culprits: dict[str, str] = {}
+    figures: dict[str, int] = {}
+    for table, column, least in (("chunks", "search_text", 0), ("vectors", "vector", VECTOR_INDEX_ROWS)):
+        rows = store.tables.count(table)
+        outside = store.unindexed_rows(table, column) if rows else None
+        figures[f"{table}_outside_index"] = rows if outside is None else outside
+        if outside is None and rows > least:
+            culprits[table] = f"{table}.{column} (no index over {rows:,} rows)"
+    for table in store.due_for_optimize():
+        culprits.setdefault(table, f"{table} (many rows outside an index, small files, or old versions)")
+    job = subject.scope.named(MAINTAIN_JOB)
+    return Finding(
+        culprits=list(culprits.values()),
+        noun="table",
+        problem="slow to search",
+        mend=f"run the job {job} (`dagster job execute -m indexing_assets.definitions -j {job}`)",
+        figures=figures,
+    )
+
+
+@dataclass(slots=True)
+class _Searched:
+    """What the probes came to."""
+
+    lost: list[str] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    semantic_misses: list[str] = field(default_factory=list)
+
+
+@check(INDEX_REPORT)
+def searching_finds_what_is_indexed(subject: Subject) -> Finding:
+    """Stored chunks are found by their names, in words and by meaning, and stored vectors by themselves."""
+    probes = _probes(subject)
+    searched = _Searched()
+    model = subject.model() if probes.height else None
+    for chunk_id, name, place in probes.iter_rows():
+        if chunk_id not in _hits(subject, searched, SearchMode.LEXICAL, name):
+            searched.lost.append(f"{place} (by its words)")
+        if model is None or (vector := _vector_of(subject, chunk_id, model.model_id)) is None:
+            continue
+        nearest = subject.store.for_model(model.model_id).vector_search(vector, model=model.model_id, limit=1)
+        # NaN fails the comparison as well.
+        if not nearest.num_rows or not nearest.column("score")[0].as_py() >= _SAME:
+            searched.lost.append(f"{place} (by its own vector)")
+        if chunk_id not in _hits(subject, searched, SearchMode.SEMANTIC, name):
+            searched.semantic_misses.append(f"{place} (by its meaning)")
+    # A name alone may be nearer to other code; that most names are is a fault.
+    if 2 * len(searched.semantic_misses) > len(searched.seconds.get(SearchMode.SEMANTIC, ())):
+        searched.lost += searched.semantic_misses
+    job = subject.scope.named(MAINTAIN_JOB)
+    return Finding(
+        culprits=searched.lost,
+        noun="chunk",
+        problem="not found",
+        mend=f"run the job {job} (`dagster job execute -m indexing_assets.definitions -j {job}`); where that does not "
+        f"help, `{subject.rebuild_chunks()}`",
+        figures={
+            "probes": probes.height,
+            "semantic_misses": len(searched.semantic_misses),
+            **{f"{mode}_ms": round(statistics.median(times) * 1e3, 2) for mode, times in searched.seconds.items()},
+        },
+    )
+
+
+def _probes(subject: Subject) -> pl.DataFrame:
+    """chunk_id, qualified name and place of chunks drawn at random whose names no other chunk has."""
+    columns = ["chunk_id", "qualified_name", "file_path", "start_line", "file_hash"]
+    chunks = pl.DataFrame(subject.store.chunks(columns))
+    current = pl.DataFrame(subject.store.files(["file_path", "file_hash"]))
+    name = pl.col("qualified_name")
+    found = (
+        chunks.filter(name.is_not_null() & (name.str.len_chars() >= _LONG_NAME) & name.is_unique())
+        .join(current, on=["file_path", "file_hash"], how="semi")
+        .sort("chunk_id")
+    )
+    drawn = random.Random(subject.seed).sample(range(found.height), min(_PROBES, found.height))  # noqa: S311
+    place = pl.format("{}:{} {}", "file_path", "start_line", "qualified_name")
+    return found[sorted(drawn)].select("chunk_id", "qualified_name", place.alias("place"))
+
+
+def _hits(subject: Subject, searched: _Searched, mode: SearchMode, query: str) -> set[str]:
+    encoder = None if mode is SearchMode.LEXICAL else subject.model()
+    started = time.perf_counter()
+    store = subject.store if encoder is None else subject.store.for_model(encoder.model_id)
+    hits = search(store, encoder, query, mode=mode, limit=_TOP_HITS)
+    searched.seconds.setdefault(mode, []).append(time.perf_counter() - started)
+    return {hit.chunk_id for hit in hits}
+
+
+def _vector_of(subject: Subject, chunk_id: str, model_id: str) -> np.ndarray | None:
+    rows = (
+        subject.store.for_model(model_id)
+        .vectors(["vector", "embedding_model"], equals("chunk_id", chunk_id))
+        .to_pylist()
+    )
+    return next((np.array(row["vector"], np.float32) for row in rows if row["embedding_model"] == model_id), None)

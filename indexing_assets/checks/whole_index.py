@@ -1,0 +1,273 @@
+"""Claims about the whole index: that tables, Dagster's records and the source agree, and all is done.
+
+They may read whole tables or files, so they run on a schedule or when somebody asks.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import polars as pl
+
+from code_index.core.errors import RepositoryError, StoreError
+from code_index.core.model import EmbeddingStatus, FileStatus
+from code_index.core.partition_keys import batch_id_of, batch_partition_key
+from indexing_assets.checks.checked_rows import in_flux, manifest, places
+from indexing_assets.checks.outcomes import INDEX, RESUME, Finding, Severity, Subject, check
+from indexing_assets.runs.dagster_runs import RERUN_JOB
+from indexing_assets.runs.planning import chunker_identity, failed_partitions, stored_chunk_counts
+from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
+
+_ROWS_AT_ONCE = 8_192
+
+
+@check(INDEX_REPORT)
+def tables_can_be_read(subject: Subject) -> Finding:
+    """Every table opens, and every row of it can be read."""
+    tables = subject.store.tables
+    rows: dict[str, int] = {}
+    damaged: dict[str, str] = {}
+    for name in tables.names():
+        try:
+            if (schema := tables.schema(name)) is not None:
+                rows[name] = sum(batch.num_rows for batch in tables.iter_read(name, schema, batch_size=_ROWS_AT_ONCE))
+        except StoreError as error:
+            damaged[name] = str(error)
+    return Finding(
+        culprits=[f"{name} ({reason})" for name, reason in damaged.items()],
+        noun="table",
+        problem="cannot be read",
+        mend=" and ".join(f"`{subject.rebuild(name)}`" for name in damaged),
+        figures={f"{name}_rows": count for name, count in rows.items()},
+    )
+
+
+@check(INDEX_REPORT)
+def records_agree_with_the_tables(subject: Subject) -> Finding:
+    """What is stored is recorded as materialized, and what is recorded is stored."""
+    culprits = [*_files_that_disagree(subject), *_batches_that_disagree(subject)]
+    return Finding(
+        culprits=culprits,
+        noun="partition",
+        problem="of which Dagster's records and the tables disagree",
+        mend=f"`{RESUME}`",
+        figures={"partitions_that_disagree": len(culprits)},
+    )
+
+
+@check(INDEX_REPORT, severity=Severity.WARNING)
+def every_chunk_has_its_vector(subject: Subject) -> Finding:
+    """Each chunk is embedded with the model that the settings name, or a run is about to."""
+    running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS, subject.scope.embedding_batch)]
+    model_id = subject.model().model_id
+    statuses = subject.store.chunk_statuses(model_id, running_batches=running)
+    of_status = dict(statuses.group_by("embedding_status").agg(pl.col("chunk_id")).iter_rows())
+    failed = of_status.get(EmbeddingStatus.ERROR.value, [])
+    pending = of_status.get(EmbeddingStatus.PENDING.value, [])
+    reasons = _reasons(subject, model_id)
+    named_failed = [f"{place} ({reasons[chunk_id]})" for chunk_id, place in places(subject, failed).items()]
+    mend = " and ".join(
+        [*([f"`{RESUME}`"] if pending else []), *([f"`{RESUME} --failed` for those that failed"] if failed else [])]
+    )
+    return Finding(
+        culprits=[*named_failed, *places(subject, pending).values()],
+        noun="chunk",
+        problem=f"without a vector ({len(pending):,} pending, {len(failed):,} failed)",
+        mend=mend,
+        figures={
+            "pending_chunks": len(pending),
+            "failed_chunks": len(failed),
+            "chunks_in_progress": len(of_status.get(EmbeddingStatus.IN_PROGRESS.value, [])),
+            "complete_chunks": len(of_status.get(EmbeddingStatus.COMPLETE.value, [])),
+        },
+        count=len(pending) + len(failed),
+    )
+
+
+@check(INDEX_REPORT)
+def no_partition_is_left_failed(subject: Subject) -> Finding:
+    """No file and no batch failed without being run again."""
+    model_id = subject.model().model_id
+    keys = failed_partitions(subject.instance, subject.store, model_id, scope=subject.scope)
+    files = manifest(subject, "reason").filter(pl.col("status") == FileStatus.ERROR.value)
+    why_file = {
+        key: f"{path}: {reason}"
+        for key, path, reason in files.select("partition_key", "file_path", "reason").iter_rows()
+    }
+    why_batch = _failures_by_batch(subject, model_id)
+    unsaid = [key for key in keys[PARSED_CHUNKS] if key not in why_file]
+    unsaid += [key for key in keys[CHUNK_VECTORS] if key not in why_batch]
+    culprits = [why_file.get(key, _ended_early("file", key)) for key in keys[PARSED_CHUNKS]]
+    culprits += [why_batch.get(key, _ended_early("batch", key)) for key in keys[CHUNK_VECTORS]]
+    rerun = f", or the job {subject.scope.named(RERUN_JOB)}" if unsaid else ""
+    return Finding(
+        culprits=culprits,
+        noun="partition",
+        problem="left failed",
+        mend=f"`{RESUME} --failed`{rerun}; `code-index status --failed` shows all reasons",
+        figures={"failed_files": len(keys[PARSED_CHUNKS]), "failed_batches": len(keys[CHUNK_VECTORS])},
+    )
+
+
+@check(INDEX_REPORT, severity=Severity.WARNING)
+def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
+    """Every file was cut by this version of the chunker, with the limits of the settings."""
+    wanted = chunker_identity(subject.settings)
+    files = manifest(subject, "chunker_version").filter(pl.col("chunker_version").is_not_null())
+    stale = files.filter(pl.col("chunker_version") != wanted).sort("file_path")
+    return Finding(
+        culprits=[f"{path} ({version})" for path, version in stale.select("file_path", "chunker_version").iter_rows()],
+        noun="file",
+        problem=f"cut by another chunker than {wanted}",
+        mend=f"`{INDEX}`, or a backfill of all partitions of parsed_chunks",
+        figures={"files": files.height, "stale_files": stale.height},
+    )
+
+
+@check(INDEX_REPORT, severity=Severity.WARNING)
+def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
+    """Every vector was made by the model that the settings name."""
+    model_id = subject.model().model_id
+    rows = pl.DataFrame(subject.store.vectors(["chunk_id", "embedding_model"]))
+    stale = rows.filter(pl.col("embedding_model") != model_id)
+    batches = (
+        pl.DataFrame(subject.store.chunks(["chunk_id", "embedding_batch_id"]))
+        .join(stale, on="chunk_id")
+        .group_by("embedding_batch_id", "embedding_model")
+        .len()
+        .drop_nulls()
+        .sort("embedding_batch_id")
+    )
+    return Finding(
+        culprits=[
+            f"batch {batch_partition_key(batch_id)} ({count} vectors of {model})"
+            for batch_id, model, count in batches.iter_rows()
+        ],
+        noun="batch",
+        problem=f"with vectors of another model than {model_id}",
+        mend=f"`{RESUME}`, or a backfill of all partitions of chunk_vectors",
+        figures={"stale_vectors": stale.height, "stale_batches": batches["embedding_batch_id"].n_unique()},
+    )
+
+
+@check(INDEX_REPORT, severity=Severity.WARNING)
+def source_matches_the_manifest(subject: Subject) -> Finding:
+    """The files of the repository are those that the last scan saw, byte for byte; by default a sample is read."""
+    differing = _sample_that_differs(subject) if subject.sampled_files is not None else _all_that_differ(subject)
+    read = differing.pop("", "0")
+    return Finding(
+        culprits=[f"{path} ({what})" for path, what in sorted(differing.items())],
+        noun="file",
+        problem="changed since the scan",
+        mend=f"`{INDEX} --verify`",
+        figures={"files_read": int(read), "changed_files": len(differing)},
+    )
+
+
+def _files_that_disagree(subject: Subject) -> list[str]:
+    files = manifest(subject, "chunk_count").filter(
+        (pl.col("status") == FileStatus.PARSED.value) & pl.col("partition_key").is_not_null()
+    )
+    materialized = set(subject.instance.get_materialized_partitions(subject.scope.asset_key(PARSED_CHUNKS)))
+    flux = in_flux(subject, PARSED_CHUNKS, subject.scope.file_hash)
+    files = (
+        files.filter(~pl.col("partition_key").is_in(list(flux)))
+        .join(stored_chunk_counts(subject.store), on=["file_path", "file_hash"], how="left")
+        .sort("file_path")
+    )
+    culprits = []
+    for key, expected, stored in files.select("partition_key", "chunk_count", "stored_chunks").iter_rows():
+        if key not in materialized:
+            culprits.append(f"{key} (parsed, but not recorded)")
+        elif expected and not stored:
+            culprits.append(f"{key} (recorded, but without rows)")
+    return culprits
+
+
+def _batches_that_disagree(subject: Subject) -> list[str]:
+    materialized = set(subject.instance.get_materialized_partitions(subject.scope.asset_key(CHUNK_VECTORS)))
+    flux = in_flux(subject, CHUNK_VECTORS, subject.scope.embedding_batch)
+    chunks = pl.DataFrame(subject.store.chunks(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
+    embedded = pl.Series(subject.store.vectors(["chunk_id"]).column("chunk_id")).implode()
+    failed = pl.Series(subject.store.errors().column("chunk_id")).implode()
+    batches = (
+        chunks.group_by("embedding_batch_id")
+        .agg(
+            chunks=pl.len(),
+            embedded=pl.col("chunk_id").is_in(embedded).sum(),
+            failed=pl.col("chunk_id").is_in(failed).sum(),
+        )
+        .sort("embedding_batch_id")
+    )
+    culprits = []
+    for batch_id, count, done, errors in batches.iter_rows():
+        key = batch_partition_key(batch_id)
+        if key in flux:
+            continue
+        if done == count and key not in materialized:
+            culprits.append(f"batch {key} (embedded, but not recorded)")
+        elif not done and not errors and key in materialized:
+            culprits.append(f"batch {key} (recorded, but without vectors)")
+    return culprits
+
+
+def _reasons(subject: Subject, model_id: str) -> dict[str, str]:
+    """Why chunks could not be embedded, by id."""
+    rows = subject.store.errors(model_id).to_pylist()
+    return {row["chunk_id"]: row["error_message"] or "no reason given" for row in rows}
+
+
+def _failures_by_batch(subject: Subject, model_id: str) -> dict[str, str]:
+    """The first failed chunk of each batch and its reason, by partition key."""
+    reasons = _reasons(subject, model_id)
+    columns = ["chunk_id", "embedding_batch_id", "file_path", "start_line", "qualified_name"]
+    said: dict[str, str] = {}
+    for row in subject.store.chunks_by_ids(sorted(reasons), columns=columns).to_pylist():
+        if row["embedding_batch_id"] is not None:
+            key = batch_partition_key(row["embedding_batch_id"])
+            place = f"{row['file_path']}:{row['start_line']} {row['qualified_name'] or ''}".strip()
+            said.setdefault(key, f"batch {key}: {place}: {reasons[row['chunk_id']]}")
+    return said
+
+
+def _ended_early(noun: str, key: str) -> str:
+    return f"{noun} {key}: its run ended before it was done"
+
+
+def _all_that_differ(subject: Subject) -> dict[str, str]:
+    """What is different by path, with every file read; the entry "" counts the files read."""
+    # Nothing is known to the scan: so it reads everything.
+    scan = subject.source().scan({})
+    known = _known_hashes(subject)
+    found = {file.file_path: file.file_hash for file in scan.files if file.status is not FileStatus.SKIPPED}
+    differing = {path: reason for path, reason in scan.unreadable.items() if path in known}
+    for path in known.keys() | found.keys():
+        if path not in found:
+            if not any(path == place or (place.endswith("/") and path.startswith(place)) for place in scan.unreadable):
+                differing[path] = "gone, or no longer indexed"
+        elif path not in known:
+            differing[path] = "new"
+        elif known[path] != found[path]:
+            differing[path] = "another content"
+    return {**differing, "": str(scan.read_count)}
+
+
+def _sample_that_differs(subject: Subject) -> dict[str, str]:
+    """The same of files drawn at random; new files are not seen."""
+    known = _known_hashes(subject)
+    paths = sorted(known)
+    drawn = random.Random(subject.seed).sample(paths, min(subject.sampled_files or 0, len(paths)))  # noqa: S311
+    repository = subject.source()
+    differing: dict[str, str] = {}
+    for path in drawn:
+        try:
+            if repository.read(path).file_hash != known[path]:
+                differing[path] = "another content"
+        except RepositoryError as error:
+            differing[path] = str(error)
+    return {**differing, "": str(len(drawn))}
+
+
+def _known_hashes(subject: Subject) -> Mapping[str, str]:
+    return dict(manifest(subject).select("file_path", "file_hash").iter_rows())

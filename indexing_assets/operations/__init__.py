@@ -1,0 +1,1 @@
+"""Operations on a whole index: the pipeline, the doctor, migration."""

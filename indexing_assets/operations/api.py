@@ -1,0 +1,353 @@
+"""The index in one call, for programs that want neither phases nor Dagster.
+
+Belongs here: two functions and their records. They run the same assets as the command line and leave the same
+records; nothing here is another way to index.
+
+    from indexing_assets.operations.api import GivenChunk, add_chunks, index_repository
+
+    counts = index_repository("/path/to/repository")
+    print(counts.files, counts.chunks, counts.vectors)
+    add_chunks("/path/to/repository", [GivenChunk("notes.txt", 1, 2, "how the parser works")])
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from code_index.core.batching import BatchAllocator
+from code_index.core.embedding_text import embedded_text_hash, embedding_text, name_text
+from code_index.core.errors import StoreError, UsageError
+from code_index.core.hashing import chunk_id
+from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
+from code_index.core.partition_keys import batch_partition_key
+from code_index.index.embedder_settings import embedder_config, identity_settings
+from code_index.index.folder import resolve_index_folder
+from code_index.index.locks import Phase, hold
+from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.tables.schemas import FILES
+from code_index.tables.sql import is_in
+from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.runs.materializations import record_outside_runs
+from indexing_assets.runs.planning import chunker_identity, match_batch_partitions, next_batch_id
+from indexing_assets.runs.scope import PARSED_CHUNKS, SINGLE, SOURCE_FILES
+from resources.embedder_resource import EmbedderResource
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class IndexCounts:
+    """What an index holds after `index_repository`, and what this call did.
+
+    `chunks`, `vectors` and `files` count what is stored; `parsed_files` and `embedded_batches` what was done now;
+    `failed_files` and `failed_chunks` what could not be done (`code-index status --failed` says why).
+    """
+
+    files: int
+    chunks: int
+    vectors: int
+    parsed_files: int
+    embedded_batches: int
+    failed_files: int
+    failed_chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class GivenChunk:
+    """A chunk that the caller cut itself.
+
+    `file_path` is POSIX and relative to the repository; lines are 1-based and inclusive. `language` None means that
+    of the file. Names may be left out; `qualified_name` is then made of class and function.
+    """
+
+    file_path: str
+    start_line: int
+    end_line: int
+    content: str
+    chunk_type: str = ChunkType.TEXT.value
+    function_name: str | None = None
+    class_name: str | None = None
+    qualified_name: str | None = None
+    docstring: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddedCounts:
+    """What `add_chunks` stored: files and chunks, vectors that were given, and chunks that were embedded or failed."""
+
+    files: int
+    chunks: int
+    given_vectors: int
+    embedded: int
+    failed: int
+
+
+def index_repository(
+    path: str | Path,
+    *,
+    index_dir: str | Path | None = None,
+    force: bool = False,
+    verify: bool = False,
+    wait_s: float | None = None,
+    embedder: EmbedderResource | None = None,
+) -> IndexCounts:
+    """Index a folder through both phases, as `code-index index` does; what is stored already is not done again.
+
+    Args:
+        path: the repository.
+        index_dir: folder of the index; `.code-index` in the repository by default.
+        force: parse and embed everything again.
+        verify: compare the contents of files, not only sizes and times.
+        wait_s: how long to wait for another process; None for as long as it takes.
+        embedder: in place of the model that the settings name.
+
+    Returns:
+        counts. Single files or chunks that failed are in them, and raise nothing.
+
+    Raises:
+        RepositoryError: the folder cannot be read.
+        ModelError: the model is missing; known before anything is parsed.
+        SettingsError: a setting cannot be used.
+        IndexBusyError: another process writes, still after `wait_s`.
+        StoreError: a phase failed as a whole; what was stored before is safe.
+    """
+    folder = resolve_index_folder(path, index_dir)
+    with Pipeline(folder, embedder=embedder, wait_s=wait_s) as pipeline:
+        model_id = pipeline.model_id
+        _require(pipeline.scan(verify=verify))
+        parsed = _require(pipeline.parse(force=force))
+        embedded = _require(pipeline.embed(force=force))
+        files = pipeline.store.file_counts()
+        chunks = pipeline.store.count_by_status(model_id)
+    return IndexCounts(
+        files=files.get(FileStatus.PARSED.value, 0),
+        chunks=sum(chunks.values()),
+        vectors=chunks[EmbeddingStatus.COMPLETE.value],
+        parsed_files=parsed.partitions,
+        embedded_batches=embedded.partitions,
+        failed_files=files.get(FileStatus.ERROR.value, 0),
+        failed_chunks=chunks[EmbeddingStatus.ERROR.value],
+    )
+
+
+def add_chunks(
+    path: str | Path,
+    chunks: Sequence[GivenChunk],
+    *,
+    vectors: npt.ArrayLike | None = None,
+    index_dir: str | Path | None = None,
+    wait_s: float | None = None,
+    embedder: EmbedderResource | None = None,
+) -> AddedCounts:
+    """Make the chunks of some files those that are given, with their vectors or without.
+
+    All chunks of a file are given at once: they replace what is stored of it, until the file is edited (then it is
+    parsed as any other) or `index_repository(force=True)`. Chunks without a vector are embedded.
+
+    Args:
+        path: the repository.
+        chunks: at least one; their files must be in the repository and not skipped.
+        vectors: (n, dimension), one row a chunk, made with the index's model; a row of NaN stands for none. They
+            are brought to unit length.
+        index_dir: as for `index_repository`.
+        wait_s: as for `index_repository`.
+        embedder: as for `index_repository`.
+
+    Raises:
+        UsageError: a chunk, or the shape of the vectors, cannot be used; nothing was stored.
+        RepositoryError, ModelError, SettingsError, IndexBusyError, StoreError: as for `index_repository`.
+    """
+    if not chunks:
+        raise UsageError("No chunks are given.")
+    folder = resolve_index_folder(path, index_dir)
+    with Pipeline(folder, embedder=embedder, wait_s=wait_s) as pipeline:
+        encoder = pipeline.query_encoder()
+        matrix = _matrix(vectors, len(chunks), encoder.embed_query("dimension").size) if vectors is not None else None
+        with (
+            hold(folder.locks_dir, Phase.PARSE, wait_s=wait_s),
+            hold(folder.locks_dir, Phase.EMBED, wait_s=wait_s),
+        ):
+            _require(pipeline.scan())
+            manifest = _manifest(pipeline, chunks)
+            rows = _chunks(chunks, manifest)
+            given = _store(pipeline, rows, matrix, manifest, encoder.model_id)
+            before = pipeline.store.count_by_status(encoder.model_id)
+            _require(pipeline.embed())
+            after = pipeline.store.count_by_status(encoder.model_id)
+    complete, error = EmbeddingStatus.COMPLETE.value, EmbeddingStatus.ERROR.value
+    return AddedCounts(
+        files=len(manifest),
+        chunks=len(rows),
+        given_vectors=given,
+        embedded=after[complete] - before[complete],
+        failed=after[error] - before[error],
+    )
+
+
+def _require(result: PhaseResult) -> PhaseResult:
+    if result.error is not None and not result.partial:
+        raise StoreError(f"{result.error} (Dagster run {result.run_id}). What was stored before is safe.")
+    return result
+
+
+def _matrix(vectors: npt.ArrayLike, rows: int, dimension: int) -> npt.NDArray[np.float32]:
+    """The given vectors with unit rows; those that stand for none stay NaN."""
+    matrix = np.array(vectors, dtype=np.float32)
+    if matrix.shape != (rows, dimension):
+        raise UsageError(
+            f"vectors have the shape {matrix.shape}; {rows} chunks and the index's model need ({rows}, {dimension})."
+        )
+    norms = np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
+    if np.any(norms == 0) or np.any(np.isinf(norms)):
+        raise UsageError("A vector is zero or infinite. Leave it out with a row of NaN, and its chunk is embedded.")
+    unit: npt.NDArray[np.float32] = (matrix / norms).astype(np.float32)
+    return unit
+
+
+def _manifest(pipeline: Pipeline, chunks: Sequence[GivenChunk]) -> dict[str, dict[str, Any]]:
+    """The manifest's rows of the chunks' files by path."""
+    paths = list(dict.fromkeys(chunk.file_path for chunk in chunks))
+    found = {row["file_path"]: row for row in pipeline.store.files(where=is_in("file_path", paths)).to_pylist()}
+    missing = [path for path in paths if path not in found or found[path]["status"] == FileStatus.SKIPPED.value]
+    if missing:
+        reasons = [
+            f"{path} ({found[path]['reason'] if path in found else 'no such file'})" for path in missing[:_NAMED]
+        ]
+        raise UsageError(
+            f"{len(missing)} of the chunks' files are not indexed: {', '.join(reasons)}. Paths are POSIX and relative "
+            "to the repository."
+        )
+    return found
+
+
+def _chunks(chunks: Sequence[GivenChunk], manifest: dict[str, dict[str, Any]]) -> list[Chunk]:
+    occurrences: Counter[tuple[str, str, str, str]] = Counter()
+    made = []
+    for chunk in chunks:
+        if not chunk.content or not 1 <= chunk.start_line <= chunk.end_line:
+            raise UsageError(
+                f"{chunk.file_path}:{chunk.start_line}-{chunk.end_line}: a chunk needs content and lines from 1 on."
+            )
+        if chunk.chunk_type not in list(ChunkType):
+            raise UsageError(f"chunk_type {chunk.chunk_type!r} is none of {', '.join(ChunkType)}.")
+        name = chunk.qualified_name
+        if name is None:
+            name = ".".join(filter(None, (chunk.class_name, chunk.function_name)))
+        same = (chunk.file_path, chunk.chunk_type, name, chunk.content)
+        file = manifest[chunk.file_path]
+        made.append(
+            Chunk(
+                chunk_id=chunk_id(
+                    file_path=chunk.file_path,
+                    chunk_type=chunk.chunk_type,
+                    qualified_name=name,
+                    content=chunk.content,
+                    occurrence=occurrences[same],
+                ),
+                file_path=chunk.file_path,
+                file_hash=file["file_hash"],
+                start_line=chunk.start_line,
+                end_line=chunk.end_line,
+                content=chunk.content,
+                language=chunk.language or file["language"],
+                chunk_type=ChunkType(chunk.chunk_type),
+                qualified_name=name,
+                function_name=chunk.function_name,
+                class_name=chunk.class_name,
+                docstring=chunk.docstring,
+                lines_of_code=chunk.end_line - chunk.start_line + 1,
+                subproject_name=file["subproject_name"],
+                subproject_path=file["subproject_path"],
+            )
+        )
+        occurrences[same] += 1
+    return made
+
+
+def _store(
+    pipeline: Pipeline,
+    chunks: Sequence[Chunk],
+    matrix: npt.NDArray[np.float32] | None,
+    manifest: dict[str, dict[str, Any]],
+    model_id: str,
+) -> int:
+    """Write chunks, vectors, manifest and records, in the order of a parse run; returns how many vectors."""
+    store, instance, settings = pipeline.store, pipeline.instance, pipeline.settings
+    now = datetime.now(UTC)
+    allocator = BatchAllocator(first_id=next_batch_id(instance, store), batch_chunks=settings.embedding_batch_chunks)
+    batch = pa.Table.from_batches([chunks_to_batch(chunks)])
+    store.replace_chunks(list(manifest), batch, assign_batch=allocator.take, now=now)
+    store.sync_vectors(list(manifest), now=now)
+    given = 0
+    if matrix is not None:
+        view = store.begin_model(model_id, identity_settings(embedder_config(settings)))
+        given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
+        view.sync_vectors(list(manifest), now=now)
+    keys = [batch_partition_key(batch_id) for batch_id in allocator.drain(final=True)]
+    instance.add_dynamic_partitions(SINGLE.embedding_batch, keys)
+    match_batch_partitions(instance, store)
+    counts = Counter(chunk.file_path for chunk in chunks)
+    identity = chunker_identity(settings)
+    parsed = {"status": FileStatus.PARSED.value, "reason": None, "transient": None, "attempts": None, "parsed_at": now}
+    files = [
+        {**row, **parsed, "chunk_count": counts[path], "chunker_version": identity} for path, row in manifest.items()
+    ]
+    store.upsert_files(pa.Table.from_pylist(files, schema=FILES))
+    record_outside_runs(
+        instance,
+        SINGLE.asset_key(PARSED_CHUNKS),
+        {
+            row["partition_key"]: {
+                "chunks": row["chunk_count"],
+                "dagster/partition_row_count": row["chunk_count"],
+                "stored_by": "add_chunks",
+            }
+            for row in files
+        },
+        code_version=identity,
+        data_versions={row["partition_key"]: row["file_hash"] for row in files},
+        parent=SINGLE.asset_key(SOURCE_FILES),
+    )
+    return given
+
+
+def _add_vectors(
+    store: Any, chunks: Sequence[Chunk], matrix: npt.NDArray[np.float32], model_id: str, recipe: str, now: datetime
+) -> int:
+    kept = [at for at in range(len(chunks)) if np.isfinite(matrix[at]).all()]
+    if not kept:
+        return 0
+    hashes = []
+    for chunk in (chunks[at] for at in kept):
+        text = embedding_text(
+            file_path=chunk.file_path,
+            qualified_name=chunk.qualified_name,
+            content=chunk.content,
+            chunk_type=chunk.chunk_type.value,
+            language=chunk.language,
+            recipe=recipe,
+        )
+        name = name_text(qualified_name=chunk.qualified_name, file_path=chunk.file_path, recipe=recipe)
+        hashes.append(embedded_text_hash(text=text, name=name, recipe=recipe))
+    values = pa.FixedSizeListArray.from_arrays(pa.array(matrix[kept].reshape(-1)), matrix.shape[1])
+    rows = pa.table(
+        {
+            "chunk_id": [chunks[at].chunk_id for at in kept],
+            "vector": values,
+            "text_hash": hashes,
+            "embedding_model": [model_id] * len(kept),
+            "file_path": [chunks[at].file_path for at in kept],
+        }
+    )
+    store.add_vectors(rows, now=now)
+    return len(kept)

@@ -1,0 +1,112 @@
+"""Where a single-table index lies, and what its small files say.
+
+<repository>/.mcp-vector-search/
+  code_search.lance     one row a chunk: vector, content, metadata
+  index_metadata.json   version of the program, time, modification time of each file
+  config.json           root of the repository, embedding model
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from code_index.core.errors import MigrationError
+
+TABLE = "code_search"
+METADATA_FILE = "index_metadata.json"
+CONFIG_FILE = "config.json"
+_USUAL_FOLDER = ".mcp-vector-search"
+_SUBFOLDERS = ("", "lance")
+
+
+@dataclass(frozen=True, slots=True)
+class OldIndex:
+    """A single-table index: its folders and what its files say; `None` where they say nothing.
+
+    `folder` holds the JSON files, `table_folder` the table (the same folder as a rule).
+    """
+
+    folder: Path
+    table_folder: Path
+    program: str
+    indexed_at: str | None
+    project_root: str | None
+    model: str | None
+    mtimes_s: Mapping[str, float]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def table_path(self) -> Path:
+        """Folder of the table."""
+        return self.table_folder / f"{TABLE}.lance"
+
+
+def find_old_index(repository_root: Path, named: Path | None = None) -> OldIndex | None:
+    """The single-table index of a repository, or the one in the folder `named`; None when there is none.
+
+    Raises:
+        MigrationError: its small files cannot be read, or the folders named holds two of them.
+    """
+    if named is not None:
+        places = [named]
+    elif not repository_root.is_dir():
+        return None
+    else:
+        hidden = sorted(entry for entry in repository_root.iterdir() if entry.name.startswith(".") and entry.is_dir())
+        usual = repository_root / _USUAL_FOLDER
+        places = [usual, *(entry for entry in hidden if entry != usual), repository_root]
+    for place in places:
+        for subfolder in _SUBFOLDERS:
+            table_folder = place / subfolder if subfolder else place
+            if (table_folder / f"{TABLE}.lance").is_dir():
+                return read_old_index(place, table_folder)
+    return None
+
+
+def read_old_index(folder: Path, table_folder: Path | None = None) -> OldIndex:
+    """What the small files of the index in `folder` say; a missing one is noted.
+
+    Raises:
+        MigrationError: one is damaged; the message says what to do.
+    """
+    notes: list[str] = []
+    config = _json(folder / CONFIG_FILE, notes)
+    metadata = _json(folder / METADATA_FILE, notes)
+    mtimes = metadata.get("file_mtimes")
+    version = metadata.get("index_version")
+    return OldIndex(
+        folder=folder,
+        table_folder=table_folder or folder,
+        program=f"single-table index {version}" if version else "single-table index",
+        indexed_at=_text(metadata.get("indexed_at")),
+        project_root=_text(config.get("project_root")),
+        model=_text(config.get("embedding_model")),
+        mtimes_s={str(path): float(time) for path, time in mtimes.items() if isinstance(time, int | float)}
+        if isinstance(mtimes, dict)
+        else {},
+        notes=tuple(notes),
+    )
+
+
+def _json(path: Path, notes: list[str]) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        notes.append(f"{path} is missing")
+        return {}
+    except (OSError, ValueError) as error:
+        raise MigrationError(
+            f"{path} cannot be read ({error}). Restore it, or move it away: what it says is then found out another "
+            "way, or asked for (--model, --old-root)."
+        ) from error
+    if not isinstance(content, dict):
+        raise MigrationError(f"{path} is not a JSON object. Restore it, or move it away.")
+    return content
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

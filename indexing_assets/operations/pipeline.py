@@ -1,0 +1,307 @@
+"""Both phases in this process, through the same Dagster jobs that the web interface runs.
+
+Belongs here: what has to run, and in which ranges. Does not belong here: how a phase works (the
+assets) and what is printed (the command line).
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from code_index.core.model import FileStatus
+from code_index.index.folder import IndexFolder
+from code_index.index.locks import LockOwner, Phase, hold
+from code_index.index.unchanged_marker import Counts, tables_as_they_are
+from code_index.repository.content_rules import RACY_MTIME_NS
+from code_index.search.hybrid import QueryEncoder
+from code_index.tables import IndexStore
+from indexing_assets.assets.source_files import STATE_METADATA
+from indexing_assets.definitions import build_defs
+from indexing_assets.runs.dagster_runs import (
+    CLEANUP_JOB,
+    EMBED_JOB,
+    PARSE_JOB,
+    RETRY_LASTING_TAG,
+    SCAN_JOB,
+    close_dead_runs,
+    keys_of_unfinished_runs,
+    prepare_pools,
+    process_tags,
+)
+from indexing_assets.runs.partitions import EMBEDDING_BATCH, FILE_HASH, as_ranges, range_tags
+from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
+from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SINGLE, SOURCE_FILES
+from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
+from indexing_assets.upkeep.expiry import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+# Of a run of this process, the web interface shows everything; the terminal has its own lines.
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseResult:
+    """What became of a phase.
+
+    `partitions` is how many ran (1 for the scan); `error` what the Dagster run `run_id` ended
+    with. `partial` says that the error is of single partitions and the others are durable.
+    """
+
+    partitions: int
+    run_id: str | None = None
+    error: str | None = None
+    partial: bool = False
+
+    def plus(self, other: Self) -> Self:
+        """Both results as one."""
+        return replace(
+            other if other.error else self,
+            partitions=self.partitions + other.partitions,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """An index in which nothing is left to do, for `code_index.index.unchanged_marker`; `copies` are still to be removed."""
+
+    token: str
+    tables: str
+    counts: Counts
+    copies: bool
+
+
+class Pipeline:
+    """Runs the phases of one index; a context manager that closes the Dagster instance."""
+
+    def __init__(
+        self,
+        folder: IndexFolder,
+        *,
+        embedder: EmbedderResource | None = None,
+        wait_s: float | None = None,
+        on_wait: Callable[[LockOwner | None], None] | None = None,
+    ) -> None:
+        """Open an index.
+
+        Args:
+            folder: the index; made where it is missing.
+            embedder: in place of the one that the settings name.
+            wait_s: how long to wait for another process; `None` for as long as it takes.
+            on_wait: told whom there is to wait for.
+
+        Raises:
+            RepositoryError: the repository is not there.
+            StoreError: the folder cannot be written.
+            SettingsError: a setting cannot be used.
+        """
+        folder.create()
+        self.folder = folder
+        self.settings = folder.settings()
+        self.store = IndexStore(folder.tables_dir)
+        # Dagster and the parser processes read these; they are put back on exit.
+        self._environment = {name: os.environ.get(name) for name in folder.environment()}
+        os.environ.update(folder.environment())
+        self.instance = dg.DagsterInstance.get()
+        prepare_pools(self.instance, self.settings)
+        index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
+        self._embedder = embedder or EmbedderResource()
+        self._definitions = build_defs({"index": index, "embedder": self._embedder}, scopes=[SINGLE])
+        self._wait_s = wait_s
+        self._on_wait = on_wait
+
+    def __enter__(self) -> Self:
+        """Return the pipeline itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the Dagster instance and put the environment back."""
+        self.instance.dispose()
+        for name, value in self._environment.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+    def scan(self, *, verify: bool = False) -> PhaseResult:
+        """Bring the manifest, the partition keys and the rows of what is gone up to date."""
+        with self._locked(Phase.PARSE):
+            return self._run(SCAN_JOB, SOURCE_FILES, [], {"verify": verify})
+
+    def parse(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
+        """Parse the files whose chunks are missing; with `force` all of them."""
+        with self._locked(Phase.PARSE):
+            plan = files_to_parse(self.instance, self.store, self.settings, force=force, retry_failed=retry_failed)
+            return self._run_partitions(PARSE_JOB, PARSED_CHUNKS, FILE_HASH, plan, {"force": force})
+
+    def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
+        """Embed the batches that have chunks without a vector; with `force` all of them."""
+        with self._locked(Phase.EMBED):
+            plan = batches_to_embed(self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed)
+            if not plan:
+                serve_kept_vectors(self.store, self.model_id)
+                drop_copies(self.store, VECTOR_TABLES)
+            self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
+            if not plan:
+                self._drop_orphaned_vectors()
+            tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
+            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, EMBEDDING_BATCH, plan, {"force": force}, tags)
+
+    def cleanup(
+        self,
+        *,
+        keep_versions: timedelta = KEEP_VERSIONS,
+        keep_unused_vectors: timedelta = KEEP_UNUSED_VECTORS,
+        keep_runs: int = KEEP_RUNS,
+    ) -> PhaseResult:
+        """Bring the search indexes up to date and give back the disk space that nothing needs."""
+        config = {
+            "keep_versions_minutes": keep_versions // timedelta(minutes=1),
+            "keep_unused_vectors_days": keep_unused_vectors // timedelta(days=1),
+            "keep_runs": keep_runs,
+        }
+        with self._locked(Phase.PARSE):
+            return self._run(CLEANUP_JOB, SEARCH_INDEXES, [], config)
+
+    def query_encoder(self) -> QueryEncoder:
+        """The index's model, for queries; raises `ModelError` when it is missing."""
+        return self._embedder.get_for_queries(self.settings)
+
+    @property
+    def model_id(self) -> str:
+        """Identity of the index's model, as stored with each vector; raises `ModelError` when it is missing."""
+        return self._embedder.get_for_queries(self.settings).model_id
+
+    def describe_embedder(self) -> str:
+        """Model, device and arithmetic that documents are embedded with; loads the model where it is not."""
+        return self._embedder.get(self.settings).describe()
+
+    def nothing_left(self, scan: PhaseResult) -> Complete | None:
+        """What to note about the index if nothing is left to do after this scan and the phases that followed.
+
+        Not if anything failed or is missing, or the scan has to read a file again, because it was written just before.
+        """
+        tables = tables_as_they_are(self.folder)
+        files = self.store.files(columns=["status", "mtime_ns"])
+        statuses = set(files.column("status").to_pylist())
+        racy = pc.equal(files.column("mtime_ns"), RACY_MTIME_NS)
+        chunks, vectors = self.store.chunk_count(), self.store.vector_count(self.model_id)
+        event = self.instance.get_latest_materialization_event(dg.AssetKey(SOURCE_FILES))
+        if (
+            not statuses <= {FileStatus.PARSED.value, FileStatus.SKIPPED.value}
+            or pc.any(racy).as_py()
+            or chunks != vectors
+            or event is None
+            or event.asset_materialization is None
+            or event.run_id != scan.run_id
+        ):
+            return None
+        parsed = pc.sum(pc.equal(files.column("status"), FileStatus.PARSED.value)).as_py() or 0
+        return Complete(
+            token=str(event.asset_materialization.metadata[STATE_METADATA].value),
+            tables=tables,
+            counts=Counts(files=parsed, chunks=chunks, vectors=vectors),
+            copies=self.store.copies_on_disk(),
+        )
+
+    def changed_since_scan(self) -> bool:
+        """Whether files changed between the scan and their parsing, so that another scan is worth it."""
+        where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
+        return bool(self.store.files(columns=["file_path"], where=where).num_rows)
+
+    @contextmanager
+    def _locked(self, phase: Phase) -> Iterator[None]:
+        with hold(self.folder.locks_dir, phase, wait_s=self._wait_s, on_wait=self._on_wait):
+            close_dead_runs(self.instance)
+            yield
+
+    def _drop_orphaned_vectors(self) -> None:
+        """Drop vectors of chunks that are gone: a run that was killed beside an edit could not do it at its end."""
+        failed = self.store.errors(self.model_id).num_rows
+        if self.store.vector_count() > self.store.chunk_count() - failed:
+            self.store.sync_vectors(now=datetime.now(UTC))
+
+    def _run_partitions(
+        self,
+        job: str,
+        asset: str,
+        definition: str,
+        plan: Sequence[str],
+        config: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
+    ) -> PhaseResult:
+        """One run over all keys, unless runs that wait for this process are to work on some of them."""
+        existing = list(self.instance.get_dynamic_partitions(definition))
+        waiting = keys_of_unfinished_runs(self.instance, SINGLE, asset, existing)
+        result: PhaseResult | None = None
+        for keys in as_ranges(self.instance, definition, plan, fixed=waiting):
+            done = self._run(job, asset, keys, config, tags)
+            result = done if result is None else result.plus(done)
+        return result or PhaseResult(partitions=0)
+
+    def _run(
+        self,
+        job: str,
+        op: str,
+        keys: Sequence[str],
+        config: Mapping[str, Any],
+        more_tags: Mapping[str, str] | None = None,
+    ) -> PhaseResult:
+        partitioned = job in {PARSE_JOB, EMBED_JOB}
+        tags = {**process_tags(), **(more_tags or {})}
+        if partitioned:
+            tags |= range_tags(keys)
+        result = self._definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            tags=tags,
+            run_config={**_QUIET, "ops": {op: {"config": dict(config)}}},
+            raise_on_error=False,
+        )
+        count = len(keys) if partitioned else 1
+        if result.success:
+            return PhaseResult(partitions=count, run_id=result.run_id)
+        if _interrupted(result):
+            raise KeyboardInterrupt
+        error, partial = _failure(result, op)
+        return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a run ended because somebody stopped this process."""
+    for event in result.all_events:
+        # Between two steps it is the run that fails and not a step.
+        error = event.step_failure_data.error if event.is_step_failure else None
+        if event.event_type is dg.DagsterEventType.RUN_FAILURE:
+            error = event.job_failure_data.error
+        while error is not None:
+            if error.cls_name == "DagsterExecutionInterruptedError":
+                return True
+            error = error.cause
+    return False
+
+
+def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
+    """What a run failed with, and whether it was single partitions."""
+    failures = [event for event in result.all_node_events if event.is_step_failure and event.step_key == op]
+    if not failures:
+        return "the run failed before its first step", False
+    data = failures[-1].step_failure_data
+    if data.user_failure_data is not None:
+        return data.user_failure_data.description or "partitions failed", True
+    refused = [
+        f"{evaluation.check_name}: {evaluation.description}"
+        for evaluation in result.get_asset_check_evaluations()
+        if evaluation.blocking and not evaluation.passed
+    ]
+    if refused:
+        return "What is stored does not agree with itself. " + " ".join(refused), False
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return (error.message.strip() if error else "the run failed"), False

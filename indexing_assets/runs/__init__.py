@@ -1,0 +1,1 @@
+"""What Dagster's runs and records say of an index: partitions, plans, materializations, status."""

@@ -1,0 +1,146 @@
+"""Which Dagster runs work on an index, and which only seem to.
+
+Belongs here: runs as Dagster records them. Does not belong here: who holds a lock
+(`code_index.index.locks`) and what has to run (`planning`).
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+from code_index.index.processes import started
+from code_index.index.settings import Settings
+from indexing_assets.runs.partitions import keys_of_run
+from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
+
+HOST_TAG = "code_index/host"
+PROCESS_TAG = "code_index/pid"
+PROCESS_STARTED_TAG = "code_index/pid_started"
+
+# `false` in runs that nobody asked for: they leave chunks alone that failed for a reason that lasts.
+RETRY_LASTING_TAG = "code_index/retry_lasting"
+
+SCAN_JOB = "scan_source_files_job"
+PARSE_JOB = "parse_chunks_job"
+CHANGES_JOB = "index_changes_job"
+EMBED_JOB = "embed_chunks_job"
+MAINTAIN_JOB = "maintain_index_job"
+CLEANUP_JOB = "clean_index_job"
+RERUN_JOB = "rerun_failed_partitions"
+
+_ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
+    SCAN_JOB: (SOURCE_FILES,),
+    PARSE_JOB: (PARSED_CHUNKS,),
+    CHANGES_JOB: (SOURCE_FILES, PARSED_CHUNKS),
+    EMBED_JOB: (CHUNK_VECTORS,),
+    MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, INDEX_REPORT),
+    CLEANUP_JOB: (SEARCH_INDEXES,),
+}
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+# Scans, parsing and maintenance take turns, as do embedding runs on a device: Dagster queues the others.
+PARSE_POOL = "code_index_parse"
+EMBED_POOL = "code_index_embed"
+
+
+def embed_pool(settings: Settings) -> str:
+    """The concurrency pool of embedding runs: one for each device that settings name."""
+    return EMBED_POOL if settings.device == "auto" else f"{EMBED_POOL}_{settings.device.replace(':', '_')}"
+
+
+def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Give the pools of an index the instance's limit before a run asks for them.
+
+    Dagster's daemon would do that when it first sees a pool, and let all runs of that moment through.
+    """
+    known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
+    for pool in {PARSE_POOL, embed_pool(settings)} - known:
+        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
+
+
+def process_tags() -> dict[str, str]:
+    """Tags that name this process as the one that executes a run."""
+    return {
+        HOST_TAG: socket.gethostname(),
+        PROCESS_TAG: str(os.getpid()),
+        PROCESS_STARTED_TAG: started(os.getpid()),
+    }
+
+
+def tag_process(context: dg.AssetExecutionContext) -> None:
+    """Write this process into its run's tags, so that the run can be closed if the process is killed."""
+    if PROCESS_TAG not in context.run.tags:
+        context.instance.add_run_tags(context.run.run_id, process_tags())
+
+
+def retries_lasting(run: dg.DagsterRun) -> bool:
+    """Whether a run also tries what failed for a reason that lasts, as one does that a person asked for."""
+    return run.tags.get(RETRY_LASTING_TAG) != "false"
+
+
+def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
+    """End a run that somebody cancelled: the signal that tells so can get lost in a library that catches it.
+
+    Raises:
+        DagsterExecutionInterruptedError: the run is being cancelled.
+    """
+    run = context.instance.get_run_by_id(context.run.run_id)
+    if run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}:
+        raise dg.DagsterExecutionInterruptedError
+
+
+def unfinished_runs(instance: dg.DagsterInstance, scope: Scope, *assets: str) -> list[dg.DagsterRun]:
+    """Runs of any of the assets that are queued or under way, oldest first."""
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    return [run for run in reversed(runs) if any(_is_run_of(run, scope, asset) for asset in assets)]
+
+
+def keys_of_unfinished_runs(
+    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str], *, but: str | None = None
+) -> set[str]:
+    """Partition keys that runs of the asset, except the run `but`, are to work on, of all `existing` ones."""
+    runs = [run for run in unfinished_runs(instance, scope, asset) if run.run_id != but]
+    return {key for run in runs for key in keys_of_run(run.tags, existing)}
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose process on this machine is gone; returns their ids.
+
+    A killed process cannot say that its run ended: its partitions would show as in progress for
+    ever, and sensors would wait for it.
+    """
+    dead = dead_runs(instance)
+    for run in dead:
+        pid = run.tags.get(PROCESS_TAG, "?")
+        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
+    return [run.run_id for run in dead]
+
+
+def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Unfinished runs whose process on this machine is gone."""
+    dead = []
+    # A command's run has its process from the first record on, before it is started.
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
+        if run.tags.get(HOST_TAG) != socket.gethostname():
+            continue
+        pid = int(run.tags.get(PROCESS_TAG, "0"))
+        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != started(pid):
+            dead.append(run)
+    return dead
+
+
+def _is_run_of(run: dg.DagsterRun, scope: Scope, asset: str) -> bool:
+    if run.asset_selection:
+        return scope.asset_key(asset) in run.asset_selection
+    return any(run.job_name == scope.named(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())

@@ -1,0 +1,249 @@
+"""What is missing: which partitions have to run.
+
+The tables are the truth about what is stored, the event log is the record of it. A partition has
+to run when its rows are missing, and also when they are there but no event says so.
+"""
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import polars as pl
+
+from code_index.chunking import CHUNKER_VERSION
+from code_index.core.embedding_text import recipe_version
+from code_index.core.model import FileStatus
+from code_index.core.partition_keys import batch_partition_key
+from code_index.index.settings import Settings
+from code_index.tables import IndexStore
+from indexing_assets.runs.partitions import batch_partitions, delete_partitions, file_partitions
+from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, Scope
+
+# Back-off of what failed for a reason that may pass by itself: 5 minutes, 20, 80, ... up to a day.
+_FIRST_RETRY = timedelta(minutes=5)
+_RETRY_FACTOR = 4
+_LAST_RETRY = timedelta(days=1)
+
+
+def chunker_identity(settings: Settings) -> str:
+    """Version of the chunker with the limits that shape its chunks; stored with each parsed file."""
+    return f"{CHUNKER_VERSION}/{settings.max_chunk_characters}/{settings.min_chunk_characters}"
+
+
+def embedding_identity(settings: Settings) -> str:
+    """What Dagster compares to tell vectors of other settings: text recipe, model's name, tokens.
+
+    The tables know more, the model's hash and arithmetic; but those take loading the model.
+    """
+    identity = f"{recipe_version(settings.text_recipe)}/{settings.model}/{settings.max_tokens}"
+    unusual = [settings.model_revision, settings.document_prompt, settings.query_prompt]
+    return identity if unusual == ["", "auto", "auto"] else f"{identity}/{unusual}"
+
+
+def files_to_parse(
+    instance: dg.DagsterInstance,
+    store: IndexStore,
+    settings: Settings,
+    *,
+    scope: Scope = SINGLE,
+    force: bool = False,
+    retry_failed: bool = False,
+    retry_transient: bool = True,
+) -> list[str]:
+    """Partition keys of the files that have to be parsed, in path order.
+
+    Args:
+        instance: where the events are.
+        store: tables of the index.
+        settings: limits of the chunker.
+        scope: names of the index.
+        force: all files.
+        retry_failed: also those that failed for a reason that lasts.
+        retry_transient: also those that failed for a reason that may pass by itself.
+    """
+    files = pl.DataFrame(
+        store.files(
+            columns=["file_path", "file_hash", "partition_key", "status", "transient", "chunk_count", "chunker_version"]
+        )
+    ).filter(pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value))
+    if not force:
+        stored = stored_chunk_counts(store)
+        materialized = list(instance.get_materialized_partitions(scope.asset_key(PARSED_CHUNKS)))
+        current = pl.col("chunker_version") == chunker_identity(settings)
+        failed = pl.col("status") == FileStatus.ERROR.value
+        done = (
+            (pl.col("status") == FileStatus.PARSED.value)
+            & current
+            & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
+            & pl.col("partition_key").is_in(materialized)
+        )
+        transient = pl.col("transient").fill_null(value=False)
+        given_up = failed & current & ~(transient & retry_transient) & (not retry_failed)
+        files = files.join(stored, on=["file_path", "file_hash"], how="left").filter(
+            ~(done | given_up).fill_null(value=False)
+        )
+    return files.sort("file_path")["partition_key"].to_list()
+
+
+def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:
+    """Chunks in the table per file version: file_path, file_hash, stored_chunks."""
+    return (
+        pl.DataFrame(store.chunks(["file_path", "file_hash"]))
+        .group_by("file_path", "file_hash")
+        .agg(pl.len().cast(pl.Int32).alias("stored_chunks"))
+    )
+
+
+def batches_to_embed(
+    instance: dg.DagsterInstance,
+    store: IndexStore,
+    model_id: str,
+    *,
+    scope: Scope = SINGLE,
+    force: bool = False,
+    retry_failed: bool = False,
+    retry_transient: bool = True,
+) -> list[str]:
+    """Partition keys of the batches that have to be embedded, in order.
+
+    Args:
+        instance: where the events are.
+        store: tables of the index.
+        model_id: the model whose vectors are wanted.
+        scope: names of the index.
+        force: all batches.
+        retry_failed: also those with nothing left but chunks that failed for a reason that lasts.
+        retry_transient: also those with nothing left but chunks that failed for a reason that may pass by itself.
+    """
+    counts = pl.DataFrame(store.batches(model_id))
+    if not force:
+        recorded = [
+            int(key) for key in instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS)) if key.isdecimal()
+        ]
+        pending = pl.col("pending") > 0
+        unrecorded = (pl.col("errors") == 0) & ~pl.col("embedding_batch_id").is_in(recorded)
+        existing = [int(key) for key in instance.get_dynamic_partitions(scope.embedding_batch) if key.isdecimal()]
+        keyless = ~pl.col("embedding_batch_id").is_in(existing)
+        failed = (pl.col("errors") > 0) & retry_failed
+        passing = pl.col("embedding_batch_id").is_in(_batches_of_transient(store, model_id) if retry_transient else [])
+        counts = counts.filter(pending | unrecorded | keyless | failed | ((pl.col("errors") > 0) & passing))
+    return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
+
+
+def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
+    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
+    found = store.chunks_by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    return sorted(set(found["embedding_batch_id"].drop_null().to_pylist()))
+
+
+def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
+    """Go back to a model whose vectors were kept and are complete, without a run; whether that changed anything."""
+    serving = store.serving_model()
+    if serving is None or serving[0] == model_id:
+        return False
+    now = datetime.now(UTC)
+    # Vectors out of use do not follow edits.
+    store.for_model(model_id).sync_vectors(now=now)
+    return store.serve_if_complete(model_id, now=now)
+
+
+def failed_partitions(
+    instance: dg.DagsterInstance, store: IndexStore, model_id: str, *, scope: Scope = SINGLE
+) -> dict[str, list[str]]:
+    """What failed, by asset: partition keys that Dagster shows as failed, and those whose rows say so.
+
+    A run that ended as a whole leaves partitions failed of which the tables say nothing; a failure
+    whose event is older than a materialization is known to the tables alone.
+    """
+    files = store.files(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
+    batches = pl.DataFrame(store.batches(model_id)).filter(pl.col("errors") > 0)
+    of_rows = {
+        PARSED_CHUNKS: set(files["partition_key"].to_pylist()),
+        CHUNK_VECTORS: {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]},
+    }
+    definitions = {PARSED_CHUNKS: file_partitions(scope), CHUNK_VECTORS: batch_partitions(scope)}
+    failed = {}
+    for asset, definition in definitions.items():
+        existing = list(instance.get_dynamic_partitions(definition.name or ""))
+        statuses = instance.get_status_by_partition(scope.asset_key(asset), existing, definition) or {}
+        shown = {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
+        failed[asset] = [key for key in existing if key in shown or key in of_rows[asset]]
+    return failed
+
+
+def transient_failures_due(
+    store: IndexStore, model_id: str, now: datetime, *, first_retry: timedelta = _FIRST_RETRY
+) -> dict[str, list[str]]:
+    """Partition keys, by asset, of what failed for a reason that may pass and has waited long enough.
+
+    Args:
+        store: tables of the index.
+        model_id: the model whose vectors are wanted.
+        now: UTC.
+        first_retry: wait after the first failure; each further one waits four times as long.
+    """
+    files = pl.DataFrame(
+        store.files(
+            columns=["file_path", "partition_key", "attempts", "parsed_at"],
+            where=f"status = '{FileStatus.ERROR.value}' AND transient = true",
+        )
+    )
+    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
+    due_chunks = errors.filter(_due(errors["attempts"], errors["failed_at"], now, first_retry))
+    batches = store.chunks_by_ids(due_chunks["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    return {
+        PARSED_CHUNKS: files.filter(_due(files["attempts"], files["parsed_at"], now, first_retry))
+        .sort("file_path")["partition_key"]
+        .to_list(),
+        CHUNK_VECTORS: [
+            batch_partition_key(batch_id) for batch_id in sorted(set(batches["embedding_batch_id"].to_pylist()))
+        ],
+    }
+
+
+def retry_wait(attempts: int, *, first_retry: timedelta = _FIRST_RETRY) -> timedelta:
+    """How long to wait after so many failures."""
+    wait = first_retry
+    for _ in range(attempts - 1):
+        wait *= _RETRY_FACTOR
+        if wait >= _LAST_RETRY:
+            return _LAST_RETRY
+    return wait
+
+
+def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: timedelta) -> pl.Series:
+    # A failure in the future is one of a clock that was wrong: waiting for it might take years.
+    due = [
+        then is None or then > now or then + retry_wait(count or 1, first_retry=first_retry) <= now
+        for count, then in zip(attempts.to_list(), failed_at.to_list(), strict=True)
+    ]
+    return pl.Series(due, dtype=pl.Boolean)
+
+
+def match_batch_partitions(
+    instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE, kept: Collection[str] = ()
+) -> None:
+    """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back.
+
+    Args:
+        instance: that has the keys.
+        store: tables of the index.
+        scope: names of the index.
+        kept: keys that stay, because a run is to work on them: one whose range loses an end cannot start.
+    """
+    # Keys before rows: a key that another process adds meanwhile must not look like one of an empty batch.
+    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+    known, wanted = set(existing), {*living, *kept}
+    delete_partitions(instance, scope.embedding_batch, [key for key in existing if key not in wanted])
+    missing = [key for key in living if key not in known]
+    if missing:
+        instance.add_dynamic_partitions(scope.embedding_batch, missing)
+
+
+def next_batch_id(instance: dg.DagsterInstance, store: IndexStore, scope: Scope = SINGLE) -> int:
+    """A number that no batch has, nor had as far as events tell: those of a batch that is gone still bear its number."""
+    keys = set(instance.get_dynamic_partitions(scope.embedding_batch))
+    keys |= instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS))
+    numbers = [int(key) for key in keys if key.isdecimal()]
+    return max([store.max_batch_id() or 0, *numbers]) + 1

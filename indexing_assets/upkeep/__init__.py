@@ -1,0 +1,1 @@
+"""Compaction of the tables, and expiry of what nothing needs any more."""

@@ -1,0 +1,70 @@
+"""Upkeep that a phase does at its end, and at times before, so that readers never wait for it."""
+
+import time
+from collections.abc import Callable, Collection
+
+from code_index.tables import IndexStore
+from code_index.tables.table_upkeep import MIN_RETENTION
+
+# The tables that each phase writes.
+CHUNK_TABLES = ("files", "chunks")
+VECTOR_TABLES = ("vectors", "retired_vectors", "embedding_errors")
+_FIRST_UPKEEP_S = 10.0  # a phase that is shorter does it once, at its end
+_SHARE = 20  # so many times as long as the last upkeep took, nothing is done
+
+
+def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
+    """Build missing indexes, and compact those of the phase's tables that many small writes made slow.
+
+    Each phase looks after its own tables: `optimize` loses races against writers, and the
+    phase's lock keeps other writers of these tables away.
+
+    Args:
+        store: tables of the index.
+        tables: names of the tables that the calling phase writes.
+    """
+    store.ensure_indexes()
+    due = [name for name in store.due_for_optimize() if name in tables]
+    if due:
+        # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
+        store.optimize(MIN_RETENTION, tables=due)
+
+
+def drop_copies(store: IndexStore, tables: Collection[str]) -> None:
+    """Give back the space of what the last compaction replaced, once no reader can need it.
+
+    For the beginning of a phase: then there is little or nothing to compact, which would leave the next copy.
+
+    Args:
+        store: tables of the index.
+        tables: names of the tables that the calling phase writes.
+    """
+    holding = [name for name in store.holding_copies() if name in tables]
+    if holding:
+        store.optimize(MIN_RETENTION, tables=holding)
+
+
+class Upkeep:
+    """Keeps the tables of a long phase fast while it runs, for a twentieth of its time at most.
+
+    What a phase has written is outside the indexes until somebody adds it, and each search compares it row by row:
+    a phase of an hour would make searching slower from minute to minute.
+    """
+
+    def __init__(
+        self, store: IndexStore, tables: Collection[str], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._store = store
+        self._tables = tables
+        self._clock = clock
+        self._not_before = clock() + _FIRST_UPKEEP_S
+
+    def after_commit(self) -> bool:
+        """Do what is due, unless the last time was too short ago for what it took; whether it looked."""
+        started = self._clock()
+        if started < self._not_before:
+            return False
+        keep_fast(self._store, self._tables)
+        ended = self._clock()
+        self._not_before = ended + max(_FIRST_UPKEEP_S, _SHARE * (ended - started))
+        return True

@@ -1,0 +1,216 @@
+"""Disk space and partitions that constant change would pile up: what nothing needs any more.
+
+Belongs here: batches that edits made small, and Dagster's old records. Does not belong here: the
+tables' own files (`IndexStore.optimize`, `sweep_leftovers`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+
+from code_index.core.errors import IndexBusyError
+from code_index.core.partition_keys import batch_partition_key
+from code_index.index.folder import IndexFolder
+from code_index.index.locks import Phase, hold, owner
+from code_index.index.settings import Settings
+from code_index.tables import IndexStore
+from indexing_assets.runs.dagster_runs import close_dead_runs, keys_of_unfinished_runs
+from indexing_assets.runs.materializations import record_outside_runs
+from indexing_assets.runs.planning import embedding_identity, match_batch_partitions, next_batch_id
+from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
+from indexing_assets.upkeep.expired_records import Superfluous, remove_records, run_log_count, superfluous_records
+
+# Runs that stay in full.
+KEEP_RUNS = 200
+KEEP_VERSIONS = timedelta(hours=1)
+KEEP_UNUSED_VECTORS = timedelta(days=30)
+# Temporary files of writers that are gone; a living one finishes its files in seconds.
+LEFTOVER_AGE = timedelta(hours=1)
+# What phases let pile up before they clean by themselves.
+_SMALL_BATCHES = 32
+_OLD_UNUSED_VECTORS = 64
+_RUNS_MORE = 100
+# An edit makes a batch of a few chunks: below this part of the full size a batch is small.
+_SMALL_PART = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What `code-index cleanup` would remove, at this moment; sizes in bytes."""
+
+    small_batches: int
+    merged_batches: int
+    unused_vectors: int
+    leftovers: int
+    leftover_bytes: int
+    old_versions: int
+    table_bytes: int
+    live_bytes: int
+    records: Superfluous
+
+
+def find_garbage(
+    instance: dg.DagsterInstance,
+    store: IndexStore,
+    settings: Settings,
+    scope: Scope,
+    *,
+    keep_versions: timedelta,
+    keep_unused_vectors: timedelta,
+    keep_runs: int,
+) -> Garbage:
+    """Look, and change nothing.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    now = datetime.now(UTC)
+    groups = list(_groups(_small_batches(store, settings), settings.embedding_batch_chunks))
+    sizes = store.leftovers(LEFTOVER_AGE)
+    return Garbage(
+        small_batches=sum(map(len, groups)),
+        merged_batches=len(groups),
+        unused_vectors=store.count_retired(before=now - keep_unused_vectors)
+        + store.replaced_vectors(before=now - keep_unused_vectors),
+        leftovers=len(sizes),
+        leftover_bytes=sum(sizes.values()),
+        old_versions=sum(store.old_versions(keep_versions).values()),
+        table_bytes=sum(store.disk_bytes().values()),
+        live_bytes=sum(store.live_bytes().values()),
+        records=superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs),
+    )
+
+
+def remove_old_records(instance: dg.DagsterInstance, scope: Scope, *, keep_runs: int = KEEP_RUNS) -> Superfluous:
+    """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
+    close_dead_runs(instance)
+    superfluous = superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs)
+    remove_records(instance, superfluous)
+    return superfluous
+
+
+def merge_small_batches(
+    instance: dg.DagsterInstance, store: IndexStore, settings: Settings, scope: Scope, *, at_least: int = 2
+) -> int:
+    """Put the chunks of batches that edits made small into full ones; returns how many batches are gone.
+
+    Only batches whose chunks all have vectors, and that no run is to work on. The caller holds the locks
+    of both phases. A kill after the commit leaves batches that are embedded and not recorded: the next
+    run of phase 2 records them without a model call.
+    """
+    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    busy = keys_of_unfinished_runs(instance, scope, CHUNK_VECTORS, existing)
+    small = _small_batches(store, settings).filter(
+        ~pl.col("embedding_batch_id").is_in([int(key) for key in busy if key.isdecimal()])
+    )
+    groups = list(_groups(small, settings.embedding_batch_chunks))
+    if not groups or sum(map(len, groups)) < at_least:
+        return 0
+    first = next_batch_id(instance, store, scope)
+    new_ids = {old: first + place for place, group in enumerate(groups) for old in group}
+    chunks = pl.DataFrame(store.chunks_of_batches(list(new_ids), columns=["chunk_id", "embedding_batch_id"]))
+    merged = chunks.with_columns(pl.col("embedding_batch_id").replace_strict(new_ids, return_dtype=pl.Int64))
+    # The keys first: a chunk whose batch has no partition would show as lost.
+    keys = [batch_partition_key(first + place) for place in range(len(groups))]
+    instance.add_dynamic_partitions(scope.embedding_batch, keys)
+    store.move_to_batches(merged.to_arrow().cast(_MOVED))
+    match_batch_partitions(instance, store, scope=scope, kept=busy)
+    counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
+    record_outside_runs(
+        instance,
+        scope.asset_key(CHUNK_VECTORS),
+        {
+            key: {"chunks": count, "dagster/partition_row_count": count, "merged_batches": len(groups[place])}
+            for place, key in enumerate(keys)
+            for count in (counts[first + place],)
+        },
+        code_version=embedding_identity(settings),
+    )
+    return len(new_ids)
+
+
+def match_batches(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, scope: Scope) -> None:
+    """Make the partition keys of batches those of the chunks, as far as no run is to work on them.
+
+    For the holder of phase 1's lock, after it removed chunks: phase 2 may be under way, and drops the empty
+    batches of its own run at its end.
+    """
+    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    if owner(folder.locks_dir, Phase.EMBED) is not None:
+        kept = set(existing)
+    else:
+        kept = keys_of_unfinished_runs(instance, scope, CHUNK_VECTORS, existing)
+    match_batch_partitions(instance, store, scope=scope, kept=kept)
+
+
+def tidy(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, settings: Settings, scope: Scope) -> str:
+    """Clean where much has piled up; what phase 2 does at its end. The caller holds phase 2's lock.
+
+    Returns:
+        what was done, for a log; empty where there was nothing to do.
+    """
+    done = []
+    if _small_batches(store, settings).height >= _SMALL_BATCHES:
+        try:
+            # Never waits: a parse run may wait for this process to end.
+            with hold(folder.locks_dir, Phase.PARSE, wait_s=0):
+                merged = merge_small_batches(instance, store, settings, scope, at_least=_SMALL_BATCHES)
+            if merged:
+                done.append(f"merged {merged} small batches")
+        except IndexBusyError:
+            pass  # the next run does it
+    unused_since = datetime.now(UTC) - KEEP_UNUSED_VECTORS
+    if store.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
+        done.append(f"forgot {store.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
+    # Logs and not runs: of a run to which a partition refers a record stays.
+    if run_log_count(instance) > KEEP_RUNS + _RUNS_MORE:
+        removed = remove_old_records(instance, scope)
+        done.append(f"removed {len(removed.events)} old events and {len(removed.runs)} old runs of Dagster's records")
+    return ", ".join(done)
+
+
+_MOVED = pa.schema([pa.field("chunk_id", pa.string(), nullable=False), pa.field("embedding_batch_id", pa.int64())])
+
+
+def _living(instance: dg.DagsterInstance, scope: Scope) -> dict[dg.AssetKey, list[str]]:
+    definitions = {PARSED_CHUNKS: scope.file_hash, CHUNK_VECTORS: scope.embedding_batch}
+    return {scope.asset_key(asset): list(instance.get_dynamic_partitions(name)) for asset, name in definitions.items()}
+
+
+def _small_batches(store: IndexStore, settings: Settings) -> pl.DataFrame:
+    """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
+    size = settings.embedding_batch_chunks // _SMALL_PART
+    chunks = pl.DataFrame(store.chunks(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
+    small = chunks.filter(pl.len().over("embedding_batch_id") < size)
+    if small.is_empty():
+        return small.group_by("embedding_batch_id").agg(chunks=pl.len())
+    # Compared once for all of them: within the groups the ids of all vectors would be hashed for each batch.
+    embedded = pl.Series(store.vectors(["chunk_id"]).column("chunk_id")).implode()
+    return (
+        small.with_columns(embedded=pl.col("chunk_id").is_in(embedded))
+        .group_by("embedding_batch_id")
+        .agg(chunks=pl.len(), complete=pl.col("embedded").all())
+        .filter("complete")
+        .sort("embedding_batch_id")
+    )
+
+
+def _groups(small: pl.DataFrame, size: int) -> Iterator[Sequence[int]]:
+    """Neighbouring batches that fit into one; at least two each."""
+    group: list[int] = []
+    total = 0
+    for batch_id, chunks in small.select("embedding_batch_id", "chunks").iter_rows():
+        if total + chunks > size and group:
+            if len(group) > 1:
+                yield group
+            group, total = [], 0
+        group.append(batch_id)
+        total += chunks
+    if len(group) > 1:
+        yield group

@@ -1,0 +1,43 @@
+"""`CHUNKER_VERSION` must change when chunks do, or existing indexes keep their old ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from code_index.chunking import CHUNKER_VERSION, chunk_file
+from code_index.chunking.language_detection import detect_language
+
+_GOLDEN = Path(__file__).parents[2] / "golden"
+_RECORD = _GOLDEN / "chunker_version.json"
+_UPDATE = os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1"
+
+
+def _digest() -> str:
+    """Of the chunks of all golden samples: identities, lines and names."""
+    digest = hashlib.sha256()
+    for path in sorted(_GOLDEN.glob("*/*")):
+        if path.name == "expected.json":
+            continue
+        content = path.read_bytes()
+        name = f"{path.parent.name}/{path.name}"
+        for chunk in chunk_file(content, file_path=name, file_hash="", language=detect_language(name, content)):
+            row = (chunk.chunk_id, chunk.start_line, chunk.end_line, chunk.qualified_name, chunk.cognitive_complexity)
+            digest.update(repr(row).encode())
+    return digest.hexdigest()
+
+
+def test_other_chunks_mean_another_chunker_version() -> None:
+    now = {"version": CHUNKER_VERSION, "digest": _digest()}
+    if _UPDATE:
+        _RECORD.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+    recorded = json.loads(_RECORD.read_text(encoding="utf-8"))
+    if recorded["version"] == CHUNKER_VERSION:
+        assert recorded["digest"] == now["digest"], (
+            "The chunks of the golden samples changed: raise CHUNKER_VERSION, so that indexes are parsed again, "
+            "and run this test with CODE_INDEX_UPDATE_GOLDEN=1."
+        )
+    else:
+        assert _UPDATE, "CHUNKER_VERSION was raised: run this test with CODE_INDEX_UPDATE_GOLDEN=1 to record it."

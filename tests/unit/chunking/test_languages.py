@@ -1,0 +1,157 @@
+"""Which language a path, a shebang or a header's first bytes mean."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from code_index.chunking.language_detection import (
+    CODE_LANGUAGES,
+    HEAD_BYTES,
+    KNOWN_LANGUAGES,
+    STRUCTURED_LANGUAGES,
+    detect_language,
+    needs_head,
+)
+
+
+@pytest.mark.parametrize(
+    ("file_path", "language"),
+    [
+        ("src/app.py", "python"),
+        ("types.pyi", "python"),
+        ("a/b.JSX", "javascript"),
+        ("x.mjs", "javascript"),
+        ("lib/[...slug].tsx", "tsx"),
+        ("index.d.ts", "typescript"),
+        ("x.cts", "typescript"),
+        ("Main.java", "java"),
+        ("build.gradle.kts", "kotlin"),
+        ("a.scala", "scala"),
+        ("main.go", "go"),
+        ("lib.rs", "rust"),
+        ("x.c", "c"),
+        ("x.C", "cpp"),
+        ("x.H", "cpp"),
+        ("kernel.cu", "cpp"),
+        ("x.hpp", "cpp"),
+        ("Program.cs", "csharp"),
+        ("Gemfile", "ruby"),
+        ("index.php", "php"),
+        ("App.swift", "swift"),
+        (".bashrc", "bash"),
+        ("x.lua", "lua"),
+        ("mix.exs", "elixir"),
+        ("Lib.hs", "haskell"),
+        ("build.zig", "zig"),
+        ("main.dart", "dart"),
+        ("plot.R", "r"),
+        ("README.md", "markdown"),
+        ("docs/page.mdx", "markdown"),
+        ("index.html", "html"),
+        ("App.vue", "vue"),
+        ("a.scss", "scss"),
+        ("a.less", "less"),
+        ("a.css", "css"),
+        ("package.json", "json"),
+        ("tsconfig.jsonc", "json"),
+        ("notebook.ipynb", "jupyter"),
+        (".clang-format", "yaml"),
+        ("ci.yml", "yaml"),
+        ("Cargo.lock", "toml"),
+        ("schema.sql", "sql"),
+        ("Dockerfile", "dockerfile"),
+        ("docker/Dockerfile.gpu", "dockerfile"),
+        ("api.dockerfile", "dockerfile"),
+        ("Containerfile", "dockerfile"),
+        ("CMakeLists.txt", "cmake"),
+        ("Makefile", "makefile"),
+        ("Makefile.am", "makefile"),
+        ("main.tf", "terraform"),
+        ("x.proto", "proto"),
+        (".env.local", "dotenv"),
+        (".gitignore", "ignore"),
+        ("notes.txt", "text"),
+        ("strange.unknownextension", "text"),
+        ("py", "text"),
+        ("dir.py/LICENSE", "text"),
+        ("", "text"),
+    ],
+)
+def test_name_or_extension_tells_the_language(file_path, language):
+    assert detect_language(file_path) == language
+
+
+@pytest.mark.parametrize(
+    ("head", "language"),
+    [
+        (b"#!/bin/sh\n", "bash"),
+        (b"#!/usr/bin/env python3.11\n", "python"),
+        (b"#! /usr/bin/env -S PATH=/x node --harmony\n", "javascript"),
+        (b"#!/usr/local/bin/lua5.4", "lua"),
+        (b"\xef\xbb\xbf#!/usr/bin/ruby -w\n", "ruby"),
+        (b"#!/usr/bin/perl\n", "perl"),
+        (b"#!/usr/bin/awk -f\n", "awk"),
+        (b"#!/opt/unheard-of\n", "text"),
+        (b"#!", "text"),
+        (b"no shebang\n#!/bin/sh\n", "text"),
+        (b"", "text"),
+        (None, "text"),
+    ],
+)
+def test_shebang_tells_the_language_of_a_file_without_extension(head, language):
+    assert needs_head("bin/tool")
+    assert detect_language("bin/tool", head) == language
+
+
+@pytest.mark.parametrize(
+    ("file_path", "head", "language"),
+    [
+        ("x.h", None, "c"),
+        ("x.h", b"#include <stdio.h>\nint f(void);\n", "c"),
+        ("x.h", b"#include <vector>\n", "cpp"),
+        ("x.h", b"namespace a {\nclass B;\n}\n", "cpp"),
+        ("x.h", b"class QT_EXPORT Widget : public Base {\n", "cpp"),
+        ("x.h", b"class Widget\n{\n", "cpp"),
+        ("x.h", b"template <typename T>\nT f(T);\n", "cpp"),
+        ("x.h", b"#pragma once\nvoid f(const std::string &);\n", "cpp"),
+        ("x.h", b"/* class of 1984: a template\n using namespaces */\nint f(void);\n", "c"),
+        ("x.h", b'#ifdef __cplusplus\nextern "C" {\nclass A;\n#endif\nint f(void);\n', "c"),
+        ("x.h", b"#import <Foundation/Foundation.h>\n@interface A\n@end\n", "objective-c"),
+        ("x.h", b"/* -*- C++ -*- */\nint f();\n", "cpp"),
+        ("x.m", None, "objective-c"),
+        ("x.m", b"@implementation A\n@end\n", "objective-c"),
+        ("x.m", b"#include <a.h>\n", "objective-c"),
+        ("x.m", b"function y = f(x)\n% square\ny = x^2;\n", "matlab"),
+    ],
+)
+def test_ambiguous_extension_is_settled_by_the_head(file_path, head, language):
+    assert needs_head(file_path)
+    assert detect_language(file_path, head) == language
+
+
+@pytest.mark.parametrize(
+    "file_path", ["a.py", "Dockerfile", ".gitignore", "x.unknownextension", "a/b.hpp", "notes.txt"]
+)
+def test_head_neither_needed_nor_used_when_the_name_is_enough(file_path):
+    assert not needs_head(file_path)
+    assert detect_language(file_path, b"#!/bin/sh\nclass A {\n") == detect_language(file_path)
+
+
+def test_head_beyond_the_limit_is_not_looked_at():
+    assert detect_language("x.h", b"\n" * HEAD_BYTES + b"namespace a {") == "c"
+
+
+def test_code_and_structured_languages_are_disjoint_and_reachable():
+    assert not CODE_LANGUAGES & STRUCTURED_LANGUAGES
+    assert CODE_LANGUAGES | STRUCTURED_LANGUAGES < KNOWN_LANGUAGES
+    assert "text" not in STRUCTURED_LANGUAGES
+    assert len(CODE_LANGUAGES) == 22
+
+
+@given(file_path=st.text(), head=st.none() | st.binary())
+def test_any_path_and_head_give_a_known_language(file_path, head):
+    language = detect_language(file_path, head)
+    assert language in KNOWN_LANGUAGES
+    assert language == language.lower()
+    if not needs_head(file_path):
+        assert language == detect_language(file_path)

@@ -1,0 +1,60 @@
+"""One sample of each structured format, block for block.
+
+`CODE_INDEX_UPDATE_GOLDEN=1` writes what is found now; read the difference before committing it.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from code_index.chunking.blocks import Block
+from code_index.chunking.formats.registry import extract_structured
+from code_index.chunking.language_detection import detect_language
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SAMPLES = {
+    "markdown": "sample.md",
+    "html": "sample.html",
+    "css": "sample.css",
+    "json": "sample.json",
+    "yaml": "sample.yaml",
+    "toml": "sample.toml",
+    "sql": "sample.sql",
+    "dockerfile": "Dockerfile.sample",
+    "text": "sample.txt",
+}
+
+
+def _line(source: bytes, offset: int) -> int:
+    return source.count(b"\n", 0, offset) + 1
+
+
+def _described(source: bytes, block: Block) -> dict:
+    return {
+        "type": block.chunk_type.value,
+        "name": block.name,
+        "start_line": _line(source, block.start),
+        "end_line": _line(source, block.end - 1),
+        "break_lines": [_line(source, point) for point in block.break_points],
+        "children": [_described(source, child) for child in block.children],
+    }
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_sample_gives_the_recorded_blocks(language):
+    sample = GOLDEN / language / SAMPLES[language]
+    source = sample.read_bytes()
+    assert detect_language(sample.name) == language
+    extraction = extract_structured(source, language)
+    found = {
+        "remainder_type": extraction.remainder_type.value,
+        "name_separator": extraction.name_separator,
+        "break_lines": [_line(source, point) for point in extraction.break_points],
+        "blocks": [_described(source, block) for block in extraction.blocks],
+    }
+    recorded = sample.with_name("expected.json")
+    if os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1":
+        recorded.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    assert found == json.loads(recorded.read_text())

@@ -1,0 +1,221 @@
+"""Where exported models are kept, also when that place cannot be written."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from code_index.core.cache import cache_folder, write_atomically
+from code_index.core.errors import ModelError
+from code_index.embedding.models import onnx_cache
+from code_index.embedding.models.files import ModelFiles
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "cache"))
+    return ModelFiles(
+        name="org/model",
+        folder=tmp_path / "model",
+        transformer_folder=tmp_path / "model",
+        weights_sha256="ab" * 32,
+        model_limit_tokens=512,
+        own_window_tokens=512,
+        pooling="mean",
+        document_prompt="",
+        query_prompt="",
+        lower_case=False,
+        graph_obstacle=None,
+    )
+
+
+class FakeExporter:
+    """Stands in for the exporter's process: writes a graph and its report, or fails."""
+
+    def __init__(self, *, status=0, stderr="", report=None, barrier=None):
+        self.status = status
+        self.stderr = stderr
+        self.report = report or {}
+        self.barrier = barrier
+        self.commands = []
+
+    def __call__(self, command, **options):
+        self.commands.append(command)
+        folder = Path(command[-1])
+        if self.barrier is not None:
+            self.barrier.wait(timeout=10)
+        if self.status == 0:
+            (folder / onnx_cache.GRAPH_FILE).write_bytes(b"graph")
+            report = {"precision": command[-2], "reason": "", "graph_bytes": 5, **self.report}
+            (folder / onnx_cache.REPORT_FILE).write_text(json.dumps(report))
+        return subprocess.CompletedProcess(command, self.status, stdout="", stderr=self.stderr)
+
+
+def run_with(monkeypatch, exporter):
+    monkeypatch.setattr(onnx_cache.subprocess, "run", exporter)
+    return exporter
+
+
+def test_the_folder_is_the_variables_then_xdgs_then_the_homes(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "own"))
+    assert cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("CODE_INDEX_CACHE_DIR")
+    assert cache_folder() == tmp_path / "xdg" / "code-index"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == tmp_path / "home" / ".cache" / "code-index"
+
+
+def test_a_folder_that_cannot_be_written_is_replaced_with_a_warning(monkeypatch, tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with caplog.at_level(logging.WARNING):
+        folder = cache_folder()
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "set CODE_INDEX_CACHE_DIR" in caplog.text
+    assert cache_folder() == folder  # the next process finds what this one made
+
+
+@pytest.mark.parametrize("planted", ["open", "link"])
+def test_a_planted_temporary_folder_is_not_trusted(monkeypatch, tmp_path, planted):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    first = cache_folder()
+    first.rmdir()
+    if planted == "open":
+        first.mkdir()
+        first.chmod(0o777)
+    else:
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        first.symlink_to(tmp_path / "elsewhere")
+    assert cache_folder() != first
+
+
+def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "deep" / "file"
+    write_atomically(path, b"one")
+    write_atomically(path, b"two")
+    assert path.read_bytes() == b"two"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"one")
+
+    def refuse(self, target):
+        raise OSError("disk is full")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="disk is full"):
+        write_atomically(path, b"two")
+    assert path.read_bytes() == b"one"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_is_exported_once(files, monkeypatch):
+    exporter = run_with(monkeypatch, FakeExporter())
+    first = onnx_cache.exported_graph(files, "int8")
+    assert onnx_cache.exported_graph(files, "int8") == first
+    assert first.path.read_bytes() == b"graph"
+    assert first.precision == "int8"
+    assert len(exporter.commands) == 1
+    assert [path.name for path in first.path.parent.parent.iterdir()] == [first.path.parent.name]
+
+
+def test_weights_precision_pooling_and_library_versions_have_graphs_of_their_own(files, monkeypatch):
+    run_with(monkeypatch, FakeExporter())
+    paths = {onnx_cache.exported_graph(files, precision).path for precision in ("int8", "float32")}
+    monkeypatch.setattr(onnx_cache, "EXPORT_VERSION", 99)
+    paths.add(onnx_cache.exported_graph(files, "int8").path)
+    monkeypatch.setattr(onnx_cache, "version", lambda package: "77.1")
+    paths.add(onnx_cache.exported_graph(files, "int8").path)
+    assert len(paths) == 4
+
+
+def test_a_graph_that_strays_in_int8_is_float32_and_says_so(files, monkeypatch):
+    run_with(monkeypatch, FakeExporter(report={"precision": "float32", "reason": "int8 strays"}))
+    graph = onnx_cache.exported_graph(files, "int8")
+    assert (graph.precision, graph.reason) == ("float32", "int8 strays")
+
+
+@pytest.mark.parametrize("damage", ["short graph", "no report", "bad report", "no fields"])
+def test_a_damaged_cache_entry_is_made_again(files, monkeypatch, damage):
+    exporter = run_with(monkeypatch, FakeExporter())
+    place = onnx_cache.exported_graph(files, "int8").path.parent
+    if damage == "short graph":
+        (place / onnx_cache.GRAPH_FILE).write_bytes(b"gra")
+    elif damage == "no report":
+        (place / onnx_cache.REPORT_FILE).unlink()
+    else:
+        (place / onnx_cache.REPORT_FILE).write_text("{" if damage == "bad report" else "{}")
+    assert onnx_cache.exported_graph(files, "int8").path.read_bytes() == b"graph"
+    assert len(exporter.commands) == 2
+
+
+def test_two_that_export_at_once_both_get_the_graph(files, monkeypatch):
+    run_with(monkeypatch, FakeExporter(barrier=threading.Barrier(2)))
+    graphs = []
+    threads = [
+        threading.Thread(target=lambda: graphs.append(onnx_cache.exported_graph(files, "int8"))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(graphs) == 2
+    assert graphs[0] == graphs[1]
+    assert len(list(graphs[0].path.parent.parent.iterdir())) == 1
+
+
+def test_a_failed_export_names_the_model_and_the_way_out_and_leaves_nothing(files, monkeypatch, tmp_path):
+    run_with(monkeypatch, FakeExporter(status=1, stderr="unsupported operator"))
+    with pytest.raises(ModelError, match=r"use backend torch for org/model.*status 1: unsupported operator"):
+        onnx_cache.exported_graph(files, "int8")
+    assert list((tmp_path / "cache" / "onnx").iterdir()) == []
+
+
+def test_what_killed_exports_left_behind_is_swept_when_it_is_old(files, monkeypatch, tmp_path):
+    run_with(monkeypatch, FakeExporter())
+    old, fresh = tmp_path / "cache" / "onnx" / ".export-old", tmp_path / "cache" / "onnx" / ".export-fresh"
+    for folder in (old, fresh):
+        folder.mkdir(parents=True)
+        (folder / "float32.onnx").write_bytes(b"part")
+    os.utime(old, (1, 1))
+    onnx_cache.exported_graph(files, "int8")
+    assert not old.exists()
+    assert fresh.exists()
+
+
+def test_a_disk_that_refuses_the_graph_is_named(files, monkeypatch):
+    def refuse(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(onnx_cache.tempfile, "mkdtemp", refuse)
+    with pytest.raises(ModelError, match=r"cannot be kept in .*onnx.*No space left on device"):
+        onnx_cache.exported_graph(files, "int8")
+
+
+def test_a_silent_death_of_the_exporter_hints_at_memory(files, monkeypatch):
+    run_with(monkeypatch, FakeExporter(status=-9))
+    with pytest.raises(ModelError, match="is there memory enough"):
+        onnx_cache.exported_graph(files, "int8")
+
+
+def test_an_export_without_end_is_stopped(files, monkeypatch):
+    def hang(command, *, timeout, **options):
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(onnx_cache.subprocess, "run", hang)
+    with pytest.raises(ModelError, match="no result after 900 s"):
+        onnx_cache.exported_graph(files, "int8")

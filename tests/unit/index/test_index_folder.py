@@ -1,0 +1,294 @@
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from code_index.index.folder import IndexFolder, instance_config, resolve_index_folder
+from code_index.index.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.startswith(("CODE_INDEX_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def repository(tmp_path):
+    root = tmp_path / "repository"
+    root.mkdir()
+    return root
+
+
+def _snapshot(folder: Path) -> dict[str, bytes | None]:
+    return {str(path): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
+
+
+def _rewrite_record(folder: IndexFolder, **changes: object) -> None:
+    path = folder.path / "index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_new_index_has_its_parts_and_hides_from_git(repository):
+    folder = resolve_index_folder(repository)
+    assert not folder.exists
+
+    folder.create()
+
+    assert folder.exists
+    assert folder.path == repository / ".code-index"
+    assert sorted(entry.name for entry in folder.path.iterdir()) == [
+        ".gitignore",
+        "dagster",
+        "index.json",
+        "locks",
+        "settings.toml",
+        "tables",
+    ]
+    assert (folder.path / ".gitignore").read_text() == "*\n"
+    assert (folder.dagster_home / "dagster.yaml").read_text() == instance_config()
+    assert folder.settings() == Settings()
+
+
+def test_files_of_an_index_are_readable_for_whom_the_umask_allows(repository):
+    before = os.umask(0o022)
+    try:
+        resolve_index_folder(repository).create()
+    finally:
+        os.umask(before)
+
+    assert (repository / ".code-index" / "index.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_creating_an_index_again_changes_nothing_the_user_wrote(repository):
+    folder = resolve_index_folder(repository)
+    folder.create()
+    folder.settings_path.write_text("parse_workers = 1")
+    before = _snapshot(folder.path)
+
+    folder.create()
+
+    assert _snapshot(folder.path) == before
+
+
+def test_an_instance_config_of_an_older_program_is_replaced(repository):
+    folder = resolve_index_folder(repository)
+    folder.create()
+    (folder.dagster_home / "dagster.yaml").write_bytes(b"old: \xff")
+
+    folder.create()
+
+    assert (folder.dagster_home / "dagster.yaml").read_text() == instance_config()
+
+
+def test_an_index_whose_creation_was_cut_short_is_completed(repository):
+    folder = resolve_index_folder(repository)
+    folder.create()
+    (folder.path / "index.json").unlink()
+    (folder.path / "index.jsonabc.tmp").mkdir()
+
+    folder.create()
+
+    assert folder.exists
+
+
+def test_a_newer_index_is_refused_and_left_as_it_is(repository):
+    folder = resolve_index_folder(repository)
+    folder.create()
+    _rewrite_record(folder, format=2)
+    (folder.dagster_home / "dagster.yaml").write_text("newer: true")
+    folder.settings_path.unlink()
+    before = _snapshot(folder.path)
+
+    with pytest.raises(StoreError, match=r"newer code-index \(format 2, this one knows 1\)"):
+        folder.create()
+
+    assert _snapshot(folder.path) == before
+
+
+def test_the_index_of_another_repository_is_refused_and_left_as_it_is(repository, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    resolve_index_folder(repository, tmp_path / "index").create()
+    (tmp_path / "index" / "dagster" / "dagster.yaml").write_text("mine: true")
+    before = _snapshot(tmp_path / "index")
+
+    with pytest.raises(StoreError) as refusal:
+        resolve_index_folder(other, tmp_path / "index").create()
+
+    assert f"is the index of {repository}, not of {other}" in str(refusal.value)
+    assert "index.json" in str(refusal.value)
+    assert _snapshot(tmp_path / "index") == before
+
+
+def test_a_repository_that_moved_with_its_index_keeps_it(repository):
+    resolve_index_folder(repository).create()
+    moved = repository.rename(repository.with_name("moved"))
+
+    folder = resolve_index_folder(moved)
+    folder.create()
+    folder.check()
+
+    assert folder.exists
+
+
+def test_an_index_that_was_never_made_is_missed_with_the_command_that_makes_it(repository):
+    with pytest.raises(IndexMissingError, match=f"code-index index {repository}"):
+        resolve_index_folder(repository).check()
+
+
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"format": "x", "repository_root": "/"}', "\udcff"])
+def test_an_unreadable_record_is_named_with_the_way_out(repository, record):
+    folder = resolve_index_folder(repository)
+    folder.create()
+    (folder.path / "index.json").write_bytes(record.encode("utf-8", "surrogateescape"))
+
+    with pytest.raises(StoreError, match=r"index\.json cannot be read .* Delete this one file"):
+        folder.check()
+
+
+def test_a_repository_that_is_not_there_is_refused(tmp_path):
+    folder = resolve_index_folder(tmp_path / "missing")
+
+    with pytest.raises(RepositoryError, match="missing is not a folder"):
+        folder.create()
+
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_reason(repository, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+
+    with pytest.raises(StoreError, match=r"Cannot write the index folder .*Read-only file system.*--index-dir"):
+        resolve_index_folder(repository).create()
+
+
+def test_a_file_in_place_of_the_folder_is_refused(repository):
+    (repository / ".code-index").write_text("")
+
+    with pytest.raises(StoreError, match=r"Cannot write the index folder .*Not a directory"):
+        resolve_index_folder(repository).create()
+
+
+def test_a_write_that_fails_leaves_neither_a_half_file_nor_a_temporary_one(repository, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", fail)
+
+    with pytest.raises(StoreError, match="No space left on device"):
+        resolve_index_folder(repository).create()
+
+    assert sorted(e.name for e in (repository / ".code-index").iterdir()) == ["dagster", "locks", "tables"]
+
+
+def test_a_folder_that_holds_other_things_is_refused_and_left_as_it_is(repository):
+    source = repository / "src"
+    source.mkdir()
+    (source / "main.py").write_text("")
+
+    with pytest.raises(UsageError, match=r"holds other things than an index, such as 'main.py'"):
+        resolve_index_folder(repository, source).create()
+
+    assert [entry.name for entry in source.iterdir()] == ["main.py"]
+
+
+def test_an_empty_folder_may_become_an_index(repository, tmp_path):
+    (tmp_path / "volume").mkdir()
+    (tmp_path / "volume" / "lost+found").mkdir()
+
+    resolve_index_folder(repository, tmp_path / "volume").create()
+
+    assert (tmp_path / "volume" / "index.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["with space", "ünïcode", "quo'te", "#%", "100%", "[x]*", "a&b;c", "-dash", "back\\slash"]
+)
+def test_a_repository_in_a_weird_place_has_an_index(tmp_path, name):
+    root = tmp_path / name
+    root.mkdir()
+
+    folder = resolve_index_folder(root)
+    folder.create()
+    folder.check()
+
+    assert json.loads((folder.path / "index.json").read_text())["repository_root"] == str(root)
+
+
+@pytest.mark.parametrize(("name", "culprit"), [("a?b", "?"), ("a%20b", "%20"), ("a\nb", "\\n"), ("a\udcffb", "udcff")])
+def test_a_path_that_the_storages_misread_is_refused_with_the_culprit(tmp_path, name, culprit):
+    root = tmp_path / name
+    root.mkdir()
+
+    with pytest.raises(UsageError, match="misread") as refusal:
+        resolve_index_folder(root).create()
+
+    assert culprit in str(refusal.value)
+    assert list(root.iterdir()) == []
+    folder = resolve_index_folder(root, tmp_path / "elsewhere")
+    folder.create()
+    folder.check()
+
+
+@pytest.mark.parametrize(("index_dir", "relation"), [(".", "is"), ("..", "contains"), ("/", "contains")])
+def test_an_index_folder_that_would_hide_the_repository_is_refused(repository, index_dir, relation, monkeypatch):
+    monkeypatch.chdir(repository)
+
+    with pytest.raises(UsageError, match=f"{relation} the repository itself"):
+        resolve_index_folder(repository, index_dir)
+
+
+def test_an_argument_wins_over_its_variable(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODE_INDEX_REPOSITORY", str(tmp_path / "variable"))
+    monkeypatch.setenv("CODE_INDEX_DIR", str(tmp_path / "variable-index"))
+
+    assert resolve_index_folder() == IndexFolder(tmp_path / "variable-index", tmp_path / "variable")
+    assert resolve_index_folder(repository, tmp_path / "index") == IndexFolder(tmp_path / "index", repository)
+
+
+def test_below_an_indexed_repository_its_index_is_found(repository, monkeypatch):
+    resolve_index_folder(repository).create()
+    below = repository / "src" / "deep"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+
+    assert resolve_index_folder().repository_root == repository
+
+
+def test_outside_of_any_index_the_working_directory_is_meant(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert resolve_index_folder() == IndexFolder(tmp_path / ".code-index", tmp_path)
+
+
+def test_a_link_to_a_repository_is_the_repository(repository, tmp_path):
+    (tmp_path / "link").symlink_to(repository)
+
+    assert resolve_index_folder(tmp_path / "link").repository_root == repository
+
+
+def test_a_home_of_nobody_is_refused_with_the_way_to_write_such_a_name():
+    with pytest.raises(UsageError, match=r"Write \./~no-such-user"):
+        resolve_index_folder("~no-such-user")
+
+
+def test_the_environment_leads_dagsters_own_commands_to_the_index(repository, monkeypatch):
+    folder = resolve_index_folder(repository)
+
+    assert folder.environment() == {
+        "CODE_INDEX_REPOSITORY": str(repository),
+        "CODE_INDEX_DIR": str(folder.path),
+        "CODE_INDEX_TABLES_DIR": str(folder.path / "tables"),
+        "DAGSTER_HOME": str(folder.path / "dagster"),
+        "DAGSTER_EVENT_BATCH_SIZE": "1000",
+    }
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "7")
+    assert folder.environment()["DAGSTER_EVENT_BATCH_SIZE"] == "7"
