@@ -37,6 +37,7 @@ from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
 from code_index.tables.filters import SearchFilter
 from indexing_assets.upkeep.compaction import keep_fast
+from resources.instance_config import instance_config
 
 REAL_VECTORS = 8_192
 WARM_S = 20.0
@@ -200,7 +201,7 @@ def measure(folder: Path, count: int, *, write: bool) -> dict[str, Any]:
     root, place = folder / "repository", folder / f"index-{count}"
     root.mkdir(parents=True, exist_ok=True)
     index = IndexFolder(path=place, repository_root=root)
-    index.create()
+    index.create(instance_config())
     built = build(index.tables_dir, lambda: copies(folder, encoder, REAL_VECTORS), count)
     store = IndexStore(index.tables_dir)
     queries = sample_queries(base_index(folder))

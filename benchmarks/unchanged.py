@@ -32,6 +32,7 @@ from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 from resources.embedder_resource import EmbedderResource
+from resources.instance_config import instance_config
 
 SEED = 20_250_101
 CORPUS = "Django==5.2"
@@ -69,7 +70,7 @@ def indexed(folder: Path, count: int) -> tuple[IndexFolder, dict[str, float]]:
         shutil.rmtree(root, ignore_errors=True)
         shutil.rmtree(place.path, ignore_errors=True)
         make_tree(root, count)
-        place.create()
+        place.create(instance_config())
         text = place.settings_path.read_text("utf-8")
         place.settings_path.write_text(f'model = "deterministic"\n{text}', "utf-8")
         with Pipeline(place, embedder=EmbedderResource(model="deterministic")) as pipeline:

@@ -8,6 +8,7 @@ from pydantic import Field
 from code_index.core.errors import SettingsError
 from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
 from code_index.index.folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
+from code_index.index.source import source_repository
 from code_index.repository.source_repository import SourceRepository
 from code_index.tables import IndexStore
 
@@ -55,10 +56,4 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def repository(self, name: str | None = None) -> SourceRepository:
         """The repository, read with the index's settings."""
         folder = self.folder(name)
-        settings = folder.settings()
-        return SourceRepository(
-            folder.repository_root,
-            max_file_bytes=settings.max_file_bytes,
-            exclude=settings.ignore,
-            index_dir=folder.path,
-        )
+        return source_repository(folder, folder.settings())

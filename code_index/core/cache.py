@@ -1,7 +1,7 @@
 """The user's cache folder: exported models and what is known about weights files.
 
-Everything here can be deleted at any time and is made again. Files appear whole or not at all: they are
-written beside their place and renamed, so processes may share the folder without locks.
+Everything here can be deleted at any time and is made again. Files appear whole or not at all
+(`code_index.core.files`), so processes may share the folder without locks.
 """
 
 from __future__ import annotations
@@ -32,23 +32,6 @@ def cache_folder() -> Path:
         fallback,
     )
     return fallback
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that other processes see whole or not at all. Its folder is made.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _wanted_folder() -> Path:

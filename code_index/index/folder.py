@@ -18,12 +18,11 @@ import errno
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from code_index.core.files import write_atomically
 from code_index.index.settings import Settings, load_settings, settings_template
 from code_index.tables.version import check_version
 
@@ -89,8 +88,11 @@ class IndexFolder:
         """
         return load_settings(self.settings_path)
 
-    def create(self) -> None:
+    def create(self, instance_config: str) -> None:
         """Make the folder and its fixed files where they are missing; an existing index stays as it is.
+
+        Args:
+            instance_config: text of the `dagster.yaml` in DAGSTER_HOME; another one that is there is replaced.
 
         Raises:
             RepositoryError: the repository's root is not a folder that can be read.
@@ -113,10 +115,9 @@ class IndexFolder:
                 self.path / "index.json",
                 json.dumps({"format": FOLDER_FORMAT, "repository_root": str(self.repository_root)}) + "\n",
             )
-            config = instance_config()
             target = self.dagster_home / "dagster.yaml"
-            if not target.exists() or target.read_bytes() != config.encode():
-                write_atomically(target, config)
+            if not target.exists() or target.read_bytes() != instance_config.encode():
+                write_atomically(target, instance_config)
         except OSError as error:
             raise StoreError(
                 f"Cannot write the index folder {self.path}: {error.strerror}. Free space, allow writing, or name "
@@ -210,11 +211,6 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     return IndexFolder(path=path, repository_root=root)
 
 
-def instance_config() -> str:
-    """Text of the `dagster.yaml` that every index's instance uses."""
-    return files("resources").joinpath("dagster.yaml").read_text(encoding="utf-8")
-
-
 def _absolute(path: str | Path) -> Path:
     try:
         return Path(path).expanduser().resolve()
@@ -241,12 +237,3 @@ def _nearest_indexed(start: Path) -> Path:
 def _write_if_missing(path: Path, text: str) -> None:
     if not path.exists():
         write_atomically(path, text)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that a reader finds it whole, old or new; raises `OSError`."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=path.name, suffix=".tmp") as folder:
-        # Not `mkstemp`: its file is for its owner alone, and others may search the index.
-        temporary = Path(folder) / path.name
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)

@@ -26,8 +26,10 @@ from typing import Any, Final
 
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.embedding_text import TEXT_RECIPE_VERSION
-from code_index.index.folder import IndexFolder, write_atomically
+from code_index.core.files import write_atomically
+from code_index.index.folder import IndexFolder
 from code_index.index.settings import Settings
+from code_index.index.source import walk_options
 from code_index.repository.fingerprint import repository_state
 
 COMPLETE_FILE: Final = "complete.json"
@@ -107,7 +109,7 @@ def still_complete(folder: IndexFolder) -> Counts | None:
     settings = folder.settings()
     if settings.model not in _KNOWN_MODELS or index != _fingerprint(folder, settings):
         return None
-    state = repository_state(folder.repository_root, index_dir=folder.path, settings=settings)
+    state = repository_state(folder.repository_root, walk_options(folder, settings))
     return counts if state.token == token else None
 
 

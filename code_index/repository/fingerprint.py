@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import RepositoryError
-from code_index.index.settings import Settings
 from code_index.repository.git_checkout import find_checkout, is_ignored, listed_files
 from code_index.repository.walk import Walk, WalkOptions, walk
 
@@ -45,42 +44,40 @@ class RepositoryState:
     source: str
 
 
-def repository_state(root: Path, *, index_dir: Path, settings: Settings) -> RepositoryState:
-    """The present state of the repository at `root`.
+def repository_state(root: Path, options: WalkOptions) -> RepositoryState:
+    """Look at the repository at `root`.
 
     Args:
         root: folder of the repository, absolute.
-        index_dir: folder of the index, which never counts.
-        settings: of the index; those that shape a scan go into the token.
+        options: of the index's scan; they go into the token.
 
     Raises:
         RepositoryError: the root cannot be read.
     """
-    state = git_state(root, index_dir=index_dir, settings=settings)
+    state = git_state(root, options)
     if isinstance(state, RepositoryState):
         return state
-    options = WalkOptions(max_file_bytes=settings.max_file_bytes, index_dir=index_dir, exclude=settings.ignore)
-    return walked_state(walk(Path(os.path.realpath(root)), options), settings=settings, reason=state)
+    return walked_state(walk(Path(os.path.realpath(root)), options), options, reason=state)
 
 
-def git_state(root: Path, *, index_dir: Path, settings: Settings) -> RepositoryState | str:
+def git_state(root: Path, options: WalkOptions) -> RepositoryState | str:
     """The state as git tells it, or why git does not tell all that a scan sees; arguments as above."""
     root = Path(os.path.realpath(root))
     if not root.is_dir():
         raise RepositoryError(f"{root} is not a folder. Check the path and that its disk is mounted.")
     try:
-        return RepositoryState(_token(_git_parts(root, index_dir, settings), settings), "git")
+        return RepositoryState(_token(_git_parts(root, options), options), "git")
     except _GitMissesSomethingError as reason:
         return str(reason)
 
 
-def walked_state(found: Walk, *, settings: Settings, reason: str) -> RepositoryState:
-    """The state that a walk with the settings' options saw: a scan's own serves as well."""
-    return RepositoryState(_token(_walk_parts(found), settings), f"walk: {reason}")
+def walked_state(found: Walk, options: WalkOptions, *, reason: str) -> RepositoryState:
+    """The state that a walk with these options saw: a scan's own serves as well."""
+    return RepositoryState(_token(_walk_parts(found), options), f"walk: {reason}")
 
 
-def _token(parts: Iterable[bytes], settings: Settings) -> str:
-    digest = hashlib.sha256(repr((settings.max_file_bytes, settings.ignore)).encode())
+def _token(parts: Iterable[bytes], options: WalkOptions) -> str:
+    digest = hashlib.sha256(repr((options.max_file_bytes, options.exclude)).encode())
     for part in parts:
         digest.update(b"%d:" % len(part))
         digest.update(part)
@@ -89,9 +86,8 @@ def _token(parts: Iterable[bytes], settings: Settings) -> str:
 
 def settled_state(
     root: Path,
+    options: WalkOptions,
     *,
-    index_dir: Path,
-    settings: Settings,
     quiet_s: float,
     patience_s: float,
     sleep: Callable[[float], None] = time.sleep,
@@ -102,11 +98,11 @@ def settled_state(
         RepositoryError: the root cannot be read.
     """
     waited_s = 0.0
-    before = repository_state(root, index_dir=index_dir, settings=settings)
+    before = repository_state(root, options)
     while waited_s < patience_s:
         sleep(quiet_s)
         waited_s += quiet_s
-        now = repository_state(root, index_dir=index_dir, settings=settings)
+        now = repository_state(root, options)
         if now.token == before.token:
             return now
         before = now
@@ -117,7 +113,7 @@ class _GitMissesSomethingError(Exception):
     """Why git does not tell all that a scan sees."""
 
 
-def _git_parts(root: Path, index_dir: Path, settings: Settings) -> list[bytes]:
+def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     """What the token is made of."""
     checkout = find_checkout(root)
     if checkout is None:
@@ -128,11 +124,11 @@ def _git_parts(root: Path, index_dir: Path, settings: Settings) -> list[bytes]:
     if isinstance(listed, str):
         raise _GitMissesSomethingError(listed)
     tracked, changed = listed
-    own = os.fsencode(os.path.relpath(os.path.realpath(index_dir), root)) + b"/"
+    own = os.fsencode(os.path.relpath(os.path.realpath(options.index_dir), root)) + b"/"
     changed = [path for path in changed if not path.startswith(own)]
     ignore_files = _ignore_files([entry.partition(b"\t")[2] for entry in tracked], changed)
     contents = [_content(root, path) for path in ignore_files]
-    patterns = [*map(os.fsencode, settings.ignore), *(line for content in contents for line in content.splitlines())]
+    patterns = [*map(os.fsencode, options.exclude), *(line for content in contents for line in content.splitlines())]
     _refuse_what_git_misses(tracked, changed, patterns)
     return [*tracked, b"changed", *(_looked_at(root, path) for path in changed), b"ignored", *contents]
 

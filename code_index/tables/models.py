@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from code_index.core.errors import StoreError
+from code_index.core.files import write_atomically
 
 REGISTRY_FILE = "models.json"
 TABLES_OF_A_MODEL = frozenset({"vectors", "retired_vectors"})
@@ -78,8 +78,5 @@ def read_registry(directory: Path) -> Registry | None:
 
 def write_registry(directory: Path, registry: Registry) -> None:
     """Replace the file at once."""
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{REGISTRY_FILE}.{uuid.uuid4().hex}"
     content = {"serving": registry.serving, "models": {name: asdict(entry) for name, entry in registry.models.items()}}
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(directory / REGISTRY_FILE)
+    write_atomically(directory / REGISTRY_FILE, json.dumps(content, indent=2) + "\n")

@@ -7,11 +7,11 @@ all tables.
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from code_index.core.errors import StoreError
+from code_index.core.files import write_atomically
 
 SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 VERSION_FILE = "schema_version.json"
@@ -82,8 +82,4 @@ def write_version(directory: Path) -> None:
 
 def replace_version(directory: Path) -> None:
     """Write the present version; atomic, so that a reader never sees half of it."""
-    path = directory / VERSION_FILE
-    directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{VERSION_FILE}.{uuid.uuid4().hex}"
-    temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_atomically(directory / VERSION_FILE, json.dumps({"schema_version": SCHEMA_VERSION}) + "\n")

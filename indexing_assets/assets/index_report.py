@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from code_index.core.cache import write_atomically
+from code_index.core.files import write_atomically
 from code_index.index.folder import IndexFolder
 from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
@@ -125,6 +125,6 @@ def _slowest_files(instance: dg.DagsterInstance, scope: Scope) -> list[dict[str,
 
 def _write(folder: IndexFolder, page: str) -> Path:
     target = folder.path / REPORT_FILE
-    write_atomically(target, page.encode())
+    write_atomically(target, page)
     target.chmod(0o644)  # others may look at the report
     return target

@@ -15,6 +15,7 @@ from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
+from code_index.index.source import walk_options
 from code_index.repository.content_rules import Changes, plan_changes
 from code_index.repository.fingerprint import git_state, walked_state
 from code_index.repository.source_repository import ScanResult
@@ -32,6 +33,7 @@ from indexing_assets.runs.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import match_batches
 from resources.index_resource import IndexResource
+from resources.instance_config import instance_config
 
 _SCANNED = tuple(SourceFile.__dataclass_fields__)
 _LISTED = 20
@@ -92,7 +94,7 @@ def _scan(
     context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, scope: Scope
 ) -> dg.MaterializeResult[None]:
     folder = index.folder(scope.name)
-    folder.create()
+    folder.create(instance_config())
     tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
@@ -100,10 +102,11 @@ def _scan(
         drop_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.
         settings = folder.settings()
-        of_git = git_state(folder.repository_root, index_dir=folder.path, settings=settings)
+        options = walk_options(folder, settings)
+        of_git = git_state(folder.repository_root, options)
         known = known_files(store)
         scan = index.repository(scope.name).scan(known, verify=config.verify)
-        state = walked_state(scan.walk, settings=settings, reason=of_git) if isinstance(of_git, str) else of_git
+        state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git
         changes = plan_changes(known, scan.files)
         for warning in scan.warnings:
             context.log.warning("%s", warning)

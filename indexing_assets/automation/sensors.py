@@ -20,6 +20,7 @@ from code_index.core.errors import CodeIndexError
 from code_index.core.partition_keys import file_partition_key
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
+from code_index.index.source import walk_options
 from code_index.repository.content_rules import plan_changes
 from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
 from code_index.tables import IndexStore
@@ -181,7 +182,7 @@ class _ChangesLook:
         return _Scanned(token=str(value.value) if value is not None else "", run_id=event.run_id)
 
     def _state(self, folder: IndexFolder) -> RepositoryState:
-        return repository_state(folder.repository_root, index_dir=folder.path, settings=folder.settings())
+        return repository_state(folder.repository_root, walk_options(folder, folder.settings()))
 
     def _watch(self, folder: IndexFolder, token: str) -> RepositoryState:
         """The state once it differs from `token`, or the last one when the tick's time is over."""
@@ -198,8 +199,7 @@ class _ChangesLook:
         now = time.time()
         settled = settled_state(
             folder.repository_root,
-            index_dir=folder.path,
-            settings=folder.settings(),
+            walk_options(folder, folder.settings()),
             quiet_s=self._times.quiet_s,
             patience_s=self._times.patience_s,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
+from resources.instance_config import instance_config
 
 
 @click.command("env")
@@ -18,6 +19,6 @@ def command(path: Path | None, index_dir: Path | None) -> None:
     Use it as: eval "$(code-index env PATH)"
     """
     folder = folder_of(path, index_dir)
-    folder.create()
+    folder.create(instance_config())
     for name, value in folder.environment().items():
         click.echo(os.fsencode(f"export {name}={shlex.quote(value)}"))

@@ -41,6 +41,7 @@ from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from resources.instance_config import instance_config
 
 # Of a run of this process, the web interface shows everything; the terminal has its own lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -101,7 +102,7 @@ class Pipeline:
             StoreError: the folder cannot be written.
             SettingsError: a setting cannot be used.
         """
-        folder.create()
+        folder.create(instance_config())
         self.folder = folder
         self.settings = folder.settings()
         self.store = IndexStore(folder.tables_dir)

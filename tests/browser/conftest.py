@@ -21,6 +21,7 @@ import dagster as dg
 import pytest
 
 from code_index.index.folder import IndexFolder, resolve_index_folder
+from resources.instance_config import instance_config
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ def dagster_ui(
 
     def start(root: Path) -> DagsterUI:
         folder = resolve_index_folder(root)
-        folder.create()
+        folder.create(instance_config())
         # Instances of this process find their event log by it.
         monkeypatch.setenv("DAGSTER_HOME", str(folder.dagster_home))
         with socket.socket() as probe:

@@ -22,10 +22,10 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from dagster_shared.record import copy
 
 from code_index.core.errors import SettingsError
-from code_index.index.folder import instance_config
 from indexing_assets.runs.materializations import log_materializations
 from resources import event_log, event_watcher
 from resources.event_log import BatchingSqliteEventLogStorage
+from resources.instance_config import instance_config
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")

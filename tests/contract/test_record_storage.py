@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from code_index.core.errors import SettingsError
-from code_index.index.folder import instance_config
+from resources.instance_config import instance_config
 from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage, make_once
 
 _OPEN = """

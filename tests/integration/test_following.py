@@ -19,6 +19,7 @@ import pytest
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
+from resources.instance_config import instance_config
 
 # What a change takes here is a few seconds; other tests share the machine.
 _PATIENCE_S = 150
@@ -80,7 +81,7 @@ def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Follo
     repository.write({"app/first.py": _BEFORE.format("first", 1), "app/second.py": _BEFORE.format("second", 2)})
     repository.git("add", "--all")
     repository.git("commit", "--quiet", "--message=begin")
-    repository.folder.create()
+    repository.folder.create(instance_config())
     environment = {**os.environ, **repository.folder.environment(), "CODE_INDEX_WATCH": "1", "PYTHONWARNINGS": "ignore"}
     with (tmp_path / "daemon.log").open("wb") as log:
         daemon = subprocess.Popen(

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 from dagster import AssetKey, AssetRecordsFilter
 
-from code_index.index.folder import instance_config
 from indexing_assets.runs.materializations import log_materializations, markdown_table
+from resources.instance_config import instance_config
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 

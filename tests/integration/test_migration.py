@@ -39,6 +39,7 @@ from indexing_assets.operations.migration.old_index.table import matrix_of
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.scope import SINGLE
 from resources.index_resource import IndexResource
+from resources.instance_config import instance_config
 from tests.faults.harness import write_repository
 from tests.old_index import OLD_ROOT, row, rows_of_repository, schema, with_vectors, write_old_index
 
@@ -250,7 +251,7 @@ def test_rollback_leaves_an_empty_index_with_its_settings_and_the_old_index(repo
     old = write_old_index(repository)
     before = snapshot(old)
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     folder.settings_path.write_text('model = "deterministic"\nmax_chunk_characters = 999\n')
     taken_over(repository)
     assert folder.settings().text_recipe == "source"
@@ -281,7 +282,7 @@ def test_rollback_restores_an_old_table_that_was_lost_and_cleanup_ends_it(reposi
 def test_an_old_table_of_which_nothing_is_known_is_never_removed(repository: Path) -> None:
     write_old_index(repository)
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     with pytest.raises(UsageError, match="does not come from a migration"):
         remove_old_index(folder)
     with pytest.raises(UsageError, match="nothing to undo"):
@@ -291,7 +292,7 @@ def test_an_old_table_of_which_nothing_is_known_is_never_removed(repository: Pat
 def test_an_index_that_has_chunks_is_left_alone(small_repository: Path) -> None:
     write_old_index(small_repository)
     folder = resolve_index_folder(small_repository)
-    folder.create()
+    folder.create(instance_config())
     folder.settings_path.write_text('model = "deterministic"\n')
     index(folder)
     with pytest.raises(MigrationError, match="holds an index already"):

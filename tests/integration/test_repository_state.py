@@ -12,9 +12,12 @@ import pytest
 
 from code_index.core.errors import RepositoryError
 from code_index.core.model import FileStatus
+from code_index.index.folder import IndexFolder
 from code_index.index.settings import Settings
+from code_index.index.source import walk_options
 from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
 from code_index.repository.source_repository import SourceRepository
+from code_index.repository.walk import WalkOptions
 
 _SETTINGS = Settings()
 
@@ -26,8 +29,12 @@ def git(root: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def _options(root: Path, settings: Settings) -> WalkOptions:
+    return walk_options(IndexFolder(root / ".code-index", root), settings)
+
+
 def state(root: Path, settings: Settings = _SETTINGS) -> RepositoryState:
-    return repository_state(root, index_dir=root / ".code-index", settings=settings)
+    return repository_state(root, _options(root, settings))
 
 
 @pytest.fixture
@@ -213,8 +220,7 @@ def test_a_state_is_settled_when_it_stays_and_not_while_it_changes(checkout: Pat
     def settle(sleep: Callable[[float], None]) -> RepositoryState | None:
         return settled_state(
             checkout,
-            index_dir=checkout / ".code-index",
-            settings=_SETTINGS,
+            _options(checkout, _SETTINGS),
             quiet_s=1.0,
             patience_s=3.0,
             sleep=sleep,

@@ -11,8 +11,9 @@ import json
 import logging
 from pathlib import Path
 
-from code_index.core.cache import cache_folder, write_atomically
+from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
+from code_index.core.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
 _PATTERNS = ("*.safetensors", "pytorch_model*.bin")
@@ -60,7 +61,7 @@ def _file_digest(path: Path) -> str:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
-        write_atomically(record, json.dumps({"stamp": stamp, "sha256": digest}).encode())
+        write_atomically(record, json.dumps({"stamp": stamp, "sha256": digest}))
     except OSError as error:  # only the next start pays for it
         _LOG.warning("the digest of %s cannot be kept in %s: %s", path, record, error)
     return digest

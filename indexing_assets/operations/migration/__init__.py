@@ -59,6 +59,7 @@ from indexing_assets.runs.partitions import delete_partitions
 from indexing_assets.runs.planning import chunker_identity, embedding_identity, next_batch_id
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, SOURCE_FILES
+from resources.instance_config import instance_config
 
 RECORD_FILE = "migration.json"
 _STAGING = ".migration"
@@ -186,7 +187,7 @@ def migrate(
     """
     started = time.perf_counter()
     folder = plan.folder
-    folder.create()
+    folder.create(instance_config())
     with _alone(folder, wait_s, on_wait):
         if (known := read_record(folder)) is not None:
             _register(folder, known)

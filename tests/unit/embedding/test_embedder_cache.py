@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from code_index.core.cache import cache_folder, write_atomically
+from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
 from code_index.embedding.models import onnx_cache
 from code_index.embedding.models.files import ModelFiles
@@ -99,28 +99,6 @@ def test_a_planted_temporary_folder_is_not_trusted(monkeypatch, tmp_path, plante
         (tmp_path / "elsewhere").mkdir(mode=0o700)
         first.symlink_to(tmp_path / "elsewhere")
     assert cache_folder() != first
-
-
-def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path):
-    path = tmp_path / "deep" / "file"
-    write_atomically(path, b"one")
-    write_atomically(path, b"two")
-    assert path.read_bytes() == b"two"
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"one")
-
-    def refuse(self, target):
-        raise OSError("disk is full")
-
-    monkeypatch.setattr(Path, "replace", refuse)
-    with pytest.raises(OSError, match="disk is full"):
-        write_atomically(path, b"two")
-    assert path.read_bytes() == b"one"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_model_is_exported_once(files, monkeypatch):

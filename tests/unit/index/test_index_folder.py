@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
-from code_index.index.folder import IndexFolder, instance_config, resolve_index_folder
+from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.index.settings import Settings
+from resources.instance_config import instance_config
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def test_a_new_index_has_its_parts_and_hides_from_git(repository):
     folder = resolve_index_folder(repository)
     assert not folder.exists
 
-    folder.create()
+    folder.create(instance_config())
 
     assert folder.exists
     assert folder.path == repository / ".code-index"
@@ -57,7 +58,7 @@ def test_a_new_index_has_its_parts_and_hides_from_git(repository):
 def test_files_of_an_index_are_readable_for_whom_the_umask_allows(repository):
     before = os.umask(0o022)
     try:
-        resolve_index_folder(repository).create()
+        resolve_index_folder(repository).create(instance_config())
     finally:
         os.umask(before)
 
@@ -66,46 +67,46 @@ def test_files_of_an_index_are_readable_for_whom_the_umask_allows(repository):
 
 def test_creating_an_index_again_changes_nothing_the_user_wrote(repository):
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     folder.settings_path.write_text("parse_workers = 1")
     before = _snapshot(folder.path)
 
-    folder.create()
+    folder.create(instance_config())
 
     assert _snapshot(folder.path) == before
 
 
 def test_an_instance_config_of_an_older_program_is_replaced(repository):
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     (folder.dagster_home / "dagster.yaml").write_bytes(b"old: \xff")
 
-    folder.create()
+    folder.create(instance_config())
 
     assert (folder.dagster_home / "dagster.yaml").read_text() == instance_config()
 
 
 def test_an_index_whose_creation_was_cut_short_is_completed(repository):
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     (folder.path / "index.json").unlink()
     (folder.path / "index.jsonabc.tmp").mkdir()
 
-    folder.create()
+    folder.create(instance_config())
 
     assert folder.exists
 
 
 def test_a_newer_index_is_refused_and_left_as_it_is(repository):
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     _rewrite_record(folder, format=2)
     (folder.dagster_home / "dagster.yaml").write_text("newer: true")
     folder.settings_path.unlink()
     before = _snapshot(folder.path)
 
     with pytest.raises(StoreError, match=r"newer code-index \(format 2, this one knows 1\)"):
-        folder.create()
+        folder.create(instance_config())
 
     assert _snapshot(folder.path) == before
 
@@ -113,12 +114,12 @@ def test_a_newer_index_is_refused_and_left_as_it_is(repository):
 def test_the_index_of_another_repository_is_refused_and_left_as_it_is(repository, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    resolve_index_folder(repository, tmp_path / "index").create()
+    resolve_index_folder(repository, tmp_path / "index").create(instance_config())
     (tmp_path / "index" / "dagster" / "dagster.yaml").write_text("mine: true")
     before = _snapshot(tmp_path / "index")
 
     with pytest.raises(StoreError) as refusal:
-        resolve_index_folder(other, tmp_path / "index").create()
+        resolve_index_folder(other, tmp_path / "index").create(instance_config())
 
     assert f"is the index of {repository}, not of {other}" in str(refusal.value)
     assert "index.json" in str(refusal.value)
@@ -126,11 +127,11 @@ def test_the_index_of_another_repository_is_refused_and_left_as_it_is(repository
 
 
 def test_a_repository_that_moved_with_its_index_keeps_it(repository):
-    resolve_index_folder(repository).create()
+    resolve_index_folder(repository).create(instance_config())
     moved = repository.rename(repository.with_name("moved"))
 
     folder = resolve_index_folder(moved)
-    folder.create()
+    folder.create(instance_config())
     folder.check()
 
     assert folder.exists
@@ -144,7 +145,7 @@ def test_an_index_that_was_never_made_is_missed_with_the_command_that_makes_it(r
 @pytest.mark.parametrize("record", ["", "[]", "{}", '{"format": "x", "repository_root": "/"}', "\udcff"])
 def test_an_unreadable_record_is_named_with_the_way_out(repository, record):
     folder = resolve_index_folder(repository)
-    folder.create()
+    folder.create(instance_config())
     (folder.path / "index.json").write_bytes(record.encode("utf-8", "surrogateescape"))
 
     with pytest.raises(StoreError, match=r"index\.json cannot be read .* Delete this one file"):
@@ -155,7 +156,7 @@ def test_a_repository_that_is_not_there_is_refused(tmp_path):
     folder = resolve_index_folder(tmp_path / "missing")
 
     with pytest.raises(RepositoryError, match="missing is not a folder"):
-        folder.create()
+        folder.create(instance_config())
 
     assert not (tmp_path / "missing").exists()
 
@@ -167,14 +168,14 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_reason(repository, mo
     monkeypatch.setattr(Path, "mkdir", refuse)
 
     with pytest.raises(StoreError, match=r"Cannot write the index folder .*Read-only file system.*--index-dir"):
-        resolve_index_folder(repository).create()
+        resolve_index_folder(repository).create(instance_config())
 
 
 def test_a_file_in_place_of_the_folder_is_refused(repository):
     (repository / ".code-index").write_text("")
 
     with pytest.raises(StoreError, match=r"Cannot write the index folder .*Not a directory"):
-        resolve_index_folder(repository).create()
+        resolve_index_folder(repository).create(instance_config())
 
 
 def test_a_write_that_fails_leaves_neither_a_half_file_nor_a_temporary_one(repository, monkeypatch):
@@ -184,7 +185,7 @@ def test_a_write_that_fails_leaves_neither_a_half_file_nor_a_temporary_one(repos
     monkeypatch.setattr(Path, "replace", fail)
 
     with pytest.raises(StoreError, match="No space left on device"):
-        resolve_index_folder(repository).create()
+        resolve_index_folder(repository).create(instance_config())
 
     assert sorted(e.name for e in (repository / ".code-index").iterdir()) == ["dagster", "locks", "tables"]
 
@@ -195,7 +196,7 @@ def test_a_folder_that_holds_other_things_is_refused_and_left_as_it_is(repositor
     (source / "main.py").write_text("")
 
     with pytest.raises(UsageError, match=r"holds other things than an index, such as 'main.py'"):
-        resolve_index_folder(repository, source).create()
+        resolve_index_folder(repository, source).create(instance_config())
 
     assert [entry.name for entry in source.iterdir()] == ["main.py"]
 
@@ -204,7 +205,7 @@ def test_an_empty_folder_may_become_an_index(repository, tmp_path):
     (tmp_path / "volume").mkdir()
     (tmp_path / "volume" / "lost+found").mkdir()
 
-    resolve_index_folder(repository, tmp_path / "volume").create()
+    resolve_index_folder(repository, tmp_path / "volume").create(instance_config())
 
     assert (tmp_path / "volume" / "index.json").exists()
 
@@ -217,7 +218,7 @@ def test_a_repository_in_a_weird_place_has_an_index(tmp_path, name):
     root.mkdir()
 
     folder = resolve_index_folder(root)
-    folder.create()
+    folder.create(instance_config())
     folder.check()
 
     assert json.loads((folder.path / "index.json").read_text())["repository_root"] == str(root)
@@ -229,12 +230,12 @@ def test_a_path_that_the_storages_misread_is_refused_with_the_culprit(tmp_path, 
     root.mkdir()
 
     with pytest.raises(UsageError, match="misread") as refusal:
-        resolve_index_folder(root).create()
+        resolve_index_folder(root).create(instance_config())
 
     assert culprit in str(refusal.value)
     assert list(root.iterdir()) == []
     folder = resolve_index_folder(root, tmp_path / "elsewhere")
-    folder.create()
+    folder.create(instance_config())
     folder.check()
 
 
@@ -255,7 +256,7 @@ def test_an_argument_wins_over_its_variable(repository, tmp_path, monkeypatch):
 
 
 def test_below_an_indexed_repository_its_index_is_found(repository, monkeypatch):
-    resolve_index_folder(repository).create()
+    resolve_index_folder(repository).create(instance_config())
     below = repository / "src" / "deep"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
