@@ -4,7 +4,7 @@
     python -m benchmarks --long                # full sizes, about two hours; beside two peers, too
     python -m benchmarks --only parsing disk   # some of them
     python -m benchmarks --summary             # of what has run before
-    python -m benchmarks --long --publish      # the summary into README.md, the plots into docs/images
+    python -m benchmarks --long --publish      # the summary into docs/performance.md, the plots into docs/images
 
 Each benchmark is a process of its own, writes its JSON and Markdown under `benchmarks/.results/short` or `long`, and
 can be called alone (`python -m benchmarks.parsing`). One that fails is named at the end, and the others run. The summary
@@ -161,18 +161,18 @@ def summarize(results: Path, names: Sequence[str]) -> tuple[list[Goal], str]:
     return found, markdown
 
 
-def publish(markdown: str, results: Path, readme: Path, images: Path) -> None:
-    """Put the table between the marks of the README, and the plots beside its other images.
+def publish(markdown: str, results: Path, page: Path, images: Path) -> None:
+    """Put the table between the marks of the page, and the plots beside its other images.
 
     Raises:
-        SystemExit: the README has no marks.
+        SystemExit: the page has no marks.
     """
-    text = readme.read_text("utf-8")
+    text = page.read_text("utf-8")
     before, opened, rest = text.partition(_MARKS[0])
     _, closed, after = rest.partition(_MARKS[1])
     if not opened or not closed:
-        raise SystemExit(f"{readme} has no {_MARKS[0]} ... {_MARKS[1]} to put the figures between.")
-    readme.write_text(f"{before}{_MARKS[0]}\n{markdown}{_MARKS[1]}{after}", "utf-8")
+        raise SystemExit(f"{page} has no {_MARKS[0]} ... {_MARKS[1]} to put the figures between.")
+    page.write_text(f"{before}{_MARKS[0]}\n{markdown}{_MARKS[1]}{after}", "utf-8")
     for name in ("goals.png", "growth.png"):
         if (results / name).is_file():
             shutil.copy(results / name, images / name)
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="full sizes")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=sorted({*_SHORT, *_LONG}), help="run these alone")
     parser.add_argument("--summary", action="store_true", help="run nothing")
-    parser.add_argument("--publish", action="store_true", help="put the figures into README.md and docs/images")
+    parser.add_argument("--publish", action="store_true", help="put the figures into docs/performance.md and docs/images")
     parser.add_argument("--folder", type=Path, help="where large trees and indexes are kept for the next time")
     parser.add_argument("--postgres-url", help="an empty database, for Dagster's records on PostgreSQL")
     arguments = parser.parse_args()
@@ -199,7 +199,7 @@ def main() -> None:
     found, markdown = summarize(results, list(plan))
     print(f"\n{markdown}\n{results / 'summary.json'}, {results / 'goals.png'}")
     if arguments.publish:
-        publish(markdown, results, _ROOT / "README.md", _ROOT / "docs" / "images")
+        publish(markdown, results, _ROOT / "docs" / "performance.md", _ROOT / "docs" / "images")
     missed = [goal.name for goal in found if goal.met is False]
     print(f"{sum(goal.met is True for goal in found)} goals met, {len(missed)} missed.")
     if failed:
