@@ -85,9 +85,9 @@ def _accept(pipeline: Pipeline, *, embed: bool, run: bool) -> bool:
         if embed:
             findings += _timed("embed", pipeline.embed)
     started = time.perf_counter()
-    files = pl.DataFrame(pipeline.store.files())
+    files = pl.DataFrame(pipeline.store.files.read())
     chunks = pl.DataFrame(
-        pipeline.store.chunks(
+        pipeline.store.chunks.read(
             [
                 *("chunk_id", "file_path", "file_hash", "start_line", "end_line", "content", "language"),
                 *("parent_chunk_id", "child_chunk_ids", "embedding_batch_id"),
@@ -138,7 +138,7 @@ def _print_files(pipeline: Pipeline, files: pl.DataFrame, chunks: pl.DataFrame) 
         print(f"    parsed, {printable(path)}: {reason}")
     languages = Counter(files.filter(pl.col("status") == "parsed")["language"].to_list()).most_common()
     print(f"  languages: {', '.join(f'{language} {count:,}' for language, count in languages)}")
-    print(f"  chunks: {chunks.height:,}; vectors: {pipeline.store.vector_count():,}")
+    print(f"  chunks: {chunks.height:,}; vectors: {pipeline.store.vectors.count():,}")
     if not chunks.is_empty():
         lengths = chunks["content"].str.len_chars().to_numpy()
         print(f"  characters of a chunk: median {np.median(lengths):,.0f}, most {lengths.max():,}")
@@ -253,7 +253,7 @@ def tree_findings(chunks: pl.DataFrame) -> list[str]:
 def vector_findings(pipeline: Pipeline, chunks: pl.DataFrame) -> list[str]:
     """What keeps chunks and vectors from being one to one, of unit norm and of the current model."""
     copied = ["file_path", "start_line", "end_line", "language"]
-    table = pipeline.store.vectors(["chunk_id", "vector", "embedding_model", *copied])
+    table = pipeline.store.vectors.read(["chunk_id", "vector", "embedding_model", *copied])
     vectors = pl.DataFrame(table.drop_columns(["vector"]))
     findings = [f"{row[0]}: {row[1]} vectors for this chunk" for row in _repeated(vectors["chunk_id"])]
     missing = chunks.join(vectors, on="chunk_id", how="anti")

@@ -149,7 +149,7 @@ def main() -> None:
                 for name in looks[-1]
             }
             scattered = [f"package_000/module_{number:05}.py" for number in range(0, 100, 10)]
-            pipeline.store.delete_vectors_by_file(scattered)
+            pipeline.store.vectors.delete_by_file(scattered)
             figures["crash"] = compare(Contest(pipeline, "deterministic"))
             pipeline.embed()
             edited = root / "package_000/module_00000.py"

@@ -148,7 +148,7 @@ def _identity(copy: int, chunk_id: str) -> str:
 
 def copies(folder: Path, encoder: Embedder, real_count: int) -> Copies:
     """The corpus, ready to be copied."""
-    chunks = base_index(folder).chunks()
+    chunks = base_index(folder).chunks.read()
     return Copies(chunks, real_vectors(folder, chunks, encoder, real_count), encoder.model_id)
 
 
@@ -180,10 +180,10 @@ def build(tables: Path, corpus: Callable[[], Copies], count: int) -> dict[str, A
         def batches(rows: int, first: int = batch) -> list[int]:
             return [1 + (first + place) // 512 for place in range(rows)]
 
-        store.upsert_files(files)
+        store.files.upsert(files)
         paths = files.column("file_path").to_pylist()
-        store.replace_chunks(paths, chunks, now=_NOW, assign_batch=batches)
-        store.add_vectors(embedded)
+        store.chunks.replace(paths, chunks, now=_NOW, assign_batch=batches)
+        store.vectors.add(embedded)
         batch += chunks.num_rows
         print(f"  {batch:,} chunks, {time.perf_counter() - started:.0f} s", flush=True)
     seconds["rows_s"] = time.perf_counter() - started

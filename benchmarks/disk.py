@@ -51,9 +51,11 @@ def measure(corpus: Path) -> dict[str, Any]:
         for phase in (pipeline.scan, pipeline.parse, pipeline.embed):
             if (error := phase().error) is not None:
                 raise SystemExit(f"The phase failed: {error}")
-        ours = {name: size for name, size in pipeline.store.disk_bytes().items() if name in {"chunks", "vectors"}}
-        vectors = pipeline.store.vectors(["chunk_id", "vector"])
-        chunks = pipeline.store.chunks()
+        ours = {
+            name: size for name, size in pipeline.store.upkeep.disk_bytes().items() if name in {"chunks", "vectors"}
+        }
+        vectors = pipeline.store.vectors.read(["chunk_id", "vector"])
+        chunks = pipeline.store.chunks.read()
     places = pc.index_in(chunks.column("chunk_id"), vectors.column("chunk_id").combine_chunks())
     rows = single_table(chunks).append_column("vector", vectors.column("vector").take(places))
     with tempfile.TemporaryDirectory() as folder:

@@ -106,11 +106,11 @@ def look(pipeline: Pipeline) -> dict[str, float]:
     for query in queries[:5]:
         search(store, encoder, query)
     search_ms = statistics.median(_milliseconds(lambda query: search(store, encoder, query), queries))
-    tables = sum(store.disk_bytes().values())
+    tables = sum(store.upkeep.disk_bytes().values())
     return {
-        "chunks": store.chunk_count(),
+        "chunks": store.chunks.count(),
         "tables_mb": tables / 1e6,
-        "tables_bytes_per_chunk": tables / store.chunk_count(),
+        "tables_bytes_per_chunk": tables / store.chunks.count(),
         "versions": versions(store),
         "table_files": sum(1 for path in pipeline.folder.tables_dir.rglob("*") if path.is_file()),
         "unused_vectors": store.tables.count("retired_vectors"),
@@ -160,7 +160,7 @@ def measure(corpus: Path, edits: int, *, rapid: bool) -> dict[str, Any]:
                 editor.edit()
                 index(pipeline)
                 if number > edits - _LAST:
-                    last.append((sum(pipeline.store.disk_bytes().values()) / 1e6, versions(pipeline.store)))
+                    last.append((sum(pipeline.store.upkeep.disk_bytes().values()) / 1e6, versions(pipeline.store)))
                 if number % max(1, edits // _LOOKS) == 0:
                     looks[f"after {number:,} edits"] = look(pipeline)
                     print(f"{time.perf_counter() - started:6.0f} s  {number:,} edits", flush=True)

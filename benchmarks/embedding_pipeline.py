@@ -43,7 +43,7 @@ _TEXT_COLUMNS = ("file_path", "qualified_name", "content", "chunk_type", "langua
 def texts_of(store: IndexStore) -> tuple[list[tuple[str, str]], int]:
     """Text and name of each thing that has to be embedded, each once, and how many chunks there are."""
     found: dict[str, tuple[str, str]] = {}
-    rows = store.chunks(columns=list(_TEXT_COLUMNS)).to_pylist()
+    rows = store.chunks.read(columns=list(_TEXT_COLUMNS)).to_pylist()
     for row in rows:
         text = embedding_text(**row)
         name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
@@ -58,7 +58,7 @@ def prepare(root: Path, index: Path) -> dict[str, int]:
             if (error := phase().error) is not None:
                 raise SystemExit(f"The phase failed: {error}")
         texts, chunks = texts_of(pipeline.store)
-        contents = len(set(pipeline.store.chunks(columns=["content"]).column("content").to_pylist()))
+        contents = len(set(pipeline.store.chunks.read(columns=["content"]).column("content").to_pylist()))
         return {"chunks": chunks, "texts": len(texts), "contents": contents}
 
 
@@ -82,7 +82,7 @@ def through_pipeline(root: Path, index: Path, profile: bool) -> dict[str, float]
         with Pipeline(IndexFolder(path=fresh, repository_root=root)) as pipeline:
             # As after phase 1 in the same process: model and tables are open.
             pipeline.describe_embedder()
-            pipeline.store.chunk_count()
+            pipeline.store.chunks.count()
             profiler = cProfile.Profile()
             if profile:
                 profiler.enable()

@@ -56,19 +56,19 @@ def git(root: Path, *arguments: str) -> None:
 
 
 def chunk_is_there(store: IndexStore, name: str) -> bool:
-    return store.chunks(["chunk_id"], where=f"function_name = '{name}'").num_rows > 0
+    return store.chunks.read(["chunk_id"], where=f"function_name = '{name}'").num_rows > 0
 
 
 def vector_is_there(store: IndexStore, name: str) -> bool:
-    return name in store.vectors(columns=["function_name"])["function_name"].to_pylist()
+    return name in store.vectors.read(columns=["function_name"])["function_name"].to_pylist()
 
 
 def is_indexed(folder: IndexFolder, store: IndexStore) -> bool:
     """Whether the first index is complete."""
-    counts = store.file_counts()
+    counts = store.files.counts()
     if not counts or counts.get("pending", 0):
         return False
-    statuses = store.count_by_status(query_embedder(folder.settings()).model_id)
+    statuses = store.statuses.count(query_embedder(folder.settings()).model_id)
     return statuses["complete"] > 0 and statuses["pending"] == 0
 
 
@@ -92,8 +92,8 @@ def follow(root: Path, edits: int, log: Path) -> dict[str, Any]:
             files = [f for f in sorted(root.rglob("*.py")) if ".code-index" not in f.parts and f.stat().st_size > 2_000]
             return {
                 "first_index_s": first_s,
-                "files": store.files(columns=["file_path"]).num_rows,
-                "chunks": store.chunks(["chunk_id"]).num_rows,
+                "files": store.files.read(columns=["file_path"]).num_rows,
+                "chunks": store.chunks.read(["chunk_id"]).num_rows,
                 "edits": [_edit(folder, store, rng, files) for _ in range(edits)],
             }
         finally:

@@ -118,7 +118,7 @@ def measure(files: int, model: str) -> dict[str, Any]:
             unchanged_s = time.perf_counter() - started
             return {
                 "files": files,
-                "chunks": pipeline.store.chunk_count(),
+                "chunks": pipeline.store.chunks.count(),
                 "source_bytes": source_bytes,
                 "tables_bytes": _disk(folder.tables_dir),
                 "records_bytes": _disk(folder.dagster_home),

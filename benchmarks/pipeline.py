@@ -175,9 +175,9 @@ def _first_index(pipeline: Pipeline, root: Path) -> dict[str, Any]:
     parse = timed(pipeline.parse)
     embed = timed(pipeline.embed)
     store = pipeline.store
-    manifest = store.files(columns=["file_path", "size_bytes", "language", "status"]).to_pylist()
+    manifest = store.files.read(columns=["file_path", "size_bytes", "language", "status"]).to_pylist()
     parsed = [row for row in manifest if row["status"] == "parsed"]
-    files, chunks = len(parsed), store.chunk_count()
+    files, chunks = len(parsed), store.chunks.count()
     bare_s = _bare_parse_s(root, parsed)
     workers = pipeline.settings.parse_workers or available_processors()
     return {
@@ -220,7 +220,7 @@ def _bare_parse_s(root: Path, parsed: Sequence[dict[str, Any]]) -> float:
 
 
 def _disk(folder: IndexFolder, store: IndexStore) -> dict[str, Any]:
-    chunks, files = store.chunk_count(), store.files(columns=["file_path"]).num_rows
+    chunks, files = store.chunks.count(), store.files.read(columns=["file_path"]).num_rows
     tables = {path.name.removesuffix(".lance"): _size(path) for path in folder.tables_dir.glob("*.lance")}
     records = _size(folder.dagster_home)
     return {
@@ -259,7 +259,7 @@ def _edit(pipeline: Pipeline, root: Path) -> dict[str, Any]:
         "s": time.perf_counter() - started,
         **{f"{name}_s": phase.seconds for name, phase in phases.items()},
         "file": target.relative_to(root).as_posix(),
-        "chunks_of_file": pipeline.store.chunks_by_file(target.relative_to(root).as_posix(), ["chunk_id"]).num_rows,
+        "chunks_of_file": pipeline.store.chunks.by_file(target.relative_to(root).as_posix(), ["chunk_id"]).num_rows,
         "files_parsed": phases["parse"].result.partitions,
         "batches": phases["embed"].result.partitions,
         **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused")),
@@ -277,7 +277,7 @@ def last_run(pipeline: Pipeline, asset: str, names: Sequence[str]) -> dict[str, 
 
 def sample_queries(store: IndexStore) -> list[str]:
     """Queries of two kinds, half each: first lines of docstrings, and names of functions; the same for a seed."""
-    rows = store.chunks(columns=["chunk_id", "docstring", "function_name"]).sort_by("chunk_id").to_pylist()
+    rows = store.chunks.read(columns=["chunk_id", "docstring", "function_name"]).sort_by("chunk_id").to_pylist()
     phrases = [row["docstring"].strip().splitlines()[0] for row in rows if (row["docstring"] or "").strip()]
     names = [row["function_name"] for row in rows if row["function_name"]]
     rng = random.Random(_SEED)

@@ -100,7 +100,7 @@ def index(repository: Repository, index_dir: Path) -> tuple[IndexStore, Embedder
         for result in (pipeline.scan(), pipeline.parse(), pipeline.embed()):
             if result.error is not None and not result.partial:
                 raise SystemExit(f"{repository.name}: {result.error}")
-        if pipeline.store.vector_count(pipeline.model_id) < pipeline.store.chunk_count():
+        if pipeline.store.vectors.count(pipeline.model_id) < pipeline.store.chunks.count():
             raise SystemExit(f"{repository.name}: not every chunk could be embedded")
         return pipeline.store, get_embedder(EmbedderConfig(model=pipeline.settings.model), "query")
 
@@ -113,7 +113,7 @@ def evaluate(
     def span(path: str, start: int, end: int) -> Span:
         return Span(f"{repository.prefix}/{path}" if repository.prefix else path, start, end)
 
-    rows = store.chunks(columns=["file_path", "start_line", "end_line"]).to_pydict()
+    rows = store.chunks.read(columns=["file_path", "start_line", "end_line"]).to_pydict()
     spans = [span(*row) for row in zip(rows["file_path"], rows["start_line"], rows["end_line"], strict=True)]
     outcomes = []
     for mode in modes:
@@ -183,7 +183,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for repository in load(arguments.eval, arguments.repositories, arguments.only):
             store, embedder = index(repository, (arguments.index_dir or Path(temporary)) / repository.name)
-            sizes[repository.name] = store.chunk_count()
+            sizes[repository.name] = store.chunks.count()
             outcomes += evaluate(repository, store, embedder, list(SearchMode))
             print(f"{repository.name}: {sizes[repository.name]} chunks, {len(repository.queries)} queries", flush=True)
     summary = summarize(outcomes)

@@ -88,7 +88,7 @@ def recall(store: IndexStore, encoder: Embedder, queries: Sequence[str]) -> dict
                 continue
             where = _FILTERS[name].where() if name in _FILTERS else None
             exact, near = (
-                _ids(store.vector_search(vector, model=encoder.model_id, limit=limit, where=where, exact=alone))[:10]
+                _ids(store.search.near(vector, model=encoder.model_id, limit=limit, where=where, exact=alone))[:10]
                 for limit, alone in ((10, True), (100, False))
             )
             if exact:
@@ -136,9 +136,9 @@ def shell(folder: IndexFolder, queries: Sequence[str]) -> dict[str, dict[str, fl
 def write_until(tables: Path, end: Any, commits: Any) -> None:
     """Add new chunks and their vectors, a commit of each every second, with the upkeep that the phases do."""
     store = IndexStore(tables)
-    model = str(store.vectors(["embedding_model"], limit=1).column("embedding_model")[0])
-    texts = store.chunks(["search_text", "content", "language", "chunk_type"], limit=WRITTEN_CHUNKS)
-    dimension = store.vector_dimension() or 1
+    model = str(store.vectors.read(["embedding_model"], limit=1).column("embedding_model")[0])
+    texts = store.chunks.read(["search_text", "content", "language", "chunk_type"], limit=WRITTEN_CHUNKS)
+    dimension = store.vectors.dimension() or 1
     rng = np.random.default_rng(SEED)
     now, number = datetime.now(UTC), 0
     while not end.is_set():
@@ -151,7 +151,7 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
             ("file_hash", ["h"] * len(chunk_ids)),
         ):
             chunks = chunks.append_column(name, pa.array(values))
-        store.replace_chunks([path], chunks, now=now)
+        store.chunks.replace([path], chunks, now=now)
         values = rng.standard_normal((len(chunk_ids), dimension), dtype=np.float32)
         values /= np.linalg.norm(values, axis=1, keepdims=True)
         rows = {
@@ -163,7 +163,7 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
             "language": chunks.column("language"),
             "chunk_type": chunks.column("chunk_type"),
         }
-        store.add_vectors(pa.table(rows), now=now)
+        store.vectors.add(pa.table(rows), now=now)
         keep_fast(store, ("chunks", "vectors"))
         number += 1
         commits.value = number
@@ -205,9 +205,9 @@ def measure(folder: Path, count: int, *, write: bool) -> dict[str, Any]:
     built = build(index.tables_dir, lambda: copies(folder, encoder, REAL_VECTORS), count)
     store = IndexStore(index.tables_dir)
     queries = sample_queries(base_index(folder))
-    figures: dict[str, Any] = {"build": built, "chunks": store.chunk_count(), "vectors": store.vector_count()}
+    figures: dict[str, Any] = {"build": built, "chunks": store.chunks.count(), "vectors": store.vectors.count()}
     keep_fast(store, store.tables.names())
-    store.optimize(timedelta(minutes=10))
+    store.upkeep.optimize(timedelta(minutes=10))
     fresh = IndexStore(index.tables_dir)
     started = time.perf_counter()
     search(fresh, encoder, queries[0])
@@ -224,7 +224,7 @@ def measure(folder: Path, count: int, *, write: bool) -> dict[str, Any]:
     figures["resident_mib"] = psutil.Process().memory_info().rss >> 20
     figures["recall"] = recall(fresh, encoder, queries[:: max(1, len(queries) // EXACT_QUERIES)])
     figures["shell"] = shell(index, queries)
-    figures["disk_bytes"] = store.disk_bytes()
+    figures["disk_bytes"] = store.upkeep.disk_bytes()
     if write:
         figures["writing"] = beside_a_writer(index.tables_dir, encoder, queries)
     return figures

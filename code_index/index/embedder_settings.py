@@ -58,7 +58,7 @@ def serving_embedder(settings: Settings, serving: tuple[str, Mapping[str, Any]] 
 
     Args:
         settings: of the index.
-        serving: what `IndexStore.serving_model` says.
+        serving: what `ModelSwitching.serving` says.
 
     Raises:
         ModelError: the model in use is missing, cannot be loaded, or is known by its identity alone.

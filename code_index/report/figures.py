@@ -67,8 +67,8 @@ def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
     Raises:
         StoreError: a table cannot be read.
     """
-    chunks = pl.DataFrame(store.chunks(list(_COLUMNS)))
-    files = pl.DataFrame(store.files(columns=["language", "size_bytes", "status"])).filter(
+    chunks = pl.DataFrame(store.chunks.read(list(_COLUMNS)))
+    files = pl.DataFrame(store.files.read(columns=["language", "size_bytes", "status"])).filter(
         pl.col("status") != "skipped"
     )
     of_language = chunks.group_by("language").agg(pl.len().alias("chunks"))
@@ -84,7 +84,7 @@ def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
     functions = chunks.filter(pl.col("function_name").is_not_null() & pl.col("cyclomatic_complexity").is_not_null())
     complex_first = ["cyclomatic_complexity", "cognitive_complexity"]
     most_complex = functions.sort([*complex_first, "file_path"], descending=[True, True, False]).head(_EXTREMES)
-    vectors = sum(store.embedding_models().values())
+    vectors = sum(store.vectors.counts().values())
     return IndexFigures(
         languages=languages.to_dicts(),
         chunk_types=types.to_dicts(),
@@ -100,7 +100,7 @@ def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
             for row in most_complex.to_dicts()
         ],
         chunks=chunks.height,
-        table_bytes=store.disk_bytes(),
+        table_bytes=store.upkeep.disk_bytes(),
         search_ms=_latencies(store, chunks, encoder) if vectors and encoder is not None else (),
     )
 

@@ -133,13 +133,13 @@ def search(
     by_words = (
         None
         if mode is SearchMode.SEMANTIC
-        else store.start_text_search(words, limit=depth, where=where, columns=_PLACE_COLUMNS)
+        else store.search.start_words(words, limit=depth, where=where, columns=_PLACE_COLUMNS)
     )
     try:
-        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.searchable()).vectors:
+        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.search.available()).vectors:
             vector = encoder.embed_query(text)
             if vector.size == there.dimension:  # else no vector is of this model
-                rows = store.vector_search(
+                rows = store.search.near(
                     vector, model=encoder.model_id, limit=depth, where=where, columns=_PLACE_COLUMNS
                 )
                 semantic = _scores(rows, places)
@@ -150,7 +150,7 @@ def search(
             by_words.cancel()
     if mode is SearchMode.HYBRID:
         unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
-        without_vector = store.without_vector(unknown, encoder.model_id) if encoder is not None else set()
+        without_vector = store.search.without_vector(unknown, encoder.model_id) if encoder is not None else set()
         fused = fuse(semantic, lexical, limit=len(places), without_vector=without_vector)
         ranked = rerank(fused, places, words.split())
     else:
@@ -164,7 +164,7 @@ def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchM
         return
     if encoder is None:
         raise UsageError(f"{mode} search needs the embedding model.")
-    store.refuse_other_model(encoder.model_id)
+    store.search.refuse_other_model(encoder.model_id)
 
 
 def query_words(text: str) -> str:
@@ -208,7 +208,7 @@ def _current(
     """Those candidates whose file is still as it was when they were cut from it, as the newest scan saw it."""
     ids = [chunk_id for chunk_id, _ in candidates]
     paths = sorted({places[chunk_id].file_path for chunk_id in ids})
-    rows, hashes = store.found_chunks(ids, paths, _CONTENT_COLUMNS)
+    rows, hashes = store.search.details(ids, paths, _CONTENT_COLUMNS)
     for chunk_id, score in candidates:
         row = rows.get(chunk_id)
         if row is not None and hashes.get(row["file_path"]) == row.pop("file_hash"):

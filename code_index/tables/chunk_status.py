@@ -11,29 +11,32 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from code_index.core.model import EmbeddingStatus
 from code_index.tables.chunks import ChunkRows
-from code_index.tables.part import ERRORS_TABLE
 from code_index.tables.schemas import EMBEDDING_ERRORS
 from code_index.tables.sql import equals
+from code_index.tables.table_names import ERRORS_TABLE
+from code_index.tables.tables import Tables
 from code_index.tables.vectors import VectorRows
 
 _STATUS = "embedding_status"
 
 
-class StatusRows(ChunkRows, VectorRows):
+class ChunkStatuses:
     """Read the derived `embedding_status`."""
 
-    def chunk_statuses(
-        self, model: str, *, running_batches: Collection[int] = (), columns: Sequence[str] = ()
-    ) -> pl.DataFrame:
+    def __init__(self, tables: Tables, chunks: ChunkRows, vectors: VectorRows) -> None:
+        self._tables = tables
+        self._chunks = chunks
+        self._vectors = vectors
+
+    def read(self, model: str, *, running_batches: Collection[int] = (), columns: Sequence[str] = ()) -> pl.DataFrame:
         """One row a chunk: chunk_id, file_path, embedding_batch_id, embedding_status, and `columns` of `chunks`."""
         wanted = list(dict.fromkeys(["chunk_id", "file_path", "embedding_batch_id", *columns]))
-        return self._with_status(self.chunks(wanted), model, running_batches)
+        return self._with_status(self._chunks.read(wanted), model, running_batches)
 
-    def chunks_by_status(
+    def chunks(
         self,
         status: EmbeddingStatus | str,
         model: str,
@@ -43,16 +46,16 @@ class StatusRows(ChunkRows, VectorRows):
         limit: int | None = None,
     ) -> pa.Table:
         """The chunks with that status, by batch, then id; large columns are read only for rows that are returned."""
-        slim = self._with_status(self.chunks(["chunk_id", "embedding_batch_id"]), model, running_batches)
+        slim = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, running_batches)
         wanted = slim.filter(pl.col(_STATUS) == EmbeddingStatus(status).value).sort("embedding_batch_id", "chunk_id")
         ids = wanted.head(limit).get_column("chunk_id").to_list() if limit is not None else wanted["chunk_id"].to_list()
         if not ids:
-            return self.chunks(list(columns), limit=0)
-        return self.chunks_by_ids(ids, columns)
+            return self._chunks.read(list(columns), limit=0)
+        return self._chunks.by_ids(ids, columns)
 
-    def count_by_status(self, model: str, running_batches: Collection[int] = ()) -> dict[str, int]:
+    def count(self, model: str, running_batches: Collection[int] = ()) -> dict[str, int]:
         """Number of chunks per status; every status is a key."""
-        statuses = self._with_status(self.chunks(["chunk_id", "embedding_batch_id"]), model, running_batches)
+        statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, running_batches)
         counted = dict(statuses.get_column(_STATUS).value_counts().iter_rows())
         return {status.value: int(counted.get(status.value, 0)) for status in EmbeddingStatus}
 
@@ -65,7 +68,7 @@ class StatusRows(ChunkRows, VectorRows):
         if model is not None:
             counts = self._batch_counts(model)
             return counts.with_columns(chunks=pl.sum_horizontal("pending", "errors", "complete")).to_arrow()
-        ids = pl.DataFrame(self.chunks(["embedding_batch_id"]))
+        ids = pl.DataFrame(self._chunks.read(["embedding_batch_id"]))
         return (
             ids.lazy()
             .drop_nulls()
@@ -76,14 +79,8 @@ class StatusRows(ChunkRows, VectorRows):
             .to_arrow()
         )
 
-    def max_batch_id(self) -> int | None:
-        """The highest batch id in use; `None` when there is none."""
-        ids = self.chunks(["embedding_batch_id"]).column("embedding_batch_id")
-        highest: int | None = pc.max(ids).as_py()
-        return highest
-
     def _batch_counts(self, model: str) -> pl.DataFrame:
-        statuses = self._with_status(self.chunks(["chunk_id", "embedding_batch_id"]), model, ())
+        statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, ())
         is_status = {
             "pending": EmbeddingStatus.PENDING,
             "errors": EmbeddingStatus.ERROR,
@@ -99,14 +96,14 @@ class StatusRows(ChunkRows, VectorRows):
         )
 
     def _with_status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pl.DataFrame:
-        of_model = equals("embedding_model", model)
-        view = self.for_model(model)
-        complete = view.vectors(["chunk_id"], None if view.holds_only(model) else of_model)
-        failed = self.tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=of_model)
+        complete = self._vectors.embedded(model)
+        failed = self._tables.read(
+            ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=equals("embedding_model", model)
+        )
         running = pl.Series(values=sorted(running_batches), dtype=pl.Int64)
         frame = pl.DataFrame(chunks)
         return frame.with_columns(
-            pl.when(pl.col("chunk_id").is_in(pl.Series(complete.column("chunk_id")).implode()))
+            pl.when(pl.col("chunk_id").is_in(pl.Series(complete).implode()))
             .then(pl.lit(EmbeddingStatus.COMPLETE.value))
             .when(pl.col("chunk_id").is_in(pl.Series(failed.column("chunk_id")).implode()))
             .then(pl.lit(EmbeddingStatus.ERROR.value))

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
-from code_index.tables.part import CHUNKS_TABLE, ERRORS_TABLE, StorePart
+from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.row_shapes import conform, refuse_duplicates, shortened, timestamp
 from code_index.tables.schemas import CHUNKS
 from code_index.tables.sql import equals, is_in
-from code_index.tables.tables import projected
+from code_index.tables.table_names import CHUNKS_TABLE
+from code_index.tables.tables import Tables, projected
 
 _KEYS = ("chunk_id",)
 _LONGEST_CONDITION = 20_000  # ids; beyond, reading all rows and picking is quicker than a condition
@@ -24,7 +25,7 @@ _KEPT = ("chunk_id", "created_at", "embedding_batch_id")
 
 @dataclass(frozen=True, slots=True)
 class ReplaceResult:
-    """What `replace_chunks` did to the slice; `version` is that of the table after it."""
+    """What `ChunkRows.replace` did to the slice; `version` is that of the table after it."""
 
     inserted: int
     updated: int
@@ -34,33 +35,37 @@ class ReplaceResult:
     deleted_chunk_ids: tuple[str, ...] = ()
 
 
-class ChunkRows(StorePart):
+class ChunkRows:
     """Read and write `chunks`; key: chunk_id."""
 
-    def chunks(
+    def __init__(self, tables: Tables, errors: ErrorRows) -> None:
+        self._tables = tables
+        self._errors = errors
+
+    def read(
         self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
     ) -> pa.Table:
-        """Rows of `chunks`, in no order; `where` is an SQL condition. For whole tables see `iter_chunks`."""
-        return self.tables.read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, limit=limit)
+        """Rows of `chunks`, in no order; `where` is an SQL condition. For whole tables see `iter_read`."""
+        return self._tables.read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, limit=limit)
 
-    def iter_chunks(
+    def iter_read(
         self, columns: Sequence[str] | None = None, where: str | None = None, batch_size: int = 8_192
     ) -> Iterator[pa.RecordBatch]:
         """The same as batches of one version of the table; memory stays flat."""
-        return self.tables.iter_read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, batch_size=batch_size)
+        return self._tables.iter_read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, batch_size=batch_size)
 
-    def chunk_count(self) -> int:
+    def count(self) -> int:
         """Rows of `chunks`."""
-        return self.tables.count(CHUNKS_TABLE)
+        return self._tables.count(CHUNKS_TABLE)
 
-    def chunks_by_file(self, file_path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    def by_file(self, file_path: str, columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks of one file in the order of their lines, the outer before the inner."""
         wanted = list(columns or CHUNKS.names)
         order = [("start_line", "ascending"), ("end_line", "descending"), ("chunk_depth", "ascending")]
         needed = list(dict.fromkeys([*wanted, *(name for name, _ in order)]))
-        return self.chunks(needed, equals("file_path", file_path)).sort_by(order).select(wanted)
+        return self.read(needed, equals("file_path", file_path)).sort_by(order).select(wanted)
 
-    def chunks_by_ids(self, chunk_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+    def by_ids(self, chunk_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks with these ids, in the order of `chunk_ids`; ids that are not in the table are left out."""
         wanted = list(columns or CHUNKS.names)
         found = self._with_ids(chunk_ids, list(dict.fromkeys(["chunk_id", *wanted])))
@@ -69,20 +74,20 @@ class ChunkRows(StorePart):
 
     def _with_ids(self, chunk_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
         if len(chunk_ids) <= _LONGEST_CONDITION:
-            return self.chunks(columns, is_in("chunk_id", chunk_ids))
+            return self.read(columns, is_in("chunk_id", chunk_ids))
         wanted = pa.array(chunk_ids, pa.string())
-        batches = self.iter_chunks(columns, batch_size=_SCAN_BATCH)
+        batches = self.iter_read(columns, batch_size=_SCAN_BATCH)
         found = [batch.filter(pc.is_in(batch.column("chunk_id"), wanted)) for batch in batches]
         return pa.Table.from_batches(found, projected(CHUNKS, columns))
 
-    def chunks_of_batches(self, batch_ids: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+    def of_batches(self, batch_ids: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks of these embedding batches, ordered by batch, file and line."""
         wanted = list(columns or CHUNKS.names)
         order = ["embedding_batch_id", "file_path", "start_line", "chunk_id"]
-        found = self.chunks(list(dict.fromkeys([*wanted, *order])), is_in("embedding_batch_id", batch_ids))
+        found = self.read(list(dict.fromkeys([*wanted, *order])), is_in("embedding_batch_id", batch_ids))
         return found.sort_by([(name, "ascending") for name in order]).select(wanted)
 
-    def replace_chunks(
+    def replace(
         self,
         file_paths: Sequence[str],
         chunks: pa.Table,
@@ -106,15 +111,15 @@ class ChunkRows(StorePart):
         paths = list(dict.fromkeys(file_paths))
         _refuse_outsiders(rows, paths)
         if not paths:
-            return ReplaceResult(inserted=0, updated=0, deleted=0, version=self.tables.version(CHUNKS_TABLE))
+            return ReplaceResult(inserted=0, updated=0, deleted=0, version=self._tables.version(CHUNKS_TABLE))
         in_slice = is_in("file_path", paths)
-        known = self.chunks(list(_KEPT), in_slice)
+        known = self.read(list(_KEPT), in_slice)
         rows = _with_history(rows, known, now=now, assign_batch=assign_batch)
         ids, known_ids = rows.column("chunk_id"), known.column("chunk_id")
         gone = known_ids.filter(pc.invert(pc.is_in(known_ids, ids))).to_pylist()
         new = ids.filter(pc.invert(pc.is_in(ids, known_ids))).to_pylist()
-        counts = self.tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
-        self._forget_errors(gone)
+        counts = self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
+        self._errors.forget(gone)
         return ReplaceResult(
             inserted=counts.inserted,
             updated=counts.updated,
@@ -124,21 +129,22 @@ class ChunkRows(StorePart):
             deleted_chunk_ids=tuple(gone),
         )
 
-    def delete_chunks_by_file(self, file_paths: Sequence[str]) -> int:
+    def delete_by_file(self, file_paths: Sequence[str]) -> int:
         """Remove the chunks of these files and their errors; returns how many chunks there were."""
         in_slice = is_in("file_path", file_paths)
-        gone = self.chunks(["chunk_id"], in_slice).column("chunk_id").to_pylist()
-        deleted = self.tables.delete(CHUNKS_TABLE, in_slice)
-        self._forget_errors(gone)
+        gone = self.read(["chunk_id"], in_slice).column("chunk_id").to_pylist()
+        deleted = self._tables.delete(CHUNKS_TABLE, in_slice)
+        self._errors.forget(gone)
         return deleted
 
     def move_to_batches(self, rows: pa.Table) -> int:
         """Give chunks (chunk_id, embedding_batch_id) another batch, in one commit; returns how many there were."""
-        return self.tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS).updated
+        return self._tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS).updated
 
-    def _forget_errors(self, chunk_ids: Sequence[str]) -> None:
-        if chunk_ids and self.tables.count(ERRORS_TABLE):
-            self.tables.delete(ERRORS_TABLE, is_in("chunk_id", chunk_ids))
+    def max_batch_id(self) -> int | None:
+        """The highest embedding batch id in use; `None` when there is none."""
+        highest: int | None = pc.max(self.read(["embedding_batch_id"]).column("embedding_batch_id")).as_py()
+        return highest
 
 
 def _refuse_outsiders(rows: pa.Table, paths: Sequence[str]) -> None:

@@ -7,23 +7,27 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from code_index.tables.part import ERRORS_TABLE, StorePart
 from code_index.tables.row_shapes import conform
 from code_index.tables.schemas import EMBEDDING_ERRORS
 from code_index.tables.sql import all_of, equals, is_in
+from code_index.tables.table_names import ERRORS_TABLE
+from code_index.tables.tables import Tables
 
 _KEYS = ("chunk_id", "embedding_model")
 
 
-class ErrorRows(StorePart):
+class ErrorRows:
     """Read and write `embedding_errors`; key: chunk_id and embedding_model."""
 
-    def errors(self, model: str | None = None) -> pa.Table:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def read(self, model: str | None = None) -> pa.Table:
         """The errors of one model, or of all."""
         where = None if model is None else equals("embedding_model", model)
-        return self.tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, where=where)
+        return self._tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, where=where)
 
-    def record_errors(self, rows: pa.Table) -> None:
+    def record(self, rows: pa.Table) -> None:
         """Insert errors, or overwrite those of the same chunk and model; `attempts` is counted here.
 
         `rows` needs chunk_id, embedding_model, error_message and failed_at; `attempts` in it says how many
@@ -32,7 +36,7 @@ class ErrorRows(StorePart):
         rows = conform(rows, EMBEDDING_ERRORS, table=ERRORS_TABLE)
         if not rows.num_rows:
             return
-        known = self.tables.read(
+        known = self._tables.read(
             ERRORS_TABLE,
             EMBEDDING_ERRORS,
             columns=[*_KEYS, "attempts"],
@@ -43,15 +47,20 @@ class ErrorRows(StorePart):
         attempts = pc.add(before, pc.fill_null(rows.column("attempts").combine_chunks(), 1))
         place = rows.schema.get_field_index("attempts")
         rows = rows.set_column(place, EMBEDDING_ERRORS.field("attempts"), attempts.cast(pa.int32()))
-        self.tables.merge(ERRORS_TABLE, EMBEDDING_ERRORS, rows, keys=_KEYS)
+        self._tables.merge(ERRORS_TABLE, EMBEDDING_ERRORS, rows, keys=_KEYS)
 
-    def clear_errors(self, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
+    def clear(self, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
         """Remove the errors of these chunks (all for `None`) and that model (all for `None`); returns how many."""
         where = all_of(
             None if chunk_ids is None else is_in("chunk_id", chunk_ids),
             None if model is None else equals("embedding_model", model),
         )
-        return self.tables.delete(ERRORS_TABLE, where or "true")
+        return self._tables.delete(ERRORS_TABLE, where or "true")
+
+    def forget(self, chunk_ids: Sequence[str]) -> None:
+        """Remove the errors of chunks that are gone; quick where there are no errors."""
+        if chunk_ids and self._tables.count(ERRORS_TABLE):
+            self.clear(chunk_ids)
 
 
 def _joined(rows: pa.Table) -> pa.Array:

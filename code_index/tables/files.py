@@ -6,34 +6,37 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from code_index.tables.part import FILES_TABLE, StorePart
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
-from code_index.tables.tables import MergeCounts
+from code_index.tables.table_names import FILES_TABLE
+from code_index.tables.tables import MergeCounts, Tables
 
 _KEYS = ("file_path",)
 
 
-class FileRows(StorePart):
+class FileRows:
     """Read and write `files`; key: file_path."""
 
-    def files(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows of the manifest, in no order; `where` is an SQL condition (see `sql`)."""
-        return self.tables.read(FILES_TABLE, FILES, columns=columns, where=where)
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
-    def upsert_files(self, rows: pa.Table) -> MergeCounts:
+    def read(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
+        """Rows of the manifest, in no order; `where` is an SQL condition (see `sql`)."""
+        return self._tables.read(FILES_TABLE, FILES, columns=columns, where=where)
+
+    def upsert(self, rows: pa.Table) -> MergeCounts:
         """Insert or overwrite files by path, whole rows, in one commit.
 
         Raises:
             StoreError: a path twice in `rows`, or columns that do not fit.
         """
-        return self.tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS)
+        return self._tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS)
 
-    def delete_files(self, file_paths: Sequence[str]) -> int:
+    def delete(self, file_paths: Sequence[str]) -> int:
         """Remove files from the manifest; returns how many were there."""
-        return self.tables.delete(FILES_TABLE, is_in("file_path", file_paths))
+        return self._tables.delete(FILES_TABLE, is_in("file_path", file_paths))
 
-    def file_counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Number of files per status that occurs."""
-        status = self.files(columns=["status"]).column("status")
+        status = self.read(columns=["status"]).column("status")
         return {str(entry["values"]): int(entry["counts"]) for entry in status.value_counts().to_pylist()}

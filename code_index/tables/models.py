@@ -16,9 +16,10 @@ from typing import Any
 
 from code_index.core.errors import StoreError
 from code_index.core.files import write_atomically
+from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
 
 REGISTRY_FILE = "models.json"
-TABLES_OF_A_MODEL = frozenset({"vectors", "retired_vectors"})
+TABLES_OF_A_MODEL = frozenset({VECTORS_TABLE, RETIRED_TABLE})
 
 
 @dataclass(frozen=True, slots=True)

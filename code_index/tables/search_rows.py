@@ -19,17 +19,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from code_index.core.errors import StoreError
+from code_index.core.errors import StoreError, UsageError
 from code_index.tables.chunk_locations import COLUMNS, ChunkPlaces, VectorPlaces, chunk_places, encoded, vector_places
-from code_index.tables.chunks import ChunkRows
-from code_index.tables.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
-from code_index.tables.read_handles import Reader
+from code_index.tables.read_handles import Reader, Reading
 from code_index.tables.row_shapes import conform
 from code_index.tables.schemas import CHUNKS, FILES
 from code_index.tables.schemas import vectors as vectors_schema
 from code_index.tables.sql import all_of, equals, is_in
-from code_index.tables.tables import projected
-from code_index.tables.vectors import VectorRows
+from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
+from code_index.tables.tables import Tables, projected
 
 METRIC = "cosine"  # of the index and of every query: an index of another metric is not used
 SCORE = "score"
@@ -54,10 +52,27 @@ class Searchable:
     dimension: int | None
 
 
-class SearchRows(ChunkRows, VectorRows):
+class SearchRows:
     """Find chunks by vector and by words."""
 
-    def vector_search(
+    def __init__(self, tables: Tables, reading: Reading) -> None:
+        self._tables = tables
+        self.reading = reading
+
+    def refuse_other_model(self, model_id: str) -> None:
+        """Refuse to compare with the vectors of another model than these.
+
+        Raises:
+            UsageError: what to do instead.
+        """
+        if not self._tables.reads_model(model_id):
+            raise UsageError(
+                f"The vectors in use are of {self._tables.model()}; those of {model_id} cannot be compared with them. "
+                "Search with the model in use (`serving_embedder`), or embed all chunks with the other one: "
+                "`code-index index`."
+            )
+
+    def near(
         self,
         vector: np.ndarray,
         *,
@@ -80,10 +95,10 @@ class SearchRows(ChunkRows, VectorRows):
         query_vector = np.asarray(vector, dtype=np.float32).reshape(-1)
         empty = _scored(projected(vectors_schema(1), columns).empty_table(), pa.array([], pa.float32()))
 
-        async def near(reader: Reader) -> pa.Table:
+        async def nearest(reader: Reader) -> pa.Table:
             if query_vector.size != (dimension := _dimension(reader)):
                 raise StoreError(
-                    f"The query has {query_vector.size} dimensions, table 'vectors' in {self.tables.directory} "
+                    f"The query has {query_vector.size} dimensions, table 'vectors' in {self._tables.directory} "
                     f"{dimension}: search with the model that the index was made with."
                 )
             # A condition that every row fits would be evaluated for every row.
@@ -94,10 +109,10 @@ class SearchRows(ChunkRows, VectorRows):
                     return places[1].rows(known, columns).append_column(SCORE, found.column(SCORE))
             return await _near(reader, query_vector, columns, limit=limit, where=condition, exact=exact)
 
-        found = self.reading.run(self.reading.ask(VECTORS_TABLE, near)) if limit > 0 else None
+        found = self.reading.run(self.reading.ask(VECTORS_TABLE, nearest)) if limit > 0 else None
         return empty if found is None else found
 
-    def text_search(
+    def words(
         self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _TEXT_COLUMNS
     ) -> pa.Table:
         """The `limit` chunks whose search_text fits the words best: `columns` and `score` (BM25), best first.
@@ -105,12 +120,12 @@ class SearchRows(ChunkRows, VectorRows):
         `query` is words, split the way search_text is; quotes and operators mean nothing. Rows that are not
         indexed yet are found too, as is everything before there is an index.
         """
-        return self.start_text_search(query, limit=limit, where=where, columns=columns).result()
+        return self.start_words(query, limit=limit, where=where, columns=columns).result()
 
-    def start_text_search(
+    def start_words(
         self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _TEXT_COLUMNS
     ) -> Future[pa.Table]:
-        """`text_search` that runs while the caller does something else."""
+        """`words` that runs while the caller does something else."""
         empty = _scored(projected(CHUNKS, columns).empty_table(), pa.array([], pa.float32()))
 
         async def holding(reader: Reader) -> pa.Table:
@@ -140,7 +155,7 @@ class SearchRows(ChunkRows, VectorRows):
 
         return self.reading.start(opening())
 
-    def searchable(self) -> Searchable:
+    def available(self) -> Searchable:
         """What there is to search, as the newest versions of the tables have it."""
 
         async def count() -> Searchable:
@@ -154,7 +169,7 @@ class SearchRows(ChunkRows, VectorRows):
 
         return self.reading.run(count())
 
-    def found_chunks(
+    def details(
         self, chunk_ids: Sequence[str], file_paths: Sequence[str], columns: Sequence[str]
     ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """What a search shows: `columns` of the chunks by id, and the hash of each file's current version by path."""

@@ -1,22 +1,62 @@
 """`IndexStore`: the tables of one index behind one object.
 
-Belongs here: the joining of the parts. Each part is a module: files, chunks, status, errors,
-vectors, sync, search, maintenance.
+Belongs here: the parts, each with what it needs. What a part does is in its own module.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from code_index.tables.chunk_status import ChunkStatuses
+from code_index.tables.chunks import ChunkRows
+from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.files import FileRows
+from code_index.tables.read_handles import Reading
 from code_index.tables.search_rows import SearchRows
 from code_index.tables.switching import ModelSwitching
-from code_index.tables.sync import SyncRows
-from code_index.tables.table_upkeep import Maintenance
+from code_index.tables.sync import VectorSync
+from code_index.tables.table_upkeep import TableUpkeep
+from code_index.tables.tables import Tables
+from code_index.tables.vectors import VectorRows
 
 
-class IndexStore(FileRows, ModelSwitching, SyncRows, SearchRows, Maintenance):
+class IndexStore:
     """All that is read from and written to the tables of one index.
 
     Cheap to construct and free to share: nothing is opened before it is used, tables come into being
     with their first write, and reads of tables that do not exist give no rows. Safe in several threads
     and processes; picklable, so that a spawned process opens its own handles.
     """
+
+    tables: Tables
+    files: FileRows
+    chunks: ChunkRows
+    vectors: VectorRows
+    errors: ErrorRows
+    statuses: ChunkStatuses
+    sync: VectorSync
+    models: ModelSwitching
+    search: SearchRows
+    upkeep: TableUpkeep
+
+    def __init__(self, tables_dir: Path, *, model_id: str | None = None) -> None:
+        """The store of a folder of tables; its vectors are the model's, or for None those that search reads."""
+        self.tables = Tables(tables_dir, model_id=model_id)
+        self.files = FileRows(self.tables)
+        self.errors = ErrorRows(self.tables)
+        self.chunks = ChunkRows(self.tables, self.errors)
+        self.vectors = VectorRows(self.tables)
+        self.statuses = ChunkStatuses(self.tables, self.chunks, self.vectors)
+        self.sync = VectorSync(self.tables, self.chunks, self.vectors, self.errors)
+        self.models = ModelSwitching(self.tables, self.vectors, self.statuses)
+        self.search = SearchRows(self.tables, Reading(self.tables.directory, stored_name=self.tables.stored_name))
+        self.upkeep = TableUpkeep(self.tables)
+        self._views: dict[str, IndexStore] = {}
+
+    def for_model(self, model_id: str) -> IndexStore:
+        """The store with the vectors of that model; itself where it reads those anyway."""
+        if self.tables.reads_model(model_id):
+            return self
+        if model_id not in self._views:
+            self._views[model_id] = IndexStore(self.tables.directory, model_id=model_id)
+        return self._views[model_id]

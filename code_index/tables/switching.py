@@ -5,102 +5,108 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 import polars as pl
 
-from code_index.tables.chunk_status import StatusRows
+from code_index.tables.chunk_status import ChunkStatuses
 from code_index.tables.models import (
-    TABLES_OF_A_MODEL,
     ModelEntry,
     Registry,
     read_registry,
     suffix_of,
     write_registry,
 )
-from code_index.tables.part import VECTORS_TABLE
+from code_index.tables.table_names import VECTORS_TABLE
+from code_index.tables.tables import Tables
+from code_index.tables.vectors import VectorRows
 from code_index.tables.version import upgrade
 
 
-class ModelSwitching(StatusRows):
-    """Which model's vectors search reads. Writers hold the lock of phase 2."""
+class ModelSwitching:
+    """Say which model's vectors search reads, and change it. Writers hold the lock of phase 2."""
 
-    def serving_model(self) -> tuple[str, Mapping[str, Any]] | None:
+    def __init__(self, tables: Tables, vectors: VectorRows, statuses: ChunkStatuses) -> None:
+        self._tables = tables
+        self._vectors = vectors
+        self._statuses = statuses
+
+    def serving(self) -> tuple[str, Mapping[str, Any]] | None:
         """Identity of the model that search reads, and the settings that name it; None before the first run."""
-        registry = read_registry(self.tables.directory)
+        registry = read_registry(self._tables.directory)
         return None if registry is None else (registry.serving, registry.models[registry.serving].settings)
 
-    def begin_model(self, model_id: str, settings: Mapping[str, Any]) -> Self:
-        """Get ready to store a model's vectors: the view of the store that writes and reads them.
+    def begin(self, model_id: str, settings: Mapping[str, Any]) -> None:
+        """Get ready to store a model's vectors, which `IndexStore.for_model` then writes and reads.
 
         The first model of an index gets the plain tables and is served at once. Any further one gets tables of
         its own, and is served once `serve_if_complete` says so.
         """
         # What an older program stored is of the first model, whichever the settings name now.
-        upgrade(self.tables.directory, {1: lambda: self._write_first_registry(model_id)})
-        registry = read_registry(self.tables.directory) or self._first_registry(model_id)
+        upgrade(self._tables.directory, {1: lambda: self._write_first_registry(model_id)})
+        registry = read_registry(self._tables.directory) or self._first_registry(model_id)
         known = registry.models.get(model_id)
         entry = ModelEntry(suffix=suffix_of(model_id) if known is None else known.suffix, settings=dict(settings))
         if known != entry:
-            write_registry(self.tables.directory, registry.with_model(model_id, entry))
-        return self.for_model(model_id)
+            write_registry(self._tables.directory, registry.with_model(model_id, entry))
 
     def serve_if_complete(self, model_id: str, *, now: datetime) -> bool:
         """Let search read the model's vectors from now on, if no chunk waits for one; whether that changed anything.
 
-        One file is replaced. The vectors that were read before stay, for going back, until `forget_models`.
+        One file is replaced. The vectors that were read before stay, for going back, until `forget`.
         """
-        registry = read_registry(self.tables.directory)
+        registry = read_registry(self._tables.directory)
         if registry is None or registry.serving == model_id or model_id not in registry.models:
             return False
-        if self.count_by_status(model_id)["pending"]:
+        if self._statuses.count(model_id)["pending"]:
             return False
         moment = now.isoformat(timespec="seconds")
         models = {
             name: replace(entry, replaced_at=None if name == model_id else entry.replaced_at or moment)
             for name, entry in registry.models.items()
         }
-        write_registry(self.tables.directory, Registry(serving=model_id, models=models))
+        write_registry(self._tables.directory, Registry(serving=model_id, models=models))
         return True
 
-    def vectors_by_model(self) -> dict[str, int]:
+    def vector_counts(self) -> dict[str, int]:
         """Number of vectors of each model that has any, in use or beside."""
-        registry = read_registry(self.tables.directory)
-        counts = self.embedding_models()
+        registry = read_registry(self._tables.directory)
+        counts = self._vectors.counts()
         for model_id in registry.models if registry is not None else ():
-            for name, count in self.for_model(model_id).embedding_models().items():
+            for name, count in self._vectors.of_model(model_id).counts().items():
                 counts.setdefault(name, count)
         return counts
 
     def stale_batches(self, model_id: str) -> int:
         """Batches that have vectors of the model in use, and not all of that model."""
-        registry = read_registry(self.tables.directory)
+        registry = read_registry(self._tables.directory)
         if registry is None or registry.serving == model_id:
             return 0
-        wanted = pl.DataFrame(self.pending_batches(model_id))["embedding_batch_id"]
-        served = pl.DataFrame(self.batches(registry.serving)).filter(pl.col("complete") > 0)["embedding_batch_id"]
+        wanted = pl.DataFrame(self._statuses.pending_batches(model_id))["embedding_batch_id"]
+        served = pl.DataFrame(self._statuses.batches(registry.serving)).filter(pl.col("complete") > 0)[
+            "embedding_batch_id"
+        ]
         return len(served.filter(served.is_in(wanted.implode())))
 
     def replaced_vectors(self, *, before: datetime) -> int:
-        """Vectors that `forget_models` would remove."""
-        return sum(self.for_model(model_id).vector_count() for model_id in self._replaced(before))
+        """Vectors that `forget` would remove."""
+        return sum(self._vectors.of_model(model_id).count() for model_id in self._replaced(before))
 
-    def forget_models(self, *, before: datetime) -> int:
+    def forget(self, *, before: datetime) -> int:
         """Remove the vectors of models that were replaced before that time; returns how many."""
         forgotten = 0
         for model_id in self._replaced(before):
-            view = self.for_model(model_id)
-            forgotten += view.vector_count()
-            for name in sorted(TABLES_OF_A_MODEL):
-                view.tables.drop(name)
-            registry = read_registry(self.tables.directory)
+            vectors = self._vectors.of_model(model_id)
+            forgotten += vectors.count()
+            vectors.drop()
+            registry = read_registry(self._tables.directory)
             if registry is not None:
                 left = {name: entry for name, entry in registry.models.items() if name != model_id}
-                write_registry(self.tables.directory, replace(registry, models=left))
+                write_registry(self._tables.directory, replace(registry, models=left))
         return forgotten
 
     def _replaced(self, before: datetime) -> list[str]:
-        registry = read_registry(self.tables.directory)
+        registry = read_registry(self._tables.directory)
         if registry is None:
             return []
         return [
@@ -112,11 +118,11 @@ class ModelSwitching(StatusRows):
         ]
 
     def _write_first_registry(self, model_id: str) -> None:
-        if read_registry(self.tables.directory) is None:
-            write_registry(self.tables.directory, self._first_registry(model_id))
+        if read_registry(self._tables.directory) is None:
+            write_registry(self._tables.directory, self._first_registry(model_id))
 
     def _first_registry(self, model_id: str) -> Registry:
         """The registry of an index that has none: what is stored is served, by the model that has most of it."""
-        counts = self.embedding_models() if self.tables.open(VECTORS_TABLE) is not None else {}
+        counts = self._vectors.counts() if self._tables.open(VECTORS_TABLE) is not None else {}
         serving = model_id if model_id in counts or not counts else max(counts, key=lambda name: counts[name])
         return Registry(serving=serving, models={serving: ModelEntry(suffix="")})

@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.embedding_errors import ErrorRows
-from code_index.tables.part import VECTORS_TABLE
 from code_index.tables.schemas import CHUNKS
 from code_index.tables.schemas import vectors as vectors_schema
 from code_index.tables.sql import is_in
+from code_index.tables.table_names import VECTORS_TABLE
+from code_index.tables.tables import Tables
 from code_index.tables.vectors import VectorRows
 
 COPIED_COLUMNS = tuple(
@@ -40,16 +41,22 @@ class SyncResult:
     retired: int
 
 
-class SyncRows(ChunkRows, VectorRows, ErrorRows):
+class VectorSync:
     """Carry changes of `chunks` over to `vectors` and `embedding_errors`."""
 
-    def sync_vectors(self, file_paths: Sequence[str] | None = None, *, now: datetime) -> SyncResult:
+    def __init__(self, tables: Tables, chunks: ChunkRows, vectors: VectorRows, errors: ErrorRows) -> None:
+        self._tables = tables
+        self._chunks = chunks
+        self._vectors = vectors
+        self._errors = errors
+
+    def vectors(self, file_paths: Sequence[str] | None = None, *, now: datetime) -> SyncResult:
         """Make `vectors` follow `chunks`: update copied metadata, retire vectors whose chunk is gone. Idempotent.
 
         With `file_paths`, only chunks and vectors of these files are looked at; `None` (and more than 5,000
         files, for which it is quicker) looks at the whole tables through the columns that are compared. Writes nothing when nothing differs.
         """
-        if self.tables.open(VECTORS_TABLE) is None or (file_paths is not None and not file_paths):
+        if self._tables.open(VECTORS_TABLE) is None or (file_paths is not None and not file_paths):
             return SyncResult(updated=0, retired=0)
         if file_paths is not None and len(file_paths) <= _MANY_FILES:
             return self._follow(is_in("file_path", file_paths), now)
@@ -61,14 +68,14 @@ class SyncRows(ChunkRows, VectorRows, ErrorRows):
 
     def _follow(self, where: str, now: datetime) -> SyncResult:
         # Vectors first: a chunk that a writer adds in between has no vector here and is left alone.
-        copies = self.vectors(_COLUMNS, where)
-        chunks = self.chunks(_COLUMNS, where)
+        copies = self._vectors.read(_COLUMNS, where)
+        chunks = self._chunks.read(_COLUMNS, where)
         stale = _stale(copies, chunks)
         gone = _without_chunk(copies, chunks)
-        updated = self.tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",)).updated if len(stale) else 0
+        updated = self._tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",)).updated if len(stale) else 0
         retired = 0
         for start in range(0, len(gone), _GROUP):
-            retired += self.retire_vectors(now=now, chunk_ids=gone[start : start + _GROUP])
+            retired += self._vectors.retire(now=now, chunk_ids=gone[start : start + _GROUP])
         return SyncResult(updated=updated, retired=retired)
 
     def _suspects(self) -> list[str]:
@@ -77,17 +84,17 @@ class SyncRows(ChunkRows, VectorRows, ErrorRows):
         Compared by 64-bit row hashes, batch by batch: 576,000 rows need 5 MB instead of 700 MB. A stale
         row is overlooked with a probability of 3e-14 (576,000 / 2**64).
         """
-        batches = self.tables.iter_read(VECTORS_TABLE, self._schema(), columns=_COLUMNS, batch_size=_BATCH)
+        batches = self._vectors.iter_read(_COLUMNS, batch_size=_BATCH)
         copies = [(pl.DataFrame(batch).hash_rows(), pl.Series(batch.column("chunk_id"))) for batch in batches]
-        hashes = [pl.DataFrame(batch).hash_rows() for batch in self.iter_chunks(_COLUMNS, batch_size=_BATCH)]
+        hashes = [pl.DataFrame(batch).hash_rows() for batch in self._chunks.iter_read(_COLUMNS, batch_size=_BATCH)]
         known = (pl.concat(hashes) if hashes else pl.Series(dtype=pl.UInt64)).unique().implode()
         return [chunk_id for rows, ids in copies for chunk_id in ids.filter(~rows.is_in(known))]
 
     def _forget_orphaned_errors(self) -> None:
-        failed = self.errors().column("chunk_id").unique()
+        failed = self._errors.read().column("chunk_id").unique()
         if len(failed):
-            known = self.chunks(["chunk_id"], is_in("chunk_id", failed.to_pylist())).column("chunk_id")
-            self.clear_errors(failed.filter(pc.invert(pc.is_in(failed, known))).to_pylist())
+            known = self._chunks.read(["chunk_id"], is_in("chunk_id", failed.to_pylist())).column("chunk_id")
+            self._errors.clear(failed.filter(pc.invert(pc.is_in(failed, known))).to_pylist())
 
 
 def _stale(copies: pa.Table, chunks: pa.Table) -> pa.Table:

@@ -18,8 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from code_index.core.errors import StoreError
-from code_index.tables.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE, StorePart
 from code_index.tables.search_rows import METRIC
+from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
+from code_index.tables.tables import Tables
 
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
 VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and misses nothing
@@ -58,8 +59,11 @@ class TableInfo:
     bytes: int
 
 
-class Maintenance(StorePart):
+class TableUpkeep:
     """Keep the tables fast and small."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
 
     def ensure_indexes(self) -> list[str]:
         """Build the indexes that are worth it and not there yet; returns `table.column` of those built.
@@ -68,7 +72,7 @@ class Maintenance(StorePart):
         """
         built = []
         for name, column, kind in _WANTED:
-            if self.tables.open(name) is None or not self.tables.count(name):
+            if self._tables.open(name) is None or not self._tables.count(name):
                 continue
             if column in self._indexed_columns(name):
                 continue
@@ -84,10 +88,10 @@ class Maintenance(StorePart):
         What is added later goes into the partitions that there are: with 13 of them, made for 55,000 vectors,
         a query compares all of 576,000. Rebuilt at each doubling, all builds together cost two of the last.
         """
-        rows = 0 if self.tables.open(VECTORS_TABLE) is None else self.tables.count(VECTORS_TABLE)
+        rows = 0 if self._tables.open(VECTORS_TABLE) is None else self._tables.count(VECTORS_TABLE)
         if rows <= VECTOR_INDEX_ROWS:
             return False
-        indexes = self.tables.run(VECTORS_TABLE, lambda table: list(table.list_indices()))
+        indexes = self._tables.run(VECTORS_TABLE, lambda table: list(table.list_indices()))
         present = [str(index.name) for index in indexes if list(index.columns) == ["vector"]]
         wanted = max(1, min(_PARTITIONS_MAX, rows // _ROWS_PER_PARTITION))
         if present and wanted < 2 * max(map(_partitions_in, present)):
@@ -96,7 +100,7 @@ class Maintenance(StorePart):
         self._build(VECTORS_TABLE, "vector", _vector(wanted), name=name)
         for old in present:
             if old != name:
-                self.tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
+                self._tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
         return True
 
     def due_for_optimize(self) -> list[str]:
@@ -105,11 +109,11 @@ class Maintenance(StorePart):
         That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
         """
         due = []
-        for name in self.tables.names():
-            if self.tables.open(name) is None:
+        for name in self._tables.names():
+            if self._tables.open(name) is None:
                 continue
-            indexes = self.tables.run(name, lambda table: list(table.list_indices()))
-            stats = self.tables.run(name, lambda table: table.stats())
+            indexes = self._tables.run(name, lambda table: list(table.list_indices()))
+            stats = self._tables.run(name, lambda table: table.stats())
             outside = any(
                 int(index.num_unindexed_rows)
                 > (_TEXTS_OUTSIDE_INDEX if list(index.columns) == ["search_text"] else _ROWS_OUTSIDE_INDEX)
@@ -135,15 +139,15 @@ class Maintenance(StorePart):
         """
         return [
             name
-            for name in self.tables.names()
-            if self.tables.open(name) is not None
+            for name in self._tables.names()
+            if self._tables.open(name) is not None
             and self._unread_versions_pile_up(name, 0)
             and self._holds_copies(name)
         ]
 
     def copies_on_disk(self) -> bool:
         """Whether `holding_copies` will name a table once its versions are old enough."""
-        return any(self.tables.open(name) is not None and self._holds_copies(name) for name in self.tables.names())
+        return any(self._tables.open(name) is not None and self._holds_copies(name) for name in self._tables.names())
 
     def optimize(
         self,
@@ -162,9 +166,9 @@ class Maintenance(StorePart):
         """
         if retention < MIN_RETENTION:
             raise StoreError(f"Keep versions for {MIN_RETENTION} or more, not {retention}: they may be in use.")
-        for name in self.tables.names() if tables is None else tables:
-            if self.tables.open(name) is not None:
-                self.tables.run(
+        for name in self._tables.names() if tables is None else tables:
+            if self._tables.open(name) is not None:
+                self._tables.run(
                     name, lambda table: table.optimize(cleanup_older_than=retention, delete_unverified=alone)
                 )
 
@@ -180,7 +184,7 @@ class Maintenance(StorePart):
         """Temporary files of writers that are older than that, and their bytes."""
         limit = clock() - older_than.total_seconds()
         found = {}
-        for path in self.tables.directory.glob("*.lance/**/.tmp??????"):
+        for path in self._tables.directory.glob("*.lance/**/.tmp??????"):
             try:
                 status = path.stat()
             except FileNotFoundError:
@@ -193,16 +197,16 @@ class Maintenance(StorePart):
         """Versions of each table that `optimize` with this retention would remove."""
         limit = datetime.now(UTC) - retention
         counts = {}
-        for name in self.tables.names():
-            if self.tables.open(name) is not None:
-                listed = self.tables.run(name, lambda table: table.list_versions())
+        for name in self._tables.names():
+            if self._tables.open(name) is not None:
+                listed = self._tables.run(name, lambda table: table.list_versions())
                 counts[name] = sum(_utc(version["timestamp"]) < limit for version in listed[:-1])
         return counts
 
     def restore_readable(self, name: str) -> int | None:
         """Make the newest version whose rows can all be read the current one; returns its number, `None` for none."""
         try:
-            if (handle := self.tables.open(name)) is None:
+            if (handle := self._tables.open(name)) is None:
                 return None
             listed = [int(version["version"]) for version in handle.list_versions()]
         except (StoreError, RuntimeError, ValueError, OSError):
@@ -222,18 +226,18 @@ class Maintenance(StorePart):
     def live_bytes(self) -> dict[str, int]:
         """Bytes of each table's rows and indexes in its latest version, without old versions."""
         return {
-            name: int(self.tables.run(name, lambda table: table.stats())["total_bytes"])
-            for name in self.tables.names()
-            if self.tables.open(name) is not None
+            name: int(self._tables.run(name, lambda table: table.stats())["total_bytes"])
+            for name in self._tables.names()
+            if self._tables.open(name) is not None
         }
 
     def versions(self) -> dict[str, int]:
         """Number of the latest commit of each table that exists."""
-        return {name: self.tables.version(name) for name in self.tables.names()}
+        return {name: self._tables.version(name) for name in self._tables.names()}
 
     def disk_bytes(self) -> dict[str, int]:
         """Bytes on disk of each table, old versions and indexes included."""
-        return {name: self.tables.disk_bytes(name) for name in self.tables.names()}
+        return {name: self._tables.disk_bytes(name) for name in self._tables.names()}
 
     def table_info(self, name: str) -> TableInfo:
         """Rows, version, columns, indexed columns and bytes of a table.
@@ -241,44 +245,44 @@ class Maintenance(StorePart):
         Raises:
             StoreError: there is no such table.
         """
-        schema: pa.Schema = self.tables.run(name, lambda table: table.schema)
+        schema: pa.Schema = self._tables.run(name, lambda table: table.schema)
         return TableInfo(
             name=name,
-            rows=self.tables.count(name),
-            version=self.tables.version(name),
+            rows=self._tables.count(name),
+            version=self._tables.version(name),
             columns={field.name: str(field.type) for field in schema},
             indexes=tuple(sorted(self._indexed_columns(name))),
-            bytes=self.tables.disk_bytes(name),
+            bytes=self._tables.disk_bytes(name),
         )
 
     def unindexed_rows(self, name: str, column: str) -> int | None:
         """Rows that `optimize` would add to the column's index; `None` when there is no index."""
-        for index in self.tables.run(name, lambda table: list(table.list_indices())):
+        for index in self._tables.run(name, lambda table: list(table.list_indices())):
             if list(index.columns) == [column]:
                 return int(index.num_unindexed_rows)
         return None
 
     def _holds_copies(self, name: str) -> bool:
-        stats = self.tables.run(name, lambda table: table.stats())
+        stats = self._tables.run(name, lambda table: table.stats())
         files = int(stats["fragment_stats"]["num_fragments"])
         bound = _COPIES if files <= _AFTER_COMPACTION else _MANY_COPIES
-        return self.tables.disk_bytes(name) > bound * int(stats["total_bytes"])
+        return self._tables.disk_bytes(name) > bound * int(stats["total_bytes"])
 
     def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
         """Whether more versions than that are old enough to go, and the last ones did not go just before."""
         ages = []
         now = time.time()
-        for path in (self.tables.path(name) / "_versions").glob("*.manifest"):
+        for path in (self._tables.path(name) / "_versions").glob("*.manifest"):
             with suppress(FileNotFoundError):  # `optimize` removed it in between
                 ages.append(now - path.stat().st_mtime)
         retention = MIN_RETENTION.total_seconds()
         return max(ages, default=0) > 2 * retention and sum(age > retention for age in ages) > bound
 
     def _build(self, table: str, column: str, config: Any, *, name: str | None = None) -> None:
-        self.tables.run(table, lambda handle: handle.create_index(column, config=config, name=name))
+        self._tables.run(table, lambda handle: handle.create_index(column, config=config, name=name))
 
     def _indexed_columns(self, name: str) -> set[str]:
-        indexes = self.tables.run(name, lambda table: list(table.list_indices()))
+        indexes = self._tables.run(name, lambda table: list(table.list_indices()))
         return {column for index in indexes for column in index.columns}
 
 

@@ -73,6 +73,15 @@ class Tables:
             self._registry = None if registry is None else (stamp, registry)
         return None if self._registry is None else self._registry[1]
 
+    def model(self) -> str | None:
+        """The model whose vectors these are; `None` before the first one."""
+        registry = self.registry()
+        return None if registry is None else self.model_id or registry.serving
+
+    def reads_model(self, model_id: str) -> bool:
+        """Whether these are the tables that hold that model's vectors, or will."""
+        return self.model() in {None, model_id}
+
     def stored_name(self, name: str) -> str:
         """The name under which a table lies in the folder: each model has tables of vectors of its own."""
         if name not in TABLES_OF_A_MODEL or (registry := self.registry()) is None:

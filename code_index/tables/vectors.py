@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
 from code_index.tables import schemas
-from code_index.tables.part import RETIRED_TABLE, VECTORS_TABLE, StorePart
 from code_index.tables.row_shapes import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
-from code_index.tables.tables import MergeCounts
+from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
+from code_index.tables.tables import MergeCounts, Tables
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
@@ -22,39 +22,58 @@ _NORM_TOLERANCE = 1e-3  # float16 models end within 5e-4 of unit norm before the
 _RETIRE_ROWS = 20_000  # of 384 components: 30 MB
 
 
-class VectorRows(StorePart):
+class VectorRows:
     """Read and write `vectors` (key: chunk_id) and `retired_vectors` (key: cache_key)."""
 
-    _only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._of_models: dict[str, VectorRows] = {}
+        self._only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
 
-    def vector_dimension(self) -> int | None:
+    def of_model(self, model: str) -> VectorRows:
+        """The vectors of that model; themselves where these are read anyway."""
+        if self._tables.reads_model(model):
+            return self
+        if model not in self._of_models:
+            self._of_models[model] = VectorRows(Tables(self._tables.directory, model_id=model))
+        return self._of_models[model]
+
+    def dimension(self) -> int | None:
         """Components of the vectors in the table; `None` when there is no table yet."""
         for name in (VECTORS_TABLE, RETIRED_TABLE):
-            if (stored := self.tables.schema(name)) is not None:
+            if (stored := self._tables.schema(name)) is not None:
                 return int(stored.field("vector").type.list_size)
         return None
 
-    def vectors_table(self, dimension: int) -> None:
+    def ensure_table(self, dimension: int) -> None:
         """See to it that `vectors` is there, for vectors of that dimension.
 
         Raises:
             StoreError: the table holds vectors of another dimension.
         """
         self._check_dimension(dimension)
-        self.tables.open_or_create(VECTORS_TABLE, schemas.vectors(dimension), keys=_KEYS)
+        self._tables.open_or_create(VECTORS_TABLE, schemas.vectors(dimension), keys=_KEYS)
 
-    def vectors(
+    def read(
         self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
     ) -> pa.Table:
         """Rows of `vectors`, in no order."""
-        return self.tables.read(VECTORS_TABLE, self._schema(), columns=columns, where=where, limit=limit)
+        return self._tables.read(VECTORS_TABLE, self._schema(), columns=columns, where=where, limit=limit)
 
-    def add_vectors(self, rows: pa.Table, *, now: datetime | None = None) -> MergeCounts:
+    def iter_read(
+        self, columns: Sequence[str], where: str | None = None, *, batch_size: int
+    ) -> Iterator[pa.RecordBatch]:
+        """The same as batches of one version of the table; memory stays flat."""
+        return self._tables.iter_read(
+            VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=batch_size
+        )
+
+    def add(self, rows: pa.Table, *, now: datetime | None = None) -> MergeCounts:
         """Insert or overwrite vectors by chunk_id, in one commit.
 
         `rows` needs chunk_id, vector, text_hash and embedding_model. What is left of the copied metadata is
-        filled by `sync_vectors`; an absent embedded_at becomes `now`. A row of another model is overwritten:
-        call `retire_vectors` first to keep it.
+        filled by `VectorSync`; an absent embedded_at becomes `now`. A row of another model is overwritten:
+        call `retire` first to keep it.
 
         Raises:
             StoreError: NaN or infinity, a norm that is not 1, another dimension, or a chunk_id twice.
@@ -69,27 +88,27 @@ class VectorRows(StorePart):
         schema = schemas.vectors(dimension)
         rows = conform(rows, schema, table=VECTORS_TABLE)
         _refuse_bad_vectors(rows, dimension)
-        return self.tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
+        return self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
 
-    def vectors_by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
+    def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
         """text_hash and vector of the texts that `model` has embedded before, in use or retired; each text once."""
-        schema = schemas.vectors(self.vector_dimension() or 1)
+        schema = schemas.vectors(self.dimension() or 1)
         columns = ["text_hash", "vector"]
         where = all_of(is_in("text_hash", dict.fromkeys(text_hashes)), equals("embedding_model", model))
-        found = _first_of_each(self.tables.read(VECTORS_TABLE, schema, columns=columns, where=where), "text_hash")
+        found = _first_of_each(self._tables.read(VECTORS_TABLE, schema, columns=columns, where=where), "text_hash")
         known = set(found.column("text_hash").to_pylist())
         missing = [text_hash for text_hash in dict.fromkeys(text_hashes) if text_hash not in known]
-        if not missing or not self.tables.count(RETIRED_TABLE):
+        if not missing or not self._tables.count(RETIRED_TABLE):
             return found
-        retired = self.tables.read(
+        retired = self._tables.read(
             RETIRED_TABLE,
-            schemas.retired_vectors(self.vector_dimension() or 1),
+            schemas.retired_vectors(self.dimension() or 1),
             columns=columns,
             where=is_in("cache_key", [cache_key(text_hash, model) for text_hash in missing]),
         )
         return pa.concat_tables([found, retired])
 
-    def retire_vectors(self, *, now: datetime, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
+    def retire(self, *, now: datetime, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
         """Move vectors (of these chunks, of that model; all for `None`) to `retired_vectors`; returns how many.
 
         They are copied before they are deleted: a crash between leaves both, which the next call heals.
@@ -99,60 +118,65 @@ class VectorRows(StorePart):
             None if model is None else equals("embedding_model", model),
         )
         columns = ["text_hash", "embedding_model", "vector"]
-        pieces = self.tables.iter_read(
-            VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=_RETIRE_ROWS
-        )
-        for piece in pieces:
+        for piece in self.iter_read(columns, where, batch_size=_RETIRE_ROWS):
             self._add_retired(pa.Table.from_batches([piece]), now)
-        return self.tables.delete(VECTORS_TABLE, where or "true")
+        return self._tables.delete(VECTORS_TABLE, where or "true")
 
     def forget_retired(self, *, before: datetime) -> int:
         """Remove vectors that were retired before that time; returns how many."""
-        return self.tables.delete(RETIRED_TABLE, _retired_before(before))
+        return self._tables.delete(RETIRED_TABLE, _retired_before(before))
 
     def count_retired(self, *, before: datetime) -> int:
         """Vectors that `forget_retired` would remove."""
-        return self.tables.count(RETIRED_TABLE, _retired_before(before))
+        return self._tables.count(RETIRED_TABLE, _retired_before(before))
 
-    def delete_vectors(self, chunk_ids: Sequence[str]) -> int:
+    def delete(self, chunk_ids: Sequence[str]) -> int:
         """Remove the vectors of these chunks for good; returns how many."""
-        return self.tables.delete(VECTORS_TABLE, is_in("chunk_id", chunk_ids))
+        return self._tables.delete(VECTORS_TABLE, is_in("chunk_id", chunk_ids))
 
-    def delete_vectors_by_file(self, file_paths: Sequence[str]) -> int:
-        """Remove the vectors of these files for good (`sync_vectors` retires them instead); returns how many."""
-        return self.tables.delete(VECTORS_TABLE, is_in("file_path", file_paths))
+    def delete_by_file(self, file_paths: Sequence[str]) -> int:
+        """Remove the vectors of these files for good (`VectorSync` retires them instead); returns how many."""
+        return self._tables.delete(VECTORS_TABLE, is_in("file_path", file_paths))
 
-    def drop_vectors(self) -> None:
-        """Remove all vectors, retired ones too: the way to a model of another dimension."""
-        self.tables.drop(VECTORS_TABLE)
-        self.tables.drop(RETIRED_TABLE)
+    def drop(self) -> None:
+        """Remove all vectors, retired ones too."""
+        self._tables.drop(RETIRED_TABLE)
+        self._tables.drop(VECTORS_TABLE)
 
-    def embedding_models(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """Number of vectors per model."""
-        models = self.vectors(columns=["embedding_model"]).column("embedding_model")
+        models = self.read(columns=["embedding_model"]).column("embedding_model")
         return {str(entry["values"]): int(entry["counts"]) for entry in models.value_counts().to_pylist()}
 
-    def vector_count(self, model: str | None = None) -> int:
+    def count(self, model: str | None = None) -> int:
         """Number of vectors of a model, or of all."""
         if model is None:
-            return self.tables.count(VECTORS_TABLE)
-        return self.for_model(model).tables.count(VECTORS_TABLE, equals("embedding_model", model))
+            return self._tables.count(VECTORS_TABLE)
+        if (rows := self.of_model(model)) is not self:
+            return rows.count(model)
+        return self._tables.count(VECTORS_TABLE, equals("embedding_model", model))
 
     def holds_only(self, model: str) -> bool:
         """Whether every vector is of that model: a condition that every row fits still costs its evaluation."""
-        version = f"{self.tables.stored_name(VECTORS_TABLE)}@{self.tables.version(VECTORS_TABLE)}"
+        version = f"{self._tables.stored_name(VECTORS_TABLE)}@{self._tables.version(VECTORS_TABLE)}"
         if self._only_model is None or self._only_model[:2] != (version, model):
-            self._only_model = (version, model, self.vector_count(model) == self.vector_count())
+            self._only_model = (version, model, self.count(model) == self.count())
         return self._only_model[2]
 
+    def embedded(self, model: str) -> pa.ChunkedArray:
+        """chunk_id of each vector of that model."""
+        rows = self.of_model(model)
+        where = None if rows.holds_only(model) else equals("embedding_model", model)
+        return rows.read(["chunk_id"], where).column("chunk_id")
+
     def _schema(self) -> pa.Schema:
-        return schemas.vectors(self.vector_dimension() or 1)
+        return schemas.vectors(self.dimension() or 1)
 
     def _check_dimension(self, dimension: int) -> None:
-        found = self.vector_dimension()
+        found = self.dimension()
         if found is not None and found != dimension:
             raise StoreError(
-                f"Table 'vectors' in {self.tables.directory} holds vectors of {found} dimensions, the model gives "
+                f"Table 'vectors' in {self._tables.directory} holds vectors of {found} dimensions, the model gives "
                 f"{dimension}. Go back to the model that made them, or drop the vectors and embed again."
             )
 
@@ -163,7 +187,7 @@ class VectorRows(StorePart):
         rows = rows.append_column("retired_at", pa.repeat(timestamp(now), rows.num_rows))
         schema = schemas.retired_vectors(_dimension_of(rows))
         if rows.num_rows:
-            self.tables.merge(RETIRED_TABLE, schema, rows, keys=_RETIRED_KEYS)
+            self._tables.merge(RETIRED_TABLE, schema, rows, keys=_RETIRED_KEYS)
 
 
 def cache_key(text_hash: str, model: str) -> str:

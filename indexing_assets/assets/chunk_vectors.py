@@ -155,9 +155,11 @@ def _embed(
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)
+        store = index.store(scope.name)
+        store.models.begin(model.model_id, identity_settings(configured))
         run = _Run(
             context,
-            index.store(scope.name).begin_model(model.model_id, identity_settings(configured)),
+            store.for_model(model.model_id),
             model,
             scope=scope,
             code_version=embedding_identity(settings),
@@ -169,13 +171,13 @@ def _embed(
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
         chunks_version = run.store.tables.version("chunks")
-        run.store.sync_vectors(now=datetime.now(UTC))
+        run.store.sync.vectors(now=datetime.now(UTC))
         run.put_other_models_aside()
         run.embed_batches(settings)
         if run.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
-            run.store.sync_vectors(now=datetime.now(UTC))
+            run.store.sync.vectors(now=datetime.now(UTC))
         run.drop_empty_batches()
-        if run.store.serve_if_complete(model.model_id, now=datetime.now(UTC)):
+        if run.store.models.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
         keep_fast(run.store, VECTOR_TABLES)
         if tidied := tidy(context.instance, run.store, folder, settings, scope):
@@ -232,9 +234,9 @@ class _Run:
 
     def put_other_models_aside(self) -> None:
         """Keep vectors of other models out of this model's table, where an older program stored them side by side."""
-        for model, count in self.store.embedding_models().items():
+        for model, count in self.store.vectors.counts().items():
             if model != self.embedder.model_id:
-                self.store.retire_vectors(now=datetime.now(UTC), model=model)
+                self.store.vectors.retire(now=datetime.now(UTC), model=model)
                 self.context.log.info(
                     "Put %d vectors of %s aside; the model is now %s.", count, model, self.embedder.model_id
                 )
@@ -242,7 +244,7 @@ class _Run:
     def embed_batches(self, settings: Settings) -> None:
         """Work through the run's batches, one checkpoint after the other."""
         batch_ids = self.batch_ids
-        statuses = self.store.chunk_statuses(self.embedder.model_id).filter(
+        statuses = self.store.statuses.read(self.embedder.model_id).filter(
             pl.col("embedding_batch_id").is_in(batch_ids)
         )
         todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)
@@ -281,7 +283,7 @@ class _Run:
         """Chunks that this run does not try again, with the reason why they failed."""
         if self.force or retries_lasting(self.context.run):
             return {}
-        errors = self.store.errors(self.embedder.model_id).select(["chunk_id", "error_message", "transient"])
+        errors = self.store.errors.read(self.embedder.model_id).select(["chunk_id", "error_message", "transient"])
         return {row["chunk_id"]: row["error_message"] for row in errors.to_pylist() if not row["transient"]}
 
     def drop_empty_batches(self) -> None:
@@ -300,7 +302,7 @@ class _Run:
 
     def _embed_chunks(self, chunk_ids: Sequence[str]) -> dict[str, str]:
         """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
-        rows = self.store.chunks_by_ids(chunk_ids, columns=sorted({*_TEXT_COLUMNS, *_COPIED_COLUMNS})).to_pylist()
+        rows = self.store.chunks.by_ids(chunk_ids, columns=sorted({*_TEXT_COLUMNS, *_COPIED_COLUMNS})).to_pylist()
         texts: dict[str, tuple[str, str]] = {}
         hashes = []
         for row in rows:
@@ -317,10 +319,10 @@ class _Run:
         stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
         failed = {row["chunk_id"]: reasons[h] for row, h in zip(rows, hashes, strict=True) if h in reasons}
         if stored:
-            self.store.add_vectors(_vector_rows(stored, vector_of, self.embedder, now))
-            self.store.clear_errors([row["chunk_id"] for row, _ in stored], self.embedder.model_id)
+            self.store.vectors.add(_vector_rows(stored, vector_of, self.embedder, now))
+            self.store.errors.clear([row["chunk_id"] for row, _ in stored], self.embedder.model_id)
         if failed:
-            self.store.record_errors(_error_rows(failed, self.embedder, now))
+            self.store.errors.record(_error_rows(failed, self.embedder, now))
             for row in rows:
                 if row["chunk_id"] in failed:
                     place = f"{row['file_path']}:{row['start_line']} {row['qualified_name']}".strip()
@@ -364,7 +366,7 @@ class _Run:
 
     def _log_batches(self, batch_ids: Sequence[int], failed: Mapping[str, str]) -> None:
         """Materialize the batches whose chunks all have vectors; note the others as failed."""
-        members = self.store.chunks_of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
+        members = self.store.chunks.of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
         counts: dict[int, int] = dict.fromkeys(batch_ids, 0)
         reasons: dict[int, str] = {}
         for row in members.to_pylist():
@@ -386,7 +388,7 @@ class _Run:
 
 def _known_vectors(store: IndexStore, text_hashes: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:
     """Vectors that the model once gave for these texts, by text hash."""
-    known = store.vectors_by_text_hash(text_hashes, embedder.model_id)
+    known = store.vectors.by_text_hash(text_hashes, embedder.model_id)
     matrix = known["vector"].combine_chunks().flatten().to_numpy().reshape(-1, embedder.dimension)
     return dict(zip(known["text_hash"].to_pylist(), matrix, strict=True))
 

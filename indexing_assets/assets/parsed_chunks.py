@@ -147,7 +147,7 @@ def _parse(
             run.tally.reused,
         )
         # Of a first index nobody waits for words before it is there, and each upkeep leaves a copy for a while.
-        upkeep = Upkeep(run.store, CHUNK_TABLES) if run.store.chunk_count() else None
+        upkeep = Upkeep(run.store, CHUNK_TABLES) if run.store.chunks.count() else None
         if run.tasks:
             with (
                 ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
@@ -197,7 +197,7 @@ class _Run:
     def plan(self, *, force: bool) -> None:
         """Find the files to parse, in path order; what is stored already is only recorded."""
         wanted = self.context.partition_keys
-        files = pl.DataFrame(self.store.files()).filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
+        files = pl.DataFrame(self.store.files.read()).filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
         self.file_paths = files["file_path"].to_list()
         self._replaced = sorted(set(wanted) - set(files["partition_key"]))
         if not force:
@@ -231,8 +231,8 @@ class _Run:
             for path, file_hash, count in unsaid.select("file_path", "file_hash", "stored_chunks").iter_rows()
         ]
         if outcomes:
-            self.store.sync_vectors([outcome.file_path for outcome in outcomes], now=datetime.now(UTC))
-            self.store.upsert_files(self._file_rows(outcomes, datetime.now(UTC)))
+            self.store.sync.vectors([outcome.file_path for outcome in outcomes], now=datetime.now(UTC))
+            self.store.files.upsert(self._file_rows(outcomes, datetime.now(UTC)))
         done = pl.concat([unsaid, said])
         log_materializations(
             self.context,
@@ -257,10 +257,10 @@ class _Run:
         outcomes = [outcome for group in groups for outcome in group.outcomes]
         paths = [outcome.file_path for outcome in outcomes]
         chunks = pa.concat_tables([group.chunks for group in groups])
-        self.store.replace_chunks(paths, chunks, assign_batch=allocator.take, now=now)
-        self.store.sync_vectors(paths, now=now)
+        self.store.chunks.replace(paths, chunks, assign_batch=allocator.take, now=now)
+        self.store.sync.vectors(paths, now=now)
         self.add_batches(allocator.drain())
-        self.store.upsert_files(self._file_rows(outcomes, now))
+        self.store.files.upsert(self._file_rows(outcomes, now))
         self._log(outcomes, chunks)
         seconds = max(time.perf_counter() - self.tally.started, 1e-9)
         self.context.log.info(
@@ -324,7 +324,7 @@ class _Run:
         """The manifest's rows with the outcomes written in."""
         by_path = {outcome.file_path: outcome for outcome in outcomes}
         rows = []
-        for row in self.store.files(where=is_in("file_path", by_path)).to_pylist():
+        for row in self.store.files.read(where=is_in("file_path", by_path)).to_pylist():
             outcome = by_path[row["file_path"]]
             failed = outcome.error is not None
             rows.append(

@@ -86,29 +86,29 @@ def _maintain(
     store = index.store(scope.name)
     run_id = context.run.run_id
     started = time.perf_counter()
-    before = store.disk_bytes()
+    before = store.upkeep.disk_bytes()
     retention = timedelta(minutes=config.keep_versions_minutes)
     settings = folder.settings()
     metadata: dict[str, Any] = {"forgotten_vectors": 0, "removed_leftovers": 0, "merged_batches": 0}
     with hold(folder.locks_dir, Phase.PARSE, run_id=run_id):
-        built = store.ensure_indexes()
+        built = store.upkeep.ensure_indexes()
         try:
             # Embedding may take hours: parsing must not wait for it.
             with hold(folder.locks_dir, Phase.EMBED, run_id=run_id, wait_s=0):
                 now = datetime.now(UTC)
-                store.sync_vectors(now=now)  # drops vectors whose chunk is gone, however that came about
+                store.sync.vectors(now=now)  # drops vectors whose chunk is gone, however that came about
                 unused_since = now - timedelta(days=config.keep_unused_vectors_days)
-                metadata["forgotten_vectors"] = store.forget_retired(before=unused_since)
-                metadata["forgotten_vectors"] += store.forget_models(before=unused_since)
+                metadata["forgotten_vectors"] = store.vectors.forget_retired(before=unused_since)
+                metadata["forgotten_vectors"] += store.models.forget(before=unused_since)
                 metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, scope)
-                others = [name for name in store.versions() if name not in _PARSED]
-                store.optimize(retention, alone=True, tables=others)
-                metadata["removed_leftovers"] = store.sweep_leftovers(LEFTOVER_AGE)
+                others = [name for name in store.upkeep.versions() if name not in _PARSED]
+                store.upkeep.optimize(retention, alone=True, tables=others)
+                metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
             metadata["embedding_under_way"] = False
         except IndexBusyError as busy:
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
-        store.optimize(retention, alone=True, tables=_PARSED)
+        store.upkeep.optimize(retention, alone=True, tables=_PARSED)
     removed = remove_old_records(context.instance, scope, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),
@@ -116,7 +116,7 @@ def _maintain(
         "removed_run_logs": len(removed.logs),
         "removed_log_bytes": removed.log_bytes,
     }
-    after = store.disk_bytes()
+    after = store.upkeep.disk_bytes()
     outside = _rows_outside(store)
     context.log.info(
         "Brought the indexes of %d tables up to date in %.1f s (built %s); %.1f MB on disk, %.1f MB before.",
@@ -143,6 +143,6 @@ def _rows_outside(store: IndexStore) -> dict[str, int]:
     """Rows that a query finds without the index of their column, by `table.column`."""
     found = {}
     for table, column in (("chunks", "search_text"), ("vectors", "vector")):
-        if table in store.versions() and (rows := store.unindexed_rows(table, column)) is not None:
+        if table in store.upkeep.versions() and (rows := store.upkeep.unindexed_rows(table, column)) is not None:
             found[f"{table}.{column}"] = rows
     return found

@@ -141,7 +141,7 @@ def _scan(
 
 def known_files(store: IndexStore) -> dict[str, SourceFile]:
     """The manifest as the last scan left it, by path."""
-    columns = store.files(columns=_SCANNED).to_pydict()
+    columns = store.files.read(columns=_SCANNED).to_pydict()
     statuses = {status.value: status for status in FileStatus}
     columns["status"] = [statuses[value] for value in columns["status"]]
     return {
@@ -168,13 +168,13 @@ def _apply(
     """
     gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
     if gone:
-        store.delete_chunks_by_file(gone)
-        store.sync_vectors(gone, now=datetime.now(UTC))
+        store.chunks.delete_by_file(gone)
+        store.sync.vectors(gone, now=datetime.now(UTC))
     if changes.removed:
-        store.delete_files(changes.removed)
+        store.files.delete(changes.removed)
     rows = _manifest_rows(store, changes)
     if rows.num_rows:
-        store.upsert_files(rows)
+        store.files.upsert(rows)
     if gone:
         match_batches(context.instance, store, folder, scope)
     return _update_partitions(context.instance, files, scope)
@@ -183,7 +183,7 @@ def _apply(
 def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
     rows = [_row(file) for file in (*changes.new, *changes.changed, *changes.skipped)]
     touched = {file.file_path: file for file in changes.touched}
-    for before in store.files(where=is_in("file_path", touched)).to_pylist() if touched else ():
+    for before in store.files.read(where=is_in("file_path", touched)).to_pylist() if touched else ():
         file = touched[before["file_path"]]
         if any(getattr(file, name) != before[name] for name in ("language", "subproject_name", "subproject_path")):
             # Chunks carry these: they have to be written again.

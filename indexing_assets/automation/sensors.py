@@ -318,7 +318,7 @@ def _later(memory: SensorMemory, wait_s: float, what: str) -> str:
 
 
 def _versions(store: IndexStore, *tables: str) -> list[str]:
-    versions = store.versions()
+    versions = store.upkeep.versions()
     return [f"{name}={versions.get(name, 0)}" for name in tables]
 
 

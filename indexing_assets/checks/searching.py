@@ -34,11 +34,11 @@ def search_indexes_are_current(subject: Subject) -> Finding:
     figures: dict[str, int] = {}
     for table, column, least in (("chunks", "search_text", 0), ("vectors", "vector", VECTOR_INDEX_ROWS)):
         rows = store.tables.count(table)
-        outside = store.unindexed_rows(table, column) if rows else None
+        outside = store.upkeep.unindexed_rows(table, column) if rows else None
         figures[f"{table}_outside_index"] = rows if outside is None else outside
         if outside is None and rows > least:
             culprits[table] = f"{table}.{column} (no index over {rows:,} rows)"
-    for table in store.due_for_optimize():
+    for table in store.upkeep.due_for_optimize():
         culprits.setdefault(table, f"{table} (many rows outside an index, small files, or old versions)")
     job = subject.scope.named(MAINTAIN_JOB)
     return Finding(
@@ -70,7 +70,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
             searched.lost.append(f"{place} (by its words)")
         if model is None or (vector := _vector_of(subject, chunk_id, model.model_id)) is None:
             continue
-        nearest = subject.store.for_model(model.model_id).vector_search(vector, model=model.model_id, limit=1)
+        nearest = subject.store.for_model(model.model_id).search.near(vector, model=model.model_id, limit=1)
         # NaN fails the comparison as well.
         if not nearest.num_rows or not nearest.column("score")[0].as_py() >= _SAME:
             searched.lost.append(f"{place} (by its own vector)")
@@ -97,8 +97,8 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
 def _probes(subject: Subject) -> pl.DataFrame:
     """chunk_id, qualified name and place of chunks drawn at random whose names no other chunk has."""
     columns = ["chunk_id", "qualified_name", "file_path", "start_line", "file_hash"]
-    chunks = pl.DataFrame(subject.store.chunks(columns))
-    current = pl.DataFrame(subject.store.files(["file_path", "file_hash"]))
+    chunks = pl.DataFrame(subject.store.chunks.read(columns))
+    current = pl.DataFrame(subject.store.files.read(["file_path", "file_hash"]))
     name = pl.col("qualified_name")
     found = (
         chunks.filter(name.is_not_null() & (name.str.len_chars() >= _LONG_NAME) & name.is_unique())
@@ -122,7 +122,7 @@ def _hits(subject: Subject, searched: _Searched, mode: SearchMode, query: str) -
 def _vector_of(subject: Subject, chunk_id: str, model_id: str) -> np.ndarray | None:
     rows = (
         subject.store.for_model(model_id)
-        .vectors(["vector", "embedding_model"], equals("chunk_id", chunk_id))
+        .vectors.read(["vector", "embedding_model"], equals("chunk_id", chunk_id))
         .to_pylist()
     )
     return next((np.array(row["vector"], np.float32) for row in rows if row["embedding_model"] == model_id), None)

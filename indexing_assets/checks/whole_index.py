@@ -61,7 +61,7 @@ def every_chunk_has_its_vector(subject: Subject) -> Finding:
     """Each chunk is embedded with the model that the settings name, or a run is about to."""
     running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS, subject.scope.embedding_batch)]
     model_id = subject.model().model_id
-    statuses = subject.store.chunk_statuses(model_id, running_batches=running)
+    statuses = subject.store.statuses.read(model_id, running_batches=running)
     of_status = dict(statuses.group_by("embedding_status").agg(pl.col("chunk_id")).iter_rows())
     failed = of_status.get(EmbeddingStatus.ERROR.value, [])
     pending = of_status.get(EmbeddingStatus.PENDING.value, [])
@@ -129,10 +129,10 @@ def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
 def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
     """Every vector was made by the model that the settings name."""
     model_id = subject.model().model_id
-    rows = pl.DataFrame(subject.store.vectors(["chunk_id", "embedding_model"]))
+    rows = pl.DataFrame(subject.store.vectors.read(["chunk_id", "embedding_model"]))
     stale = rows.filter(pl.col("embedding_model") != model_id)
     batches = (
-        pl.DataFrame(subject.store.chunks(["chunk_id", "embedding_batch_id"]))
+        pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"]))
         .join(stale, on="chunk_id")
         .group_by("embedding_batch_id", "embedding_model")
         .len()
@@ -188,9 +188,11 @@ def _files_that_disagree(subject: Subject) -> list[str]:
 def _batches_that_disagree(subject: Subject) -> list[str]:
     materialized = set(subject.instance.get_materialized_partitions(subject.scope.asset_key(CHUNK_VECTORS)))
     flux = in_flux(subject, CHUNK_VECTORS, subject.scope.embedding_batch)
-    chunks = pl.DataFrame(subject.store.chunks(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
-    embedded = pl.Series(subject.store.vectors(["chunk_id"]).column("chunk_id")).implode()
-    failed = pl.Series(subject.store.errors().column("chunk_id")).implode()
+    chunks = pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls(
+        "embedding_batch_id"
+    )
+    embedded = pl.Series(subject.store.vectors.read(["chunk_id"]).column("chunk_id")).implode()
+    failed = pl.Series(subject.store.errors.read().column("chunk_id")).implode()
     batches = (
         chunks.group_by("embedding_batch_id")
         .agg(
@@ -214,7 +216,7 @@ def _batches_that_disagree(subject: Subject) -> list[str]:
 
 def _reasons(subject: Subject, model_id: str) -> dict[str, str]:
     """Why chunks could not be embedded, by id."""
-    rows = subject.store.errors(model_id).to_pylist()
+    rows = subject.store.errors.read(model_id).to_pylist()
     return {row["chunk_id"]: row["error_message"] or "no reason given" for row in rows}
 
 
@@ -223,7 +225,7 @@ def _failures_by_batch(subject: Subject, model_id: str) -> dict[str, str]:
     reasons = _reasons(subject, model_id)
     columns = ["chunk_id", "embedding_batch_id", "file_path", "start_line", "qualified_name"]
     said: dict[str, str] = {}
-    for row in subject.store.chunks_by_ids(sorted(reasons), columns=columns).to_pylist():
+    for row in subject.store.chunks.by_ids(sorted(reasons), columns=columns).to_pylist():
         if row["embedding_batch_id"] is not None:
             key = batch_partition_key(row["embedding_batch_id"])
             place = f"{row['file_path']}:{row['start_line']} {row['qualified_name'] or ''}".strip()

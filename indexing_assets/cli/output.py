@@ -22,7 +22,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     """Print what was done and what is left; returns the exit status."""
     from indexing_assets.runs.index_status import failed_chunks, failed_files
 
-    counts = pipeline.store.file_counts()
+    counts = pipeline.store.files.counts()
     parsed = results.get("parse")
     embedded = results.get("embed")
     if parsed is not None and not parsed.partitions:
@@ -45,8 +45,10 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         click.echo(
             f"The {name} phase failed: {printable_message(result.error or '')} (Dagster run {result.run_id})", err=True
         )
-    total = pipeline.store.chunk_count()
-    vectors = pipeline.store.vector_count(pipeline.model_id) if embedded is not None else pipeline.store.vector_count()
+    total = pipeline.store.chunks.count()
+    vectors = (
+        pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
+    )
     click.echo(_totals(counts.get("parsed", 0), total, vectors, seconds))
     if files or chunks or broken:
         click.echo(

@@ -62,13 +62,13 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     store = IndexStore(folder.tables_dir)
-    opening = store.start_opening()  # while the model is loaded
+    opening = store.search.start_opening()  # while the model is loaded
     text = " ".join(query)
     search_mode = SearchMode(mode)
     encoder = None
     try:
         if search_mode is not SearchMode.LEXICAL:
-            encoder = serving_embedder(folder.settings(), store.serving_model())
+            encoder = serving_embedder(folder.settings(), store.models.serving())
         hits = search(
             store,
             encoder,
@@ -94,7 +94,7 @@ def command(
         click.echo("Nothing found.", err=True)
     for number, hit in enumerate(hits, start=1):
         _show(number, hit, text)
-    there = store.searchable()
+    there = store.search.available()
     total, vectors = there.chunks, there.vectors
     if not total:
         click.echo(f"Nothing is indexed yet: code-index index {printable(str(folder.repository_root))}", err=True)

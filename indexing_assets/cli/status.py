@@ -48,7 +48,7 @@ def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
 
     # A parsed file has a reason only where its grammar could not be used.
     where = "status = 'skipped' OR (status = 'parsed' AND reason IS NOT NULL)"
-    rows = store.files(columns=["file_path", "reason"], where=where).sort_by("file_path").to_pylist()
+    rows = store.files.read(columns=["file_path", "reason"], where=where).sort_by("file_path").to_pylist()
     if as_json:
         click.echo(_json(rows))
         return

@@ -127,8 +127,8 @@ def index_repository(
         _require(pipeline.scan(verify=verify))
         parsed = _require(pipeline.parse(force=force))
         embedded = _require(pipeline.embed(force=force))
-        files = pipeline.store.file_counts()
-        chunks = pipeline.store.count_by_status(model_id)
+        files = pipeline.store.files.counts()
+        chunks = pipeline.store.statuses.count(model_id)
     return IndexCounts(
         files=files.get(FileStatus.PARSED.value, 0),
         chunks=sum(chunks.values()),
@@ -181,9 +181,9 @@ def add_chunks(
             manifest = _manifest(pipeline, chunks)
             rows = _chunks(chunks, manifest)
             given = _store(pipeline, rows, matrix, manifest, encoder.model_id)
-            before = pipeline.store.count_by_status(encoder.model_id)
+            before = pipeline.store.statuses.count(encoder.model_id)
             _require(pipeline.embed())
-            after = pipeline.store.count_by_status(encoder.model_id)
+            after = pipeline.store.statuses.count(encoder.model_id)
     complete, error = EmbeddingStatus.COMPLETE.value, EmbeddingStatus.ERROR.value
     return AddedCounts(
         files=len(manifest),
@@ -217,7 +217,7 @@ def _matrix(vectors: npt.ArrayLike, rows: int, dimension: int) -> npt.NDArray[np
 def _manifest(pipeline: Pipeline, chunks: Sequence[GivenChunk]) -> dict[str, dict[str, Any]]:
     """The manifest's rows of the chunks' files by path."""
     paths = list(dict.fromkeys(chunk.file_path for chunk in chunks))
-    found = {row["file_path"]: row for row in pipeline.store.files(where=is_in("file_path", paths)).to_pylist()}
+    found = {row["file_path"]: row for row in pipeline.store.files.read(where=is_in("file_path", paths)).to_pylist()}
     missing = [path for path in paths if path not in found or found[path]["status"] == FileStatus.SKIPPED.value]
     if missing:
         reasons = [
@@ -286,13 +286,14 @@ def _store(
     now = datetime.now(UTC)
     allocator = BatchAllocator(first_id=next_batch_id(instance, store), batch_chunks=settings.embedding_batch_chunks)
     batch = pa.Table.from_batches([chunks_to_batch(chunks)])
-    store.replace_chunks(list(manifest), batch, assign_batch=allocator.take, now=now)
-    store.sync_vectors(list(manifest), now=now)
+    store.chunks.replace(list(manifest), batch, assign_batch=allocator.take, now=now)
+    store.sync.vectors(list(manifest), now=now)
     given = 0
     if matrix is not None:
-        view = store.begin_model(model_id, identity_settings(embedder_config(settings)))
+        store.models.begin(model_id, identity_settings(embedder_config(settings)))
+        view = store.for_model(model_id)
         given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
-        view.sync_vectors(list(manifest), now=now)
+        view.sync.vectors(list(manifest), now=now)
     keys = [batch_partition_key(batch_id) for batch_id in allocator.drain(final=True)]
     instance.add_dynamic_partitions(SINGLE.embedding_batch, keys)
     match_batch_partitions(instance, store)
@@ -302,7 +303,7 @@ def _store(
     files = [
         {**row, **parsed, "chunk_count": counts[path], "chunker_version": identity} for path, row in manifest.items()
     ]
-    store.upsert_files(pa.Table.from_pylist(files, schema=FILES))
+    store.files.upsert(pa.Table.from_pylist(files, schema=FILES))
     record_outside_runs(
         instance,
         SINGLE.asset_key(PARSED_CHUNKS),
@@ -349,5 +350,5 @@ def _add_vectors(
             "file_path": [chunks[at].file_path for at in kept],
         }
     )
-    store.add_vectors(rows, now=now)
+    store.vectors.add(rows, now=now)
     return len(kept)

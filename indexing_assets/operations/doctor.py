@@ -86,7 +86,7 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
                 tell(f"Put {path} aside as {_put_aside(path, ('', '-wal', '-shm'))}")
         store = IndexStore(folder.tables_dir)
         for name in _unreadable_tables(store):
-            version = store.restore_readable(name)
+            version = store.upkeep.restore_readable(name)
             if version is not None:
                 tell(f"Table {name}: went back to version {version}, the newest that can be read.")
             else:
@@ -270,8 +270,8 @@ def _put_aside(path: Path, endings: tuple[str, ...] = ("",)) -> Path:
 def _mend_rows(store: IndexStore) -> Iterator[str]:
     """Remove rows that are wrong, so that the next run makes them anew; says what it removed."""
     now = datetime.now(UTC)
-    chunks = pl.DataFrame(store.chunks(["chunk_id", "file_path", "file_hash", "embedding_batch_id"]))
-    files = pl.DataFrame(store.files(["file_path", "file_hash", "status"]))
+    chunks = pl.DataFrame(store.chunks.read(["chunk_id", "file_path", "file_hash", "embedding_batch_id"]))
+    files = pl.DataFrame(store.files.read(["file_path", "file_hash", "status"]))
     indexed = files.filter(pl.col("status") != FileStatus.SKIPPED.value)
     known = chunks.join(indexed, on="file_path", how="left", suffix="_current")
     outdated = (pl.col("file_hash") != pl.col("file_hash_current")) & (pl.col("status") != FileStatus.PENDING.value)
@@ -283,16 +283,16 @@ def _mend_rows(store: IndexStore) -> Iterator[str]:
     }
     for what, rows in wrong.items():
         if paths := rows["file_path"].unique().sort().to_list():
-            store.delete_chunks_by_file(paths)
+            store.chunks.delete_by_file(paths)
             yield f"Removed {what}, to be parsed again: {len(paths)} files, such as {paths[0]}."
     if bad := _bad_vectors(store):
-        store.delete_vectors(bad)
+        store.vectors.delete(bad)
         yield f"Removed {len(bad)} vectors that are not of length 1, to be embedded again."
-    ids = pl.Series(store.vectors(["chunk_id"]).column("chunk_id"))
+    ids = pl.Series(store.vectors.read(["chunk_id"]).column("chunk_id"))
     if repeated := ids.filter(ids.is_duplicated()).unique().to_list():
-        store.retire_vectors(now=now, chunk_ids=repeated)
+        store.vectors.retire(now=now, chunk_ids=repeated)
         yield f"Took {len(repeated)} vectors that were stored more than once out; each comes back once, unchanged."
-    synced = store.sync_vectors(now=now)
+    synced = store.sync.vectors(now=now)
     if synced.retired:
         yield f"Put {synced.retired} vectors without a chunk aside."
 

@@ -189,10 +189,10 @@ class Pipeline:
         Not if anything failed or is missing, or the scan has to read a file again, because it was written just before.
         """
         tables = tables_as_they_are(self.folder)
-        files = self.store.files(columns=["status", "mtime_ns"])
+        files = self.store.files.read(columns=["status", "mtime_ns"])
         statuses = set(files.column("status").to_pylist())
         racy = pc.equal(files.column("mtime_ns"), RACY_MTIME_NS)
-        chunks, vectors = self.store.chunk_count(), self.store.vector_count(self.model_id)
+        chunks, vectors = self.store.chunks.count(), self.store.vectors.count(self.model_id)
         event = self.instance.get_latest_materialization_event(dg.AssetKey(SOURCE_FILES))
         if (
             not statuses <= {FileStatus.PARSED.value, FileStatus.SKIPPED.value}
@@ -208,13 +208,13 @@ class Pipeline:
             token=str(event.asset_materialization.metadata[STATE_METADATA].value),
             tables=tables,
             counts=Counts(files=parsed, chunks=chunks, vectors=vectors),
-            copies=self.store.copies_on_disk(),
+            copies=self.store.upkeep.copies_on_disk(),
         )
 
     def changed_since_scan(self) -> bool:
         """Whether files changed between the scan and their parsing, so that another scan is worth it."""
         where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
-        return bool(self.store.files(columns=["file_path"], where=where).num_rows)
+        return bool(self.store.files.read(columns=["file_path"], where=where).num_rows)
 
     @contextmanager
     def _locked(self, phase: Phase) -> Iterator[None]:
@@ -224,9 +224,9 @@ class Pipeline:
 
     def _drop_orphaned_vectors(self) -> None:
         """Drop vectors of chunks that are gone: a run that was killed beside an edit could not do it at its end."""
-        failed = self.store.errors(self.model_id).num_rows
-        if self.store.vector_count() > self.store.chunk_count() - failed:
-            self.store.sync_vectors(now=datetime.now(UTC))
+        failed = self.store.errors.read(self.model_id).num_rows
+        if self.store.vectors.count() > self.store.chunks.count() - failed:
+            self.store.sync.vectors(now=datetime.now(UTC))
 
     def _run_partitions(
         self,

@@ -84,22 +84,22 @@ def read_status(
     Raises:
         StoreError: a table cannot be read.
     """
-    file_counts = {status.value: 0 for status in FileStatus} | store.file_counts()
+    file_counts = {status.value: 0 for status in FileStatus} | store.files.counts()
     holders = {phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None}
-    chunk_counts = store.count_by_status(
+    chunk_counts = store.statuses.count(
         model_id, running_batches(instance, holders.get(Phase.EMBED.value), scope=scope)
     )
-    batches = pl.DataFrame(store.batches(model_id))
+    batches = pl.DataFrame(store.statuses.batches(model_id))
     languages = (
-        pl.DataFrame(store.files(columns=["language", "status"]))
+        pl.DataFrame(store.files.read(columns=["language", "status"]))
         .filter(pl.col("status") != FileStatus.SKIPPED.value)
         .group_by("language")
         .len()
         .sort("len", "language", descending=[True, False])
     )
-    serving = store.serving_model()
+    serving = store.models.serving()
     serving_model = model_id if serving is None else serving[0]
-    stale = store.stale_batches(model_id)
+    stale = store.models.stale_batches(model_id)
     unfinished = sum(chunk_counts[status.value] for status in (EmbeddingStatus.PENDING, EmbeddingStatus.IN_PROGRESS))
     status = IndexStatus(
         repository_root=str(folder.repository_root),
@@ -112,8 +112,8 @@ def read_status(
         model=model_id,
         serving_model=serving_model,
         stale_batches=stale,
-        vectors_by_model=store.vectors_by_model(),
-        disk_bytes={**store.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
+        vectors_by_model=store.models.vector_counts(),
+        disk_bytes={**store.upkeep.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
         throughput=_throughput(instance, scope),
         holders=holders,
     )
@@ -122,7 +122,7 @@ def read_status(
 
 def failed_files(store: IndexStore) -> list[FailedFile]:
     """Files that could not be parsed, by path."""
-    rows = store.files(
+    rows = store.files.read(
         columns=["file_path", "reason", "transient", "run_id"], where=f"status = '{FileStatus.ERROR.value}'"
     ).to_pylist()
     return sorted(
@@ -133,8 +133,8 @@ def failed_files(store: IndexStore) -> list[FailedFile]:
 
 def failed_chunks(store: IndexStore, model_id: str) -> list[FailedChunk]:
     """Chunks that could not be embedded with the model, by place."""
-    errors = {row["chunk_id"]: row for row in store.errors(model_id).to_pylist()}
-    chunks = store.chunks_by_ids(
+    errors = {row["chunk_id"]: row for row in store.errors.read(model_id).to_pylist()}
+    chunks = store.chunks.by_ids(
         list(errors), columns=["chunk_id", "file_path", "start_line", "end_line", "qualified_name"]
     ).to_pylist()
     return sorted(

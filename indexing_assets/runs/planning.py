@@ -62,7 +62,7 @@ def files_to_parse(
         retry_transient: also those that failed for a reason that may pass by itself.
     """
     files = pl.DataFrame(
-        store.files(
+        store.files.read(
             columns=["file_path", "file_hash", "partition_key", "status", "transient", "chunk_count", "chunker_version"]
         )
     ).filter(pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value))
@@ -88,7 +88,7 @@ def files_to_parse(
 def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:
     """Chunks in the table per file version: file_path, file_hash, stored_chunks."""
     return (
-        pl.DataFrame(store.chunks(["file_path", "file_hash"]))
+        pl.DataFrame(store.chunks.read(["file_path", "file_hash"]))
         .group_by("file_path", "file_hash")
         .agg(pl.len().cast(pl.Int32).alias("stored_chunks"))
     )
@@ -115,7 +115,7 @@ def batches_to_embed(
         retry_failed: also those with nothing left but chunks that failed for a reason that lasts.
         retry_transient: also those with nothing left but chunks that failed for a reason that may pass by itself.
     """
-    counts = pl.DataFrame(store.batches(model_id))
+    counts = pl.DataFrame(store.statuses.batches(model_id))
     if not force:
         recorded = [
             int(key) for key in instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS)) if key.isdecimal()
@@ -131,20 +131,20 @@ def batches_to_embed(
 
 
 def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
-    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
-    found = store.chunks_by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    errors = pl.DataFrame(store.errors.read(model_id)).filter(pl.col("transient").fill_null(value=False))
+    found = store.chunks.by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
     return sorted(set(found["embedding_batch_id"].drop_null().to_pylist()))
 
 
 def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
     """Go back to a model whose vectors were kept and are complete, without a run; whether that changed anything."""
-    serving = store.serving_model()
+    serving = store.models.serving()
     if serving is None or serving[0] == model_id:
         return False
     now = datetime.now(UTC)
     # Vectors out of use do not follow edits.
-    store.for_model(model_id).sync_vectors(now=now)
-    return store.serve_if_complete(model_id, now=now)
+    store.for_model(model_id).sync.vectors(now=now)
+    return store.models.serve_if_complete(model_id, now=now)
 
 
 def failed_partitions(
@@ -155,8 +155,8 @@ def failed_partitions(
     A run that ended as a whole leaves partitions failed of which the tables say nothing; a failure
     whose event is older than a materialization is known to the tables alone.
     """
-    files = store.files(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
-    batches = pl.DataFrame(store.batches(model_id)).filter(pl.col("errors") > 0)
+    files = store.files.read(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
+    batches = pl.DataFrame(store.statuses.batches(model_id)).filter(pl.col("errors") > 0)
     of_rows = {
         PARSED_CHUNKS: set(files["partition_key"].to_pylist()),
         CHUNK_VECTORS: {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]},
@@ -183,14 +183,14 @@ def transient_failures_due(
         first_retry: wait after the first failure; each further one waits four times as long.
     """
     files = pl.DataFrame(
-        store.files(
+        store.files.read(
             columns=["file_path", "partition_key", "attempts", "parsed_at"],
             where=f"status = '{FileStatus.ERROR.value}' AND transient = true",
         )
     )
-    errors = pl.DataFrame(store.errors(model_id)).filter(pl.col("transient").fill_null(value=False))
+    errors = pl.DataFrame(store.errors.read(model_id)).filter(pl.col("transient").fill_null(value=False))
     due_chunks = errors.filter(_due(errors["attempts"], errors["failed_at"], now, first_retry))
-    batches = store.chunks_by_ids(due_chunks["chunk_id"].to_list(), columns=["embedding_batch_id"])
+    batches = store.chunks.by_ids(due_chunks["chunk_id"].to_list(), columns=["embedding_batch_id"])
     return {
         PARSED_CHUNKS: files.filter(_due(files["attempts"], files["parsed_at"], now, first_retry))
         .sort("file_path")["partition_key"]
@@ -233,7 +233,7 @@ def match_batch_partitions(
     """
     # Keys before rows: a key that another process adds meanwhile must not look like one of an empty batch.
     existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
-    living = [batch_partition_key(batch_id) for batch_id in store.batches()["embedding_batch_id"].to_pylist()]
+    living = [batch_partition_key(batch_id) for batch_id in store.statuses.batches()["embedding_batch_id"].to_pylist()]
     known, wanted = set(existing), {*living, *kept}
     delete_partitions(instance, scope.embedding_batch, [key for key in existing if key not in wanted])
     missing = [key for key in living if key not in known]
@@ -246,4 +246,4 @@ def next_batch_id(instance: dg.DagsterInstance, store: IndexStore, scope: Scope 
     keys = set(instance.get_dynamic_partitions(scope.embedding_batch))
     keys |= instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS))
     numbers = [int(key) for key in keys if key.isdecimal()]
-    return max([store.max_batch_id() or 0, *numbers]) + 1
+    return max([store.chunks.max_batch_id() or 0, *numbers]) + 1

@@ -23,11 +23,11 @@ def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
         store: tables of the index.
         tables: names of the tables that the calling phase writes.
     """
-    store.ensure_indexes()
-    due = [name for name in store.due_for_optimize() if name in tables]
+    store.upkeep.ensure_indexes()
+    due = [name for name in store.upkeep.due_for_optimize() if name in tables]
     if due:
         # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
-        store.optimize(MIN_RETENTION, tables=due)
+        store.upkeep.optimize(MIN_RETENTION, tables=due)
 
 
 def drop_copies(store: IndexStore, tables: Collection[str]) -> None:
@@ -39,9 +39,9 @@ def drop_copies(store: IndexStore, tables: Collection[str]) -> None:
         store: tables of the index.
         tables: names of the tables that the calling phase writes.
     """
-    holding = [name for name in store.holding_copies() if name in tables]
+    holding = [name for name in store.upkeep.holding_copies() if name in tables]
     if holding:
-        store.optimize(MIN_RETENTION, tables=holding)
+        store.upkeep.optimize(MIN_RETENTION, tables=holding)
 
 
 class Upkeep:

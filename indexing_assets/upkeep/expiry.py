@@ -1,7 +1,7 @@
 """Disk space and partitions that constant change would pile up: what nothing needs any more.
 
 Belongs here: batches that edits made small, and Dagster's old records. Does not belong here: the
-tables' own files (`IndexStore.optimize`, `sweep_leftovers`).
+tables' own files (`TableUpkeep`).
 """
 
 from __future__ import annotations
@@ -72,17 +72,17 @@ def find_garbage(
     """
     now = datetime.now(UTC)
     groups = list(_groups(_small_batches(store, settings), settings.embedding_batch_chunks))
-    sizes = store.leftovers(LEFTOVER_AGE)
+    sizes = store.upkeep.leftovers(LEFTOVER_AGE)
     return Garbage(
         small_batches=sum(map(len, groups)),
         merged_batches=len(groups),
-        unused_vectors=store.count_retired(before=now - keep_unused_vectors)
-        + store.replaced_vectors(before=now - keep_unused_vectors),
+        unused_vectors=store.vectors.count_retired(before=now - keep_unused_vectors)
+        + store.models.replaced_vectors(before=now - keep_unused_vectors),
         leftovers=len(sizes),
         leftover_bytes=sum(sizes.values()),
-        old_versions=sum(store.old_versions(keep_versions).values()),
-        table_bytes=sum(store.disk_bytes().values()),
-        live_bytes=sum(store.live_bytes().values()),
+        old_versions=sum(store.upkeep.old_versions(keep_versions).values()),
+        table_bytes=sum(store.upkeep.disk_bytes().values()),
+        live_bytes=sum(store.upkeep.live_bytes().values()),
         records=superfluous_records(instance, lambda: _living(instance, scope), keep_runs=keep_runs),
     )
 
@@ -114,12 +114,12 @@ def merge_small_batches(
         return 0
     first = next_batch_id(instance, store, scope)
     new_ids = {old: first + place for place, group in enumerate(groups) for old in group}
-    chunks = pl.DataFrame(store.chunks_of_batches(list(new_ids), columns=["chunk_id", "embedding_batch_id"]))
+    chunks = pl.DataFrame(store.chunks.of_batches(list(new_ids), columns=["chunk_id", "embedding_batch_id"]))
     merged = chunks.with_columns(pl.col("embedding_batch_id").replace_strict(new_ids, return_dtype=pl.Int64))
     # The keys first: a chunk whose batch has no partition would show as lost.
     keys = [batch_partition_key(first + place) for place in range(len(groups))]
     instance.add_dynamic_partitions(scope.embedding_batch, keys)
-    store.move_to_batches(merged.to_arrow().cast(_MOVED))
+    store.chunks.move_to_batches(merged.to_arrow().cast(_MOVED))
     match_batch_partitions(instance, store, scope=scope, kept=busy)
     counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
     record_outside_runs(
@@ -166,8 +166,8 @@ def tidy(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, s
         except IndexBusyError:
             pass  # the next run does it
     unused_since = datetime.now(UTC) - KEEP_UNUSED_VECTORS
-    if store.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
-        done.append(f"forgot {store.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
+    if store.vectors.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
+        done.append(f"forgot {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
     # Logs and not runs: of a run to which a partition refers a record stays.
     if run_log_count(instance) > KEEP_RUNS + _RUNS_MORE:
         removed = remove_old_records(instance, scope)
@@ -186,12 +186,12 @@ def _living(instance: dg.DagsterInstance, scope: Scope) -> dict[dg.AssetKey, lis
 def _small_batches(store: IndexStore, settings: Settings) -> pl.DataFrame:
     """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
     size = settings.embedding_batch_chunks // _SMALL_PART
-    chunks = pl.DataFrame(store.chunks(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
+    chunks = pl.DataFrame(store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
     small = chunks.filter(pl.len().over("embedding_batch_id") < size)
     if small.is_empty():
         return small.group_by("embedding_batch_id").agg(chunks=pl.len())
     # Compared once for all of them: within the groups the ids of all vectors would be hashed for each batch.
-    embedded = pl.Series(store.vectors(["chunk_id"]).column("chunk_id")).implode()
+    embedded = pl.Series(store.vectors.read(["chunk_id"]).column("chunk_id")).implode()
     return (
         small.with_columns(embedded=pl.col("chunk_id").is_in(embedded))
         .group_by("embedding_batch_id")

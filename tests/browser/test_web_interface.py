@@ -153,7 +153,8 @@ def test_a_person_starts_the_sensors_and_sees_an_edit_arrive(
     page.goto(f"{ui.url}/assets/parsed_chunks?view=partitions")
     store = IndexStore(ui.folder.tables_dir)
     ui.wait_for(
-        lambda: "edited_in_the_browser_test" in store.vectors()["function_name"].to_pylist(), "the edit has its vector"
+        lambda: "edited_in_the_browser_test" in store.vectors.read()["function_name"].to_pylist(),
+        "the edit has its vector",
     )
     (key,) = [key for key in _materialized(ui) if key.endswith("module_1.py") and key in _keys(ui)]
     page.goto(f"{ui.url}/assets/parsed_chunks?view=partitions")

@@ -207,4 +207,4 @@ def test_a_repository_is_indexed_by_dagsters_own_commands_with_all_records_on_po
             materialize(asset, "--partition-range", f"{keys[0]}...{keys[-1]}")
             assert set(instance.get_materialized_partitions(AssetKey(asset))) == set(keys)
     store = IndexStore(index_dir / "tables")
-    assert store.chunk_count() == store.vector_count() > 0
+    assert store.chunks.count() == store.vectors.count() > 0

@@ -44,39 +44,39 @@ def store(tmp_path):
 
 
 def test_reading_tables_that_were_never_written_gives_no_rows_of_the_right_schema(store, tmp_path):
-    assert store.chunks().schema == CHUNKS
-    assert store.files(columns=["status", "file_path"]).schema.names == ["status", "file_path"]
-    assert store.chunks().num_rows == store.files().num_rows == store.errors().num_rows == 0
-    assert store.file_counts() == {}
-    assert list(store.iter_chunks()) == []
+    assert store.chunks.read().schema == CHUNKS
+    assert store.files.read(columns=["status", "file_path"]).schema.names == ["status", "file_path"]
+    assert store.chunks.read().num_rows == store.files.read().num_rows == store.errors.read().num_rows == 0
+    assert store.files.counts() == {}
+    assert list(store.chunks.iter_read()) == []
     assert not (tmp_path / "tables").exists()
 
 
 def test_an_unknown_column_is_refused_by_name(store):
     with pytest.raises(StoreError, match="no column 'nope'"):
-        store.chunks(columns=["nope"])
+        store.chunks.read(columns=["nope"])
 
 
 def test_replacing_a_slice_inserts_updates_and_deletes_in_one_version(store):
-    store.replace_chunks(["a", "b"], chunk_rows(("1", "a"), ("2", "a"), ("3", "b")), now=NOW)
-    before = store.versions()["chunks"]
-    result = store.replace_chunks(["a"], chunk_rows(("2", "a"), ("4", "a")), now=NOW)
+    store.chunks.replace(["a", "b"], chunk_rows(("1", "a"), ("2", "a"), ("3", "b")), now=NOW)
+    before = store.upkeep.versions()["chunks"]
+    result = store.chunks.replace(["a"], chunk_rows(("2", "a"), ("4", "a")), now=NOW)
     assert (result.inserted, result.updated, result.deleted) == (1, 1, 1)
     assert result.new_chunk_ids == ("4",)
     assert result.deleted_chunk_ids == ("1",)
-    assert result.version == store.versions()["chunks"] == before + 1
-    assert ids(store.chunks()) == ["2", "3", "4"]
+    assert result.version == store.upkeep.versions()["chunks"] == before + 1
+    assert ids(store.chunks.read()) == ["2", "3", "4"]
 
 
 def test_an_empty_table_clears_the_slice_and_nothing_else(store):
-    store.replace_chunks(["a", "b"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
-    assert store.replace_chunks(["a"], chunk_rows(), now=NOW).deleted == 1
-    assert ids(store.chunks()) == ["2"]
+    store.chunks.replace(["a", "b"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
+    assert store.chunks.replace(["a"], chunk_rows(), now=NOW).deleted == 1
+    assert ids(store.chunks.read()) == ["2"]
 
 
 def test_no_files_write_nothing(store):
-    assert store.replace_chunks([], chunk_rows(), now=NOW).version == 0
-    assert store.versions() == {}
+    assert store.chunks.replace([], chunk_rows(), now=NOW).version == 0
+    assert store.upkeep.versions() == {}
 
 
 def test_kept_rows_keep_their_creation_and_batch_and_use_up_no_numbers(store):
@@ -87,10 +87,10 @@ def test_kept_rows_keep_their_creation_and_batch_and_use_up_no_numbers(store):
         asked.append(count)
         return [next(numbers) for _ in range(count)]
 
-    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW, assign_batch=assign)
-    store.replace_chunks(["a"], chunk_rows(("3", "a"), ("2", "a"), ("4", "a")), now=LATER, assign_batch=assign)
+    store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW, assign_batch=assign)
+    store.chunks.replace(["a"], chunk_rows(("3", "a"), ("2", "a"), ("4", "a")), now=LATER, assign_batch=assign)
     assert asked == [2, 2]
-    rows = {row["chunk_id"]: row for row in store.chunks().to_pylist()}
+    rows = {row["chunk_id"]: row for row in store.chunks.read().to_pylist()}
     assert {key: row["embedding_batch_id"] for key, row in rows.items()} == {"3": 9, "2": 8, "4": 10}
     assert (rows["2"]["created_at"], rows["2"]["updated_at"]) == (NOW, LATER)
     assert (rows["3"]["created_at"], rows["3"]["updated_at"]) == (LATER, LATER)
@@ -98,50 +98,50 @@ def test_kept_rows_keep_their_creation_and_batch_and_use_up_no_numbers(store):
 
 def test_a_slice_without_new_rows_asks_for_no_batch(store):
     rows = chunk_rows(("1", "a"))
-    store.replace_chunks(["a"], rows, now=NOW, assign_batch=lambda count: [0] * count)
+    store.chunks.replace(["a"], rows, now=NOW, assign_batch=lambda count: [0] * count)
 
     def fail(_count):
         raise AssertionError("asked for a batch")
 
-    store.replace_chunks(["a"], rows, now=NOW, assign_batch=fail)
-    assert store.max_batch_id() == 0
+    store.chunks.replace(["a"], rows, now=NOW, assign_batch=fail)
+    assert store.chunks.max_batch_id() == 0
 
 
 def test_too_few_batch_ids_are_refused_before_anything_is_written(store):
     with pytest.raises(StoreError, match="gave 1 batch ids for 2 chunks"):
-        store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW, assign_batch=lambda _count: [0])
-    assert store.chunks().num_rows == 0
+        store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW, assign_batch=lambda _count: [0])
+    assert store.chunks.read().num_rows == 0
 
 
 def test_a_chunk_id_twice_in_the_source_is_refused_by_name(store):
     with pytest.raises(StoreError, match=r"1 keys more than once: 1\."):
-        store.replace_chunks(["a"], chunk_rows(("1", "a"), ("1", "a")), now=NOW)
-    assert store.chunks().num_rows == 0
+        store.chunks.replace(["a"], chunk_rows(("1", "a"), ("1", "a")), now=NOW)
+    assert store.chunks.read().num_rows == 0
 
 
 def test_chunks_of_a_file_outside_the_slice_are_refused_by_name(store):
     with pytest.raises(StoreError, match=r"1 files outside the slice.*: b"):
-        store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
-    assert store.chunks().num_rows == 0
+        store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
+    assert store.chunks.read().num_rows == 0
 
 
 def test_a_time_without_zone_is_refused(store):
     with pytest.raises(ValueError, match="has no time zone"):
-        store.replace_chunks(["a"], chunk_rows(("1", "a")), now=datetime(2024, 5, 1))  # noqa: DTZ001
+        store.chunks.replace(["a"], chunk_rows(("1", "a")), now=datetime(2024, 5, 1))  # noqa: DTZ001
 
 
 def test_unknown_columns_and_wrong_types_are_refused_by_name(store):
     with pytest.raises(StoreError, match="'chunks' has no column 'extra'"):
-        store.replace_chunks(["a"], chunk_rows(("1", "a"), extra=["x"]), now=NOW)
+        store.chunks.replace(["a"], chunk_rows(("1", "a"), extra=["x"]), now=NOW)
     with pytest.raises(StoreError, match="'start_line'"):
-        store.replace_chunks(["a"], chunk_rows(("1", "a"), start_line=["one"]), now=NOW)
+        store.chunks.replace(["a"], chunk_rows(("1", "a"), start_line=["one"]), now=NOW)
 
 
 def test_null_keys_are_refused(store):
     with pytest.raises(StoreError, match=r"Key column 'file_hash' .* 1 nulls"):
-        store.upsert_files(pa.table({"file_path": ["a"], "file_hash": pa.array([None], pa.string())}))
+        store.files.upsert(pa.table({"file_path": ["a"], "file_hash": pa.array([None], pa.string())}))
     with pytest.raises(StoreError, match="lack the key column 'file_hash'"):
-        store.upsert_files(pa.table({"file_path": ["a"]}))
+        store.files.upsert(pa.table({"file_path": ["a"]}))
 
 
 PATHS = ["src/a.py", "it's.py", 'say "hi".py', "new\nline", "100%_[x]\\.py"]
@@ -163,11 +163,11 @@ def test_any_sequence_of_replacements_equals_a_dict_of_files(tmp_path_factory, s
     model = {}
     for slice_paths, chunks in steps:
         pairs = [(f"{path}#{number}", path) for number, path in chunks if path in slice_paths]
-        store.replace_chunks(sorted(slice_paths), chunk_rows(*pairs), now=NOW, assign_batch=lambda count: [1] * count)
+        store.chunks.replace(sorted(slice_paths), chunk_rows(*pairs), now=NOW, assign_batch=lambda count: [1] * count)
         model.update({path: {chunk_id for chunk_id, of in pairs if of == path} for path in slice_paths})
     for path, expected in model.items():
-        assert set(store.chunks_by_file(path, ["chunk_id"]).column("chunk_id").to_pylist()) == expected
-    assert store.chunks(["chunk_id"]).num_rows == sum(map(len, model.values()))
+        assert set(store.chunks.by_file(path, ["chunk_id"]).column("chunk_id").to_pylist()) == expected
+    assert store.chunks.read(["chunk_id"]).num_rows == sum(map(len, model.values()))
 
 
 def test_all_columns_survive_the_round_trip(store):
@@ -189,16 +189,16 @@ def test_all_columns_survive_the_round_trip(store):
         "updated_at": NOW,
     }
     row = {name: full.get(name) for name in CHUNKS.names}
-    store.replace_chunks(["a"], pa.Table.from_pylist([row], schema=CHUNKS), now=NOW)
-    assert store.chunks().to_pylist() == [row]
-    assert store.chunks().schema == CHUNKS
+    store.chunks.replace(["a"], pa.Table.from_pylist([row], schema=CHUNKS), now=NOW)
+    assert store.chunks.read().to_pylist() == [row]
+    assert store.chunks.read().schema == CHUNKS
 
 
 def test_thousands_of_files_are_one_slice(store):
     paths = [f"src/file'{number}.py" for number in range(5_000)]
     rows = chunk_rows(*((f"{path}#", path) for path in paths))
-    assert store.replace_chunks(paths, rows, now=NOW).inserted == 5_000
-    assert store.replace_chunks(paths, rows.slice(0, 10), now=NOW).deleted == 4_990
+    assert store.chunks.replace(paths, rows, now=NOW).inserted == 5_000
+    assert store.chunks.replace(paths, rows.slice(0, 10), now=NOW).deleted == 4_990
 
 
 def test_chunks_of_a_file_come_in_the_order_of_their_lines_outer_first(store):
@@ -207,21 +207,21 @@ def test_chunks_of_a_file_come_in_the_order_of_their_lines_outer_first(store):
         start_line=pa.array([9, 1, 1], pa.int32()),
         end_line=pa.array([10, 4, 8], pa.int32()),
     )
-    store.replace_chunks(["a"], rows, now=NOW)
-    assert store.chunks_by_file("a", ["chunk_id"]).column("chunk_id").to_pylist() == ["outer", "inner", "late"]
+    store.chunks.replace(["a"], rows, now=NOW)
+    assert store.chunks.by_file("a", ["chunk_id"]).column("chunk_id").to_pylist() == ["outer", "inner", "late"]
 
 
 def test_chunks_by_ids_come_in_the_order_asked_for_and_absent_ones_are_left_out(store):
-    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a"), ("3", "a")), now=NOW)
-    found = store.chunks_by_ids(["3", "nope", "1"], ["chunk_id", "file_path"])
+    store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "a"), ("3", "a")), now=NOW)
+    found = store.chunks.by_ids(["3", "nope", "1"], ["chunk_id", "file_path"])
     assert found.to_pylist() == [{"chunk_id": "3", "file_path": "a"}, {"chunk_id": "1", "file_path": "a"}]
-    assert store.chunks_by_ids([], ["file_path"]).num_rows == 0
+    assert store.chunks.by_ids([], ["file_path"]).num_rows == 0
 
 
 def test_more_ids_than_fit_a_condition_are_found_in_order_too(store, monkeypatch):
     monkeypatch.setattr(chunks_module, "_LONGEST_CONDITION", 2)
-    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a"), ("3", "a")), now=NOW)
-    found = store.chunks_by_ids(["3", "nope", "1", "2"], ["file_path", "chunk_id"])
+    store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "a"), ("3", "a")), now=NOW)
+    found = store.chunks.by_ids(["3", "nope", "1", "2"], ["file_path", "chunk_id"])
     assert found.column("chunk_id").to_pylist() == ["3", "1", "2"]
     assert found.schema.names == ["file_path", "chunk_id"]
 
@@ -229,24 +229,24 @@ def test_more_ids_than_fit_a_condition_are_found_in_order_too(store, monkeypatch
 def test_chunks_of_batches_come_by_batch_then_place(store):
     batches = iter([[2, 1, 1]])
     rows = chunk_rows(("x", "b"), ("y", "b"), ("z", "a"))
-    store.replace_chunks(["a", "b"], rows, now=NOW, assign_batch=lambda _count: next(batches))
-    assert store.chunks_of_batches([1, 2, 9], ["chunk_id"]).column("chunk_id").to_pylist() == ["z", "y", "x"]
-    assert store.chunks_of_batches([], ["chunk_id"]).num_rows == 0
+    store.chunks.replace(["a", "b"], rows, now=NOW, assign_batch=lambda _count: next(batches))
+    assert store.chunks.of_batches([1, 2, 9], ["chunk_id"]).column("chunk_id").to_pylist() == ["z", "y", "x"]
+    assert store.chunks.of_batches([], ["chunk_id"]).num_rows == 0
 
 
 def test_streamed_chunks_are_all_chunks_in_batches_of_the_size_asked_for(store):
     rows = chunk_rows(*((str(number), "a") for number in range(100)))
-    store.replace_chunks(["a"], rows, now=NOW)
-    batches = list(store.iter_chunks(["chunk_id"], batch_size=30))
+    store.chunks.replace(["a"], rows, now=NOW)
+    batches = list(store.chunks.iter_read(["chunk_id"], batch_size=30))
     assert max(batch.num_rows for batch in batches) <= 30
     assert sorted(i for b in batches for i in b.column("chunk_id").to_pylist()) == sorted(map(str, range(100)))
 
 
 def test_deleting_by_file_removes_the_chunks_and_their_errors(store):
-    store.replace_chunks(["a", "it's"], chunk_rows(("1", "a"), ("2", "it's")), now=NOW)
-    store.record_errors(error_rows("1", "2"))
-    assert store.delete_chunks_by_file(["it's", "nope"]) == 1
-    assert ids(store.chunks()) == ids(store.errors()) == ["1"]
+    store.chunks.replace(["a", "it's"], chunk_rows(("1", "a"), ("2", "it's")), now=NOW)
+    store.errors.record(error_rows("1", "2"))
+    assert store.chunks.delete_by_file(["it's", "nope"]) == 1
+    assert ids(store.chunks.read()) == ids(store.errors.read()) == ["1"]
 
 
 def error_rows(*chunk_ids, model="m", **columns):
@@ -263,57 +263,57 @@ def error_rows(*chunk_ids, model="m", **columns):
 
 
 def test_repeated_errors_count_their_attempts_per_model(store):
-    store.record_errors(error_rows("1", "2"))
-    store.record_errors(error_rows("1"))
-    store.record_errors(error_rows("1", model="other"))
-    store.record_errors(error_rows("2", attempts=pa.array([3], pa.int32())))
-    found = {(row["chunk_id"], row["embedding_model"]): row["attempts"] for row in store.errors().to_pylist()}
+    store.errors.record(error_rows("1", "2"))
+    store.errors.record(error_rows("1"))
+    store.errors.record(error_rows("1", model="other"))
+    store.errors.record(error_rows("2", attempts=pa.array([3], pa.int32())))
+    found = {(row["chunk_id"], row["embedding_model"]): row["attempts"] for row in store.errors.read().to_pylist()}
     assert found == {("1", "m"): 2, ("2", "m"): 4, ("1", "other"): 1}
-    assert store.errors("other").num_rows == 1
+    assert store.errors.read("other").num_rows == 1
 
 
 def test_recording_no_errors_writes_nothing(store):
-    store.record_errors(error_rows())
-    assert store.versions() == {}
+    store.errors.record(error_rows())
+    assert store.upkeep.versions() == {}
 
 
 def test_chunks_are_counted(store):
-    assert store.chunk_count() == 0
-    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW)
-    assert store.chunk_count() == 2
+    assert store.chunks.count() == 0
+    store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW)
+    assert store.chunks.count() == 2
 
 
 def test_errors_are_cleared_by_chunk_by_model_or_all(store):
     for model in ("m", "other"):
-        store.record_errors(error_rows("1", "2", "3", model=model))
-    assert store.clear_errors(["1"], "m") == 1
-    assert store.clear_errors(["2"]) == 2
-    assert store.clear_errors(model="other") == 2
-    assert store.clear_errors() == 1
-    assert store.clear_errors(["1"]) == 0
+        store.errors.record(error_rows("1", "2", "3", model=model))
+    assert store.errors.clear(["1"], "m") == 1
+    assert store.errors.clear(["2"]) == 2
+    assert store.errors.clear(model="other") == 2
+    assert store.errors.clear() == 1
+    assert store.errors.clear(["1"]) == 0
 
 
 def test_errors_go_with_the_chunks_that_a_replacement_removes(store):
-    store.replace_chunks(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW)
-    store.record_errors(error_rows("1", "2"))
-    store.replace_chunks(["a"], chunk_rows(("2", "a")), now=NOW)
-    assert ids(store.errors()) == ["2"]
+    store.chunks.replace(["a"], chunk_rows(("1", "a"), ("2", "a")), now=NOW)
+    store.errors.record(error_rows("1", "2"))
+    store.chunks.replace(["a"], chunk_rows(("2", "a")), now=NOW)
+    assert ids(store.errors.read()) == ["2"]
 
 
 def test_files_are_upserted_counted_filtered_and_deleted(store):
-    store.upsert_files(file_rows("a", "b", "it's", status=["parsed", "pending", "pending"]))
-    counts = store.upsert_files(file_rows("b", "c", status=["error", "skipped"]))
+    store.files.upsert(file_rows("a", "b", "it's", status=["parsed", "pending", "pending"]))
+    counts = store.files.upsert(file_rows("b", "c", status=["error", "skipped"]))
     assert (counts.inserted, counts.updated, counts.deleted) == (1, 1, 0)
-    assert store.file_counts() == {"parsed": 1, "error": 1, "pending": 1, "skipped": 1}
-    assert store.files(["file_path"], "status = 'error'").to_pylist() == [{"file_path": "b"}]
-    assert store.delete_files(["it's", "nope"]) == 1
-    assert store.delete_files([]) == 0
-    assert store.files().schema == FILES
+    assert store.files.counts() == {"parsed": 1, "error": 1, "pending": 1, "skipped": 1}
+    assert store.files.read(["file_path"], "status = 'error'").to_pylist() == [{"file_path": "b"}]
+    assert store.files.delete(["it's", "nope"]) == 1
+    assert store.files.delete([]) == 0
+    assert store.files.read().schema == FILES
     with pytest.raises(StoreError, match="more than once: a"):
-        store.upsert_files(file_rows("a", "a"))
+        store.files.upsert(file_rows("a", "a"))
 
 
 def test_a_condition_that_cannot_be_read_is_refused_with_the_reason(store):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     with pytest.raises(StoreError, match=r"Table 'files' in .* refused the request: .*nope"):
-        store.files(where="nope = 1")
+        store.files.read(where="nope = 1")

@@ -40,7 +40,7 @@ def add_chunks(store, texts, path="src/a.py", **columns):
         "search_text": pa.array(texts, pa.string()),
         **columns,
     }
-    store.replace_chunks([path], pa.table(rows), now=NOW)
+    store.chunks.replace([path], pa.table(rows), now=NOW)
 
 
 def add_vectors(store, values, *, model=MODEL, paths=None, language="python", first=0):
@@ -53,7 +53,7 @@ def add_vectors(store, values, *, model=MODEL, paths=None, language="python", fi
         "file_path": paths or ["src/a.py"] * count,
         "language": [language] * count,
     }
-    store.add_vectors(pa.table(rows), now=NOW)
+    store.vectors.add(pa.table(rows), now=NOW)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def ids(found):
 
 
 def test_searching_before_anything_was_written_finds_nothing(store):
-    for found in (store.vector_search(unit_rows(1)[0], model=MODEL, limit=5), store.text_search("x", limit=5)):
+    for found in (store.search.near(unit_rows(1)[0], model=MODEL, limit=5), store.search.words("x", limit=5)):
         assert found.num_rows == 0
         assert found.schema.names[-1] == "score"
 
@@ -76,7 +76,7 @@ def test_vector_search_ranks_by_cosine_and_says_it(store, exact):
     values = unit_rows(200)
     add_vectors(store, values)
     query = unit_rows(1, seed=1)[0]
-    found = store.vector_search(query * 3, model=MODEL, limit=10, exact=exact)
+    found = store.search.near(query * 3, model=MODEL, limit=10, exact=exact)
     expected = values @ query
     best = np.argsort(-expected)[:10]
     assert ids(found) == [str(place) for place in best]
@@ -87,23 +87,23 @@ def test_vector_search_keeps_models_apart(store):
     values = unit_rows(20)
     add_vectors(store, values[:10])
     add_vectors(store, values[10:], model="other", first=10)
-    found = store.vector_search(values[0], model="other", limit=50)
+    found = store.search.near(values[0], model="other", limit=50)
     assert sorted(map(int, ids(found))) == list(range(10, 20))
-    assert store.vector_search(values[0], model="none", limit=50).num_rows == 0
+    assert store.search.near(values[0], model="none", limit=50).num_rows == 0
 
 
 def test_vector_search_sees_a_model_that_came_after_the_first_search(store):
     values = unit_rows(20)
     add_vectors(store, values[:10])
-    assert store.vector_search(values[0], model=MODEL, limit=50).num_rows == 10
+    assert store.search.near(values[0], model=MODEL, limit=50).num_rows == 10
     add_vectors(store, values[10:], model="other", first=10)
-    assert store.vector_search(values[0], model=MODEL, limit=50).num_rows == 10
+    assert store.search.near(values[0], model=MODEL, limit=50).num_rows == 10
 
 
 def test_a_query_of_another_dimension_is_refused_with_both(store):
     add_vectors(store, unit_rows(2))
     with pytest.raises(StoreError, match=r"has 3 dimensions, .* 16"):
-        store.vector_search(np.ones(3, np.float32), model=MODEL, limit=1)
+        store.search.near(np.ones(3, np.float32), model=MODEL, limit=1)
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def indexed(store, monkeypatch):
     values = unit_rows(3_000)
     paths = ["rare/x.py" if place % 600 == 0 else f"src/{place}.py" for place in range(3_000)]
     add_vectors(store, values, paths=paths)
-    assert "vectors.vector" in store.ensure_indexes()
+    assert "vectors.vector" in store.upkeep.ensure_indexes()
     return store, values, paths
 
 
@@ -122,7 +122,7 @@ def indexed(store, monkeypatch):
 def test_a_selective_filter_on_an_indexed_table_still_finds_every_row(indexed, monkeypatch, few_rows):
     monkeypatch.setattr(search_module, "_FEW_ROWS", few_rows)
     store, values, paths = indexed
-    found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
+    found = store.search.near(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
     expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
     assert ids(found) == expected
 
@@ -131,14 +131,14 @@ def test_rows_that_move_while_a_filtered_search_picks_them_are_still_found(index
     store, values, paths = indexed
     pick = AsyncTable.take_row_ids
     monkeypatch.setattr(AsyncTable, "take_row_ids", lambda table, row_ids: pick(table, [*row_ids[1:], 10**15]))
-    found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
+    found = store.search.near(values[1], model=MODEL, limit=10, where=SearchFilter(path_glob="rare/").where())
     expected = [str(place) for place in np.argsort(-(values @ values[1])) if paths[place] == "rare/x.py"]
     assert ids(found) == expected
 
 
 def test_a_filter_that_nothing_fits_finds_nothing_on_an_indexed_table(indexed):
     store, values, _paths = indexed
-    found = store.vector_search(values[1], model=MODEL, limit=10, where=SearchFilter(languages=("cobol",)).where())
+    found = store.search.near(values[1], model=MODEL, limit=10, where=SearchFilter(languages=("cobol",)).where())
     assert found.num_rows == 0
     assert found.schema.names[-1] == "score"
 
@@ -147,13 +147,13 @@ def test_rows_that_are_not_in_the_index_yet_are_found(indexed):
     store, _values, _paths = indexed
     fresh = unit_rows(1, seed=5)
     add_vectors(store, fresh, first=9_999)
-    assert ids(store.vector_search(fresh[0], model=MODEL, limit=1)) == ["9999"]
+    assert ids(store.search.near(fresh[0], model=MODEL, limit=1)) == ["9999"]
 
 
 def test_an_exact_search_on_an_indexed_table_equals_comparing_all(indexed):
     store, values, _paths = indexed
     query = unit_rows(1, seed=3)[0]
-    found = store.vector_search(query, model=MODEL, limit=20, exact=True)
+    found = store.search.near(query, model=MODEL, limit=20, exact=True)
     assert ids(found) == [str(place) for place in np.argsort(-(values @ query))[:20]]
 
 
@@ -161,40 +161,40 @@ def test_an_exact_search_on_an_indexed_table_equals_comparing_all(indexed):
 def test_text_search_ranks_chunks_by_their_words(store, with_index):
     add_chunks(store, ["parse the user Name", "name NAME name", "nothing here"])
     if with_index:
-        assert "chunks.search_text" in store.ensure_indexes()
-    found = store.text_search("Name", limit=10)
+        assert "chunks.search_text" in store.upkeep.ensure_indexes()
+    found = store.search.words("Name", limit=10)
     assert ids(found) == ["src/a.py#1", "src/a.py#0"]
     scores = found.column("score").to_pylist()
     assert scores == sorted(scores, reverse=True)
-    assert store.text_search("Name", limit=1).num_rows == 1
+    assert store.search.words("Name", limit=1).num_rows == 1
 
 
 def test_text_search_neither_stems_nor_drops_common_words(store):
     add_chunks(store, ["the running", "runs is not"])
-    store.ensure_indexes()
-    assert ids(store.text_search("the", limit=5)) == ["src/a.py#0"]
-    assert ids(store.text_search("not", limit=5)) == ["src/a.py#1"]
-    assert store.text_search("run", limit=5).num_rows == 0
+    store.upkeep.ensure_indexes()
+    assert ids(store.search.words("the", limit=5)) == ["src/a.py#0"]
+    assert ids(store.search.words("not", limit=5)) == ["src/a.py#1"]
+    assert store.search.words("run", limit=5).num_rows == 0
 
 
 def test_text_search_sees_chunks_written_after_the_index(store):
     add_chunks(store, ["alpha"])
-    store.ensure_indexes()
+    store.upkeep.ensure_indexes()
     add_chunks(store, ["beta gamma"], path="src/b.py")
-    assert ids(store.text_search("gamma", limit=5)) == ["src/b.py#0"]
+    assert ids(store.search.words("gamma", limit=5)) == ["src/b.py#0"]
 
 
 def test_text_search_honours_filters(store):
     add_chunks(store, ["alpha"], language=pa.array(["python"]))
     add_chunks(store, ["alpha"], path="lib/it's.js", language=pa.array(["javascript"]))
     where = SearchFilter(languages=("javascript",), path_glob="lib/it's.js").where()
-    assert ids(store.text_search("alpha", limit=5, where=where)) == ["lib/it's.js#0"]
+    assert ids(store.search.words("alpha", limit=5, where=where)) == ["lib/it's.js#0"]
 
 
 @settings(max_examples=40, deadline=None)
 @given(query=st.text(max_size=30) | st.sampled_from(["'", '"', "a AND", "(", "a:b", "-x", "x*~2", "\\", "NOT", "\0"]))
 def test_no_text_a_user_types_breaks_the_search(shared_store, query):
-    found = shared_store.text_search(query, limit=5)
+    found = shared_store.search.words(query, limit=5)
     assert found.schema.names[-1] == "score"
 
 
@@ -203,7 +203,7 @@ def shared_store(tmp_path_factory):
     store = IndexStore(tmp_path_factory.mktemp("tables"))
     for path in PATHS:
         add_chunks(store, ["alpha and (beta) 'x'"], path=path)
-    store.ensure_indexes()
+    store.upkeep.ensure_indexes()
     return store
 
 
@@ -253,7 +253,7 @@ PATHS = [
 )
 def test_path_globs_mean_what_people_write(shared_store, glob, expected):
     condition = path_condition(glob)
-    assert set(shared_store.chunks(["file_path"], condition).column("file_path").to_pylist()) == expected
+    assert set(shared_store.chunks.read(["file_path"], condition).column("file_path").to_pylist()) == expected
 
 
 @pytest.mark.parametrize("glob", ["/", "./"])
@@ -264,7 +264,7 @@ def test_the_root_is_no_condition(glob):
 @settings(max_examples=60, deadline=None)
 @given(pattern=st.text("ab*?[]!-^.%_'\\/ ", min_size=1, max_size=8))
 def test_no_glob_breaks_the_query(shared_store, pattern):
-    shared_store.chunks(["file_path"], path_condition(pattern))
+    shared_store.chunks.read(["file_path"], path_condition(pattern))
 
 
 PIECES = st.sampled_from(["src/", "**/", "**", "*", "?", "x/", "a", "a.py", ".py", "b.py", "[a-c]", "'"])
@@ -278,7 +278,7 @@ def test_prefixes_and_suffixes_say_the_same_as_the_regular_expression(shared_sto
         return
     start = "^" if "/" in whole else "(^|/)"
     regex = re.compile(f"(?s){start}{glob_to_regex(whole)}$(?!\n)")
-    found = shared_store.chunks(["file_path"], path_condition(pattern)).column("file_path").to_pylist()
+    found = shared_store.chunks.read(["file_path"], path_condition(pattern)).column("file_path").to_pylist()
     assert set(found) == {path for path in PATHS if regex.search(path)}
 
 
@@ -293,8 +293,8 @@ def test_globs_without_slash_agree_with_fnmatch(pattern, name):
 def test_no_value_ends_its_own_literal(shared_store, value):
     condition = is_in("file_path", [value, "a.py"])
     expected = {"a.py", value} & set(PATHS)
-    assert set(shared_store.chunks(["file_path"], condition).column("file_path").to_pylist()) == expected
-    assert shared_store.chunks(["file_path"], equals("file_path", value)).num_rows == (value in PATHS)
+    assert set(shared_store.chunks.read(["file_path"], condition).column("file_path").to_pylist()) == expected
+    assert shared_store.chunks.read(["file_path"], equals("file_path", value)).num_rows == (value in PATHS)
 
 
 def test_conditions_compose():
@@ -329,9 +329,9 @@ def test_a_filter_joins_all_its_conditions():
 
 def test_optimize_keeps_every_search_answer(indexed):
     store, values, _paths = indexed
-    before = ids(store.vector_search(values[7], model=MODEL, limit=5))
-    store.optimize(timedelta(minutes=10))
-    assert ids(store.vector_search(values[7], model=MODEL, limit=5)) == before
+    before = ids(store.search.near(values[7], model=MODEL, limit=5))
+    store.upkeep.optimize(timedelta(minutes=10))
+    assert ids(store.search.near(values[7], model=MODEL, limit=5)) == before
 
 
 def vector_indexes(store):
@@ -347,12 +347,12 @@ def test_the_vector_index_is_built_anew_when_the_table_has_doubled(indexed):
     assert vector_indexes(store) == ["vector_p30"]
     more = unit_rows(2_900, seed=8)
     add_vectors(store, more, first=10_000)
-    assert store.ensure_indexes() == []
+    assert store.upkeep.ensure_indexes() == []
     add_vectors(store, unit_rows(200, seed=9), first=20_000)
-    assert store.ensure_indexes() == ["vectors.vector"]
+    assert store.upkeep.ensure_indexes() == ["vectors.vector"]
     assert vector_indexes(store) == ["vector_p61"]
-    assert ids(store.vector_search(more[17], model=MODEL, limit=1)) == ["10017"]
-    assert ids(store.vector_search(values[17], model=MODEL, limit=1)) == ["17"]
+    assert ids(store.search.near(more[17], model=MODEL, limit=1)) == ["10017"]
+    assert ids(store.search.near(values[17], model=MODEL, limit=1)) == ["17"]
 
 
 def test_an_index_whose_name_does_not_tell_its_size_is_built_anew_once(indexed):
@@ -362,9 +362,9 @@ def test_an_index_whose_name_does_not_tell_its_size_is_built_anew_once(indexed):
     store.tables.run("vectors", lambda table: table.drop_index("vector_p30"))
     store.tables.run("vectors", lambda table: table.create_index("vector", config=IvfSq(distance_type="cosine")))
     assert vector_indexes(store) == ["vector_idx"]
-    assert store.ensure_indexes() == ["vectors.vector"]
+    assert store.upkeep.ensure_indexes() == ["vectors.vector"]
     assert vector_indexes(store) == ["vector_p30"]
-    assert store.ensure_indexes() == []
+    assert store.upkeep.ensure_indexes() == []
 
 
 @pytest.fixture
@@ -383,8 +383,8 @@ def kept(store, monkeypatch):
         "file_path": [chunk_id.partition("#")[0] for chunk_id in chunk_ids],
         "language": ["python"] * 40,
     }
-    store.add_vectors(pa.table(rows), now=NOW)
-    store.upsert_files(pa.table({"file_path": ["src/a.py", "lib/b.py"], "file_hash": ["h", "h"]}))
+    store.vectors.add(pa.table(rows), now=NOW)
+    store.files.upsert(pa.table({"file_path": ["src/a.py", "lib/b.py"], "file_hash": ["h", "h"]}))
     return store, values, chunk_ids
 
 
@@ -395,9 +395,9 @@ SHOWN = ("chunk_id", "file_path", "file_hash", "start_line", "content", "qualifi
 def everything(store, values, chunk_ids):
     """What each question of a search is answered."""
     return (
-        store.vector_search(values[3], model=MODEL, limit=7, columns=PLACE).to_pylist(),
-        store.text_search("shared word4", limit=7, columns=PLACE).to_pylist(),
-        store.found_chunks(chunk_ids[5:9], ["src/a.py", "lib/b.py"], SHOWN),
+        store.search.near(values[3], model=MODEL, limit=7, columns=PLACE).to_pylist(),
+        store.search.words("shared word4", limit=7, columns=PLACE).to_pylist(),
+        store.search.details(chunk_ids[5:9], ["src/a.py", "lib/b.py"], SHOWN),
     )
 
 
@@ -406,7 +406,9 @@ def loaded(store, values, chunk_ids):
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         everything(store, values, chunk_ids)
-        readers = [store.reading.run(store.reading.reader(name)) for name in ("chunks", "vectors", "files")]
+        readers = [
+            store.search.reading.run(store.search.reading.reader(name)) for name in ("chunks", "vectors", "files")
+        ]
         if all(reader._loading is not None and reader._loading.done() for reader in readers):
             return
         time.sleep(0.01)
@@ -440,40 +442,40 @@ def test_a_write_of_another_process_is_seen_by_the_next_search_whatever_is_kept(
     loaded(store, values, chunk_ids)
     writer = IndexStore(store.tables.directory)
     add_chunks(writer, ["fresh"], path="new/c.py", language=pa.array(["go"]))
-    writer.delete_chunks_by_file(["lib/b.py"])
-    writer.upsert_files(pa.table({"file_path": ["src/a.py"], "file_hash": ["other"]}))
-    assert store.text_search("fresh", limit=5, columns=PLACE).select(PLACE).to_pylist() == [
+    writer.chunks.delete_by_file(["lib/b.py"])
+    writer.files.upsert(pa.table({"file_path": ["src/a.py"], "file_hash": ["other"]}))
+    assert store.search.words("fresh", limit=5, columns=PLACE).select(PLACE).to_pylist() == [
         {"chunk_id": "new/c.py#0", "file_path": "new/c.py", "language": "go"}
     ]
-    assert {row["file_path"] for row in store.text_search("shared", limit=50, columns=PLACE).to_pylist()} == {
+    assert {row["file_path"] for row in store.search.words("shared", limit=50, columns=PLACE).to_pylist()} == {
         "src/a.py"
     }
-    chunks, hashes = store.found_chunks([*chunk_ids[18:22]], ["src/a.py"], SHOWN)
+    chunks, hashes = store.search.details([*chunk_ids[18:22]], ["src/a.py"], SHOWN)
     assert sorted(chunks) == chunk_ids[18:20]
     assert hashes["src/a.py"] == "other"
 
 
 def test_a_vector_whose_chunk_is_gone_is_still_found_by_its_own_row(kept):
     store, values, chunk_ids = kept
-    IndexStore(store.tables.directory).delete_chunks_by_file(["lib/b.py"])
+    IndexStore(store.tables.directory).chunks.delete_by_file(["lib/b.py"])
     loaded(store, values, chunk_ids)
-    assert ids(store.vector_search(values[25], model=MODEL, limit=1, columns=PLACE)) == [chunk_ids[25]]
+    assert ids(store.search.near(values[25], model=MODEL, limit=1, columns=PLACE)) == [chunk_ids[25]]
 
 
 def test_a_table_that_was_removed_and_made_again_is_read_anew(kept):
     store, values, chunk_ids = kept
     loaded(store, values, chunk_ids)
     writer = IndexStore(store.tables.directory)
-    writer.drop_vectors()
-    assert store.vector_search(values[0], model=MODEL, limit=5).num_rows == 0
-    assert store.searchable().vectors == 0
+    writer.vectors.drop()
+    assert store.search.near(values[0], model=MODEL, limit=5).num_rows == 0
+    assert store.search.available().vectors == 0
     add_vectors(writer, values[:3])
-    assert sorted(ids(store.vector_search(values[0], model=MODEL, limit=5))) == ["0", "1", "2"]
+    assert sorted(ids(store.search.near(values[0], model=MODEL, limit=5))) == ["0", "1", "2"]
 
 
 def test_chunks_without_a_vector_are_told_apart_by_model(store):
     add_chunks(store, ["one", "two", "three"])
-    assert store.without_vector(["src/a.py#0"], MODEL) == {"src/a.py#0"}
+    assert store.search.without_vector(["src/a.py#0"], MODEL) == {"src/a.py#0"}
     values = unit_rows(3)
     rows = {
         "chunk_id": ["src/a.py#0", "src/a.py#1", "src/a.py#2"],
@@ -481,19 +483,19 @@ def test_chunks_without_a_vector_are_told_apart_by_model(store):
         "text_hash": ["a", "b", "c"],
         "embedding_model": [MODEL, "other", MODEL],
     }
-    store.add_vectors(pa.table(rows), now=NOW)
+    store.vectors.add(pa.table(rows), now=NOW)
     asked = [f"src/a.py#{place}" for place in range(3)]
     # As many vectors as chunks, but not all of the model.
-    assert store.without_vector(asked, MODEL) == {"src/a.py#1"}
-    assert store.without_vector([], MODEL) == set()
+    assert store.search.without_vector(asked, MODEL) == {"src/a.py#1"}
+    assert store.search.without_vector([], MODEL) == set()
 
 
 def test_a_search_of_a_forked_process_is_refused(kept, monkeypatch):
     store, values, _chunk_ids = kept
-    store.vector_search(values[0], model=MODEL, limit=1)
-    monkeypatch.setattr(store.reading, "_owner", 1)
+    store.search.near(values[0], model=MODEL, limit=1)
+    monkeypatch.setattr(store.search.reading, "_owner", 1)
     with pytest.raises(StoreError, match="fork"):
-        store.vector_search(values[0], model=MODEL, limit=1)
+        store.search.near(values[0], model=MODEL, limit=1)
 
 
 def test_a_table_whose_versions_are_gone_is_damaged_and_not_empty(kept):
@@ -501,4 +503,4 @@ def test_a_table_whose_versions_are_gone_is_damaged_and_not_empty(kept):
     for path in (store.tables.directory / "vectors.lance" / "_versions").iterdir():
         path.unlink()
     with pytest.raises(StoreError, match=r"'vectors'.*missing or damaged"):
-        store.vector_search(values[0], model=MODEL, limit=1)
+        store.search.near(values[0], model=MODEL, limit=1)

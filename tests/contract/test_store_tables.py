@@ -46,34 +46,34 @@ def store(tables_dir):
 
 def test_constructing_a_store_touches_nothing(store, tables_dir):
     assert not tables_dir.exists()
-    assert store.versions() == {}
-    assert store.disk_bytes() == {}
+    assert store.upkeep.versions() == {}
+    assert store.upkeep.disk_bytes() == {}
 
 
 def test_a_second_store_sees_every_commit_at_once(store, tables_dir):
     other = IndexStore(tables_dir)
     for number in range(3):
-        store.upsert_files(file_rows(f"f{number}"))
-        assert other.files().num_rows == number + 1
-    assert other.delete_files(["f0"]) == 1
-    assert store.delete_files(["f0"]) == 0
+        store.files.upsert(file_rows(f"f{number}"))
+        assert other.files.read().num_rows == number + 1
+    assert other.files.delete(["f0"]) == 1
+    assert store.files.delete(["f0"]) == 0
 
 
 def test_a_store_is_pickled_without_its_handles(store):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     copy = pickle.loads(pickle.dumps(store))
-    assert copy.files(["file_path"]).to_pylist() == [{"file_path": "a"}]
+    assert copy.files.read(["file_path"]).to_pylist() == [{"file_path": "a"}]
 
 
 def test_a_forked_process_is_told_to_spawn(store, monkeypatch):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(StoreError, match="spawn or forkserver"):
-        store.files()
+        store.files.read()
 
 
 def test_the_schema_version_stands_next_to_the_tables(store, tables_dir):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     assert json.loads((tables_dir / "schema_version.json").read_text()) == {"schema_version": SCHEMA_VERSION}
 
 
@@ -86,19 +86,19 @@ def test_the_schema_version_stands_next_to_the_tables(store, tables_dir):
     ],
 )
 def test_tables_of_a_newer_or_unknown_version_are_refused(store, tables_dir, content, reason):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     (tables_dir / "schema_version.json").write_text(content)
     fresh = IndexStore(tables_dir)
     with pytest.raises(StoreError, match=reason):
-        fresh.files()
+        fresh.files.read()
     with pytest.raises(StoreError, match=reason):
-        fresh.replace_chunks(["a"], chunk_rows("1"), now=NOW)
+        fresh.chunks.replace(["a"], chunk_rows("1"), now=NOW)
 
 
 def test_tables_without_a_version_file_are_read(store, tables_dir):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     (tables_dir / "schema_version.json").unlink()
-    assert IndexStore(tables_dir).files().num_rows == 1
+    assert IndexStore(tables_dir).files.read().num_rows == 1
 
 
 def test_columns_that_another_process_adds_first_are_no_error(tables_dir, monkeypatch):
@@ -112,8 +112,8 @@ def test_columns_that_another_process_adds_first_are_no_error(tables_dir, monkey
         return add(table, fields)
 
     monkeypatch.setattr(LanceTable, "add_columns", lose_the_race)
-    IndexStore(tables_dir).upsert_files(file_rows("b"))
-    assert IndexStore(tables_dir).files(["reason"]).num_rows == 2
+    IndexStore(tables_dir).files.upsert(file_rows("b"))
+    assert IndexStore(tables_dir).files.read(["reason"]).num_rows == 2
 
 
 def test_columns_that_a_newer_code_knows_are_added_to_an_older_table(tables_dir):
@@ -121,9 +121,9 @@ def test_columns_that_a_newer_code_knows_are_added_to_an_older_table(tables_dir)
     older = pa.schema([field for field in FILES if field.name != "reason"])
     tables.merge("files", older, file_rows("a"), keys=("file_path",))
     store = IndexStore(tables_dir)
-    assert store.files(["file_path", "reason"]).to_pylist() == [{"file_path": "a", "reason": None}]
-    store.upsert_files(file_rows("b").append_column("reason", pa.array(["binary"])))
-    found = {row["file_path"]: row["reason"] for row in store.files().to_pylist()}
+    assert store.files.read(["file_path", "reason"]).to_pylist() == [{"file_path": "a", "reason": None}]
+    store.files.upsert(file_rows("b").append_column("reason", pa.array(["binary"])))
+    found = {row["file_path"]: row["reason"] for row in store.files.read().to_pylist()}
     assert found == {"a": None, "b": "binary"}
 
 
@@ -139,44 +139,44 @@ def test_columns_that_a_newer_code_knows_are_added_to_an_older_table(tables_dir)
 )
 @pytest.mark.parametrize("warm", [False, True], ids=["opened afterwards", "open before"])
 def test_a_damaged_table_is_an_error_that_names_it_and_the_fix(store, tables_dir, damage, warm):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     if not warm:
         store = IndexStore(tables_dir)
     damage(tables_dir / "files.lance")
     with pytest.raises(StoreError, match=r"(?s)'files' in .*remove it and index again"):
-        store.files()
+        store.files.read()
 
 
 def test_a_damaged_table_is_not_written_over(store, tables_dir):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     shutil.rmtree(tables_dir / "files.lance" / "_versions")
     with pytest.raises(TableUnreadableError):
-        IndexStore(tables_dir).upsert_files(file_rows("b"))
+        IndexStore(tables_dir).files.upsert(file_rows("b"))
     assert list((tables_dir / "files.lance" / "data").iterdir())
 
 
 def test_a_table_that_was_removed_reads_as_empty_and_comes_back_with_a_write(store, tables_dir):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     shutil.rmtree(tables_dir / "files.lance")
-    assert store.files().num_rows == 0
-    store.upsert_files(file_rows("b"))
-    assert store.files(["file_path"]).to_pylist() == [{"file_path": "b"}]
+    assert store.files.read().num_rows == 0
+    store.files.upsert(file_rows("b"))
+    assert store.files.read(["file_path"]).to_pylist() == [{"file_path": "b"}]
 
 
 def test_a_table_that_was_exchanged_is_read_afresh(store, tables_dir, tmp_path):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     other = IndexStore(tmp_path / "other")
-    other.upsert_files(file_rows("b", "c"))
+    other.files.upsert(file_rows("b", "c"))
     shutil.rmtree(tables_dir / "files.lance")
     shutil.copytree(tmp_path / "other" / "files.lance", tables_dir / "files.lance")
-    assert store.files().num_rows == 2
+    assert store.files.read().num_rows == 2
 
 
 def test_the_folder_of_a_killed_creation_is_no_table(store, tables_dir):
     (tables_dir / "files.lance" / "_transactions").mkdir(parents=True)
-    assert store.files().num_rows == 0
-    store.upsert_files(file_rows("a"))
-    assert store.files().num_rows == 1
+    assert store.files.read().num_rows == 0
+    store.files.upsert(file_rows("a"))
+    assert store.files.read().num_rows == 1
 
 
 WRITER = """
@@ -192,8 +192,8 @@ sys.stdin.readline()
 for round in range(8):
     ids = [f"{round}-{number}" for number in range(20)]
     rows = pa.table({"chunk_id": ids, "file_path": [f"f{round}"] * 20, "file_hash": ["h"] * 20})
-    store.replace_chunks([f"f{round}"], rows, now=datetime(2024, 5, 1, tzinfo=UTC))
-    store.upsert_files(pa.table({"file_path": [f"f{round}", f"own-{sys.argv[2]}-{round}"], "file_hash": ["h", "h"]}))
+    store.chunks.replace([f"f{round}"], rows, now=datetime(2024, 5, 1, tzinfo=UTC))
+    store.files.upsert(pa.table({"file_path": [f"f{round}", f"own-{sys.argv[2]}-{round}"], "file_hash": ["h", "h"]}))
 """
 
 
@@ -217,9 +217,9 @@ def test_processes_that_upsert_the_same_new_keys_at_once_leave_each_row_once(tab
         writer.communicate(timeout=60)
     assert [writer.returncode for writer in writers] == [0, 0]
     store = IndexStore(tables_dir)
-    ids = store.chunks(["chunk_id"]).column("chunk_id").to_pylist()
+    ids = store.chunks.read(["chunk_id"]).column("chunk_id").to_pylist()
     assert sorted(ids) == sorted(f"{turn}-{number}" for turn in range(8) for number in range(20))
-    paths = store.files(["file_path"]).column("file_path").to_pylist()
+    paths = store.files.read(["file_path"]).column("file_path").to_pylist()
     assert len(paths) == len(set(paths)) == 8 + 2 * 8
 
 
@@ -229,8 +229,8 @@ def test_threads_share_a_store(store):
     def write(number):
         try:
             for turn in range(5):
-                store.upsert_files(file_rows("shared", f"{number}-{turn}"))
-                store.files()
+                store.files.upsert(file_rows("shared", f"{number}-{turn}"))
+                store.files.read()
         except StoreError as error:
             failures.append(error)
 
@@ -240,7 +240,7 @@ def test_threads_share_a_store(store):
     for thread in threads:
         thread.join()
     assert failures == []
-    assert store.files().num_rows == 1 + 3 * 5
+    assert store.files.read().num_rows == 1 + 3 * 5
 
 
 @pytest.mark.parametrize("words", ["Retryable commit conflict for version 7", "Incompatible transaction: x"])
@@ -299,138 +299,138 @@ def test_errors_that_are_not_lancedbs_pass_through(tmp_path):
 
 
 def test_indexes_are_built_once_and_only_where_there_are_rows(store):
-    assert store.ensure_indexes() == []
-    store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
-    assert store.ensure_indexes() == ["chunks.chunk_id", "chunks.file_path", "chunks.search_text"]
-    assert store.ensure_indexes() == []
-    assert store.table_info("chunks").indexes == ("chunk_id", "file_path", "search_text")
+    assert store.upkeep.ensure_indexes() == []
+    store.chunks.replace(["a"], chunk_rows("1"), now=NOW)
+    assert store.upkeep.ensure_indexes() == ["chunks.chunk_id", "chunks.file_path", "chunks.search_text"]
+    assert store.upkeep.ensure_indexes() == []
+    assert store.upkeep.table_info("chunks").indexes == ("chunk_id", "file_path", "search_text")
 
 
 def test_an_index_on_the_key_does_not_break_replacing_or_upserting(store, tables_dir):
-    store.replace_chunks(["a"], chunk_rows("1", "2"), now=NOW)
-    store.ensure_indexes()
+    store.chunks.replace(["a"], chunk_rows("1", "2"), now=NOW)
+    store.upkeep.ensure_indexes()
     other = IndexStore(tables_dir)
     for turn in (store, other, store):
-        turn.replace_chunks(["a"], chunk_rows("2", "3"), now=NOW)
-    assert sorted(store.chunks(["chunk_id"]).column("chunk_id").to_pylist()) == ["2", "3"]
+        turn.chunks.replace(["a"], chunk_rows("2", "3"), now=NOW)
+    assert sorted(store.chunks.read(["chunk_id"]).column("chunk_id").to_pylist()) == ["2", "3"]
 
 
 def test_optimize_takes_new_rows_into_the_indexes_and_keeps_the_rows(store):
-    store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
-    store.ensure_indexes()
+    store.chunks.replace(["a"], chunk_rows("1"), now=NOW)
+    store.upkeep.ensure_indexes()
     for number in range(5):
-        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
-    assert store.unindexed_rows("chunks", "search_text") == 5
-    assert store.unindexed_rows("chunks", "content") is None
-    store.optimize(timedelta(minutes=10))
-    assert store.unindexed_rows("chunks", "search_text") == 0
-    assert store.chunks().num_rows == 6
+        store.chunks.replace([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    assert store.upkeep.unindexed_rows("chunks", "search_text") == 5
+    assert store.upkeep.unindexed_rows("chunks", "content") is None
+    store.upkeep.optimize(timedelta(minutes=10))
+    assert store.upkeep.unindexed_rows("chunks", "search_text") == 0
+    assert store.chunks.read().num_rows == 6
 
 
 def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versions_are_old(store, monkeypatch):
-    store.replace_chunks(["a"], chunk_rows("1"), now=NOW)
-    store.upsert_files(file_rows("a"))
-    store.ensure_indexes()
+    store.chunks.replace(["a"], chunk_rows("1"), now=NOW)
+    store.files.upsert(file_rows("a"))
+    store.upkeep.ensure_indexes()
     for number in range(4):
-        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
-    assert store.due_for_optimize() == []
+        store.chunks.replace([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    assert store.upkeep.due_for_optimize() == []
     monkeypatch.setattr(maintenance_module, "_ROWS_OUTSIDE_INDEX", 3)
-    assert store.due_for_optimize() == ["chunks"]
-    store.optimize(timedelta(minutes=10), tables=["chunks"])
-    assert store.due_for_optimize() == []
+    assert store.upkeep.due_for_optimize() == ["chunks"]
+    store.upkeep.optimize(timedelta(minutes=10), tables=["chunks"])
+    assert store.upkeep.due_for_optimize() == []
     monkeypatch.setattr(maintenance_module, "_SMALL_FILES", 0)
-    assert store.due_for_optimize() == ["chunks", "files"], "a file is more than none"
+    assert store.upkeep.due_for_optimize() == ["chunks", "files"], "a file is more than none"
     monkeypatch.undo()
     for _ in range(12):
-        store.upsert_files(file_rows("a"))
-    assert store.due_for_optimize() == [], "young versions may be in use"
+        store.files.upsert(file_rows("a"))
+    assert store.upkeep.due_for_optimize() == [], "young versions may be in use"
     for path in (store.tables.path("files") / "_versions").iterdir():
         os.utime(path, (0, 0))
-    assert store.due_for_optimize() == ["files"]
+    assert store.upkeep.due_for_optimize() == ["files"]
 
 
 def test_copies_that_compaction_leaves_go_once_no_reader_can_need_them(store, monkeypatch):
-    store.replace_chunks(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
-    store.ensure_indexes()
+    store.chunks.replace(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
+    store.upkeep.ensure_indexes()
     for number in range(5):
-        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
-    store.optimize(timedelta(minutes=10))
-    assert store.holding_copies() == [], "young versions may be in use"
+        store.chunks.replace([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    store.upkeep.optimize(timedelta(minutes=10))
+    assert store.upkeep.holding_copies() == [], "young versions may be in use"
     monkeypatch.setattr(
         maintenance_module, "MIN_RETENTION", timedelta(milliseconds=1)
     )  # as if each step came hours after the last
-    assert store.disk_bytes()["chunks"] > 1.5 * store.live_bytes()["chunks"]
+    assert store.upkeep.disk_bytes()["chunks"] > 1.5 * store.upkeep.live_bytes()["chunks"]
     turns = 0
-    while holding := store.holding_copies():
+    while holding := store.upkeep.holding_copies():
         assert holding == ["chunks"]
-        store.optimize(timedelta(milliseconds=1), tables=holding)
+        store.upkeep.optimize(timedelta(milliseconds=1), tables=holding)
         turns += 1
         assert turns <= 3, "each turn leaves another copy"
     assert turns > 0
-    assert store.disk_bytes()["chunks"] < 1.5 * store.live_bytes()["chunks"]
-    assert store.chunks().num_rows == 2_005
-    store.replace_chunks(["g"], chunk_rows("g", path="g"), now=NOW)
-    store.replace_chunks(["h"], chunk_rows("h", path="h"), now=NOW)
-    assert store.holding_copies() == [], "nothing was compacted since"
+    assert store.upkeep.disk_bytes()["chunks"] < 1.5 * store.upkeep.live_bytes()["chunks"]
+    assert store.chunks.read().num_rows == 2_005
+    store.chunks.replace(["g"], chunk_rows("g", path="g"), now=NOW)
+    store.chunks.replace(["h"], chunk_rows("h", path="h"), now=NOW)
+    assert store.upkeep.holding_copies() == [], "nothing was compacted since"
 
 
 def test_several_copies_go_although_there_is_something_to_compact(store, monkeypatch):
-    store.replace_chunks(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
-    store.ensure_indexes()
+    store.chunks.replace(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
+    store.upkeep.ensure_indexes()
     for number in range(5):  # a long phase: none of its versions is old enough to go
-        store.replace_chunks([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
-        store.optimize(timedelta(minutes=10))
+        store.chunks.replace([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+        store.upkeep.optimize(timedelta(minutes=10))
     for number in range(3):
-        store.replace_chunks([f"g{number}"], chunk_rows(f"g{number}", path=f"g{number}"), now=NOW)
+        store.chunks.replace([f"g{number}"], chunk_rows(f"g{number}", path=f"g{number}"), now=NOW)
     monkeypatch.setattr(maintenance_module, "MIN_RETENTION", timedelta(milliseconds=1))
-    assert store.copies_on_disk()
+    assert store.upkeep.copies_on_disk()
     for _ in range(4):
-        store.optimize(timedelta(milliseconds=1), tables=store.holding_copies())
-    assert not store.copies_on_disk()
-    assert store.chunks().num_rows == 2_008
+        store.upkeep.optimize(timedelta(milliseconds=1), tables=store.upkeep.holding_copies())
+    assert not store.upkeep.copies_on_disk()
+    assert store.chunks.read().num_rows == 2_008
 
 
 def test_versions_that_may_be_in_use_are_never_removed(store):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     with pytest.raises(StoreError, match="Keep versions for 0:10:00 or more"):
-        store.optimize(timedelta(minutes=9))
+        store.upkeep.optimize(timedelta(minutes=9))
 
 
 def test_optimize_while_another_store_writes_loses_nothing(store, tables_dir):
     other = IndexStore(tables_dir)
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     done = threading.Event()
 
     def write():
         for number in range(15):
-            other.upsert_files(file_rows(f"f{number}"))
+            other.files.upsert(file_rows(f"f{number}"))
         done.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     while not done.is_set():
-        store.optimize(timedelta(minutes=10))
+        store.upkeep.optimize(timedelta(minutes=10))
     writer.join()
-    assert store.files().num_rows == 16
+    assert store.files.read().num_rows == 16
 
 
 def test_sweeping_removes_old_leftovers_of_killed_writers_alone(store, tables_dir):
-    store.upsert_files(file_rows("a"))
+    store.files.upsert(file_rows("a"))
     leftovers = [tables_dir / "files.lance" / "data" / f".tmp{name}" for name in ("aaaaaa", "bbbbbb")]
     for path in leftovers:
         path.write_bytes(b"x")
     os.utime(leftovers[0], (1_000, 1_000))
-    assert store.sweep_leftovers(timedelta(hours=1)) == 1
+    assert store.upkeep.sweep_leftovers(timedelta(hours=1)) == 1
     assert not leftovers[0].exists()
     assert leftovers[1].exists()
-    assert store.files().num_rows == 1
+    assert store.files.read().num_rows == 1
 
 
 def test_table_info_describes_a_table_and_refuses_one_that_is_not_there(store):
-    store.upsert_files(file_rows("a", "b"))
-    info = store.table_info("files")
-    assert (info.name, info.rows, info.version) == ("files", 2, store.versions()["files"])
+    store.files.upsert(file_rows("a", "b"))
+    info = store.upkeep.table_info("files")
+    assert (info.name, info.rows, info.version) == ("files", 2, store.upkeep.versions()["files"])
     assert info.columns["mtime_ns"] == "int64"
-    assert info.bytes == store.disk_bytes()["files"] > 0
+    assert info.bytes == store.upkeep.disk_bytes()["files"] > 0
     with pytest.raises(StoreError, match="no table 'chunks' in"):
-        store.table_info("chunks")
+        store.upkeep.table_info("chunks")

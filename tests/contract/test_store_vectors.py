@@ -68,21 +68,21 @@ def store(tmp_path):
 
 def test_vectors_come_back_bit_by_bit(store):
     values = unit_rows(3)
-    counts = store.add_vectors(vector_rows("1", "2", "3", values=values), now=NOW)
+    counts = store.vectors.add(vector_rows("1", "2", "3", values=values), now=NOW)
     assert counts.inserted == 3
-    found = store.vectors().sort_by("chunk_id")
+    found = store.vectors.read().sort_by("chunk_id")
     assert np.array_equal(np.array(found.column("vector").to_pylist(), np.float32), values)
     assert found.column("embedded_at").to_pylist() == [NOW] * 3
-    assert store.vector_dimension() == DIMENSION
+    assert store.vectors.dimension() == DIMENSION
 
 
 def test_adding_a_vector_again_overwrites_it(store):
-    store.add_vectors(vector_rows("1", "2"), now=NOW)
-    counts = store.add_vectors(vector_rows("1", values=[[1, 0, 0, 0]], model="other"), now=NOW)
+    store.vectors.add(vector_rows("1", "2"), now=NOW)
+    counts = store.vectors.add(vector_rows("1", values=[[1, 0, 0, 0]], model="other"), now=NOW)
     assert (counts.inserted, counts.updated) == (0, 1)
-    assert store.embedding_models() == {MODEL: 1, "other": 1}
-    assert store.vector_count() == 2
-    assert store.vector_count("other") == 1
+    assert store.vectors.counts() == {MODEL: 1, "other": 1}
+    assert store.vectors.count() == 2
+    assert store.vectors.count("other") == 1
 
 
 @pytest.mark.parametrize(
@@ -96,140 +96,140 @@ def test_adding_a_vector_again_overwrites_it(store):
 )
 def test_vectors_that_are_not_finite_or_not_of_unit_norm_are_refused(store, values, reason):
     with pytest.raises(StoreError, match=reason):
-        store.add_vectors(vector_rows("1", values=values))
-    assert store.vector_count() == 0
+        store.vectors.add(vector_rows("1", values=values))
+    assert store.vectors.count() == 0
 
 
 def test_the_rounding_of_half_precision_is_tolerated(store):
     halved = unit_rows(50).astype(np.float16).astype(np.float32)
-    store.add_vectors(vector_rows(*map(str, range(50)), values=halved), now=NOW)
-    assert store.vector_count() == 50
+    store.vectors.add(vector_rows(*map(str, range(50)), values=halved), now=NOW)
+    assert store.vectors.count() == 50
 
 
 def test_another_dimension_is_refused_with_both(store):
-    store.vectors_table(DIMENSION)
-    store.vectors_table(DIMENSION)
+    store.vectors.ensure_table(DIMENSION)
+    store.vectors.ensure_table(DIMENSION)
     for attempt in (
-        lambda: store.vectors_table(8),
-        lambda: store.add_vectors(vector_rows("1", values=unit_rows(1, dimension=8))),
+        lambda: store.vectors.ensure_table(8),
+        lambda: store.vectors.add(vector_rows("1", values=unit_rows(1, dimension=8))),
     ):
         with pytest.raises(StoreError, match="of 4 dimensions, the model gives 8"):
             attempt()
 
 
 def test_dropping_the_vectors_makes_room_for_another_dimension(store):
-    store.add_vectors(vector_rows("1", "2"), now=NOW)
-    store.retire_vectors(now=NOW, chunk_ids=["1"])
-    store.drop_vectors()
-    store.add_vectors(vector_rows("1", values=unit_rows(1, dimension=8)), now=NOW)
-    assert store.vector_dimension() == 8
+    store.vectors.add(vector_rows("1", "2"), now=NOW)
+    store.vectors.retire(now=NOW, chunk_ids=["1"])
+    store.vectors.drop()
+    store.vectors.add(vector_rows("1", values=unit_rows(1, dimension=8)), now=NOW)
+    assert store.vectors.dimension() == 8
 
 
 @pytest.mark.parametrize("column", ["text_hash", "embedding_model"])
 def test_vectors_without_identity_of_text_or_model_are_refused(store, column):
     with pytest.raises(StoreError, match=f"need '{column}'"):
-        store.add_vectors(vector_rows("1").drop_columns([column]))
+        store.vectors.add(vector_rows("1").drop_columns([column]))
 
 
 def test_duplicate_ids_and_missing_or_ragged_vectors_are_refused(store):
     with pytest.raises(StoreError, match="more than once: 1"):
-        store.add_vectors(vector_rows("1", "1"))
+        store.vectors.add(vector_rows("1", "1"))
     with pytest.raises(StoreError, match="lack the column 'vector'"):
-        store.add_vectors(vector_rows("1").drop_columns(["vector"]))
+        store.vectors.add(vector_rows("1").drop_columns(["vector"]))
     absent = pa.array([None], pa.list_(pa.float32(), DIMENSION))
     with pytest.raises(StoreError, match="1 rows for table 'vectors' have no vector"):
-        store.add_vectors(vector_rows("1").set_column(1, "vector", absent))
+        store.vectors.add(vector_rows("1").set_column(1, "vector", absent))
     holes = pa.array([[1, 0, 0, None]], pa.list_(pa.float32(), DIMENSION))
     with pytest.raises(StoreError, match="hold 1 nulls"):
-        store.add_vectors(vector_rows("1").set_column(1, "vector", holes))
+        store.vectors.add(vector_rows("1").set_column(1, "vector", holes))
     ragged = vector_rows("1").set_column(1, "vector", pa.array([[1.0, 0.0]]))
     with pytest.raises(StoreError, match="fixed-size list"):
-        store.add_vectors(ragged)
+        store.vectors.add(ragged)
 
 
 def test_a_text_is_found_by_hash_and_model_in_use_or_retired(store):
     values = unit_rows(3)
-    store.add_vectors(vector_rows("1", "2", "3", values=values), now=NOW)
-    assert store.retire_vectors(now=NOW, chunk_ids=["2"]) == 1
+    store.vectors.add(vector_rows("1", "2", "3", values=values), now=NOW)
+    assert store.vectors.retire(now=NOW, chunk_ids=["2"]) == 1
     found = {
-        row["text_hash"]: row["vector"] for row in store.vectors_by_text_hash(["t1", "t2", "nope"], MODEL).to_pylist()
+        row["text_hash"]: row["vector"] for row in store.vectors.by_text_hash(["t1", "t2", "nope"], MODEL).to_pylist()
     }
     assert set(found) == {"t1", "t2"}
     assert np.allclose(found["t1"], values[0], atol=0)
     assert np.allclose(found["t2"], values[1], atol=0)
-    assert store.vectors_by_text_hash(["t1", "t2"], "other").num_rows == 0
-    assert store.vectors_by_text_hash([], MODEL).num_rows == 0
+    assert store.vectors.by_text_hash(["t1", "t2"], "other").num_rows == 0
+    assert store.vectors.by_text_hash([], MODEL).num_rows == 0
 
 
 def test_a_text_that_many_chunks_share_is_found_once(store):
     rows = vector_rows("1", "2", values=[[1, 0, 0, 0]] * 2).set_column(2, "text_hash", pa.array(["same", "same"]))
-    store.add_vectors(rows, now=NOW)
-    assert store.vectors_by_text_hash(["same"], MODEL).num_rows == 1
-    assert store.retire_vectors(now=NOW, model=MODEL) == 2
-    assert store.vectors_by_text_hash(["same"], MODEL).num_rows == 1
+    store.vectors.add(rows, now=NOW)
+    assert store.vectors.by_text_hash(["same"], MODEL).num_rows == 1
+    assert store.vectors.retire(now=NOW, model=MODEL) == 2
+    assert store.vectors.by_text_hash(["same"], MODEL).num_rows == 1
 
 
 def test_retired_vectors_are_forgotten_by_age(store):
-    store.add_vectors(vector_rows("1", "2"), now=NOW)
-    store.retire_vectors(now=NOW, chunk_ids=["1"])
-    store.retire_vectors(now=LATER, chunk_ids=["2"])
-    assert store.forget_retired(before=NOW) == 0
-    assert store.forget_retired(before=LATER) == 1
-    assert store.vectors_by_text_hash(["t1", "t2"], MODEL).column("text_hash").to_pylist() == ["t2"]
+    store.vectors.add(vector_rows("1", "2"), now=NOW)
+    store.vectors.retire(now=NOW, chunk_ids=["1"])
+    store.vectors.retire(now=LATER, chunk_ids=["2"])
+    assert store.vectors.forget_retired(before=NOW) == 0
+    assert store.vectors.forget_retired(before=LATER) == 1
+    assert store.vectors.by_text_hash(["t1", "t2"], MODEL).column("text_hash").to_pylist() == ["t2"]
 
 
 def test_sync_retires_vectors_whose_chunk_is_gone(store):
-    store.replace_chunks(["a", "b"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
-    store.add_vectors(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
-    store.replace_chunks(["a"], chunk_rows(), now=NOW)
-    assert store.sync_vectors(["b"], now=NOW) == SyncResult(updated=0, retired=0)
-    assert store.sync_vectors(["a"], now=NOW) == SyncResult(updated=0, retired=1)
-    assert store.vectors(["chunk_id"]).column("chunk_id").to_pylist() == ["2"]
-    assert store.vectors_by_text_hash(["t1"], MODEL).num_rows == 1
+    store.chunks.replace(["a", "b"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
+    store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
+    store.chunks.replace(["a"], chunk_rows(), now=NOW)
+    assert store.sync.vectors(["b"], now=NOW) == SyncResult(updated=0, retired=0)
+    assert store.sync.vectors(["a"], now=NOW) == SyncResult(updated=0, retired=1)
+    assert store.vectors.read(["chunk_id"]).column("chunk_id").to_pylist() == ["2"]
+    assert store.vectors.by_text_hash(["t1"], MODEL).num_rows == 1
 
 
 @pytest.mark.parametrize("file_paths", [None, ["a"]], ids=["whole table", "one file"])
 def test_sync_carries_lines_and_names_over_and_leaves_the_vector_alone(store, file_paths):
     names = {"function_name": ["f"], "language": ["python"], "start_line": pa.array([10], pa.int32())}
-    store.replace_chunks(["a"], chunk_rows(("1", "a"), **names), now=NOW)
+    store.chunks.replace(["a"], chunk_rows(("1", "a"), **names), now=NOW)
     values = unit_rows(1)
-    store.add_vectors(vector_rows("1", values=values, file_path=["a"]), now=NOW)
-    assert store.sync_vectors(file_paths, now=LATER) == SyncResult(updated=1, retired=0)
-    (row,) = store.vectors().to_pylist()
+    store.vectors.add(vector_rows("1", values=values, file_path=["a"]), now=NOW)
+    assert store.sync.vectors(file_paths, now=LATER) == SyncResult(updated=1, retired=0)
+    (row,) = store.vectors.read().to_pylist()
     assert (row["function_name"], row["language"], row["start_line"], row["class_name"]) == ("f", "python", 10, None)
     assert np.array_equal(np.array(row["vector"], np.float32), values[0])
     assert (row["embedded_at"], row["text_hash"]) == (NOW, "t1")
 
 
 def test_sync_writes_nothing_when_nothing_differs(store):
-    store.replace_chunks(["a"], chunk_rows(("1", "a")), now=NOW)
-    store.add_vectors(vector_rows("1"), now=NOW)
-    store.sync_vectors(now=NOW)
-    before = store.versions()
-    assert store.sync_vectors(now=NOW) == store.sync_vectors(["a"], now=NOW) == SyncResult(updated=0, retired=0)
-    assert store.versions() == before
+    store.chunks.replace(["a"], chunk_rows(("1", "a")), now=NOW)
+    store.vectors.add(vector_rows("1"), now=NOW)
+    store.sync.vectors(now=NOW)
+    before = store.upkeep.versions()
+    assert store.sync.vectors(now=NOW) == store.sync.vectors(["a"], now=NOW) == SyncResult(updated=0, retired=0)
+    assert store.upkeep.versions() == before
 
 
 def test_more_files_than_fit_a_condition_are_synchronized_too(store, monkeypatch):
     monkeypatch.setattr(sync_module, "_MANY_FILES", 1)
-    store.replace_chunks(["b"], chunk_rows(("2", "b")), now=NOW)
-    store.add_vectors(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
-    assert store.sync_vectors(["a", "b"], now=NOW) == SyncResult(updated=0, retired=1)
-    assert store.sync_vectors([], now=NOW) == SyncResult(updated=0, retired=0)
+    store.chunks.replace(["b"], chunk_rows(("2", "b")), now=NOW)
+    store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
+    assert store.sync.vectors(["a", "b"], now=NOW) == SyncResult(updated=0, retired=1)
+    assert store.sync.vectors([], now=NOW) == SyncResult(updated=0, retired=0)
 
 
 def test_sync_without_vectors_does_nothing(store):
-    store.replace_chunks(["a"], chunk_rows(("1", "a")), now=NOW)
-    assert store.sync_vectors(now=NOW) == SyncResult(updated=0, retired=0)
-    assert "vectors" not in store.versions()
+    store.chunks.replace(["a"], chunk_rows(("1", "a")), now=NOW)
+    assert store.sync.vectors(now=NOW) == SyncResult(updated=0, retired=0)
+    assert "vectors" not in store.upkeep.versions()
 
 
 def test_sync_of_the_whole_table_removes_errors_without_a_chunk(store):
-    store.replace_chunks(["a"], chunk_rows(("1", "a")), now=NOW)
-    store.add_vectors(vector_rows("1"), now=NOW)
-    store.record_errors(error_rows("1", "gone"))
-    store.sync_vectors(now=NOW)
-    assert store.errors().column("chunk_id").to_pylist() == ["1"]
+    store.chunks.replace(["a"], chunk_rows(("1", "a")), now=NOW)
+    store.vectors.add(vector_rows("1"), now=NOW)
+    store.errors.record(error_rows("1", "gone"))
+    store.sync.vectors(now=NOW)
+    assert store.errors.read().column("chunk_id").to_pylist() == ["1"]
 
 
 @settings(max_examples=20, deadline=None)
@@ -241,23 +241,23 @@ def test_sync_of_the_whole_table_removes_errors_without_a_chunk(store):
 def test_after_any_drift_one_sync_makes_vectors_a_copy_of_chunks(tmp_path_factory, chunks, vectors, whole):
     store = IndexStore(tmp_path_factory.mktemp("tables"))
     lines = pa.array(list(chunks.values()), pa.int32())
-    store.replace_chunks(["f"], chunk_rows(*((key, "f") for key in chunks), start_line=lines), now=NOW)
+    store.chunks.replace(["f"], chunk_rows(*((key, "f") for key in chunks), start_line=lines), now=NOW)
     copied = {"start_line": pa.array(list(vectors.values()), pa.int32()), "file_path": ["f"] * len(vectors)}
-    store.add_vectors(vector_rows(*vectors, **copied), now=NOW)
-    result = store.sync_vectors(None if whole else ["f"], now=NOW)
+    store.vectors.add(vector_rows(*vectors, **copied), now=NOW)
+    result = store.sync.vectors(None if whole else ["f"], now=NOW)
     kept = {key: line for key, line in chunks.items() if key in vectors}
-    found = store.vectors(["chunk_id", "start_line"]).to_pylist()
+    found = store.vectors.read(["chunk_id", "start_line"]).to_pylist()
     assert {row["chunk_id"]: row["start_line"] for row in found} == kept
     assert len(found) == len(kept)
     assert result.retired == len(vectors.keys() - chunks.keys())
     assert result.updated == sum(vectors[key] != line for key, line in kept.items())
-    assert store.vectors_by_text_hash([f"t{key}" for key in vectors], MODEL).num_rows == len(vectors)
+    assert store.vectors.by_text_hash([f"t{key}" for key in vectors], MODEL).num_rows == len(vectors)
 
 
 def test_deleting_vectors_by_file_is_for_good(store):
-    store.add_vectors(vector_rows("1", "2", file_path=["a", "it's"]), now=NOW)
-    assert store.delete_vectors_by_file(["it's"]) == 1
-    assert store.vectors_by_text_hash(["t2"], MODEL).num_rows == 0
+    store.vectors.add(vector_rows("1", "2", file_path=["a", "it's"]), now=NOW)
+    assert store.vectors.delete_by_file(["it's"]) == 1
+    assert store.vectors.by_text_hash(["t2"], MODEL).num_rows == 0
 
 
 @pytest.fixture
@@ -265,14 +265,14 @@ def mixed(store):
     """Batches 0 (a: 1 complete, 2 failed), 1 (b: 3 complete after an error, 4 pending), 2 (c: 5 complete)."""
     for batch, (path, pair) in enumerate([("a", ("1", "2")), ("b", ("3", "4")), ("c", ("5",))]):
         rows = chunk_rows(*((chunk_id, path) for chunk_id in pair))
-        store.replace_chunks([path], rows, now=NOW, assign_batch=one_batch(batch))
-    store.record_errors(error_rows("2", "3"))
-    store.add_vectors(vector_rows("1", "3", "5"), now=NOW)
+        store.chunks.replace([path], rows, now=NOW, assign_batch=one_batch(batch))
+    store.errors.record(error_rows("2", "3"))
+    store.vectors.add(vector_rows("1", "3", "5"), now=NOW)
     return store
 
 
 def test_status_follows_from_the_tables(mixed):
-    found = mixed.chunk_statuses(MODEL)
+    found = mixed.statuses.read(MODEL)
     assert dict(found.select("chunk_id", "embedding_status").iter_rows()) == {
         "1": "complete",
         "2": "error",
@@ -281,40 +281,40 @@ def test_status_follows_from_the_tables(mixed):
         "5": "complete",
     }
     assert found.columns == ["chunk_id", "file_path", "embedding_batch_id", "embedding_status"]
-    assert mixed.count_by_status(MODEL) == {"pending": 1, "in_progress": 0, "complete": 3, "error": 1}
+    assert mixed.statuses.count(MODEL) == {"pending": 1, "in_progress": 0, "complete": 3, "error": 1}
 
 
 def test_a_running_batch_is_in_progress_where_nothing_else_is_known(mixed):
-    assert mixed.count_by_status(MODEL, [0, 1]) == {"pending": 0, "in_progress": 1, "complete": 3, "error": 1}
+    assert mixed.statuses.count(MODEL, [0, 1]) == {"pending": 0, "in_progress": 1, "complete": 3, "error": 1}
 
 
 def test_another_model_has_everything_pending(mixed):
-    assert mixed.count_by_status("other") == {"pending": 5, "in_progress": 0, "complete": 0, "error": 0}
-    assert IndexStore(mixed.tables.directory / "none").count_by_status(MODEL)["pending"] == 0
+    assert mixed.statuses.count("other") == {"pending": 5, "in_progress": 0, "complete": 0, "error": 0}
+    assert IndexStore(mixed.tables.directory / "none").statuses.count(MODEL)["pending"] == 0
 
 
 def test_chunks_are_found_by_status_with_the_columns_asked_for(mixed):
-    assert mixed.chunks_by_status("error", MODEL, columns=["chunk_id"]).to_pylist() == [{"chunk_id": "2"}]
-    limited = mixed.chunks_by_status("complete", MODEL, columns=["chunk_id", "content"], limit=2)
+    assert mixed.statuses.chunks("error", MODEL, columns=["chunk_id"]).to_pylist() == [{"chunk_id": "2"}]
+    limited = mixed.statuses.chunks("complete", MODEL, columns=["chunk_id", "content"], limit=2)
     assert limited.column("chunk_id").to_pylist() == ["1", "3"]
-    assert mixed.chunks_by_status("in_progress", MODEL).num_rows == 0
+    assert mixed.statuses.chunks("in_progress", MODEL).num_rows == 0
     with pytest.raises(ValueError, match="nope"):
-        mixed.chunks_by_status("nope", MODEL)
+        mixed.statuses.chunks("nope", MODEL)
 
 
 def test_pending_batches_are_those_not_wholly_complete(mixed):
-    assert mixed.pending_batches(MODEL).to_pylist() == [
+    assert mixed.statuses.pending_batches(MODEL).to_pylist() == [
         {"embedding_batch_id": 0, "pending": 0, "errors": 1, "complete": 1},
         {"embedding_batch_id": 1, "pending": 1, "errors": 0, "complete": 1},
     ]
 
 
 def test_batches_count_their_chunks(mixed):
-    assert mixed.batches().to_pylist() == [
+    assert mixed.statuses.batches().to_pylist() == [
         {"embedding_batch_id": 0, "chunks": 2},
         {"embedding_batch_id": 1, "chunks": 2},
         {"embedding_batch_id": 2, "chunks": 1},
     ]
-    assert mixed.batches(MODEL).column("chunks").to_pylist() == [2, 2, 1]
-    assert mixed.max_batch_id() == 2
-    assert mixed.chunk_statuses(MODEL, columns=["language"]).schema["language"] == pl.String
+    assert mixed.statuses.batches(MODEL).column("chunks").to_pylist() == [2, 2, 1]
+    assert mixed.chunks.max_batch_id() == 2
+    assert mixed.statuses.read(MODEL, columns=["language"]).schema["language"] == pl.String

@@ -74,10 +74,12 @@ def state(root: Path) -> dict[str, pl.DataFrame]:
     """The tables without times, run ids and the numbers of batches."""
     store = IndexStore(folder_of(root).tables_dir)
     return {
-        "files": pl.DataFrame(store.files()).drop("run_id", "parsed_at", "mtime_ns").sort("file_path"),
-        "chunks": pl.DataFrame(store.chunks()).drop("created_at", "updated_at", "embedding_batch_id").sort("chunk_id"),
-        "vectors": pl.DataFrame(store.vectors()).drop("embedded_at").sort("chunk_id"),
-        "embedding_errors": pl.DataFrame(store.errors()),
+        "files": pl.DataFrame(store.files.read()).drop("run_id", "parsed_at", "mtime_ns").sort("file_path"),
+        "chunks": pl.DataFrame(store.chunks.read())
+        .drop("created_at", "updated_at", "embedding_batch_id")
+        .sort("chunk_id"),
+        "vectors": pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id"),
+        "embedding_errors": pl.DataFrame(store.errors.read()),
     }
 
 
@@ -180,8 +182,8 @@ class Durable:
     @classmethod
     def of(cls, root: Path) -> Durable:
         store = IndexStore(folder_of(root).tables_dir)
-        files = pl.DataFrame(store.chunks(["file_path", "file_hash"])).unique()
-        texts = set(store.vectors(["text_hash"])["text_hash"].to_pylist())
+        files = pl.DataFrame(store.chunks.read(["file_path", "file_hash"])).unique()
+        texts = set(store.vectors.read(["text_hash"])["text_hash"].to_pylist())
         if store.tables.open("retired_vectors") is not None:
             schema = store.tables.schema("retired_vectors")
             texts |= set(store.tables.read("retired_vectors", schema, columns=["text_hash"])["text_hash"].to_pylist())

@@ -105,7 +105,7 @@ def test_what_is_stored_of_a_file_that_is_edited_without_a_pause_is_one_version_
 
 
 def _assert_versions(store: IndexStore, root: Path, versions: Mapping[Path, Mapping[str, bytes]]) -> None:
-    for row in store.chunks(["file_path", "file_hash", "content"]).to_pylist():
+    for row in store.chunks.read(["file_path", "file_hash", "content"]).to_pylist():
         known = versions.get(root / row["file_path"])
         if known is None:
             continue
@@ -226,7 +226,7 @@ def test_an_edit_whose_time_goes_backwards_is_indexed(
     path.write_text(path.read_text(encoding="utf-8").replace("hello", "howdy"), encoding="utf-8")  # of equal size
     os.utime(path, (1_000_000_000, 1_000_000_000))
     run_all(pipeline)
-    assert any("howdy" in content for content in pipeline.store.chunks(["content"])["content"].to_pylist())
+    assert any("howdy" in content for content in pipeline.store.chunks.read(["content"])["content"].to_pylist())
     assert_as_fresh(pipeline, tmp_path)
 
 
@@ -239,11 +239,11 @@ def test_an_edit_that_keeps_size_and_time_is_found_by_a_verifying_scan(
     path.write_text(path.read_text(encoding="utf-8").replace("hello", "howdy"), encoding="utf-8")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     run_all(pipeline)
-    contents = pipeline.store.chunks(["content"])["content"].to_pylist
+    contents = pipeline.store.chunks.read(["content"])["content"].to_pylist
     assert not any("howdy" in content for content in contents()), "no scan can see this by size and time"
     assert pipeline.scan(verify=True).error is None
     run_all(pipeline)
-    assert any("howdy" in content for content in pipeline.store.chunks(["content"])["content"].to_pylist())
+    assert any("howdy" in content for content in pipeline.store.chunks.read(["content"])["content"].to_pylist())
     assert_as_fresh(pipeline, tmp_path)
 
 
@@ -273,7 +273,7 @@ def test_branches_switched_back_and_forth_cost_no_model_call_once_both_were_inde
             embedder.asked.clear()
             run_all(pipeline)
             assert bool(embedder.asked) == (turn < 2), f"turn {turn}: {len(embedder.asked)} texts embedded"
-            rows = pl.DataFrame(pipeline.store.vectors()).drop("embedded_at").sort("chunk_id")
+            rows = pl.DataFrame(pipeline.store.vectors.read()).drop("embedded_at").sort("chunk_id")
             assert rows.equals(seen.setdefault(branch, rows)), f"turn {turn}"
         assert_as_fresh(pipeline, tmp_path)
 
@@ -308,7 +308,7 @@ with Pipeline(resolve_index_folder(sys.argv[1])) as pipeline:
     wait()      # both are back
     for action in ("scan", "parse", "embed"):
         step(action)
-    print(sorted(set(pipeline.store.vectors(["file_path"])["file_path"].to_pylist())))
+    print(sorted(set(pipeline.store.vectors.read(["file_path"])["file_path"].to_pylist())))
 """
 
 

@@ -108,12 +108,12 @@ def test_a_dry_run_says_what_would_go_and_removes_nothing(
     _edit(pipeline, 3)
     root = pipeline.folder.repository_root
     runs = pipeline.instance.get_runs_count()
-    versions = pipeline.store.versions()
+    versions = pipeline.store.upkeep.versions()
     told = command_line("cleanup", root, "--dry-run", "--keep-runs", 1)
     assert "Would remove:" in told.stdout
     assert "small batches, merged into" in told.stdout
     assert pipeline.instance.get_runs_count() == runs
-    assert pipeline.store.versions() == versions
+    assert pipeline.store.upkeep.versions() == versions
     done = command_line("cleanup", root, "--keep-runs", 1)
     assert "The index takes" in done.stdout
 
@@ -137,7 +137,7 @@ def test_phases_forget_vectors_that_nothing_used_for_long(pipeline: Pipeline, mo
     write_module(pipeline.folder.repository_root / "module_03.py", 200)
     _index(pipeline)
     assert pipeline.store.tables.count("retired_vectors") < 7
-    assert pipeline.store.vector_count() == pipeline.store.chunk_count()
+    assert pipeline.store.vectors.count() == pipeline.store.chunks.count()
 
 
 def test_phases_remove_old_records_once_in_a_while_although_partitions_keep_old_runs(

@@ -82,9 +82,9 @@ def test_an_hours_long_job_is_not_lost_to_one_failed_embedding(poisoned: Pipelin
     assert result.partial
     assert result.error
     assert "1 " in result.error
-    counts = poisoned.store.count_by_status(poisoned.model_id)
+    counts = poisoned.store.statuses.count(poisoned.model_id)
     assert counts["error"] == 1
-    assert counts["complete"] == poisoned.store.chunk_count() - 1 == 59
+    assert counts["complete"] == poisoned.store.chunks.count() - 1 == 59
     [failure] = failed_chunks(poisoned.store, poisoned.model_id)
     assert failure.qualified_name == _POISON
     assert _POISON in failure.reason
@@ -137,7 +137,7 @@ def test_search_never_calls_a_killed_index_not_indexed(root: Path, tmp_path: Pat
     assert killed.returncode == -9, killed.stderr
     assert Work.of(log).last_step != "before the first step"
     folder = resolve_index_folder(root)
-    stored = IndexStore(folder.tables_dir).chunks(["function_name"])["function_name"].to_pylist()
+    stored = IndexStore(folder.tables_dir).chunks.read(["function_name"])["function_name"].to_pylist()
     done = subprocess.run(
         [sys.executable, "-m", "indexing_assets.cli.main", "search", stored[0] if stored else "x", "--path", str(root)],
         capture_output=True,
@@ -159,7 +159,7 @@ def test_chunks_are_not_left_pending_for_ever_after_a_crash_because_file_hashes_
     _, killed = run_victim(["index", str(root)], tmp_path, kill="merge:6:after")
     assert killed.returncode == -9
     before = Durable.of(root)
-    pending = IndexStore(resolve_index_folder(root).tables_dir).chunk_count() - len(before.texts)
+    pending = IndexStore(resolve_index_folder(root).tables_dir).chunks.count() - len(before.texts)
     assert pending > 0, "the kill came too late to leave anything pending"
     log, done = run_victim(["index", str(root)], tmp_path)
     assert done.returncode == 0, done.stderr
@@ -180,7 +180,7 @@ def test_vectors_of_edited_and_deleted_code_do_not_stay_searchable(root: Path) -
         for mode in SearchMode:
             assert not gone & set(_found(pipeline, "function_3_2 function_4_2", mode)), mode
         assert [pipeline.parse().error, pipeline.embed().error] == [None, None]
-        assert not gone & set(pipeline.store.vectors(["function_name"])["function_name"].to_pylist())
+        assert not gone & set(pipeline.store.vectors.read(["function_name"])["function_name"].to_pylist())
         assert "function_99_2" in _found(pipeline, "function_99_2")
 
 
@@ -201,7 +201,7 @@ def test_a_start_is_not_a_full_index_again(root: Path, tmp_path: Path) -> None:
     with Pipeline(resolve_index_folder(root)) as pipeline:
         assert _index(pipeline) == [None] * 3
         runs = pipeline.instance.get_runs_count()
-        versions = pipeline.store.versions()
+        versions = pipeline.store.upkeep.versions()
     log, done = run_victim(["index", str(root)], tmp_path)
     assert done.returncode == 0, done.stderr
     assert "nothing changed" in done.stdout
@@ -209,7 +209,7 @@ def test_a_start_is_not_a_full_index_again(root: Path, tmp_path: Path) -> None:
     assert (work.parsed, work.embedded) == (set(), set())
     with Pipeline(resolve_index_folder(root)) as pipeline:
         assert pipeline.instance.get_runs_count() == runs + 1, "more than a scan ran"
-        assert pipeline.store.versions() == versions, "a table was written"
+        assert pipeline.store.upkeep.versions() == versions, "a table was written"
 
 
 def test_old_table_versions_do_not_grow_to_gigabytes(
@@ -224,14 +224,16 @@ def test_old_table_versions_do_not_grow_to_gigabytes(
         for number in range(100, 124):
             write_module(root / f"module_{number % 12:02}.py", number)
             assert _index(pipeline) == [None] * 3
-            sizes.append(sum(pipeline.store.disk_bytes().values()))
-        kept = {name: len(pipeline.store.tables.open(name).list_versions()) for name in pipeline.store.versions()}
+            sizes.append(sum(pipeline.store.upkeep.disk_bytes().values()))
+        kept = {
+            name: len(pipeline.store.tables.open(name).list_versions()) for name in pipeline.store.upkeep.versions()
+        }
         # The phases clean by themselves: no one asked for `cleanup`.
         assert max(kept.values()) <= 8 + 6, kept
         assert max(sizes[12:]) < 2 * max(sizes[:12]), sizes
         assert pipeline.store.tables.count("retired_vectors") > 0
         assert pipeline.cleanup(keep_unused_vectors=KEEP_UNUSED_VECTORS).error is None
-        names = pl.DataFrame(pipeline.store.chunks(["function_name"]))["function_name"]
+        names = pl.DataFrame(pipeline.store.chunks.read(["function_name"]))["function_name"]
         assert names.is_unique().all()
     assert not findings(root, fresh_state(root, tmp_path))
     assert state(root)["vectors"].height == 60

@@ -90,7 +90,7 @@ def _doubled(root: Path, table: str) -> None:
 
 def _vectors_of_another_length(root: Path) -> None:
     store = _tables(root)
-    rows = store.vectors().slice(0, 2)
+    rows = store.vectors.read().slice(0, 2)
     size = rows.schema.field("vector").type.list_size
     broken = pa.FixedSizeListArray.from_arrays(pa.array([2.0] * (2 * size), pa.float32()), size)
     place = rows.schema.get_field_index("vector")
@@ -101,7 +101,7 @@ def _vectors_of_another_length(root: Path) -> None:
 
 def _orphaned_vectors(root: Path) -> None:
     store = _tables(root)
-    rows = store.vectors().slice(0, 2)
+    rows = store.vectors.read().slice(0, 2)
     other = pc.binary_join_element_wise(rows.column("chunk_id"), "ff", "")
     handle = store.tables.open("vectors")
     assert handle is not None
@@ -109,7 +109,7 @@ def _orphaned_vectors(root: Path) -> None:
 
 
 def _rows_of_a_file_that_is_gone(root: Path) -> None:
-    _tables(root).delete_files(["module_03.py"])
+    _tables(root).files.delete(["module_03.py"])
 
 
 def _lost_partitions(root: Path) -> None:
@@ -171,10 +171,10 @@ def test_damage_is_found_and_mended_without_loss(root: Path, name: str) -> None:
 
 
 def test_a_sound_index_is_called_sound_and_left_alone(root: Path) -> None:
-    before = _tables(root).versions()
+    before = _tables(root).upkeep.versions()
     found = list(examine(resolve_index_folder(root), every_file=True))
     assert all(item.outcome.passed for item in found), [i.outcome.description for i in found if not i.outcome.passed]
-    assert _tables(root).versions() == before
+    assert _tables(root).upkeep.versions() == before
 
 
 def test_the_command_names_what_is_wrong_and_mends_it(
@@ -186,7 +186,7 @@ def test_the_command_names_what_is_wrong_and_mends_it(
     assert "--repair would: keep one vector each" in told.stdout
     mended = command_line("doctor", root, "--repair", "--json")
     assert all(item["passed"] for item in json.loads(mended.stdout))
-    assert pl.DataFrame(_tables(root).vectors(["chunk_id"]))["chunk_id"].is_unique().all()
+    assert pl.DataFrame(_tables(root).vectors.read(["chunk_id"]))["chunk_id"].is_unique().all()
 
 
 def test_a_folder_without_an_index_is_no_patient(

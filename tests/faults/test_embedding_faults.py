@@ -91,12 +91,12 @@ def statuses(pipeline: Pipeline) -> dict[str, str]:
 
 
 def batch_of(pipeline: Pipeline, function: str) -> str:
-    (batch,) = pipeline.store.chunks(["embedding_batch_id"], f"function_name = '{function}'").to_pylist()
+    (batch,) = pipeline.store.chunks.read(["embedding_batch_id"], f"function_name = '{function}'").to_pylist()
     return f"{batch['embedding_batch_id']:08d}"
 
 
 def counts(pipeline: Pipeline) -> dict[str, int]:
-    return {name: n for name, n in pipeline.store.count_by_status(pipeline.model_id).items() if n}
+    return {name: n for name, n in pipeline.store.statuses.count(pipeline.model_id).items() if n}
 
 
 def assert_whole(pipeline: Pipeline, place: Path) -> None:
@@ -263,7 +263,7 @@ def test_a_failed_batch_whose_poisoned_file_is_deleted_shows_as_done_without_a_m
     assert [r.error for r in (pipeline.scan(), pipeline.parse(), pipeline.embed())] == [None] * 3
     assert embedder.asked == []
     assert set(statuses(pipeline).values()) == {"MATERIALIZED"}
-    assert pl.DataFrame(pipeline.store.errors()).is_empty()
+    assert pl.DataFrame(pipeline.store.errors.read()).is_empty()
     assert_whole(pipeline, tmp_path)
 
 

@@ -96,7 +96,7 @@ def test_one_bad_file_among_5000_is_listed_with_path_reason_and_run_and_reruns_a
     command_line("resume", root, "--failed", check=1)
     assert _keys_of_newest_run(indexed) == [key for key in _keys(indexed) if key.endswith("Bad.java")]
     assert len(indexed.instance.get_runs(dg.RunsFilter(job_name="parse_chunks_job"))) == 2
-    assert indexed.store.vector_count() == indexed.store.chunk_count(), "the others are embedded all the same"
+    assert indexed.store.vectors.count() == indexed.store.chunks.count(), "the others are embedded all the same"
 
 
 @pytest.mark.slow
@@ -158,7 +158,7 @@ def test_a_parser_process_that_is_killed_costs_its_file_one_attempt_and_the_run_
         [failed] = failed_files(pipeline.store)
         assert (failed.file_path, failed.transient) == ("module_05_Slow.java", True)
         assert "was killed" in failed.reason
-        assert pipeline.store.file_counts() == {"parsed": 12, "error": 1, "skipped": 1}
+        assert pipeline.store.files.counts() == {"parsed": 12, "error": 1, "skipped": 1}
         missing = set(_keys(pipeline)) - set(pipeline.instance.get_materialized_partitions(PARSED))
         assert [key.partition(":")[2] for key in missing] == ["module_05_Slow.java"]
 

@@ -77,13 +77,13 @@ def deterministic(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def files(store: IndexStore) -> dict[str, dict[str, Any]]:
-    return {row["file_path"]: row for row in store.files().to_pylist()}
+    return {row["file_path"]: row for row in store.files.read().to_pylist()}
 
 
 def assert_lossless(store: IndexStore, content: dict[str, bytes]) -> None:
     """Every character of each file that is not blank is in one of its chunks."""
     kept: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in store.chunks(["file_path", "content"]).to_pylist():
+    for row in store.chunks.read(["file_path", "content"]).to_pylist():
         kept[row["file_path"]].update("".join(row["content"].split()))
     for path, data in content.items():
         assert kept[path] == Counter("".join(to_utf8(data).decode().split())), path
@@ -154,7 +154,7 @@ def test_names_that_differ_by_case_alone_or_by_their_unicode_form_are_files_of_t
 
 
 def test_lines_are_counted_as_an_editor_counts_them_whatever_ends_them(store: IndexStore) -> None:
-    rows = pl.DataFrame(store.chunks(["file_path", "start_line", "end_line", "qualified_name"]))
+    rows = pl.DataFrame(store.chunks.read(["file_path", "start_line", "end_line", "qualified_name"]))
     for name in ("utf8_bom", "utf16_le", "utf16_be", "crlf", "cr"):
         [row] = rows.filter(pl.col("file_path") == f"content/{name}.py").to_dicts()
         assert (row["qualified_name"], row["start_line"], row["end_line"]) == ("zebra", 1, 2), name
@@ -220,7 +220,7 @@ def test_a_file_that_becomes_a_folder_a_pipe_a_link_or_binary_leaves_the_right_r
         now = {"swap.py/inner.py": marked(5), "swap.py/swap.py": marked(6), "other": marked(7), "stays.py": marked(4)}
         assert_lossless(pipeline.store, now)
         for table in (pipeline.store.chunks, pipeline.store.vectors):
-            assert set(table(["file_path"])["file_path"].to_pylist()) == set(now)
+            assert set(table.read(["file_path"])["file_path"].to_pylist()) == set(now)
     assert findings(root, {}) == []
 
 

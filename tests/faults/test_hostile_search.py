@@ -20,6 +20,7 @@ from code_index.embedding import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
+from code_index.tables.search_rows import SearchRows
 from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.harness import Said
 
@@ -190,7 +191,7 @@ def test_a_refused_search_ends_after_what_it_began_to_open(
 ) -> None:
     # A process that ends while another thread imports LanceDB aborts.
     opening: Future[None] = Future()
-    monkeypatch.setattr(IndexStore, "start_opening", lambda _: opening)
+    monkeypatch.setattr(SearchRows, "start_opening", lambda _: opening)
     threading.Timer(0.5, opening.set_result, [None]).start()
     assert said("search", "-C", root, "--mode", "lexical", "--", "\x00").status == 2
     assert opening.done()

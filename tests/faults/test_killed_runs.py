@@ -49,27 +49,31 @@ _SETTINGS = {
     "PARSE_CHECKPOINT_FILES": "5",
     "PARSE_WORKERS": "1",
 }
-_STORE = ("code_index.tables.store", "IndexStore")
+_FILES = ("code_index.tables.files", "FileRows")
+_CHUNKS = ("code_index.tables.chunks", "ChunkRows")
+_VECTORS = ("code_index.tables.vectors", "VectorRows")
+_ERRORS = ("code_index.tables.embedding_errors", "ErrorRows")
+_UPKEEP = ("code_index.tables.table_upkeep", "TableUpkeep")
 _INSTANCE = ("dagster._core.instance.instance", "DagsterInstance")
 _LOG = ("resources.event_log", "BatchingSqliteEventLogStorage")
 
 # module, class, method, before or after it, at which call
 _POINTS = [
-    (*_STORE, "upsert_files", "before", 1),  # scan: nothing is stored yet
-    (*_STORE, "upsert_files", "after", 1),  # scan: manifest stored, no partition keys
+    (*_FILES, "upsert", "before", 1),  # scan: nothing is stored yet
+    (*_FILES, "upsert", "after", 1),  # scan: manifest stored, no partition keys
     (*_INSTANCE, "add_dynamic_partitions", "after", 1),  # scan: keys added, the run does not end
-    (*_STORE, "replace_chunks", "before", 1),
-    (*_STORE, "replace_chunks", "after", 1),  # chunks stored, files still pending
-    (*_STORE, "replace_chunks", "after", 2),  # one group is wholly durable, another by half
-    (*_STORE, "upsert_files", "before", 2),
-    (*_STORE, "upsert_files", "after", 2),  # files parsed, no event
+    (*_CHUNKS, "replace", "before", 1),
+    (*_CHUNKS, "replace", "after", 1),  # chunks stored, files still pending
+    (*_CHUNKS, "replace", "after", 2),  # one group is wholly durable, another by half
+    (*_FILES, "upsert", "before", 2),
+    (*_FILES, "upsert", "after", 2),  # files parsed, no event
     (*_LOG, "store_event_batch", "before", 2),
-    (*_STORE, "add_vectors", "before", 1),
-    (*_STORE, "add_vectors", "after", 1),  # vectors stored, no event
-    (*_STORE, "add_vectors", "after", 2),
-    (*_STORE, "clear_errors", "after", 1),
-    (*_STORE, "ensure_indexes", "before", 1),
-    (*_STORE, "ensure_indexes", "before", 2),
+    (*_VECTORS, "add", "before", 1),
+    (*_VECTORS, "add", "after", 1),  # vectors stored, no event
+    (*_VECTORS, "add", "after", 2),
+    (*_ERRORS, "clear", "after", 1),
+    (*_UPKEEP, "ensure_indexes", "before", 1),
+    (*_UPKEEP, "ensure_indexes", "before", 2),
 ]
 
 
@@ -107,9 +111,9 @@ def state(root: Path) -> dict[str, pl.DataFrame]:
     """The tables without times and run ids."""
     with Pipeline(resolve_index_folder(root)) as pipeline:
         store = pipeline.store
-        files = pl.DataFrame(store.files()).drop("run_id", "parsed_at").sort("file_path")
-        chunks = pl.DataFrame(store.chunks()).drop("created_at", "updated_at").sort("chunk_id")
-        vectors = pl.DataFrame(store.vectors()).drop("embedded_at").sort("chunk_id")
+        files = pl.DataFrame(store.files.read()).drop("run_id", "parsed_at").sort("file_path")
+        chunks = pl.DataFrame(store.chunks.read()).drop("created_at", "updated_at").sort("chunk_id")
+        vectors = pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id")
         return {
             "files": files,
             "chunks": chunks.drop("embedding_batch_id"),

@@ -108,7 +108,7 @@ def test_an_edit_that_is_parsed_beside_an_embedding_run_takes_no_partition_from_
     embedder.fault = edit_meanwhile
     result = pipeline.embed()
     assert result.error is None
-    living = {f"{batch:08d}" for batch in pipeline.store.batches()["embedding_batch_id"].to_pylist()}
+    living = {f"{batch:08d}" for batch in pipeline.store.statuses.batches()["embedding_batch_id"].to_pylist()}
     assert set(_keys(pipeline, "embedding_batch")) == living, "batches that became empty are partitions no more"
     assert pipeline.embed().error is None  # the batch of the edit
     assert not findings(root, fresh_state(root, tmp_path))
@@ -143,7 +143,7 @@ def test_a_command_leaves_the_ranges_of_runs_that_wait_as_they_are(pipeline: Pip
     _index(pipeline)
     for at in (1, 4, 7, 9):
         write_module(root / f"module_{at:02}.py", 100 + at)
-    pipeline.store.delete_chunks_by_file(["module_00.py"])  # to be parsed too: its key lies far from the others
+    pipeline.store.chunks.delete_by_file(["module_00.py"])  # to be parsed too: its key lies far from the others
     assert pipeline.scan().error is None
     new = {key.partition(":")[2]: key for key in _keys(pipeline, "file_hash")}
     # As the daemon asked for it: not in the order of paths, and not side by side with the rest.
@@ -236,11 +236,11 @@ def test_vectors_that_a_killed_run_left_behind_an_edit_are_dropped_though_nothin
     pipeline: Pipeline, embedder: Faulty, root: Path, tmp_path: Path
 ) -> None:
     _index(pipeline)
-    stored = pipeline.store.vectors(where="file_path = 'module_03.py'")
+    stored = pipeline.store.vectors.read(where="file_path = 'module_03.py'")
     (root / "module_03.py").unlink()
     assert pipeline.scan().error is None
     # What it embedded before the edit, stored after it; killed before it could look again.
-    pipeline.store.add_vectors(stored)
+    pipeline.store.vectors.add(stored)
     _index(pipeline)
     assert not findings(root, fresh_state(root, tmp_path))
 

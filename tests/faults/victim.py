@@ -41,9 +41,9 @@ DURABLE = (
     ("code_index.tables.tables", "Tables", "update_matched"),
     ("code_index.tables.tables", "Tables", "delete"),
     ("code_index.tables.tables", "Tables", "drop"),
-    ("code_index.tables.table_upkeep", "Maintenance", "_build"),
-    ("code_index.tables.table_upkeep", "Maintenance", "optimize"),
-    ("code_index.tables.table_upkeep", "Maintenance", "sweep_leftovers"),
+    ("code_index.tables.table_upkeep", "TableUpkeep", "_build"),
+    ("code_index.tables.table_upkeep", "TableUpkeep", "optimize"),
+    ("code_index.tables.table_upkeep", "TableUpkeep", "sweep_leftovers"),
 )
 # What a migration does besides.
 MIGRATION = (

@@ -66,16 +66,16 @@ def test_a_damaged_index_fails_and_the_culprits_are_named(
     store = IndexStore(tmp_path / "indexes" / "tiny" / "tables")
     now = datetime.now(UTC)
 
-    store.delete_vectors_by_file(["notes.md"])
-    shortened = _of(store.chunks(), "shortened.py")
-    store.replace_chunks(["shortened.py"], shortened.slice(1), now=now)
-    rows = _of(store.chunks(), "altered.py")
+    store.vectors.delete_by_file(["notes.md"])
+    shortened = _of(store.chunks.read(), "shortened.py")
+    store.chunks.replace(["shortened.py"], shortened.slice(1), now=now)
+    rows = _of(store.chunks.read(), "altered.py")
     altered = pc.replace_substring(rows.column("content"), "return 2", "return 3")
     rows = rows.set_column(rows.schema.get_field_index("content"), "content", altered)
-    store.replace_chunks(["altered.py"], rows, now=now)
-    failed = _of(store.files(), "failed.md")
+    store.chunks.replace(["altered.py"], rows, now=now)
+    failed = _of(store.files.read(), "failed.md")
     record = failed.to_pylist()[0] | {"status": "error", "reason": "the grammar gave up"}
-    store.upsert_files(pa.Table.from_pylist([record], schema=failed.schema))
+    store.files.upsert(pa.Table.from_pylist([record], schema=failed.schema))
 
     done = accept("--verify-only", "--index-dir", tmp_path / "indexes", repository)
 

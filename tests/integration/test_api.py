@@ -41,7 +41,7 @@ def encoder_of(repository: Path):
 def test_one_call_indexes_a_folder_and_counts_what_is_there(repository: Path) -> None:
     first = index_repository(repository)
     assert first.files == first.parsed_files == 4
-    assert first.chunks == first.vectors == store_of(repository).chunk_count()
+    assert first.chunks == first.vectors == store_of(repository).chunks.count()
     assert (first.failed_files, first.failed_chunks) == (0, 0)
     again = index_repository(repository)
     assert (again.parsed_files, again.embedded_batches, again.chunks) == (0, 0, first.chunks)
@@ -52,7 +52,7 @@ def test_given_chunks_replace_those_of_their_files_and_are_embedded(repository: 
     added = add_chunks(repository, _GIVEN)
     assert added == AddedCounts(files=1, chunks=2, given_vectors=0, embedded=2, failed=0)
     store = store_of(repository)
-    assert store.chunks_by_file("app/greeting.py", ["content"])["content"].to_pylist() == [c.content for c in _GIVEN]
+    assert store.chunks.by_file("app/greeting.py", ["content"])["content"].to_pylist() == [c.content for c in _GIVEN]
     assert search(store, encoder_of(repository), "counting machine", limit=1)[0].start_line == 6
     assert index_repository(repository).parsed_files == 0
 
@@ -62,7 +62,7 @@ def test_given_vectors_are_stored_at_unit_length_and_the_missing_ones_made(repos
     vectors[1] = np.nan
     added = add_chunks(repository, _GIVEN, vectors=vectors)
     assert (added.given_vectors, added.embedded) == (1, 1)
-    stored = store_of(repository).vectors(["vector", "start_line"], "start_line = 1").to_pylist()
+    stored = store_of(repository).vectors.read(["vector", "start_line"], "start_line = 1").to_pylist()
     assert np.allclose(stored[0]["vector"], 1 / 8)
     counts = index_repository(repository)
     assert counts.parsed_files == 3  # the others
@@ -75,7 +75,7 @@ def test_an_edit_takes_the_file_back_to_the_chunker(
     add_chunks(repository, _GIVEN)
     write(repository, {"app/greeting.py": "def other():\n    return 1\n"})
     index_repository(repository)
-    contents = store_of(repository).chunks_by_file("app/greeting.py", ["content"])["content"].to_pylist()
+    contents = store_of(repository).chunks.by_file("app/greeting.py", ["content"])["content"].to_pylist()
     assert contents == ["def other():\n    return 1"] or "other" in contents[0]
 
 
@@ -94,7 +94,7 @@ def test_an_edit_takes_the_file_back_to_the_chunker(
 def test_what_cannot_be_used_is_refused_and_nothing_is_stored(repository: Path, chunks, vectors, match: str) -> None:
     with pytest.raises(UsageError, match=match):
         add_chunks(repository, chunks, vectors=vectors)
-    assert store_of(repository).chunk_count() == 0
+    assert store_of(repository).chunks.count() == 0
 
 
 def test_a_missing_repository_or_model_is_an_error_of_its_own(
@@ -105,7 +105,7 @@ def test_a_missing_repository_or_model_is_an_error_of_its_own(
     monkeypatch.setenv("CODE_INDEX_MODEL", str(repository / "no-model"))
     with pytest.raises(ModelError):
         index_repository(repository)
-    assert store_of(repository).chunk_count() == 0
+    assert store_of(repository).chunks.count() == 0
 
 
 def test_the_example_runs_as_it_is_written(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,14 +133,14 @@ def test_the_checks_of_a_whole_index_all_pass_and_give_figures(pipeline: Pipelin
     evaluations = run_checks(pipeline)
     assert evaluations.keys() == {check.name for check in checks_of(INDEX_REPORT)}
     assert {name: e.description for name, e in evaluations.items() if not e.passed} == {}
-    chunks = pipeline.store.chunk_count()
+    chunks = pipeline.store.chunks.count()
     assert evaluations["every_chunk_has_its_vector"].metadata["complete_chunks"].value == chunks
     assert evaluations["searching_finds_what_is_indexed"].metadata["lexical_ms"].value > 0
     assert evaluations["source_matches_the_manifest"].metadata["files_read"].value == 4
 
 
 def test_a_failed_check_leaves_the_run_green_and_tells_the_command(pipeline: Pipeline) -> None:
-    pipeline.store.drop_vectors()
+    pipeline.store.vectors.drop()
     evaluations = run_checks(pipeline)
     failed = {name: e for name, e in evaluations.items() if not e.passed}
     assert {name: e.severity.value for name, e in failed.items()} == {

@@ -62,8 +62,8 @@ def test_runs_of_one_index_leave_the_other_alone(deployment: Path, tmp_path: Pat
             assert definitions.resolve_job_def(f"two_{job}").execute_in_process(instance=instance, tags=tags).success
         assert instance.get_materialized_partitions(dg.AssetKey(["two", "parsed_chunks"])) == set(keys)
         assert instance.get_materialized_partitions(dg.AssetKey(["one", "parsed_chunks"])) == set()
-    assert "only_in_two" in IndexStore(tmp_path / "indexes/two/tables").vectors()["function_name"].to_pylist()
-    assert IndexStore(tmp_path / "one/.code-index/tables").chunks(["chunk_id"]).num_rows == 0
+    assert "only_in_two" in IndexStore(tmp_path / "indexes/two/tables").vectors.read()["function_name"].to_pylist()
+    assert IndexStore(tmp_path / "one/.code-index/tables").chunks.read(["chunk_id"]).num_rows == 0
     assert not (tmp_path / "two/.code-index").exists()
 
 

@@ -49,7 +49,9 @@ class _Followed:
 
     def functions(self) -> set[str]:
         """Names of the functions that have a vector."""
-        return set(IndexStore(self.folder.tables_dir).vectors(columns=["function_name"])["function_name"].to_pylist())
+        return set(
+            IndexStore(self.folder.tables_dir).vectors.read(columns=["function_name"])["function_name"].to_pylist()
+        )
 
     def wait_for(self, functions: set[str]) -> None:
         """Until exactly these functions have vectors."""
@@ -113,9 +115,9 @@ def _kill_group(group: int) -> None:
 
 def _state(store: IndexStore) -> dict[str, pl.DataFrame]:
     """The tables without what depends on when and in which order things were indexed."""
-    files = pl.DataFrame(store.files()).drop("run_id", "parsed_at", "mtime_ns").sort("file_path")
-    chunks = pl.DataFrame(store.chunks()).drop("created_at", "updated_at", "embedding_batch_id").sort("chunk_id")
-    vectors = pl.DataFrame(store.vectors()).drop("embedded_at").sort("chunk_id")
+    files = pl.DataFrame(store.files.read()).drop("run_id", "parsed_at", "mtime_ns").sort("file_path")
+    chunks = pl.DataFrame(store.chunks.read()).drop("created_at", "updated_at", "embedding_batch_id").sort("chunk_id")
+    vectors = pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id")
     return {"files": files, "chunks": chunks, "vectors": vectors}
 
 
@@ -180,7 +182,9 @@ def test_the_index_follows_a_git_repository_through_all_that_happens_to_it(follo
         assert len(set(requested)) == len(requested), "something was asked for twice"
         keys = set(instance.get_dynamic_partitions("file_hash"))
         assert instance.get_materialized_partitions(dg.AssetKey("parsed_chunks")) >= keys
-        parsed = IndexStore(followed.folder.tables_dir).files(columns=["partition_key"])["partition_key"].to_pylist()
+        parsed = (
+            IndexStore(followed.folder.tables_dir).files.read(columns=["partition_key"])["partition_key"].to_pylist()
+        )
         assert keys == set(filter(None, parsed))
     for variable in followed.folder.environment():
         os.environ.pop(variable)

@@ -72,11 +72,11 @@ class _Page(HTMLParser):
 def test_the_numbers_are_those_of_the_tables(pipeline: Pipeline) -> None:
     _indexed(pipeline)
     metadata = {name: value.value for name, value in _materialized(pipeline).metadata.items()}
-    chunks = pipeline.store.chunks(["chunk_id"]).num_rows
+    chunks = pipeline.store.chunks.read(["chunk_id"]).num_rows
     assert metadata["chunks"] == metadata["vectors"] == chunks
     assert metadata["files"] == 4
     assert metadata["failed_files"] == metadata["failed_chunks"] == metadata["pending_chunks"] == 0
-    assert metadata["tables_bytes"] == sum(pipeline.store.disk_bytes().values())
+    assert metadata["tables_bytes"] == sum(pipeline.store.upkeep.disk_bytes().values())
     assert metadata["search_p50_ms"] <= metadata["search_max_ms"]
     assert metadata["embed_chunks_per_s"] > 0
 
@@ -169,7 +169,7 @@ def test_a_table_that_is_cut_says_how_much_there_is() -> None:
 def test_figures_of_a_table_are_counted_and_not_estimated(pipeline: Pipeline) -> None:
     store = _indexed(pipeline).store
     figures = gather(store, None)
-    rows = store.chunks(["start_line", "end_line", "language"]).to_pylist()
+    rows = store.chunks.read(["start_line", "end_line", "language"]).to_pylist()
     assert sorted(figures.chunk_lines.tolist()) == sorted(row["end_line"] - row["start_line"] + 1 for row in rows)
     assert {row["language"]: row["chunks"] for row in figures.languages} == {
         language: sum(row["language"] == language for row in rows) for language in {row["language"] for row in rows}

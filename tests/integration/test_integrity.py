@@ -149,16 +149,16 @@ def remove(pipeline: Pipeline, table: str, where: str) -> None:
 
 
 def key_of(pipeline: Pipeline, path: str) -> str:
-    return pipeline.store.files(["partition_key"], f"file_path = '{path}'")["partition_key"][0].as_py()
+    return pipeline.store.files.read(["partition_key"], f"file_path = '{path}'")["partition_key"][0].as_py()
 
 
 def chunk_row(pipeline: Pipeline, **values) -> pa.Table:
-    row = pipeline.store.chunks(where=GREET).to_pylist()[0]
+    row = pipeline.store.chunks.read(where=GREET).to_pylist()[0]
     return pa.Table.from_pylist([{**row, **values}], schema=CHUNKS)
 
 
 def vector_row(pipeline: Pipeline, **values) -> pa.Table:
-    rows = pipeline.store.vectors(where=GREETING)
+    rows = pipeline.store.vectors.read(where=GREETING)
     return pa.Table.from_pylist([{**rows.to_pylist()[0], **values}], schema=vectors(64))
 
 
@@ -239,16 +239,16 @@ def forget_embedding(pipeline: Pipeline) -> None:
 
 
 def lose_the_chunks_of_a_file(pipeline: Pipeline) -> None:
-    pipeline.store.delete_chunks_by_file(["app/greeting.py"])
+    pipeline.store.chunks.delete_by_file(["app/greeting.py"])
 
 
 def lose_all_vectors(pipeline: Pipeline) -> None:
-    pipeline.store.drop_vectors()
+    pipeline.store.vectors.drop()
 
 
 def fail_at_a_chunk(pipeline: Pipeline) -> None:
     _poison.append("def greet")
-    pipeline.store.drop_vectors()
+    pipeline.store.vectors.drop()
     assert pipeline.embed().partial
     _poison.clear()
 
@@ -371,7 +371,7 @@ def test_every_check_passes_on_a_whole_index(pipeline: Pipeline) -> None:
     assert {name: outcome.description for name, outcome in found.items() if not outcome.passed} == {}
     assert all(outcome.count == 0 and not outcome.culprits for outcome in found.values())
     figures = {name: dict(outcome.figures) for name, outcome in found.items()}
-    chunks = pipeline.store.chunk_count()
+    chunks = pipeline.store.chunks.count()
     assert figures["chunk_ids_are_unique"] == {"chunks": chunks, "repeated": 0}
     assert figures["vectors_are_finite_and_of_unit_length"]["vectors_read"] == chunks
     assert figures["tables_can_be_read"]["vectors_rows"] == chunks
@@ -538,7 +538,7 @@ def test_a_run_checks_the_vectors_of_its_batches_and_a_bounded_number_of_them(
     shorten_a_vector(pipeline)
     [bad] = outcome_of(pipeline, "vectors_are_finite_and_of_unit_length").culprits
     batch = int(bad.split("batch ")[1].rstrip(")"))
-    others = [b for b in pipeline.store.batches()["embedding_batch_id"].to_pylist() if b != batch]
+    others = [b for b in pipeline.store.statuses.batches()["embedding_batch_id"].to_pylist() if b != batch]
     name = "vectors_are_finite_and_of_unit_length"
     assert not outcome_of(pipeline, name, batch_ids=[batch]).passed
     assert outcome_of(pipeline, name, batch_ids=others).passed
@@ -559,7 +559,7 @@ def test_many_culprits_are_counted_and_only_some_named(pipeline: Pipeline) -> No
         {"file_path": f"f{i:03d}.py", "file_hash": "0" * 64, "status": "pending", "partition_key": f"key{i}"}
         for i in range(100)
     ]
-    pipeline.store.upsert_files(pa.Table.from_pylist(rows, schema=FILES))
+    pipeline.store.files.upsert(pa.Table.from_pylist(rows, schema=FILES))
     outcome = outcome_of(pipeline, "every_indexed_file_has_its_partition")
     assert (outcome.count, len(outcome.culprits)) == (100, 20)
     assert "f004.py and 95 more. Mend: `code-index index`" in outcome.description
@@ -575,7 +575,7 @@ def test_checks_are_chosen_by_asset_or_by_name(pipeline: Pipeline) -> None:
 
 
 def test_a_null_vector_is_not_of_unit_length(pipeline: Pipeline) -> None:
-    rows = pipeline.store.vectors(where=GREETING)
+    rows = pipeline.store.vectors.read(where=GREETING)
     missing = rows.set_column(rows.schema.get_field_index("vector"), rows.schema.field("vector"), _nulls_first(rows))
     remove(pipeline, "vectors", GREETING)
     add(pipeline, "vectors", missing)

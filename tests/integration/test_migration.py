@@ -80,8 +80,8 @@ def test_every_row_becomes_a_chunk_with_its_vector_bit_by_bit(repository: Path) 
     _, store, report = taken_over(repository)
 
     rows = pl.DataFrame(lancedb.connect(old).open_table("code_search").to_arrow())
-    chunks = pl.DataFrame(store.chunks(["chunk_id", "file_path", "start_line", "content"]))
-    vectors = pl.DataFrame(store.vectors(["chunk_id", "vector"]))
+    chunks = pl.DataFrame(store.chunks.read(["chunk_id", "file_path", "start_line", "content"]))
+    vectors = pl.DataFrame(store.vectors.read(["chunk_id", "vector"]))
     both = rows.with_columns(pl.col("file_path").str.strip_prefix(f"{OLD_ROOT}/")).join(
         chunks.join(vectors, on="chunk_id"), on=["file_path", "start_line", "content"], suffix="_new"
     )
@@ -113,7 +113,7 @@ def test_only_an_edited_file_is_redone_and_only_its_new_text_embedded(
     ran, embedded = index(folder)
     assert ran == {"scan": 1, "parse": 1, "embed": 1}
     assert embedded == 1
-    assert store.embedding_models() == {query_embedder(folder.settings()).model_id: store.chunk_count()}
+    assert store.vectors.counts() == {query_embedder(folder.settings()).model_id: store.chunks.count()}
 
 
 def test_a_checkout_with_other_times_is_unchanged_where_the_rows_hold_every_line(repository: Path) -> None:
@@ -141,7 +141,7 @@ def test_rows_of_a_file_that_is_gone_are_found_until_the_next_index_removes_them
     assert "module_05.py" in {hit.file_path for hit in hits}
     _, embedded = index(folder)
     assert embedded == 0
-    assert store.chunks(["chunk_id"], "file_path = 'module_05.py'").num_rows == 0
+    assert store.chunks.read(["chunk_id"], "file_path = 'module_05.py'").num_rows == 0
 
 
 def test_hierarchy_complexity_subprojects_and_names_come_along(
@@ -174,7 +174,7 @@ def test_hierarchy_complexity_subprojects_and_names_come_along(
     )
     write_old_index(root, with_vectors([{**parent, "child_chunk_ids": child["id"]}, child]))
     _, store, _ = taken_over(root)
-    outer, inner = store.chunks_by_file("a.py").to_pylist()
+    outer, inner = store.chunks.by_file("a.py").to_pylist()
     assert (outer["chunk_type"], outer["qualified_name"]) == ("class", "A")
     assert outer["child_chunk_ids"] == [inner["chunk_id"]]
     assert inner["parent_chunk_id"] == outer["chunk_id"]
@@ -193,7 +193,7 @@ def test_dagster_knows_what_was_migrated_and_where_from(repository: Path) -> Non
     with Pipeline(folder) as pipeline:
         instance = pipeline.instance
         keys = set(instance.get_dynamic_partitions("file_hash"))
-        assert keys == set(store.files(["partition_key"])["partition_key"].to_pylist())
+        assert keys == set(store.files.read(["partition_key"])["partition_key"].to_pylist())
         assert instance.get_materialized_partitions(dg.AssetKey("parsed_chunks")) == keys
         batches = set(instance.get_dynamic_partitions("embedding_batch"))
         assert batches
@@ -241,9 +241,9 @@ def test_a_dry_run_writes_nothing_and_says_what_a_migration_does(repository: Pat
 def test_a_second_migration_changes_nothing(repository: Path) -> None:
     write_old_index(repository)
     _, store, first = taken_over(repository)
-    versions = store.versions()
+    versions = store.upkeep.versions()
     _, store, second = taken_over(repository)
-    assert store.versions() == versions
+    assert store.upkeep.versions() == versions
     assert (second.chunks, second.rows) == (first.chunks, first.rows)
 
 
@@ -257,13 +257,13 @@ def test_rollback_leaves_an_empty_index_with_its_settings_and_the_old_index(repo
     assert folder.settings().text_recipe == "source"
     rollback(folder)
     assert folder.settings_path.read_text() == 'model = "deterministic"\nmax_chunk_characters = 999\n'
-    assert IndexStore(folder.tables_dir).chunk_count() == 0
+    assert IndexStore(folder.tables_dir).chunks.count() == 0
     assert snapshot(old) == before
     with Pipeline(folder) as pipeline:
         assert not pipeline.instance.get_dynamic_partitions("file_hash")
         assert not pipeline.instance.get_materialized_partitions(dg.AssetKey("parsed_chunks"))
     _, store, _ = taken_over(repository)
-    assert store.chunk_count() == 60
+    assert store.chunks.count() == 60
 
 
 def test_rollback_restores_an_old_table_that_was_lost_and_cleanup_ends_it(repository: Path) -> None:
@@ -371,7 +371,7 @@ def test_rows_without_a_usable_vector_come_along_and_are_embedded_by_the_next_in
     assert (report.chunks, report.vectors) == (60, 57)
     assert (report.chunks_without_vector, report.normalized_vectors) == (3, 1)
     assert index(folder) == ({"scan": 1, "parse": 0, "embed": 1}, 3)
-    assert store.vector_count() == 60
+    assert store.vectors.count() == 60
 
 
 def test_vectors_of_uneven_length_in_a_list_column_are_told_apart(repository: Path) -> None:
@@ -401,7 +401,7 @@ def test_duplicate_ids_lose_no_row_and_a_row_that_repeats_another_is_counted(rep
     _, store, report = taken_over(repository)
     assert (report.rows, report.chunks, report.repeated_rows) == (61, 60, 1)
     assert "60 rows have the id of another" in report.notes[0]
-    assert len(set(store.chunks(["chunk_id"])["chunk_id"].to_pylist())) == 60
+    assert len(set(store.chunks.read(["chunk_id"])["chunk_id"].to_pylist())) == 60
 
 
 def test_unusable_rows_and_rows_from_elsewhere_are_counted_by_reason_and_the_rest_is_taken_over(
@@ -480,9 +480,9 @@ def test_a_real_index_comes_along_whole_and_is_found_by_meaning(tmp_path: Path) 
     assert report.verified_vectors >= 1000
     encoder = query_embedder(folder.settings())
     # Tokens and weights are those of the old vectors: a row's own text as a query finds that row.
-    rows = store.chunks(["chunk_id", "content", "chunk_type"], "chunk_type = 'method'").slice(0, 5).to_pylist()
+    rows = store.chunks.read(["chunk_id", "content", "chunk_type"], "chunk_type = 'method'").slice(0, 5).to_pylist()
     for wanted in rows:
-        near = store.vector_search(encoder.embed_query(wanted["content"]), model=encoder.model_id, limit=3)
+        near = store.search.near(encoder.embed_query(wanted["content"]), model=encoder.model_id, limit=3)
         assert wanted["chunk_id"] in near["chunk_id"].to_pylist()
         assert near["score"][0].as_py() > 0.98  # int8 against float32
     hits = search(store, encoder, "where are blueprints registered")

@@ -61,7 +61,7 @@ def store_of(folder: IndexFolder) -> IndexStore:
 
 def found(folder: IndexFolder, embedder=None) -> str:
     store = store_of(folder)
-    encoder = embedder or serving_embedder(folder.settings(), store.serving_model())
+    encoder = embedder or serving_embedder(folder.settings(), store.models.serving())
     return search(store, encoder, QUERY, limit=1)[0].file_path
 
 
@@ -70,7 +70,7 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
 ) -> None:
     store = store_of(folder)
     first = query_embedder(folder.settings()).model_id
-    assert store.serving_model()[0] == first
+    assert store.models.serving()[0] == first
     monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "source")
     second = query_embedder(folder.settings()).model_id
     with Pipeline(folder) as pipeline:
@@ -82,20 +82,20 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
         keys = pipeline.instance.get_dynamic_partitions("embedding_batch")[:2]
         half = pipeline._run("embed_chunks_job", "chunk_vectors", keys, {"force": False})
         assert half.error is None
-    assert store.vectors_by_model() == {first: 60, second: 20}
-    assert store.serving_model()[0] == first
+    assert store.models.vector_counts() == {first: 60, second: 20}
+    assert store.models.serving()[0] == first
     assert found(folder) == "module_03.py"
     assert index(folder) == 4  # the others
-    assert store.serving_model()[0] == second
-    assert store.vectors_by_model() == {first: 60, second: 60}
+    assert store.models.serving()[0] == second
+    assert store.models.vector_counts() == {first: 60, second: 60}
     assert found(folder) == "module_03.py"
 
 
 def test_vectors_of_another_dimension_are_built_beside_without_force(folder: IndexFolder) -> None:
     store = store_of(folder)
     assert index(folder, WideEmbedder()) == 6
-    assert store.serving_model()[0] == _WIDE.model_id
-    assert store.vector_dimension() == 96
+    assert store.models.serving()[0] == _WIDE.model_id
+    assert store.vectors.dimension() == 96
     assert found(folder, _WIDE) == "module_03.py"
 
 
@@ -109,15 +109,15 @@ def test_going_back_before_cleanup_costs_no_model_call_but_for_what_was_edited(
     before = embedder.texts_embedded
     assert index(folder) == 0
     assert embedder.texts_embedded == before
-    assert store.serving_model()[0] == first
+    assert store.models.serving()[0] == first
     index(folder, WideEmbedder())
     text = (folder.repository_root / "module_03.py").read_text().replace("x + 4", "x + 40")
     write(folder.repository_root, {"module_03.py": text})
     index(folder, WideEmbedder())
     index(folder)
     assert embedder.texts_embedded == before + 1
-    assert store.serving_model()[0] == first
-    assert store.count_by_status(first)["complete"] == store.chunk_count()
+    assert store.models.serving()[0] == first
+    assert store.statuses.count(first)["complete"] == store.chunks.count()
 
 
 def test_cleanup_removes_the_vectors_of_a_replaced_model_and_only_those(folder: IndexFolder) -> None:
@@ -125,15 +125,15 @@ def test_cleanup_removes_the_vectors_of_a_replaced_model_and_only_those(folder: 
     first = query_embedder(folder.settings()).model_id
     index(folder, WideEmbedder())
     later = datetime.now(UTC) + timedelta(days=1)
-    assert store.forget_models(before=datetime.now(UTC) - timedelta(days=1)) == 0
-    assert store.replaced_vectors(before=later) == 60
-    assert store.forget_models(before=later) == 60
-    assert store.vectors_by_model() == {_WIDE.model_id: 60}
+    assert store.models.forget(before=datetime.now(UTC) - timedelta(days=1)) == 0
+    assert store.models.replaced_vectors(before=later) == 60
+    assert store.models.forget(before=later) == 60
+    assert store.models.vector_counts() == {_WIDE.model_id: 60}
     assert list(read_registry(folder.tables_dir).models) == [_WIDE.model_id]
-    assert first not in store.vectors_by_model()
+    assert first not in store.models.vector_counts()
     # Coming back later is a model like any other.
     assert index(folder) == 6
-    assert store.serving_model()[0] == first
+    assert store.models.serving()[0] == first
 
 
 def test_vectors_of_two_models_are_never_compared(folder: IndexFolder) -> None:
@@ -144,13 +144,13 @@ def test_vectors_of_two_models_are_never_compared(folder: IndexFolder) -> None:
     with pytest.raises(UsageError, match="cannot be compared"):
         search(store, query_embedder(folder.settings()), QUERY)
     with pytest.raises(UsageError, match="cannot be compared"):
-        store.vector_search(_WIDE.embed_query("x"), model="somebody's", limit=1)
+        store.search.near(_WIDE.embed_query("x"), model="somebody's", limit=1)
 
 
 def test_a_model_in_use_that_cannot_be_named_again_is_an_error_with_a_fix(folder: IndexFolder) -> None:
     index(folder, WideEmbedder())  # its settings name the other one
     with pytest.raises(ModelError, match=r"--mode lexical"):
-        serving_embedder(folder.settings(), store_of(folder).serving_model())
+        serving_embedder(folder.settings(), store_of(folder).models.serving())
 
 
 def test_what_dagster_compares_tells_every_part_of_the_identity_apart(folder: IndexFolder) -> None:
@@ -170,7 +170,7 @@ def test_what_dagster_compares_tells_every_part_of_the_identity_apart(folder: In
 def test_a_damaged_registry_is_named_with_what_to_do(folder: IndexFolder) -> None:
     (folder.tables_dir / REGISTRY_FILE).write_text("{")
     with pytest.raises(StoreError, match=r"models\.json is damaged.*Remove it"):
-        store_of(folder).vector_count()
+        store_of(folder).vectors.count()
 
 
 @pytest.mark.parametrize("kill", ["merge:2:after", "write_registry:1:after", "write_registry:2:before"])
@@ -185,13 +185,13 @@ def test_a_switch_that_is_killed_goes_on_and_the_model_in_use_is_searched_meanwh
         [*command, kill, "index", str(folder.repository_root)], env=os.environ, capture_output=True, check=False
     )
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    assert store_of(folder).serving_model()[0] == first
+    assert store_of(folder).models.serving()[0] == first
     assert found(folder) == "module_03.py"
     again = subprocess.run(
         [*command, "none", "index", str(folder.repository_root)], env=os.environ, capture_output=True, check=False
     )
     assert again.returncode == 0, again.stderr.decode()
-    assert store_of(folder).serving_model()[0] == second
-    assert store_of(folder).vectors_by_model() == {first: 60, second: 60}
+    assert store_of(folder).models.serving()[0] == second
+    assert store_of(folder).models.vector_counts() == {first: 60, second: 60}
     log = (tmp_path / "log").read_text().splitlines()
     assert len([line for line in log if line.startswith("embedded")]) <= 80  # at most a checkpoint twice

@@ -15,6 +15,7 @@ from code_index.embedding import DeterministicEmbedder, EmbeddingResult
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
+from code_index.tables.sync import VectorSync
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.upkeep import compaction as maintenance
@@ -78,22 +79,22 @@ def assert_complete(pipeline: Pipeline) -> None:
     """Nothing of a file is lost, each chunk has one vector, tables, partitions and events agree."""
     store = pipeline.store
     root = pipeline.folder.repository_root
-    chunks = pl.DataFrame(store.chunks(["chunk_id", "file_path", "file_hash", "content"]))
+    chunks = pl.DataFrame(store.chunks.read(["chunk_id", "file_path", "file_hash", "content"]))
     assert chunks["chunk_id"].is_unique().all()
-    files = pl.DataFrame(store.files())
+    files = pl.DataFrame(store.files.read())
     indexed = files.filter(pl.col("status") == "parsed")
     for path in indexed["file_path"]:
         contents = "".join(chunks.filter(pl.col("file_path") == path)["content"])
         for line in (root / path).read_text().splitlines():
             assert line.strip() in contents, f"{path}: {line!r} is in no chunk"
     assert set(chunks["file_path"]) <= set(indexed["file_path"])
-    vectors = pl.DataFrame(store.vectors(["chunk_id", "file_path"]))
+    vectors = pl.DataFrame(store.vectors.read(["chunk_id", "file_path"]))
     assert sorted(vectors["chunk_id"]) == sorted(chunks["chunk_id"])
     file_keys = set(pipeline.instance.get_dynamic_partitions("file_hash"))
     assert file_keys == set(files["partition_key"].drop_nulls())
     assert set(indexed["partition_key"]) <= set(pipeline.instance.get_materialized_partitions(PARSED))
     batch_keys = set(pipeline.instance.get_dynamic_partitions("embedding_batch"))
-    batches = {f"{i:08d}" for i in store.batches()["embedding_batch_id"].to_pylist()}
+    batches = {f"{i:08d}" for i in store.statuses.batches()["embedding_batch_id"].to_pylist()}
     assert batch_keys == batches
     assert batches <= set(pipeline.instance.get_materialized_partitions(VECTORS))
 
@@ -101,7 +102,7 @@ def assert_complete(pipeline: Pipeline) -> None:
 def test_every_line_is_in_a_chunk_and_every_chunk_has_one_vector(pipeline: Pipeline) -> None:
     run_all(pipeline)
     assert_complete(pipeline)
-    assert pipeline.store.chunk_count() >= 8
+    assert pipeline.store.chunks.count() >= 8
 
 
 def test_a_second_index_parses_and_embeds_nothing(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
@@ -118,7 +119,7 @@ def test_an_edited_function_is_the_only_thing_that_is_embedded_again(
     pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
 ) -> None:
     run_all(pipeline)
-    before = {row["chunk_id"]: row for row in pipeline.store.vectors(["chunk_id", "start_line"]).to_pylist()}
+    before = {row["chunk_id"]: row for row in pipeline.store.vectors.read(["chunk_id", "start_line"]).to_pylist()}
     embedder.texts.clear()
     source = (small_repository / "app/greeting.py").read_text()
     write(
@@ -133,7 +134,7 @@ def test_an_edited_function_is_the_only_thing_that_is_embedded_again(
     assert_complete(pipeline)
     assert any("dear" in text for text in embedder.texts)
     assert not any("increment" in text and "def increment" in text for text in embedder.texts)
-    after = {row["chunk_id"]: row for row in pipeline.store.vectors(["chunk_id", "start_line"]).to_pylist()}
+    after = {row["chunk_id"]: row for row in pipeline.store.vectors.read(["chunk_id", "start_line"]).to_pylist()}
     moved = [key for key in before.keys() & after.keys() if before[key]["start_line"] != after[key]["start_line"]]
     assert moved, "the unchanged method moved down, and its vector's lines with it"
 
@@ -143,10 +144,10 @@ def test_deleting_a_file_removes_its_rows_and_keys_and_nothing_else(
 ) -> None:
     run_all(pipeline)
     embedder.texts.clear()
-    others = set(pipeline.store.chunks(["chunk_id"], "file_path <> 'docs/guide.md'")["chunk_id"].to_pylist())
+    others = set(pipeline.store.chunks.read(["chunk_id"], "file_path <> 'docs/guide.md'")["chunk_id"].to_pylist())
     (small_repository / "docs/guide.md").unlink()
     run_all(pipeline)
-    assert set(pipeline.store.chunks(["chunk_id"])["chunk_id"].to_pylist()) == others
+    assert set(pipeline.store.chunks.read(["chunk_id"])["chunk_id"].to_pylist()) == others
     assert_complete(pipeline)
     assert embedder.texts == []
 
@@ -158,7 +159,7 @@ def test_a_renamed_and_a_moved_file_leave_exactly_the_right_rows(pipeline: Pipel
     (small_repository / "app/greeting.py").rename(small_repository / "lib/greeting.py")
     run_all(pipeline)
     assert_complete(pipeline)
-    paths = set(pipeline.store.chunks(["file_path"])["file_path"].to_pylist())
+    paths = set(pipeline.store.chunks.read(["file_path"])["file_path"].to_pylist())
     assert paths == {"web/users.ts", "lib/greeting.py", "docs/guide.md", "settings.toml"}
 
 
@@ -185,7 +186,7 @@ def test_a_new_manifest_renames_the_subproject_of_its_chunks_without_a_model_cal
     run_all(pipeline)
     assert_complete(pipeline)
     for table in (pipeline.store.chunks, pipeline.store.vectors):
-        names = table(["subproject_name"], "file_path = 'web/getUserName.ts'")["subproject_name"].to_pylist()
+        names = table.read(["subproject_name"], "file_path = 'web/getUserName.ts'")["subproject_name"].to_pylist()
         assert set(names) == {"storefront"}
     assert [text for text in embedder.texts if "getUserName" in text] == []
     hits = search(pipeline.store, embedder, "user", filters=SearchFilter(subproject="storefront"))
@@ -210,7 +211,7 @@ def test_a_file_that_cannot_be_parsed_fails_alone(
         assert result.partial
         assert "Bomb.java" in (result.error or "")
         assert [item.file_path for item in failed_files(limited.store)] == ["Bomb.java"]
-        assert limited.store.file_counts()["parsed"] == 4
+        assert limited.store.files.counts()["parsed"] == 4
         keys = set(limited.instance.get_dynamic_partitions("file_hash"))
         missing = keys - set(limited.instance.get_materialized_partitions(PARSED))
         assert [key.split(":")[1] for key in missing] == ["Bomb.java"]
@@ -236,14 +237,14 @@ def test_a_file_whose_grammar_is_too_slow_is_found_as_text_and_says_so(
     with Pipeline(pipeline.folder, embedder=CountingResource()) as limited:
         run_all(limited)
         assert_complete(limited)
-        (file,) = limited.store.files(where="file_path = 'Bomb.java'").to_pylist()
+        (file,) = limited.store.files.read(where="file_path = 'Bomb.java'").to_pylist()
         assert (file["status"], file["language"]) == ("parsed", "java")
         assert file["reason"] == "cut as plain text: its grammar took longer than parse_timeout_s = 1 s"
         assert search(limited.store, embedder, "quagga", mode=SearchMode.LEXICAL)[0].file_path == "Bomb.java"
 
         write(small_repository, {"Bomb.java": "class A {\n  int a() {\n    return 1;\n  }\n}\n"})
         run_all(limited)
-        (file,) = limited.store.files(where="file_path = 'Bomb.java'").to_pylist()
+        (file,) = limited.store.files.read(where="file_path = 'Bomb.java'").to_pylist()
         assert (file["status"], file["reason"]) == ("parsed", None)
 
 
@@ -263,9 +264,9 @@ def test_a_poisoned_text_fails_alone_and_recovers_when_the_file_is_edited(
     assert result.partial
     [chunk] = failed_chunks(pipeline.store, embedder.model_id)
     assert (chunk.file_path, chunk.qualified_name, chunk.reason) == ("app/greeting.py", "greet", "poisoned")
-    counts = pipeline.store.count_by_status(embedder.model_id)
+    counts = pipeline.store.statuses.count(embedder.model_id)
     assert counts["error"] == 1
-    assert counts["complete"] == pipeline.store.chunk_count() - 1
+    assert counts["complete"] == pipeline.store.chunks.count() - 1
     assert pipeline.embed().partitions == 0
     source = (small_repository / "app/greeting.py").read_text()
     write(small_repository, {"app/greeting.py": source.replace("def greet(", "def salute(")})
@@ -312,11 +313,11 @@ def test_a_lost_dagster_history_is_written_again_without_parsing_or_embedding(
     pipeline.instance.dispose()
     shutil.rmtree(home)
     embedder.texts.clear()
-    parsed_at = pipeline.store.files(["parsed_at"])["parsed_at"].to_pylist()
+    parsed_at = pipeline.store.files.read(["parsed_at"])["parsed_at"].to_pylist()
     with Pipeline(pipeline.folder, embedder=CountingResource()) as again:
         run_all(again)
         assert_complete(again)
-        assert again.store.files(["parsed_at"])["parsed_at"].to_pylist() == parsed_at
+        assert again.store.files.read(["parsed_at"])["parsed_at"].to_pylist() == parsed_at
     assert embedder.texts == []
 
 
@@ -330,13 +331,13 @@ def test_lost_tables_are_filled_again_whatever_the_history_says(pipeline: Pipeli
 
 def test_a_vanished_repository_is_an_error_and_changes_nothing(pipeline: Pipeline, small_repository: Path) -> None:
     run_all(pipeline)
-    chunks = pipeline.store.chunk_count()
+    chunks = pipeline.store.chunks.count()
     for path in small_repository.iterdir():
         if path.name != ".code-index":
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     result = pipeline.scan()
     assert "is empty" in (result.error or "")
-    assert pipeline.store.chunk_count() == chunks
+    assert pipeline.store.chunks.count() == chunks
 
 
 def test_awkward_names_are_indexed_and_found(
@@ -369,11 +370,11 @@ def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: Count
     pipeline.scan()
     pipeline.parse()
     half = read_status(pipeline.folder, pipeline.store, pipeline.instance, embedder.model_id)
-    assert half.chunks["pending"] == pipeline.store.chunk_count()
+    assert half.chunks["pending"] == pipeline.store.chunks.count()
     assert "resume" in half.next_step
     pipeline.embed()
     full = read_status(pipeline.folder, pipeline.store, pipeline.instance, embedder.model_id)
-    assert full.chunks["complete"] == pipeline.store.chunk_count()
+    assert full.chunks["complete"] == pipeline.store.chunks.count()
     assert full.pending_batches == 0
     assert full.files["parsed"] == 4
     assert "search" in full.next_step
@@ -382,7 +383,7 @@ def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: Count
 
 def test_vectors_say_which_model_made_them_and_when(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
     run_all(pipeline)
-    rows = pipeline.store.vectors(["vector", "embedding_model", "embedded_at"]).to_pylist()
+    rows = pipeline.store.vectors.read(["vector", "embedding_model", "embedded_at"]).to_pylist()
     assert {row["embedding_model"] for row in rows} == {embedder.model_id}
     assert all(row["embedded_at"] is not None for row in rows)
     norms = [np.linalg.norm(row["vector"]) for row in rows]
@@ -393,13 +394,13 @@ def test_pending_keys_that_lie_apart_become_one_run(pipeline: Pipeline, small_re
     write(small_repository, {f"m{i}.py": f"def f{i}():\n    return {i}\n" for i in range(6)})
     run_all(pipeline)
     runs = len(pipeline.instance.get_runs())
-    old = sorted(pipeline.store.files(["file_path"])["file_path"].to_pylist())
+    old = sorted(pipeline.store.files.read(["file_path"])["file_path"].to_pylist())
     for index in (0, 3, 5):  # touched so that their keys stay: their chunks vanish from the table
-        pipeline.store.delete_chunks_by_file([f"m{index}.py"])
+        pipeline.store.chunks.delete_by_file([f"m{index}.py"])
     result = pipeline.parse()
     assert (result.partitions, result.error) == (3, None)
     assert len(pipeline.instance.get_runs()) == runs + 1
-    assert sorted(pipeline.store.files(["file_path"])["file_path"].to_pylist()) == old
+    assert sorted(pipeline.store.files.read(["file_path"])["file_path"].to_pylist()) == old
     assert pipeline.embed().error is None
     assert_complete(pipeline)
 
@@ -445,21 +446,21 @@ def test_vectors_follow_what_happened_to_chunks_while_they_were_embedded(
 ) -> None:
     pipeline.scan()
     pipeline.parse()
-    embed, sync = embedder.embed_documents_detailed, IndexStore.sync_vectors
+    embed, sync = embedder.embed_documents_detailed, VectorSync.vectors
     syncs: list[object] = []
 
     def beside_a_writer(texts, names, **options) -> EmbeddingResult:
         if dropped:
-            IndexStore(pipeline.folder.tables_dir).delete_chunks_by_file(["settings.toml"])
+            IndexStore(pipeline.folder.tables_dir).chunks.delete_by_file(["settings.toml"])
         return embed(texts, names, **options)
 
     monkeypatch.setattr(embedder, "embed_documents_detailed", beside_a_writer)
-    monkeypatch.setattr(IndexStore, "sync_vectors", lambda *args, **named: syncs.append(args) or sync(*args, **named))
+    monkeypatch.setattr(VectorSync, "vectors", lambda *args, **named: syncs.append(args) or sync(*args, **named))
     result = pipeline.embed()
     assert result.error is None
     store = pipeline.store
-    chunk_ids = set(store.chunks(["chunk_id"])["chunk_id"].to_pylist())
-    assert set(store.vectors(["chunk_id"])["chunk_id"].to_pylist()) == chunk_ids
+    chunk_ids = set(store.chunks.read(["chunk_id"])["chunk_id"].to_pylist())
+    assert set(store.vectors.read(["chunk_id"])["chunk_id"].to_pylist()) == chunk_ids
     # Comparing both tables whole costs a second for 261,000 rows.
     assert len(syncs) == (2 if dropped else 1)
 
@@ -471,7 +472,7 @@ def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_
     monkeypatch.setattr(maintenance, "_FIRST_UPKEEP_S", 0.0)
     monkeypatch.setattr(maintenance, "_SHARE", 0.0)
     kept: list[int] = []
-    monkeypatch.setattr(maintenance, "keep_fast", lambda store, _: kept.append(store.chunk_count()))
+    monkeypatch.setattr(maintenance, "keep_fast", lambda store, _: kept.append(store.chunks.count()))
     with Pipeline(resolve_index_folder(small_repository), embedder=CountingResource()) as pipeline:
         run_all(pipeline)
         assert kept == []

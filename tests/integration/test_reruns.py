@@ -116,8 +116,8 @@ def test_a_failure_that_may_pass_is_due_after_its_back_off_which_grows(pipeline:
 
 
 def test_a_chunk_that_failed_for_good_is_never_due_and_one_that_may_pass_is(pipeline: Pipeline) -> None:
-    chunks = pipeline.store.chunks(["chunk_id", "embedding_batch_id"]).to_pylist()[:2]
-    pipeline.store.record_errors(
+    chunks = pipeline.store.chunks.read(["chunk_id", "embedding_batch_id"]).to_pylist()[:2]
+    pipeline.store.errors.record(
         pa.Table.from_pylist(
             [
                 {
@@ -159,12 +159,12 @@ def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
 
 
 def _age_failures(pipeline: Pipeline) -> None:
-    files = pipeline.store.files()
+    files = pipeline.store.files.read()
     earlier = [
         None if parsed is None else parsed - timedelta(hours=1) for parsed in files.column("parsed_at").to_pylist()
     ]
     place = files.schema.get_field_index("parsed_at")
-    pipeline.store.upsert_files(
+    pipeline.store.files.upsert(
         files.set_column(place, files.schema.field(place), pa.array(earlier, files.schema.field(place).type))
     )
 

@@ -55,13 +55,13 @@ def stored_version(folder: IndexFolder) -> int:
 def test_older_tables_are_brought_up_in_place_and_nothing_is_done_again(folder: IndexFolder) -> None:
     make_older(folder)
     store = IndexStore(folder.tables_dir)
-    assert store.vector_count() == 60  # readable before
+    assert store.vectors.count() == 60  # readable before
     assert index(folder) == (0, 0)
     write_module(folder.repository_root / "module_03.py", 103)
     assert index(folder) == (1, 5)
     assert stored_version(folder) == SCHEMA_VERSION
-    assert store.serving_model()[0] == query_embedder(folder.settings()).model_id
-    assert store.vector_count() == 60
+    assert store.models.serving()[0] == query_embedder(folder.settings()).model_id
+    assert store.vectors.count() == 60
 
 
 def test_a_model_that_changed_together_with_the_program_leaves_the_older_vectors_in_use(
@@ -72,7 +72,7 @@ def test_a_model_that_changed_together_with_the_program_leaves_the_older_vectors
     monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "source")
     assert index(folder) == (0, 60)
     store = IndexStore(folder.tables_dir)
-    assert store.vectors_by_model() == {first: 60, query_embedder(folder.settings()).model_id: 60}
+    assert store.models.vector_counts() == {first: 60, query_embedder(folder.settings()).model_id: 60}
 
 
 @pytest.mark.parametrize("kill", ["write_registry:1:after", "replace_version:1:before", "replace_version:1:after"])
@@ -82,10 +82,10 @@ def test_an_upgrade_that_is_killed_is_finished_by_the_next_run(folder: IndexFold
     command = [sys.executable, "-m", "tests.faults.victim", str(tmp_path / "log"), kill, "index"]
     died = subprocess.run([*command, str(folder.repository_root)], env=os.environ, capture_output=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    assert IndexStore(folder.tables_dir).vector_count() >= 55
+    assert IndexStore(folder.tables_dir).vectors.count() >= 55
     assert index(folder)[0] == 0
     assert stored_version(folder) == SCHEMA_VERSION
-    assert IndexStore(folder.tables_dir).vector_count() == 60
+    assert IndexStore(folder.tables_dir).vectors.count() == 60
 
 
 def test_an_older_program_refuses_newer_tables_and_touches_nothing(

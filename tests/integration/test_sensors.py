@@ -118,7 +118,7 @@ def test_a_deleted_file_is_a_scan_alone(watched: _Watched) -> None:
     (request,), _ = watched.changes()
     assert request.job_name == "scan_source_files_job"
     assert watched.execute(request).success
-    assert "settings.toml" not in watched.pipeline.store.chunks(["file_path"])["file_path"].to_pylist()
+    assert "settings.toml" not in watched.pipeline.store.chunks.read(["file_path"])["file_path"].to_pylist()
     assert watched.changes()[0] == []
 
 
@@ -130,13 +130,13 @@ def test_a_version_that_is_edited_again_before_its_run_starts_does_no_harm(watch
     assert watched.execute(request).success
     assert {key.split(":", 1)[0] for key in watched.instance.get_dynamic_partitions("file_hash")} == {
         value[:12]
-        for value in watched.pipeline.store.files(
+        for value in watched.pipeline.store.files.read(
             columns=["file_hash"], where=f"status != '{FileStatus.SKIPPED.value}'"
         )["file_hash"].to_pylist()
     }
     (rest,), _ = watched.changes()
     assert watched.execute(rest).success
-    names = watched.pipeline.store.chunks(["function_name"])["function_name"].to_pylist()
+    names = watched.pipeline.store.chunks.read(["function_name"])["function_name"].to_pylist()
     assert "edited_again" in names
     assert "edited" not in names
 
@@ -180,7 +180,7 @@ def test_a_lost_cursor_gives_the_same_run_key_so_that_dagster_drops_it(watched: 
 
 def test_a_repository_that_is_gone_is_a_skip_with_its_reason_and_costs_nothing(watched: _Watched) -> None:
     _indexed(watched)
-    chunks = watched.pipeline.store.count_by_status(watched.pipeline.model_id)
+    chunks = watched.pipeline.store.statuses.count(watched.pipeline.model_id)
     root = watched.folder.repository_root
     elsewhere = root.with_name("elsewhere")
     for entry in list(root.iterdir()):
@@ -190,7 +190,7 @@ def test_a_repository_that_is_gone_is_a_skip_with_its_reason_and_costs_nothing(w
     requests, reason = watched.changes()
     assert requests == []
     assert "is empty" in reason
-    assert watched.pipeline.store.count_by_status(watched.pipeline.model_id) == chunks
+    assert watched.pipeline.store.statuses.count(watched.pipeline.model_id) == chunks
 
 
 def test_a_repository_that_never_rests_is_taken_up_after_a_while(
@@ -223,10 +223,10 @@ def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_l
 
 def test_batches_that_a_crash_left_behind_are_embedded(watched: _Watched) -> None:
     _indexed(watched)
-    watched.pipeline.store.delete_vectors_by_file(["app/greeting.py"])
+    watched.pipeline.store.vectors.delete_by_file(["app/greeting.py"])
     (request,), _ = watched.pending()
     assert watched.execute(request).success
-    counts = watched.pipeline.store.count_by_status(watched.pipeline.model_id)
+    counts = watched.pipeline.store.statuses.count(watched.pipeline.model_id)
     assert counts["pending"] == 0
     assert watched.pending()[0] == []
 

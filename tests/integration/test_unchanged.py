@@ -112,7 +112,7 @@ def test_any_difference_is_looked_at_and_mended_once(root: Path, change: Callabl
     index(root)
     assert _OPENED == ["opened"]
     with Pipeline(resolve_index_folder(root)) as pipeline:
-        assert pipeline.store.chunk_count() == pipeline.store.vector_count() > 0
+        assert pipeline.store.chunks.count() == pipeline.store.vectors.count() > 0
     _OPENED.clear()
     index(root)
     assert _OPENED == []

@@ -40,8 +40,8 @@ from code_index.index.model_facts import ModelFacts, model_facts, settings_of_pl
 from code_index.index.settings import ENVIRONMENT_PREFIX, Settings, settings_template, settings_with
 from code_index.repository.source_repository import SourceRepository
 from code_index.tables import IndexStore
-from code_index.tables.part import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
 from code_index.tables.schemas import CHUNKS, FILES, vectors
+from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
 from indexing_assets.operations.migration.old_index import OldIndex, OldTable, Survey, find_old_index
 from indexing_assets.operations.migration.old_index.layout import CONFIG_FILE, METADATA_FILE, TABLE
 from indexing_assets.operations.migration.old_index.rows import (
@@ -157,7 +157,7 @@ def plan_migration(
 
 def can_migrate(folder: IndexFolder) -> OldIndex | None:
     """The old index of a repository whose own index has no chunks yet."""
-    if folder.exists and IndexStore(folder.tables_dir).chunk_count():
+    if folder.exists and IndexStore(folder.tables_dir).chunks.count():
         return None
     return find_old_index(folder.repository_root)
 
@@ -396,9 +396,9 @@ class _Carrier:
             )
         if self.store is not None:
             configured = embedder_config(self.plan.settings)
-            self.store.begin_model(self.plan.facts.model_id, identity_settings(configured))
-            self.store.upsert_files(pa.Table.from_pylist(files, schema=FILES))
-            self.store.ensure_indexes()
+            self.store.models.begin(self.plan.facts.model_id, identity_settings(configured))
+            self.store.files.upsert(pa.Table.from_pylist(files, schema=FILES))
+            self.store.upkeep.ensure_indexes()
 
     def verify(self) -> None:
         """Compare what is staged with the backup: the counts, and a sample of vectors bit by bit.
@@ -587,7 +587,7 @@ class _Carrier:
         uneven = np.abs(norms - 1) > _UNIT_TOLERANCE
         before[uneven] = _normalized(before[uneven])
         ids = [sample[number] for number in old.column("_rowid").to_pylist()]
-        stored = pl.DataFrame(store.chunks_by_ids(ids, ["chunk_id"])).height
+        stored = pl.DataFrame(store.chunks.by_ids(ids, ["chunk_id"])).height
         now = _vectors_of(store, ids, self.dimension)
         if stored != len(ids) or before.tobytes() != now.tobytes():
             raise MigrationError(
@@ -599,7 +599,7 @@ class _Carrier:
 def _vectors_of(store: IndexStore, chunk_ids: Sequence[str], dimension: int) -> npt.NDArray[np.float32]:
     from code_index.tables.sql import is_in
 
-    rows = store.vectors(["chunk_id", "vector"], is_in("chunk_id", chunk_ids))
+    rows = store.vectors.read(["chunk_id", "vector"], is_in("chunk_id", chunk_ids))
     places = pc.index_in(pa.array(chunk_ids, pa.string()), rows.column("chunk_id").combine_chunks())
     if places.null_count:
         return np.zeros((0, dimension), np.float32)
@@ -621,10 +621,10 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
             # The version that a scan gets: what was made from this one is not stale after the next.
             version = compute_logical_data_version("1", {}).value
             counts: dict[str | None, dict[str, Any]] = {
-                None: {**note, "dagster/row_count": len(store.files(["file_path"]))}
+                None: {**note, "dagster/row_count": len(store.files.read(["file_path"]))}
             }
             record_outside_runs(instance, source_files, counts, code_version="1", data_versions={None: version})
-        files = store.files(["partition_key", "file_hash", "chunk_count"]).to_pylist()
+        files = store.files.read(["partition_key", "file_hash", "chunk_count"]).to_pylist()
         keys = [row["partition_key"] for row in files]
         known = set(instance.get_dynamic_partitions(SINGLE.file_hash))
         instance.add_dynamic_partitions(SINGLE.file_hash, [key for key in keys if key not in known])
@@ -645,7 +645,7 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
             data_versions={row["partition_key"]: row["file_hash"] for row in new},
             parent=source_files,
         )
-        batches = pl.DataFrame(store.batches(record["report"]["model_id"]))
+        batches = pl.DataFrame(store.statuses.batches(record["report"]["model_id"]))
         batch_keys = [batch_partition_key(number) for number in batches["embedding_batch_id"]]
         known = set(instance.get_dynamic_partitions(SINGLE.embedding_batch))
         instance.add_dynamic_partitions(SINGLE.embedding_batch, [key for key in batch_keys if key not in known])
@@ -672,7 +672,7 @@ def _refuse_filled(folder: IndexFolder) -> None:
     filled = [name for name in store.tables.names() if name != FILES_TABLE and store.tables.count(name)]
     if filled:
         raise MigrationError(
-            f"{folder.path} holds an index already ({store.chunk_count()} chunks). To take the old index over, name "
+            f"{folder.path} holds an index already ({store.chunks.count()} chunks). To take the old index over, name "
             f"another folder with --index-dir, or remove {folder.path} first. Nothing was changed."
         )
 
