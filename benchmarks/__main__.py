@@ -184,7 +184,9 @@ def main() -> None:
     parser.add_argument("--long", action="store_true", help="full sizes")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=sorted({*_SHORT, *_LONG}), help="run these alone")
     parser.add_argument("--summary", action="store_true", help="run nothing")
-    parser.add_argument("--publish", action="store_true", help="put the figures into docs/performance.md and docs/images")
+    parser.add_argument(
+        "--publish", action="store_true", help="put the figures into docs/performance.md and docs/images"
+    )
     parser.add_argument("--folder", type=Path, help="where large trees and indexes are kept for the next time")
     parser.add_argument("--postgres-url", help="an empty database, for Dagster's records on PostgreSQL")
     arguments = parser.parse_args()
