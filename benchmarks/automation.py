@@ -32,8 +32,8 @@ from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.partitions import accepting_beta_parameters
-from indexing_assets.runs.scope import SINGLE
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -63,8 +63,8 @@ class Contest:
             "index": IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path)),
             "embedder": EmbedderResource(model=model),
         }
-        definitions = build_defs(self.resources, scopes=[SINGLE])
-        self.sensor = build_sensors(SINGLE, build_asset_jobs(SINGLE), dg.DefaultSensorStatus.STOPPED)[1]
+        definitions = build_defs(self.resources, indexes=[UNNAMED])
+        self.sensor = build_sensors(UNNAMED, build_asset_jobs(UNNAMED), dg.DefaultSensorStatus.STOPPED)[1]
         assets = [asset for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition)]
         with accepting_beta_parameters():
             self.automated = dg.Definitions(

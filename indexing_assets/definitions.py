@@ -21,19 +21,21 @@ from indexing_assets.automation.reruns import build_rerun_job
 from indexing_assets.automation.schedules import build_schedules
 from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.checks.asset_checks import build_index_checks
+from indexing_assets.runs.index_names import UNNAMED, IndexNames
 from indexing_assets.runs.partitions import accepting_beta_parameters
-from indexing_assets.runs.scope import SINGLE, Scope
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.lancedb_io_manager import LanceDBIOManager
 
 
-def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope] | None = None) -> dg.Definitions:
+def build_defs(
+    overrides: Mapping[str, Any] | None = None, *, indexes: list[IndexNames] | None = None
+) -> dg.Definitions:
     """The definitions of all indexes of the deployment.
 
     Args:
         overrides: resources in place of the usual ones (`index`, `embedder`, `lancedb_io_manager`).
-        scopes: the indexes; by default those of the deployment file, or a single one without a name.
+        indexes: the indexes; by default those of the deployment file, or a single one without a name.
 
     Raises:
         SettingsError: the deployment file or the settings of an index cannot be used.
@@ -44,8 +46,8 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
         "lancedb_io_manager": LanceDBIOManager(tables_dir=dg.EnvVar(TABLES_DIR_VARIABLE)),
         **(overrides or {}),
     }
-    if scopes is None:
-        scopes = [Scope(name) for name in deployed_indexes()] or [SINGLE]
+    if indexes is None:
+        indexes = [IndexNames(name) for name in deployed_indexes()] or [UNNAMED]
     assets: list[dg.AssetsDefinition] = []
     asset_checks: list[dg.AssetChecksDefinition] = []
     jobs: list[Any] = []
@@ -54,23 +56,23 @@ def build_defs(overrides: Mapping[str, Any] | None = None, *, scopes: list[Scope
     watch = os.environ.get(WATCH_VARIABLE, "0") not in {"", "0"}
     sensor_status = dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED
     schedule_status = dg.DefaultScheduleStatus.RUNNING if watch else dg.DefaultScheduleStatus.STOPPED
-    for scope in scopes:
-        folder = resources["index"].folder(scope.name)
+    for names in indexes:
+        folder = resources["index"].folder(names.index)
         settings = folder.settings()
         with accepting_beta_parameters():
             assets += [
-                build_source_files(scope, folder),
-                build_parsed_chunks(scope, folder, settings),
-                build_chunk_vectors(scope, folder, settings),
-                build_search_indexes(scope),
-                build_index_report(scope),
+                build_source_files(names, folder),
+                build_parsed_chunks(names, folder, settings),
+                build_chunk_vectors(names, folder, settings),
+                build_search_indexes(names),
+                build_index_report(names),
             ]
-        asset_checks += build_index_checks(scope)
-        asset_jobs = build_asset_jobs(scope)
-        rerun_job = build_rerun_job(scope)
+        asset_checks += build_index_checks(names)
+        asset_jobs = build_asset_jobs(names)
+        rerun_job = build_rerun_job(names)
         jobs += [*asset_jobs.values(), rerun_job]
-        sensors += build_sensors(scope, asset_jobs, sensor_status)
-        schedules += build_schedules(scope, asset_jobs, rerun_job, schedule_status)
+        sensors += build_sensors(names, asset_jobs, sensor_status)
+        schedules += build_schedules(names, asset_jobs, rerun_job, schedule_status)
     return dg.Definitions(
         assets=assets,
         asset_checks=asset_checks,

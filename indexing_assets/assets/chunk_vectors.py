@@ -35,12 +35,12 @@ from indexing_assets.runs.dagster_runs import (
     stop_if_cancelled,
     tag_process,
 )
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.partition_failures import partitions_failed
 from indexing_assets.runs.partitions import batch_partitions
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, Upkeep, drop_copies, keep_fast
 from indexing_assets.upkeep.expiry import tidy
 from resources.embedder_resource import EmbedderResource
@@ -98,30 +98,30 @@ class _Tally:
         }
 
 
-def build_chunk_vectors(scope: Scope, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
+def build_chunk_vectors(names: IndexNames, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
     """The asset `chunk_vectors` of an index.
 
     Args:
-        scope: names of the index.
+        names: names of the index.
         folder: where its tables are, for the links in its metadata.
         settings: model and device; the model is part of the code version, the device names the pool.
     """
 
     @dg.asset(
-        key=scope.asset_key(CHUNK_VECTORS),
-        partitions_def=batch_partitions(scope),
+        key=names.asset_key(CHUNK_VECTORS),
+        partitions_def=batch_partitions(names),
         backfill_policy=dg.BackfillPolicy.single_run(),
         output_required=False,
         # A batch mixes chunks of many files: no file partition is named, so that Dagster resolves
         # none of 60,000 upstream keys per run or page; the tables know what is pending.
-        deps=[dg.AssetDep(scope.asset_key(PARSED_CHUNKS), partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
-        group_name=scope.group_name,
+        deps=[dg.AssetDep(names.asset_key(PARSED_CHUNKS), partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
+        group_name=names.group_name,
         kinds={"python", "huggingface", "lancedb"},
         owners=["team:code-index"],
         code_version=embedding_identity(settings),
-        metadata=table_metadata(scope, CHUNK_VECTORS, folder),
+        metadata=table_metadata(names, CHUNK_VECTORS, folder),
         pool=embed_pool(settings),
-        check_specs=check_specs(scope, CHUNK_VECTORS),
+        check_specs=check_specs(names, CHUNK_VECTORS),
     )
     def chunk_vectors(
         context: dg.AssetExecutionContext,
@@ -136,7 +136,7 @@ def build_chunk_vectors(scope: Scope, folder: IndexFolder, settings: Settings) -
         """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
         # event for every partition of the run.
-        yield from _embed(context, config, index, embedder, scope)
+        yield from _embed(context, config, index, embedder, names)
 
     return chunk_vectors
 
@@ -146,22 +146,22 @@ def _embed(
     config: ChunkVectorsConfig,
     index: IndexResource,
     embedder: EmbedderResource,
-    scope: Scope,
+    names: IndexNames,
 ) -> Iterator[dg.AssetCheckResult]:
-    folder = index.folder(scope.name)
+    folder = index.folder(names.index)
     folder.check()
     settings = folder.settings()
     tag_process(context)
     with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)
-        store = index.store(scope.name)
+        store = index.store(names.index)
         store.models.begin(model.model_id, identity_settings(configured))
         run = _Run(
             context,
             store.for_model(model.model_id),
             model,
-            scope=scope,
+            names=names,
             code_version=embedding_identity(settings),
             recipe=configured.text_recipe,
             force=config.force,
@@ -180,13 +180,13 @@ def _embed(
         if run.store.models.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
         keep_fast(run.store, VECTOR_TABLES)
-        if tidied := tidy(context.instance, run.store, folder, settings, scope):
+        if tidied := tidy(context.instance, run.store, folder, settings, names):
             context.log.info("Cleaned: %s.", tidied)
         subject = Subject(
             run.store,
             context.instance,
             settings,
-            scope,
+            names,
             encoder=lambda: run.embedder,
             batch_ids=run.batch_ids,
         )
@@ -201,7 +201,7 @@ def _embed(
         summary["chunks_per_s"],
         run.embedder.device,
     )
-    yield from results(scope, CHUNK_VECTORS, outcomes)
+    yield from results(names, CHUNK_VECTORS, outcomes)
     if run.tally.failures:
         raise partitions_failed("batch", run.tally.failures, summary)
 
@@ -215,7 +215,7 @@ class _Run:
         store: IndexStore,
         embedder: Embedder,
         *,
-        scope: Scope,
+        names: IndexNames,
         code_version: str,
         recipe: str,
         force: bool,
@@ -223,7 +223,7 @@ class _Run:
         self.context = context
         self.store = store
         self.embedder = embedder
-        self.scope = scope
+        self.names = names
         self.code_version = code_version
         self.recipe = recipe
         self.force = force
@@ -288,10 +288,10 @@ class _Run:
 
     def drop_empty_batches(self) -> None:
         """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""
-        instance, definition = self.context.instance, self.scope.embedding_batch
+        instance, definition = self.context.instance, self.names.embedding_batch
         existing = list(instance.get_dynamic_partitions(definition))
-        others = keys_of_unfinished_runs(instance, self.scope, CHUNK_VECTORS, existing, but=self.context.run.run_id)
-        match_batch_partitions(instance, self.store, scope=self.scope, kept=others)
+        others = keys_of_unfinished_runs(instance, self.names, CHUNK_VECTORS, existing, but=self.context.run.run_id)
+        match_batch_partitions(instance, self.store, names=self.names, kept=others)
 
     def _log_progress(self) -> None:
         tally = self.tally

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from code_index.index.folder import IndexFolder
 from code_index.tables.schemas import CHUNKS, FILES, vectors
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
 
 # The schema of `vectors` depends on the model only in the length of the vector.
 _ANY_DIMENSION: Final = 1
@@ -83,7 +83,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
 }
 
 
-def table_metadata(scope: Scope, asset: str, folder: IndexFolder) -> dict[str, Any]:
+def table_metadata(names: IndexNames, asset: str, folder: IndexFolder) -> dict[str, Any]:
     """Definition metadata of an asset that is a table: name, place, columns, and lineage of the columns."""
     name, schema = _TABLES[asset]
     metadata: dict[str, Any] = {
@@ -102,18 +102,18 @@ def table_metadata(scope: Scope, asset: str, folder: IndexFolder) -> dict[str, A
         ),
     }
     if asset in _PARENTS:
-        metadata["dagster/column_lineage"] = _lineage(scope, asset)
+        metadata["dagster/column_lineage"] = _lineage(names, asset)
     return metadata
 
 
-def _lineage(scope: Scope, asset: str) -> dg.TableColumnLineage:
+def _lineage(names: IndexNames, asset: str) -> dg.TableColumnLineage:
     parent = _PARENTS[asset]
     parent_columns = set(_TABLES[parent][1].names)
     made_from = _MADE_FROM[asset]
     return dg.TableColumnLineage(
         deps_by_column={
             column: [
-                dg.TableColumnDep(scope.asset_key(parent), source)
+                dg.TableColumnDep(names.asset_key(parent), source)
                 for source in made_from.get(column, (column,) if column in parent_columns else ())
             ]
             for column in _TABLES[asset][1].names

@@ -16,8 +16,8 @@ from code_index.index.folder import IndexFolder
 from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
 from indexing_assets.runs.dagster_runs import tag_process
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, IndexNames
 from indexing_assets.runs.index_status import IndexStatus, failed_chunks, failed_files, read_status, runs_of
-from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, Scope
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -27,13 +27,13 @@ _RECENT_EVENTS = 2_000
 _SLOWEST = 20
 
 
-def build_index_report(scope: Scope) -> dg.AssetsDefinition:
+def build_index_report(names: IndexNames) -> dg.AssetsDefinition:
     """The asset `index_report` of an index."""
 
     @dg.asset(
-        key=scope.asset_key(INDEX_REPORT),
-        deps=[scope.asset_key(SEARCH_INDEXES)],
-        group_name=scope.group_name,
+        key=names.asset_key(INDEX_REPORT),
+        deps=[names.asset_key(SEARCH_INDEXES)],
+        group_name=names.group_name,
         kinds={"python", "matplotlib"},
         owners=["team:code-index"],
         code_version="1",
@@ -45,25 +45,25 @@ def build_index_report(scope: Scope) -> dg.AssetsDefinition:
 
         The page is one HTML file in the index folder; its tables and plots are also in the metadata.
         """
-        return _report(context, index, embedder, scope)
+        return _report(context, index, embedder, names)
 
     return index_report
 
 
 def _report(
-    context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource, scope: Scope
+    context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
-    folder = index.folder(scope.name)
+    folder = index.folder(names.index)
     folder.check()
     tag_process(context)
-    store = index.store(scope.name)
+    store = index.store(names.index)
     encoder = embedder.get_for_queries(folder.settings())
-    status = read_status(folder, store, context.instance, encoder.model_id, scope=scope)
+    status = read_status(folder, store, context.instance, encoder.model_id, names=names)
     figures = replace(
         gather(store, encoder),
-        parse_runs=runs_of(context.instance, scope, PARSED_CHUNKS),
-        embed_runs=runs_of(context.instance, scope, CHUNK_VECTORS),
-        slowest_files=_slowest_files(context.instance, scope),
+        parse_runs=runs_of(context.instance, names, PARSED_CHUNKS),
+        embed_runs=runs_of(context.instance, names, CHUNK_VECTORS),
+        slowest_files=_slowest_files(context.instance, names),
         failed_files=[{"file": file.file_path, "reason": file.reason} for file in failed_files(store)],
         failed_chunks=[
             {"place": f"{chunk.file_path}:{chunk.start_line}", "name": chunk.qualified_name, "reason": chunk.reason}
@@ -112,8 +112,8 @@ def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | f
     return numbers
 
 
-def _slowest_files(instance: dg.DagsterInstance, scope: Scope) -> list[dict[str, Any]]:
-    records = instance.fetch_materializations(scope.asset_key(PARSED_CHUNKS), limit=_RECENT_EVENTS).records
+def _slowest_files(instance: dg.DagsterInstance, names: IndexNames) -> list[dict[str, Any]]:
+    records = instance.fetch_materializations(names.asset_key(PARSED_CHUNKS), limit=_RECENT_EVENTS).records
     timed = [
         (float(event.metadata["parse_ms"].value), event.partition, event.metadata["chunks"].value)  # type: ignore[arg-type]
         for record in records

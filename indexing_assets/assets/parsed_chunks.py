@@ -28,12 +28,12 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
 from indexing_assets.runs.dagster_runs import PARSE_POOL, stop_if_cancelled, tag_process
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.partition_failures import partitions_failed
 from indexing_assets.runs.partitions import delete_partitions, file_partitions
 from indexing_assets.runs.planning import chunker_identity, next_batch_id, stored_chunk_counts
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.runs.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, Upkeep, keep_fast
 from indexing_assets.upkeep.expiry import match_batches
 from resources.index_resource import IndexResource
@@ -79,28 +79,28 @@ class _Tally:
         }
 
 
-def build_parsed_chunks(scope: Scope, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
+def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
     """The asset `parsed_chunks` of an index.
 
     Args:
-        scope: names of the index.
+        names: names of the index.
         folder: where its tables are, for the links in its metadata.
         settings: limits of the chunker, part of the code version.
     """
 
     @dg.asset(
-        key=scope.asset_key(PARSED_CHUNKS),
-        partitions_def=file_partitions(scope),
+        key=names.asset_key(PARSED_CHUNKS),
+        partitions_def=file_partitions(names),
         backfill_policy=dg.BackfillPolicy.single_run(),
         output_required=False,
-        deps=[scope.asset_key(SOURCE_FILES)],
-        group_name=scope.group_name,
+        deps=[names.asset_key(SOURCE_FILES)],
+        group_name=names.group_name,
         kinds={"python", "treesitter", "lancedb"},
         owners=["team:code-index"],
         code_version=chunker_identity(settings),
-        metadata=table_metadata(scope, PARSED_CHUNKS, folder),
+        metadata=table_metadata(names, PARSED_CHUNKS, folder),
         pool=PARSE_POOL,
-        check_specs=check_specs(scope, PARSED_CHUNKS),
+        check_specs=check_specs(names, PARSED_CHUNKS),
     )
     def parsed_chunks(
         context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource
@@ -112,20 +112,20 @@ def build_parsed_chunks(scope: Scope, folder: IndexFolder, settings: Settings) -
         """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
         # event for every partition of the run.
-        yield from _parse(context, config, index, scope)
+        yield from _parse(context, config, index, names)
 
     return parsed_chunks
 
 
 def _parse(
-    context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, scope: Scope
+    context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, names: IndexNames
 ) -> Iterator[dg.AssetCheckResult]:
-    folder = index.folder(scope.name)
+    folder = index.folder(names.index)
     folder.check()
     tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         settings = folder.settings()
-        run = _Run(context, index.store(scope.name), chunker_identity(settings), scope)
+        run = _Run(context, index.store(names.index), chunker_identity(settings), names)
         run.plan(force=config.force)
         parser_config = ParserConfig(
             repository_root=str(folder.repository_root),
@@ -137,7 +137,7 @@ def _parse(
             memory_bytes=settings.parse_memory_bytes,
         )
         allocator = BatchAllocator(
-            first_id=next_batch_id(context.instance, run.store, scope), batch_chunks=settings.embedding_batch_chunks
+            first_id=next_batch_id(context.instance, run.store, names), batch_chunks=settings.embedding_batch_chunks
         )
         bound = settings.parse_checkpoint_files
         context.log.info(
@@ -159,10 +159,10 @@ def _parse(
                     if upkeep is not None:
                         upkeep.after_commit()
         run.add_batches(allocator.drain(final=True))
-        match_batches(context.instance, run.store, folder, scope)
+        match_batches(context.instance, run.store, folder, names)
         keep_fast(run.store, CHUNK_TABLES)
         run.drop_replaced()
-        subject = Subject(run.store, context.instance, settings, scope, file_paths=run.file_paths)
+        subject = Subject(run.store, context.instance, settings, names, file_paths=run.file_paths)
         outcomes = list(evaluate(subject, asset=PARSED_CHUNKS))
     tally = run.tally
     summary = tally.metadata()
@@ -175,7 +175,7 @@ def _parse(
         tally.reused,
         len(tally.failures),
     )
-    yield from results(scope, PARSED_CHUNKS, outcomes)
+    yield from results(names, PARSED_CHUNKS, outcomes)
     if tally.failures:
         raise partitions_failed("file", tally.failures, summary)
 
@@ -183,11 +183,11 @@ def _parse(
 class _Run:
     """One run over a range of file partitions."""
 
-    def __init__(self, context: dg.AssetExecutionContext, store: IndexStore, identity: str, scope: Scope) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, store: IndexStore, identity: str, names: IndexNames) -> None:
         self.context = context
         self.store = store
         self.identity = identity
-        self.scope = scope
+        self.names = names
         self.tally = _Tally()
         self.tasks: dict[str, ParseTask] = {}
         self.file_paths: list[str] = []
@@ -242,7 +242,7 @@ class _Run:
             },
             code_version=self.identity,
             data_versions=dict(done.select("partition_key", "file_hash").iter_rows()),
-            parent=self.scope.asset_key(SOURCE_FILES),
+            parent=self.names.asset_key(SOURCE_FILES),
         )
         self.tally.reused += done.height
         return done.select("file_path")
@@ -277,7 +277,7 @@ class _Run:
     def drop_replaced(self) -> None:
         """Drop the keys of file versions that were edited or deleted since the run was asked for."""
         if self._replaced:
-            delete_partitions(self.context.instance, self.scope.file_hash, self._replaced)
+            delete_partitions(self.context.instance, self.names.file_hash, self._replaced)
             self.context.log.info(
                 "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
                 len(self._replaced),
@@ -288,7 +288,7 @@ class _Run:
         """Add the partition keys of embedding batches."""
         if batch_ids:
             self.context.instance.add_dynamic_partitions(
-                self.scope.embedding_batch, [batch_partition_key(batch_id) for batch_id in batch_ids]
+                self.names.embedding_batch, [batch_partition_key(batch_id) for batch_id in batch_ids]
             )
 
     def _log(self, outcomes: Sequence[ParseOutcome], chunks: pa.Table) -> None:
@@ -317,7 +317,7 @@ class _Run:
             events,
             code_version=self.identity,
             data_versions={self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes},
-            parent=self.scope.asset_key(SOURCE_FILES),
+            parent=self.names.asset_key(SOURCE_FILES),
         )
 
     def _file_rows(self, outcomes: Sequence[ParseOutcome], now: datetime) -> pa.Table:

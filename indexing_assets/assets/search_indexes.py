@@ -15,7 +15,7 @@ from code_index.core.errors import IndexBusyError
 from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
 from indexing_assets.runs.dagster_runs import PARSE_POOL, tag_process
-from indexing_assets.runs.scope import CHUNK_VECTORS, SEARCH_INDEXES, Scope
+from indexing_assets.runs.index_names import CHUNK_VECTORS, SEARCH_INDEXES, IndexNames
 from indexing_assets.upkeep.expiry import (
     KEEP_RUNS,
     KEEP_UNUSED_VECTORS,
@@ -51,14 +51,14 @@ class SearchIndexesConfig(dg.Config):
     )
 
 
-def build_search_indexes(scope: Scope) -> dg.AssetsDefinition:
+def build_search_indexes(names: IndexNames) -> dg.AssetsDefinition:
     """The asset `search_indexes` of an index."""
 
     @dg.asset(
-        key=scope.asset_key(SEARCH_INDEXES),
+        key=names.asset_key(SEARCH_INDEXES),
         # No batch is named: all that is stored counts.
-        deps=[dg.AssetDep(scope.asset_key(CHUNK_VECTORS), partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
-        group_name=scope.group_name,
+        deps=[dg.AssetDep(names.asset_key(CHUNK_VECTORS), partition_mapping=dg.SpecificPartitionsPartitionMapping([]))],
+        group_name=names.group_name,
         kinds={"python", "lancedb"},
         owners=["team:code-index"],
         code_version="1",
@@ -72,18 +72,18 @@ def build_search_indexes(scope: Scope) -> dg.AssetsDefinition:
         Also compacts the tables and gives back the space of old versions, of what killed writers left,
         and of vectors whose code has been gone for long. Searching goes on meanwhile.
         """
-        return _maintain(context, config, index, scope)
+        return _maintain(context, config, index, names)
 
     return search_indexes
 
 
 def _maintain(
-    context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource, scope: Scope
+    context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
-    folder = index.folder(scope.name)
+    folder = index.folder(names.index)
     folder.check()
     tag_process(context)
-    store = index.store(scope.name)
+    store = index.store(names.index)
     run_id = context.run.run_id
     started = time.perf_counter()
     before = store.upkeep.disk_bytes()
@@ -100,7 +100,7 @@ def _maintain(
                 unused_since = now - timedelta(days=config.keep_unused_vectors_days)
                 metadata["forgotten_vectors"] = store.vectors.forget_retired(before=unused_since)
                 metadata["forgotten_vectors"] += store.models.forget(before=unused_since)
-                metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, scope)
+                metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, names)
                 others = [name for name in store.upkeep.versions() if name not in _PARSED]
                 store.upkeep.optimize(retention, alone=True, tables=others)
                 metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
@@ -109,7 +109,7 @@ def _maintain(
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
         store.upkeep.optimize(retention, alone=True, tables=_PARSED)
-    removed = remove_old_records(context.instance, scope, keep_runs=config.keep_runs)
+    removed = remove_old_records(context.instance, names, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),
         "removed_runs": len(removed.runs),

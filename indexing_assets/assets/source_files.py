@@ -26,10 +26,10 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
 from indexing_assets.runs.dagster_runs import PARSE_POOL, close_dead_runs, keys_of_unfinished_runs, tag_process
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.materializations import markdown_table
 from indexing_assets.runs.partitions import as_one_range, delete_partitions
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.runs.scope import PARSED_CHUNKS, SOURCE_FILES, Scope
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import match_batches
 from resources.index_resource import IndexResource
@@ -57,24 +57,24 @@ class _Partitions:
     removed: int
 
 
-def build_source_files(scope: Scope, folder: IndexFolder) -> dg.AssetsDefinition:
+def build_source_files(names: IndexNames, folder: IndexFolder) -> dg.AssetsDefinition:
     """The asset `source_files` of an index.
 
     Args:
-        scope: names of the index.
+        names: names of the index.
         folder: where its tables are, for the links in its metadata.
     """
 
     @dg.asset(
-        key=scope.asset_key(SOURCE_FILES),
-        group_name=scope.group_name,
+        key=names.asset_key(SOURCE_FILES),
+        group_name=names.group_name,
         kinds={"python", "git", "lancedb"},
         owners=["team:code-index"],
         code_version="1",
-        metadata=table_metadata(scope, SOURCE_FILES, folder),
+        metadata=table_metadata(names, SOURCE_FILES, folder),
         freshness_policy=FRESHNESS,
         pool=PARSE_POOL,
-        check_specs=check_specs(scope, SOURCE_FILES),
+        check_specs=check_specs(names, SOURCE_FILES),
     )
     def source_files(
         context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
@@ -85,36 +85,36 @@ def build_source_files(scope: Scope, folder: IndexFolder) -> dg.AssetsDefinition
         partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
         error: the index stays as it was.
         """
-        yield _scan(context, config, index, scope)
+        yield _scan(context, config, index, names)
 
     return source_files
 
 
 def _scan(
-    context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, scope: Scope
+    context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
-    folder = index.folder(scope.name)
+    folder = index.folder(names.index)
     folder.create(instance_config())
     tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
-        store = index.store(scope.name)
+        store = index.store(names.index)
         drop_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.
         settings = folder.settings()
         options = walk_options(folder, settings)
         of_git = git_state(folder.repository_root, options)
         known = known_files(store)
-        scan = index.repository(scope.name).scan(known, verify=config.verify)
+        scan = index.repository(names.index).scan(known, verify=config.verify)
         state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git
         changes = plan_changes(known, scan.files)
         for warning in scan.warnings:
             context.log.warning("%s", warning)
         for place, reason in scan.unreadable.items():
             context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
-        partitions = _apply(context, store, folder, changes, scan.files, scope)
+        partitions = _apply(context, store, folder, changes, scan.files, names)
         seconds = time.perf_counter() - started
-        subject = Subject(store, context.instance, settings, scope)
+        subject = Subject(store, context.instance, settings, names)
         outcomes = list(evaluate(subject, asset=SOURCE_FILES))
     report(Progress("scan", "files", len(scan.files), len(scan.files)))
     context.log.info(
@@ -135,7 +135,7 @@ def _scan(
         context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
     return dg.MaterializeResult(
         metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token},
-        check_results=list(results(scope, SOURCE_FILES, outcomes)),
+        check_results=list(results(names, SOURCE_FILES, outcomes)),
     )
 
 
@@ -159,7 +159,7 @@ def _apply(
     folder: IndexFolder,
     changes: Changes,
     files: Sequence[SourceFile],
-    scope: Scope,
+    names: IndexNames,
 ) -> _Partitions:
     """Make the tables and partition keys those of the scan.
 
@@ -176,8 +176,8 @@ def _apply(
     if rows.num_rows:
         store.files.upsert(rows)
     if gone:
-        match_batches(context.instance, store, folder, scope)
-    return _update_partitions(context.instance, files, scope)
+        match_batches(context.instance, store, folder, names)
+    return _update_partitions(context.instance, files, names)
 
 
 def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
@@ -201,28 +201,28 @@ def _row(file: SourceFile) -> dict[str, Any]:
     }
 
 
-def _update_partitions(instance: dg.DagsterInstance, files: Sequence[SourceFile], scope: Scope) -> _Partitions:
+def _update_partitions(instance: dg.DagsterInstance, files: Sequence[SourceFile], names: IndexNames) -> _Partitions:
     expected = {
         file_partition_key(file.file_hash, file.file_path): None
         for file in files
         if file.status is not FileStatus.SKIPPED
     }
-    existing = list(instance.get_dynamic_partitions(scope.file_hash))
+    existing = list(instance.get_dynamic_partitions(names.file_hash))
     known = set(existing)
     new = [key for key in expected if key not in known]
     if new:
-        instance.add_dynamic_partitions(scope.file_hash, new)
+        instance.add_dynamic_partitions(names.file_hash, new)
     removed = sorted(known - expected.keys())
     failed = [file_partition_key(file.file_hash, file.file_path) for file in files if file.status is FileStatus.ERROR]
     if removed or failed:
         # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
         close_dead_runs(instance)
-        busy = keys_of_unfinished_runs(instance, scope, PARSED_CHUNKS, existing)
+        busy = keys_of_unfinished_runs(instance, names, PARSED_CHUNKS, existing)
         removed = sorted(set(removed) - busy)
-        delete_partitions(instance, scope.file_hash, removed)
+        delete_partitions(instance, names.file_hash, removed)
         if not busy:
             # Side by side, so that a backfill of what failed is one run and not one for each.
-            as_one_range(instance, scope.file_hash, failed)
+            as_one_range(instance, names.file_hash, failed)
     return _Partitions(added=len(new), removed=len(removed))
 
 

@@ -4,16 +4,23 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from indexing_assets.runs.dagster_runs import CHANGES_JOB, CLEANUP_JOB, EMBED_JOB, MAINTAIN_JOB, PARSE_JOB, SCAN_JOB
-from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    INDEX_REPORT,
+    PARSED_CHUNKS,
+    SEARCH_INDEXES,
+    SOURCE_FILES,
+    IndexNames,
+)
 
 
-def build_asset_jobs(scope: Scope) -> dict[str, UnresolvedAssetJobDefinition]:
-    """The jobs that materialize assets of an index, by their names without the scope."""
+def build_asset_jobs(names: IndexNames) -> dict[str, UnresolvedAssetJobDefinition]:
+    """The jobs that materialize assets of an index, by their names without that of the index."""
 
     def job(name: str, description: str, *assets: str) -> tuple[str, UnresolvedAssetJobDefinition]:
         return name, dg.define_asset_job(
-            scope.named(name),
-            selection=dg.AssetSelection.assets(*(scope.asset_key(asset) for asset in assets)),
+            names.prefixed(name),
+            selection=dg.AssetSelection.assets(*(names.asset_key(asset) for asset in assets)),
             description=description,
         )
 

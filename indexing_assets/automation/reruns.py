@@ -19,9 +19,9 @@ from dagster._core.utils import make_new_backfill_id
 from pydantic import Field
 
 from indexing_assets.runs.dagster_runs import RERUN_JOB, RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
 from indexing_assets.runs.partitions import as_one_range
 from indexing_assets.runs.planning import failed_partitions, transient_failures_due
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, Scope
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -37,22 +37,22 @@ class RerunConfig(dg.Config):
     )
 
 
-def build_rerun_job(scope: Scope) -> dg.JobDefinition:
+def build_rerun_job(names: IndexNames) -> dg.JobDefinition:
     """The job that reruns failed partitions of both partitioned assets of an index."""
 
-    @dg.op(name=scope.named(RERUN_OP), out=dg.Out(dg.Nothing))
+    @dg.op(name=names.prefixed(RERUN_OP), out=dg.Out(dg.Nothing))
     def request_backfill_of_failed_partitions(
         context: dg.OpExecutionContext, config: RerunConfig, index: IndexResource, embedder: EmbedderResource
     ) -> None:
         close_dead_runs(context.instance)
-        keys = keys_to_rerun(context.instance, index, embedder, scope, transient_only=config.transient_only)
+        keys = keys_to_rerun(context.instance, index, embedder, names, transient_only=config.transient_only)
         if not any(keys.values()):
             context.log.info("No partition is failed.")
             return
         backfill_id = request_backfill(
             context.instance,
             context.repository_def.asset_graph,
-            scope,
+            names,
             keys,
             retry_lasting=not config.transient_only,
         )
@@ -63,7 +63,7 @@ def build_rerun_job(scope: Scope) -> dg.JobDefinition:
         )
 
     @dg.job(
-        name=scope.named(RERUN_JOB),
+        name=names.prefixed(RERUN_JOB),
         description="Backfill the failed partitions of parsed_chunks and chunk_vectors, in one run each.",
     )
     def rerun_failed_partitions() -> None:
@@ -76,7 +76,7 @@ def keys_to_rerun(
     instance: dg.DagsterInstance,
     index: IndexResource,
     embedder: EmbedderResource,
-    scope: Scope,
+    names: IndexNames,
     *,
     transient_only: bool = False,
 ) -> dict[str, list[str]]:
@@ -86,17 +86,17 @@ def keys_to_rerun(
         IndexMissingError: there is no index yet.
         ModelError: the model is missing.
     """
-    folder = index.folder(scope.name)
+    folder = index.folder(names.index)
     folder.check()
-    store = index.store(scope.name)
+    store = index.store(names.index)
     model_id = embedder.get_for_queries(folder.settings()).model_id
     if transient_only:
         keys = transient_failures_due(store, model_id, datetime.now(UTC))
     else:
-        keys = failed_partitions(instance, store, model_id, scope=scope)
-    for asset, definition in _definitions(scope).items():
+        keys = failed_partitions(instance, store, model_id, names=names)
+    for asset, definition in _definitions(names).items():
         existing = list(instance.get_dynamic_partitions(definition))
-        free = set(existing) - keys_of_unfinished_runs(instance, scope, asset, existing)
+        free = set(existing) - keys_of_unfinished_runs(instance, names, asset, existing)
         keys[asset] = [key for key in keys[asset] if key in free]
     return keys
 
@@ -104,7 +104,7 @@ def keys_to_rerun(
 def request_backfill(
     instance: dg.DagsterInstance,
     asset_graph: BaseAssetGraph[Any],
-    scope: Scope,
+    names: IndexNames,
     keys: Mapping[str, Sequence[str]],
     *,
     retry_lasting: bool = True,
@@ -115,13 +115,13 @@ def request_backfill(
     """
     backfill_id: str = make_new_backfill_id()
     selectors = []
-    for asset, definition in _definitions(scope).items():
+    for asset, definition in _definitions(names).items():
         if keys[asset]:
             ordered = as_one_range(instance, definition, keys[asset])
             ranges = [PartitionRangeSelector(start=ordered[0], end=ordered[-1])]
             selectors.append(
                 PartitionsByAssetSelector(
-                    asset_key=scope.asset_key(asset), partitions=PartitionsSelector(ranges=ranges)
+                    asset_key=names.asset_key(asset), partitions=PartitionsSelector(ranges=ranges)
                 )
             )
     with partition_loading_context(dynamic_partitions_store=instance):
@@ -140,6 +140,6 @@ def request_backfill(
     return backfill_id
 
 
-def _definitions(scope: Scope) -> dict[str, str]:
+def _definitions(names: IndexNames) -> dict[str, str]:
     """Name of the partitions definition of each partitioned asset."""
-    return {PARSED_CHUNKS: scope.file_hash, CHUNK_VECTORS: scope.embedding_batch}
+    return {PARSED_CHUNKS: names.file_hash, CHUNK_VECTORS: names.embedding_batch}

@@ -8,7 +8,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from code_index.core.errors import CodeIndexError
 from indexing_assets.automation.reruns import RERUN_OP, RerunConfig, keys_to_rerun
 from indexing_assets.runs.dagster_runs import MAINTAIN_JOB
-from indexing_assets.runs.scope import Scope
+from indexing_assets.runs.index_names import IndexNames
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -21,7 +21,7 @@ _RETRY_CRON = "*/5 * * * *"
 
 
 def build_schedules(
-    scope: Scope,
+    names: IndexNames,
     jobs: Mapping[str, UnresolvedAssetJobDefinition],
     rerun_job: dg.JobDefinition,
     default_status: dg.DefaultScheduleStatus,
@@ -29,14 +29,14 @@ def build_schedules(
     """The schedules of an index.
 
     Args:
-        scope: names of the index.
-        jobs: its jobs by their names without the scope.
+        names: names of the index.
+        jobs: its jobs by their names without that of the index.
         rerun_job: reruns failed partitions.
         default_status: whether they run before anybody starts or stops them.
     """
 
     @dg.schedule(
-        name=scope.named(RETRY_SCHEDULE),
+        name=names.prefixed(RETRY_SCHEDULE),
         job=rerun_job,
         cron_schedule=_RETRY_CRON,
         default_status=default_status,
@@ -46,16 +46,16 @@ def build_schedules(
         context: dg.ScheduleEvaluationContext, index: IndexResource, embedder: EmbedderResource
     ) -> dg.RunRequest | dg.SkipReason:
         try:
-            due = keys_to_rerun(context.instance, index, embedder, scope, transient_only=True)
+            due = keys_to_rerun(context.instance, index, embedder, names, transient_only=True)
         except CodeIndexError as error:
             return dg.SkipReason(f"{type(error).__name__}: {error}")
         if not any(due.values()):
             return dg.SkipReason("Nothing that failed is due for another attempt.")
         config = RerunConfig(transient_only=True)
-        return dg.RunRequest(run_config=dg.RunConfig(ops={scope.named(RERUN_OP): config}))
+        return dg.RunRequest(run_config=dg.RunConfig(ops={names.prefixed(RERUN_OP): config}))
 
     maintenance = dg.ScheduleDefinition(
-        name=scope.named(MAINTENANCE_SCHEDULE),
+        name=names.prefixed(MAINTENANCE_SCHEDULE),
         job=jobs[MAINTAIN_JOB],
         cron_schedule=_MAINTENANCE_CRON,
         default_status=default_status,

@@ -36,9 +36,9 @@ from indexing_assets.runs.dagster_runs import (
     prepare_pools,
     unfinished_runs,
 )
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.partitions import as_one_range, range_tags
 from indexing_assets.runs.planning import batches_to_embed, chunker_identity, files_to_parse, serve_kept_vectors
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, Scope
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -67,7 +67,7 @@ class WatchTimes:
 
 
 def build_sensors(
-    scope: Scope,
+    names: IndexNames,
     jobs: Mapping[str, UnresolvedAssetJobDefinition],
     default_status: dg.DefaultSensorStatus,
     times: WatchTimes | None = None,
@@ -75,15 +75,15 @@ def build_sensors(
     """The sensors of an index.
 
     Args:
-        scope: names of the index.
-        jobs: its jobs by their names without the scope.
+        names: names of the index.
+        jobs: its jobs by their names without that of the index.
         default_status: whether they run before anybody starts or stops them.
         times: how the repository is watched.
     """
     watching = times or WatchTimes()
 
     @dg.sensor(
-        name=scope.named(REPO_CHANGES_SENSOR),
+        name=names.prefixed(REPO_CHANGES_SENSOR),
         jobs=[jobs[SCAN_JOB], jobs[CHANGES_JOB], jobs[PARSE_JOB]],
         minimum_interval_seconds=_TICK_S,
         default_status=default_status,
@@ -92,10 +92,10 @@ def build_sensors(
     def repo_changes_sensor(
         context: dg.SensorEvaluationContext, index: IndexResource
     ) -> dg.SensorResult | dg.SkipReason:
-        return _answer(context, _ChangesLook(context.instance, index, scope, watching))
+        return _answer(context, _ChangesLook(context.instance, index, names, watching))
 
     @dg.sensor(
-        name=scope.named(PENDING_CHUNKS_SENSOR),
+        name=names.prefixed(PENDING_CHUNKS_SENSOR),
         jobs=[jobs[EMBED_JOB]],
         minimum_interval_seconds=_TICK_S,
         default_status=default_status,
@@ -104,7 +104,7 @@ def build_sensors(
     def pending_chunks_sensor(
         context: dg.SensorEvaluationContext, index: IndexResource, embedder: EmbedderResource
     ) -> dg.SensorResult | dg.SkipReason:
-        return _answer(context, _PendingLook(context.instance, index, embedder, scope))
+        return _answer(context, _PendingLook(context.instance, index, embedder, names))
 
     return [repo_changes_sensor, pending_chunks_sensor]
 
@@ -148,20 +148,22 @@ def _answer(context: dg.SensorEvaluationContext, look: _Look) -> dg.SensorResult
 class _ChangesLook:
     """Compares the repository with the last scan, and the manifest with the chunks."""
 
-    def __init__(self, instance: dg.DagsterInstance, index: IndexResource, scope: Scope, times: WatchTimes) -> None:
+    def __init__(
+        self, instance: dg.DagsterInstance, index: IndexResource, names: IndexNames, times: WatchTimes
+    ) -> None:
         self._instance = instance
         self._index = index
-        self._scope = scope
+        self._names = names
         self._times = times
 
     def take(self, memory: SensorMemory) -> _Found:
         """A run that scans, parses or both, if there is something to scan or parse."""
         close_dead_runs(self._instance)
-        prepare_pools(self._instance, self._index.folder(self._scope.name).settings())
-        busy = unfinished_runs(self._instance, self._scope, SOURCE_FILES, PARSED_CHUNKS)
+        prepare_pools(self._instance, self._index.folder(self._names.index).settings())
+        busy = unfinished_runs(self._instance, self._names, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
             return _Found(memory, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
-        folder = self._index.folder(self._scope.name)
+        folder = self._index.folder(self._names.index)
         scanned = self._last_scan()
         state = self._state(folder)
         if state.token == scanned.token:
@@ -175,7 +177,7 @@ class _ChangesLook:
         return self._changed(folder, scanned, state, memory)
 
     def _last_scan(self) -> _Scanned:
-        event = self._instance.get_latest_materialization_event(self._scope.asset_key(SOURCE_FILES))
+        event = self._instance.get_latest_materialization_event(self._names.asset_key(SOURCE_FILES))
         if event is None or event.asset_materialization is None:
             return _Scanned()
         value = event.asset_materialization.metadata.get(STATE_METADATA)
@@ -218,71 +220,71 @@ class _ChangesLook:
         run_key = f"{scanned.run_id}:{state.token}:{memory.attempts}"
         keys = self._new_versions()
         if not keys:
-            return _Found(memory, dg.RunRequest(run_key=run_key, job_name=self._scope.named(SCAN_JOB)))
+            return _Found(memory, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
         with hold(folder.locks_dir, Phase.PARSE, wait_s=0):
-            ordered = as_one_range(self._instance, self._scope.file_hash, keys)
+            ordered = as_one_range(self._instance, self._names.file_hash, keys)
         return _Found(
             memory,
-            dg.RunRequest(run_key=run_key, job_name=self._scope.named(CHANGES_JOB), tags=range_tags(ordered)),
+            dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
         )
 
     def _new_versions(self) -> list[str]:
         """Partition keys of the file versions that the scan will find new; none for a first scan, which is long."""
-        known = known_files(self._index.store(self._scope.name))
+        known = known_files(self._index.store(self._names.index))
         if not known:
             return []
-        changes = plan_changes(known, self._index.repository(self._scope.name).scan(known).files)
+        changes = plan_changes(known, self._index.repository(self._names.index).scan(known).files)
         return [file_partition_key(file.file_hash, file.file_path) for file in (*changes.new, *changes.changed)]
 
     def _unparsed(self, folder: IndexFolder, memory: SensorMemory) -> _Found:
         """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
-        store = self._index.store(self._scope.name)
+        store = self._index.store(self._names.index)
         settings = folder.settings()
         stand = _digest([chunker_identity(settings), *_versions(store, "files", "chunks")])
         nothing = "The index is up to date with the repository."
         if memory.idle == stand:
             return _Found(memory, reason=nothing)
-        keys = files_to_parse(self._instance, store, settings, scope=self._scope, retry_transient=False)
+        keys = files_to_parse(self._instance, store, settings, names=self._names, retry_transient=False)
         if not keys:
             return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(self._instance, self._scope, folder, PARSE_JOB, keys, stand, memory)
+        return _request(self._instance, self._names, folder, PARSE_JOB, keys, stand, memory)
 
 
 class _PendingLook:
     """Compares the chunks with the vectors."""
 
     def __init__(
-        self, instance: dg.DagsterInstance, index: IndexResource, embedder: EmbedderResource, scope: Scope
+        self, instance: dg.DagsterInstance, index: IndexResource, embedder: EmbedderResource, names: IndexNames
     ) -> None:
         self._instance = instance
         self._index = index
         self._embedder = embedder
-        self._scope = scope
+        self._names = names
 
     def take(self, memory: SensorMemory) -> _Found:
         """A run over all batches with chunks that wait for a vector, if there are any."""
         close_dead_runs(self._instance)
-        busy = unfinished_runs(self._instance, self._scope, CHUNK_VECTORS)
+        busy = unfinished_runs(self._instance, self._names, CHUNK_VECTORS)
         if busy:
             return _Found(memory, reason=f"Run {busy[0].run_id} embeds; the next look is when it ended.")
-        folder = self._index.folder(self._scope.name)
+        folder = self._index.folder(self._names.index)
         folder.check()
-        store = self._index.store(self._scope.name)
+        store = self._index.store(self._names.index)
         model_id = self._embedder.get_for_queries(folder.settings()).model_id
         stand = _digest([model_id, *_versions(store, "chunks", "vectors", "embedding_errors")])
         nothing = "Every chunk has its vector, or failed for a reason that lasts."
         if memory.idle == stand:
             return _Found(memory, reason=nothing)
-        keys = batches_to_embed(self._instance, store, model_id, scope=self._scope, retry_transient=False)
+        keys = batches_to_embed(self._instance, store, model_id, names=self._names, retry_transient=False)
         if not keys:
             serve_kept_vectors(store, model_id)
             return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(self._instance, self._scope, folder, EMBED_JOB, keys, stand, memory)
+        return _request(self._instance, self._names, folder, EMBED_JOB, keys, stand, memory)
 
 
 def _request(
     instance: dg.DagsterInstance,
-    scope: Scope,
+    names: IndexNames,
     folder: IndexFolder,
     job: str,
     keys: Sequence[str],
@@ -300,14 +302,14 @@ def _request(
         return _Found(memory, reason=_later(memory, wait, f"A run over the same {len(keys)} partitions"))
     memory = memory.asked(target, now)
     embeds = job == EMBED_JOB
-    definition = scope.embedding_batch if embeds else scope.file_hash
+    definition = names.embedding_batch if embeds else names.file_hash
     with hold(folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
         ordered = as_one_range(instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
     run_key = f"{stand}:{target}:{memory.attempts}"
     # What failed for a reason that lasts is for a person to try again.
     tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
-    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=scope.named(job), tags=tags))
+    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=names.prefixed(job), tags=tags))
 
 
 def _later(memory: SensorMemory, wait_s: float, what: str) -> str:

@@ -61,7 +61,7 @@ CHECKS: Mapping[str, Check] = {
 
 
 def checks_of(asset: str) -> list[Check]:
-    """The checks of an asset (its name without the scope), in the order in which they are made."""
+    """The checks of an asset (its name without that of the index), in the order in which they are made."""
     return [check for check in CHECKS.values() if check.asset == asset]
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 import dagster as dg
 
 from indexing_assets.checks import CheckOutcome, Severity, Subject, checks_of, evaluate
+from indexing_assets.runs.index_names import INDEX_REPORT, IndexNames
 from indexing_assets.runs.materializations import markdown_table
-from indexing_assets.runs.scope import INDEX_REPORT, Scope
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -23,26 +23,26 @@ _SAMPLED_FILES = 500
 _SEED_BITS = 32
 
 
-def check_specs(scope: Scope, asset: str) -> list[dg.AssetCheckSpec]:
+def check_specs(names: IndexNames, asset: str) -> list[dg.AssetCheckSpec]:
     """What an asset declares: its checks. Each of them has to be yielded where its step succeeds (see `results`)."""
     return [
         dg.AssetCheckSpec(
-            check.name, asset=scope.asset_key(asset), description=check.description, blocking=check.blocking
+            check.name, asset=names.asset_key(asset), description=check.description, blocking=check.blocking
         )
         for check in checks_of(asset)
     ]
 
 
-def results(scope: Scope, asset: str, outcomes: Iterable[CheckOutcome]) -> Iterator[dg.AssetCheckResult]:
+def results(names: IndexNames, asset: str, outcomes: Iterable[CheckOutcome]) -> Iterator[dg.AssetCheckResult]:
     """The outcomes as what an asset's step yields."""
     for outcome in outcomes:
         metadata: dict[str, dg.MetadataValue | int | float] = dict(outcome.figures)
         metadata["culprits_found"] = outcome.count
         if outcome.culprits:
             metadata["culprits"] = markdown_table([{"culprit": culprit} for culprit in outcome.culprits])
-        where = "" if outcome.passed or scope.name is None else f" (in the repository of the index {scope.name})"
+        where = "" if outcome.passed or names.index is None else f" (in the repository of the index {names.index})"
         yield dg.AssetCheckResult(
-            asset_key=scope.asset_key(asset),
+            asset_key=names.asset_key(asset),
             check_name=outcome.name,
             passed=outcome.passed,
             severity=_SEVERITIES[outcome.severity],
@@ -51,34 +51,34 @@ def results(scope: Scope, asset: str, outcomes: Iterable[CheckOutcome]) -> Itera
         )
 
 
-def build_index_checks(scope: Scope) -> list[dg.AssetChecksDefinition]:
+def build_index_checks(names: IndexNames) -> list[dg.AssetChecksDefinition]:
     """The checks of the whole index, on the asset `index_report`."""
 
     @dg.multi_asset_check(
-        name=scope.named(INDEX_CHECKS),
-        specs=check_specs(scope, INDEX_REPORT),
+        name=names.prefixed(INDEX_CHECKS),
+        specs=check_specs(names, INDEX_REPORT),
         can_subset=True,
     )
     def index_checks(
         context: dg.AssetCheckExecutionContext, index: IndexResource, embedder: EmbedderResource
     ) -> Iterator[dg.AssetCheckResult]:
-        folder = index.folder(scope.name)
+        folder = index.folder(names.index)
         folder.check()
         settings = folder.settings()
         subject = Subject(
-            store=index.store(scope.name),
+            store=index.store(names.index),
             instance=context.instance,
             settings=settings,
-            scope=scope,
+            names=names,
             encoder=lambda: embedder.get_for_queries(settings),
-            repository=index.repository(scope.name),
+            repository=index.repository(names.index),
             sampled_files=_SAMPLED_FILES,
             seed=int(context.run.run_id.replace("-", "")[: _SEED_BITS // 4], base=16),
         )
-        names = {key.name for key in context.selected_asset_check_keys}
-        for outcome in evaluate(subject, names=names):
+        selected = {key.name for key in context.selected_asset_check_keys}
+        for outcome in evaluate(subject, names=selected):
             if not outcome.passed:
                 context.log.warning("%s: %s", outcome.name, outcome.description)
-            yield from results(scope, INDEX_REPORT, [outcome])
+            yield from results(names, INDEX_REPORT, [outcome])
 
     return [index_checks]

@@ -45,4 +45,4 @@ def places(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
 def in_flux(subject: Subject, asset: str, definition: str) -> set[str]:
     """Partition keys that runs are to work on: their rows and records may disagree until those end."""
     existing = list(subject.instance.get_dynamic_partitions(definition))
-    return keys_of_unfinished_runs(subject.instance, subject.scope, asset, existing)
+    return keys_of_unfinished_runs(subject.instance, subject.names, asset, existing)

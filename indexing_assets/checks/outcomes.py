@@ -21,7 +21,7 @@ from code_index.index.settings import Settings
 from code_index.repository.source_repository import SourceRepository
 from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
-from indexing_assets.runs.scope import SINGLE, Scope
+from indexing_assets.runs.index_names import UNNAMED, IndexNames
 
 _KEPT_CULPRITS = 20
 _NAMED_CULPRITS = 5
@@ -51,7 +51,7 @@ class Subject:
     store: IndexStore
     instance: dg.DagsterInstance
     settings: Settings
-    scope: Scope = SINGLE
+    names: IndexNames = UNNAMED
     encoder: Callable[[], QueryEncoder] | None = None
     repository: SourceRepository | None = None
     file_paths: Sequence[str] | None = None

@@ -20,7 +20,7 @@ from code_index.tables.schemas import vectors
 from code_index.tables.sql import is_in
 from indexing_assets.checks.checked_rows import few_files, in_flux, manifest, places
 from indexing_assets.checks.outcomes import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
 
 # Vectors looked at after a run; the check of the whole index looks at all.
 _SAMPLED_VECTORS = 1_000
@@ -35,12 +35,12 @@ SETTLE_S = 2.0
 def every_indexed_file_has_its_partition(subject: Subject) -> Finding:
     """The partition keys of parsed_chunks are those of the manifest's files, no more and no less."""
     files = manifest(subject)
-    existing = set(subject.instance.get_dynamic_partitions(subject.scope.file_hash))
+    existing = set(subject.instance.get_dynamic_partitions(subject.names.file_hash))
     keyless = files.filter(~pl.col("partition_key").is_in(list(existing)).fill_null(value=False))["file_path"].sort()
     # Keys of a queued run stay until it is done: without them it could not start.
     left_over = sorted(existing - set(files["partition_key"]))
     if left_over:
-        flux = in_flux(subject, PARSED_CHUNKS, subject.scope.file_hash)
+        flux = in_flux(subject, PARSED_CHUNKS, subject.names.file_hash)
         left_over = [key for key in left_over if key not in flux]
     return Finding(
         culprits=[*keyless, *(f"partition {key}" for key in left_over)],
@@ -123,7 +123,7 @@ def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
     rows = pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"]))
     without = rows.filter(pl.col("embedding_batch_id").is_null())["chunk_id"].to_list()
     batches = rows["embedding_batch_id"].drop_nulls().unique().sort()
-    existing = set(subject.instance.get_dynamic_partitions(subject.scope.embedding_batch))
+    existing = set(subject.instance.get_dynamic_partitions(subject.names.embedding_batch))
     keyless = [key for key in map(batch_partition_key, batches) if key not in existing]
     return Finding(
         culprits=[*(f"batch {key}" for key in keyless), *places(subject, without).values()],

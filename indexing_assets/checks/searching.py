@@ -15,7 +15,7 @@ from code_index.tables.sql import equals
 from code_index.tables.table_upkeep import VECTOR_INDEX_ROWS
 from indexing_assets.checks.outcomes import Finding, Severity, Subject, check
 from indexing_assets.runs.dagster_runs import MAINTAIN_JOB
-from indexing_assets.runs.scope import INDEX_REPORT
+from indexing_assets.runs.index_names import INDEX_REPORT
 
 # Chunks that are searched, and how far down their hits may be: a name says less than the code.
 _PROBES = 8
@@ -40,7 +40,7 @@ def search_indexes_are_current(subject: Subject) -> Finding:
             culprits[table] = f"{table}.{column} (no index over {rows:,} rows)"
     for table in store.upkeep.due_for_optimize():
         culprits.setdefault(table, f"{table} (many rows outside an index, small files, or old versions)")
-    job = subject.scope.named(MAINTAIN_JOB)
+    job = subject.names.prefixed(MAINTAIN_JOB)
     return Finding(
         culprits=list(culprits.values()),
         noun="table",
@@ -79,7 +79,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
     # A name alone may be nearer to other code; that most names are is a fault.
     if 2 * len(searched.semantic_misses) > len(searched.seconds.get(SearchMode.SEMANTIC, ())):
         searched.lost += searched.semantic_misses
-    job = subject.scope.named(MAINTAIN_JOB)
+    job = subject.names.prefixed(MAINTAIN_JOB)
     return Finding(
         culprits=searched.lost,
         noun="chunk",

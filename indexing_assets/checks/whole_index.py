@@ -16,8 +16,8 @@ from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.checks.checked_rows import in_flux, manifest, places
 from indexing_assets.checks.outcomes import INDEX, RESUME, Finding, Severity, Subject, check
 from indexing_assets.runs.dagster_runs import RERUN_JOB
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
 from indexing_assets.runs.planning import chunker_identity, failed_partitions, stored_chunk_counts
-from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
 
 _ROWS_AT_ONCE = 8_192
 
@@ -59,7 +59,7 @@ def records_agree_with_the_tables(subject: Subject) -> Finding:
 @check(INDEX_REPORT, severity=Severity.WARNING)
 def every_chunk_has_its_vector(subject: Subject) -> Finding:
     """Each chunk is embedded with the model that the settings name, or a run is about to."""
-    running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS, subject.scope.embedding_batch)]
+    running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS, subject.names.embedding_batch)]
     model_id = subject.model().model_id
     statuses = subject.store.statuses.read(model_id, running_batches=running)
     of_status = dict(statuses.group_by("embedding_status").agg(pl.col("chunk_id")).iter_rows())
@@ -89,7 +89,7 @@ def every_chunk_has_its_vector(subject: Subject) -> Finding:
 def no_partition_is_left_failed(subject: Subject) -> Finding:
     """No file and no batch failed without being run again."""
     model_id = subject.model().model_id
-    keys = failed_partitions(subject.instance, subject.store, model_id, scope=subject.scope)
+    keys = failed_partitions(subject.instance, subject.store, model_id, names=subject.names)
     files = manifest(subject, "reason").filter(pl.col("status") == FileStatus.ERROR.value)
     why_file = {
         key: f"{path}: {reason}"
@@ -100,7 +100,7 @@ def no_partition_is_left_failed(subject: Subject) -> Finding:
     unsaid += [key for key in keys[CHUNK_VECTORS] if key not in why_batch]
     culprits = [why_file.get(key, _ended_early("file", key)) for key in keys[PARSED_CHUNKS]]
     culprits += [why_batch.get(key, _ended_early("batch", key)) for key in keys[CHUNK_VECTORS]]
-    rerun = f", or the job {subject.scope.named(RERUN_JOB)}" if unsaid else ""
+    rerun = f", or the job {subject.names.prefixed(RERUN_JOB)}" if unsaid else ""
     return Finding(
         culprits=culprits,
         noun="partition",
@@ -169,8 +169,8 @@ def _files_that_disagree(subject: Subject) -> list[str]:
     files = manifest(subject, "chunk_count").filter(
         (pl.col("status") == FileStatus.PARSED.value) & pl.col("partition_key").is_not_null()
     )
-    materialized = set(subject.instance.get_materialized_partitions(subject.scope.asset_key(PARSED_CHUNKS)))
-    flux = in_flux(subject, PARSED_CHUNKS, subject.scope.file_hash)
+    materialized = set(subject.instance.get_materialized_partitions(subject.names.asset_key(PARSED_CHUNKS)))
+    flux = in_flux(subject, PARSED_CHUNKS, subject.names.file_hash)
     files = (
         files.filter(~pl.col("partition_key").is_in(list(flux)))
         .join(stored_chunk_counts(subject.store), on=["file_path", "file_hash"], how="left")
@@ -186,8 +186,8 @@ def _files_that_disagree(subject: Subject) -> list[str]:
 
 
 def _batches_that_disagree(subject: Subject) -> list[str]:
-    materialized = set(subject.instance.get_materialized_partitions(subject.scope.asset_key(CHUNK_VECTORS)))
-    flux = in_flux(subject, CHUNK_VECTORS, subject.scope.embedding_batch)
+    materialized = set(subject.instance.get_materialized_partitions(subject.names.asset_key(CHUNK_VECTORS)))
+    flux = in_flux(subject, CHUNK_VECTORS, subject.names.embedding_batch)
     chunks = pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls(
         "embedding_batch_id"
     )

@@ -65,8 +65,8 @@ def command(
     from indexing_assets.cli.output import human_bytes
     from indexing_assets.cli.progress import tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
+    from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import folder_bytes
-    from indexing_assets.runs.scope import SINGLE
     from indexing_assets.upkeep.expiry import find_garbage
 
     folder = folder_of(path, index_dir)
@@ -78,7 +78,7 @@ def command(
             pipeline.instance,
             pipeline.store,
             pipeline.settings,
-            SINGLE,
+            UNNAMED,
             keep_versions=keep_versions,
             keep_unused_vectors=keep_vectors,
             keep_runs=keep_runs,

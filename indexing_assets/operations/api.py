@@ -36,9 +36,9 @@ from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, UNNAMED
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.planning import chunker_identity, match_batch_partitions, next_batch_id
-from indexing_assets.runs.scope import PARSED_CHUNKS, SINGLE, SOURCE_FILES
 from resources.embedder_resource import EmbedderResource
 
 _NAMED = 5
@@ -295,7 +295,7 @@ def _store(
         given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
         view.sync.vectors(list(manifest), now=now)
     keys = [batch_partition_key(batch_id) for batch_id in allocator.drain(final=True)]
-    instance.add_dynamic_partitions(SINGLE.embedding_batch, keys)
+    instance.add_dynamic_partitions(UNNAMED.embedding_batch, keys)
     match_batch_partitions(instance, store)
     counts = Counter(chunk.file_path for chunk in chunks)
     identity = chunker_identity(settings)
@@ -306,7 +306,7 @@ def _store(
     store.files.upsert(pa.Table.from_pylist(files, schema=FILES))
     record_outside_runs(
         instance,
-        SINGLE.asset_key(PARSED_CHUNKS),
+        UNNAMED.asset_key(PARSED_CHUNKS),
         {
             row["partition_key"]: {
                 "chunks": row["chunk_count"],
@@ -317,7 +317,7 @@ def _store(
         },
         code_version=identity,
         data_versions={row["partition_key"]: row["file_hash"] for row in files},
-        parent=SINGLE.asset_key(SOURCE_FILES),
+        parent=UNNAMED.asset_key(SOURCE_FILES),
     )
     return given
 

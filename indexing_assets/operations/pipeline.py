@@ -34,9 +34,9 @@ from indexing_assets.runs.dagster_runs import (
     prepare_pools,
     process_tags,
 )
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, UNNAMED
 from indexing_assets.runs.partitions import EMBEDDING_BATCH, FILE_HASH, as_ranges, range_tags
 from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SINGLE, SOURCE_FILES
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
 from resources.embedder_resource import EmbedderResource
@@ -113,7 +113,7 @@ class Pipeline:
         prepare_pools(self.instance, self.settings)
         index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
         self._embedder = embedder or EmbedderResource()
-        self._definitions = build_defs({"index": index, "embedder": self._embedder}, scopes=[SINGLE])
+        self._definitions = build_defs({"index": index, "embedder": self._embedder}, indexes=[UNNAMED])
         self._wait_s = wait_s
         self._on_wait = on_wait
 
@@ -239,7 +239,7 @@ class Pipeline:
     ) -> PhaseResult:
         """One run over all keys, unless runs that wait for this process are to work on some of them."""
         existing = list(self.instance.get_dynamic_partitions(definition))
-        waiting = keys_of_unfinished_runs(self.instance, SINGLE, asset, existing)
+        waiting = keys_of_unfinished_runs(self.instance, UNNAMED, asset, existing)
         result: PhaseResult | None = None
         for keys in as_ranges(self.instance, definition, plan, fixed=waiting):
             done = self._run(job, asset, keys, config, tags)

@@ -14,8 +14,15 @@ import dagster as dg
 
 from code_index.index.processes import started
 from code_index.index.settings import Settings
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    INDEX_REPORT,
+    PARSED_CHUNKS,
+    SEARCH_INDEXES,
+    SOURCE_FILES,
+    IndexNames,
+)
 from indexing_assets.runs.partitions import keys_of_run
-from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, Scope
 
 HOST_TAG = "code_index/host"
 PROCESS_TAG = "code_index/pid"
@@ -100,17 +107,17 @@ def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
         raise dg.DagsterExecutionInterruptedError
 
 
-def unfinished_runs(instance: dg.DagsterInstance, scope: Scope, *assets: str) -> list[dg.DagsterRun]:
+def unfinished_runs(instance: dg.DagsterInstance, names: IndexNames, *assets: str) -> list[dg.DagsterRun]:
     """Runs of any of the assets that are queued or under way, oldest first."""
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    return [run for run in reversed(runs) if any(_is_run_of(run, scope, asset) for asset in assets)]
+    return [run for run in reversed(runs) if any(_is_run_of(run, names, asset) for asset in assets)]
 
 
 def keys_of_unfinished_runs(
-    instance: dg.DagsterInstance, scope: Scope, asset: str, existing: Sequence[str], *, but: str | None = None
+    instance: dg.DagsterInstance, names: IndexNames, asset: str, existing: Sequence[str], *, but: str | None = None
 ) -> set[str]:
     """Partition keys that runs of the asset, except the run `but`, are to work on, of all `existing` ones."""
-    runs = [run for run in unfinished_runs(instance, scope, asset) if run.run_id != but]
+    runs = [run for run in unfinished_runs(instance, names, asset) if run.run_id != but]
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
@@ -140,7 +147,7 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     return dead
 
 
-def _is_run_of(run: dg.DagsterRun, scope: Scope, asset: str) -> bool:
+def _is_run_of(run: dg.DagsterRun, names: IndexNames, asset: str) -> bool:
     if run.asset_selection:
-        return scope.asset_key(asset) in run.asset_selection
-    return any(run.job_name == scope.named(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())
+        return names.asset_key(asset) in run.asset_selection
+    return any(run.job_name == names.prefixed(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())

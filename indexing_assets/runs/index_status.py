@@ -16,8 +16,8 @@ from code_index.core.partition_keys import batch_id_of
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, owner
 from code_index.tables import IndexStore
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED, IndexNames
 from indexing_assets.runs.partitions import keys_of_run
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, Scope
 
 # Events looked at for rates.
 _RECENT_EVENTS = 1_000
@@ -77,7 +77,7 @@ def read_status(
     instance: dg.DagsterInstance,
     model_id: str,
     *,
-    scope: Scope = SINGLE,
+    names: IndexNames = UNNAMED,
 ) -> IndexStatus:
     """Gather the figures.
 
@@ -87,7 +87,7 @@ def read_status(
     file_counts = {status.value: 0 for status in FileStatus} | store.files.counts()
     holders = {phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None}
     chunk_counts = store.statuses.count(
-        model_id, running_batches(instance, holders.get(Phase.EMBED.value), scope=scope)
+        model_id, running_batches(instance, holders.get(Phase.EMBED.value), names=names)
     )
     batches = pl.DataFrame(store.statuses.batches(model_id))
     languages = (
@@ -114,7 +114,7 @@ def read_status(
         stale_batches=stale,
         vectors_by_model=store.models.vector_counts(),
         disk_bytes={**store.upkeep.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
-        throughput=_throughput(instance, scope),
+        throughput=_throughput(instance, names),
         holders=holders,
     )
     return replace(status, next_step=_next_step(status, unfinished))
@@ -153,12 +153,14 @@ def failed_chunks(store: IndexStore, model_id: str) -> list[FailedChunk]:
     )
 
 
-def running_batches(instance: dg.DagsterInstance, holder: LockOwner | None, *, scope: Scope = SINGLE) -> list[int]:
+def running_batches(
+    instance: dg.DagsterInstance, holder: LockOwner | None, *, names: IndexNames = UNNAMED
+) -> list[int]:
     """Numbers of the batches that a living run works on: those of the run that holds the lock."""
     run = instance.get_run_by_id(holder.run_id) if holder is not None and holder.run_id else None
     if run is None:
         return []
-    keys = instance.get_dynamic_partitions(scope.embedding_batch)
+    keys = instance.get_dynamic_partitions(names.embedding_batch)
     return [batch_id_of(key) for key in keys_of_run(run.tags, keys)]
 
 
@@ -174,12 +176,12 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def runs_of(instance: dg.DagsterInstance, scope: Scope, asset: str) -> list[dict[str, float | str]]:
+def runs_of(instance: dg.DagsterInstance, names: IndexNames, asset: str) -> list[dict[str, float | str]]:
     """Figures of the runs among an asset's newest events, oldest first: metadata, run_id, and `at` (seconds since 1970).
 
     A run writes its figures into one event of each commit; of these the newest counts.
     """
-    records = instance.fetch_materializations(scope.asset_key(asset), limit=_RECENT_EVENTS).records
+    records = instance.fetch_materializations(names.asset_key(asset), limit=_RECENT_EVENTS).records
     found: dict[str, dict[str, float | str]] = {}
     for record in records:
         event = record.asset_materialization
@@ -193,11 +195,11 @@ def runs_of(instance: dg.DagsterInstance, scope: Scope, asset: str) -> list[dict
     return list(reversed(found.values()))
 
 
-def _throughput(instance: dg.DagsterInstance, scope: Scope) -> dict[str, float]:
+def _throughput(instance: dg.DagsterInstance, names: IndexNames) -> dict[str, float]:
     """Rates of each phase, from the largest run among its newest events: a run of one file says nothing."""
     figures: dict[str, float] = {}
     for name, rates in {PARSED_CHUNKS: ("files_per_s", "chunks_per_s"), CHUNK_VECTORS: ("chunks_per_s",)}.items():
-        runs = runs_of(instance, scope, name)
+        runs = runs_of(instance, names, name)
         if runs:
             largest = max(runs, key=lambda run: float(run["run_chunks"]))
             figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}

@@ -17,10 +17,10 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from indexing_assets.runs.scope import SINGLE, Scope
+from indexing_assets.runs.index_names import UNNAMED, IndexNames
 
-FILE_HASH = SINGLE.file_hash
-EMBEDDING_BATCH = SINGLE.embedding_batch
+FILE_HASH = UNNAMED.file_hash
+EMBEDDING_BATCH = UNNAMED.embedding_batch
 
 
 @contextmanager
@@ -31,14 +31,14 @@ def accepting_beta_parameters() -> Iterator[None]:
         yield
 
 
-def file_partitions(scope: Scope = SINGLE) -> dg.DynamicPartitionsDefinition:
+def file_partitions(names: IndexNames = UNNAMED) -> dg.DynamicPartitionsDefinition:
     """Partitions of `parsed_chunks`: one per file version."""
-    return dg.DynamicPartitionsDefinition(name=scope.file_hash)
+    return dg.DynamicPartitionsDefinition(name=names.file_hash)
 
 
-def batch_partitions(scope: Scope = SINGLE) -> dg.DynamicPartitionsDefinition:
+def batch_partitions(names: IndexNames = UNNAMED) -> dg.DynamicPartitionsDefinition:
     """Partitions of `chunk_vectors`: one per embedding batch."""
-    return dg.DynamicPartitionsDefinition(name=scope.embedding_batch)
+    return dg.DynamicPartitionsDefinition(name=names.embedding_batch)
 
 
 def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Sequence[str]) -> None:

@@ -16,8 +16,8 @@ from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED, IndexNames
 from indexing_assets.runs.partitions import batch_partitions, delete_partitions, file_partitions
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, Scope
 
 # Back-off of what failed for a reason that may pass by itself: 5 minutes, 20, 80, ... up to a day.
 _FIRST_RETRY = timedelta(minutes=5)
@@ -45,7 +45,7 @@ def files_to_parse(
     store: IndexStore,
     settings: Settings,
     *,
-    scope: Scope = SINGLE,
+    names: IndexNames = UNNAMED,
     force: bool = False,
     retry_failed: bool = False,
     retry_transient: bool = True,
@@ -56,7 +56,7 @@ def files_to_parse(
         instance: where the events are.
         store: tables of the index.
         settings: limits of the chunker.
-        scope: names of the index.
+        names: names of the index.
         force: all files.
         retry_failed: also those that failed for a reason that lasts.
         retry_transient: also those that failed for a reason that may pass by itself.
@@ -68,7 +68,7 @@ def files_to_parse(
     ).filter(pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value))
     if not force:
         stored = stored_chunk_counts(store)
-        materialized = list(instance.get_materialized_partitions(scope.asset_key(PARSED_CHUNKS)))
+        materialized = list(instance.get_materialized_partitions(names.asset_key(PARSED_CHUNKS)))
         current = pl.col("chunker_version") == chunker_identity(settings)
         failed = pl.col("status") == FileStatus.ERROR.value
         done = (
@@ -99,7 +99,7 @@ def batches_to_embed(
     store: IndexStore,
     model_id: str,
     *,
-    scope: Scope = SINGLE,
+    names: IndexNames = UNNAMED,
     force: bool = False,
     retry_failed: bool = False,
     retry_transient: bool = True,
@@ -110,7 +110,7 @@ def batches_to_embed(
         instance: where the events are.
         store: tables of the index.
         model_id: the model whose vectors are wanted.
-        scope: names of the index.
+        names: names of the index.
         force: all batches.
         retry_failed: also those with nothing left but chunks that failed for a reason that lasts.
         retry_transient: also those with nothing left but chunks that failed for a reason that may pass by itself.
@@ -118,11 +118,11 @@ def batches_to_embed(
     counts = pl.DataFrame(store.statuses.batches(model_id))
     if not force:
         recorded = [
-            int(key) for key in instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS)) if key.isdecimal()
+            int(key) for key in instance.get_materialized_partitions(names.asset_key(CHUNK_VECTORS)) if key.isdecimal()
         ]
         pending = pl.col("pending") > 0
         unrecorded = (pl.col("errors") == 0) & ~pl.col("embedding_batch_id").is_in(recorded)
-        existing = [int(key) for key in instance.get_dynamic_partitions(scope.embedding_batch) if key.isdecimal()]
+        existing = [int(key) for key in instance.get_dynamic_partitions(names.embedding_batch) if key.isdecimal()]
         keyless = ~pl.col("embedding_batch_id").is_in(existing)
         failed = (pl.col("errors") > 0) & retry_failed
         passing = pl.col("embedding_batch_id").is_in(_batches_of_transient(store, model_id) if retry_transient else [])
@@ -148,7 +148,7 @@ def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
 
 
 def failed_partitions(
-    instance: dg.DagsterInstance, store: IndexStore, model_id: str, *, scope: Scope = SINGLE
+    instance: dg.DagsterInstance, store: IndexStore, model_id: str, *, names: IndexNames = UNNAMED
 ) -> dict[str, list[str]]:
     """What failed, by asset: partition keys that Dagster shows as failed, and those whose rows say so.
 
@@ -161,11 +161,11 @@ def failed_partitions(
         PARSED_CHUNKS: set(files["partition_key"].to_pylist()),
         CHUNK_VECTORS: {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]},
     }
-    definitions = {PARSED_CHUNKS: file_partitions(scope), CHUNK_VECTORS: batch_partitions(scope)}
+    definitions = {PARSED_CHUNKS: file_partitions(names), CHUNK_VECTORS: batch_partitions(names)}
     failed = {}
     for asset, definition in definitions.items():
         existing = list(instance.get_dynamic_partitions(definition.name or ""))
-        statuses = instance.get_status_by_partition(scope.asset_key(asset), existing, definition) or {}
+        statuses = instance.get_status_by_partition(names.asset_key(asset), existing, definition) or {}
         shown = {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
         failed[asset] = [key for key in existing if key in shown or key in of_rows[asset]]
     return failed
@@ -221,29 +221,29 @@ def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: 
 
 
 def match_batch_partitions(
-    instance: dg.DagsterInstance, store: IndexStore, *, scope: Scope = SINGLE, kept: Collection[str] = ()
+    instance: dg.DagsterInstance, store: IndexStore, *, names: IndexNames = UNNAMED, kept: Collection[str] = ()
 ) -> None:
     """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back.
 
     Args:
         instance: that has the keys.
         store: tables of the index.
-        scope: names of the index.
+        names: names of the index.
         kept: keys that stay, because a run is to work on them: one whose range loses an end cannot start.
     """
     # Keys before rows: a key that another process adds meanwhile must not look like one of an empty batch.
-    existing = list(instance.get_dynamic_partitions(scope.embedding_batch))
+    existing = list(instance.get_dynamic_partitions(names.embedding_batch))
     living = [batch_partition_key(batch_id) for batch_id in store.statuses.batches()["embedding_batch_id"].to_pylist()]
     known, wanted = set(existing), {*living, *kept}
-    delete_partitions(instance, scope.embedding_batch, [key for key in existing if key not in wanted])
+    delete_partitions(instance, names.embedding_batch, [key for key in existing if key not in wanted])
     missing = [key for key in living if key not in known]
     if missing:
-        instance.add_dynamic_partitions(scope.embedding_batch, missing)
+        instance.add_dynamic_partitions(names.embedding_batch, missing)
 
 
-def next_batch_id(instance: dg.DagsterInstance, store: IndexStore, scope: Scope = SINGLE) -> int:
+def next_batch_id(instance: dg.DagsterInstance, store: IndexStore, names: IndexNames = UNNAMED) -> int:
     """A number that no batch has, nor had as far as events tell: those of a batch that is gone still bear its number."""
-    keys = set(instance.get_dynamic_partitions(scope.embedding_batch))
-    keys |= instance.get_materialized_partitions(scope.asset_key(CHUNK_VECTORS))
+    keys = set(instance.get_dynamic_partitions(names.embedding_batch))
+    keys |= instance.get_materialized_partitions(names.asset_key(CHUNK_VECTORS))
     numbers = [int(key) for key in keys if key.isdecimal()]
     return max([store.chunks.max_batch_id() or 0, *numbers]) + 1

@@ -18,7 +18,7 @@ from code_index.index.folder import resolve_index_folder
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.sensors import PENDING_CHUNKS_SENSOR, REPO_CHANGES_SENSOR, WatchTimes, build_sensors
 from indexing_assets.definitions import build_defs
-from indexing_assets.runs.scope import SINGLE
+from indexing_assets.runs.index_names import UNNAMED
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -34,10 +34,10 @@ def main(root: Path, *, start_s: float | None = None) -> int:
         "index": IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path)),
         "embedder": EmbedderResource(),
     }
-    definitions = build_defs(resources, scopes=[SINGLE])
+    definitions = build_defs(resources, indexes=[UNNAMED])
     sensors = {
         sensor.name: sensor
-        for sensor in build_sensors(SINGLE, build_asset_jobs(SINGLE), dg.DefaultSensorStatus.STOPPED, _TIMES)
+        for sensor in build_sensors(UNNAMED, build_asset_jobs(UNNAMED), dg.DefaultSensorStatus.STOPPED, _TIMES)
     }
     failed = False
     with dg.DagsterInstance.get() as instance:

@@ -24,9 +24,9 @@ from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.partitions import as_one_range, keys_of_run, range_tags
 from indexing_assets.runs.planning import files_to_parse
-from indexing_assets.runs.scope import SINGLE
 from indexing_assets.upkeep.expiry import remove_old_records
 from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
@@ -149,7 +149,7 @@ def test_a_command_leaves_the_ranges_of_runs_that_wait_as_they_are(pipeline: Pip
     # As the daemon asked for it: not in the order of paths, and not side by side with the rest.
     asked = as_one_range(pipeline.instance, "file_hash", [new["module_09.py"], new["module_01.py"]])
     tags = range_tags(asked)
-    job = build_defs(scopes=[SINGLE]).resolve_job_def("parse_chunks_job")
+    job = build_defs(indexes=[UNNAMED]).resolve_job_def("parse_chunks_job")
     waiting = pipeline.instance.create_run_for_job(job, tags=tags)
     wanted = files_to_parse(pipeline.instance, pipeline.store, pipeline.settings)
     assert len(wanted) == 5
@@ -257,6 +257,6 @@ def test_cleaning_keeps_records_of_partitions_that_another_process_makes_meanwhi
         return read_runs(instance, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dg.DagsterInstance, "get_run_records", read_while_another_works)
-    remove_old_records(pipeline.instance, SINGLE, keep_runs=1)
+    remove_old_records(pipeline.instance, UNNAMED, keep_runs=1)
     materialized = pipeline.instance.get_materialized_partitions(dg.AssetKey("parsed_chunks"))
     assert "0123456789ab:new.py" in materialized

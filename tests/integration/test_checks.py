@@ -15,7 +15,14 @@ from code_index.index.folder import resolve_index_folder
 from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.checks.asset_checks import INDEX_CHECKS, build_index_checks, check_specs, results
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.scope import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SINGLE, SOURCE_FILES, Scope
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    INDEX_REPORT,
+    PARSED_CHUNKS,
+    SOURCE_FILES,
+    UNNAMED,
+    IndexNames,
+)
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -42,13 +49,13 @@ def pipeline(indexed: Path, tmp_path: Path) -> Iterator[Pipeline]:
         yield opened
 
 
-def run_checks(pipeline: Pipeline, scope: Scope = SINGLE, selection: dg.AssetSelection | None = None):
+def run_checks(pipeline: Pipeline, names: IndexNames = UNNAMED, selection: dg.AssetSelection | None = None):
     """Run the whole-index checks as a job of their own, as the page of `index_report` does."""
     root = pipeline.folder.repository_root
-    index = IndexResource() if scope.name else IndexResource(repository_root=str(root))
+    index = IndexResource() if names.index else IndexResource(repository_root=str(root))
     definitions = dg.Definitions(
-        assets=[dg.AssetSpec(scope.asset_key(INDEX_REPORT))],
-        asset_checks=build_index_checks(scope),
+        assets=[dg.AssetSpec(names.asset_key(INDEX_REPORT))],
+        asset_checks=build_index_checks(names),
         jobs=[dg.define_asset_job("check_job", selection=selection or dg.AssetSelection.all_asset_checks())],
         resources={"index": index, "embedder": EmbedderResource(model="deterministic")},
         executor=dg.in_process_executor,
@@ -60,7 +67,7 @@ def run_checks(pipeline: Pipeline, scope: Scope = SINGLE, selection: dg.AssetSel
 
 
 def test_every_check_belongs_to_an_asset_and_says_what_it_claims() -> None:
-    specs = {spec.name: spec for asset in _assets() for spec in check_specs(SINGLE, asset)}
+    specs = {spec.name: spec for asset in _assets() for spec in check_specs(UNNAMED, asset)}
     assert specs.keys() == CHECKS.keys()
     for name, spec in specs.items():
         assert spec.asset_key == dg.AssetKey(CHECKS[name].asset)
@@ -86,9 +93,9 @@ def test_a_blocking_check_is_of_an_asset_that_something_comes_after() -> None:
 
 
 def test_checks_of_a_named_index_are_of_its_own_assets() -> None:
-    scope = Scope("payments")
-    assert {spec.asset_key for spec in check_specs(scope, PARSED_CHUNKS)} == {dg.AssetKey(["payments", PARSED_CHUNKS])}
-    [definition] = build_index_checks(scope)
+    names = IndexNames("payments")
+    assert {spec.asset_key for spec in check_specs(names, PARSED_CHUNKS)} == {dg.AssetKey(["payments", PARSED_CHUNKS])}
+    [definition] = build_index_checks(names)
     assert definition.node_def.name == f"payments_{INDEX_CHECKS}"
     assert {key.asset_key for key in definition.check_keys} == {dg.AssetKey(["payments", INDEX_REPORT])}
 
@@ -102,8 +109,8 @@ def test_each_declared_check_of_a_step_is_yielded_once(pipeline: Pipeline) -> No
         encoder=DeterministicEmbedder,
     )
     for asset in (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS):
-        yielded = list(results(SINGLE, asset, evaluate(subject, asset=asset)))
-        assert [result.check_name for result in yielded] == [spec.name for spec in check_specs(SINGLE, asset)]
+        yielded = list(results(UNNAMED, asset, evaluate(subject, asset=asset)))
+        assert [result.check_name for result in yielded] == [spec.name for spec in check_specs(UNNAMED, asset)]
         assert {(result.asset_key, result.passed) for result in yielded} == {(dg.AssetKey(asset), True)}
         assert [result.description for result in yielded] == [check.description for check in checks_of(asset)]
 
@@ -118,7 +125,7 @@ def test_an_outcome_keeps_its_figures_culprits_severity_and_words() -> None:
         description="30 chunks stored more than once: ... Mend: `code-index index`",
         figures={"chunks": 100, "share": 0.3},
     )
-    [result] = results(Scope("payments"), PARSED_CHUNKS, [outcome])
+    [result] = results(IndexNames("payments"), PARSED_CHUNKS, [outcome])
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.description == (
         "30 chunks stored more than once: ... Mend: `code-index index` (in the repository of the index payments)"
@@ -161,8 +168,8 @@ def test_a_named_index_is_checked_in_its_own_folder(pipeline: Pipeline, monkeypa
     deployment = tmp_path / "deployment.toml"
     deployment.write_text(f'[indexes.payments]\nrepository = "{pipeline.folder.repository_root}"\n')
     monkeypatch.setenv(DEPLOYMENT_VARIABLE, str(deployment))
-    scope = Scope("payments")
-    evaluations = run_checks(pipeline, scope)
+    names = IndexNames("payments")
+    evaluations = run_checks(pipeline, names)
     # The records of this deployment are those of the single index: of the named one there are none.
     [name] = [name for name, evaluation in evaluations.items() if not evaluation.passed]
     assert name == "records_agree_with_the_tables"

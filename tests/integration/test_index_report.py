@@ -17,7 +17,7 @@ from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.scope import SINGLE
+from indexing_assets.runs.index_names import UNNAMED
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -43,7 +43,7 @@ def _materialized(pipeline: Pipeline) -> dg.AssetMaterialization:
             "index": IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path)),
             "embedder": EmbedderResource(model="deterministic"),
         },
-        scopes=[SINGLE],
+        indexes=[UNNAMED],
     )
     result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
         instance=pipeline.instance, asset_selection=[_REPORT], raise_on_error=True

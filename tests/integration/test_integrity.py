@@ -22,8 +22,8 @@ from code_index.tables.schemas import CHUNKS, FILES, vectors
 from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.checks import per_run as phases
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.partitions import range_tags
-from indexing_assets.runs.scope import PARSED_CHUNKS, SINGLE
 from resources.embedder_resource import EmbedderResource
 
 GREETING = "file_path = 'app/greeting.py'"
@@ -512,7 +512,7 @@ def test_what_a_queued_run_is_to_work_on_is_no_fault(pipeline: Pipeline) -> None
     before = outcome_of(pipeline, "records_agree_with_the_tables").count
     job = pipeline._definitions.resolve_job_def("parse_chunks_job")
     run = instance.create_run_for_job(
-        job, tags=range_tags([key]), asset_selection=frozenset({SINGLE.asset_key(PARSED_CHUNKS)})
+        job, tags=range_tags([key]), asset_selection=frozenset({UNNAMED.asset_key(PARSED_CHUNKS)})
     )
     assert outcome_of(pipeline, "records_agree_with_the_tables").count == before - 1
     instance.add_dynamic_partitions("file_hash", ["0123456789ab:edited.py"])

@@ -37,7 +37,7 @@ from indexing_assets.operations.migration import (
 from indexing_assets.operations.migration.old_index import find_old_index
 from indexing_assets.operations.migration.old_index.table import matrix_of
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.scope import SINGLE
+from indexing_assets.runs.index_names import UNNAMED
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
 from tests.faults.harness import write_repository
@@ -215,7 +215,7 @@ def test_what_was_migrated_does_not_show_as_stale_before_or_after_the_next_index
 
 def stale_partitions(folder: IndexFolder) -> set[tuple[str, str]]:
     graph = (
-        build_defs({"index": IndexResource(repository_root=str(folder.repository_root))}, scopes=[SINGLE])
+        build_defs({"index": IndexResource(repository_root=str(folder.repository_root))}, indexes=[UNNAMED])
         .get_repository_def()
         .asset_graph
     )

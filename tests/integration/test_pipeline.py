@@ -412,14 +412,14 @@ def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed
     from dagster._core.loader import LoadingContextForTest
 
     from indexing_assets.definitions import build_defs
-    from indexing_assets.runs.scope import SINGLE
+    from indexing_assets.runs.index_names import UNNAMED
     from resources.index_resource import IndexResource
 
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
 
     def stale(pipeline: Pipeline) -> dict[str, set[str]]:
         index = IndexResource(repository_root=str(small_repository))
-        graph = build_defs({"index": index}, scopes=[SINGLE]).get_repository_def().asset_graph
+        graph = build_defs({"index": index}, indexes=[UNNAMED]).get_repository_def().asset_graph
         resolver = CachingStaleStatusResolver(pipeline.instance, graph, LoadingContextForTest(pipeline.instance))
         return {
             asset.to_user_string(): {

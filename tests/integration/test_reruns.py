@@ -17,9 +17,9 @@ from indexing_assets.automation.reruns import build_rerun_job, keys_to_rerun, re
 from indexing_assets.automation.schedules import build_schedules
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.partitions import range_tags
 from indexing_assets.runs.planning import transient_failures_due
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -64,9 +64,9 @@ def test_a_rerun_is_a_backfill_of_exactly_what_failed(pipeline: Pipeline) -> Non
     resources = _resources(pipeline)
     index = resources["index"]
     assert isinstance(index, IndexResource)
-    graph = build_defs(resources, scopes=[SINGLE]).get_repository_def().asset_graph
-    keys = keys_to_rerun(pipeline.instance, index, _EMBEDDER, SINGLE)
-    backfill_id = request_backfill(pipeline.instance, graph, SINGLE, keys)
+    graph = build_defs(resources, indexes=[UNNAMED]).get_repository_def().asset_graph
+    keys = keys_to_rerun(pipeline.instance, index, _EMBEDDER, UNNAMED)
+    backfill_id = request_backfill(pipeline.instance, graph, UNNAMED, keys)
     (backfill,) = pipeline.instance.get_backfills()
     assert backfill.backfill_id == backfill_id
     data = backfill.asset_backfill_data
@@ -88,7 +88,7 @@ def test_a_scan_puts_what_failed_side_by_side(pipeline: Pipeline) -> None:
 def test_without_a_failure_no_backfill_is_asked_for(pipeline: Pipeline) -> None:
     assert pipeline.parse(retry_failed=True).error is None
     resources = _resources(pipeline)
-    job = build_defs(resources, scopes=[SINGLE]).resolve_job_def("rerun_failed_partitions")
+    job = build_defs(resources, indexes=[UNNAMED]).resolve_job_def("rerun_failed_partitions")
     assert job.execute_in_process(instance=pipeline.instance).success
     assert pipeline.instance.get_backfills() == []
 
@@ -97,11 +97,11 @@ def test_what_a_run_already_works_on_is_left_out(pipeline: Pipeline) -> None:
     resources = _resources(pipeline)
     index = resources["index"]
     assert isinstance(index, IndexResource)
-    before = keys_to_rerun(pipeline.instance, index, _EMBEDDER, SINGLE)
+    before = keys_to_rerun(pipeline.instance, index, _EMBEDDER, UNNAMED)
     assert _names(before) == {PARSED_CHUNKS: ["module_1.py", "module_4.py"], CHUNK_VECTORS: []}
-    parse = build_defs(resources, scopes=[SINGLE]).resolve_job_def("parse_chunks_job")
+    parse = build_defs(resources, indexes=[UNNAMED]).resolve_job_def("parse_chunks_job")
     pipeline.instance.create_run_for_job(parse, tags=range_tags([before[PARSED_CHUNKS][0]]))
-    after = keys_to_rerun(pipeline.instance, index, _EMBEDDER, SINGLE)
+    after = keys_to_rerun(pipeline.instance, index, _EMBEDDER, UNNAMED)
     assert _names(after)[PARSED_CHUNKS] == ["module_4.py"]
 
 
@@ -141,7 +141,7 @@ def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, due: bool
 ) -> None:
     _, schedule = build_schedules(
-        SINGLE, build_asset_jobs(SINGLE), build_rerun_job(SINGLE), dg.DefaultScheduleStatus.STOPPED
+        UNNAMED, build_asset_jobs(UNNAMED), build_rerun_job(UNNAMED), dg.DefaultScheduleStatus.STOPPED
     )
     if due:
         _age_failures(pipeline)

@@ -18,8 +18,8 @@ from indexing_assets.automation.sensor_cursor import SensorMemory
 from indexing_assets.automation.sensors import WatchTimes, build_sensors
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.planning import retry_wait
-from indexing_assets.runs.scope import SINGLE
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -36,9 +36,9 @@ class _Watched:
         self.instance = self.pipeline.instance
         self.definitions = build_defs(
             {"index": IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))},
-            scopes=[SINGLE],
+            indexes=[UNNAMED],
         )
-        sensors = build_sensors(SINGLE, build_asset_jobs(SINGLE), dg.DefaultSensorStatus.STOPPED, _IMPATIENT)
+        sensors = build_sensors(UNNAMED, build_asset_jobs(UNNAMED), dg.DefaultSensorStatus.STOPPED, _IMPATIENT)
         self.sensors = {sensor.name: sensor for sensor in sensors}
         self.cursors: dict[str, str | None] = {}
 
@@ -251,7 +251,7 @@ def test_pending_chunks_of_an_index_that_is_not_there_are_a_skip_with_the_way_ou
     repository = tmp_path / "empty"
     repository.mkdir()
     index = IndexResource(repository_root=str(repository))
-    _, sensor = build_sensors(SINGLE, build_asset_jobs(SINGLE), dg.DefaultSensorStatus.STOPPED)
+    _, sensor = build_sensors(UNNAMED, build_asset_jobs(UNNAMED), dg.DefaultSensorStatus.STOPPED)
     with (
         dg.instance_for_test() as instance,
         dg.build_sensor_context(

@@ -54,11 +54,11 @@ from indexing_assets.operations.migration.old_index.rows import (
 )
 from indexing_assets.operations.migration.old_index.table import matrix_of
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, UNNAMED
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.partitions import delete_partitions
 from indexing_assets.runs.planning import chunker_identity, embedding_identity, next_batch_id
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.runs.scope import CHUNK_VECTORS, PARSED_CHUNKS, SINGLE, SOURCE_FILES
 from resources.instance_config import instance_config
 
 RECORD_FILE = "migration.json"
@@ -244,9 +244,9 @@ def rollback(folder: IndexFolder) -> dict[str, Any]:
         if before.exists():
             _write(folder.settings_path, before.read_text(encoding="utf-8"))
         with Pipeline(folder) as pipeline:
-            for name, asset in ((SINGLE.file_hash, PARSED_CHUNKS), (SINGLE.embedding_batch, CHUNK_VECTORS)):
+            for name, asset in ((UNNAMED.file_hash, PARSED_CHUNKS), (UNNAMED.embedding_batch, CHUNK_VECTORS)):
                 delete_partitions(pipeline.instance, name, list(pipeline.instance.get_dynamic_partitions(name)))
-                pipeline.instance.wipe_assets([SINGLE.asset_key(asset)])
+                pipeline.instance.wipe_assets([UNNAMED.asset_key(asset)])
         # The next migration keeps the settings of its own time.
         before.unlink(missing_ok=True)
         _remove(undone)
@@ -616,7 +616,7 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
             "migrated_from_program": record["report"]["program"],
             "migrated_at": record["migrated_at"],
         }
-        source_files = SINGLE.asset_key(SOURCE_FILES)
+        source_files = UNNAMED.asset_key(SOURCE_FILES)
         if instance.get_latest_materialization_event(source_files) is None:
             # The version that a scan gets: what was made from this one is not stale after the next.
             version = compute_logical_data_version("1", {}).value
@@ -626,13 +626,13 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
             record_outside_runs(instance, source_files, counts, code_version="1", data_versions={None: version})
         files = store.files.read(["partition_key", "file_hash", "chunk_count"]).to_pylist()
         keys = [row["partition_key"] for row in files]
-        known = set(instance.get_dynamic_partitions(SINGLE.file_hash))
-        instance.add_dynamic_partitions(SINGLE.file_hash, [key for key in keys if key not in known])
-        done = instance.get_materialized_partitions(SINGLE.asset_key(PARSED_CHUNKS))
+        known = set(instance.get_dynamic_partitions(UNNAMED.file_hash))
+        instance.add_dynamic_partitions(UNNAMED.file_hash, [key for key in keys if key not in known])
+        done = instance.get_materialized_partitions(UNNAMED.asset_key(PARSED_CHUNKS))
         new = [row for row in files if row["partition_key"] not in done]
         record_outside_runs(
             instance,
-            SINGLE.asset_key(PARSED_CHUNKS),
+            UNNAMED.asset_key(PARSED_CHUNKS),
             {
                 row["partition_key"]: {
                     **note,
@@ -647,13 +647,13 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
         )
         batches = pl.DataFrame(store.statuses.batches(record["report"]["model_id"]))
         batch_keys = [batch_partition_key(number) for number in batches["embedding_batch_id"]]
-        known = set(instance.get_dynamic_partitions(SINGLE.embedding_batch))
-        instance.add_dynamic_partitions(SINGLE.embedding_batch, [key for key in batch_keys if key not in known])
-        done = instance.get_materialized_partitions(SINGLE.asset_key(CHUNK_VECTORS))
+        known = set(instance.get_dynamic_partitions(UNNAMED.embedding_batch))
+        instance.add_dynamic_partitions(UNNAMED.embedding_batch, [key for key in batch_keys if key not in known])
+        done = instance.get_materialized_partitions(UNNAMED.asset_key(CHUNK_VECTORS))
         complete = batches.filter((pl.col("pending") == 0) & (pl.col("errors") == 0))
         record_outside_runs(
             instance,
-            SINGLE.asset_key(CHUNK_VECTORS),
+            UNNAMED.asset_key(CHUNK_VECTORS),
             {
                 key: {**note, "chunks": chunks, "dagster/partition_row_count": chunks}
                 for key, chunks in zip(

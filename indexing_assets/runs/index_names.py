@@ -19,37 +19,33 @@ INDEX_REPORT = "index_report"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
-    """An index of a deployment; `name` is None where it is the only one."""
+class IndexNames:
+    """Everything that carries the name of an index; `index` is None for the only index of a deployment."""
 
-    name: str | None = None
+    index: str | None = None
 
     def asset_key(self, asset: str) -> dg.AssetKey:
         """Key of one of the index's assets."""
-        return dg.AssetKey([asset] if self.name is None else [self.name, asset])
+        return dg.AssetKey([asset] if self.index is None else [self.index, asset])
 
-    def op_name(self, asset: str) -> str:
-        """Name of an asset's op, under which a run's config addresses it."""
-        return self.asset_key(asset).to_python_identifier()
-
-    def named(self, name: str) -> str:
-        """Name of a job, sensor or schedule of the index."""
-        return name if self.name is None else f"{self.name}_{name}"
+    def prefixed(self, name: str) -> str:
+        """Name of a job, op, sensor or schedule of the index."""
+        return name if self.index is None else f"{self.index}_{name}"
 
     @property
     def file_hash(self) -> str:
         """Name of the partitions definition of `parsed_chunks`."""
-        return self.named("file_hash")
+        return self.prefixed("file_hash")
 
     @property
     def embedding_batch(self) -> str:
         """Name of the partitions definition of `chunk_vectors`."""
-        return self.named("embedding_batch")
+        return self.prefixed("embedding_batch")
 
     @property
     def group_name(self) -> str:
         """Asset group."""
-        return self.name or "code_index"
+        return self.index or "code_index"
 
 
-SINGLE = Scope()
+UNNAMED = IndexNames()
