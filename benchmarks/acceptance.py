@@ -33,7 +33,7 @@ from code_index.core.partition_keys import batch_partition_key
 from code_index.index.folder import IndexFolder
 from indexing_assets.cli.output import printable
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
-from indexing_assets.runs.partitions import EMBEDDING_BATCH, FILE_HASH
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
 
 _PARSED = dg.AssetKey("parsed_chunks")
 _EMBEDDED = dg.AssetKey("chunk_vectors")
@@ -282,13 +282,13 @@ def parse_record_findings(pipeline: Pipeline, files: pl.DataFrame) -> list[str]:
     """Where Dagster's partitions and materializations of files differ from the manifest."""
     wanted = set(files.filter(pl.col("status") != "skipped")["partition_key"])
     parsed = set(files.filter(pl.col("status") == "parsed")["partition_key"])
-    return _record_findings(pipeline, FILE_HASH, _PARSED, wanted, parsed)
+    return _record_findings(pipeline, UNNAMED.partitions(PARSED_CHUNKS), _PARSED, wanted, parsed)
 
 
 def embed_record_findings(pipeline: Pipeline, chunks: pl.DataFrame) -> list[str]:
     """Where Dagster's partitions and materializations of batches differ from the chunks."""
     wanted = {batch_partition_key(batch_id) for batch_id in chunks["embedding_batch_id"].drop_nulls().unique()}
-    findings = _record_findings(pipeline, EMBEDDING_BATCH, _EMBEDDED, wanted, wanted)
+    findings = _record_findings(pipeline, UNNAMED.partitions(CHUNK_VECTORS), _EMBEDDED, wanted, wanted)
     unassigned = chunks["embedding_batch_id"].null_count()
     return findings + ([f"{unassigned} chunks are in no batch"] if unassigned else [])
 

@@ -30,7 +30,7 @@ import psutil
 from benchmarks.report import machine, table, write
 from code_index.index.folder import IndexFolder
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.partitions import FILE_HASH
+from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 
 GOAL_MS = 3.0
 GOAL_RANGE_START_S = 15.0
@@ -43,9 +43,10 @@ _RUN = """
 import sys, time
 import dagster as dg
 from indexing_assets.runs.materializations import log_materializations
-from indexing_assets.runs.partitions import file_partitions
+from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
+from indexing_assets.runs.partitions import partitions_definition
 
-@dg.asset(partitions_def=file_partitions(), backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
+@dg.asset(partitions_def=partitions_definition(UNNAMED, PARSED_CHUNKS), backfill_policy=dg.BackfillPolicy.single_run(), output_required=False)
 def recorded(context):
     log_materializations(context, {key: {"chunks": 3} for key in context.partition_keys}, code_version="1")
     yield from ()
@@ -62,7 +63,7 @@ asset_started = time.perf_counter()
 assert dg.materialize([recorded], instance=instance, tags=tags, run_config=quiet).success
 run_s = time.perf_counter() - asset_started
 status_started = time.perf_counter()
-statuses = instance.get_status_by_partition(dg.AssetKey("recorded"), keys, file_partitions())
+statuses = instance.get_status_by_partition(dg.AssetKey("recorded"), keys, partitions_definition(UNNAMED, PARSED_CHUNKS))
 status_s = time.perf_counter() - status_started
 assert {status.value for status in statuses.values()} == {"MATERIALIZED"}
 print(keys_s, run_s, status_s)
@@ -101,7 +102,7 @@ def range_start_s(files: int) -> dict[str, float]:
             if (error := pipeline.scan().error) is not None:
                 raise SystemExit(error)
             scan_s = time.perf_counter() - started
-            keys = list(pipeline.instance.get_dynamic_partitions(FILE_HASH))
+            keys = list(pipeline.instance.get_dynamic_partitions(UNNAMED.partitions(PARSED_CHUNKS)))
         command = [sys.executable, "-m", "dagster", "asset", "materialize"]
         command += ["-m", "indexing_assets.definitions", "--select", "parsed_chunks"]
         command += ["--partition-range", f"{keys[0]}...{keys[-1]}"]

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,8 +37,9 @@ from indexing_assets.runs.dagster_runs import (
 )
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
 from indexing_assets.runs.materializations import log_materializations
+from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partition_failures import partitions_failed
-from indexing_assets.runs.partitions import batch_partitions
+from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, Upkeep, drop_copies, keep_fast
@@ -109,7 +110,7 @@ def build_chunk_vectors(names: IndexNames, folder: IndexFolder, settings: Settin
 
     @dg.asset(
         key=names.asset_key(CHUNK_VECTORS),
-        partitions_def=batch_partitions(names),
+        partitions_def=partitions_definition(names, CHUNK_VECTORS),
         backfill_policy=dg.BackfillPolicy.single_run(),
         output_required=False,
         # A batch mixes chunks of many files: no file partition is named, so that Dagster resolves
@@ -148,48 +149,32 @@ def _embed(
     embedder: EmbedderResource,
     names: IndexNames,
 ) -> Iterator[dg.AssetCheckResult]:
-    folder = index.folder(names.index)
-    folder.check()
-    settings = folder.settings()
+    opened = open_index(context.instance, index, names)
+    settings = opened.settings
     tag_process(context)
-    with hold(folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
+    with hold(opened.folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)
-        store = index.store(names.index)
-        store.models.begin(model.model_id, identity_settings(configured))
-        run = _Run(
-            context,
-            store.for_model(model.model_id),
-            model,
-            names=names,
-            code_version=embedding_identity(settings),
-            recipe=configured.text_recipe,
-            force=config.force,
-        )
+        opened.store.models.begin(model.model_id, identity_settings(configured))
+        opened = replace(opened, store=opened.store.for_model(model.model_id))
+        run = _Run(context, opened, model, recipe=configured.text_recipe, force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())
-        drop_copies(run.store, VECTOR_TABLES)
+        drop_copies(opened.store, VECTOR_TABLES)
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
-        chunks_version = run.store.tables.version("chunks")
-        run.store.sync.vectors(now=datetime.now(UTC))
+        chunks_version = opened.store.tables.version("chunks")
+        opened.store.sync.vectors(now=datetime.now(UTC))
         run.put_other_models_aside()
-        run.embed_batches(settings)
-        if run.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
-            run.store.sync.vectors(now=datetime.now(UTC))
+        run.embed_batches()
+        if opened.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
+            opened.store.sync.vectors(now=datetime.now(UTC))
         run.drop_empty_batches()
-        if run.store.models.serve_if_complete(model.model_id, now=datetime.now(UTC)):
+        if opened.store.models.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
-        keep_fast(run.store, VECTOR_TABLES)
-        if tidied := tidy(context.instance, run.store, folder, settings, names):
+        keep_fast(opened.store, VECTOR_TABLES)
+        if tidied := tidy(opened):
             context.log.info("Cleaned: %s.", tidied)
-        subject = Subject(
-            run.store,
-            context.instance,
-            settings,
-            names,
-            encoder=lambda: run.embedder,
-            batch_ids=run.batch_ids,
-        )
+        subject = Subject(opened, encoder=lambda: run.embedder, batch_ids=run.batch_ids)
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
     context.log.info(
@@ -212,19 +197,16 @@ class _Run:
     def __init__(
         self,
         context: dg.AssetExecutionContext,
-        store: IndexStore,
+        index: OpenIndex,
         embedder: Embedder,
         *,
-        names: IndexNames,
-        code_version: str,
         recipe: str,
         force: bool,
     ) -> None:
         self.context = context
-        self.store = store
+        self.index = index
+        self.store = index.store
         self.embedder = embedder
-        self.names = names
-        self.code_version = code_version
         self.recipe = recipe
         self.force = force
         # Asked for once: phase 1 may drop an empty batch meanwhile, and Dagster refuses a range without its end.
@@ -241,9 +223,9 @@ class _Run:
                     "Put %d vectors of %s aside; the model is now %s.", count, model, self.embedder.model_id
                 )
 
-    def embed_batches(self, settings: Settings) -> None:
+    def embed_batches(self) -> None:
         """Work through the run's batches, one checkpoint after the other."""
-        batch_ids = self.batch_ids
+        batch_ids, settings = self.batch_ids, self.index.settings
         statuses = self.store.statuses.read(self.embedder.model_id).filter(
             pl.col("embedding_batch_id").is_in(batch_ids)
         )
@@ -288,10 +270,8 @@ class _Run:
 
     def drop_empty_batches(self) -> None:
         """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""
-        instance, definition = self.context.instance, self.names.embedding_batch
-        existing = list(instance.get_dynamic_partitions(definition))
-        others = keys_of_unfinished_runs(instance, self.names, CHUNK_VECTORS, existing, but=self.context.run.run_id)
-        match_batch_partitions(instance, self.store, names=self.names, kept=others)
+        others = keys_of_unfinished_runs(self.index, CHUNK_VECTORS, but=self.context.run.run_id)
+        match_batch_partitions(self.index, kept=others)
 
     def _log_progress(self) -> None:
         tally = self.tally
@@ -383,7 +363,7 @@ class _Run:
         if events:
             # The asset's page shows the newest event: it carries the run's figures.
             events[next(reversed(events))].update(self.tally.metadata(self.embedder))
-            log_materializations(self.context, events, code_version=self.code_version)
+            log_materializations(self.context, events, code_version=embedding_identity(self.index.settings))
 
 
 def _known_vectors(store: IndexStore, text_hashes: Sequence[str], embedder: Embedder) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ from code_index.report.page import html_page, markdown
 from indexing_assets.runs.dagster_runs import tag_process
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, IndexNames
 from indexing_assets.runs.index_status import IndexStatus, failed_chunks, failed_files, read_status, runs_of
+from indexing_assets.runs.open_index import OpenIndex, open_index
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -53,17 +54,16 @@ def build_index_report(names: IndexNames) -> dg.AssetsDefinition:
 def _report(
     context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
-    folder = index.folder(names.index)
-    folder.check()
+    opened = open_index(context.instance, index, names)
+    folder, store = opened.folder, opened.store
     tag_process(context)
-    store = index.store(names.index)
-    encoder = embedder.get_for_queries(folder.settings())
-    status = read_status(folder, store, context.instance, encoder.model_id, names=names)
+    encoder = embedder.get_for_queries(opened.settings)
+    status = read_status(opened, encoder.model_id)
     figures = replace(
         gather(store, encoder),
-        parse_runs=runs_of(context.instance, names, PARSED_CHUNKS),
-        embed_runs=runs_of(context.instance, names, CHUNK_VECTORS),
-        slowest_files=_slowest_files(context.instance, names),
+        parse_runs=runs_of(opened, PARSED_CHUNKS),
+        embed_runs=runs_of(opened, CHUNK_VECTORS),
+        slowest_files=_slowest_files(opened),
         failed_files=[{"file": file.file_path, "reason": file.reason} for file in failed_files(store)],
         failed_chunks=[
             {"place": f"{chunk.file_path}:{chunk.start_line}", "name": chunk.qualified_name, "reason": chunk.reason}
@@ -112,8 +112,8 @@ def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | f
     return numbers
 
 
-def _slowest_files(instance: dg.DagsterInstance, names: IndexNames) -> list[dict[str, Any]]:
-    records = instance.fetch_materializations(names.asset_key(PARSED_CHUNKS), limit=_RECENT_EVENTS).records
+def _slowest_files(index: OpenIndex) -> list[dict[str, Any]]:
+    records = index.instance.fetch_materializations(index.names.asset_key(PARSED_CHUNKS), limit=_RECENT_EVENTS).records
     timed = [
         (float(event.metadata["parse_ms"].value), event.partition, event.metadata["chunks"].value)  # type: ignore[arg-type]
         for record in records

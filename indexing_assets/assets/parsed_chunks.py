@@ -21,17 +21,17 @@ from code_index.index.locks import Phase, hold
 from code_index.index.settings import Settings
 from code_index.parsing.parser_pool import GROUP_FILES, ParsedGroup, ParserPool
 from code_index.parsing.parser_worker import ParseOutcome, ParserConfig, ParseTask
-from code_index.tables import IndexStore
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
 from indexing_assets.runs.dagster_runs import PARSE_POOL, stop_if_cancelled, tag_process
-from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.materializations import log_materializations
+from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partition_failures import partitions_failed
-from indexing_assets.runs.partitions import delete_partitions, file_partitions
+from indexing_assets.runs.partitions import delete_partitions, partitions_definition
 from indexing_assets.runs.planning import chunker_identity, next_batch_id, stored_chunk_counts
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, Upkeep, keep_fast
@@ -90,7 +90,7 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
 
     @dg.asset(
         key=names.asset_key(PARSED_CHUNKS),
-        partitions_def=file_partitions(names),
+        partitions_def=partitions_definition(names, PARSED_CHUNKS),
         backfill_policy=dg.BackfillPolicy.single_run(),
         output_required=False,
         deps=[names.asset_key(SOURCE_FILES)],
@@ -120,12 +120,11 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
 def _parse(
     context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, names: IndexNames
 ) -> Iterator[dg.AssetCheckResult]:
-    folder = index.folder(names.index)
-    folder.check()
+    opened = open_index(context.instance, index, names)
+    folder, settings = opened.folder, opened.settings
     tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
-        settings = folder.settings()
-        run = _Run(context, index.store(names.index), chunker_identity(settings), names)
+        run = _Run(context, opened)
         run.plan(force=config.force)
         parser_config = ParserConfig(
             repository_root=str(folder.repository_root),
@@ -136,9 +135,7 @@ def _parse(
             timeout_s=settings.parse_timeout_s,
             memory_bytes=settings.parse_memory_bytes,
         )
-        allocator = BatchAllocator(
-            first_id=next_batch_id(context.instance, run.store, names), batch_chunks=settings.embedding_batch_chunks
-        )
+        allocator = BatchAllocator(first_id=next_batch_id(opened), batch_chunks=settings.embedding_batch_chunks)
         bound = settings.parse_checkpoint_files
         context.log.info(
             "%d file versions to parse, %.1f MB; %d are stored already.",
@@ -147,7 +144,7 @@ def _parse(
             run.tally.reused,
         )
         # Of a first index nobody waits for words before it is there, and each upkeep leaves a copy for a while.
-        upkeep = Upkeep(run.store, CHUNK_TABLES) if run.store.chunks.count() else None
+        upkeep = Upkeep(opened.store, CHUNK_TABLES) if opened.store.chunks.count() else None
         if run.tasks:
             with (
                 ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
@@ -159,11 +156,10 @@ def _parse(
                     if upkeep is not None:
                         upkeep.after_commit()
         run.add_batches(allocator.drain(final=True))
-        match_batches(context.instance, run.store, folder, names)
-        keep_fast(run.store, CHUNK_TABLES)
+        match_batches(opened)
+        keep_fast(opened.store, CHUNK_TABLES)
         run.drop_replaced()
-        subject = Subject(run.store, context.instance, settings, names, file_paths=run.file_paths)
-        outcomes = list(evaluate(subject, asset=PARSED_CHUNKS))
+        outcomes = list(evaluate(Subject(opened, file_paths=run.file_paths), asset=PARSED_CHUNKS))
     tally = run.tally
     summary = tally.metadata()
     context.log.info(
@@ -183,11 +179,11 @@ def _parse(
 class _Run:
     """One run over a range of file partitions."""
 
-    def __init__(self, context: dg.AssetExecutionContext, store: IndexStore, identity: str, names: IndexNames) -> None:
+    def __init__(self, context: dg.AssetExecutionContext, index: OpenIndex) -> None:
         self.context = context
-        self.store = store
-        self.identity = identity
-        self.names = names
+        self.index = index
+        self.store = index.store
+        self.identity = chunker_identity(index.settings)
         self.tally = _Tally()
         self.tasks: dict[str, ParseTask] = {}
         self.file_paths: list[str] = []
@@ -224,7 +220,7 @@ class _Run:
             & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
         )
         if not said.is_empty():
-            materialized = self.context.instance.get_materialized_partitions(self.context.asset_key)
+            materialized = self.index.materialized_keys(PARSED_CHUNKS)
             said = said.filter(~pl.col("partition_key").is_in(list(materialized)))
         outcomes = [
             ParseOutcome(path, file_hash, chunk_count=count)
@@ -242,7 +238,7 @@ class _Run:
             },
             code_version=self.identity,
             data_versions=dict(done.select("partition_key", "file_hash").iter_rows()),
-            parent=self.names.asset_key(SOURCE_FILES),
+            parent=self.index.names.asset_key(SOURCE_FILES),
         )
         self.tally.reused += done.height
         return done.select("file_path")
@@ -277,7 +273,7 @@ class _Run:
     def drop_replaced(self) -> None:
         """Drop the keys of file versions that were edited or deleted since the run was asked for."""
         if self._replaced:
-            delete_partitions(self.context.instance, self.names.file_hash, self._replaced)
+            delete_partitions(self.index.instance, self.index.names.partitions(PARSED_CHUNKS), self._replaced)
             self.context.log.info(
                 "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
                 len(self._replaced),
@@ -287,8 +283,8 @@ class _Run:
     def add_batches(self, batch_ids: Sequence[int]) -> None:
         """Add the partition keys of embedding batches."""
         if batch_ids:
-            self.context.instance.add_dynamic_partitions(
-                self.names.embedding_batch, [batch_partition_key(batch_id) for batch_id in batch_ids]
+            self.index.instance.add_dynamic_partitions(
+                self.index.names.partitions(CHUNK_VECTORS), [batch_partition_key(batch_id) for batch_id in batch_ids]
             )
 
     def _log(self, outcomes: Sequence[ParseOutcome], chunks: pa.Table) -> None:
@@ -317,7 +313,7 @@ class _Run:
             events,
             code_version=self.identity,
             data_versions={self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes},
-            parent=self.names.asset_key(SOURCE_FILES),
+            parent=self.index.names.asset_key(SOURCE_FILES),
         )
 
     def _file_rows(self, outcomes: Sequence[ParseOutcome], now: datetime) -> pa.Table:

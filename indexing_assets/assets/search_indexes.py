@@ -16,6 +16,7 @@ from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
 from indexing_assets.runs.dagster_runs import PARSE_POOL, tag_process
 from indexing_assets.runs.index_names import CHUNK_VECTORS, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.open_index import open_index
 from indexing_assets.upkeep.expiry import (
     KEEP_RUNS,
     KEEP_UNUSED_VECTORS,
@@ -80,15 +81,13 @@ def build_search_indexes(names: IndexNames) -> dg.AssetsDefinition:
 def _maintain(
     context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
-    folder = index.folder(names.index)
-    folder.check()
+    opened = open_index(context.instance, index, names)
+    folder, store = opened.folder, opened.store
     tag_process(context)
-    store = index.store(names.index)
     run_id = context.run.run_id
     started = time.perf_counter()
     before = store.upkeep.disk_bytes()
     retention = timedelta(minutes=config.keep_versions_minutes)
-    settings = folder.settings()
     metadata: dict[str, Any] = {"forgotten_vectors": 0, "removed_leftovers": 0, "merged_batches": 0}
     with hold(folder.locks_dir, Phase.PARSE, run_id=run_id):
         built = store.upkeep.ensure_indexes()
@@ -100,7 +99,7 @@ def _maintain(
                 unused_since = now - timedelta(days=config.keep_unused_vectors_days)
                 metadata["forgotten_vectors"] = store.vectors.forget_retired(before=unused_since)
                 metadata["forgotten_vectors"] += store.models.forget(before=unused_since)
-                metadata["merged_batches"] = merge_small_batches(context.instance, store, settings, names)
+                metadata["merged_batches"] = merge_small_batches(opened)
                 others = [name for name in store.upkeep.versions() if name not in _PARSED]
                 store.upkeep.optimize(retention, alone=True, tables=others)
                 metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
@@ -109,7 +108,7 @@ def _maintain(
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
         store.upkeep.optimize(retention, alone=True, tables=_PARSED)
-    removed = remove_old_records(context.instance, names, keep_runs=config.keep_runs)
+    removed = remove_old_records(opened, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),
         "removed_runs": len(removed.runs),

@@ -28,6 +28,7 @@ from indexing_assets.checks.asset_checks import check_specs, results
 from indexing_assets.runs.dagster_runs import PARSE_POOL, close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.materializations import markdown_table
+from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partitions import as_one_range, delete_partitions
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, drop_copies
@@ -93,16 +94,15 @@ def build_source_files(names: IndexNames, folder: IndexFolder) -> dg.AssetsDefin
 def _scan(
     context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
-    folder = index.folder(names.index)
-    folder.create(instance_config())
+    index.folder(names.index).create(instance_config())
+    opened = open_index(context.instance, index, names)
+    folder, store = opened.folder, opened.store
     tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
-        store = index.store(names.index)
         drop_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.
-        settings = folder.settings()
-        options = walk_options(folder, settings)
+        options = walk_options(folder, opened.settings)
         of_git = git_state(folder.repository_root, options)
         known = known_files(store)
         scan = index.repository(names.index).scan(known, verify=config.verify)
@@ -112,10 +112,9 @@ def _scan(
             context.log.warning("%s", warning)
         for place, reason in scan.unreadable.items():
             context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
-        partitions = _apply(context, store, folder, changes, scan.files, names)
+        partitions = _apply(opened, changes, scan.files)
         seconds = time.perf_counter() - started
-        subject = Subject(store, context.instance, settings, names)
-        outcomes = list(evaluate(subject, asset=SOURCE_FILES))
+        outcomes = list(evaluate(Subject(opened), asset=SOURCE_FILES))
     report(Progress("scan", "files", len(scan.files), len(scan.files)))
     context.log.info(
         "Scanned %d files in %.1f s: %d new, %d changed, %d removed, %d skipped; read %d.",
@@ -153,19 +152,13 @@ def known_files(store: IndexStore) -> dict[str, SourceFile]:
     }
 
 
-def _apply(
-    context: dg.AssetExecutionContext,
-    store: IndexStore,
-    folder: IndexFolder,
-    changes: Changes,
-    files: Sequence[SourceFile],
-    names: IndexNames,
-) -> _Partitions:
+def _apply(index: OpenIndex, changes: Changes, files: Sequence[SourceFile]) -> _Partitions:
     """Make the tables and partition keys those of the scan.
 
     The order makes a kill at any line harmless: rows of what is gone go before the manifest
     forgets the file, and keys are compared with the whole manifest, whatever an earlier scan did.
     """
+    store = index.store
     gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
     if gone:
         store.chunks.delete_by_file(gone)
@@ -176,8 +169,8 @@ def _apply(
     if rows.num_rows:
         store.files.upsert(rows)
     if gone:
-        match_batches(context.instance, store, folder, names)
-    return _update_partitions(context.instance, files, names)
+        match_batches(index)
+    return _update_partitions(index, files)
 
 
 def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
@@ -201,28 +194,28 @@ def _row(file: SourceFile) -> dict[str, Any]:
     }
 
 
-def _update_partitions(instance: dg.DagsterInstance, files: Sequence[SourceFile], names: IndexNames) -> _Partitions:
+def _update_partitions(index: OpenIndex, files: Sequence[SourceFile]) -> _Partitions:
     expected = {
         file_partition_key(file.file_hash, file.file_path): None
         for file in files
         if file.status is not FileStatus.SKIPPED
     }
-    existing = list(instance.get_dynamic_partitions(names.file_hash))
-    known = set(existing)
+    instance, definition = index.instance, index.names.partitions(PARSED_CHUNKS)
+    known = set(index.partition_keys(PARSED_CHUNKS))
     new = [key for key in expected if key not in known]
     if new:
-        instance.add_dynamic_partitions(names.file_hash, new)
+        instance.add_dynamic_partitions(definition, new)
     removed = sorted(known - expected.keys())
     failed = [file_partition_key(file.file_hash, file.file_path) for file in files if file.status is FileStatus.ERROR]
     if removed or failed:
         # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
         close_dead_runs(instance)
-        busy = keys_of_unfinished_runs(instance, names, PARSED_CHUNKS, existing)
+        busy = keys_of_unfinished_runs(index, PARSED_CHUNKS)
         removed = sorted(set(removed) - busy)
-        delete_partitions(instance, names.file_hash, removed)
+        delete_partitions(instance, definition, removed)
         if not busy:
             # Side by side, so that a backfill of what failed is one run and not one for each.
-            as_one_range(instance, names.file_hash, failed)
+            as_one_range(instance, definition, failed)
     return _Partitions(added=len(new), removed=len(removed))
 
 

@@ -19,7 +19,8 @@ from dagster._core.utils import make_new_backfill_id
 from pydantic import Field
 
 from indexing_assets.runs.dagster_runs import RERUN_JOB, RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
+from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import as_one_range
 from indexing_assets.runs.planning import failed_partitions, transient_failures_due
 from resources.embedder_resource import EmbedderResource
@@ -86,18 +87,15 @@ def keys_to_rerun(
         IndexMissingError: there is no index yet.
         ModelError: the model is missing.
     """
-    folder = index.folder(names.index)
-    folder.check()
-    store = index.store(names.index)
-    model_id = embedder.get_for_queries(folder.settings()).model_id
+    opened = open_index(instance, index, names)
+    model_id = embedder.get_for_queries(opened.settings).model_id
     if transient_only:
-        keys = transient_failures_due(store, model_id, datetime.now(UTC))
+        keys = transient_failures_due(opened.store, model_id, datetime.now(UTC))
     else:
-        keys = failed_partitions(instance, store, model_id, names=names)
-    for asset, definition in _definitions(names).items():
-        existing = list(instance.get_dynamic_partitions(definition))
-        free = set(existing) - keys_of_unfinished_runs(instance, names, asset, existing)
-        keys[asset] = [key for key in keys[asset] if key in free]
+        keys = failed_partitions(opened, model_id)
+    for asset, failed in keys.items():
+        free = set(opened.partition_keys(asset)) - keys_of_unfinished_runs(opened, asset)
+        keys[asset] = [key for key in failed if key in free]
     return keys
 
 
@@ -115,9 +113,9 @@ def request_backfill(
     """
     backfill_id: str = make_new_backfill_id()
     selectors = []
-    for asset, definition in _definitions(names).items():
-        if keys[asset]:
-            ordered = as_one_range(instance, definition, keys[asset])
+    for asset, failed in keys.items():
+        if failed:
+            ordered = as_one_range(instance, names.partitions(asset), failed)
             ranges = [PartitionRangeSelector(start=ordered[0], end=ordered[-1])]
             selectors.append(
                 PartitionsByAssetSelector(
@@ -138,8 +136,3 @@ def request_backfill(
         )
     instance.add_backfill(backfill)
     return backfill_id
-
-
-def _definitions(names: IndexNames) -> dict[str, str]:
-    """Name of the partitions definition of each partitioned asset."""
-    return {PARSED_CHUNKS: names.file_hash, CHUNK_VECTORS: names.embedding_batch}

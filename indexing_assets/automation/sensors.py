@@ -18,7 +18,6 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.partition_keys import file_partition_key
-from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.source import walk_options
 from code_index.repository.content_rules import plan_changes
@@ -37,6 +36,7 @@ from indexing_assets.runs.dagster_runs import (
     unfinished_runs,
 )
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partitions import as_one_range, range_tags
 from indexing_assets.runs.planning import batches_to_embed, chunker_identity, files_to_parse, serve_kept_vectors
 from resources.embedder_resource import EmbedderResource
@@ -149,59 +149,49 @@ class _ChangesLook:
     """Compares the repository with the last scan, and the manifest with the chunks."""
 
     def __init__(
-        self, instance: dg.DagsterInstance, index: IndexResource, names: IndexNames, times: WatchTimes
+        self, instance: dg.DagsterInstance, resource: IndexResource, names: IndexNames, times: WatchTimes
     ) -> None:
         self._instance = instance
-        self._index = index
+        self._resource = resource
         self._names = names
         self._times = times
 
     def take(self, memory: SensorMemory) -> _Found:
         """A run that scans, parses or both, if there is something to scan or parse."""
         close_dead_runs(self._instance)
-        prepare_pools(self._instance, self._index.folder(self._names.index).settings())
-        busy = unfinished_runs(self._instance, self._names, SOURCE_FILES, PARSED_CHUNKS)
+        index = open_index(self._instance, self._resource, self._names, must_exist=False)
+        prepare_pools(self._instance, index.settings)
+        busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
             return _Found(memory, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
-        folder = self._index.folder(self._names.index)
-        scanned = self._last_scan()
-        state = self._state(folder)
+        scanned = _last_scan(index)
+        state = _state(index)
         if state.token == scanned.token:
-            left = self._unparsed(folder, memory)
+            left = _unparsed(index, memory)
             if left.request is not None:
                 return left
             memory = left.memory
-            state = self._watch(folder, scanned.token)
+            state = self._watch(index, scanned.token)
             if state.token == scanned.token:
                 return _Found(replace(memory, restless_since_s=None), reason=left.reason)
-        return self._changed(folder, scanned, state, memory)
+        return self._changed(index, scanned, state, memory)
 
-    def _last_scan(self) -> _Scanned:
-        event = self._instance.get_latest_materialization_event(self._names.asset_key(SOURCE_FILES))
-        if event is None or event.asset_materialization is None:
-            return _Scanned()
-        value = event.asset_materialization.metadata.get(STATE_METADATA)
-        return _Scanned(token=str(value.value) if value is not None else "", run_id=event.run_id)
-
-    def _state(self, folder: IndexFolder) -> RepositoryState:
-        return repository_state(folder.repository_root, walk_options(folder, folder.settings()))
-
-    def _watch(self, folder: IndexFolder, token: str) -> RepositoryState:
+    def _watch(self, index: OpenIndex, token: str) -> RepositoryState:
         """The state once it differs from `token`, or the last one when the tick's time is over."""
         ends = time.monotonic() + self._times.watch_s
         while True:
             started = time.monotonic()
-            state = self._state(folder)
+            state = _state(index)
             pause = max(_LOOK_EVERY_S, (time.monotonic() - started) / _LOOK_SHARE)
             if state.token != token or time.monotonic() + pause > ends:
                 return state
             time.sleep(pause)
 
-    def _changed(self, folder: IndexFolder, scanned: _Scanned, state: RepositoryState, memory: SensorMemory) -> _Found:
+    def _changed(self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, memory: SensorMemory) -> _Found:
         now = time.time()
         settled = settled_state(
-            folder.repository_root,
-            walk_options(folder, folder.settings()),
+            index.folder.repository_root,
+            walk_options(index.folder, index.settings),
             quiet_s=self._times.quiet_s,
             patience_s=self._times.patience_s,
         )
@@ -218,79 +208,80 @@ class _ChangesLook:
         memory = memory.asked(state.token, now)
         # The last scan goes in, because a state that was left may come back.
         run_key = f"{scanned.run_id}:{state.token}:{memory.attempts}"
-        keys = self._new_versions()
+        keys = self._new_versions(index)
         if not keys:
             return _Found(memory, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
-        with hold(folder.locks_dir, Phase.PARSE, wait_s=0):
-            ordered = as_one_range(self._instance, self._names.file_hash, keys)
+        with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
+            ordered = as_one_range(index.instance, index.names.partitions(PARSED_CHUNKS), keys)
         return _Found(
             memory,
             dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
         )
 
-    def _new_versions(self) -> list[str]:
+    def _new_versions(self, index: OpenIndex) -> list[str]:
         """Partition keys of the file versions that the scan will find new; none for a first scan, which is long."""
-        known = known_files(self._index.store(self._names.index))
+        known = known_files(index.store)
         if not known:
             return []
-        changes = plan_changes(known, self._index.repository(self._names.index).scan(known).files)
+        changes = plan_changes(known, self._resource.repository(self._names.index).scan(known).files)
         return [file_partition_key(file.file_hash, file.file_path) for file in (*changes.new, *changes.changed)]
-
-    def _unparsed(self, folder: IndexFolder, memory: SensorMemory) -> _Found:
-        """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
-        store = self._index.store(self._names.index)
-        settings = folder.settings()
-        stand = _digest([chunker_identity(settings), *_versions(store, "files", "chunks")])
-        nothing = "The index is up to date with the repository."
-        if memory.idle == stand:
-            return _Found(memory, reason=nothing)
-        keys = files_to_parse(self._instance, store, settings, names=self._names, retry_transient=False)
-        if not keys:
-            return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(self._instance, self._names, folder, PARSE_JOB, keys, stand, memory)
 
 
 class _PendingLook:
     """Compares the chunks with the vectors."""
 
     def __init__(
-        self, instance: dg.DagsterInstance, index: IndexResource, embedder: EmbedderResource, names: IndexNames
+        self, instance: dg.DagsterInstance, resource: IndexResource, embedder: EmbedderResource, names: IndexNames
     ) -> None:
         self._instance = instance
-        self._index = index
+        self._resource = resource
         self._embedder = embedder
         self._names = names
 
     def take(self, memory: SensorMemory) -> _Found:
         """A run over all batches with chunks that wait for a vector, if there are any."""
         close_dead_runs(self._instance)
-        busy = unfinished_runs(self._instance, self._names, CHUNK_VECTORS)
+        index = open_index(self._instance, self._resource, self._names)
+        busy = unfinished_runs(index, CHUNK_VECTORS)
         if busy:
             return _Found(memory, reason=f"Run {busy[0].run_id} embeds; the next look is when it ended.")
-        folder = self._index.folder(self._names.index)
-        folder.check()
-        store = self._index.store(self._names.index)
-        model_id = self._embedder.get_for_queries(folder.settings()).model_id
-        stand = _digest([model_id, *_versions(store, "chunks", "vectors", "embedding_errors")])
+        model_id = self._embedder.get_for_queries(index.settings).model_id
+        stand = _digest([model_id, *_versions(index.store, "chunks", "vectors", "embedding_errors")])
         nothing = "Every chunk has its vector, or failed for a reason that lasts."
         if memory.idle == stand:
             return _Found(memory, reason=nothing)
-        keys = batches_to_embed(self._instance, store, model_id, names=self._names, retry_transient=False)
+        keys = batches_to_embed(index, model_id, retry_transient=False)
         if not keys:
-            serve_kept_vectors(store, model_id)
+            serve_kept_vectors(index.store, model_id)
             return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(self._instance, self._names, folder, EMBED_JOB, keys, stand, memory)
+        return _request(index, EMBED_JOB, keys, stand, memory)
 
 
-def _request(
-    instance: dg.DagsterInstance,
-    names: IndexNames,
-    folder: IndexFolder,
-    job: str,
-    keys: Sequence[str],
-    stand: str,
-    memory: SensorMemory,
-) -> _Found:
+def _last_scan(index: OpenIndex) -> _Scanned:
+    event = index.instance.get_latest_materialization_event(index.names.asset_key(SOURCE_FILES))
+    if event is None or event.asset_materialization is None:
+        return _Scanned()
+    value = event.asset_materialization.metadata.get(STATE_METADATA)
+    return _Scanned(token=str(value.value) if value is not None else "", run_id=event.run_id)
+
+
+def _state(index: OpenIndex) -> RepositoryState:
+    return repository_state(index.folder.repository_root, walk_options(index.folder, index.settings))
+
+
+def _unparsed(index: OpenIndex, memory: SensorMemory) -> _Found:
+    """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
+    stand = _digest([chunker_identity(index.settings), *_versions(index.store, "files", "chunks")])
+    nothing = "The index is up to date with the repository."
+    if memory.idle == stand:
+        return _Found(memory, reason=nothing)
+    keys = files_to_parse(index, retry_transient=False)
+    if not keys:
+        return _Found(replace(memory, idle=stand), reason=nothing)
+    return _request(index, PARSE_JOB, keys, stand, memory)
+
+
+def _request(index: OpenIndex, job: str, keys: Sequence[str], stand: str, memory: SensorMemory) -> _Found:
     """Ask for one run over all keys, unless the same was asked for too recently.
 
     Raises:
@@ -302,14 +293,14 @@ def _request(
         return _Found(memory, reason=_later(memory, wait, f"A run over the same {len(keys)} partitions"))
     memory = memory.asked(target, now)
     embeds = job == EMBED_JOB
-    definition = names.embedding_batch if embeds else names.file_hash
-    with hold(folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
-        ordered = as_one_range(instance, definition, keys)
+    definition = index.names.partitions(CHUNK_VECTORS if embeds else PARSED_CHUNKS)
+    with hold(index.folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
+        ordered = as_one_range(index.instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
     run_key = f"{stand}:{target}:{memory.attempts}"
     # What failed for a reason that lasts is for a person to try again.
     tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
-    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=names.prefixed(job), tags=tags))
+    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=index.names.prefixed(job), tags=tags))
 
 
 def _later(memory: SensorMemory, wait_s: float, what: str) -> str:

@@ -12,6 +12,7 @@ import dagster as dg
 from indexing_assets.checks import CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.runs.index_names import INDEX_REPORT, IndexNames
 from indexing_assets.runs.materializations import markdown_table
+from indexing_assets.runs.open_index import open_index
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -62,15 +63,10 @@ def build_index_checks(names: IndexNames) -> list[dg.AssetChecksDefinition]:
     def index_checks(
         context: dg.AssetCheckExecutionContext, index: IndexResource, embedder: EmbedderResource
     ) -> Iterator[dg.AssetCheckResult]:
-        folder = index.folder(names.index)
-        folder.check()
-        settings = folder.settings()
+        opened = open_index(context.instance, index, names)
         subject = Subject(
-            store=index.store(names.index),
-            instance=context.instance,
-            settings=settings,
-            names=names,
-            encoder=lambda: embedder.get_for_queries(settings),
+            opened,
+            encoder=lambda: embedder.get_for_queries(opened.settings),
             repository=index.repository(names.index),
             sampled_files=_SAMPLED_FILES,
             seed=int(context.run.run_id.replace("-", "")[: _SEED_BITS // 4], base=16),

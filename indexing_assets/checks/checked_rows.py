@@ -22,7 +22,7 @@ _NAMED = 20
 def manifest(subject: Subject, *columns: str) -> pl.DataFrame:
     """Rows of `files` that are to be indexed: file_path, file_hash, status, partition_key and `columns`."""
     wanted = list(dict.fromkeys(["file_path", "file_hash", "status", "partition_key", *columns]))
-    return pl.DataFrame(subject.store.files.read(wanted)).filter(pl.col("status") != FileStatus.SKIPPED.value)
+    return pl.DataFrame(subject.index.store.files.read(wanted)).filter(pl.col("status") != FileStatus.SKIPPED.value)
 
 
 def few_files(subject: Subject) -> list[str] | None:
@@ -34,7 +34,7 @@ def few_files(subject: Subject) -> list[str] | None:
 def places(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
     """Where chunks are, as `path:line name`, by id, for the first ids; those without a chunk stand for themselves."""
     named = list(dict.fromkeys(chunk_ids))[:_NAMED]
-    rows = subject.store.chunks.by_ids(named, columns=["chunk_id", "file_path", "start_line", "qualified_name"])
+    rows = subject.index.store.chunks.by_ids(named, columns=["chunk_id", "file_path", "start_line", "qualified_name"])
     found = {
         row["chunk_id"]: f"{row['file_path']}:{row['start_line']} {row['qualified_name'] or ''}".strip()
         for row in rows.to_pylist()
@@ -42,7 +42,6 @@ def places(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
     return {chunk_id: found.get(chunk_id, f"chunk {chunk_id}") for chunk_id in named}
 
 
-def in_flux(subject: Subject, asset: str, definition: str) -> set[str]:
+def in_flux(subject: Subject, asset: str) -> set[str]:
     """Partition keys that runs are to work on: their rows and records may disagree until those end."""
-    existing = list(subject.instance.get_dynamic_partitions(definition))
-    return keys_of_unfinished_runs(subject.instance, subject.names, asset, existing)
+    return keys_of_unfinished_runs(subject.index, asset)

@@ -14,14 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-import dagster as dg
-
 from code_index.core.errors import CodeIndexError, UsageError
-from code_index.index.settings import Settings
 from code_index.repository.source_repository import SourceRepository
 from code_index.search.hybrid import QueryEncoder
-from code_index.tables import IndexStore
-from indexing_assets.runs.index_names import UNNAMED, IndexNames
+from indexing_assets.runs.open_index import OpenIndex
 
 _KEPT_CULPRITS = 20
 _NAMED_CULPRITS = 5
@@ -48,10 +44,7 @@ class Subject:
     as that is sound; None stands for the whole index.
     """
 
-    store: IndexStore
-    instance: dg.DagsterInstance
-    settings: Settings
-    names: IndexNames = UNNAMED
+    index: OpenIndex
     encoder: Callable[[], QueryEncoder] | None = None
     repository: SourceRepository | None = None
     file_paths: Sequence[str] | None = None
@@ -86,7 +79,7 @@ class Subject:
 
     def rebuild(self, table: str) -> str:
         """The command that drops a table and fills it again."""
-        return f"rm -r '{self.store.tables.path(table)}' && {INDEX}"
+        return f"rm -r '{self.index.store.tables.path(table)}' && {INDEX}"
 
 
 @dataclass(frozen=True, slots=True)

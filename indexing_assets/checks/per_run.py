@@ -35,12 +35,12 @@ SETTLE_S = 2.0
 def every_indexed_file_has_its_partition(subject: Subject) -> Finding:
     """The partition keys of parsed_chunks are those of the manifest's files, no more and no less."""
     files = manifest(subject)
-    existing = set(subject.instance.get_dynamic_partitions(subject.names.file_hash))
+    existing = set(subject.index.partition_keys(PARSED_CHUNKS))
     keyless = files.filter(~pl.col("partition_key").is_in(list(existing)).fill_null(value=False))["file_path"].sort()
     # Keys of a queued run stay until it is done: without them it could not start.
     left_over = sorted(existing - set(files["partition_key"]))
     if left_over:
-        flux = in_flux(subject, PARSED_CHUNKS, subject.names.file_hash)
+        flux = in_flux(subject, PARSED_CHUNKS)
         left_over = [key for key in left_over if key not in flux]
     return Finding(
         culprits=[*keyless, *(f"partition {key}" for key in left_over)],
@@ -55,10 +55,10 @@ def every_indexed_file_has_its_partition(subject: Subject) -> Finding:
 def no_rows_of_files_that_are_gone(subject: Subject) -> Finding:
     """Chunks and vectors are of files that the manifest lists, in the version that it lists."""
     files = manifest(subject, "chunk_count")
-    versions = pl.DataFrame(subject.store.chunks.read(["file_path", "file_hash"])).unique()
+    versions = pl.DataFrame(subject.index.store.chunks.read(["file_path", "file_hash"])).unique()
     known = versions.join(files, on="file_path", how="left", suffix="_current")
     gone = set(known.filter(pl.col("status").is_null())["file_path"])
-    of_vectors = pl.DataFrame(subject.store.vectors.read(["file_path"])).unique()
+    of_vectors = pl.DataFrame(subject.index.store.vectors.read(["file_path"])).unique()
     gone |= set(of_vectors.join(files, on="file_path", how="anti")["file_path"])
     # The rows of a changed file stay until its new version is parsed.
     outdated = known.filter(
@@ -86,7 +86,7 @@ def stored_chunks_match_the_manifest(subject: Subject) -> Finding:
     if subject.file_paths is not None:
         files = files.filter(pl.col("file_path").is_in(list(subject.file_paths)))
     where = None if paths is None else is_in("file_path", paths)
-    rows = pl.DataFrame(subject.store.chunks.read(["file_path", "file_hash"], where))
+    rows = pl.DataFrame(subject.index.store.chunks.read(["file_path", "file_hash"], where))
     stored = rows.group_by("file_path", "file_hash").agg(pl.len().alias("stored"))
     counted = files.join(stored, on=["file_path", "file_hash"], how="left").with_columns(pl.col("stored").fill_null(0))
     wrong = counted.filter(pl.col("chunk_count").ne_missing(pl.col("stored"))).sort("file_path")
@@ -105,7 +105,7 @@ def stored_chunks_match_the_manifest(subject: Subject) -> Finding:
 @check(PARSED_CHUNKS, blocking=True)
 def chunk_ids_are_unique(subject: Subject) -> Finding:
     """No two rows of chunks share an id."""
-    ids = pl.Series(subject.store.chunks.read(["chunk_id"]).column("chunk_id"))
+    ids = pl.Series(subject.index.store.chunks.read(["chunk_id"]).column("chunk_id"))
     repeated = _repeated(ids)
     return Finding(
         culprits=list(places(subject, repeated).values()),
@@ -120,10 +120,10 @@ def chunk_ids_are_unique(subject: Subject) -> Finding:
 @check(PARSED_CHUNKS, blocking=True)
 def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
     """Each chunk is in an embedding batch, and each batch has its partition key."""
-    rows = pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"]))
+    rows = pl.DataFrame(subject.index.store.chunks.read(["chunk_id", "embedding_batch_id"]))
     without = rows.filter(pl.col("embedding_batch_id").is_null())["chunk_id"].to_list()
     batches = rows["embedding_batch_id"].drop_nulls().unique().sort()
-    existing = set(subject.instance.get_dynamic_partitions(subject.names.embedding_batch))
+    existing = set(subject.index.partition_keys(CHUNK_VECTORS))
     keyless = [key for key in map(batch_partition_key, batches) if key not in existing]
     return Finding(
         culprits=[*(f"batch {key}" for key in keyless), *places(subject, without).values()],
@@ -144,7 +144,7 @@ def every_vector_has_its_chunk(subject: Subject) -> Finding:
         time.sleep(SETTLE_S)
         later = set(_orphaned_vectors(subject)[1])
         orphans = [chunk_id for chunk_id in orphans if chunk_id in later]
-    rows = subject.store.vectors.read(["chunk_id", "file_path", "start_line"], is_in("chunk_id", orphans[:20]))
+    rows = subject.index.store.vectors.read(["chunk_id", "file_path", "start_line"], is_in("chunk_id", orphans[:20]))
     return Finding(
         culprits=sorted(f"{row['file_path']}:{row['start_line']} ({row['chunk_id']})" for row in rows.to_pylist()),
         noun="vector",
@@ -158,7 +158,7 @@ def every_vector_has_its_chunk(subject: Subject) -> Finding:
 @check(CHUNK_VECTORS)
 def no_chunk_has_two_vectors(subject: Subject) -> Finding:
     """No two rows of vectors share a chunk."""
-    ids = pl.Series(subject.store.vectors.read(["chunk_id"]).column("chunk_id"))
+    ids = pl.Series(subject.index.store.vectors.read(["chunk_id"]).column("chunk_id"))
     repeated = _repeated(ids)
     return Finding(
         culprits=list(places(subject, repeated).values()),
@@ -197,7 +197,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
 def one_model_per_table(subject: Subject) -> Finding:
     """All vectors are of the model that the settings name."""
     model_id = subject.model().model_id
-    counts = subject.store.for_model(model_id).vectors.counts()
+    counts = subject.index.store.for_model(model_id).vectors.counts()
     others = {model: count for model, count in counts.items() if model != model_id}
     return Finding(
         culprits=[f"{model} ({count:,} vectors)" for model, count in sorted(others.items())],
@@ -215,14 +215,14 @@ def _repeated(ids: pl.Series) -> list[str]:
 def _orphaned_vectors(subject: Subject) -> tuple[int, list[str]]:
     """How many vectors there are, and the ids of those without a chunk."""
     # Vectors first: a chunk that is added in between has its vector later.
-    ids = pl.Series(subject.store.vectors.read(["chunk_id"]).column("chunk_id"))
-    known = pl.Series(subject.store.chunks.read(["chunk_id"]).column("chunk_id"))
+    ids = pl.Series(subject.index.store.vectors.read(["chunk_id"]).column("chunk_id"))
+    known = pl.Series(subject.index.store.chunks.read(["chunk_id"]).column("chunk_id"))
     return len(ids), ids.filter(~ids.is_in(known.implode())).unique(maintain_order=True).to_list()
 
 
 def _pieces(subject: Subject) -> Iterator[pa.Table]:
     """chunk_id and vector: a sample of the run's batches, else all there are."""
-    store, columns = subject.store, ["chunk_id", "vector"]
+    store, columns = subject.index.store, ["chunk_id", "vector"]
     if subject.batch_ids is not None:
         rows = store.chunks.of_batches(subject.batch_ids, ["chunk_id"]).column("chunk_id").to_pylist()
         step = max(1, -(-len(rows) // _SAMPLED_VECTORS))
@@ -247,7 +247,7 @@ def _bad_norms(rows: pa.Table) -> dict[str, float]:
 
 
 def _batches_of(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
-    rows = subject.store.chunks.by_ids(chunk_ids, columns=["chunk_id", "embedding_batch_id"]).to_pylist()
+    rows = subject.index.store.chunks.by_ids(chunk_ids, columns=["chunk_id", "embedding_batch_id"]).to_pylist()
     return {
         row["chunk_id"]: batch_partition_key(row["embedding_batch_id"])
         for row in rows

@@ -29,7 +29,7 @@ _LONG_NAME = 4
 @check(INDEX_REPORT, severity=Severity.WARNING)
 def search_indexes_are_current(subject: Subject) -> Finding:
     """The full-text and vector indexes are there and hold nearly all rows; no table is in many small files."""
-    store = subject.store
+    store = subject.index.store
     culprits: dict[str, str] = {}
     figures: dict[str, int] = {}
     for table, column, least in (("chunks", "search_text", 0), ("vectors", "vector", VECTOR_INDEX_ROWS)):
@@ -40,7 +40,7 @@ def search_indexes_are_current(subject: Subject) -> Finding:
             culprits[table] = f"{table}.{column} (no index over {rows:,} rows)"
     for table in store.upkeep.due_for_optimize():
         culprits.setdefault(table, f"{table} (many rows outside an index, small files, or old versions)")
-    job = subject.names.prefixed(MAINTAIN_JOB)
+    job = subject.index.names.prefixed(MAINTAIN_JOB)
     return Finding(
         culprits=list(culprits.values()),
         noun="table",
@@ -70,7 +70,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
             searched.lost.append(f"{place} (by its words)")
         if model is None or (vector := _vector_of(subject, chunk_id, model.model_id)) is None:
             continue
-        nearest = subject.store.for_model(model.model_id).search.near(vector, model=model.model_id, limit=1)
+        nearest = subject.index.store.for_model(model.model_id).search.near(vector, model=model.model_id, limit=1)
         # NaN fails the comparison as well.
         if not nearest.num_rows or not nearest.column("score")[0].as_py() >= _SAME:
             searched.lost.append(f"{place} (by its own vector)")
@@ -79,7 +79,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
     # A name alone may be nearer to other code; that most names are is a fault.
     if 2 * len(searched.semantic_misses) > len(searched.seconds.get(SearchMode.SEMANTIC, ())):
         searched.lost += searched.semantic_misses
-    job = subject.names.prefixed(MAINTAIN_JOB)
+    job = subject.index.names.prefixed(MAINTAIN_JOB)
     return Finding(
         culprits=searched.lost,
         noun="chunk",
@@ -97,8 +97,8 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
 def _probes(subject: Subject) -> pl.DataFrame:
     """chunk_id, qualified name and place of chunks drawn at random whose names no other chunk has."""
     columns = ["chunk_id", "qualified_name", "file_path", "start_line", "file_hash"]
-    chunks = pl.DataFrame(subject.store.chunks.read(columns))
-    current = pl.DataFrame(subject.store.files.read(["file_path", "file_hash"]))
+    chunks = pl.DataFrame(subject.index.store.chunks.read(columns))
+    current = pl.DataFrame(subject.index.store.files.read(["file_path", "file_hash"]))
     name = pl.col("qualified_name")
     found = (
         chunks.filter(name.is_not_null() & (name.str.len_chars() >= _LONG_NAME) & name.is_unique())
@@ -113,7 +113,7 @@ def _probes(subject: Subject) -> pl.DataFrame:
 def _hits(subject: Subject, searched: _Searched, mode: SearchMode, query: str) -> set[str]:
     encoder = None if mode is SearchMode.LEXICAL else subject.model()
     started = time.perf_counter()
-    store = subject.store if encoder is None else subject.store.for_model(encoder.model_id)
+    store = subject.index.store if encoder is None else subject.index.store.for_model(encoder.model_id)
     hits = search(store, encoder, query, mode=mode, limit=_TOP_HITS)
     searched.seconds.setdefault(mode, []).append(time.perf_counter() - started)
     return {hit.chunk_id for hit in hits}
@@ -121,7 +121,7 @@ def _hits(subject: Subject, searched: _Searched, mode: SearchMode, query: str) -
 
 def _vector_of(subject: Subject, chunk_id: str, model_id: str) -> np.ndarray | None:
     rows = (
-        subject.store.for_model(model_id)
+        subject.index.store.for_model(model_id)
         .vectors.read(["vector", "embedding_model"], equals("chunk_id", chunk_id))
         .to_pylist()
     )

@@ -25,7 +25,7 @@ _ROWS_AT_ONCE = 8_192
 @check(INDEX_REPORT)
 def tables_can_be_read(subject: Subject) -> Finding:
     """Every table opens, and every row of it can be read."""
-    tables = subject.store.tables
+    tables = subject.index.store.tables
     rows: dict[str, int] = {}
     damaged: dict[str, str] = {}
     for name in tables.names():
@@ -59,9 +59,9 @@ def records_agree_with_the_tables(subject: Subject) -> Finding:
 @check(INDEX_REPORT, severity=Severity.WARNING)
 def every_chunk_has_its_vector(subject: Subject) -> Finding:
     """Each chunk is embedded with the model that the settings name, or a run is about to."""
-    running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS, subject.names.embedding_batch)]
+    running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS)]
     model_id = subject.model().model_id
-    statuses = subject.store.statuses.read(model_id, running_batches=running)
+    statuses = subject.index.store.statuses.read(model_id, running_batches=running)
     of_status = dict(statuses.group_by("embedding_status").agg(pl.col("chunk_id")).iter_rows())
     failed = of_status.get(EmbeddingStatus.ERROR.value, [])
     pending = of_status.get(EmbeddingStatus.PENDING.value, [])
@@ -89,7 +89,7 @@ def every_chunk_has_its_vector(subject: Subject) -> Finding:
 def no_partition_is_left_failed(subject: Subject) -> Finding:
     """No file and no batch failed without being run again."""
     model_id = subject.model().model_id
-    keys = failed_partitions(subject.instance, subject.store, model_id, names=subject.names)
+    keys = failed_partitions(subject.index, model_id)
     files = manifest(subject, "reason").filter(pl.col("status") == FileStatus.ERROR.value)
     why_file = {
         key: f"{path}: {reason}"
@@ -100,7 +100,7 @@ def no_partition_is_left_failed(subject: Subject) -> Finding:
     unsaid += [key for key in keys[CHUNK_VECTORS] if key not in why_batch]
     culprits = [why_file.get(key, _ended_early("file", key)) for key in keys[PARSED_CHUNKS]]
     culprits += [why_batch.get(key, _ended_early("batch", key)) for key in keys[CHUNK_VECTORS]]
-    rerun = f", or the job {subject.names.prefixed(RERUN_JOB)}" if unsaid else ""
+    rerun = f", or the job {subject.index.names.prefixed(RERUN_JOB)}" if unsaid else ""
     return Finding(
         culprits=culprits,
         noun="partition",
@@ -113,7 +113,7 @@ def no_partition_is_left_failed(subject: Subject) -> Finding:
 @check(INDEX_REPORT, severity=Severity.WARNING)
 def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
     """Every file was cut by this version of the chunker, with the limits of the settings."""
-    wanted = chunker_identity(subject.settings)
+    wanted = chunker_identity(subject.index.settings)
     files = manifest(subject, "chunker_version").filter(pl.col("chunker_version").is_not_null())
     stale = files.filter(pl.col("chunker_version") != wanted).sort("file_path")
     return Finding(
@@ -129,10 +129,10 @@ def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
 def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
     """Every vector was made by the model that the settings name."""
     model_id = subject.model().model_id
-    rows = pl.DataFrame(subject.store.vectors.read(["chunk_id", "embedding_model"]))
+    rows = pl.DataFrame(subject.index.store.vectors.read(["chunk_id", "embedding_model"]))
     stale = rows.filter(pl.col("embedding_model") != model_id)
     batches = (
-        pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"]))
+        pl.DataFrame(subject.index.store.chunks.read(["chunk_id", "embedding_batch_id"]))
         .join(stale, on="chunk_id")
         .group_by("embedding_batch_id", "embedding_model")
         .len()
@@ -169,11 +169,11 @@ def _files_that_disagree(subject: Subject) -> list[str]:
     files = manifest(subject, "chunk_count").filter(
         (pl.col("status") == FileStatus.PARSED.value) & pl.col("partition_key").is_not_null()
     )
-    materialized = set(subject.instance.get_materialized_partitions(subject.names.asset_key(PARSED_CHUNKS)))
-    flux = in_flux(subject, PARSED_CHUNKS, subject.names.file_hash)
+    materialized = subject.index.materialized_keys(PARSED_CHUNKS)
+    flux = in_flux(subject, PARSED_CHUNKS)
     files = (
         files.filter(~pl.col("partition_key").is_in(list(flux)))
-        .join(stored_chunk_counts(subject.store), on=["file_path", "file_hash"], how="left")
+        .join(stored_chunk_counts(subject.index.store), on=["file_path", "file_hash"], how="left")
         .sort("file_path")
     )
     culprits = []
@@ -186,13 +186,13 @@ def _files_that_disagree(subject: Subject) -> list[str]:
 
 
 def _batches_that_disagree(subject: Subject) -> list[str]:
-    materialized = set(subject.instance.get_materialized_partitions(subject.names.asset_key(CHUNK_VECTORS)))
-    flux = in_flux(subject, CHUNK_VECTORS, subject.names.embedding_batch)
-    chunks = pl.DataFrame(subject.store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls(
+    materialized = subject.index.materialized_keys(CHUNK_VECTORS)
+    flux = in_flux(subject, CHUNK_VECTORS)
+    chunks = pl.DataFrame(subject.index.store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls(
         "embedding_batch_id"
     )
-    embedded = pl.Series(subject.store.vectors.read(["chunk_id"]).column("chunk_id")).implode()
-    failed = pl.Series(subject.store.errors.read().column("chunk_id")).implode()
+    embedded = pl.Series(subject.index.store.vectors.read(["chunk_id"]).column("chunk_id")).implode()
+    failed = pl.Series(subject.index.store.errors.read().column("chunk_id")).implode()
     batches = (
         chunks.group_by("embedding_batch_id")
         .agg(
@@ -216,7 +216,7 @@ def _batches_that_disagree(subject: Subject) -> list[str]:
 
 def _reasons(subject: Subject, model_id: str) -> dict[str, str]:
     """Why chunks could not be embedded, by id."""
-    rows = subject.store.errors.read(model_id).to_pylist()
+    rows = subject.index.store.errors.read(model_id).to_pylist()
     return {row["chunk_id"]: row["error_message"] or "no reason given" for row in rows}
 
 
@@ -225,7 +225,7 @@ def _failures_by_batch(subject: Subject, model_id: str) -> dict[str, str]:
     reasons = _reasons(subject, model_id)
     columns = ["chunk_id", "embedding_batch_id", "file_path", "start_line", "qualified_name"]
     said: dict[str, str] = {}
-    for row in subject.store.chunks.by_ids(sorted(reasons), columns=columns).to_pylist():
+    for row in subject.index.store.chunks.by_ids(sorted(reasons), columns=columns).to_pylist():
         if row["embedding_batch_id"] is not None:
             key = batch_partition_key(row["embedding_batch_id"])
             place = f"{row['file_path']}:{row['start_line']} {row['qualified_name'] or ''}".strip()

@@ -65,7 +65,6 @@ def command(
     from indexing_assets.cli.output import human_bytes
     from indexing_assets.cli.progress import tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
-    from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import folder_bytes
     from indexing_assets.upkeep.expiry import find_garbage
 
@@ -75,10 +74,7 @@ def command(
     keep_vectors = timedelta(days=keep_unused_vectors_days)
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
         garbage = find_garbage(
-            pipeline.instance,
-            pipeline.store,
-            pipeline.settings,
-            UNNAMED,
+            pipeline.index,
             keep_versions=keep_versions,
             keep_unused_vectors=keep_vectors,
             keep_runs=keep_runs,

@@ -13,6 +13,7 @@ from indexing_assets.cli.options import folder_of, index_dir_option, json_option
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
+    from code_index.index.settings import Settings
     from code_index.tables import IndexStore
 
 _LANGUAGES = 8
@@ -40,7 +41,7 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
     if failed:
         _show_failed(store, model_id, as_json=as_json)
     else:
-        _show_status(folder, store, model_id, as_json=as_json)
+        _show_status(folder, settings, store, model_id, as_json=as_json)
 
 
 def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
@@ -80,15 +81,19 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
         click.echo("Nothing failed.")
 
 
-def _show_status(folder: "IndexFolder", store: "IndexStore", model_id: str, *, as_json: bool) -> None:
+def _show_status(
+    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
+) -> None:
     import dagster as dg
 
     from indexing_assets.cli.output import human_bytes, printable
+    from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import read_status
+    from indexing_assets.runs.open_index import OpenIndex
 
     os.environ.update(folder.environment())
     with dg.DagsterInstance.get() as instance:
-        status = read_status(folder, store, instance, model_id)
+        status = read_status(OpenIndex(UNNAMED, folder, settings, store, instance), model_id)
     if as_json:
         click.echo(_json(asdict(status)))
         return

@@ -36,7 +36,7 @@ from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
-from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, UNNAMED
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, UNNAMED
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.planning import chunker_identity, match_batch_partitions, next_batch_id
 from resources.embedder_resource import EmbedderResource
@@ -284,7 +284,7 @@ def _store(
     """Write chunks, vectors, manifest and records, in the order of a parse run; returns how many vectors."""
     store, instance, settings = pipeline.store, pipeline.instance, pipeline.settings
     now = datetime.now(UTC)
-    allocator = BatchAllocator(first_id=next_batch_id(instance, store), batch_chunks=settings.embedding_batch_chunks)
+    allocator = BatchAllocator(first_id=next_batch_id(pipeline.index), batch_chunks=settings.embedding_batch_chunks)
     batch = pa.Table.from_batches([chunks_to_batch(chunks)])
     store.chunks.replace(list(manifest), batch, assign_batch=allocator.take, now=now)
     store.sync.vectors(list(manifest), now=now)
@@ -295,8 +295,8 @@ def _store(
         given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
         view.sync.vectors(list(manifest), now=now)
     keys = [batch_partition_key(batch_id) for batch_id in allocator.drain(final=True)]
-    instance.add_dynamic_partitions(UNNAMED.embedding_batch, keys)
-    match_batch_partitions(instance, store)
+    instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), keys)
+    match_batch_partitions(pipeline.index)
     counts = Counter(chunk.file_path for chunk in chunks)
     identity = chunker_identity(settings)
     parsed = {"status": FileStatus.PARSED.value, "reason": None, "transient": None, "attempts": None, "parsed_at": now}

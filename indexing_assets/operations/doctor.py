@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import dagster as dg
 import polars as pl
 
 from code_index.core.errors import CodeIndexError, StoreError
@@ -34,6 +33,8 @@ from indexing_assets.checks import CheckOutcome, Severity, Subject, evaluate
 from indexing_assets.checks.outcomes import Check, Finding
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.dagster_runs import close_dead_runs, dead_runs
+from indexing_assets.runs.index_names import PARSED_CHUNKS
+from indexing_assets.runs.open_index import OpenIndex
 
 REPAIR = "code-index doctor --repair"
 # Dagster advises no more partitions of an asset than 100,000.
@@ -67,8 +68,8 @@ def examine(folder: IndexFolder, *, every_file: bool = False) -> Iterator[Diagno
     if broken:
         return
     with Pipeline(folder) as pipeline:
-        yield _diagnosis(_judged(_runs_have_a_living_process(pipeline.instance), folder, Severity.ERROR))
-        yield _diagnosis(_judged(_partitions_are_not_too_many(pipeline.instance), folder, Severity.WARNING))
+        yield _diagnosis(_judged(_runs_have_a_living_process(pipeline.index), folder, Severity.ERROR))
+        yield _diagnosis(_judged(_partitions_are_not_too_many(pipeline.index), folder, Severity.WARNING))
         for outcome in evaluate(_subject(pipeline, every_file=every_file)):
             yield _diagnosis(outcome)
 
@@ -111,9 +112,7 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
 def _subject(pipeline: Pipeline, *, every_file: bool) -> Subject:
     folder, settings = pipeline.folder, pipeline.settings
     return Subject(
-        store=pipeline.store,
-        instance=pipeline.instance,
-        settings=settings,
+        pipeline.index,
         encoder=pipeline.query_encoder,
         repository=SourceRepository(
             folder.repository_root,
@@ -200,18 +199,20 @@ _OUTSIDE: tuple[tuple[Callable[[IndexFolder], Finding], Severity], ...] = (
 )
 
 
-def _runs_have_a_living_process(instance: dg.DagsterInstance) -> Callable[[IndexFolder], Finding]:
+def _runs_have_a_living_process(index: OpenIndex) -> Callable[[IndexFolder], Finding]:
     def runs_have_a_living_process(_folder: IndexFolder) -> Finding:
         """Every run that shows as under way has a process."""
-        return Finding([run.run_id for run in dead_runs(instance)], "run", "without a process", mend=f"`{REPAIR}`")
+        return Finding(
+            [run.run_id for run in dead_runs(index.instance)], "run", "without a process", mend=f"`{REPAIR}`"
+        )
 
     return runs_have_a_living_process
 
 
-def _partitions_are_not_too_many(instance: dg.DagsterInstance) -> Callable[[IndexFolder], Finding]:
+def _partitions_are_not_too_many(index: OpenIndex) -> Callable[[IndexFolder], Finding]:
     def partitions_are_not_too_many(_folder: IndexFolder) -> Finding:
         """There are fewer file partitions than Dagster can show well."""
-        count = len(instance.get_dynamic_partitions("file_hash"))
+        count = len(index.partition_keys(PARSED_CHUNKS))
         culprits = [f"parsed_chunks ({count:,} partitions)"] if count >= _MANY_PARTITIONS else []
         mend = "exclude generated or vendored files in .codeindexignore, or index parts of the repository by themselves"
         return Finding(

@@ -35,7 +35,8 @@ from indexing_assets.runs.dagster_runs import (
     process_tags,
 )
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, UNNAMED
-from indexing_assets.runs.partitions import EMBEDDING_BATCH, FILE_HASH, as_ranges, range_tags
+from indexing_assets.runs.open_index import OpenIndex
+from indexing_assets.runs.partitions import as_ranges, range_tags
 from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
@@ -110,6 +111,7 @@ class Pipeline:
         self._environment = {name: os.environ.get(name) for name in folder.environment()}
         os.environ.update(folder.environment())
         self.instance = dg.DagsterInstance.get()
+        self.index = OpenIndex(UNNAMED, folder, self.settings, self.store, self.instance)
         prepare_pools(self.instance, self.settings)
         index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
         self._embedder = embedder or EmbedderResource()
@@ -138,21 +140,21 @@ class Pipeline:
     def parse(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Parse the files whose chunks are missing; with `force` all of them."""
         with self._locked(Phase.PARSE):
-            plan = files_to_parse(self.instance, self.store, self.settings, force=force, retry_failed=retry_failed)
-            return self._run_partitions(PARSE_JOB, PARSED_CHUNKS, FILE_HASH, plan, {"force": force})
+            plan = files_to_parse(self.index, force=force, retry_failed=retry_failed)
+            return self._run_partitions(PARSE_JOB, PARSED_CHUNKS, plan, {"force": force})
 
     def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Embed the batches that have chunks without a vector; with `force` all of them."""
         with self._locked(Phase.EMBED):
-            plan = batches_to_embed(self.instance, self.store, self.model_id, force=force, retry_failed=retry_failed)
+            plan = batches_to_embed(self.index, self.model_id, force=force, retry_failed=retry_failed)
             if not plan:
                 serve_kept_vectors(self.store, self.model_id)
                 drop_copies(self.store, VECTOR_TABLES)
-            self.instance.add_dynamic_partitions(EMBEDDING_BATCH, plan)
+            self.instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), plan)
             if not plan:
                 self._drop_orphaned_vectors()
             tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
-            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, EMBEDDING_BATCH, plan, {"force": force}, tags)
+            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, plan, {"force": force}, tags)
 
     def cleanup(
         self,
@@ -232,16 +234,14 @@ class Pipeline:
         self,
         job: str,
         asset: str,
-        definition: str,
         plan: Sequence[str],
         config: Mapping[str, Any],
         tags: Mapping[str, str] | None = None,
     ) -> PhaseResult:
         """One run over all keys, unless runs that wait for this process are to work on some of them."""
-        existing = list(self.instance.get_dynamic_partitions(definition))
-        waiting = keys_of_unfinished_runs(self.instance, UNNAMED, asset, existing)
+        waiting = keys_of_unfinished_runs(self.index, asset)
         result: PhaseResult | None = None
-        for keys in as_ranges(self.instance, definition, plan, fixed=waiting):
+        for keys in as_ranges(self.instance, UNNAMED.partitions(asset), plan, fixed=waiting):
             done = self._run(job, asset, keys, config, tags)
             result = done if result is None else result.plus(done)
         return result or PhaseResult(partitions=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import dagster as dg
 
@@ -22,6 +22,7 @@ from indexing_assets.runs.index_names import (
     SOURCE_FILES,
     IndexNames,
 )
+from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
 
 HOST_TAG = "code_index/host"
@@ -107,17 +108,16 @@ def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
         raise dg.DagsterExecutionInterruptedError
 
 
-def unfinished_runs(instance: dg.DagsterInstance, names: IndexNames, *assets: str) -> list[dg.DagsterRun]:
+def unfinished_runs(index: OpenIndex, *assets: str) -> list[dg.DagsterRun]:
     """Runs of any of the assets that are queued or under way, oldest first."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    return [run for run in reversed(runs) if any(_is_run_of(run, names, asset) for asset in assets)]
+    runs = index.instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    return [run for run in reversed(runs) if any(_is_run_of(run, index.names, asset) for asset in assets)]
 
 
-def keys_of_unfinished_runs(
-    instance: dg.DagsterInstance, names: IndexNames, asset: str, existing: Sequence[str], *, but: str | None = None
-) -> set[str]:
-    """Partition keys that runs of the asset, except the run `but`, are to work on, of all `existing` ones."""
-    runs = [run for run in unfinished_runs(instance, names, asset) if run.run_id != but]
+def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = None) -> set[str]:
+    """Partition keys that runs of the asset, except the run `but`, are to work on."""
+    existing = index.partition_keys(asset)
+    runs = [run for run in unfinished_runs(index, asset) if run.run_id != but]
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 

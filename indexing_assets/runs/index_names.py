@@ -17,6 +17,8 @@ CHUNK_VECTORS = "chunk_vectors"
 SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 
+_PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
+
 
 @dataclass(frozen=True, slots=True)
 class IndexNames:
@@ -32,15 +34,9 @@ class IndexNames:
         """Name of a job, op, sensor or schedule of the index."""
         return name if self.index is None else f"{self.index}_{name}"
 
-    @property
-    def file_hash(self) -> str:
-        """Name of the partitions definition of `parsed_chunks`."""
-        return self.prefixed("file_hash")
-
-    @property
-    def embedding_batch(self) -> str:
-        """Name of the partitions definition of `chunk_vectors`."""
-        return self.prefixed("embedding_batch")
+    def partitions(self, asset: str) -> str:
+        """Name of an asset's partitions definition."""
+        return self.prefixed(_PARTITIONS[asset])
 
     @property
     def group_name(self) -> str:

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import dagster as dg
 import polars as pl
 
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.core.partition_keys import batch_id_of
-from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, owner
 from code_index.tables import IndexStore
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED, IndexNames
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
 
 # Events looked at for rates.
@@ -71,24 +70,16 @@ class IndexStatus:
         return bool(self.files[FileStatus.ERROR.value] or self.chunks[EmbeddingStatus.ERROR.value])
 
 
-def read_status(
-    folder: IndexFolder,
-    store: IndexStore,
-    instance: dg.DagsterInstance,
-    model_id: str,
-    *,
-    names: IndexNames = UNNAMED,
-) -> IndexStatus:
+def read_status(index: OpenIndex, model_id: str) -> IndexStatus:
     """Gather the figures.
 
     Raises:
         StoreError: a table cannot be read.
     """
+    folder, store = index.folder, index.store
     file_counts = {status.value: 0 for status in FileStatus} | store.files.counts()
     holders = {phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None}
-    chunk_counts = store.statuses.count(
-        model_id, running_batches(instance, holders.get(Phase.EMBED.value), names=names)
-    )
+    chunk_counts = store.statuses.count(model_id, _running_batches(index, holders.get(Phase.EMBED.value)))
     batches = pl.DataFrame(store.statuses.batches(model_id))
     languages = (
         pl.DataFrame(store.files.read(columns=["language", "status"]))
@@ -114,7 +105,7 @@ def read_status(
         stale_batches=stale,
         vectors_by_model=store.models.vector_counts(),
         disk_bytes={**store.upkeep.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
-        throughput=_throughput(instance, names),
+        throughput=_throughput(index),
         holders=holders,
     )
     return replace(status, next_step=_next_step(status, unfinished))
@@ -153,15 +144,12 @@ def failed_chunks(store: IndexStore, model_id: str) -> list[FailedChunk]:
     )
 
 
-def running_batches(
-    instance: dg.DagsterInstance, holder: LockOwner | None, *, names: IndexNames = UNNAMED
-) -> list[int]:
+def _running_batches(index: OpenIndex, holder: LockOwner | None) -> list[int]:
     """Numbers of the batches that a living run works on: those of the run that holds the lock."""
-    run = instance.get_run_by_id(holder.run_id) if holder is not None and holder.run_id else None
+    run = index.instance.get_run_by_id(holder.run_id) if holder is not None and holder.run_id else None
     if run is None:
         return []
-    keys = instance.get_dynamic_partitions(names.embedding_batch)
-    return [batch_id_of(key) for key in keys_of_run(run.tags, keys)]
+    return [batch_id_of(key) for key in keys_of_run(run.tags, index.partition_keys(CHUNK_VECTORS))]
 
 
 def folder_bytes(folder: Path) -> int:
@@ -176,12 +164,12 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def runs_of(instance: dg.DagsterInstance, names: IndexNames, asset: str) -> list[dict[str, float | str]]:
+def runs_of(index: OpenIndex, asset: str) -> list[dict[str, float | str]]:
     """Figures of the runs among an asset's newest events, oldest first: metadata, run_id, and `at` (seconds since 1970).
 
     A run writes its figures into one event of each commit; of these the newest counts.
     """
-    records = instance.fetch_materializations(names.asset_key(asset), limit=_RECENT_EVENTS).records
+    records = index.instance.fetch_materializations(index.names.asset_key(asset), limit=_RECENT_EVENTS).records
     found: dict[str, dict[str, float | str]] = {}
     for record in records:
         event = record.asset_materialization
@@ -195,11 +183,11 @@ def runs_of(instance: dg.DagsterInstance, names: IndexNames, asset: str) -> list
     return list(reversed(found.values()))
 
 
-def _throughput(instance: dg.DagsterInstance, names: IndexNames) -> dict[str, float]:
+def _throughput(index: OpenIndex) -> dict[str, float]:
     """Rates of each phase, from the largest run among its newest events: a run of one file says nothing."""
     figures: dict[str, float] = {}
     for name, rates in {PARSED_CHUNKS: ("files_per_s", "chunks_per_s"), CHUNK_VECTORS: ("chunks_per_s",)}.items():
-        runs = runs_of(instance, names, name)
+        runs = runs_of(index, name)
         if runs:
             largest = max(runs, key=lambda run: float(run["run_chunks"]))
             figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}

@@ -17,10 +17,7 @@ from dagster._core.storage.tags import (
     PARTITION_NAME_TAG,
 )
 
-from indexing_assets.runs.index_names import UNNAMED, IndexNames
-
-FILE_HASH = UNNAMED.file_hash
-EMBEDDING_BATCH = UNNAMED.embedding_batch
+from indexing_assets.runs.index_names import IndexNames
 
 
 @contextmanager
@@ -31,14 +28,9 @@ def accepting_beta_parameters() -> Iterator[None]:
         yield
 
 
-def file_partitions(names: IndexNames = UNNAMED) -> dg.DynamicPartitionsDefinition:
-    """Partitions of `parsed_chunks`: one per file version."""
-    return dg.DynamicPartitionsDefinition(name=names.file_hash)
-
-
-def batch_partitions(names: IndexNames = UNNAMED) -> dg.DynamicPartitionsDefinition:
-    """Partitions of `chunk_vectors`: one per embedding batch."""
-    return dg.DynamicPartitionsDefinition(name=names.embedding_batch)
+def partitions_definition(names: IndexNames, asset: str) -> dg.DynamicPartitionsDefinition:
+    """Partitions of `parsed_chunks`, one per file version, or of `chunk_vectors`, one per embedding batch."""
+    return dg.DynamicPartitionsDefinition(name=names.partitions(asset))
 
 
 def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Sequence[str]) -> None:

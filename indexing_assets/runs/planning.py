@@ -7,7 +7,6 @@ to run when its rows are missing, and also when they are there but no event says
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-import dagster as dg
 import polars as pl
 
 from code_index.chunking import CHUNKER_VERSION
@@ -16,8 +15,9 @@ from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED, IndexNames
-from indexing_assets.runs.partitions import batch_partitions, delete_partitions, file_partitions
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.open_index import OpenIndex
+from indexing_assets.runs.partitions import delete_partitions, partitions_definition
 
 # Back-off of what failed for a reason that may pass by itself: 5 minutes, 20, 80, ... up to a day.
 _FIRST_RETRY = timedelta(minutes=5)
@@ -41,11 +41,8 @@ def embedding_identity(settings: Settings) -> str:
 
 
 def files_to_parse(
-    instance: dg.DagsterInstance,
-    store: IndexStore,
-    settings: Settings,
+    index: OpenIndex,
     *,
-    names: IndexNames = UNNAMED,
     force: bool = False,
     retry_failed: bool = False,
     retry_transient: bool = True,
@@ -53,23 +50,20 @@ def files_to_parse(
     """Partition keys of the files that have to be parsed, in path order.
 
     Args:
-        instance: where the events are.
-        store: tables of the index.
-        settings: limits of the chunker.
-        names: names of the index.
+        index: its tables, its settings and their records.
         force: all files.
         retry_failed: also those that failed for a reason that lasts.
         retry_transient: also those that failed for a reason that may pass by itself.
     """
     files = pl.DataFrame(
-        store.files.read(
+        index.store.files.read(
             columns=["file_path", "file_hash", "partition_key", "status", "transient", "chunk_count", "chunker_version"]
         )
     ).filter(pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value))
     if not force:
-        stored = stored_chunk_counts(store)
-        materialized = list(instance.get_materialized_partitions(names.asset_key(PARSED_CHUNKS)))
-        current = pl.col("chunker_version") == chunker_identity(settings)
+        stored = stored_chunk_counts(index.store)
+        materialized = list(index.materialized_keys(PARSED_CHUNKS))
+        current = pl.col("chunker_version") == chunker_identity(index.settings)
         failed = pl.col("status") == FileStatus.ERROR.value
         done = (
             (pl.col("status") == FileStatus.PARSED.value)
@@ -95,11 +89,9 @@ def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:
 
 
 def batches_to_embed(
-    instance: dg.DagsterInstance,
-    store: IndexStore,
+    index: OpenIndex,
     model_id: str,
     *,
-    names: IndexNames = UNNAMED,
     force: bool = False,
     retry_failed: bool = False,
     retry_transient: bool = True,
@@ -107,25 +99,23 @@ def batches_to_embed(
     """Partition keys of the batches that have to be embedded, in order.
 
     Args:
-        instance: where the events are.
-        store: tables of the index.
+        index: its tables and their records.
         model_id: the model whose vectors are wanted.
-        names: names of the index.
         force: all batches.
         retry_failed: also those with nothing left but chunks that failed for a reason that lasts.
         retry_transient: also those with nothing left but chunks that failed for a reason that may pass by itself.
     """
-    counts = pl.DataFrame(store.statuses.batches(model_id))
+    counts = pl.DataFrame(index.store.statuses.batches(model_id))
     if not force:
-        recorded = [
-            int(key) for key in instance.get_materialized_partitions(names.asset_key(CHUNK_VECTORS)) if key.isdecimal()
-        ]
+        recorded = [int(key) for key in index.materialized_keys(CHUNK_VECTORS) if key.isdecimal()]
         pending = pl.col("pending") > 0
         unrecorded = (pl.col("errors") == 0) & ~pl.col("embedding_batch_id").is_in(recorded)
-        existing = [int(key) for key in instance.get_dynamic_partitions(names.embedding_batch) if key.isdecimal()]
+        existing = [int(key) for key in index.partition_keys(CHUNK_VECTORS) if key.isdecimal()]
         keyless = ~pl.col("embedding_batch_id").is_in(existing)
         failed = (pl.col("errors") > 0) & retry_failed
-        passing = pl.col("embedding_batch_id").is_in(_batches_of_transient(store, model_id) if retry_transient else [])
+        passing = pl.col("embedding_batch_id").is_in(
+            _batches_of_transient(index.store, model_id) if retry_transient else []
+        )
         counts = counts.filter(pending | unrecorded | keyless | failed | ((pl.col("errors") > 0) & passing))
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
 
@@ -147,25 +137,23 @@ def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
     return store.models.serve_if_complete(model_id, now=now)
 
 
-def failed_partitions(
-    instance: dg.DagsterInstance, store: IndexStore, model_id: str, *, names: IndexNames = UNNAMED
-) -> dict[str, list[str]]:
+def failed_partitions(index: OpenIndex, model_id: str) -> dict[str, list[str]]:
     """What failed, by asset: partition keys that Dagster shows as failed, and those whose rows say so.
 
     A run that ended as a whole leaves partitions failed of which the tables say nothing; a failure
     whose event is older than a materialization is known to the tables alone.
     """
-    files = store.files.read(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
-    batches = pl.DataFrame(store.statuses.batches(model_id)).filter(pl.col("errors") > 0)
+    files = index.store.files.read(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
+    batches = pl.DataFrame(index.store.statuses.batches(model_id)).filter(pl.col("errors") > 0)
     of_rows = {
         PARSED_CHUNKS: set(files["partition_key"].to_pylist()),
         CHUNK_VECTORS: {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]},
     }
-    definitions = {PARSED_CHUNKS: file_partitions(names), CHUNK_VECTORS: batch_partitions(names)}
     failed = {}
-    for asset, definition in definitions.items():
-        existing = list(instance.get_dynamic_partitions(definition.name or ""))
-        statuses = instance.get_status_by_partition(names.asset_key(asset), existing, definition) or {}
+    for asset in (PARSED_CHUNKS, CHUNK_VECTORS):
+        definition = partitions_definition(index.names, asset)
+        existing = index.partition_keys(asset)
+        statuses = index.instance.get_status_by_partition(index.names.asset_key(asset), existing, definition) or {}
         shown = {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
         failed[asset] = [key for key in existing if key in shown or key in of_rows[asset]]
     return failed
@@ -220,30 +208,28 @@ def _due(attempts: pl.Series, failed_at: pl.Series, now: datetime, first_retry: 
     return pl.Series(due, dtype=pl.Boolean)
 
 
-def match_batch_partitions(
-    instance: dg.DagsterInstance, store: IndexStore, *, names: IndexNames = UNNAMED, kept: Collection[str] = ()
-) -> None:
+def match_batch_partitions(index: OpenIndex, *, kept: Collection[str] = ()) -> None:
     """Make the partition keys of batches those of the chunks: empty batches lose theirs, lost ones come back.
 
     Args:
-        instance: that has the keys.
-        store: tables of the index.
-        names: names of the index.
+        index: its chunks and its keys.
         kept: keys that stay, because a run is to work on them: one whose range loses an end cannot start.
     """
     # Keys before rows: a key that another process adds meanwhile must not look like one of an empty batch.
-    existing = list(instance.get_dynamic_partitions(names.embedding_batch))
-    living = [batch_partition_key(batch_id) for batch_id in store.statuses.batches()["embedding_batch_id"].to_pylist()]
+    definition = index.names.partitions(CHUNK_VECTORS)
+    existing = index.partition_keys(CHUNK_VECTORS)
+    living = [
+        batch_partition_key(batch_id) for batch_id in index.store.statuses.batches()["embedding_batch_id"].to_pylist()
+    ]
     known, wanted = set(existing), {*living, *kept}
-    delete_partitions(instance, names.embedding_batch, [key for key in existing if key not in wanted])
+    delete_partitions(index.instance, definition, [key for key in existing if key not in wanted])
     missing = [key for key in living if key not in known]
     if missing:
-        instance.add_dynamic_partitions(names.embedding_batch, missing)
+        index.instance.add_dynamic_partitions(definition, missing)
 
 
-def next_batch_id(instance: dg.DagsterInstance, store: IndexStore, names: IndexNames = UNNAMED) -> int:
+def next_batch_id(index: OpenIndex) -> int:
     """A number that no batch has, nor had as far as events tell: those of a batch that is gone still bear its number."""
-    keys = set(instance.get_dynamic_partitions(names.embedding_batch))
-    keys |= instance.get_materialized_partitions(names.asset_key(CHUNK_VECTORS))
+    keys = {*index.partition_keys(CHUNK_VECTORS), *index.materialized_keys(CHUNK_VECTORS)}
     numbers = [int(key) for key in keys if key.isdecimal()]
-    return max([store.chunks.max_batch_id() or 0, *numbers]) + 1
+    return max([index.store.chunks.max_batch_id() or 0, *numbers]) + 1

@@ -16,13 +16,11 @@ import pyarrow as pa
 
 from code_index.core.errors import IndexBusyError
 from code_index.core.partition_keys import batch_partition_key
-from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold, owner
-from code_index.index.settings import Settings
-from code_index.tables import IndexStore
 from indexing_assets.runs.dagster_runs import close_dead_runs, keys_of_unfinished_runs
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.materializations import record_outside_runs
+from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions, next_batch_id
 from indexing_assets.upkeep.expired_records import Superfluous, remove_records, run_log_count, superfluous_records
 
@@ -56,10 +54,7 @@ class Garbage:
 
 
 def find_garbage(
-    instance: dg.DagsterInstance,
-    store: IndexStore,
-    settings: Settings,
-    names: IndexNames,
+    index: OpenIndex,
     *,
     keep_versions: timedelta,
     keep_unused_vectors: timedelta,
@@ -71,7 +66,8 @@ def find_garbage(
         StoreError: a table cannot be read.
     """
     now = datetime.now(UTC)
-    groups = list(_groups(_small_batches(store, settings), settings.embedding_batch_chunks))
+    store = index.store
+    groups = list(_groups(_small_batches(index), index.settings.embedding_batch_chunks))
     sizes = store.upkeep.leftovers(LEFTOVER_AGE)
     return Garbage(
         small_batches=sum(map(len, groups)),
@@ -83,86 +79,82 @@ def find_garbage(
         old_versions=sum(store.upkeep.old_versions(keep_versions).values()),
         table_bytes=sum(store.upkeep.disk_bytes().values()),
         live_bytes=sum(store.upkeep.live_bytes().values()),
-        records=superfluous_records(instance, lambda: _living(instance, names), keep_runs=keep_runs),
+        records=superfluous_records(index.instance, lambda: _living(index), keep_runs=keep_runs),
     )
 
 
-def remove_old_records(instance: dg.DagsterInstance, names: IndexNames, *, keep_runs: int = KEEP_RUNS) -> Superfluous:
+def remove_old_records(index: OpenIndex, *, keep_runs: int = KEEP_RUNS) -> Superfluous:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
-    close_dead_runs(instance)
-    superfluous = superfluous_records(instance, lambda: _living(instance, names), keep_runs=keep_runs)
-    remove_records(instance, superfluous)
+    close_dead_runs(index.instance)
+    superfluous = superfluous_records(index.instance, lambda: _living(index), keep_runs=keep_runs)
+    remove_records(index.instance, superfluous)
     return superfluous
 
 
-def merge_small_batches(
-    instance: dg.DagsterInstance, store: IndexStore, settings: Settings, names: IndexNames, *, at_least: int = 2
-) -> int:
+def merge_small_batches(index: OpenIndex, *, at_least: int = 2) -> int:
     """Put the chunks of batches that edits made small into full ones; returns how many batches are gone.
 
     Only batches whose chunks all have vectors, and that no run is to work on. The caller holds the locks
     of both phases. A kill after the commit leaves batches that are embedded and not recorded: the next
     run of phase 2 records them without a model call.
     """
-    existing = list(instance.get_dynamic_partitions(names.embedding_batch))
-    busy = keys_of_unfinished_runs(instance, names, CHUNK_VECTORS, existing)
-    small = _small_batches(store, settings).filter(
+    store = index.store
+    busy = keys_of_unfinished_runs(index, CHUNK_VECTORS)
+    small = _small_batches(index).filter(
         ~pl.col("embedding_batch_id").is_in([int(key) for key in busy if key.isdecimal()])
     )
-    groups = list(_groups(small, settings.embedding_batch_chunks))
+    groups = list(_groups(small, index.settings.embedding_batch_chunks))
     if not groups or sum(map(len, groups)) < at_least:
         return 0
-    first = next_batch_id(instance, store, names)
+    first = next_batch_id(index)
     new_ids = {old: first + place for place, group in enumerate(groups) for old in group}
     chunks = pl.DataFrame(store.chunks.of_batches(list(new_ids), columns=["chunk_id", "embedding_batch_id"]))
     merged = chunks.with_columns(pl.col("embedding_batch_id").replace_strict(new_ids, return_dtype=pl.Int64))
     # The keys first: a chunk whose batch has no partition would show as lost.
     keys = [batch_partition_key(first + place) for place in range(len(groups))]
-    instance.add_dynamic_partitions(names.embedding_batch, keys)
+    index.instance.add_dynamic_partitions(index.names.partitions(CHUNK_VECTORS), keys)
     store.chunks.move_to_batches(merged.to_arrow().cast(_MOVED))
-    match_batch_partitions(instance, store, names=names, kept=busy)
+    match_batch_partitions(index, kept=busy)
     counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
     record_outside_runs(
-        instance,
-        names.asset_key(CHUNK_VECTORS),
+        index.instance,
+        index.names.asset_key(CHUNK_VECTORS),
         {
             key: {"chunks": count, "dagster/partition_row_count": count, "merged_batches": len(groups[place])}
             for place, key in enumerate(keys)
             for count in (counts[first + place],)
         },
-        code_version=embedding_identity(settings),
+        code_version=embedding_identity(index.settings),
     )
     return len(new_ids)
 
 
-def match_batches(instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, names: IndexNames) -> None:
+def match_batches(index: OpenIndex) -> None:
     """Make the partition keys of batches those of the chunks, as far as no run is to work on them.
 
     For the holder of phase 1's lock, after it removed chunks: phase 2 may be under way, and drops the empty
     batches of its own run at its end.
     """
-    existing = list(instance.get_dynamic_partitions(names.embedding_batch))
-    if owner(folder.locks_dir, Phase.EMBED) is not None:
-        kept = set(existing)
+    if owner(index.folder.locks_dir, Phase.EMBED) is not None:
+        kept = set(index.partition_keys(CHUNK_VECTORS))
     else:
-        kept = keys_of_unfinished_runs(instance, names, CHUNK_VECTORS, existing)
-    match_batch_partitions(instance, store, names=names, kept=kept)
+        kept = keys_of_unfinished_runs(index, CHUNK_VECTORS)
+    match_batch_partitions(index, kept=kept)
 
 
-def tidy(
-    instance: dg.DagsterInstance, store: IndexStore, folder: IndexFolder, settings: Settings, names: IndexNames
-) -> str:
+def tidy(index: OpenIndex) -> str:
     """Clean where much has piled up; what phase 2 does at its end. The caller holds phase 2's lock.
 
     Returns:
         what was done, for a log; empty where there was nothing to do.
     """
+    store = index.store
     done = []
-    if _small_batches(store, settings).height >= _SMALL_BATCHES:
+    if _small_batches(index).height >= _SMALL_BATCHES:
         try:
             # Never waits: a parse run may wait for this process to end.
-            with hold(folder.locks_dir, Phase.PARSE, wait_s=0):
-                merged = merge_small_batches(instance, store, settings, names, at_least=_SMALL_BATCHES)
+            with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
+                merged = merge_small_batches(index, at_least=_SMALL_BATCHES)
             if merged:
                 done.append(f"merged {merged} small batches")
         except IndexBusyError:
@@ -171,8 +163,8 @@ def tidy(
     if store.vectors.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
         done.append(f"forgot {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
     # Logs and not runs: of a run to which a partition refers a record stays.
-    if run_log_count(instance) > KEEP_RUNS + _RUNS_MORE:
-        removed = remove_old_records(instance, names)
+    if run_log_count(index.instance) > KEEP_RUNS + _RUNS_MORE:
+        removed = remove_old_records(index)
         done.append(f"removed {len(removed.events)} old events and {len(removed.runs)} old runs of Dagster's records")
     return ", ".join(done)
 
@@ -180,14 +172,14 @@ def tidy(
 _MOVED = pa.schema([pa.field("chunk_id", pa.string(), nullable=False), pa.field("embedding_batch_id", pa.int64())])
 
 
-def _living(instance: dg.DagsterInstance, names: IndexNames) -> dict[dg.AssetKey, list[str]]:
-    definitions = {PARSED_CHUNKS: names.file_hash, CHUNK_VECTORS: names.embedding_batch}
-    return {names.asset_key(asset): list(instance.get_dynamic_partitions(name)) for asset, name in definitions.items()}
+def _living(index: OpenIndex) -> dict[dg.AssetKey, list[str]]:
+    return {index.names.asset_key(asset): index.partition_keys(asset) for asset in (PARSED_CHUNKS, CHUNK_VECTORS)}
 
 
-def _small_batches(store: IndexStore, settings: Settings) -> pl.DataFrame:
+def _small_batches(index: OpenIndex) -> pl.DataFrame:
     """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
-    size = settings.embedding_batch_chunks // _SMALL_PART
+    store = index.store
+    size = index.settings.embedding_batch_chunks // _SMALL_PART
     chunks = pl.DataFrame(store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
     small = chunks.filter(pl.len().over("embedding_batch_id") < size)
     if small.is_empty():

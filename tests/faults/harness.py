@@ -114,9 +114,7 @@ def findings(root: Path, undisturbed: dict[str, pl.DataFrame]) -> list[str]:
         if unfinished:
             wrong.append(f"runs that ended show as {unfinished}")
         subject = Subject(
-            pipeline.store,
-            pipeline.instance,
-            pipeline.settings,
+            pipeline.index,
             encoder=lambda: pipeline._embedder.get_for_queries(pipeline.settings),
         )
         names = _CHECKS

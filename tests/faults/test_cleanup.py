@@ -12,7 +12,7 @@ import pytest
 
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_names import UNNAMED, IndexNames
+from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.upkeep import expiry as cleaning
 from indexing_assets.upkeep.expired_records import Superfluous, run_log_count
 from indexing_assets.upkeep.expiry import find_garbage, merge_small_batches, remove_old_records
@@ -69,7 +69,7 @@ def test_events_and_logs_of_what_is_gone_go(pipeline: Pipeline) -> None:
     assert pipeline.cleanup(keep_runs=2).error is None
     assert not gone & _materialized(pipeline, "parsed_chunks")
     assert len(list(logs.glob("*-*.db"))) <= 3 < before
-    again = find_garbage(pipeline.instance, pipeline.store, pipeline.settings, UNNAMED, keep_runs=3, **_KEEP)
+    again = find_garbage(pipeline.index, keep_runs=3, **_KEEP)
     assert not again.records.events
     assert not again.records.logs
 
@@ -95,7 +95,7 @@ def test_batches_that_edits_made_small_are_merged_without_a_model_call(pipeline:
     _edit(pipeline, 6)
     before = state(pipeline.folder.repository_root)
     batches = len(pipeline.instance.get_dynamic_partitions("embedding_batch"))
-    merged = merge_small_batches(pipeline.instance, pipeline.store, pipeline.settings, UNNAMED)
+    merged = merge_small_batches(pipeline.index)
     assert merged > 1
     assert len(pipeline.instance.get_dynamic_partitions("embedding_batch")) < batches
     assert state(pipeline.folder.repository_root)["chunks"].equals(before["chunks"])
@@ -145,9 +145,9 @@ def test_phases_remove_old_records_once_in_a_while_although_partitions_keep_old_
 ) -> None:
     removed: list[int] = []
 
-    def remove(instance: dg.DagsterInstance, names: IndexNames) -> Superfluous:
-        removed.append(instance.get_runs_count())
-        return remove_old_records(instance, names, keep_runs=4)
+    def remove(index: OpenIndex) -> Superfluous:
+        removed.append(index.instance.get_runs_count())
+        return remove_old_records(index, keep_runs=4)
 
     monkeypatch.setattr(cleaning, "KEEP_RUNS", 4)
     monkeypatch.setattr(cleaning, "_RUNS_MORE", 6)

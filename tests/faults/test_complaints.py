@@ -94,10 +94,7 @@ def test_failed_items_are_recorded_with_a_way_to_rerun_them_and_only_them(
     poisoned: Pipeline, root: Path, tmp_path: Path
 ) -> None:
     assert _index(poisoned)[-1]
-    assert (
-        "code-index resume --failed"
-        in read_status(poisoned.folder, poisoned.store, poisoned.instance, poisoned.model_id).next_step
-    )
+    assert "code-index resume --failed" in read_status(poisoned.index, poisoned.model_id).next_step
     assert poisoned.embed().partitions == 0, "what failed for good is tried again without being asked for"
     _embedder[0] = mended = DeterministicEmbedder()
     rerun = poisoned.embed(retry_failed=True)

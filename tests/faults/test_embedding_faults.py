@@ -25,8 +25,9 @@ from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import search
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 from indexing_assets.runs.dagster_runs import RETRY_LASTING_TAG
+from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_chunks
-from indexing_assets.runs.partitions import batch_partitions
+from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import batches_to_embed, transient_failures_due
 from tests.faults.embedders import Fault, Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
@@ -86,7 +87,9 @@ def refused(reason: str, *, text: str = _POISON) -> Fault:
 def statuses(pipeline: Pipeline) -> dict[str, str]:
     """Batch to what Dagster shows."""
     keys = list(pipeline.instance.get_dynamic_partitions("embedding_batch"))
-    found = pipeline.instance.get_status_by_partition(VECTORS, keys, batch_partitions()) or {}
+    found = (
+        pipeline.instance.get_status_by_partition(VECTORS, keys, partitions_definition(UNNAMED, "chunk_vectors")) or {}
+    )
     return {key: status.value if status is not None else "MISSING" for key, status in found.items()}
 
 
@@ -213,7 +216,7 @@ def test_automation_never_tries_again_what_failed_for_good_though_its_batch_runs
     store, instance, model_id = pipeline.store, pipeline.instance, pipeline.model_id
 
     # The sensor asks for neither, the schedule for the batch once the wait is over.
-    assert batches_to_embed(instance, store, model_id, retry_transient=False) == []
+    assert batches_to_embed(pipeline.index, model_id, retry_transient=False) == []
     assert transient_failures_due(store, model_id, datetime.now(UTC))["chunk_vectors"] == []
     later = datetime.now(UTC) + timedelta(minutes=6)
     assert transient_failures_due(store, model_id, later)["chunk_vectors"] == [batch_of(pipeline, _POISON)]

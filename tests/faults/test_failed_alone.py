@@ -19,8 +19,9 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_files
-from indexing_assets.runs.partitions import file_partitions, keys_of_run
+from indexing_assets.runs.partitions import keys_of_run, partitions_definition
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 
 PARSED = dg.AssetKey("parsed_chunks")
@@ -69,7 +70,12 @@ def _keys_of_newest_run(pipeline: Pipeline) -> list[str]:
 
 @pytest.mark.slow
 def test_one_bad_file_among_5000_is_the_only_failed_partition(indexed: Pipeline) -> None:
-    statuses = indexed.instance.get_status_by_partition(PARSED, _keys(indexed), file_partitions()) or {}
+    statuses = (
+        indexed.instance.get_status_by_partition(
+            PARSED, _keys(indexed), partitions_definition(UNNAMED, "parsed_chunks")
+        )
+        or {}
+    )
     assert Counter(status.value if status else None for status in statuses.values()) == {
         "MATERIALIZED": 4_999,
         "FAILED": 1,

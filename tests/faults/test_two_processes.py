@@ -151,13 +151,13 @@ def test_a_command_leaves_the_ranges_of_runs_that_wait_as_they_are(pipeline: Pip
     tags = range_tags(asked)
     job = build_defs(indexes=[UNNAMED]).resolve_job_def("parse_chunks_job")
     waiting = pipeline.instance.create_run_for_job(job, tags=tags)
-    wanted = files_to_parse(pipeline.instance, pipeline.store, pipeline.settings)
+    wanted = files_to_parse(pipeline.index)
     assert len(wanted) == 5
 
     result = pipeline.parse()
     assert (result.error, result.partitions) == (None, 5)
     assert keys_of_run(waiting.tags, _keys(pipeline, "file_hash")) == asked
-    assert files_to_parse(pipeline.instance, pipeline.store, pipeline.settings) == []
+    assert files_to_parse(pipeline.index) == []
 
 
 def test_a_sensor_moves_no_keys_while_a_command_is_at_work(
@@ -257,6 +257,6 @@ def test_cleaning_keeps_records_of_partitions_that_another_process_makes_meanwhi
         return read_runs(instance, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dg.DagsterInstance, "get_run_records", read_while_another_works)
-    remove_old_records(pipeline.instance, UNNAMED, keep_runs=1)
+    remove_old_records(pipeline.index, keep_runs=1)
     materialized = pipeline.instance.get_materialized_partitions(dg.AssetKey("parsed_chunks"))
     assert "0123456789ab:new.py" in materialized

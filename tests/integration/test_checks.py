@@ -102,12 +102,7 @@ def test_checks_of_a_named_index_are_of_its_own_assets() -> None:
 
 def test_each_declared_check_of_a_step_is_yielded_once(pipeline: Pipeline) -> None:
     """Dagster fails a step that leaves one out."""
-    subject = Subject(
-        store=pipeline.store,
-        instance=pipeline.instance,
-        settings=pipeline.settings,
-        encoder=DeterministicEmbedder,
-    )
+    subject = Subject(pipeline.index, encoder=DeterministicEmbedder)
     for asset in (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS):
         yielded = list(results(UNNAMED, asset, evaluate(subject, asset=asset)))
         assert [result.check_name for result in yielded] == [spec.name for spec in check_specs(UNNAMED, asset)]

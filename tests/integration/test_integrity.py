@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
@@ -80,9 +81,7 @@ def one_parser(monkeypatch: pytest.MonkeyPatch) -> None:
 def subject(pipeline: Pipeline, **options) -> Subject:
     root = pipeline.folder.repository_root
     return Subject(
-        store=pipeline.store,
-        instance=pipeline.instance,
-        settings=pipeline.folder.settings(),
+        replace(pipeline.index, settings=pipeline.folder.settings()),
         encoder=DeterministicEmbedder,
         repository=SourceRepository(root, index_dir=pipeline.folder.path),
         **options,
@@ -439,9 +438,7 @@ def test_a_missing_model_fails_what_needs_it_and_nothing_else(pipeline: Pipeline
         raise ModelError("There is no model here. Install it.")
 
     subject_without = Subject(
-        store=pipeline.store,
-        instance=pipeline.instance,
-        settings=pipeline.settings,
+        pipeline.index,
         encoder=missing,
         repository=SourceRepository(pipeline.folder.repository_root, index_dir=pipeline.folder.path),
     )
@@ -459,7 +456,7 @@ def test_a_missing_model_fails_what_needs_it_and_nothing_else(pipeline: Pipeline
 
 
 def test_a_subject_without_model_or_repository_passes_no_check_that_needs_them(pipeline: Pipeline) -> None:
-    bare = Subject(store=pipeline.store, instance=pipeline.instance, settings=pipeline.settings)
+    bare = Subject(pipeline.index)
     found = {outcome.name: outcome.description for outcome in evaluate(bare) if not outcome.passed}
     assert "Hand `encoder` over" in found["one_model_per_table"]
     assert "Hand `repository` over" in found["source_matches_the_manifest"]

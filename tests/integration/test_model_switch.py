@@ -74,7 +74,7 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
     monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "source")
     second = query_embedder(folder.settings()).model_id
     with Pipeline(folder) as pipeline:
-        status = read_status(folder, store, pipeline.instance, second)
+        status = read_status(pipeline.index, second)
         assert (status.serving_model, status.model, status.stale_batches) == (first, second, 6)
         assert status.chunks["pending"] == 60
         assert "until all are made with" in status.next_step

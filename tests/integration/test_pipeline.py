@@ -17,7 +17,9 @@ from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.sync import VectorSync
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
+from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.upkeep import compaction as maintenance
 from resources.embedder_resource import EmbedderResource
 
@@ -249,9 +251,7 @@ def test_a_file_whose_grammar_is_too_slow_is_found_as_text_and_says_so(
 
 
 def _partitions_of(pipeline: Pipeline) -> dg.PartitionsDefinition:
-    from indexing_assets.runs.partitions import file_partitions
-
-    return file_partitions()
+    return partitions_definition(UNNAMED, "parsed_chunks")
 
 
 def test_a_poisoned_text_fails_alone_and_recovers_when_the_file_is_edited(
@@ -369,11 +369,11 @@ def test_awkward_names_are_indexed_and_found(
 def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
     pipeline.scan()
     pipeline.parse()
-    half = read_status(pipeline.folder, pipeline.store, pipeline.instance, embedder.model_id)
+    half = read_status(pipeline.index, embedder.model_id)
     assert half.chunks["pending"] == pipeline.store.chunks.count()
     assert "resume" in half.next_step
     pipeline.embed()
-    full = read_status(pipeline.folder, pipeline.store, pipeline.instance, embedder.model_id)
+    full = read_status(pipeline.index, embedder.model_id)
     assert full.chunks["complete"] == pipeline.store.chunks.count()
     assert full.pending_batches == 0
     assert full.files["parsed"] == 4
@@ -412,7 +412,6 @@ def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed
     from dagster._core.loader import LoadingContextForTest
 
     from indexing_assets.definitions import build_defs
-    from indexing_assets.runs.index_names import UNNAMED
     from resources.index_resource import IndexResource
 
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -244,7 +244,10 @@ def rollback(folder: IndexFolder) -> dict[str, Any]:
         if before.exists():
             _write(folder.settings_path, before.read_text(encoding="utf-8"))
         with Pipeline(folder) as pipeline:
-            for name, asset in ((UNNAMED.file_hash, PARSED_CHUNKS), (UNNAMED.embedding_batch, CHUNK_VECTORS)):
+            for name, asset in (
+                (UNNAMED.partitions(PARSED_CHUNKS), PARSED_CHUNKS),
+                (UNNAMED.partitions(CHUNK_VECTORS), CHUNK_VECTORS),
+            ):
                 delete_partitions(pipeline.instance, name, list(pipeline.instance.get_dynamic_partitions(name)))
                 pipeline.instance.wipe_assets([UNNAMED.asset_key(asset)])
         # The next migration keeps the settings of its own time.
@@ -372,7 +375,7 @@ class _Carrier:
             next_id = 1
             if self.plan.folder.exists:
                 with Pipeline(self.plan.folder) as pipeline:
-                    next_id = next_batch_id(pipeline.instance, self.store)
+                    next_id = next_batch_id(replace(pipeline.index, store=self.store))
             self.allocator = BatchAllocator(first_id=next_id, batch_chunks=self.plan.settings.embedding_batch_chunks)
         scan = SourceRepository(
             root,
@@ -626,8 +629,8 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
             record_outside_runs(instance, source_files, counts, code_version="1", data_versions={None: version})
         files = store.files.read(["partition_key", "file_hash", "chunk_count"]).to_pylist()
         keys = [row["partition_key"] for row in files]
-        known = set(instance.get_dynamic_partitions(UNNAMED.file_hash))
-        instance.add_dynamic_partitions(UNNAMED.file_hash, [key for key in keys if key not in known])
+        known = set(instance.get_dynamic_partitions(UNNAMED.partitions(PARSED_CHUNKS)))
+        instance.add_dynamic_partitions(UNNAMED.partitions(PARSED_CHUNKS), [key for key in keys if key not in known])
         done = instance.get_materialized_partitions(UNNAMED.asset_key(PARSED_CHUNKS))
         new = [row for row in files if row["partition_key"] not in done]
         record_outside_runs(
@@ -647,8 +650,10 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
         )
         batches = pl.DataFrame(store.statuses.batches(record["report"]["model_id"]))
         batch_keys = [batch_partition_key(number) for number in batches["embedding_batch_id"]]
-        known = set(instance.get_dynamic_partitions(UNNAMED.embedding_batch))
-        instance.add_dynamic_partitions(UNNAMED.embedding_batch, [key for key in batch_keys if key not in known])
+        known = set(instance.get_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS)))
+        instance.add_dynamic_partitions(
+            UNNAMED.partitions(CHUNK_VECTORS), [key for key in batch_keys if key not in known]
+        )
         done = instance.get_materialized_partitions(UNNAMED.asset_key(CHUNK_VECTORS))
         complete = batches.filter((pl.col("pending") == 0) & (pl.col("errors") == 0))
         record_outside_runs(
