@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from code_index.core.model import FileStatus
-from indexing_assets.checks.outcomes import Subject
+from indexing_assets.checks.check import Subject
 from indexing_assets.runs.dagster_runs import keys_of_unfinished_runs
 
 # Beyond, a condition that names them is slower than reading the column.

@@ -18,8 +18,8 @@ from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
 from code_index.tables.schemas import vectors
 from code_index.tables.sql import is_in
+from indexing_assets.checks.check import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check
 from indexing_assets.checks.checked_rows import few_files, in_flux, manifest, places
-from indexing_assets.checks.outcomes import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
 
 # Vectors looked at after a run; the check of the whole index looks at all.
@@ -31,7 +31,7 @@ _NORM_TOLERANCE = 1e-3
 SETTLE_S = 2.0
 
 
-@check(SOURCE_FILES, blocking=True)
+@check(SOURCE_FILES, blocking=True, repair="scan, which adds and removes partition keys")
 def every_indexed_file_has_its_partition(subject: Subject) -> Finding:
     """The partition keys of parsed_chunks are those of the manifest's files, no more and no less."""
     files = manifest(subject)
@@ -51,7 +51,7 @@ def every_indexed_file_has_its_partition(subject: Subject) -> Finding:
     )
 
 
-@check(SOURCE_FILES)
+@check(SOURCE_FILES, repair="remove those rows")
 def no_rows_of_files_that_are_gone(subject: Subject) -> Finding:
     """Chunks and vectors are of files that the manifest lists, in the version that it lists."""
     files = manifest(subject, "chunk_count")
@@ -78,7 +78,7 @@ def no_rows_of_files_that_are_gone(subject: Subject) -> Finding:
     )
 
 
-@check(PARSED_CHUNKS)
+@check(PARSED_CHUNKS, repair="parse these files again")
 def stored_chunks_match_the_manifest(subject: Subject) -> Finding:
     """Each parsed file has as many chunks in the table as the manifest says."""
     paths = few_files(subject)
@@ -102,7 +102,11 @@ def stored_chunks_match_the_manifest(subject: Subject) -> Finding:
     )
 
 
-@check(PARSED_CHUNKS, blocking=True)
+@check(
+    PARSED_CHUNKS,
+    blocking=True,
+    repair="remove the chunks of these files and parse them again; no text is embedded again",
+)
 def chunk_ids_are_unique(subject: Subject) -> Finding:
     """No two rows of chunks share an id."""
     ids = pl.Series(subject.index.store.chunks.read(["chunk_id"]).column("chunk_id"))
@@ -117,7 +121,7 @@ def chunk_ids_are_unique(subject: Subject) -> Finding:
     )
 
 
-@check(PARSED_CHUNKS, blocking=True)
+@check(PARSED_CHUNKS, blocking=True, repair="parse these files again, or add the batches' partitions")
 def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
     """Each chunk is in an embedding batch, and each batch has its partition key."""
     rows = pl.DataFrame(subject.index.store.chunks.read(["chunk_id", "embedding_batch_id"]))
@@ -135,7 +139,7 @@ def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
     )
 
 
-@check(CHUNK_VECTORS)
+@check(CHUNK_VECTORS, repair="put these vectors aside, for code that returns")
 def every_vector_has_its_chunk(subject: Subject) -> Finding:
     """The chunk of each vector is in the table chunks."""
     ids, orphans = _orphaned_vectors(subject)
@@ -155,7 +159,7 @@ def every_vector_has_its_chunk(subject: Subject) -> Finding:
     )
 
 
-@check(CHUNK_VECTORS)
+@check(CHUNK_VECTORS, repair="keep one vector each; no text is embedded again")
 def no_chunk_has_two_vectors(subject: Subject) -> Finding:
     """No two rows of vectors share a chunk."""
     ids = pl.Series(subject.index.store.vectors.read(["chunk_id"]).column("chunk_id"))
@@ -170,7 +174,7 @@ def no_chunk_has_two_vectors(subject: Subject) -> Finding:
     )
 
 
-@check(CHUNK_VECTORS)
+@check(CHUNK_VECTORS, repair="remove these vectors and embed their texts again")
 def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
     """Vectors hold neither NaN nor infinity, and their length is 1; after a run a sample of its batches is read."""
     bad: dict[str, float] = {}
@@ -193,7 +197,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
     )
 
 
-@check(CHUNK_VECTORS)
+@check(CHUNK_VECTORS, repair="put vectors of other models aside and embed what is missing")
 def one_model_per_table(subject: Subject) -> Finding:
     """All vectors are of the model that the settings name."""
     model_id = subject.model().model_id

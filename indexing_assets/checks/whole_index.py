@@ -1,28 +1,28 @@
-"""Claims about the whole index: that tables, Dagster's records and the source agree, and all is done.
+"""Claims about the whole index: that its tables can be read and agree with Dagster's records, and all is done.
 
 They may read whole tables or files, so they run on a schedule or when somebody asks.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping
-
 import polars as pl
 
-from code_index.core.errors import RepositoryError, StoreError
+from code_index.core.errors import StoreError
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
+from indexing_assets.checks.check import REINDEXED, RESUME, Finding, Severity, Subject, check
 from indexing_assets.checks.checked_rows import in_flux, manifest, places
-from indexing_assets.checks.outcomes import INDEX, RESUME, Finding, Severity, Subject, check
 from indexing_assets.runs.dagster_runs import RERUN_JOB
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
-from indexing_assets.runs.planning import chunker_identity, failed_partitions, stored_chunk_counts
+from indexing_assets.runs.planning import failed_partitions, stored_chunk_counts
 
 _ROWS_AT_ONCE = 8_192
 
 
-@check(INDEX_REPORT)
+@check(
+    INDEX_REPORT,
+    repair="go back to the newest version of the table that can be read, else put it aside; then " + REINDEXED,
+)
 def tables_can_be_read(subject: Subject) -> Finding:
     """Every table opens, and every row of it can be read."""
     tables = subject.index.store.tables
@@ -43,7 +43,7 @@ def tables_can_be_read(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT)
+@check(INDEX_REPORT, repair=REINDEXED)
 def records_agree_with_the_tables(subject: Subject) -> Finding:
     """What is stored is recorded as materialized, and what is recorded is stored."""
     culprits = [*_files_that_disagree(subject), *_batches_that_disagree(subject)]
@@ -56,7 +56,11 @@ def records_agree_with_the_tables(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING)
+@check(
+    INDEX_REPORT,
+    severity=Severity.WARNING,
+    repair="embed what is pending; what failed for good needs `code-index resume --failed`",
+)
 def every_chunk_has_its_vector(subject: Subject) -> Finding:
     """Each chunk is embedded with the model that the settings name, or a run is about to."""
     running = [batch_id_of(key) for key in in_flux(subject, CHUNK_VECTORS)]
@@ -107,61 +111,6 @@ def no_partition_is_left_failed(subject: Subject) -> Finding:
         problem="left failed",
         mend=f"`{RESUME} --failed`{rerun}; `code-index status --failed` shows all reasons",
         figures={"failed_files": len(keys[PARSED_CHUNKS]), "failed_batches": len(keys[CHUNK_VECTORS])},
-    )
-
-
-@check(INDEX_REPORT, severity=Severity.WARNING)
-def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
-    """Every file was cut by this version of the chunker, with the limits of the settings."""
-    wanted = chunker_identity(subject.index.settings)
-    files = manifest(subject, "chunker_version").filter(pl.col("chunker_version").is_not_null())
-    stale = files.filter(pl.col("chunker_version") != wanted).sort("file_path")
-    return Finding(
-        culprits=[f"{path} ({version})" for path, version in stale.select("file_path", "chunker_version").iter_rows()],
-        noun="file",
-        problem=f"cut by another chunker than {wanted}",
-        mend=f"`{INDEX}`, or a backfill of all partitions of parsed_chunks",
-        figures={"files": files.height, "stale_files": stale.height},
-    )
-
-
-@check(INDEX_REPORT, severity=Severity.WARNING)
-def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
-    """Every vector was made by the model that the settings name."""
-    model_id = subject.model().model_id
-    rows = pl.DataFrame(subject.index.store.vectors.read(["chunk_id", "embedding_model"]))
-    stale = rows.filter(pl.col("embedding_model") != model_id)
-    batches = (
-        pl.DataFrame(subject.index.store.chunks.read(["chunk_id", "embedding_batch_id"]))
-        .join(stale, on="chunk_id")
-        .group_by("embedding_batch_id", "embedding_model")
-        .len()
-        .drop_nulls()
-        .sort("embedding_batch_id")
-    )
-    return Finding(
-        culprits=[
-            f"batch {batch_partition_key(batch_id)} ({count} vectors of {model})"
-            for batch_id, model, count in batches.iter_rows()
-        ],
-        noun="batch",
-        problem=f"with vectors of another model than {model_id}",
-        mend=f"`{RESUME}`, or a backfill of all partitions of chunk_vectors",
-        figures={"stale_vectors": stale.height, "stale_batches": batches["embedding_batch_id"].n_unique()},
-    )
-
-
-@check(INDEX_REPORT, severity=Severity.WARNING)
-def source_matches_the_manifest(subject: Subject) -> Finding:
-    """The files of the repository are those that the last scan saw, byte for byte; by default a sample is read."""
-    differing = _sample_that_differs(subject) if subject.sampled_files is not None else _all_that_differ(subject)
-    read = differing.pop("", "0")
-    return Finding(
-        culprits=[f"{path} ({what})" for path, what in sorted(differing.items())],
-        noun="file",
-        problem="changed since the scan",
-        mend=f"`{INDEX} --verify`",
-        figures={"files_read": int(read), "changed_files": len(differing)},
     )
 
 
@@ -235,41 +184,3 @@ def _failures_by_batch(subject: Subject, model_id: str) -> dict[str, str]:
 
 def _ended_early(noun: str, key: str) -> str:
     return f"{noun} {key}: its run ended before it was done"
-
-
-def _all_that_differ(subject: Subject) -> dict[str, str]:
-    """What is different by path, with every file read; the entry "" counts the files read."""
-    # Nothing is known to the scan: so it reads everything.
-    scan = subject.source().scan({})
-    known = _known_hashes(subject)
-    found = {file.file_path: file.file_hash for file in scan.files if file.status is not FileStatus.SKIPPED}
-    differing = {path: reason for path, reason in scan.unreadable.items() if path in known}
-    for path in known.keys() | found.keys():
-        if path not in found:
-            if not any(path == place or (place.endswith("/") and path.startswith(place)) for place in scan.unreadable):
-                differing[path] = "gone, or no longer indexed"
-        elif path not in known:
-            differing[path] = "new"
-        elif known[path] != found[path]:
-            differing[path] = "another content"
-    return {**differing, "": str(scan.read_count)}
-
-
-def _sample_that_differs(subject: Subject) -> dict[str, str]:
-    """The same of files drawn at random; new files are not seen."""
-    known = _known_hashes(subject)
-    paths = sorted(known)
-    drawn = random.Random(subject.seed).sample(paths, min(subject.sampled_files or 0, len(paths)))  # noqa: S311
-    repository = subject.source()
-    differing: dict[str, str] = {}
-    for path in drawn:
-        try:
-            if repository.read(path).file_hash != known[path]:
-                differing[path] = "another content"
-        except RepositoryError as error:
-            differing[path] = str(error)
-    return {**differing, "": str(len(drawn))}
-
-
-def _known_hashes(subject: Subject) -> Mapping[str, str]:
-    return dict(manifest(subject).select("file_path", "file_hash").iter_rows())

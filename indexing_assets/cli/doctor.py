@@ -10,7 +10,7 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
 
 if TYPE_CHECKING:
-    from indexing_assets.operations.doctor import Diagnosis
+    from indexing_assets.checks import CheckOutcome
 
 
 @click.command("doctor")
@@ -24,13 +24,14 @@ def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool,
 
     Ends with 1 when something is wrong that is not only late.
     """
-    from indexing_assets.operations.doctor import examine, repair
+    from indexing_assets.operations.doctor import examine
+    from indexing_assets.operations.repair import repair
 
     folder = folder_of(path, index_dir)
     if not folder.exists:
         folder.check()
     found = list(examine(folder, every_file=verify))
-    failed = {item.outcome.name for item in found if not item.outcome.passed}
+    failed = {item.name for item in found if not item.passed}
     if mend and any(item.repair for item in found):
         _show(found, as_json=False, to_error=as_json)
         repair(folder, failed, tell=lambda text: click.echo(text, err=True))
@@ -41,29 +42,28 @@ def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool,
         raise click.exceptions.Exit(1)
 
 
-def _is_wrong(item: "Diagnosis") -> bool:
+def _is_wrong(item: "CheckOutcome") -> bool:
     from indexing_assets.checks import Severity
 
-    return not item.outcome.passed and item.outcome.severity is Severity.ERROR
+    return not item.passed and item.severity is Severity.ERROR
 
 
-def _show(found: "list[Diagnosis]", *, as_json: bool, to_error: bool = False) -> None:
+def _show(found: "list[CheckOutcome]", *, as_json: bool, to_error: bool = False) -> None:
     from indexing_assets.cli.output import printable
 
     if as_json:
-        click.echo(json.dumps([asdict(item.outcome) | {"repair": item.repair} for item in found], indent=2))
+        click.echo(json.dumps([asdict(item) for item in found], indent=2))
         return
     for item in found:
-        outcome = item.outcome
-        mark = "ok     " if outcome.passed else "WRONG  " if _is_wrong(item) else "warning"
-        title = outcome.name.replace("_", " ")
+        mark = "ok     " if item.passed else "WRONG  " if _is_wrong(item) else "warning"
+        title = item.name.replace("_", " ")
         click.echo(f"{mark}  {title}", err=to_error)
-        if not outcome.passed:
-            click.echo(f"         {printable(outcome.description)}", err=to_error)
+        if not item.passed:
+            click.echo(f"         {printable(item.description)}", err=to_error)
             if item.repair:
                 click.echo(f"         --repair would: {item.repair}.", err=to_error)
     wrong = sum(map(_is_wrong, found))
-    late = sum(not item.outcome.passed for item in found) - wrong
+    late = sum(not item.passed for item in found) - wrong
     repairable = any(item.repair for item in found)
     said = "All is well." if not wrong and not late else f"{wrong} wrong, {late} to be aware of."
     hint = " `code-index doctor --repair` mends what can be mended without loss." if repairable else ""

@@ -17,8 +17,9 @@ import pytest
 
 from code_index.index.folder import resolve_index_folder
 from code_index.tables import IndexStore
-from indexing_assets.operations.doctor import examine, repair
+from indexing_assets.operations.doctor import examine
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.operations.repair import repair
 from indexing_assets.runs.dagster_runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG
 from tests.faults.harness import findings, small_steps, state, write_repository
 
@@ -158,14 +159,14 @@ def test_damage_is_found_and_mended_without_loss(root: Path, name: str) -> None:
     damage(root)
     folder = resolve_index_folder(root)
 
-    found = {item.outcome.name: item for item in examine(folder)}
-    assert not found[check].outcome.passed, found[check].outcome.description
+    found = {item.name: item for item in examine(folder)}
+    assert not found[check].passed, found[check].description
     assert found[check].repair, "the doctor does not say what the repair would do"
 
     said: list[str] = []
-    repair(folder, {key for key, item in found.items() if not item.outcome.passed}, tell=said.append)
+    repair(folder, {key for key, item in found.items() if not item.passed}, tell=said.append)
     assert said
-    left = [item.outcome.description for item in examine(folder) if not item.outcome.passed]
+    left = [item.description for item in examine(folder) if not item.passed]
     assert not left
     assert not findings(root, undisturbed)
 
@@ -173,7 +174,7 @@ def test_damage_is_found_and_mended_without_loss(root: Path, name: str) -> None:
 def test_a_sound_index_is_called_sound_and_left_alone(root: Path) -> None:
     before = _tables(root).upkeep.versions()
     found = list(examine(resolve_index_folder(root), every_file=True))
-    assert all(item.outcome.passed for item in found), [i.outcome.description for i in found if not i.outcome.passed]
+    assert all(item.passed for item in found), [i.description for i in found if not i.passed]
     assert _tables(root).upkeep.versions() == before
 
 

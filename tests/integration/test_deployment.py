@@ -13,7 +13,10 @@ import pytest
 from code_index.core.errors import SettingsError
 from code_index.index.deployment import deployed_indexes
 from code_index.tables import IndexStore
+from indexing_assets.checks.dagster_records import partitions_are_not_too_many
 from indexing_assets.definitions import build_defs
+from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import range_tags
 from resources.index_resource import IndexResource
 
@@ -65,6 +68,19 @@ def test_runs_of_one_index_leave_the_other_alone(deployment: Path, tmp_path: Pat
     assert "only_in_two" in IndexStore(tmp_path / "indexes/two/tables").vectors.read()["function_name"].to_pylist()
     assert IndexStore(tmp_path / "one/.code-index/tables").chunks.read(["chunk_id"]).num_rows == 0
     assert not (tmp_path / "two/.code-index").exists()
+
+
+def test_the_doctor_counts_the_partitions_of_the_index_that_it_examines(deployment: Path) -> None:
+    definitions = build_defs()
+    counted = {}
+    with dg.instance_for_test() as instance:
+        for name in ("one", "two"):
+            scan = definitions.resolve_job_def(f"{name}_scan_source_files_job")
+            assert scan.execute_in_process(instance=instance).success
+            index = open_index(instance, IndexResource(), IndexNames(name))
+            counted[name] = partitions_are_not_too_many(index).figures["partitions"]
+            assert counted[name] == len(instance.get_dynamic_partitions(f"{name}_file_hash"))
+    assert counted["two"] == counted["one"] + 1 > 1
 
 
 def test_dagster_validates_a_deployment(deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 Belongs here: the shape of all checks. Does not belong here: what any of them claims, and Dagster's
 own check results (`indexing_assets.checks.asset_checks`).
 
-Decision: a check is a function that returns what it found, wrapped so that an index that cannot be
+Decision: a check stands whole at its function, with what Dagster shows of it and what a repair does about it;
+`checks_in` finds it there, so that no list has to name it again. It is a function that returns what it found, wrapped so that an index that cannot be
 read makes it fail with that error's text. A check that raised would leave the others unevaluated,
 and one that returned nothing would pass in silence.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import ModuleType
+from typing import Any, Generic, TypeVar
 
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.repository.source_repository import SourceRepository
@@ -26,6 +29,12 @@ RESUME = "code-index resume"
 INDEX = "code-index index"
 PARSE_AGAIN = "code-index index --phase parse --force"
 EMBED_AGAIN = "code-index index --phase embed --force"
+REPAIR = "code-index doctor --repair"
+
+# What a repair does at its end, whatever else it did.
+REINDEXED = "index again: what is stored stays, what is missing is made"
+
+S = TypeVar("S")
 
 
 class Severity(StrEnum):
@@ -103,7 +112,8 @@ class CheckOutcome:
     """How a check ended.
 
     `culprits` are at most 20, `count` is how many there are; `description` names the first ones and
-    the command that mends them.
+    the command that fixes them. `repair` says what `code-index doctor --repair` would do; empty where it
+    passed, and where only a person can do something.
     """
 
     name: str
@@ -113,28 +123,32 @@ class CheckOutcome:
     count: int
     description: str
     figures: Mapping[str, int | float]
+    repair: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """A claim about an index and the function that tells whether it holds.
+class Check(Generic[S]):
+    """A claim about a subject and the function that tells whether it holds.
 
-    `blocking`: what comes downstream must not run where it fails.
+    `asset` is where Dagster shows it; empty for one that only `code-index doctor` makes. `blocking`: what
+    comes downstream must not run where it fails. `repair`: what `code-index doctor --repair` does about it.
     """
 
     name: str
     asset: str
     description: str
-    function: Callable[[Subject], Finding]
-    severity: Severity = Severity.ERROR
-    blocking: bool = False
+    function: Callable[[S], Finding]
+    severity: Severity
+    blocking: bool
+    repair: str
 
-    def __call__(self, subject: Subject) -> CheckOutcome:
+    def __call__(self, subject: S) -> CheckOutcome:
         """Evaluate the claim; a claim that cannot be evaluated fails with the reason."""
         try:
             finding = self.function(subject)
         except CodeIndexError as error:
-            return CheckOutcome(self.name, False, Severity.ERROR, (), 0, f"Cannot be checked: {error}", {})
+            said = f"Cannot be checked: {error}"
+            return CheckOutcome(self.name, False, Severity.ERROR, (), 0, said, {}, self.repair)
         culprits = tuple(finding.culprits[:_KEPT_CULPRITS])
         count = len(finding.culprits) if finding.count is None else finding.count
         return CheckOutcome(
@@ -145,19 +159,25 @@ class Check:
             count=count,
             description=_failure(finding, count) if count else self.description,
             figures=finding.figures,
+            repair=self.repair if count else "",
         )
 
 
 def check(
-    asset: str, *, severity: Severity = Severity.ERROR, blocking: bool = False
-) -> Callable[[Callable[[Subject], Finding]], Check]:
+    asset: str = "", *, severity: Severity = Severity.ERROR, blocking: bool = False, repair: str = ""
+) -> Callable[[Callable[[S], Finding]], Check[S]]:
     """Make a check of a function; its name is the claim, its docstring's first line says what that means."""
 
-    def decorate(function: Callable[[Subject], Finding]) -> Check:
+    def decorate(function: Callable[[S], Finding]) -> Check[S]:
         description = (function.__doc__ or "").strip().splitlines()[0]
-        return Check(function.__name__, asset, description, function, severity, blocking)
+        return Check(function.__name__, asset, description, function, severity, blocking, repair)
 
     return decorate
+
+
+def checks_in(module: ModuleType) -> list[Check[Any]]:
+    """The checks that a module defines, in their order in it."""
+    return [value for value in vars(module).values() if isinstance(value, Check)]
 
 
 def _failure(finding: Finding, count: int) -> str:

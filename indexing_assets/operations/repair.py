@@ -1,0 +1,129 @@
+"""`code-index doctor --repair`: the fix of what checks found, without loss.
+
+Belongs here: tables, rows and records that a plain index run cannot fix. Does not belong here: finding out what is
+wrong (`indexing_assets.operations.doctor`); what a repair does about a check is said at the check.
+
+Decision: nothing is deleted that cannot be made again from the repository; a damaged file is put
+aside, into a folder named `damaged-<time>` next to it. Rows that are wrong are removed, and the next
+run makes them again, from retired vectors where there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+
+from code_index.core.errors import StoreError
+from code_index.core.model import FileStatus
+from code_index.index.folder import IndexFolder
+from code_index.index.locks import Phase, hold
+from code_index.tables import IndexStore
+from indexing_assets.checks.index_folder import damaged_databases
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.dagster_runs import close_dead_runs
+
+_NORM_TOLERANCE = 1e-3
+_VECTORS_AT_ONCE = 20_000
+
+
+def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str], None]) -> None:
+    """Fix what checks of these names found, then index again; safe to be killed and repeated.
+
+    Raises:
+        IndexBusyError: another process holds the index.
+        CodeIndexError: it cannot be fixed; the message says why.
+    """
+    with hold(folder.locks_dir, Phase.PARSE, wait_s=0), hold(folder.locks_dir, Phase.EMBED, wait_s=0):
+        if "dagster_records_can_be_read" in failed:
+            for path in damaged_databases(folder):
+                tell(f"Put {path} aside as {_put_aside(path, ('', '-wal', '-shm'))}")
+        store = IndexStore(folder.tables_dir)
+        for name in _unreadable_tables(store):
+            version = store.upkeep.restore_readable(name)
+            if version is not None:
+                tell(f"Table {name}: went back to version {version}, the newest that can be read.")
+            else:
+                tell(f"Table {name}: put aside as {_put_aside(store.tables.path(name))}")
+        with Pipeline(folder) as pipeline:
+            for run_id in close_dead_runs(pipeline.instance):
+                tell(f"Closed run {run_id}, whose process is gone.")
+            for what in _remove_wrong_rows(pipeline.store):
+                tell(what)
+            results = {
+                "scan": pipeline.scan(verify="source_matches_the_manifest" in failed),
+                "parse": pipeline.parse(),
+                "embed": pipeline.embed(),
+                "cleanup": pipeline.cleanup(),
+            }
+        for name, result in results.items():
+            if result.error is not None and not result.partial:
+                raise StoreError(f"The {name} phase failed: {result.error} (Dagster run {result.run_id})")
+            tell(f"{name}: {result.partitions} partitions" if name in {"parse", "embed"} else f"{name}: done")
+
+
+def _unreadable_tables(store: IndexStore) -> list[str]:
+    unreadable = []
+    for name in store.tables.names():
+        try:
+            if (schema := store.tables.schema(name)) is not None:
+                for _ in store.tables.iter_read(name, schema):
+                    pass
+        except StoreError:
+            unreadable.append(name)
+    return unreadable
+
+
+def _put_aside(path: Path, endings: tuple[str, ...] = ("",)) -> Path:
+    target = path.parent / f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    target.mkdir(exist_ok=True)
+    for ending in endings:
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(target / part.name)
+    return target / path.name
+
+
+def _remove_wrong_rows(store: IndexStore) -> Iterator[str]:
+    """Remove rows that are wrong, so that the next run makes them again; says what it removed."""
+    now = datetime.now(UTC)
+    chunks = pl.DataFrame(store.chunks.read(["chunk_id", "file_path", "file_hash", "embedding_batch_id"]))
+    files = pl.DataFrame(store.files.read(["file_path", "file_hash", "status"]))
+    indexed = files.filter(pl.col("status") != FileStatus.SKIPPED.value)
+    known = chunks.join(indexed, on="file_path", how="left", suffix="_current")
+    outdated = (pl.col("file_hash") != pl.col("file_hash_current")) & (pl.col("status") != FileStatus.PENDING.value)
+    wrong = {
+        "chunks that were stored more than once": chunks.filter(pl.col("chunk_id").is_duplicated()),
+        "chunks of files that are gone": known.filter(pl.col("status").is_null()) if files.height else known.clear(),
+        "chunks of older versions": known.filter(outdated),
+        "chunks without a batch": chunks.filter(pl.col("embedding_batch_id").is_null()),
+    }
+    for what, rows in wrong.items():
+        if paths := rows["file_path"].unique().sort().to_list():
+            store.chunks.delete_by_file(paths)
+            yield f"Removed {what}, to be parsed again: {len(paths)} files, such as {paths[0]}."
+    if bad := _bad_vectors(store):
+        store.vectors.delete(bad)
+        yield f"Removed {len(bad)} vectors that are not of length 1, to be embedded again."
+    ids = pl.Series(store.vectors.read(["chunk_id"]).column("chunk_id"))
+    if repeated := ids.filter(ids.is_duplicated()).unique().to_list():
+        store.vectors.retire(now=now, chunk_ids=repeated)
+        yield f"Took {len(repeated)} vectors that were stored more than once out; each comes back once, unchanged."
+    synced = store.sync.vectors(now=now)
+    if synced.retired:
+        yield f"Put {synced.retired} vectors without a chunk aside."
+
+
+def _bad_vectors(store: IndexStore) -> list[str]:
+    schema = store.tables.schema("vectors")
+    if schema is None:
+        return []
+    bad: list[str] = []
+    for batch in store.tables.iter_read("vectors", schema, columns=["chunk_id", "vector"], batch_size=_VECTORS_AT_ONCE):
+        rows = pl.DataFrame(batch)
+        squares = rows["vector"].arr.eval(pl.element() * pl.element()).arr.sum()
+        fits = (squares.sqrt() - 1).abs() <= _NORM_TOLERANCE
+        bad += rows.filter(~fits.fill_null(value=False))["chunk_id"].to_list()
+    return bad
