@@ -13,9 +13,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
-from code_index.core.batching import BatchAllocator
 from code_index.core.model import ChunkingOptions, FileStatus
-from code_index.core.partition_keys import batch_partition_key
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.settings import Settings
@@ -27,12 +25,13 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
 from indexing_assets.runs.dagster_runs import PARSE_POOL, stop_if_cancelled, tag_process
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partition_failures import partitions_failed
 from indexing_assets.runs.partitions import delete_partitions, partitions_definition
-from indexing_assets.runs.planning import chunker_identity, next_batch_id, stored_chunk_counts
+from indexing_assets.runs.phase_one_commit import PhaseOneCommits
+from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, Upkeep, keep_fast
 from indexing_assets.upkeep.expiry import match_batches
@@ -135,7 +134,7 @@ def _parse(
             timeout_s=settings.parse_timeout_s,
             memory_bytes=settings.parse_memory_bytes,
         )
-        allocator = BatchAllocator(first_id=next_batch_id(opened), batch_chunks=settings.embedding_batch_chunks)
+        commits = PhaseOneCommits(opened)
         bound = settings.parse_checkpoint_files
         context.log.info(
             "%d file versions to parse, %.1f MB; %d are stored already.",
@@ -152,10 +151,10 @@ def _parse(
                 closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=_COMMIT_CHUNKS)) as ahead,
             ):
                 for groups in _commits(ahead, bound):
-                    run.commit(groups, allocator)
+                    run.commit(groups, commits)
                     if upkeep is not None:
                         upkeep.after_commit()
-        run.add_batches(allocator.drain(final=True))
+        commits.finish()
         match_batches(opened)
         keep_fast(opened.store, CHUNK_TABLES)
         run.drop_replaced()
@@ -243,21 +242,19 @@ class _Run:
         self.tally.reused += done.height
         return done.select("file_path")
 
-    def commit(self, groups: Sequence[ParsedGroup], allocator: BatchAllocator) -> None:
-        """Make groups durable, in an order in which a kill at any line loses or repeats nothing.
-
-        Chunks, then what `vectors` copies of them, then the batches' partition keys, then the
-        files' states, then the events. A failed file's old chunks go too: they are not current.
-        """
+    def commit(self, groups: Sequence[ParsedGroup], commits: PhaseOneCommits) -> None:
+        """Make groups durable. A failed file's old chunks go too: they are not current."""
         now = datetime.now(UTC)
         outcomes = [outcome for group in groups for outcome in group.outcomes]
         paths = [outcome.file_path for outcome in outcomes]
         chunks = pa.concat_tables([group.chunks for group in groups])
-        self.store.chunks.replace(paths, chunks, assign_batch=allocator.take, now=now)
-        self.store.sync.vectors(paths, now=now)
-        self.add_batches(allocator.drain())
-        self.store.files.upsert(self._file_rows(outcomes, now))
-        self._log(outcomes, chunks)
+        commits.commit(
+            paths,
+            chunks,
+            files=self._file_rows(outcomes, now),
+            record=lambda: self._log(outcomes, chunks),
+            now=now,
+        )
         seconds = max(time.perf_counter() - self.tally.started, 1e-9)
         self.context.log.info(
             "Stored %d chunks of %d files; %d of %d files done, %.0f chunks/s.",
@@ -278,13 +275,6 @@ class _Run:
                 "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
                 len(self._replaced),
                 ", ".join(self._replaced[:_LISTED]),
-            )
-
-    def add_batches(self, batch_ids: Sequence[int]) -> None:
-        """Add the partition keys of embedding batches."""
-        if batch_ids:
-            self.index.instance.add_dynamic_partitions(
-                self.index.names.partitions(CHUNK_VECTORS), [batch_partition_key(batch_id) for batch_id in batch_ids]
             )
 
     def _log(self, outcomes: Sequence[ParseOutcome], chunks: pa.Table) -> None:

@@ -23,12 +23,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from code_index.core.batching import BatchAllocator
 from code_index.core.embedding_text import embedded_text_hash, embedding_text, name_text
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
-from code_index.core.partition_keys import batch_partition_key
 from code_index.index.embedder_settings import embedder_config, identity_settings
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
@@ -36,9 +34,10 @@ from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, UNNAMED
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.materializations import record_outside_runs
-from indexing_assets.runs.planning import chunker_identity, match_batch_partitions, next_batch_id
+from indexing_assets.runs.phase_one_commit import PhaseOneCommits
+from indexing_assets.runs.planning import chunker_identity, match_batch_partitions
 from resources.embedder_resource import EmbedderResource
 
 _NAMED = 5
@@ -282,43 +281,49 @@ def _store(
     model_id: str,
 ) -> int:
     """Write chunks, vectors, manifest and records, in the order of a parse run; returns how many vectors."""
-    store, instance, settings = pipeline.store, pipeline.instance, pipeline.settings
+    index, settings = pipeline.index, pipeline.settings
     now = datetime.now(UTC)
-    allocator = BatchAllocator(first_id=next_batch_id(pipeline.index), batch_chunks=settings.embedding_batch_chunks)
-    batch = pa.Table.from_batches([chunks_to_batch(chunks)])
-    store.chunks.replace(list(manifest), batch, assign_batch=allocator.take, now=now)
-    store.sync.vectors(list(manifest), now=now)
     given = 0
-    if matrix is not None:
-        store.models.begin(model_id, identity_settings(embedder_config(settings)))
-        view = store.for_model(model_id)
-        given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
-        view.sync.vectors(list(manifest), now=now)
-    keys = [batch_partition_key(batch_id) for batch_id in allocator.drain(final=True)]
-    instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), keys)
-    match_batch_partitions(pipeline.index)
+
+    def add_given_vectors() -> None:
+        nonlocal given
+        if matrix is not None:
+            index.store.models.begin(model_id, identity_settings(embedder_config(settings)))
+            view = index.store.for_model(model_id)
+            given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
+            view.sync.vectors(list(manifest), now=now)
+
     counts = Counter(chunk.file_path for chunk in chunks)
     identity = chunker_identity(settings)
     parsed = {"status": FileStatus.PARSED.value, "reason": None, "transient": None, "attempts": None, "parsed_at": now}
     files = [
         {**row, **parsed, "chunk_count": counts[path], "chunker_version": identity} for path, row in manifest.items()
     ]
-    store.files.upsert(pa.Table.from_pylist(files, schema=FILES))
-    record_outside_runs(
-        instance,
-        UNNAMED.asset_key(PARSED_CHUNKS),
-        {
-            row["partition_key"]: {
-                "chunks": row["chunk_count"],
-                "dagster/partition_row_count": row["chunk_count"],
-                "stored_by": "add_chunks",
-            }
-            for row in files
-        },
-        code_version=identity,
-        data_versions={row["partition_key"]: row["file_hash"] for row in files},
-        parent=UNNAMED.asset_key(SOURCE_FILES),
+    commits = PhaseOneCommits(index)
+    commits.commit(
+        list(manifest),
+        pa.Table.from_batches([chunks_to_batch(chunks)]),
+        files=pa.Table.from_pylist(files, schema=FILES),
+        record=lambda: record_outside_runs(
+            index.instance,
+            index.names.asset_key(PARSED_CHUNKS),
+            {
+                row["partition_key"]: {
+                    "chunks": row["chunk_count"],
+                    "dagster/partition_row_count": row["chunk_count"],
+                    "stored_by": "add_chunks",
+                }
+                for row in files
+            },
+            code_version=identity,
+            data_versions={row["partition_key"]: row["file_hash"] for row in files},
+            parent=index.names.asset_key(SOURCE_FILES),
+        ),
+        now=now,
+        with_chunks=add_given_vectors,
     )
+    commits.finish()
+    match_batch_partitions(index)
     return given
 
 

@@ -21,6 +21,7 @@ from indexing_assets.runs.dagster_runs import close_dead_runs, keys_of_unfinishe
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
+from indexing_assets.runs.phase_one_commit import add_batches
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions, next_batch_id
 from indexing_assets.upkeep.expired_records import Superfluous, remove_records, run_log_count, superfluous_records
 
@@ -111,8 +112,7 @@ def merge_small_batches(index: OpenIndex, *, at_least: int = 2) -> int:
     chunks = pl.DataFrame(store.chunks.of_batches(list(new_ids), columns=["chunk_id", "embedding_batch_id"]))
     merged = chunks.with_columns(pl.col("embedding_batch_id").replace_strict(new_ids, return_dtype=pl.Int64))
     # The keys first: a chunk whose batch has no partition would show as lost.
-    keys = [batch_partition_key(first + place) for place in range(len(groups))]
-    index.instance.add_dynamic_partitions(index.names.partitions(CHUNK_VECTORS), keys)
+    add_batches(index, range(first, first + len(groups)))
     store.chunks.move_to_batches(merged.to_arrow().cast(_MOVED))
     match_batch_partitions(index, kept=busy)
     counts = dict(merged.group_by("embedding_batch_id").len().iter_rows())
@@ -120,9 +120,12 @@ def merge_small_batches(index: OpenIndex, *, at_least: int = 2) -> int:
         index.instance,
         index.names.asset_key(CHUNK_VECTORS),
         {
-            key: {"chunks": count, "dagster/partition_row_count": count, "merged_batches": len(groups[place])}
-            for place, key in enumerate(keys)
-            for count in (counts[first + place],)
+            batch_partition_key(batch_id): {
+                "chunks": counts[batch_id],
+                "dagster/partition_row_count": counts[batch_id],
+                "merged_batches": len(group),
+            }
+            for batch_id, group in enumerate(groups, first)
         },
         code_version=embedding_identity(index.settings),
     )
