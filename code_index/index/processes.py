@@ -1,7 +1,7 @@
 """Which process a number means: numbers are used again.
 
 Belongs here: telling one process from a later one of the same number. Does not belong here: what
-follows for its runs (`indexing_assets.runs.dagster_runs`).
+follows for its runs (`indexing_assets.runs.live_runs`).
 """
 
 from __future__ import annotations

@@ -28,19 +28,14 @@ from code_index.tables.schemas import EMBEDDING_ERRORS, vectors
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.dagster_runs import (
-    embed_pool,
-    keys_of_unfinished_runs,
-    retries_lasting,
-    stop_if_cancelled,
-    tag_process,
-)
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
+from indexing_assets.runs.live_runs import keys_of_unfinished_runs, retries_lasting, stop_if_cancelled, tag_process
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partition_failures import partitions_failed
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
+from indexing_assets.runs.pools import embed_pool
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, Upkeep, drop_copies, keep_fast
 from indexing_assets.upkeep.expiry import tidy

@@ -15,9 +15,9 @@ from code_index.core.files import write_atomically
 from code_index.index.folder import IndexFolder
 from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
-from indexing_assets.runs.dagster_runs import tag_process
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, IndexNames
 from indexing_assets.runs.index_status import IndexStatus, failed_chunks, failed_files, read_status, runs_of
+from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource

@@ -24,14 +24,15 @@ from code_index.tables.sql import is_in
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.dagster_runs import PARSE_POOL, stop_if_cancelled, tag_process
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.live_runs import stop_if_cancelled, tag_process
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partition_failures import partitions_failed
 from indexing_assets.runs.partitions import delete_partitions, partitions_definition
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
 from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts
+from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, Upkeep, keep_fast
 from indexing_assets.upkeep.expiry import match_batches

@@ -14,9 +14,10 @@ from pydantic import Field
 from code_index.core.errors import IndexBusyError
 from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
-from indexing_assets.runs.dagster_runs import PARSE_POOL, tag_process
 from indexing_assets.runs.index_names import CHUNK_VECTORS, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
+from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.upkeep.expiry import (
     KEEP_RUNS,
     KEEP_UNUSED_VECTORS,

@@ -25,11 +25,12 @@ from code_index.tables.sql import is_in
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.dagster_runs import PARSE_POOL, close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.live_runs import close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.runs.materializations import markdown_table
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partitions import as_one_range, delete_partitions
+from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import match_batches

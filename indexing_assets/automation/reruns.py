@@ -18,8 +18,9 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.utils import make_new_backfill_id
 from pydantic import Field
 
-from indexing_assets.runs.dagster_runs import RERUN_JOB, RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.job_names import RERUN_JOB
+from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import as_one_range
 from indexing_assets.runs.planning import failed_partitions, transient_failures_due

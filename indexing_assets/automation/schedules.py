@@ -7,8 +7,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from code_index.core.errors import CodeIndexError
 from indexing_assets.automation.reruns import RERUN_OP, RerunConfig, keys_to_rerun
-from indexing_assets.runs.dagster_runs import MAINTAIN_JOB
 from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.job_names import MAINTAIN_JOB
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 

@@ -25,20 +25,13 @@ from code_index.repository.fingerprint import RepositoryState, repository_state,
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA, known_files
 from indexing_assets.automation.sensor_cursor import SensorMemory
-from indexing_assets.runs.dagster_runs import (
-    CHANGES_JOB,
-    EMBED_JOB,
-    PARSE_JOB,
-    RETRY_LASTING_TAG,
-    SCAN_JOB,
-    close_dead_runs,
-    prepare_pools,
-    unfinished_runs,
-)
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, unfinished_runs
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partitions import as_one_range, range_tags
 from indexing_assets.runs.planning import batches_to_embed, chunker_identity, files_to_parse, serve_kept_vectors
+from indexing_assets.runs.pools import prepare_pools
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 

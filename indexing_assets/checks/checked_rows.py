@@ -11,7 +11,7 @@ import polars as pl
 
 from code_index.core.model import FileStatus
 from indexing_assets.checks.check import Subject
-from indexing_assets.runs.dagster_runs import keys_of_unfinished_runs
+from indexing_assets.runs.live_runs import keys_of_unfinished_runs
 
 # Beyond, a condition that names them is slower than reading the column.
 _FEW_FILES = 2_000

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from indexing_assets.checks.check import REPAIR, Finding, Severity, check
-from indexing_assets.runs.dagster_runs import dead_runs
 from indexing_assets.runs.index_names import PARSED_CHUNKS
+from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.open_index import OpenIndex
 
 # Dagster advises no more partitions of an asset than 100,000.

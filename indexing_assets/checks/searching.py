@@ -14,8 +14,8 @@ from code_index.search.hybrid import SearchMode, search
 from code_index.tables.sql import equals
 from code_index.tables.table_upkeep import VECTOR_INDEX_ROWS
 from indexing_assets.checks.check import Finding, Severity, Subject, check
-from indexing_assets.runs.dagster_runs import MAINTAIN_JOB
 from indexing_assets.runs.index_names import INDEX_REPORT
+from indexing_assets.runs.job_names import MAINTAIN_JOB
 
 # Chunks that are searched, and how far down their hits may be: a name says less than the code.
 _PROBES = 8

@@ -12,8 +12,8 @@ from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.checks.check import REINDEXED, RESUME, Finding, Severity, Subject, check
 from indexing_assets.checks.checked_rows import in_flux, manifest, places
-from indexing_assets.runs.dagster_runs import RERUN_JOB
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
+from indexing_assets.runs.job_names import RERUN_JOB
 from indexing_assets.runs.planning import failed_partitions, stored_chunk_counts
 
 _ROWS_AT_ONCE = 8_192

@@ -23,21 +23,13 @@ from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA
 from indexing_assets.definitions import build_defs
-from indexing_assets.runs.dagster_runs import (
-    CLEANUP_JOB,
-    EMBED_JOB,
-    PARSE_JOB,
-    RETRY_LASTING_TAG,
-    SCAN_JOB,
-    close_dead_runs,
-    keys_of_unfinished_runs,
-    prepare_pools,
-    process_tags,
-)
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, UNNAMED
+from indexing_assets.runs.job_names import CLEANUP_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs, process_tags
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import as_ranges, range_tags
 from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
+from indexing_assets.runs.pools import prepare_pools
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
 from indexing_assets.upkeep.expiry import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
 from resources.embedder_resource import EmbedderResource

@@ -23,7 +23,7 @@ from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
 from indexing_assets.checks.index_folder import damaged_databases
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.dagster_runs import close_dead_runs
+from indexing_assets.runs.live_runs import close_dead_runs
 
 _NORM_TOLERANCE = 1e-3
 _VECTORS_AT_ONCE = 20_000

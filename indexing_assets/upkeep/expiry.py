@@ -17,8 +17,8 @@ import pyarrow as pa
 from code_index.core.errors import IndexBusyError
 from code_index.core.partition_keys import batch_partition_key
 from code_index.index.locks import Phase, hold, owner
-from indexing_assets.runs.dagster_runs import close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.live_runs import close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.phase_one_commit import add_batches

@@ -26,8 +26,8 @@ from code_index.tables import IndexStore
 from indexing_assets.assets import chunk_vectors, parsed_chunks, source_files
 from indexing_assets.automation.sensor_cursor import SensorMemory
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.dagster_runs import dead_runs
 from indexing_assets.runs.index_status import failed_files
+from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
 from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
@@ -432,7 +432,7 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
 ) -> None:
     import dagster as dg
 
-    from indexing_assets.runs.dagster_runs import process_tags
+    from indexing_assets.runs.live_runs import process_tags
 
     @dg.job
     def some_job() -> None:

@@ -20,7 +20,7 @@ from code_index.tables import IndexStore
 from indexing_assets.operations.doctor import examine
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.repair import repair
-from indexing_assets.runs.dagster_runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG
+from indexing_assets.runs.live_runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG
 from tests.faults.harness import findings, small_steps, state, write_repository
 
 

@@ -24,9 +24,9 @@ from code_index.embedding.backend import DeviceLostError, TransientReason
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import search
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
-from indexing_assets.runs.dagster_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_chunks
+from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import batches_to_embed, transient_failures_due
 from tests.faults.embedders import Fault, Faulty, FaultyResource, new_embedder

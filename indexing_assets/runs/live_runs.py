@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 
 import dagster as dg
 
 from code_index.index.processes import started
-from code_index.index.settings import Settings
-from indexing_assets.runs.index_names import (
-    CHUNK_VECTORS,
-    INDEX_REPORT,
-    PARSED_CHUNKS,
-    SEARCH_INDEXES,
-    SOURCE_FILES,
-    IndexNames,
-)
+from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.job_names import ASSETS_OF_JOB
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
 
@@ -32,22 +24,6 @@ PROCESS_STARTED_TAG = "code_index/pid_started"
 # `false` in runs that nobody asked for: they leave chunks alone that failed for a reason that lasts.
 RETRY_LASTING_TAG = "code_index/retry_lasting"
 
-SCAN_JOB = "scan_source_files_job"
-PARSE_JOB = "parse_chunks_job"
-CHANGES_JOB = "index_changes_job"
-EMBED_JOB = "embed_chunks_job"
-MAINTAIN_JOB = "maintain_index_job"
-CLEANUP_JOB = "clean_index_job"
-RERUN_JOB = "rerun_failed_partitions"
-
-_ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
-    SCAN_JOB: (SOURCE_FILES,),
-    PARSE_JOB: (PARSED_CHUNKS,),
-    CHANGES_JOB: (SOURCE_FILES, PARSED_CHUNKS),
-    EMBED_JOB: (CHUNK_VECTORS,),
-    MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, INDEX_REPORT),
-    CLEANUP_JOB: (SEARCH_INDEXES,),
-}
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -55,26 +31,6 @@ _UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-
-# Scans, parsing and maintenance take turns, as do embedding runs on a device: Dagster queues the others.
-PARSE_POOL = "code_index_parse"
-EMBED_POOL = "code_index_embed"
-
-
-def embed_pool(settings: Settings) -> str:
-    """The concurrency pool of embedding runs: one for each device that settings name."""
-    return EMBED_POOL if settings.device == "auto" else f"{EMBED_POOL}_{settings.device.replace(':', '_')}"
-
-
-def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Give the pools of an index the instance's limit before a run asks for them.
-
-    Dagster's daemon would do that when it first sees a pool, and let all runs of that moment through.
-    """
-    known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
-    for pool in {PARSE_POOL, embed_pool(settings)} - known:
-        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
 
 
 def process_tags() -> dict[str, str]:
@@ -150,4 +106,4 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
 def _is_run_of(run: dg.DagsterRun, names: IndexNames, asset: str) -> bool:
     if run.asset_selection:
         return names.asset_key(asset) in run.asset_selection
-    return any(run.job_name == names.prefixed(job) and asset in assets for job, assets in _ASSETS_OF_JOB.items())
+    return any(run.job_name == names.prefixed(job) and asset in assets for job, assets in ASSETS_OF_JOB.items())

@@ -1,0 +1,22 @@
+"""The jobs of an index by their names, and which assets each of them materializes."""
+
+from collections.abc import Mapping
+
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES
+
+SCAN_JOB = "scan_source_files_job"
+PARSE_JOB = "parse_chunks_job"
+CHANGES_JOB = "index_changes_job"
+EMBED_JOB = "embed_chunks_job"
+MAINTAIN_JOB = "maintain_index_job"
+CLEANUP_JOB = "clean_index_job"
+RERUN_JOB = "rerun_failed_partitions"
+
+ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
+    SCAN_JOB: (SOURCE_FILES,),
+    PARSE_JOB: (PARSED_CHUNKS,),
+    CHANGES_JOB: (SOURCE_FILES, PARSED_CHUNKS),
+    EMBED_JOB: (CHUNK_VECTORS,),
+    MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, INDEX_REPORT),
+    CLEANUP_JOB: (SEARCH_INDEXES,),
+}

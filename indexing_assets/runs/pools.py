@@ -1,0 +1,24 @@
+"""Dagster's concurrency pools: which runs take turns."""
+
+import dagster as dg
+
+from code_index.index.settings import Settings
+
+# Scans, parsing and maintenance take turns, as do embedding runs on a device: Dagster queues the others.
+PARSE_POOL = "code_index_parse"
+EMBED_POOL = "code_index_embed"
+
+
+def embed_pool(settings: Settings) -> str:
+    """The concurrency pool of embedding runs: one for each device that settings name."""
+    return EMBED_POOL if settings.device == "auto" else f"{EMBED_POOL}_{settings.device.replace(':', '_')}"
+
+
+def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
+    """Give the pools of an index the instance's limit before a run asks for them.
+
+    Dagster's daemon would do that when it first sees a pool, and let all runs of that moment through.
+    """
+    known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
+    for pool in {PARSE_POOL, embed_pool(settings)} - known:
+        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
