@@ -21,6 +21,7 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def measure(corpus: Path, edits: int, *, rapid: bool) -> dict[str, Any]:
     rest_s = maintenance.MIN_RETENTION.total_seconds() + 1
     if not rapid:
         maintenance.MIN_RETENTION = upkeep.MIN_RETENTION = maintenance.MIN_RETENTION / _SCALE  # type: ignore[misc, attr-defined]
-        cleaning.KEEP_UNUSED_VECTORS = cleaning.KEEP_UNUSED_VECTORS / _SCALE  # type: ignore[misc]
+        cleaning.USUAL = replace(cleaning.USUAL, unused_vectors=cleaning.USUAL.unused_vectors / _SCALE)  # type: ignore[misc]
     looks: dict[str, dict[str, float]] = {}
     last: list[tuple[float, int]] = []
     with copied(corpus) as root:

@@ -19,13 +19,11 @@ from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.upkeep.expiry import (
-    KEEP_RUNS,
-    KEEP_UNUSED_VECTORS,
-    KEEP_VERSIONS,
     LEFTOVER_AGE,
     merge_small_batches,
     remove_old_records,
 )
+from indexing_assets.upkeep.retention import USUAL
 from resources.index_resource import IndexResource
 
 # Tables of phase 1; all others are written by both phases.
@@ -36,17 +34,17 @@ class SearchIndexesConfig(dg.Config):
     """What is kept."""
 
     keep_versions_minutes: int = Field(
-        default=int(KEEP_VERSIONS / timedelta(minutes=1)),
+        default=USUAL.versions // timedelta(minutes=1),
         ge=10,
         description="Old versions of the tables are removed after so many minutes; a long read may need one.",
     )
     keep_unused_vectors_days: int = Field(
-        default=KEEP_UNUSED_VECTORS.days,
+        default=USUAL.unused_vectors.days,
         ge=0,
         description="Vectors of code that is gone are kept for so many days: code that returns needs no model call.",
     )
     keep_runs: int = Field(
-        default=KEEP_RUNS,
+        default=USUAL.runs,
         ge=1,
         description="So many of Dagster's runs are kept in full; of older ones what partitions need to show as "
         "materialized or failed.",

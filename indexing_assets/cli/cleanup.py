@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+from indexing_assets.upkeep.retention import USUAL, Retention
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
     from indexing_assets.upkeep.expiry import Garbage
-
-_KEEP_MINUTES = 60
-_KEEP_DAYS = 30
-_KEEP_RUNS = 200
 
 
 @click.command("cleanup")
@@ -24,21 +21,21 @@ _KEEP_RUNS = 200
 @click.option(
     "--keep-versions-minutes",
     type=click.IntRange(10),
-    default=_KEEP_MINUTES,
+    default=USUAL.versions // timedelta(minutes=1),
     show_default=True,
     help="Keep old versions of the tables for so long; a long read may need one.",
 )
 @click.option(
     "--keep-unused-vectors-days",
     type=click.IntRange(0),
-    default=_KEEP_DAYS,
+    default=USUAL.unused_vectors // timedelta(days=1),
     show_default=True,
     help="Keep vectors of code that is gone for so long; code that returns needs no model call.",
 )
 @click.option(
     "--keep-runs",
     type=click.IntRange(1),
-    default=_KEEP_RUNS,
+    default=USUAL.runs,
     show_default=True,
     help="Keep so many of Dagster's runs in full; of older ones what partitions need.",
 )
@@ -70,22 +67,16 @@ def command(
 
     folder = folder_of(path, index_dir)
     folder.check()
-    keep_versions = timedelta(minutes=keep_versions_minutes)
-    keep_vectors = timedelta(days=keep_unused_vectors_days)
+    kept = Retention(timedelta(minutes=keep_versions_minutes), timedelta(days=keep_unused_vectors_days), keep_runs)
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
-        garbage = find_garbage(
-            pipeline.index,
-            keep_versions=keep_versions,
-            keep_unused_vectors=keep_vectors,
-            keep_runs=keep_runs,
-        )
+        garbage = find_garbage(pipeline.index, kept)
         _show(garbage, "Would remove" if dry_run else "Removing")
         if old_index:
             _show_old_index(folder)
         if dry_run:
             return
         before = folder_bytes(folder.path)
-        result = pipeline.cleanup(keep_versions=keep_versions, keep_unused_vectors=keep_vectors, keep_runs=keep_runs)
+        result = pipeline.cleanup(kept)
     if result.error is not None:
         raise click.ClickException(f"{result.error} (Dagster run {result.run_id}). What is indexed is as it was.")
     if old_index:

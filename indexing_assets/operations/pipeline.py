@@ -31,7 +31,7 @@ from indexing_assets.runs.partitions import as_ranges, range_tags
 from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.runs.pools import prepare_pools
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
-from indexing_assets.upkeep.expiry import KEEP_RUNS, KEEP_UNUSED_VECTORS, KEEP_VERSIONS
+from indexing_assets.upkeep.retention import USUAL, Retention
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
@@ -148,18 +148,12 @@ class Pipeline:
             tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
             return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, plan, {"force": force}, tags)
 
-    def cleanup(
-        self,
-        *,
-        keep_versions: timedelta = KEEP_VERSIONS,
-        keep_unused_vectors: timedelta = KEEP_UNUSED_VECTORS,
-        keep_runs: int = KEEP_RUNS,
-    ) -> PhaseResult:
+    def cleanup(self, kept: Retention = USUAL) -> PhaseResult:
         """Bring the search indexes up to date and give back the disk space that nothing needs."""
         config = {
-            "keep_versions_minutes": keep_versions // timedelta(minutes=1),
-            "keep_unused_vectors_days": keep_unused_vectors // timedelta(days=1),
-            "keep_runs": keep_runs,
+            "keep_versions_minutes": kept.versions // timedelta(minutes=1),
+            "keep_unused_vectors_days": kept.unused_vectors // timedelta(days=1),
+            "keep_runs": kept.runs,
         }
         with self._locked(Phase.PARSE):
             return self._run(CLEANUP_JOB, SEARCH_INDEXES, [], config)

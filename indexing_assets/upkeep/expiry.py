@@ -24,11 +24,8 @@ from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.phase_one_commit import add_batches
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions, next_batch_id
 from indexing_assets.upkeep.expired_records import Superfluous, remove_records, run_log_count, superfluous_records
+from indexing_assets.upkeep.retention import USUAL, Retention
 
-# Runs that stay in full.
-KEEP_RUNS = 200
-KEEP_VERSIONS = timedelta(hours=1)
-KEEP_UNUSED_VECTORS = timedelta(days=30)
 # Temporary files of writers that are gone; a living one finishes its files in seconds.
 LEFTOVER_AGE = timedelta(hours=1)
 # What phases let pile up before they clean by themselves.
@@ -54,37 +51,31 @@ class Garbage:
     records: Superfluous
 
 
-def find_garbage(
-    index: OpenIndex,
-    *,
-    keep_versions: timedelta,
-    keep_unused_vectors: timedelta,
-    keep_runs: int,
-) -> Garbage:
+def find_garbage(index: OpenIndex, kept: Retention) -> Garbage:
     """Look, and change nothing.
 
     Raises:
         StoreError: a table cannot be read.
     """
-    now = datetime.now(UTC)
+    unused_since = datetime.now(UTC) - kept.unused_vectors
     store = index.store
     groups = list(_groups(_small_batches(index), index.settings.embedding_batch_chunks))
     sizes = store.upkeep.leftovers(LEFTOVER_AGE)
     return Garbage(
         small_batches=sum(map(len, groups)),
         merged_batches=len(groups),
-        unused_vectors=store.vectors.count_retired(before=now - keep_unused_vectors)
-        + store.models.replaced_vectors(before=now - keep_unused_vectors),
+        unused_vectors=store.vectors.count_retired(before=unused_since)
+        + store.models.replaced_vectors(before=unused_since),
         leftovers=len(sizes),
         leftover_bytes=sum(sizes.values()),
-        old_versions=sum(store.upkeep.old_versions(keep_versions).values()),
+        old_versions=sum(store.upkeep.old_versions(kept.versions).values()),
         table_bytes=sum(store.upkeep.disk_bytes().values()),
         live_bytes=sum(store.upkeep.live_bytes().values()),
-        records=superfluous_records(index.instance, lambda: _living(index), keep_runs=keep_runs),
+        records=superfluous_records(index.instance, lambda: _living(index), keep_runs=kept.runs),
     )
 
 
-def remove_old_records(index: OpenIndex, *, keep_runs: int = KEEP_RUNS) -> Superfluous:
+def remove_old_records(index: OpenIndex, *, keep_runs: int) -> Superfluous:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
     close_dead_runs(index.instance)
     superfluous = superfluous_records(index.instance, lambda: _living(index), keep_runs=keep_runs)
@@ -162,12 +153,12 @@ def tidy(index: OpenIndex) -> str:
                 done.append(f"merged {merged} small batches")
         except IndexBusyError:
             pass  # the next run does it
-    unused_since = datetime.now(UTC) - KEEP_UNUSED_VECTORS
+    unused_since = datetime.now(UTC) - USUAL.unused_vectors
     if store.vectors.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
         done.append(f"forgot {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
     # Logs and not runs: of a run to which a partition refers a record stays.
-    if run_log_count(index.instance) > KEEP_RUNS + _RUNS_MORE:
-        removed = remove_old_records(index)
+    if run_log_count(index.instance) > USUAL.runs + _RUNS_MORE:
+        removed = remove_old_records(index, keep_runs=USUAL.runs)
         done.append(f"removed {len(removed.events)} old events and {len(removed.runs)} old runs of Dagster's records")
     return ", ".join(done)
 

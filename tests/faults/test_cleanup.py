@@ -16,9 +16,8 @@ from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.upkeep import expiry as cleaning
 from indexing_assets.upkeep.expired_records import Superfluous, run_log_count
 from indexing_assets.upkeep.expiry import find_garbage, merge_small_batches, remove_old_records
+from indexing_assets.upkeep.retention import Retention
 from tests.faults.harness import findings, fresh_state, small_steps, state, write_module, write_repository
-
-_KEEP = {"keep_versions": timedelta(hours=1), "keep_unused_vectors": timedelta(days=30)}
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_cleaning_keeps_every_materialization_that_a_partition_needs(pipeline: P
     root = pipeline.folder.repository_root
     _edit(pipeline, 8)
     before = state(root)
-    assert pipeline.cleanup(keep_runs=2).error is None
+    assert pipeline.cleanup(Retention(runs=2)).error is None
     for asset, name in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch")):
         keys = set(pipeline.instance.get_dynamic_partitions(name))
         assert keys <= _materialized(pipeline, asset), asset
@@ -66,10 +65,10 @@ def test_events_and_logs_of_what_is_gone_go(pipeline: Pipeline) -> None:
     assert gone
     logs = pipeline.folder.dagster_home / "history" / "runs"
     before = len(list(logs.glob("*-*.db")))
-    assert pipeline.cleanup(keep_runs=2).error is None
+    assert pipeline.cleanup(Retention(runs=2)).error is None
     assert not gone & _materialized(pipeline, "parsed_chunks")
     assert len(list(logs.glob("*-*.db"))) <= 3 < before
-    again = find_garbage(pipeline.index, keep_runs=3, **_KEEP)
+    again = find_garbage(pipeline.index, Retention(runs=3))
     assert not again.records.events
     assert not again.records.logs
 
@@ -83,7 +82,7 @@ def test_a_partition_that_failed_still_shows_as_failed(pipeline: Pipeline, monke
     monkeypatch.delenv("CODE_INDEX_PARSE_TIMEOUT_S")
     [key] = [k for k in pipeline.instance.get_dynamic_partitions("file_hash") if k.endswith(":bad.py")]
     _edit(pipeline, 4)
-    assert pipeline.cleanup(keep_runs=1).error is None
+    assert pipeline.cleanup(Retention(runs=1)).error is None
     statuses = pipeline.instance.get_status_by_partition(
         dg.AssetKey("parsed_chunks"), [key], dg.DynamicPartitionsDefinition(name="file_hash")
     )
@@ -124,7 +123,7 @@ def test_retired_vectors_stay_until_their_time_is_over(pipeline: Pipeline) -> No
     assert retired
     assert pipeline.cleanup().error is None
     assert pipeline.store.tables.count("retired_vectors") == retired
-    assert pipeline.cleanup(keep_unused_vectors=timedelta(0)).error is None
+    assert pipeline.cleanup(Retention(unused_vectors=timedelta(0))).error is None
     assert pipeline.store.tables.count("retired_vectors") == 0
 
 
@@ -133,7 +132,7 @@ def test_phases_forget_vectors_that_nothing_used_for_long(pipeline: Pipeline, mo
     _edit(pipeline, 3)
     retired = pipeline.store.tables.count("retired_vectors")
     assert retired > 7, "those of the last 30 days stay"
-    monkeypatch.setattr(cleaning, "KEEP_UNUSED_VECTORS", timedelta(0))
+    monkeypatch.setattr(cleaning, "USUAL", Retention(unused_vectors=timedelta(0)))
     write_module(pipeline.folder.repository_root / "module_03.py", 200)
     _index(pipeline)
     assert pipeline.store.tables.count("retired_vectors") < 7
@@ -145,11 +144,11 @@ def test_phases_remove_old_records_once_in_a_while_although_partitions_keep_old_
 ) -> None:
     removed: list[int] = []
 
-    def remove(index: OpenIndex) -> Superfluous:
+    def remove(index: OpenIndex, *, keep_runs: int) -> Superfluous:
         removed.append(index.instance.get_runs_count())
-        return remove_old_records(index, keep_runs=4)
+        return remove_old_records(index, keep_runs=keep_runs)
 
-    monkeypatch.setattr(cleaning, "KEEP_RUNS", 4)
+    monkeypatch.setattr(cleaning, "USUAL", Retention(runs=4))
     monkeypatch.setattr(cleaning, "_RUNS_MORE", 6)
     monkeypatch.setattr(cleaning, "remove_old_records", remove)
     _edit(pipeline, 8)

@@ -19,7 +19,6 @@ from code_index.tables import table_upkeep as table_maintenance
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.upkeep import compaction as maintenance
-from indexing_assets.upkeep.expiry import KEEP_UNUSED_VECTORS
 from resources.embedder_resource import EmbedderResource
 from tests.faults.harness import (
     Durable,
@@ -229,7 +228,7 @@ def test_old_table_versions_do_not_grow_to_gigabytes(
         assert max(kept.values()) <= 8 + 6, kept
         assert max(sizes[12:]) < 2 * max(sizes[:12]), sizes
         assert pipeline.store.tables.count("retired_vectors") > 0
-        assert pipeline.cleanup(keep_unused_vectors=KEEP_UNUSED_VECTORS).error is None
+        assert pipeline.cleanup().error is None
         names = pl.DataFrame(pipeline.store.chunks.read(["function_name"]))["function_name"]
         assert names.is_unique().all()
     assert not findings(root, fresh_state(root, tmp_path))

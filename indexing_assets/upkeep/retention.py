@@ -1,0 +1,21 @@
+"""What is kept although nothing needs it any more, and for how long where nobody says otherwise.
+
+Imports nothing heavy: the command line shows the usual values in its help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long old versions of tables and vectors without code are kept, and how many runs of Dagster in full."""
+
+    versions: timedelta = timedelta(hours=1)
+    unused_vectors: timedelta = timedelta(days=30)
+    runs: int = 200
+
+
+USUAL = Retention()
