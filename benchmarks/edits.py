@@ -32,8 +32,7 @@ from code_index.search.hybrid import search
 from code_index.tables import IndexStore
 from code_index.tables import table_upkeep as maintenance
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.upkeep import compaction as upkeep
-from indexing_assets.upkeep import expiry as cleaning
+from indexing_assets.upkeep import compaction, expiry
 
 _SEED = 20_261_125
 _DEFAULT = "flask==3.1.1"
@@ -144,8 +143,8 @@ def measure(corpus: Path, edits: int, *, rapid: bool) -> dict[str, Any]:
     """Edit and look, then compare with a fresh index."""
     rest_s = maintenance.MIN_RETENTION.total_seconds() + 1
     if not rapid:
-        maintenance.MIN_RETENTION = upkeep.MIN_RETENTION = maintenance.MIN_RETENTION / _SCALE  # type: ignore[misc, attr-defined]
-        cleaning.USUAL = replace(cleaning.USUAL, unused_vectors=cleaning.USUAL.unused_vectors / _SCALE)  # type: ignore[misc]
+        maintenance.MIN_RETENTION = compaction.MIN_RETENTION = maintenance.MIN_RETENTION / _SCALE  # type: ignore[misc, attr-defined]
+        expiry.USUAL = replace(expiry.USUAL, unused_vectors=expiry.USUAL.unused_vectors / _SCALE)  # type: ignore[misc]
     looks: dict[str, dict[str, float]] = {}
     last: list[tuple[float, int]] = []
     with copied(corpus) as root:

@@ -36,7 +36,7 @@ from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
 from code_index.tables.filters import SearchFilter
-from indexing_assets.upkeep.compaction import keep_fast
+from indexing_assets.upkeep.compaction import compact_due
 from resources.instance_config import instance_config
 
 REAL_VECTORS = 8_192
@@ -164,7 +164,7 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
             "chunk_type": chunks.column("chunk_type"),
         }
         store.vectors.add(pa.table(rows), now=now)
-        keep_fast(store, ("chunks", "vectors"))
+        compact_due(store, ("chunks", "vectors"))
         number += 1
         commits.value = number
         end.wait(1.0)
@@ -206,7 +206,7 @@ def measure(folder: Path, count: int, *, write: bool) -> dict[str, Any]:
     store = IndexStore(index.tables_dir)
     queries = sample_queries(base_index(folder))
     figures: dict[str, Any] = {"build": built, "chunks": store.chunks.count(), "vectors": store.vectors.count()}
-    keep_fast(store, store.tables.names())
+    compact_due(store, store.tables.names())
     store.upkeep.optimize(timedelta(minutes=10))
     fresh = IndexStore(index.tables_dir)
     started = time.perf_counter()

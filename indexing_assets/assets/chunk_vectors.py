@@ -37,8 +37,8 @@ from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
 from indexing_assets.runs.pools import embed_pool
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.upkeep.compaction import VECTOR_TABLES, Upkeep, drop_copies, keep_fast
-from indexing_assets.upkeep.expiry import tidy
+from indexing_assets.upkeep.compaction import VECTOR_TABLES, PeriodicCompaction, compact_due, expire_copies
+from indexing_assets.upkeep.expiry import compact_and_expire
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -154,7 +154,7 @@ def _embed(
         opened = replace(opened, store=opened.store.for_model(model.model_id))
         run = _Run(context, opened, model, recipe=configured.text_recipe, force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())
-        drop_copies(opened.store, VECTOR_TABLES)
+        expire_copies(opened.store, VECTOR_TABLES)
         # What a killed run left half-copied is made good before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
         chunks_version = opened.store.tables.version("chunks")
@@ -166,9 +166,9 @@ def _embed(
         run.drop_empty_batches()
         if opened.store.models.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
-        keep_fast(opened.store, VECTOR_TABLES)
-        if tidied := tidy(opened):
-            context.log.info("Cleaned: %s.", tidied)
+        compact_due(opened.store, VECTOR_TABLES)
+        if cleaned := compact_and_expire(opened):
+            context.log.info("Cleaned: %s.", cleaned)
         subject = Subject(opened, encoder=lambda: run.embedder, batch_ids=run.batch_ids)
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
@@ -241,7 +241,7 @@ class _Run:
 
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
         bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
-        upkeep = Upkeep(self.store, VECTOR_TABLES)
+        compaction = PeriodicCompaction(self.store, VECTOR_TABLES)
         while remaining:
             group = checkpoint_groups(remaining, max_chunks=bound)[0]
             remaining = remaining[len(group) :]
@@ -252,7 +252,7 @@ class _Run:
             seconds = max(time.perf_counter() - started, 1e-3)
             self._log_progress()
             if remaining:
-                upkeep.after_commit()
+                compaction.after_commit()
             stop_if_cancelled(self.context)
             bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
 

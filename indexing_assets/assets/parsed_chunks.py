@@ -34,8 +34,8 @@ from indexing_assets.runs.phase_one_commit import PhaseOneCommits
 from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts
 from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.upkeep.compaction import CHUNK_TABLES, Upkeep, keep_fast
-from indexing_assets.upkeep.expiry import match_batches
+from indexing_assets.upkeep.compaction import CHUNK_TABLES, PeriodicCompaction, compact_due
+from indexing_assets.upkeep.small_batches import match_batches
 from resources.index_resource import IndexResource
 
 # A commit costs 0.2-0.5 s nearly whatever is in it (docs/decisions/0006-tables.md): large ones are
@@ -143,8 +143,8 @@ def _parse(
             sum(task.size_bytes for task in run.tasks.values()) / 1e6,
             run.tally.reused,
         )
-        # Of a first index nobody waits for words before it is there, and each upkeep leaves a copy for a while.
-        upkeep = Upkeep(opened.store, CHUNK_TABLES) if opened.store.chunks.count() else None
+        # Of a first index nobody waits for words before it is there, and each compaction leaves a copy for a while.
+        compaction = PeriodicCompaction(opened.store, CHUNK_TABLES) if opened.store.chunks.count() else None
         if run.tasks:
             with (
                 ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
@@ -153,11 +153,11 @@ def _parse(
             ):
                 for groups in _commits(ahead, bound):
                     run.commit(groups, commits)
-                    if upkeep is not None:
-                        upkeep.after_commit()
+                    if compaction is not None:
+                        compaction.after_commit()
         commits.finish()
         match_batches(opened)
-        keep_fast(opened.store, CHUNK_TABLES)
+        compact_due(opened.store, CHUNK_TABLES)
         run.drop_replaced()
         outcomes = list(evaluate(Subject(opened, file_paths=run.file_paths), asset=PARSED_CHUNKS))
     tally = run.tally

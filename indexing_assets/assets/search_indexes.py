@@ -1,7 +1,7 @@
 """Upkeep of the whole index: what searching reads fast, and the disk space that nothing needs any more.
 
 Belongs here: the asset that the maintenance schedule materializes. Does not belong here: the part
-of it that each phase does at its end (`maintenance`).
+of it that each phase does at its end (`indexing_assets.upkeep.compaction`).
 """
 
 import time
@@ -20,10 +20,10 @@ from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.upkeep.expiry import (
     LEFTOVER_AGE,
-    merge_small_batches,
-    remove_old_records,
+    expire_records,
 )
 from indexing_assets.upkeep.retention import USUAL
+from indexing_assets.upkeep.small_batches import merge_small_batches
 from resources.index_resource import IndexResource
 
 # Tables of phase 1; all others are written by both phases.
@@ -107,7 +107,7 @@ def _maintain(
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
         store.upkeep.optimize(retention, alone=True, tables=_PARSED)
-    removed = remove_old_records(opened, keep_runs=config.keep_runs)
+    removed = expire_records(opened, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),
         "removed_runs": len(removed.runs),

@@ -32,8 +32,8 @@ from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partitions import as_one_range, delete_partitions
 from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.upkeep.compaction import CHUNK_TABLES, drop_copies
-from indexing_assets.upkeep.expiry import match_batches
+from indexing_assets.upkeep.compaction import CHUNK_TABLES, expire_copies
+from indexing_assets.upkeep.small_batches import match_batches
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
 
@@ -101,7 +101,7 @@ def _scan(
     tag_process(context)
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
-        drop_copies(store, CHUNK_TABLES)
+        expire_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.
         options = walk_options(folder, opened.settings)
         of_git = git_state(folder.repository_root, options)

@@ -15,7 +15,7 @@ LONGEST_WAIT_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
-class SensorMemory:
+class SensorCursor:
     """The cursor of a sensor.
 
     `target` names what was last asked for, `attempts` how often in a row, `requested_at_s` when
@@ -30,7 +30,7 @@ class SensorMemory:
     restless_since_s: float | None = None
 
     @classmethod
-    def from_text(cls, text: str | None) -> SensorMemory:
+    def from_text(cls, text: str | None) -> SensorCursor:
         """Read a cursor; one that another version wrote counts as none, which costs a look at the tables."""
         try:
             return cls(**json.loads(text)) if text else cls()
@@ -51,7 +51,7 @@ class SensorMemory:
         wait = min(FIRST_WAIT_S * 2.0 ** min(self.attempts - 1, 30), LONGEST_WAIT_S)
         return max(0.0, min(wait, self.requested_at_s + wait - now_s))
 
-    def asked(self, target: str, now_s: float) -> SensorMemory:
-        """The memory after `target` was asked for."""
+    def asked(self, target: str, now_s: float) -> SensorCursor:
+        """The cursor after `target` was asked for."""
         attempts = self.attempts + 1 if target == self.target else 1
         return replace(self, target=target, attempts=attempts, requested_at_s=now_s, restless_since_s=None)

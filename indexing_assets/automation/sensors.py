@@ -24,7 +24,7 @@ from code_index.repository.content_rules import plan_changes
 from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA, known_files
-from indexing_assets.automation.sensor_cursor import SensorMemory
+from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, unfinished_runs
@@ -104,9 +104,9 @@ def build_sensors(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a look found: a run to ask for, or a reason why not, and what to remember."""
+    """What a look found: a run to ask for, or a reason why not, and the next cursor."""
 
-    memory: SensorMemory
+    cursor: SensorCursor
     request: dg.RunRequest | None = None
     reason: str = ""
 
@@ -122,20 +122,20 @@ class _Scanned:
 class _Look(Protocol):
     """One look of a sensor."""
 
-    def take(self, memory: SensorMemory) -> _Found:
-        """What is to be done, as `memory` and the present tell."""
+    def take(self, cursor: SensorCursor) -> _Found:
+        """What is to be done, as `cursor` and the present tell."""
 
 
 def _answer(context: dg.SensorEvaluationContext, look: _Look) -> dg.SensorResult | dg.SkipReason:
     try:
-        found = look.take(SensorMemory.from_text(context.cursor))
+        found = look.take(SensorCursor.from_text(context.cursor))
     except (CodeIndexError, OSError) as error:
         # The next tick looks again; what is indexed stays as it is.
         return dg.SkipReason(f"{type(error).__name__}: {error}")
-    cursor = found.memory.to_text()
+    kept = found.cursor.to_text()
     if found.request is None:
-        return dg.SensorResult(skip_reason=dg.SkipReason(found.reason), cursor=cursor)
-    return dg.SensorResult(run_requests=[found.request], cursor=cursor)
+        return dg.SensorResult(skip_reason=dg.SkipReason(found.reason), cursor=kept)
+    return dg.SensorResult(run_requests=[found.request], cursor=kept)
 
 
 class _ChangesLook:
@@ -149,25 +149,25 @@ class _ChangesLook:
         self._names = names
         self._times = times
 
-    def take(self, memory: SensorMemory) -> _Found:
+    def take(self, cursor: SensorCursor) -> _Found:
         """A run that scans, parses or both, if there is something to scan or parse."""
         close_dead_runs(self._instance)
         index = open_index(self._instance, self._resource, self._names, must_exist=False)
         prepare_pools(self._instance, index.settings)
         busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
-            return _Found(memory, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
+            return _Found(cursor, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
         scanned = _last_scan(index)
         state = _state(index)
         if state.token == scanned.token:
-            left = _unparsed(index, memory)
+            left = _unparsed(index, cursor)
             if left.request is not None:
                 return left
-            memory = left.memory
+            cursor = left.cursor
             state = self._watch(index, scanned.token)
             if state.token == scanned.token:
-                return _Found(replace(memory, restless_since_s=None), reason=left.reason)
-        return self._changed(index, scanned, state, memory)
+                return _Found(replace(cursor, restless_since_s=None), reason=left.reason)
+        return self._changed(index, scanned, state, cursor)
 
     def _watch(self, index: OpenIndex, token: str) -> RepositoryState:
         """The state once it differs from `token`, or the last one when the tick's time is over."""
@@ -180,7 +180,7 @@ class _ChangesLook:
                 return state
             time.sleep(pause)
 
-    def _changed(self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, memory: SensorMemory) -> _Found:
+    def _changed(self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, cursor: SensorCursor) -> _Found:
         now = time.time()
         settled = settled_state(
             index.folder.repository_root,
@@ -190,24 +190,24 @@ class _ChangesLook:
         )
         if settled is None:
             # Never in the future, where a clock that is set back would leave it.
-            since = min(memory.restless_since_s if memory.restless_since_s is not None else now, now)
+            since = min(cursor.restless_since_s if cursor.restless_since_s is not None else now, now)
             if now - since < self._times.restless_s:
                 return _Found(
-                    replace(memory, restless_since_s=since), reason="The repository is changing; waiting for a pause."
+                    replace(cursor, restless_since_s=since), reason="The repository is changing; waiting for a pause."
                 )
         state = settled or state
-        if wait := memory.wait_s(state.token, now):
-            return _Found(memory, reason=_later(memory, wait, "The scan of this state of the repository"))
-        memory = memory.asked(state.token, now)
+        if wait := cursor.wait_s(state.token, now):
+            return _Found(cursor, reason=_later(cursor, wait, "The scan of this state of the repository"))
+        cursor = cursor.asked(state.token, now)
         # The last scan goes in, because a state that was left may come back.
-        run_key = f"{scanned.run_id}:{state.token}:{memory.attempts}"
+        run_key = f"{scanned.run_id}:{state.token}:{cursor.attempts}"
         keys = self._new_versions(index)
         if not keys:
-            return _Found(memory, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
+            return _Found(cursor, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
         with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
             ordered = as_one_range(index.instance, index.names.partitions(PARSED_CHUNKS), keys)
         return _Found(
-            memory,
+            cursor,
             dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
         )
 
@@ -231,23 +231,23 @@ class _PendingLook:
         self._embedder = embedder
         self._names = names
 
-    def take(self, memory: SensorMemory) -> _Found:
+    def take(self, cursor: SensorCursor) -> _Found:
         """A run over all batches with chunks that wait for a vector, if there are any."""
         close_dead_runs(self._instance)
         index = open_index(self._instance, self._resource, self._names)
         busy = unfinished_runs(index, CHUNK_VECTORS)
         if busy:
-            return _Found(memory, reason=f"Run {busy[0].run_id} embeds; the next look is when it ended.")
+            return _Found(cursor, reason=f"Run {busy[0].run_id} embeds; the next look is when it ended.")
         model_id = self._embedder.get_for_queries(index.settings).model_id
         stand = _digest([model_id, *_versions(index.store, "chunks", "vectors", "embedding_errors")])
         nothing = "Every chunk has its vector, or failed for a reason that lasts."
-        if memory.idle == stand:
-            return _Found(memory, reason=nothing)
+        if cursor.idle == stand:
+            return _Found(cursor, reason=nothing)
         keys = batches_to_embed(index, model_id, retry_transient=False)
         if not keys:
             serve_kept_vectors(index.store, model_id)
-            return _Found(replace(memory, idle=stand), reason=nothing)
-        return _request(index, EMBED_JOB, keys, stand, memory)
+            return _Found(replace(cursor, idle=stand), reason=nothing)
+        return _request(index, EMBED_JOB, keys, stand, cursor)
 
 
 def _last_scan(index: OpenIndex) -> _Scanned:
@@ -262,19 +262,19 @@ def _state(index: OpenIndex) -> RepositoryState:
     return repository_state(index.folder.repository_root, walk_options(index.folder, index.settings))
 
 
-def _unparsed(index: OpenIndex, memory: SensorMemory) -> _Found:
+def _unparsed(index: OpenIndex, cursor: SensorCursor) -> _Found:
     """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
     stand = _digest([chunker_identity(index.settings), *_versions(index.store, "files", "chunks")])
     nothing = "The index is up to date with the repository."
-    if memory.idle == stand:
-        return _Found(memory, reason=nothing)
+    if cursor.idle == stand:
+        return _Found(cursor, reason=nothing)
     keys = files_to_parse(index, retry_transient=False)
     if not keys:
-        return _Found(replace(memory, idle=stand), reason=nothing)
-    return _request(index, PARSE_JOB, keys, stand, memory)
+        return _Found(replace(cursor, idle=stand), reason=nothing)
+    return _request(index, PARSE_JOB, keys, stand, cursor)
 
 
-def _request(index: OpenIndex, job: str, keys: Sequence[str], stand: str, memory: SensorMemory) -> _Found:
+def _request(index: OpenIndex, job: str, keys: Sequence[str], stand: str, cursor: SensorCursor) -> _Found:
     """Ask for one run over all keys, unless the same was asked for too recently.
 
     Raises:
@@ -282,23 +282,23 @@ def _request(index: OpenIndex, job: str, keys: Sequence[str], stand: str, memory
     """
     now = time.time()
     target = _digest(keys)
-    if wait := memory.wait_s(target, now):
-        return _Found(memory, reason=_later(memory, wait, f"A run over the same {len(keys)} partitions"))
-    memory = memory.asked(target, now)
+    if wait := cursor.wait_s(target, now):
+        return _Found(cursor, reason=_later(cursor, wait, f"A run over the same {len(keys)} partitions"))
+    cursor = cursor.asked(target, now)
     embeds = job == EMBED_JOB
     definition = index.names.partitions(CHUNK_VECTORS if embeds else PARSED_CHUNKS)
     with hold(index.folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
         ordered = as_one_range(index.instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
-    run_key = f"{stand}:{target}:{memory.attempts}"
+    run_key = f"{stand}:{target}:{cursor.attempts}"
     # What failed for a reason that lasts is for a person to try again.
     tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
-    return _Found(memory, dg.RunRequest(run_key=run_key, job_name=index.names.prefixed(job), tags=tags))
+    return _Found(cursor, dg.RunRequest(run_key=run_key, job_name=index.names.prefixed(job), tags=tags))
 
 
-def _later(memory: SensorMemory, wait_s: float, what: str) -> str:
+def _later(cursor: SensorCursor, wait_s: float, what: str) -> str:
     return (
-        f"{what} was asked for {memory.attempts} times and did not succeed; see the runs. "
+        f"{what} was asked for {cursor.attempts} times and did not succeed; see the runs. "
         f"The next attempt is in {wait_s:.0f} s."
     )
 

@@ -11,7 +11,7 @@ from indexing_assets.upkeep.retention import USUAL, Retention
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
-    from indexing_assets.upkeep.expiry import Garbage
+    from indexing_assets.upkeep.expiry import Expired
 
 
 @click.command("cleanup")
@@ -63,14 +63,14 @@ def command(
     from indexing_assets.cli.progress import tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
     from indexing_assets.runs.index_status import folder_bytes
-    from indexing_assets.upkeep.expiry import find_garbage
+    from indexing_assets.upkeep.expiry import find_expired
 
     folder = folder_of(path, index_dir)
     folder.check()
     kept = Retention(timedelta(minutes=keep_versions_minutes), timedelta(days=keep_unused_vectors_days), keep_runs)
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
-        garbage = find_garbage(pipeline.index, kept)
-        _show(garbage, "Would remove" if dry_run else "Removing")
+        expired = find_expired(pipeline.index, kept)
+        _show(expired, "Would remove" if dry_run else "Removing")
         if old_index:
             _show_old_index(folder)
         if dry_run:
@@ -103,20 +103,20 @@ def _show_old_index(folder: "IndexFolder") -> None:
     click.echo(f"  the old table {record['table']} and its backup {folder.backup_dir}")
 
 
-def _show(garbage: "Garbage", verb: str) -> None:
+def _show(expired: "Expired", verb: str) -> None:
     from indexing_assets.cli.output import human_bytes
 
-    records = garbage.records
-    spare = max(0, garbage.table_bytes - garbage.live_bytes)
+    records = expired.records
+    spare = max(0, expired.table_bytes - expired.live_bytes)
     click.echo(f"{verb}:")
     click.echo(
-        f"  {garbage.old_versions:,} old versions of tables (all versions but the last and the indexes: "
+        f"  {expired.old_versions:,} old versions of tables (all versions but the last and the indexes: "
         f"{human_bytes(spare)})"
     )
-    click.echo(f"  {garbage.leftovers:,} files that killed writers left ({human_bytes(garbage.leftover_bytes)})")
-    click.echo(f"  {garbage.unused_vectors:,} vectors whose code is gone")
+    click.echo(f"  {expired.leftovers:,} files that killed writers left ({human_bytes(expired.leftover_bytes)})")
+    click.echo(f"  {expired.unused_vectors:,} vectors whose code is gone")
     click.echo(
         f"  {len(records.events):,} events, {len(records.runs):,} runs and {len(records.logs):,} logs of runs of "
         f"Dagster's records ({human_bytes(records.log_bytes)})"
     )
-    click.echo(f"  {garbage.small_batches:,} small batches, merged into {garbage.merged_batches:,}")
+    click.echo(f"  {expired.small_batches:,} small batches, merged into {expired.merged_batches:,}")

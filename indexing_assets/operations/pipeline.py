@@ -30,7 +30,7 @@ from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import as_ranges, range_tags
 from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.runs.pools import prepare_pools
-from indexing_assets.upkeep.compaction import VECTOR_TABLES, drop_copies
+from indexing_assets.upkeep.compaction import VECTOR_TABLES, expire_copies
 from indexing_assets.upkeep.retention import USUAL, Retention
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
@@ -141,7 +141,7 @@ class Pipeline:
             plan = batches_to_embed(self.index, self.model_id, force=force, retry_failed=retry_failed)
             if not plan:
                 serve_kept_vectors(self.store, self.model_id)
-                drop_copies(self.store, VECTOR_TABLES)
+                expire_copies(self.store, VECTOR_TABLES)
             self.instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), plan)
             if not plan:
                 self._drop_orphaned_vectors()

@@ -1,4 +1,4 @@
-"""Upkeep that a phase does at its end, and at times before, so that readers never wait for it."""
+"""Compaction of the tables that a phase writes, at its end and at times before, so that readers never wait for it."""
 
 import time
 from collections.abc import Callable, Collection
@@ -9,11 +9,11 @@ from code_index.tables.table_upkeep import MIN_RETENTION
 # The tables that each phase writes.
 CHUNK_TABLES = ("files", "chunks")
 VECTOR_TABLES = ("vectors", "retired_vectors", "embedding_errors")
-_FIRST_UPKEEP_S = 10.0  # a phase that is shorter does it once, at its end
-_SHARE = 20  # so many times as long as the last upkeep took, nothing is done
+_FIRST_COMPACTION_S = 10.0  # a phase that is shorter compacts once, at its end
+_SHARE = 20  # so many times as long as the last compaction took, nothing is done
 
 
-def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
+def compact_due(store: IndexStore, tables: Collection[str]) -> None:
     """Build missing indexes, and compact those of the phase's tables that many small writes made slow.
 
     Each phase looks after its own tables: `optimize` loses races against writers, and the
@@ -30,7 +30,7 @@ def keep_fast(store: IndexStore, tables: Collection[str]) -> None:
         store.upkeep.optimize(MIN_RETENTION, tables=due)
 
 
-def drop_copies(store: IndexStore, tables: Collection[str]) -> None:
+def expire_copies(store: IndexStore, tables: Collection[str]) -> None:
     """Give back the space of what the last compaction replaced, once no reader can need it.
 
     For the beginning of a phase: then there is little or nothing to compact, which would leave the next copy.
@@ -44,7 +44,7 @@ def drop_copies(store: IndexStore, tables: Collection[str]) -> None:
         store.upkeep.optimize(MIN_RETENTION, tables=holding)
 
 
-class Upkeep:
+class PeriodicCompaction:
     """Keeps the tables of a long phase fast while it runs, for a twentieth of its time at most.
 
     What a phase has written is outside the indexes until somebody adds it, and each search compares it row by row:
@@ -57,14 +57,14 @@ class Upkeep:
         self._store = store
         self._tables = tables
         self._clock = clock
-        self._not_before = clock() + _FIRST_UPKEEP_S
+        self._not_before = clock() + _FIRST_COMPACTION_S
 
     def after_commit(self) -> bool:
         """Do what is due, unless the last time was too short ago for what it took; whether it looked."""
         started = self._clock()
         if started < self._not_before:
             return False
-        keep_fast(self._store, self._tables)
+        compact_due(self._store, self._tables)
         ended = self._clock()
-        self._not_before = ended + max(_FIRST_UPKEEP_S, _SHARE * (ended - started))
+        self._not_before = ended + max(_FIRST_COMPACTION_S, _SHARE * (ended - started))
         return True

@@ -47,7 +47,7 @@ _VACUUM_SHARE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Superfluous:
+class ExpiredRecords:
     """Records that may go: ids of events and check executions, ids of runs, and of runs of which only the log may go."""
 
     events: Sequence[int] = ()
@@ -62,9 +62,9 @@ class Superfluous:
         return len(self.events) + len(self.check_executions) + len(self.runs) + len(self.logs)
 
 
-def superfluous_records(
+def find_expired_records(
     instance: dg.DagsterInstance, living: Callable[[], Mapping[dg.AssetKey, Collection[str]]], *, keep_runs: int
-) -> Superfluous:
+) -> ExpiredRecords:
     """What may go.
 
     Args:
@@ -76,7 +76,7 @@ def superfluous_records(
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
-        return Superfluous()
+        return ExpiredRecords()
     with storage.index_connection() as connection:
         checks = _check_executions(connection)
         events = _events(connection)
@@ -92,7 +92,7 @@ def superfluous_records(
         if isinstance(storage, BatchingSqliteEventLogStorage)
         else {}
     )
-    return Superfluous(
+    return ExpiredRecords(
         events=events.filter(~pl.col("kept"))["id"].to_list(),
         check_executions=checks.join(last_checks, on="id", how="anti")
         .filter(~pl.col("run_id").is_in(list(protected)))["id"]
@@ -104,7 +104,7 @@ def superfluous_records(
 
 
 def run_log_count(instance: dg.DagsterInstance) -> int:
-    """How many runs have a log of their own, which `remove_records` leaves to the newest ones alone.
+    """How many runs have a log of their own, which `remove_expired_records` leaves to the newest ones alone.
 
     0 for other storages than the project's own: what is removed there leaves no trace that is quick to see.
     """
@@ -112,24 +112,24 @@ def run_log_count(instance: dg.DagsterInstance) -> int:
     return storage.run_log_count() if isinstance(storage, BatchingSqliteEventLogStorage) else 0
 
 
-def remove_records(instance: dg.DagsterInstance, superfluous: Superfluous) -> None:
-    """Remove what `superfluous_records` found; a kill in between leaves the rest for the next time."""
+def remove_expired_records(instance: dg.DagsterInstance, expired: ExpiredRecords) -> None:
+    """Remove what `find_expired_records` found; a kill in between leaves the rest for the next time."""
     storage = instance.event_log_storage
-    if not isinstance(storage, SqlEventLogStorage) or not superfluous.count:
+    if not isinstance(storage, SqlEventLogStorage) or not expired.count:
         return
-    for ids in _slices(superfluous.events):
+    for ids in _slices(expired.events):
         with storage.index_transaction() as connection:
             connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(ids)))
             connection.execute(SqlEventLogStorageTable.delete().where(SqlEventLogStorageTable.c.id.in_(ids)))
-    for ids in _slices(superfluous.check_executions):
+    for ids in _slices(expired.check_executions):
         with storage.index_transaction() as connection:
             connection.execute(AssetCheckExecutionsTable.delete().where(AssetCheckExecutionsTable.c.id.in_(ids)))
-    for run_id in superfluous.runs:
+    for run_id in expired.runs:
         instance.delete_run(run_id)
     if isinstance(storage, BatchingSqliteEventLogStorage):
-        for run_id in superfluous.logs:
+        for run_id in expired.logs:
             storage.delete_run_log(run_id)
-    _give_back(storage)
+    _shrink(storage)
 
 
 def _events(connection: Connection) -> pl.DataFrame:
@@ -185,7 +185,7 @@ def _is_kept(
     ).fill_null(value=False)
 
 
-def _give_back(storage: SqlEventLogStorage) -> None:
+def _shrink(storage: SqlEventLogStorage) -> None:
     """Shrink the database of a SQLite storage, where much of it is free and nobody else is at it."""
     if not isinstance(storage, BatchingSqliteEventLogStorage):
         return

@@ -24,7 +24,7 @@ from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
 from indexing_assets.assets import chunk_vectors, parsed_chunks, source_files
-from indexing_assets.automation.sensor_cursor import SensorMemory
+from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.live_runs import dead_runs
@@ -422,9 +422,9 @@ def test_a_failure_in_the_future_is_due_at_once_rather_than_in_years(
 
 
 def test_a_sensor_asks_again_after_its_wait_whatever_the_clock_says() -> None:
-    memory = SensorMemory().asked("a run", 1_000_000.0)
-    assert memory.wait_s("a run", 1_000_000.0) == 10
-    assert memory.wait_s("a run", 1.0) == 10, "never longer than the wait itself"
+    cursor = SensorCursor().asked("a run", 1_000_000.0)
+    assert cursor.wait_s("a run", 1_000_000.0) == 10
+    assert cursor.wait_s("a run", 1.0) == 10, "never longer than the wait itself"
 
 
 def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(

@@ -13,10 +13,11 @@ import pytest
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.open_index import OpenIndex
-from indexing_assets.upkeep import expiry as cleaning
-from indexing_assets.upkeep.expired_records import Superfluous, run_log_count
-from indexing_assets.upkeep.expiry import find_garbage, merge_small_batches, remove_old_records
+from indexing_assets.upkeep import expiry
+from indexing_assets.upkeep.expired_records import ExpiredRecords, run_log_count
+from indexing_assets.upkeep.expiry import expire_records, find_expired
 from indexing_assets.upkeep.retention import Retention
+from indexing_assets.upkeep.small_batches import merge_small_batches
 from tests.faults.harness import findings, fresh_state, small_steps, state, write_module, write_repository
 
 
@@ -68,7 +69,7 @@ def test_events_and_logs_of_what_is_gone_go(pipeline: Pipeline) -> None:
     assert pipeline.cleanup(Retention(runs=2)).error is None
     assert not gone & _materialized(pipeline, "parsed_chunks")
     assert len(list(logs.glob("*-*.db"))) <= 3 < before
-    again = find_garbage(pipeline.index, Retention(runs=3))
+    again = find_expired(pipeline.index, Retention(runs=3))
     assert not again.records.events
     assert not again.records.logs
 
@@ -128,11 +129,11 @@ def test_retired_vectors_stay_until_their_time_is_over(pipeline: Pipeline) -> No
 
 
 def test_phases_forget_vectors_that_nothing_used_for_long(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cleaning, "_OLD_UNUSED_VECTORS", 7)
+    monkeypatch.setattr(expiry, "_OLD_UNUSED_VECTORS", 7)
     _edit(pipeline, 3)
     retired = pipeline.store.tables.count("retired_vectors")
     assert retired > 7, "those of the last 30 days stay"
-    monkeypatch.setattr(cleaning, "USUAL", Retention(unused_vectors=timedelta(0)))
+    monkeypatch.setattr(expiry, "USUAL", Retention(unused_vectors=timedelta(0)))
     write_module(pipeline.folder.repository_root / "module_03.py", 200)
     _index(pipeline)
     assert pipeline.store.tables.count("retired_vectors") < 7
@@ -144,13 +145,13 @@ def test_phases_remove_old_records_once_in_a_while_although_partitions_keep_old_
 ) -> None:
     removed: list[int] = []
 
-    def remove(index: OpenIndex, *, keep_runs: int) -> Superfluous:
+    def remove(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
         removed.append(index.instance.get_runs_count())
-        return remove_old_records(index, keep_runs=keep_runs)
+        return expire_records(index, keep_runs=keep_runs)
 
-    monkeypatch.setattr(cleaning, "USUAL", Retention(runs=4))
-    monkeypatch.setattr(cleaning, "_RUNS_MORE", 6)
-    monkeypatch.setattr(cleaning, "remove_old_records", remove)
+    monkeypatch.setattr(expiry, "USUAL", Retention(runs=4))
+    monkeypatch.setattr(expiry, "_RUNS_MORE", 6)
+    monkeypatch.setattr(expiry, "expire_records", remove)
     _edit(pipeline, 8)
     assert 2 <= len(removed) <= 4, removed
     assert run_log_count(pipeline.instance) <= 4 + 6 + 3

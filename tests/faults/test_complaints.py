@@ -14,11 +14,10 @@ import pytest
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
-from code_index.tables import IndexStore
-from code_index.tables import table_upkeep as table_maintenance
+from code_index.tables import IndexStore, table_upkeep
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
-from indexing_assets.upkeep import compaction as maintenance
+from indexing_assets.upkeep import compaction
 from resources.embedder_resource import EmbedderResource
 from tests.faults.harness import (
     Durable,
@@ -212,7 +211,7 @@ def test_old_table_versions_do_not_grow_to_gigabytes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if each edit came long after the one before.
-    for module in (table_maintenance, maintenance):
+    for module in (table_upkeep, compaction):
         monkeypatch.setattr(module, "MIN_RETENTION", timedelta(milliseconds=1))
     with Pipeline(resolve_index_folder(root)) as pipeline:
         assert _index(pipeline) == [None] * 3

@@ -27,7 +27,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.partitions import as_one_range, keys_of_run, range_tags
 from indexing_assets.runs.planning import files_to_parse
-from indexing_assets.upkeep.expiry import remove_old_records
+from indexing_assets.upkeep.expiry import expire_records
 from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.faults.rounds import Plan, Rounds, Tally
@@ -257,6 +257,6 @@ def test_cleaning_keeps_records_of_partitions_that_another_process_makes_meanwhi
         return read_runs(instance, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(dg.DagsterInstance, "get_run_records", read_while_another_works)
-    remove_old_records(pipeline.index, keep_runs=1)
+    expire_records(pipeline.index, keep_runs=1)
     materialized = pipeline.instance.get_materialized_partitions(dg.AssetKey("parsed_chunks"))
     assert "0123456789ab:new.py" in materialized

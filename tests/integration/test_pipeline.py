@@ -20,7 +20,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.runs.partitions import partitions_definition
-from indexing_assets.upkeep import compaction as maintenance
+from indexing_assets.upkeep import compaction
 from resources.embedder_resource import EmbedderResource
 
 Write = Callable[..., None]
@@ -468,10 +468,10 @@ def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_
     small_repository: Path, monkeypatch: pytest.MonkeyPatch, write: Write
 ) -> None:
     monkeypatch.setenv("CODE_INDEX_PARSE_CHECKPOINT_FILES", "1")
-    monkeypatch.setattr(maintenance, "_FIRST_UPKEEP_S", 0.0)
-    monkeypatch.setattr(maintenance, "_SHARE", 0.0)
+    monkeypatch.setattr(compaction, "_FIRST_COMPACTION_S", 0.0)
+    monkeypatch.setattr(compaction, "_SHARE", 0.0)
     kept: list[int] = []
-    monkeypatch.setattr(maintenance, "keep_fast", lambda store, _: kept.append(store.chunks.count()))
+    monkeypatch.setattr(compaction, "compact_due", lambda store, _: kept.append(store.chunks.count()))
     with Pipeline(resolve_index_folder(small_repository), embedder=CountingResource()) as pipeline:
         run_all(pipeline)
         assert kept == []

@@ -14,7 +14,7 @@ import pytest
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from indexing_assets.automation.jobs import build_asset_jobs
-from indexing_assets.automation.sensor_cursor import SensorMemory
+from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.automation.sensors import WatchTimes, build_sensors
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
@@ -162,8 +162,8 @@ def test_what_was_asked_for_and_did_not_come_about_is_asked_for_again_after_a_wa
     requests, reason = watched.changes()
     assert requests == []
     assert "asked for 1 times" in reason
-    memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])
-    watched.cursors["repo_changes_sensor"] = replace(memory, requested_at_s=0.0).to_text()
+    cursor = SensorCursor.from_text(watched.cursors["repo_changes_sensor"])
+    watched.cursors["repo_changes_sensor"] = replace(cursor, requested_at_s=0.0).to_text()
     (second,), _ = watched.changes()
     assert second.run_key != first.run_key
     assert second.tags == first.tags
@@ -202,8 +202,8 @@ def test_a_repository_that_never_rests_is_taken_up_after_a_while(
     requests, reason = watched.changes()
     assert requests == []
     assert "waiting for a pause" in reason
-    memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])
-    watched.cursors["repo_changes_sensor"] = replace(memory, restless_since_s=0.0).to_text()
+    cursor = SensorCursor.from_text(watched.cursors["repo_changes_sensor"])
+    watched.cursors["repo_changes_sensor"] = replace(cursor, restless_since_s=0.0).to_text()
     (request,), _ = watched.changes()
     assert request.job_name == "index_changes_job"
 
@@ -214,11 +214,11 @@ def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_l
     _indexed(watched)
     write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
     monkeypatch.setattr("indexing_assets.automation.sensors.settled_state", lambda *_, **__: None)
-    watched.cursors["repo_changes_sensor"] = SensorMemory(restless_since_s=time.time() + 1e8).to_text()
+    watched.cursors["repo_changes_sensor"] = SensorCursor(restless_since_s=time.time() + 1e8).to_text()
     assert "waiting for a pause" in watched.changes()[1]
-    memory = SensorMemory.from_text(watched.cursors["repo_changes_sensor"])
-    assert memory.restless_since_s is not None
-    assert memory.restless_since_s <= time.time()
+    cursor = SensorCursor.from_text(watched.cursors["repo_changes_sensor"])
+    assert cursor.restless_since_s is not None
+    assert cursor.restless_since_s <= time.time()
 
 
 def test_batches_that_a_crash_left_behind_are_embedded(watched: _Watched) -> None:
