@@ -1,7 +1,7 @@
-"""What a sensor remembers between two looks, as text that Dagster keeps.
+"""The cursor of a sensor: its memory between two looks, as text that Dagster keeps.
 
 Belongs here: the cursor, and how long to wait before the same is asked for again. Does not belong
-here: what is to be asked for (`indexing_assets.automation.sensors`).
+here: what is to be asked for (`indexing_assets.automation.look`).
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
 from code_index.index.folder import resolve_index_folder
+from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs
-from indexing_assets.automation.sensors import PENDING_CHUNKS_SENSOR, REPO_CHANGES_SENSOR, WatchTimes, build_sensors
+from indexing_assets.automation.sensors import PENDING_CHUNKS_SENSOR, REPO_CHANGES_SENSOR, build_sensors
 from indexing_assets.definitions import build_defs
 from indexing_assets.runs.index_names import UNNAMED
 from resources.embedder_resource import EmbedderResource

@@ -13,9 +13,10 @@ import pytest
 
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, resolve_index_folder
+from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.sensor_cursor import SensorCursor
-from indexing_assets.automation.sensors import WatchTimes, build_sensors
+from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
@@ -198,7 +199,7 @@ def test_a_repository_that_never_rests_is_taken_up_after_a_while(
 ) -> None:
     _indexed(watched)
     write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
-    monkeypatch.setattr("indexing_assets.automation.sensors.settled_state", lambda *_, **__: None)
+    monkeypatch.setattr("indexing_assets.automation.changes_look.settled_state", lambda *_, **__: None)
     requests, reason = watched.changes()
     assert requests == []
     assert "waiting for a pause" in reason
@@ -213,7 +214,7 @@ def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_l
 ) -> None:
     _indexed(watched)
     write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
-    monkeypatch.setattr("indexing_assets.automation.sensors.settled_state", lambda *_, **__: None)
+    monkeypatch.setattr("indexing_assets.automation.changes_look.settled_state", lambda *_, **__: None)
     watched.cursors["repo_changes_sensor"] = SensorCursor(restless_since_s=time.time() + 1e8).to_text()
     assert "waiting for a pause" in watched.changes()[1]
     cursor = SensorCursor.from_text(watched.cursors["repo_changes_sensor"])

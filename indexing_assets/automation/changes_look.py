@@ -1,0 +1,158 @@
+"""The look of `repo_changes_sensor`: the repository against the last scan, and the manifest against the chunks."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import dagster as dg
+
+from code_index.core.partition_keys import file_partition_key
+from code_index.index.locks import Phase, hold
+from code_index.index.source import walk_options
+from code_index.repository.content_rules import plan_changes
+from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
+from indexing_assets.assets.source_files import STATE_METADATA, known_files
+from indexing_assets.automation.look import Found, digest, later, request_run, table_versions
+from indexing_assets.automation.sensor_cursor import SensorCursor
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.job_names import CHANGES_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.runs.live_runs import close_dead_runs, unfinished_runs
+from indexing_assets.runs.open_index import OpenIndex, open_index
+from indexing_assets.runs.partitions import as_one_range, range_tags
+from indexing_assets.runs.planning import chunker_identity, files_to_parse
+from indexing_assets.runs.pools import prepare_pools
+from resources.index_resource import IndexResource
+
+# Within a tick of the daemon, looks follow each other this closely.
+_LOOK_EVERY_S = 0.5
+# A look may take this share of a processor.
+_LOOK_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class WatchTimes:
+    """Times of watching the repository, in seconds.
+
+    A tick watches for `watch_s`; an edit is taken up when the repository was at rest for `quiet_s`.
+    One that is never at rest is taken up all the same after `restless_s`.
+    """
+
+    watch_s: float = 4.0
+    quiet_s: float = 0.5
+    patience_s: float = 2.0
+    restless_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Scanned:
+    """The state of the repository that the last scan saw, and its run."""
+
+    token: str = ""
+    run_id: str = ""
+
+
+class ChangesLook:
+    """Compares the repository with the last scan, and the manifest with the chunks."""
+
+    def __init__(
+        self, instance: dg.DagsterInstance, resource: IndexResource, names: IndexNames, times: WatchTimes
+    ) -> None:
+        self._instance = instance
+        self._resource = resource
+        self._names = names
+        self._times = times
+
+    def take(self, cursor: SensorCursor) -> Found:
+        """Ask for a run that scans, parses or both, if there is something to scan or parse."""
+        close_dead_runs(self._instance)
+        index = open_index(self._instance, self._resource, self._names, must_exist=False)
+        prepare_pools(self._instance, index.settings)
+        busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
+        if busy:
+            return Found(cursor, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
+        scanned = _last_scan(index)
+        state = _state(index)
+        if state.token == scanned.token:
+            left = _unparsed(index, cursor)
+            if left.request is not None:
+                return left
+            cursor = left.cursor
+            state = self._watch(index, scanned.token)
+            if state.token == scanned.token:
+                return Found(replace(cursor, restless_since_s=None), reason=left.reason)
+        return self._changed(index, scanned, state, cursor)
+
+    def _watch(self, index: OpenIndex, token: str) -> RepositoryState:
+        """The state once it differs from `token`, or the last one when the tick's time is over."""
+        ends = time.monotonic() + self._times.watch_s
+        while True:
+            started = time.monotonic()
+            state = _state(index)
+            pause = max(_LOOK_EVERY_S, (time.monotonic() - started) / _LOOK_SHARE)
+            if state.token != token or time.monotonic() + pause > ends:
+                return state
+            time.sleep(pause)
+
+    def _changed(self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, cursor: SensorCursor) -> Found:
+        now = time.time()
+        settled = settled_state(
+            index.folder.repository_root,
+            walk_options(index.folder, index.settings),
+            quiet_s=self._times.quiet_s,
+            patience_s=self._times.patience_s,
+        )
+        if settled is None:
+            # Never in the future, where a clock that is set back would leave it.
+            since = min(cursor.restless_since_s if cursor.restless_since_s is not None else now, now)
+            if now - since < self._times.restless_s:
+                return Found(
+                    replace(cursor, restless_since_s=since), reason="The repository is changing; waiting for a pause."
+                )
+        state = settled or state
+        if wait := cursor.wait_s(state.token, now):
+            return Found(cursor, reason=later(cursor, wait, "The scan of this state of the repository"))
+        cursor = cursor.asked(state.token, now)
+        # The last scan goes in, because a state that was left may come back.
+        run_key = f"{scanned.run_id}:{state.token}:{cursor.attempts}"
+        keys = self._new_versions(index)
+        if not keys:
+            return Found(cursor, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
+        with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
+            ordered = as_one_range(index.instance, index.names.partitions(PARSED_CHUNKS), keys)
+        return Found(
+            cursor,
+            dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
+        )
+
+    def _new_versions(self, index: OpenIndex) -> list[str]:
+        """Partition keys of the file versions that the scan will find new; none for a first scan, which is long."""
+        known = known_files(index.store)
+        if not known:
+            return []
+        changes = plan_changes(known, self._resource.repository(self._names.index).scan(known).files)
+        return [file_partition_key(file.file_hash, file.file_path) for file in (*changes.new, *changes.changed)]
+
+
+def _last_scan(index: OpenIndex) -> _Scanned:
+    event = index.instance.get_latest_materialization_event(index.names.asset_key(SOURCE_FILES))
+    if event is None or event.asset_materialization is None:
+        return _Scanned()
+    value = event.asset_materialization.metadata.get(STATE_METADATA)
+    return _Scanned(token=str(value.value) if value is not None else "", run_id=event.run_id)
+
+
+def _state(index: OpenIndex) -> RepositoryState:
+    return repository_state(index.folder.repository_root, walk_options(index.folder, index.settings))
+
+
+def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:
+    """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
+    stand = digest([chunker_identity(index.settings), *table_versions(index.store, "files", "chunks")])
+    nothing = "The index is up to date with the repository."
+    if cursor.idle == stand:
+        return Found(cursor, reason=nothing)
+    keys = files_to_parse(index, retry_transient=False)
+    if not keys:
+        return Found(replace(cursor, idle=stand), reason=nothing)
+    return request_run(index, PARSE_JOB, keys, stand, cursor)
