@@ -1,0 +1,230 @@
+"""One parse run: which files it parses, what it stores, and what it records.
+
+Belongs here: the work over a range of file partitions. Does not belong here: the asset, its parser processes and its
+checks (`indexing_assets.assets.parsed_chunks`), and the order within a commit
+(`indexing_assets.runs.phase_one_commit`).
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+
+from code_index.core.model import FileStatus
+from code_index.parsing.parser_pool import ParsedGroup
+from code_index.parsing.parser_worker import ParseOutcome, ParseTask
+from code_index.tables.schemas import FILES
+from code_index.tables.sql import is_in
+from indexing_assets.assets.chunk_preview import chunk_preview
+from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
+from indexing_assets.runs.live_runs import stop_if_cancelled
+from indexing_assets.runs.materializations import log_materializations
+from indexing_assets.runs.open_index import OpenIndex
+from indexing_assets.runs.partitions import delete_partitions
+from indexing_assets.runs.phase_one_commit import PhaseOneCommits
+from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts
+from indexing_assets.runs.progress import Progress, report
+
+# A commit costs 0.2-0.5 s nearly whatever is in it (docs/decisions/0006-tables.md): large ones are
+# cheap a file, and these bounds say how much work a crash may cost.
+COMMIT_CHUNKS = 10_000
+_COMMIT_S = 5.0
+_LISTED = 5
+_TASK_COLUMNS = ("file_path", "file_hash", "language", "size_bytes", "subproject_name", "subproject_path")
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one run."""
+
+    started: float = field(default_factory=time.perf_counter)
+    files: int = 0
+    chunks: int = 0
+    reused: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def metadata(self) -> dict[str, Any]:
+        seconds = max(time.perf_counter() - self.started, 1e-9)
+        return {
+            "run_files": self.files,
+            "run_chunks": self.chunks,
+            "run_failed_files": len(self.failures),
+            "files_per_s": round(self.files / seconds, 1),
+            "chunks_per_s": round(self.chunks / seconds, 1),
+        }
+
+
+class ParseRun:
+    """One run over a range of file partitions."""
+
+    def __init__(self, context: dg.AssetExecutionContext, index: OpenIndex) -> None:
+        self.context = context
+        self.index = index
+        self.store = index.store
+        self.identity = chunker_identity(index.settings)
+        self.commits = PhaseOneCommits(index)
+        self.tally = _Tally()
+        self.tasks: dict[str, ParseTask] = {}
+        self.file_paths: list[str] = []
+        self._keys: dict[str, str] = {}
+        self._replaced: list[str] = []
+
+    def plan(self, *, force: bool) -> None:
+        """Find the files to parse, in path order; what is stored already is only recorded."""
+        wanted = self.context.partition_keys
+        files = pl.DataFrame(self.store.files.read()).filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
+        self.file_paths = files["file_path"].to_list()
+        self._replaced = sorted(set(wanted) - set(files["partition_key"]))
+        if not force:
+            files = files.join(self._record_stored(files), on="file_path", how="anti")
+        for row in files.iter_rows(named=True):
+            self._keys[row["file_path"]] = row["partition_key"]
+            self.tasks[row["file_path"]] = ParseTask(**{name: row[name] for name in _TASK_COLUMNS})
+
+    def _record_stored(self, files: pl.DataFrame) -> pl.DataFrame:
+        """Finish what a killed run left half done; returns the paths that need no parsing.
+
+        It stored chunks and died before it could say so: in the manifest, or in an event. A
+        partition with an event is parsed again, because somebody asked for it.
+        """
+        stored = files.join(stored_chunk_counts(self.store), on=["file_path", "file_hash"], how="left")
+        # A file that was parsed before and is pending again has chunks that must change (its subproject did).
+        never_parsed = pl.col("chunker_version").is_null()
+        unsaid = stored.filter(
+            (pl.col("status") == FileStatus.PENDING.value) & (pl.col("stored_chunks") > 0) & never_parsed
+        )
+        said = stored.filter(
+            (pl.col("status") == FileStatus.PARSED.value)
+            & (pl.col("chunker_version") == self.identity)
+            & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
+        )
+        if not said.is_empty():
+            materialized = self.index.materialized_keys(PARSED_CHUNKS)
+            said = said.filter(~pl.col("partition_key").is_in(list(materialized)))
+        outcomes = [
+            ParseOutcome(path, file_hash, chunk_count=count)
+            for path, file_hash, count in unsaid.select("file_path", "file_hash", "stored_chunks").iter_rows()
+        ]
+        if outcomes:
+            self.store.sync.vectors([outcome.file_path for outcome in outcomes], now=datetime.now(UTC))
+            self.store.files.upsert(self._file_rows(outcomes, datetime.now(UTC)))
+        done = pl.concat([unsaid, said])
+        log_materializations(
+            self.context,
+            {
+                key: {"chunks": count or 0, "stored_by": "an earlier run that ended before it could record this"}
+                for key, count in done.select("partition_key", "stored_chunks").iter_rows()
+            },
+            code_version=self.identity,
+            data_versions=dict(done.select("partition_key", "file_hash").iter_rows()),
+            parent=self.index.names.asset_key(SOURCE_FILES),
+        )
+        self.tally.reused += done.height
+        return done.select("file_path")
+
+    def commit(self, groups: Sequence[ParsedGroup]) -> None:
+        """Make groups durable. A failed file's old chunks go too: they are not current."""
+        now = datetime.now(UTC)
+        outcomes = [outcome for group in groups for outcome in group.outcomes]
+        paths = [outcome.file_path for outcome in outcomes]
+        chunks = pa.concat_tables([group.chunks for group in groups])
+        self.commits.commit(
+            paths,
+            chunks,
+            files=self._file_rows(outcomes, now),
+            record=lambda: self._log(outcomes, chunks),
+            now=now,
+        )
+        seconds = max(time.perf_counter() - self.tally.started, 1e-9)
+        self.context.log.info(
+            "Stored %d chunks of %d files; %d of %d files done, %.0f chunks/s.",
+            chunks.num_rows,
+            len(paths),
+            self.tally.files,
+            len(self.tasks),
+            self.tally.chunks / seconds,
+        )
+        report(Progress("parse", "files", self.tally.files, len(self.tasks)))
+        stop_if_cancelled(self.context)
+
+    def drop_replaced(self) -> None:
+        """Drop the keys of file versions that were edited or deleted since the run was asked for."""
+        if self._replaced:
+            delete_partitions(self.index.instance, self.index.names.partitions(PARSED_CHUNKS), self._replaced)
+            self.context.log.info(
+                "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
+                len(self._replaced),
+                ", ".join(self._replaced[:_LISTED]),
+            )
+
+    def _log(self, outcomes: Sequence[ParseOutcome], chunks: pa.Table) -> None:
+        events: dict[str, dict[str, Any]] = {}
+        for outcome in outcomes:
+            key = self._keys[outcome.file_path]
+            self.tally.files += 1
+            if outcome.error is not None:
+                self.tally.failures[key] = outcome.error
+                self.context.log.error("%s: %s", outcome.file_path, outcome.error)
+            else:
+                self.tally.chunks += outcome.chunk_count
+                events[key] = {
+                    "chunks": outcome.chunk_count,
+                    "dagster/partition_row_count": outcome.chunk_count,
+                    "parse_ms": round(outcome.duration_s * 1e3, 1),
+                }
+                if outcome.note is not None:
+                    events[key]["note"] = outcome.note
+                    self.context.log.warning("%s: %s", outcome.file_path, outcome.note)
+        if events:
+            # The asset's page shows the newest event: it carries the run's figures and a sample.
+            events[next(reversed(events))].update(self.tally.metadata(), preview=chunk_preview(chunks))
+        log_materializations(
+            self.context,
+            events,
+            code_version=self.identity,
+            data_versions={self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes},
+            parent=self.index.names.asset_key(SOURCE_FILES),
+        )
+
+    def _file_rows(self, outcomes: Sequence[ParseOutcome], now: datetime) -> pa.Table:
+        """The manifest's rows with the outcomes written in."""
+        by_path = {outcome.file_path: outcome for outcome in outcomes}
+        rows = []
+        for row in self.store.files.read(where=is_in("file_path", by_path)).to_pylist():
+            outcome = by_path[row["file_path"]]
+            failed = outcome.error is not None
+            rows.append(
+                {
+                    **row,
+                    "status": (FileStatus.ERROR if failed else FileStatus.PARSED).value,
+                    "reason": outcome.error or outcome.note,
+                    "transient": outcome.transient if failed else None,
+                    "attempts": (row["attempts"] or 0) + 1 if failed else None,
+                    "run_id": self.context.run.run_id,
+                    "chunk_count": outcome.chunk_count,
+                    "chunker_version": self.identity,
+                    "parsed_at": now,
+                }
+            )
+        return pa.Table.from_pylist(rows, schema=FILES)
+
+
+def commits_of(groups: Iterable[ParsedGroup], max_files: int) -> Iterator[list[ParsedGroup]]:
+    """Collect groups until they are worth a commit."""
+    collected: list[ParsedGroup] = []
+    files = chunks = 0
+    since = time.perf_counter()
+    for group in groups:
+        collected.append(group)
+        files += len(group.outcomes)
+        chunks += group.chunks.num_rows
+        if files >= max_files or chunks >= COMMIT_CHUNKS or time.perf_counter() - since >= _COMMIT_S:
+            yield collected
+            collected, files, chunks, since = [], 0, 0, time.perf_counter()
+    if collected:
+        yield collected
