@@ -8,8 +8,6 @@ from pydantic import Field
 from code_index.core.errors import SettingsError
 from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
 from code_index.index.folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
-from code_index.index.source import source_repository
-from code_index.repository.source_repository import SourceRepository
 from code_index.tables import IndexStore
 
 
@@ -52,8 +50,3 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def store(self, name: str | None = None) -> IndexStore:
         """The tables of the index."""
         return IndexStore(self.folder(name).tables_dir)
-
-    def repository(self, name: str | None = None) -> SourceRepository:
-        """The repository, read with the index's settings."""
-        folder = self.folder(name)
-        return source_repository(folder, folder.settings())

@@ -106,7 +106,7 @@ def _scan(
         options = walk_options(folder, opened.settings)
         of_git = git_state(folder.repository_root, options)
         known = known_files(store)
-        scan = index.repository(names.index).scan(known, verify=config.verify)
+        scan = opened.repository().scan(known, verify=config.verify)
         state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git
         changes = plan_changes(known, scan.files)
         for warning in scan.warnings:

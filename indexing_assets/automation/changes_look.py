@@ -115,7 +115,7 @@ class ChangesLook:
         cursor = cursor.asked(state.token, now)
         # The last scan goes in, because a state that was left may come back.
         run_key = f"{scanned.run_id}:{state.token}:{cursor.attempts}"
-        keys = self._new_versions(index)
+        keys = _new_versions(index)
         if not keys:
             return Found(cursor, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
         with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
@@ -124,14 +124,6 @@ class ChangesLook:
             cursor,
             dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
         )
-
-    def _new_versions(self, index: OpenIndex) -> list[str]:
-        """Partition keys of the file versions that the scan will find new; none for a first scan, which is long."""
-        known = known_files(index.store)
-        if not known:
-            return []
-        changes = plan_changes(known, self._resource.repository(self._names.index).scan(known).files)
-        return [file_partition_key(file.file_hash, file.file_path) for file in (*changes.new, *changes.changed)]
 
 
 def _last_scan(index: OpenIndex) -> _Scanned:
@@ -156,3 +148,12 @@ def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:
     if not keys:
         return Found(replace(cursor, idle=stand), reason=nothing)
     return request_run(index, PARSE_JOB, keys, stand, cursor)
+
+
+def _new_versions(index: OpenIndex) -> list[str]:
+    """Partition keys of the file versions that the scan will find new; none for a first scan, which is long."""
+    known = known_files(index.store)
+    if not known:
+        return []
+    changes = plan_changes(known, index.repository().scan(known).files)
+    return [file_partition_key(file.file_hash, file.file_path) for file in (*changes.new, *changes.changed)]

@@ -67,7 +67,6 @@ def build_index_checks(names: IndexNames) -> list[dg.AssetChecksDefinition]:
         subject = Subject(
             opened,
             encoder=lambda: embedder.get_for_queries(opened.settings),
-            repository=index.repository(names.index),
             sampled_files=_SAMPLED_FILES,
             seed=int(context.run.run_id.replace("-", "")[: _SEED_BITS // 4], base=16),
         )

@@ -18,7 +18,6 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from code_index.core.errors import CodeIndexError, UsageError
-from code_index.repository.source_repository import SourceRepository
 from code_index.search.hybrid import QueryEncoder
 from indexing_assets.runs.open_index import OpenIndex
 
@@ -55,7 +54,6 @@ class Subject:
 
     index: OpenIndex
     encoder: Callable[[], QueryEncoder] | None = None
-    repository: SourceRepository | None = None
     file_paths: Sequence[str] | None = None
     batch_ids: Sequence[int] | None = None
     sampled_files: int | None = None  # files whose content is read; None for all
@@ -71,16 +69,6 @@ class Subject:
         if self.encoder is None:
             raise UsageError("This check needs the index's model. Hand `encoder` over to the subject.")
         return self.encoder()
-
-    def source(self) -> SourceRepository:
-        """The repository.
-
-        Raises:
-            UsageError: nobody handed it over.
-        """
-        if self.repository is None:
-            raise UsageError("This check needs the repository. Hand `repository` over to the subject.")
-        return self.repository
 
     def rebuild_chunks(self) -> str:
         """The command that parses all files again into an empty table; vectors are kept and none is made anew."""

@@ -77,7 +77,7 @@ def source_matches_the_manifest(subject: Subject) -> Finding:
 def _all_that_differ(subject: Subject) -> dict[str, str]:
     """What is different by path, with every file read; the entry "" counts the files read."""
     # Nothing is known to the scan: so it reads everything.
-    scan = subject.source().scan({})
+    scan = subject.index.repository().scan({})
     known = _known_hashes(subject)
     found = {file.file_path: file.file_hash for file in scan.files if file.status is not FileStatus.SKIPPED}
     differing = {path: reason for path, reason in scan.unreadable.items() if path in known}
@@ -97,7 +97,7 @@ def _sample_that_differs(subject: Subject) -> dict[str, str]:
     known = _known_hashes(subject)
     paths = sorted(known)
     drawn = random.Random(subject.seed).sample(paths, min(subject.sampled_files or 0, len(paths)))  # noqa: S311
-    repository = subject.source()
+    repository = subject.index.repository()
     differing: dict[str, str] = {}
     for path in drawn:
         try:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from code_index.index.folder import IndexFolder
-from code_index.repository.source_repository import SourceRepository
 from indexing_assets.checks import CheckOutcome, Severity, Subject, dagster_records, evaluate, index_folder
 from indexing_assets.checks.check import checks_in
 from indexing_assets.operations.pipeline import Pipeline
@@ -33,20 +32,10 @@ def examine(folder: IndexFolder, *, every_file: bool = False) -> Iterator[CheckO
     with Pipeline(folder) as pipeline:
         for check in checks_in(dagster_records):
             yield check(pipeline.index)
-        yield from evaluate(_subject(pipeline, every_file=every_file))
-
-
-def _subject(pipeline: Pipeline, *, every_file: bool) -> Subject:
-    folder, settings = pipeline.folder, pipeline.settings
-    return Subject(
-        pipeline.index,
-        encoder=pipeline.query_encoder,
-        repository=SourceRepository(
-            folder.repository_root,
-            max_file_bytes=settings.max_file_bytes,
-            exclude=settings.ignore,
-            index_dir=folder.path,
-        ),
-        sampled_files=None if every_file else 500,
-        seed=datetime.now(UTC).toordinal(),
-    )
+        subject = Subject(
+            pipeline.index,
+            encoder=pipeline.query_encoder,
+            sampled_files=None if every_file else 500,
+            seed=datetime.now(UTC).toordinal(),
+        )
+        yield from evaluate(subject)

@@ -12,6 +12,8 @@ import dagster as dg
 
 from code_index.index.folder import IndexFolder
 from code_index.index.settings import Settings
+from code_index.index.source import source_repository
+from code_index.repository.source_repository import SourceRepository
 from code_index.tables import IndexStore
 from indexing_assets.runs.index_names import IndexNames
 from resources.index_resource import IndexResource
@@ -26,6 +28,10 @@ class OpenIndex:
     settings: Settings
     store: IndexStore
     instance: dg.DagsterInstance
+
+    def repository(self) -> SourceRepository:
+        """The repository, read with the index's settings."""
+        return source_repository(self.folder, self.settings)
 
     def partition_keys(self, asset: str) -> list[str]:
         """Partition keys of an asset, in the order in which they were added."""

@@ -18,7 +18,6 @@ import pytest
 from code_index.core.errors import ModelError, UsageError
 from code_index.embedding import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
-from code_index.repository.source_repository import SourceRepository
 from code_index.tables.schemas import CHUNKS, FILES, vectors
 from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.checks import per_run as phases
@@ -79,11 +78,9 @@ def one_parser(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def subject(pipeline: Pipeline, **options) -> Subject:
-    root = pipeline.folder.repository_root
     return Subject(
         replace(pipeline.index, settings=pipeline.folder.settings()),
         encoder=DeterministicEmbedder,
-        repository=SourceRepository(root, index_dir=pipeline.folder.path),
         **options,
     )
 
@@ -440,7 +437,6 @@ def test_a_missing_model_fails_what_needs_it_and_nothing_else(pipeline: Pipeline
     subject_without = Subject(
         pipeline.index,
         encoder=missing,
-        repository=SourceRepository(pipeline.folder.repository_root, index_dir=pipeline.folder.path),
     )
     found = {outcome.name: outcome for outcome in evaluate(subject_without) if not outcome.passed}
     assert found.keys() == {
@@ -455,11 +451,10 @@ def test_a_missing_model_fails_what_needs_it_and_nothing_else(pipeline: Pipeline
     }
 
 
-def test_a_subject_without_model_or_repository_passes_no_check_that_needs_them(pipeline: Pipeline) -> None:
+def test_a_subject_without_a_model_passes_no_check_that_needs_it(pipeline: Pipeline) -> None:
     bare = Subject(pipeline.index)
     found = {outcome.name: outcome.description for outcome in evaluate(bare) if not outcome.passed}
     assert "Hand `encoder` over" in found["one_model_per_table"]
-    assert "Hand `repository` over" in found["source_matches_the_manifest"]
 
 
 def test_other_limits_of_the_chunker_are_stale_until_the_next_index(
