@@ -30,6 +30,7 @@ import polars as pl
 from benchmarks.pipeline import MemoryPeak
 from code_index.chunking.encoding import to_utf8
 from code_index.core.partition_keys import batch_partition_key
+from code_index.core.vectors import off_unit, vector_lengths
 from code_index.index.folder import IndexFolder
 from indexing_assets.cli.output import printable
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
@@ -39,7 +40,6 @@ _PARSED = dg.AssetKey("parsed_chunks")
 _EMBEDDED = dg.AssetKey("chunk_vectors")
 _SHOWN_FINDINGS = 20
 _SLOWEST = 10
-_NORM_TOLERANCE = 1e-3
 # Lines as chunks count them; `str.splitlines` knows more ends.
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
@@ -269,7 +269,7 @@ def vector_findings(pipeline: Pipeline, chunks: pl.DataFrame) -> list[str]:
     findings += [f"{stale} vectors have another path, language or other lines than their chunk"] if stale else []
     if table.num_rows:
         values = np.asarray(table.column("vector").combine_chunks().flatten()).reshape(table.num_rows, -1)
-        bad = int((~(np.abs(np.linalg.norm(values, axis=1) - 1) <= _NORM_TOLERANCE)).sum())
+        bad = off_unit(vector_lengths(values)).size
         findings += [f"{bad} vectors are not of unit norm"] if bad else []
     return findings
 

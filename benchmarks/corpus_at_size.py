@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 from benchmarks.pipeline import fetch
 from code_index.core.embedding_text import embedding_text, name_text
 from code_index.core.partition_keys import file_partition_key
+from code_index.core.vectors import normalized
 from code_index.embedding import Embedder
 from code_index.index.folder import IndexFolder
 from code_index.tables import IndexStore
@@ -139,7 +140,7 @@ class Copies:
         noise = rng.standard_normal((count, dimension), dtype=np.float32) / np.float32(np.sqrt(dimension))
         mixed = self._real[origin] + OTHER_WEIGHT * self._real[other] + NOISE_WEIGHT * noise
         mixed = mixed.astype(np.float32)
-        return mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+        return normalized(mixed)
 
 
 def _identity(copy: int, chunk_id: str) -> str:

@@ -26,6 +26,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
+from code_index.core.vectors import normalized
 from tests.old_index import OLD_ROOT, row, schema
 
 _SEED = 6
@@ -61,8 +62,7 @@ def batches(root: Path, files: int, mtimes: dict[str, float]) -> Iterator[pa.Rec
             for number in range(start, min(files, start + _FILES_AT_ONCE))
             for item in source_and_rows(root, number)
         ]
-        values = generator.standard_normal((len(rows), _DIMENSION), dtype=np.float32)
-        values /= np.linalg.norm(values, axis=1, keepdims=True)
+        values = normalized(generator.standard_normal((len(rows), _DIMENSION), dtype=np.float32))
         for item in rows:
             path = str(item["file_path"])
             mtimes[path] = (root / path.removeprefix(f"{OLD_ROOT}/")).stat().st_mtime

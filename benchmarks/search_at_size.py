@@ -31,6 +31,7 @@ import pyarrow as pa
 from benchmarks import report
 from benchmarks.corpus_at_size import SEED, base_index, build, copies
 from benchmarks.pipeline import sample_queries
+from code_index.core.vectors import normalized
 from code_index.embedding import Embedder, EmbedderConfig, get_embedder
 from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
@@ -152,8 +153,7 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
         ):
             chunks = chunks.append_column(name, pa.array(values))
         store.chunks.replace([path], chunks, now=now)
-        values = rng.standard_normal((len(chunk_ids), dimension), dtype=np.float32)
-        values /= np.linalg.norm(values, axis=1, keepdims=True)
+        values = normalized(rng.standard_normal((len(chunk_ids), dimension), dtype=np.float32))
         rows = {
             "chunk_id": chunk_ids,
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), dimension),

@@ -10,13 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from code_index.core.errors import EmbeddingError
-
-Vectors = npt.NDArray[np.float32]
-"""(n, dim) float32; what `BatchRunner` returns has unit rows."""
+from code_index.core.vectors import Vectors
 
 
 class DeviceMemoryError(EmbeddingError):

@@ -15,20 +15,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from code_index.core.errors import EmbeddingError
+from code_index.core.vectors import Vectors, normalized, vector_lengths
 from code_index.embedding.backend import (
     Backend,
     DeviceLostError,
     DeviceMemoryError,
     Tokens,
     TransientReason,
-    Vectors,
 )
 from code_index.embedding.token_batches import batch_tokens, plan_batches
 
 _LOG = logging.getLogger(__name__)
 _BATCHES_PER_WORKER = 2
 _PROBE_TEXT = "def add(a, b): return a + b"
-_SMALLEST_NORM = 1e-9
+_SHORTEST = 1e-9
 """Below this a vector has no direction worth keeping."""
 
 
@@ -151,11 +151,10 @@ class BatchRunner:
                 f"{self._backend.description} gave an array of shape {vectors.shape} for {len(batch)} texts "
                 f"of {self._backend.dimension} dimensions"
             )
-        norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-        if not (np.isfinite(norms).all() and (norms > _SMALLEST_NORM).all()):
+        found = vector_lengths(vectors)
+        if not (np.isfinite(found).all() and (found > _SHORTEST).all()):
             raise EmbeddingError("the model gave a vector that is not finite or has no length")
-        unit: Vectors = (vectors / norms).astype(np.float32)
-        return unit
+        return normalized(vectors)
 
     def _shrink(self, tokens: int) -> None:
         if tokens > self.token_budget:

@@ -12,7 +12,7 @@ import numpy as np
 
 from code_index.core.embedding_text import TextRecipe, recipe_version
 from code_index.core.errors import EmbeddingError
-from code_index.embedding.backend import Vectors
+from code_index.core.vectors import Vectors, normalized
 from code_index.embedding.embedder import EmbeddingResult, Progress, all_or_raise, mix_names
 
 _DIMENSION = 64
@@ -100,6 +100,5 @@ class DeterministicEmbedder:
             places = (trigrams * _FIBONACCI >> np.uint32(12)) % np.uint32(
                 self._dimension
             )  # low bits: last character only
-            counts = np.bincount(places, minlength=self._dimension).astype(np.float32)
-            row[:] = counts / np.linalg.norm(counts)
-        return rows
+            row[:] = np.bincount(places, minlength=self._dimension)
+        return normalized(rows)

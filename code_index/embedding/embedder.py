@@ -18,7 +18,8 @@ import numpy as np
 
 from code_index.core.embedding_text import NAME_WEIGHT
 from code_index.core.errors import EmbeddingError
-from code_index.embedding.backend import Backend, Tokens, Vectors
+from code_index.core.vectors import Vectors, normalized, off_unit, vector_lengths
+from code_index.embedding.backend import Backend, Tokens
 from code_index.embedding.batch_runner import BatchRunner
 
 _SLICE_TEXTS = 4_096
@@ -27,8 +28,6 @@ a slice would pad hardly less and make the device wait for its first batch."""
 _NAME_CACHE_SIZE = 16_384
 """Name vectors kept between calls: 25 MB at 384 dimensions."""
 _ERRORS_SHOWN = 3
-_NORM_TOLERANCE = 1e-3
-"""What `vectors` accepts: float16 models end within 5e-4 of unit length before they are normalized again."""
 
 Progress = Callable[[int], None]
 """Told the number of texts finished since it was last called."""
@@ -117,11 +116,10 @@ def usable(result: EmbeddingResult, *, texts: int, embedder: Embedder) -> Embedd
             f"{embedder.model_id} gave vectors of shape {result.vectors.shape} in place of {shape}. Nothing was stored "
             "of them; check the model, then `code-index resume`."
         )
-    norms = np.linalg.norm(result.vectors.astype(np.float64), axis=1)
-    bad = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN and infinity fail the comparison as well
+    found = vector_lengths(result.vectors)
     errors = {
-        int(at): f"the model gave a vector of length {norms[at]:.4g} in place of 1"
-        for at in bad
+        int(at): f"the model gave a vector of length {found[at]:.4g} in place of 1"
+        for at in off_unit(found)
         if int(at) not in result.errors
     }
     if errors and len(errors) == texts - len(result.errors) > 1:
@@ -137,10 +135,7 @@ def mix_names(vectors: Vectors, name_vectors: Vectors) -> Vectors:
 
     Both are (n, dim) float32 with unit or zero rows; so is the result.
     """
-    mixed = vectors + np.float32(NAME_WEIGHT) * name_vectors
-    norms = np.linalg.norm(mixed, axis=1, keepdims=True)
-    unit: Vectors = np.divide(mixed, norms, out=np.zeros_like(mixed), where=norms > 0)
-    return unit
+    return normalized(vectors + np.float32(NAME_WEIGHT) * name_vectors)
 
 
 class TextEmbedder:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
+from code_index.core.vectors import off_unit, vector_lengths
 from code_index.tables import schemas
 from code_index.tables.row_shapes import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
@@ -18,7 +19,6 @@ from code_index.tables.tables import MergeCounts, Tables
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
-_NORM_TOLERANCE = 1e-3  # float16 models end within 5e-4 of unit norm before they are normalized again
 _RETIRE_ROWS = 20_000  # of 384 components: 30 MB
 
 
@@ -225,8 +225,8 @@ def _refuse_bad_vectors(rows: pa.Table, dimension: int) -> None:
     if flat.null_count:
         raise StoreError(f"Vectors for table 'vectors' hold {flat.null_count} nulls")
     values = np.asarray(flat).reshape(-1, dimension)
-    norms = np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64))
-    bad = np.flatnonzero(~(np.abs(norms - 1) <= _NORM_TOLERANCE))  # NaN and infinity fail the comparison as well
+    norms = vector_lengths(values)
+    bad = off_unit(norms)
     if bad.size:
         culprits = [f"{chunk_ids[int(place)]} (norm {norms[place]:.4g})" for place in bad]
         raise StoreError(

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
+from code_index.core.vectors import off_unit, vector_lengths
 from code_index.tables.schemas import vectors
 from code_index.tables.sql import is_in
 from indexing_assets.checks.check import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check
@@ -25,8 +26,6 @@ from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURC
 # Vectors looked at after a run; the check of the whole index looks at all.
 _SAMPLED_VECTORS = 1_000
 _VECTORS_AT_ONCE = 20_000
-# What `VectorRows.add` allows.
-_NORM_TOLERANCE = 1e-3
 # Parsing removes chunks in one commit and their vectors in the next, a second or two later.
 SETTLE_S = 2.0
 
@@ -181,7 +180,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
     seen = 0
     for piece in _pieces(subject):
         seen += piece.num_rows
-        bad |= _bad_norms(piece)
+        bad |= lengths_off_unit(piece)
     where = places(subject, list(bad))
     batches = _batches_of(subject, list(where))
     return Finding(
@@ -237,17 +236,15 @@ def _pieces(subject: Subject) -> Iterator[pa.Table]:
         yield pa.Table.from_batches([batch])
 
 
-def _bad_norms(rows: pa.Table) -> dict[str, float]:
-    """Id to length of the vectors that are not of length 1; a row without a vector has length 0."""
+def lengths_off_unit(rows: pa.Table) -> dict[str, float]:
+    """Chunk id to length of the vectors that are not of length 1; a row without a vector has length 0."""
     column = rows.column("vector").combine_chunks()
-    lengths = np.zeros(rows.num_rows)
-    present = np.asarray(column.is_valid())
-    values = np.asarray(column.flatten()).reshape(-1, column.type.list_size)
-    lengths[present] = np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64))
-    # NaN fails the comparison as well.
-    bad = np.flatnonzero(~(np.abs(lengths - 1) <= _NORM_TOLERANCE))
+    found = np.zeros(rows.num_rows)
+    found[np.asarray(column.is_valid())] = vector_lengths(
+        np.asarray(column.flatten()).reshape(-1, column.type.list_size)
+    )
     ids = rows.column("chunk_id")
-    return {ids[int(place)].as_py(): float(lengths[place]) for place in bad}
+    return {ids[int(place)].as_py(): float(found[place]) for place in off_unit(found)}
 
 
 def _batches_of(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:

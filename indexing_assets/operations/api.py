@@ -27,6 +27,7 @@ from code_index.core.embedding_text import embedded_text_hash, embedding_text, n
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
+from code_index.core.vectors import Vectors, normalized, vector_lengths
 from code_index.index.embedder_settings import embedder_config, identity_settings
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
@@ -199,18 +200,17 @@ def _require(result: PhaseResult) -> PhaseResult:
     return result
 
 
-def _matrix(vectors: npt.ArrayLike, rows: int, dimension: int) -> npt.NDArray[np.float32]:
+def _matrix(vectors: npt.ArrayLike, rows: int, dimension: int) -> Vectors:
     """The given vectors with unit rows; those that stand for none stay NaN."""
     matrix = np.array(vectors, dtype=np.float32)
     if matrix.shape != (rows, dimension):
         raise UsageError(
             f"vectors have the shape {matrix.shape}; {rows} chunks and the index's model need ({rows}, {dimension})."
         )
-    norms = np.linalg.norm(matrix.astype(np.float64), axis=1, keepdims=True)
-    if np.any(norms == 0) or np.any(np.isinf(norms)):
+    found = vector_lengths(matrix)
+    if np.any(found == 0) or np.any(np.isinf(found)):
         raise UsageError("A vector is zero or infinite. Leave it out with a row of NaN, and its chunk is embedded.")
-    unit: npt.NDArray[np.float32] = (matrix / norms).astype(np.float32)
-    return unit
+    return normalized(matrix)
 
 
 def _manifest(pipeline: Pipeline, chunks: Sequence[GivenChunk]) -> dict[str, dict[str, Any]]:
@@ -276,7 +276,7 @@ def _chunks(chunks: Sequence[GivenChunk], manifest: dict[str, dict[str, Any]]) -
 def _store(
     pipeline: Pipeline,
     chunks: Sequence[Chunk],
-    matrix: npt.NDArray[np.float32] | None,
+    matrix: Vectors | None,
     manifest: dict[str, dict[str, Any]],
     model_id: str,
 ) -> int:
@@ -328,7 +328,7 @@ def _store(
 
 
 def _add_vectors(
-    store: Any, chunks: Sequence[Chunk], matrix: npt.NDArray[np.float32], model_id: str, recipe: str, now: datetime
+    store: Any, chunks: Sequence[Chunk], matrix: Vectors, model_id: str, recipe: str, now: datetime
 ) -> int:
     kept = [at for at in range(len(chunks)) if np.isfinite(matrix[at]).all()]
     if not kept:

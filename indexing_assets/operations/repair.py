@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
 
 from code_index.core.errors import StoreError
 from code_index.core.model import FileStatus
@@ -22,10 +23,10 @@ from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
 from indexing_assets.checks.index_folder import damaged_databases
+from indexing_assets.checks.per_run import lengths_off_unit
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.live_runs import close_dead_runs
 
-_NORM_TOLERANCE = 1e-3
 _VECTORS_AT_ONCE = 20_000
 
 
@@ -122,8 +123,5 @@ def _bad_vectors(store: IndexStore) -> list[str]:
         return []
     bad: list[str] = []
     for batch in store.tables.iter_read("vectors", schema, columns=["chunk_id", "vector"], batch_size=_VECTORS_AT_ONCE):
-        rows = pl.DataFrame(batch)
-        squares = rows["vector"].arr.eval(pl.element() * pl.element()).arr.sum()
-        fits = (squares.sqrt() - 1).abs() <= _NORM_TOLERANCE
-        bad += rows.filter(~fits.fill_null(value=False))["chunk_id"].to_list()
+        bad += lengths_off_unit(pa.Table.from_batches([batch]))
     return bad

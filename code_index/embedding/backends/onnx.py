@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.embedding.backend import DeviceMemoryError, Tokens, Vectors
+from code_index.core.vectors import Vectors
+from code_index.embedding.backend import DeviceMemoryError, Tokens
 from code_index.embedding.devices import is_out_of_memory
 from code_index.embedding.models.files import ModelFiles
 from code_index.embedding.models.onnx_cache import exported_graph

@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.embedding.backend import DeviceLostError, DeviceMemoryError, Tokens, Vectors
+from code_index.core.vectors import Vectors
+from code_index.embedding.backend import DeviceLostError, DeviceMemoryError, Tokens
 from code_index.embedding.devices import has_fast_bfloat16, is_device_lost, is_out_of_memory
 from code_index.embedding.models.files import ModelFiles
 from code_index.embedding.tokenization import Tokenizer, graph_inputs

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from code_index.core.errors import ModelError
-from code_index.embedding.backend import Tokens, Vectors
+from code_index.core.vectors import Vectors, vector_lengths
+from code_index.embedding.backend import Tokens
 from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE
 from code_index.embedding.models.weights import weights_files
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
@@ -161,9 +163,8 @@ def _sample_texts() -> list[str]:
     return pieces[:: max(1, len(pieces) // _SAMPLE_TEXTS)][:_SAMPLE_TEXTS]
 
 
-def _cosines(left: Vectors, right: Vectors) -> Vectors:
-    norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    cosines: Vectors = (left * right).sum(axis=1) / norms
+def _cosines(left: Vectors, right: Vectors) -> npt.NDArray[np.float64]:
+    cosines: npt.NDArray[np.float64] = (left * right).sum(axis=1) / (vector_lengths(left) * vector_lengths(right))
     return cosines
 
 

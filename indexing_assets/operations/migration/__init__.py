@@ -33,6 +33,7 @@ from code_index.core.errors import MigrationError, SettingsError, StoreError, Us
 from code_index.core.identifiers import full_text
 from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import batch_partition_key, file_partition_key
+from code_index.core.vectors import normalized, off_unit, vector_lengths
 from code_index.index.embedder_settings import embedder_config, identity_settings
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
@@ -65,7 +66,6 @@ RECORD_FILE = "migration.json"
 _STAGING = ".migration"
 _ROWS_AT_ONCE = 8_192  # of 384 components: 13 MB of vectors, as much again of content
 _SAMPLE = 1_000
-_UNIT_TOLERANCE = 1e-3
 _NAMED = 5
 
 
@@ -528,14 +528,13 @@ class _Carrier:
             return
         values = matrix[places]
         good = usable[places]
-        norms = np.linalg.norm(values.astype(np.float64), axis=1)
-        uneven = good & (np.abs(norms - 1) > _UNIT_TOLERANCE)
-        values[uneven] = _normalized(values[uneven])
+        uneven = off_unit(vector_lengths(values))
+        values[uneven] = normalized(values[uneven])
         batches = self.allocator.take(len(chunks))
         self.report.chunks += len(chunks)
         self.report.vectors += int(good.sum())
         self.report.chunks_without_vector += int((~good).sum())
-        self.report.normalized_vectors += int(uneven.sum())
+        self.report.normalized_vectors += int(good[uneven].sum())
         numbers = rows.column("_rowid").to_pylist()
         for at in np.flatnonzero(good).tolist():
             self._seen += 1
@@ -586,9 +585,8 @@ class _Carrier:
     def _compare(self, store: IndexStore, sample: Mapping[int, str]) -> None:
         old = self.table.fetch(np.asarray(list(sample), np.uint64), ["vector"])
         before, _ = matrix_of(old, self.dimension)
-        norms = np.linalg.norm(before.astype(np.float64), axis=1)
-        uneven = np.abs(norms - 1) > _UNIT_TOLERANCE
-        before[uneven] = _normalized(before[uneven])
+        uneven = off_unit(vector_lengths(before))
+        before[uneven] = normalized(before[uneven])
         ids = [sample[number] for number in old.column("_rowid").to_pylist()]
         stored = pl.DataFrame(store.chunks.by_ids(ids, ["chunk_id"])).height
         now = _vectors_of(store, ids, self.dimension)
@@ -711,12 +709,6 @@ def _same_time(recorded_s: float, mtime_ns: int) -> bool:
     if mtime_ns % 1_000_000_000 == 0:
         return int(recorded_s) == mtime_ns // 1_000_000_000
     return abs(recorded_s - mtime_ns / 1e9) < 1e-6  # noqa: PLR2004 - a double holds times to 0.2 microseconds
-
-
-def _normalized(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    norms = np.linalg.norm(values.astype(np.float64), axis=1, keepdims=True)
-    unit: npt.NDArray[np.float32] = (values / norms).astype(np.float32)
-    return unit
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import MigrationError
+from code_index.core.vectors import vector_lengths
 from indexing_assets.operations.migration.old_index.layout import TABLE
 from indexing_assets.operations.migration.old_index.rows import IDS, OPTIONAL, REQUIRED
 
@@ -190,7 +191,7 @@ def matrix_of(rows: pa.Table, dimension: int) -> tuple[npt.NDArray[np.float32], 
     kept = column.filter(pa.array(usable))
     flat = kept.flatten().cast(pa.float32())
     values[usable] = np.asarray(pc.fill_null(flat, float("nan"))).reshape(-1, dimension)
-    norms = np.sqrt(np.einsum("ij,ij->i", values, values, dtype=np.float64))
+    norms = vector_lengths(values)
     usable &= np.isfinite(norms) & (norms > 0)
     values[~usable] = 0
     return values, usable
