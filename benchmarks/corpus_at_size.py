@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.pipeline import fetch
-from code_index.core.embedding_text import embedding_text, name_text
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.partition_keys import file_partition_key
 from code_index.core.vectors import normalized
 from code_index.embedding import Embedder
@@ -42,7 +42,6 @@ CORPUS = "Django==5.2"
 RARE = 20  # chunks
 OTHER_WEIGHT, NOISE_WEIGHT = 0.5, 0.35
 _NOW = datetime(2025, 1, 1, tzinfo=UTC)
-_TEXT_COLUMNS = ("file_path", "qualified_name", "content", "chunk_type", "language")
 _COPIED = ("file_path", "start_line", "end_line", "language", "chunk_type", "function_name", "class_name")
 
 
@@ -66,10 +65,9 @@ def real_vectors(folder: Path, chunks: pa.Table, encoder: Embedder, count: int) 
     if place.is_file():
         return np.load(place)
     picked = np.random.default_rng(SEED).permutation(chunks.num_rows)[:count]
-    rows = chunks.select(list(_TEXT_COLUMNS)).take(pa.array(np.sort(picked))).to_pylist()
-    texts = [embedding_text(**row) for row in rows]
-    names = [name_text(qualified_name=row["qualified_name"], file_path=row["file_path"]) for row in rows]
-    found = encoder.embed_documents(texts, names)
+    rows = chunks.select(list(EMBEDDED_FIELDS)).take(pa.array(np.sort(picked))).to_pylist()
+    inputs = [EmbeddingInput.of_chunk(**row) for row in rows]
+    found = encoder.embed_documents([item.text for item in inputs], [item.name for item in inputs])
     np.save(place, found)
     return found
 

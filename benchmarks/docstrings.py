@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.pipeline import fetch
-from code_index.core.embedding_text import embedding_text, name_text
+from code_index.core.embedding_text import EmbeddingInput
 from code_index.embedding import EmbedderConfig, load_embedder
 from code_index.embedding.models.lookup import DEFAULT_MODEL, find_model
 
@@ -80,19 +80,13 @@ def sample(count: int, queries: int) -> tuple[list[Function], list[int]]:
 def default_vectors(chosen: Sequence[Function], asked: Sequence[int]) -> tuple[np.ndarray, np.ndarray, str]:
     """Vectors of functions and of queries as the pipeline and a search make them, and what made them."""
     embedder = load_embedder(EmbedderConfig(device="cpu"))
-    documents = embedder.embed_documents(
-        [
-            embedding_text(
-                file_path=item.path,
-                qualified_name=item.qualified_name,
-                content=item.source,
-                chunk_type="function",
-                language="python",
-            )
-            for item in chosen
-        ],
-        [name_text(qualified_name=item.qualified_name, file_path=item.path) for item in chosen],
-    )
+    inputs = [
+        EmbeddingInput.of_chunk(
+            file_path=item.path, qualified_name=item.qualified_name, content=item.source, language="python"
+        )
+        for item in chosen
+    ]
+    documents = embedder.embed_documents([item.text for item in inputs], [item.name for item in inputs])
     queries = np.stack([embedder.embed_query(chosen[place].query) for place in asked])
     return documents, queries, embedder.describe()
 

@@ -28,7 +28,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.pipeline import PINNED, copied, fetch, last_run
-from code_index.core.embedding_text import embedded_text_hash, embedding_text, name_text
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.embedding.loader import load_embedder
 from code_index.index.embedder_settings import embedder_config
 from code_index.index.folder import IndexFolder
@@ -37,18 +37,12 @@ from indexing_assets.operations.pipeline import Pipeline
 
 GOAL_RATIO = 0.95
 _SEED = 0  # nothing is drawn
-_TEXT_COLUMNS = ("file_path", "qualified_name", "content", "chunk_type", "language")
 
 
 def texts_of(store: IndexStore) -> tuple[list[tuple[str, str]], int]:
     """Text and name of each thing that has to be embedded, each once, and how many chunks there are."""
-    found: dict[str, tuple[str, str]] = {}
-    rows = store.chunks.read(columns=list(_TEXT_COLUMNS)).to_pylist()
-    for row in rows:
-        text = embedding_text(**row)
-        name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"])
-        found.setdefault(embedded_text_hash(text=text, name=name), (text, name))
-    return list(found.values()), len(rows)
+    inputs = [EmbeddingInput.of_chunk(**row) for row in store.chunks.read(columns=list(EMBEDDED_FIELDS)).to_pylist()]
+    return [(item.text, item.name) for item in dict.fromkeys(inputs)], len(inputs)
 
 
 def prepare(root: Path, index: Path) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What of a chunk is embedded, and how that text is identified.
 
 Belongs here: the recipe of the text and of the name that is mixed into its vector.
-Does not belong here: tokenizing, truncation and models (`resources.embedder`).
+Does not belong here: tokenizing, truncation and models (`code_index.embedding`).
 
 The recipe is path, qualified name and source, plus `NAME_WEIGHT` times the vector of the split name.
 Source alone is there for vectors that came from another program (docs/decisions/0010): it loses 0.03 of
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -27,9 +28,12 @@ class TextRecipe(StrEnum):
 
 
 TEXT_RECIPE_VERSION: Final = "1"
-"""Goes into every text's hash: raise it with any change that gives other texts, and all is embedded anew."""
+"""Goes into every text's hash: raise it with any change that gives other texts, and all is embedded again."""
 
 _VERSIONS: Final = {TextRecipe.FULL: TEXT_RECIPE_VERSION, TextRecipe.SOURCE: "source-1"}
+
+EMBEDDED_FIELDS: Final = ("file_path", "qualified_name", "content", "language")
+"""Fields of a chunk that decide what of it is embedded: the arguments of `EmbeddingInput.of_chunk`."""
 
 NAME_WEIGHT: Final = 0.2
 """Share of the name's unit vector added to the text's unit vector before normalizing again."""
@@ -44,48 +48,52 @@ def recipe_version(recipe: TextRecipe | str) -> str:
     return _VERSIONS[TextRecipe(recipe)]
 
 
-def embedding_text(
-    *,
-    file_path: str,
-    qualified_name: str,
-    content: str,
-    chunk_type: str,
-    language: str,
-    recipe: TextRecipe | str = TextRecipe.FULL,
-) -> str:
-    """The text whose vector stands for the chunk: path, qualified name and source, a line each.
+@dataclass(frozen=True, slots=True)
+class EmbeddingInput:
+    """What is embedded of a chunk: its text, and the name whose vector is mixed in (nothing for an empty one)."""
 
-    The source of a notebook's cells is unquoted, so that the model reads code rather than JSON strings.
-    With the recipe `source` it is the source as it is.
-    """
-    del chunk_type  # every kind has the same recipe; callers need not know that
-    if recipe == TextRecipe.SOURCE:
-        return content
-    if language == "jupyter":
-        content = _JSON_STRING_LINE.sub(_unquote, content)
-    return "\n".join(filter(None, (file_path, qualified_name, content)))
+    text: str
+    name: str
+    recipe: TextRecipe | str = TextRecipe.FULL
+
+    @classmethod
+    def of_chunk(
+        cls,
+        *,
+        file_path: str,
+        qualified_name: str,
+        content: str,
+        language: str,
+        recipe: TextRecipe | str = TextRecipe.FULL,
+    ) -> EmbeddingInput:
+        """Path, qualified name and source, a line each, and the words of the symbol's own name, by spaces.
+
+        The source of a notebook's cells is unquoted, so that the model reads code rather than JSON strings. With
+        the recipe `source` it is the source as it is, and no name.
+        """
+        if recipe == TextRecipe.SOURCE:
+            return cls(content, "", recipe)
+        if language == "jupyter":
+            content = _JSON_STRING_LINE.sub(_unquote, content)
+        text = "\n".join(filter(None, (file_path, qualified_name, content)))
+        return cls(text, _name_words(qualified_name, file_path), recipe)
+
+    @property
+    def text_hash(self) -> str:
+        """Identity of what is embedded (text, mixed-in name, recipe), 32 hex digits.
+
+        The same hash and the same model mean the same vector, wherever the chunk stands.
+        """
+        return text_hash(recipe_version(self.recipe), self.text, self.name)
 
 
-def name_text(*, qualified_name: str, file_path: str, recipe: TextRecipe | str = TextRecipe.FULL) -> str:
-    """The words of the symbol's own name, by spaces; empty when there is none: then nothing is mixed in.
-
-    A name like `__init__` or `main` is preceded by that of its enclosing definition, or of its file.
-    """
-    if recipe == TextRecipe.SOURCE:
-        return ""
+def _name_words(qualified_name: str, file_path: str) -> str:
+    """A name like `__init__` or `main` is preceded by that of its enclosing definition, or of its file."""
     words = split_identifier(own_name(qualified_name))
     if len(words) == 1 and words[0] in _GENERIC_NAMES:
         enclosing = qualified_name.rpartition(".")[0] or file_path.rpartition("/")[2].partition(".")[0]
         words = [*split_identifier(own_name(enclosing)), *words]
     return " ".join(words)
-
-
-def embedded_text_hash(*, text: str, name: str, recipe: TextRecipe | str = TextRecipe.FULL) -> str:
-    """Identity of what is embedded (text, mixed-in name, recipe), 32 hex digits.
-
-    The same hash and the same model mean the same vector, wherever the chunk stands.
-    """
-    return text_hash(recipe_version(recipe), text, name)
 
 
 def _unquote(match: re.Match[str]) -> str:

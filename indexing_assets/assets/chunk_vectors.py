@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from code_index.core.batching import checkpoint_groups
-from code_index.core.embedding_text import embedded_text_hash, embedding_text, name_text
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.embedding import Embedder
@@ -42,7 +42,6 @@ from indexing_assets.upkeep.expiry import compact_and_expire
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
-_TEXT_COLUMNS = ("file_path", "qualified_name", "content", "chunk_type", "language")
 _COPIED_COLUMNS = (
     "chunk_id",
     "file_path",
@@ -277,18 +276,15 @@ class _Run:
 
     def _embed_chunks(self, chunk_ids: Sequence[str]) -> dict[str, str]:
         """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
-        rows = self.store.chunks.by_ids(chunk_ids, columns=sorted({*_TEXT_COLUMNS, *_COPIED_COLUMNS})).to_pylist()
-        texts: dict[str, tuple[str, str]] = {}
-        hashes = []
-        for row in rows:
-            text = embedding_text(**{name: row[name] for name in _TEXT_COLUMNS}, recipe=self.recipe)
-            name = name_text(qualified_name=row["qualified_name"], file_path=row["file_path"], recipe=self.recipe)
-            hashes.append(embedded_text_hash(text=text, name=name, recipe=self.recipe))
-            texts.setdefault(hashes[-1], (text, name))
-
-        vector_of = {} if self.force else _known_vectors(self.store, list(texts), self.embedder)
-        missing = [text_hash for text_hash in texts if text_hash not in vector_of]
-        reasons = self._embed_texts(missing, texts, vector_of)
+        rows = self.store.chunks.by_ids(chunk_ids, columns=sorted({*EMBEDDED_FIELDS, *_COPIED_COLUMNS})).to_pylist()
+        inputs = [
+            EmbeddingInput.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=self.recipe) for row in rows
+        ]
+        hashes = [item.text_hash for item in inputs]
+        by_hash = dict(zip(hashes, inputs, strict=True))
+        vector_of = {} if self.force else _known_vectors(self.store, list(by_hash), self.embedder)
+        missing = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
+        reasons = self._embed_missing(missing, vector_of)
 
         now = datetime.now(UTC)
         stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
@@ -308,10 +304,8 @@ class _Run:
         report(Progress("embed", "chunks", self.tally.chunks, self._total))
         return failed
 
-    def _embed_texts(
-        self, missing: Sequence[str], texts: Mapping[str, tuple[str, str]], vector_of: dict[str, np.ndarray]
-    ) -> dict[str, str]:
-        """Add the vectors of the texts named by their hashes; returns hash to reason for those without."""
+    def _embed_missing(self, missing: Mapping[str, EmbeddingInput], vector_of: dict[str, np.ndarray]) -> dict[str, str]:
+        """Add the vectors of what is missing, by hash; returns hash to reason for what has none."""
         if not missing:
             return {}
         started = time.perf_counter()
@@ -324,18 +318,18 @@ class _Run:
 
         result = usable(
             self.embedder.embed_documents_detailed(
-                [texts[text_hash][0] for text_hash in missing],
-                [texts[text_hash][1] for text_hash in missing],
+                [item.text for item in missing.values()],
+                [item.name for item in missing.values()],
                 progress=advance,
             ),
             texts=len(missing),
             embedder=self.embedder,
         )
         self.tally.model_s += time.perf_counter() - started
-        reasons = {missing[position]: reason for position, reason in result.errors.items()}
-        for position, text_hash in enumerate(missing):
-            if text_hash not in reasons:
-                vector_of[text_hash] = result.vectors[position]
+        hashes = list(missing)
+        reasons = {hashes[position]: reason for position, reason in result.errors.items()}
+        found = zip(hashes, result.vectors, strict=True)
+        vector_of.update((text_hash, vector) for text_hash, vector in found if text_hash not in reasons)
         self.tally.embedded += len(missing) - len(reasons)
         return reasons
 

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from code_index.core.embedding_text import embedded_text_hash, embedding_text, name_text
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
@@ -333,24 +333,16 @@ def _add_vectors(
     kept = [at for at in range(len(chunks)) if np.isfinite(matrix[at]).all()]
     if not kept:
         return 0
-    hashes = []
-    for chunk in (chunks[at] for at in kept):
-        text = embedding_text(
-            file_path=chunk.file_path,
-            qualified_name=chunk.qualified_name,
-            content=chunk.content,
-            chunk_type=chunk.chunk_type.value,
-            language=chunk.language,
-            recipe=recipe,
-        )
-        name = name_text(qualified_name=chunk.qualified_name, file_path=chunk.file_path, recipe=recipe)
-        hashes.append(embedded_text_hash(text=text, name=name, recipe=recipe))
+    inputs = [
+        EmbeddingInput.of_chunk(**{name: getattr(chunks[at], name) for name in EMBEDDED_FIELDS}, recipe=recipe)
+        for at in kept
+    ]
     values = pa.FixedSizeListArray.from_arrays(pa.array(matrix[kept].reshape(-1)), matrix.shape[1])
     rows = pa.table(
         {
             "chunk_id": [chunks[at].chunk_id for at in kept],
             "vector": values,
-            "text_hash": hashes,
+            "text_hash": [item.text_hash for item in inputs],
             "embedding_model": [model_id] * len(kept),
             "file_path": [chunks[at].file_path for at in kept],
         }

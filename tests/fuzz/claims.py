@@ -14,7 +14,7 @@ from pathlib import Path
 from code_index.chunking import chunk_file
 from code_index.chunking.encoding import to_utf8
 from code_index.chunking.language_detection import CODE_LANGUAGES, STRUCTURED_LANGUAGES
-from code_index.core.embedding_text import embedding_text, name_text
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.hashing import content_hash
 from code_index.core.identifiers import full_text
 from code_index.core.model import Chunk, ChunkingOptions
@@ -106,17 +106,11 @@ def _sound(content: bytes, chunks: tuple[Chunk, ...], language: str, options: Ch
 
 
 def _can_be_embedded(chunk: Chunk, language: str) -> None:
-    text = embedding_text(
-        file_path=chunk.file_path,
-        qualified_name=chunk.qualified_name,
-        content=chunk.content,
-        chunk_type=chunk.chunk_type.value,
-        language=language,
-    )
-    name = name_text(qualified_name=chunk.qualified_name, file_path=chunk.file_path)
+    fields = {name: getattr(chunk, name) for name in EMBEDDED_FIELDS} | {"language": language}
+    embedded = EmbeddingInput.of_chunk(**fields)
     words = full_text(file_path=chunk.file_path, qualified_name=chunk.qualified_name, content=chunk.content)
-    assert text
-    for value in (text, name, words):
+    assert embedded.text
+    for value in (embedded.text, embedded.name, words):
         value.encode("utf-8")
 
 

@@ -28,7 +28,7 @@ from dagster._core.definitions.data_version import compute_logical_data_version
 
 from code_index.chunking.language_detection import detect_language
 from code_index.core.batching import BatchAllocator
-from code_index.core.embedding_text import TextRecipe, embedded_text_hash
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput, TextRecipe
 from code_index.core.errors import MigrationError, SettingsError, StoreError, UsageError
 from code_index.core.identifiers import full_text
 from code_index.core.model import FileStatus, SourceFile
@@ -570,7 +570,10 @@ class _Carrier:
         }
         columns["vector"] = pa.FixedSizeListArray.from_arrays(pa.array(values[good].reshape(-1)), self.dimension)
         columns["text_hash"] = [
-            embedded_text_hash(text=chunk["content"], name="", recipe=TextRecipe.SOURCE) for chunk in kept
+            EmbeddingInput.of_chunk(
+                **{name: chunk[name] for name in EMBEDDED_FIELDS}, recipe=TextRecipe.SOURCE
+            ).text_hash
+            for chunk in kept
         ]
         columns["embedding_model"] = [self.plan.facts.model_id] * len(kept)
         columns["embedded_at"] = [self.embedded_at] * len(kept)

@@ -4,40 +4,40 @@ import json
 
 import pytest
 
-from code_index.core.embedding_text import NAME_WEIGHT, embedded_text_hash, embedding_text, name_text
+from code_index.core.embedding_text import NAME_WEIGHT, EmbeddingInput, TextRecipe
+
+
+def embedded(*, file_path, qualified_name="", content="", language="python", recipe=TextRecipe.FULL):
+    return EmbeddingInput.of_chunk(
+        file_path=file_path, qualified_name=qualified_name, content=content, language=language, recipe=recipe
+    )
 
 
 def test_text_is_path_qualified_name_and_source():
-    text = embedding_text(
-        file_path="src/a.py", qualified_name="A.run", content="def run(): ...", chunk_type="method", language="python"
-    )
-    assert text == "src/a.py\nA.run\ndef run(): ..."
+    found = embedded(file_path="src/a.py", qualified_name="A.run", content="def run(): ...", language="python")
+    assert found.text == "src/a.py\nA.run\ndef run(): ..."
 
 
 def test_text_without_a_name_has_no_empty_line():
-    text = embedding_text(file_path="a.py", qualified_name="", content="x = 1", chunk_type="module", language="python")
-    assert text == "a.py\nx = 1"
+    found = embedded(file_path="a.py", qualified_name="", content="x = 1", language="python")
+    assert found.text == "a.py\nx = 1"
 
 
 def test_notebook_source_is_embedded_as_code():
     lines = ["import os\n", 'print("hi\\\\n")\n', "x = 1"]
     content = json.dumps({"source": lines}, indent=1)
-    text = embedding_text(
-        file_path="n.ipynb", qualified_name="", content=content, chunk_type="entry", language="jupyter"
-    )
-    assert text == 'n.ipynb\n{\n "source": [\nimport os\nprint("hi\\\\n")\nx = 1\n ]\n}'
+    found = embedded(file_path="n.ipynb", qualified_name="", content=content, language="jupyter")
+    assert found.text == 'n.ipynb\n{\n "source": [\nimport os\nprint("hi\\\\n")\nx = 1\n ]\n}'
 
 
 def test_notebook_line_that_is_no_json_string_stays_as_it_is():
-    text = embedding_text(
-        file_path="n", qualified_name="", content='  "\\x41",', chunk_type="entry", language="jupyter"
-    )
-    assert text == 'n\n  "\\x41",'
+    found = embedded(file_path="n", qualified_name="", content='  "\\x41",', language="jupyter")
+    assert found.text == 'n\n  "\\x41",'
 
 
 def test_strings_of_other_languages_keep_their_quotes():
-    text = embedding_text(file_path="n", qualified_name="", content=' "a\\n",', chunk_type="entry", language="json")
-    assert text == 'n\n "a\\n",'
+    found = embedded(file_path="n", qualified_name="", content=' "a\\n",', language="json")
+    assert found.text == 'n\n "a\\n",'
 
 
 @pytest.mark.parametrize(
@@ -54,19 +54,22 @@ def test_strings_of_other_languages_keep_their_quotes():
     ],
 )
 def test_name_text_is_the_words_of_the_own_name(qualified_name, file_path, name):
-    assert name_text(qualified_name=qualified_name, file_path=file_path) == name
+    assert embedded(qualified_name=qualified_name, file_path=file_path).name == name
 
 
 def test_hash_tells_text_and_name_apart():
     hashes = {
-        embedded_text_hash(text="a", name="b"),
-        embedded_text_hash(text="ab", name=""),
-        embedded_text_hash(text="", name="ab"),
-        embedded_text_hash(text="b", name="a"),
+        EmbeddingInput("a", "b").text_hash,
+        EmbeddingInput("ab", "").text_hash,
+        EmbeddingInput("", "ab").text_hash,
+        EmbeddingInput("b", "a").text_hash,
     }
     assert len(hashes) == 4
 
 
 def test_hash_and_weight_stay_as_stored_vectors_were_made():
-    assert embedded_text_hash(text="def f(): ...", name="f") == "e009e8f7b2dd13f27e7e7b99571fa2b9"
+    assert EmbeddingInput("def f(): ...", "f").text_hash == "e009e8f7b2dd13f27e7e7b99571fa2b9"
+    plain = embedded(file_path="a.py", qualified_name="f", content="def f(): ...", recipe="source")
+    assert (plain.text, plain.name) == ("def f(): ...", "")
+    assert plain.text_hash == "2e8b29aab43c6e9d30e27339b4e2b6ac"
     assert NAME_WEIGHT == 0.2
