@@ -22,7 +22,8 @@ import numpy as np
 from benchmarks import report
 from benchmarks.pipeline import fetch
 from code_index.core.embedding_text import EmbeddingInput
-from code_index.embedding import EmbedderConfig, load_embedder
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.loader import load_embedder
 from code_index.embedding.models.lookup import DEFAULT_MODEL, find_model
 
 PROJECTS = ("networkx==3.4.2", "SQLAlchemy==2.0.41", "Werkzeug==3.1.3")

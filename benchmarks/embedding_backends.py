@@ -46,7 +46,8 @@ VARIANTS: dict[str, dict[str, Any] | None] = {
 }
 QUERY = (
     "import time; start = time.perf_counter()\n"
-    "from code_index.embedding import EmbedderConfig, load_embedder\n"
+    "from code_index.embedding.configuration import EmbedderConfig\n"
+    "from code_index.embedding.loader import load_embedder\n"
     "embedder = load_embedder(EmbedderConfig(device='cpu'), 'query')\n"
     "embedder.embed_query('parse a date from text'); print(time.perf_counter() - start)\n"
 )
@@ -87,7 +88,8 @@ def worker(variant: str, connection: Connection) -> None:
 def load(options: dict[str, Any] | None) -> tuple[str, Callable[[list[str], list[str]], np.ndarray]]:
     """What the variant is, and its way from texts and names to vectors."""
     if options is not None:
-        from code_index.embedding import EmbedderConfig, load_embedder
+        from code_index.embedding.configuration import EmbedderConfig
+        from code_index.embedding.loader import load_embedder
 
         embedder = load_embedder(EmbedderConfig(device="cpu", **options))
         return embedder.describe(), embedder.embed_documents

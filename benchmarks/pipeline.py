@@ -37,7 +37,8 @@ import psutil
 from tree_sitter_language_pack import get_parser
 
 from benchmarks import report
-from code_index.embedding import EmbedderConfig, get_embedder
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.loader import get_embedder
 from code_index.index.folder import IndexFolder
 from code_index.parsing.parser_pool import available_processors
 from code_index.search.hybrid import QueryEncoder, SearchMode, search

@@ -27,7 +27,9 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.ndcg import DEPTH, Span, Target, ndcg, reachable
-from code_index.embedding import Embedder, EmbedderConfig, get_embedder
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.embedder import Embedder
+from code_index.embedding.loader import get_embedder
 from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore

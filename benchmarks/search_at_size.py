@@ -32,7 +32,9 @@ from benchmarks import report
 from benchmarks.corpus_at_size import SEED, base_index, build, copies
 from benchmarks.pipeline import sample_queries
 from code_index.core.vectors import normalized
-from code_index.embedding import Embedder, EmbedderConfig, get_embedder
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.embedder import Embedder
+from code_index.embedding.loader import get_embedder
 from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore

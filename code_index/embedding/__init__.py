@@ -1,20 +1,5 @@
 """Embedding: texts and queries to unit vectors, on a GPU or the CPU.
 
-Callers need `get_embedder(EmbedderConfig(...))` and the `Embedder` contract. Importing the package loads no
-model library.
+`configuration` says what a caller may choose, `loader` makes an embedder of it, `embedder` is the contract. Importing
+the package imports nothing: settings are read without numpy.
 """
-
-from code_index.embedding.configuration import EmbedderConfig
-from code_index.embedding.deterministic import DeterministicEmbedder
-from code_index.embedding.embedder import Embedder, EmbeddingResult, TextEmbedder
-from code_index.embedding.loader import get_embedder, load_embedder
-
-__all__ = [
-    "DeterministicEmbedder",
-    "Embedder",
-    "EmbedderConfig",
-    "EmbeddingResult",
-    "TextEmbedder",
-    "get_embedder",
-    "load_embedder",
-]

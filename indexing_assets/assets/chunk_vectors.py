@@ -16,9 +16,8 @@ from code_index.core.batching import checkpoint_groups
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
-from code_index.embedding import Embedder
 from code_index.embedding.backend import TransientReason
-from code_index.embedding.embedder import usable
+from code_index.embedding.embedder import Embedder, usable
 from code_index.index.embedder_settings import identity_settings
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from code_index.embedding import DeterministicEmbedder, EmbeddingResult
+from code_index.embedding.deterministic import DeterministicEmbedder
+from code_index.embedding.embedder import EmbeddingResult
 from resources.embedder_resource import EmbedderResource
 
 Fault = Callable[[Sequence[str], EmbeddingResult], EmbeddingResult]

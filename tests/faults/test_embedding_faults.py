@@ -19,8 +19,8 @@ import pytest
 
 from code_index.core import embedding_text
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.embedding import EmbeddingResult
 from code_index.embedding.backend import DeviceLostError, TransientReason
+from code_index.embedding.embedder import EmbeddingResult
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import search
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline

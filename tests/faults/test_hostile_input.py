@@ -20,7 +20,7 @@ import pytest
 from dagster._core.definitions.partitions.utils import raise_error_on_invalid_partition_key_substring
 
 from code_index.chunking.encoding import to_utf8
-from code_index.embedding import DeterministicEmbedder
+from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.parsing import parser_pool
 from code_index.repository import source_repository

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from code_index.core.errors import UsageError
-from code_index.embedding import DeterministicEmbedder
+from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter

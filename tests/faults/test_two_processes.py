@@ -19,7 +19,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from code_index.embedding import EmbeddingResult
+from code_index.embedding.embedder import EmbeddingResult
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
 from indexing_assets.definitions import build_defs

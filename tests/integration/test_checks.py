@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from code_index.embedding import DeterministicEmbedder
+from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.deployment import DEPLOYMENT_VARIABLE
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate

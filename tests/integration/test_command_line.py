@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from code_index.embedding import DeterministicEmbedder
+from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from code_index.core.errors import ModelError, SettingsError
-from code_index.embedding import EmbedderConfig, load_embedder
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.loader import load_embedder
 from code_index.embedding.models.lookup import find_model
 
 pytestmark = [
@@ -82,7 +83,8 @@ def run_python(code, cache_folder, **variables):
 
 LOAD = (
     "import sys\n"
-    "from code_index.embedding import EmbedderConfig, load_embedder\n"
+    "from code_index.embedding.configuration import EmbedderConfig\n"
+    "from code_index.embedding.loader import load_embedder\n"
     "embedder = load_embedder(EmbedderConfig(device='cpu', precision='int8', backend='onnx'))\n"
     "vector = embedder.embed_query('parse a date')\n"
     "heavy = {'torch', 'transformers', 'sentence_transformers', 'onnx', 'dagster', 'lancedb'}\n"

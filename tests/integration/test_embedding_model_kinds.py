@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.embedding import EmbedderConfig, load_embedder
 from code_index.embedding.backend import DeviceLostError
+from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.loader import load_embedder
 from code_index.embedding.models.lookup import find_model
 from code_index.index.embedder_settings import embedder_config
 from code_index.index.model_facts import model_facts

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pytest
 
 from code_index.core.errors import ModelError, UsageError
-from code_index.embedding import DeterministicEmbedder
+from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.tables.schemas import CHUNKS, FILES, vectors
 from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from code_index.embedding import DeterministicEmbedder, EmbeddingResult
+from code_index.embedding.deterministic import DeterministicEmbedder
+from code_index.embedding.embedder import EmbeddingResult
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter

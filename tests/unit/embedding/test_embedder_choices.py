@@ -302,7 +302,7 @@ def test_the_resource_refuses_impossible_values_when_made(values):
 def test_making_the_resource_imports_no_model_library_and_needs_no_model():
     code = (
         "import sys\n"
-        "from code_index.embedding import EmbedderConfig\n"
+        "import code_index.embedding.loader\n"
         "light = {'dagster', 'lancedb'} & set(sys.modules)\n"
         "from resources.embedder_resource import EmbedderResource\n"
         "EmbedderResource(model='no/such-model', device='cuda')\n"
