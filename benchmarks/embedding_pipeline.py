@@ -30,7 +30,6 @@ from benchmarks import report
 from benchmarks.pipeline import PINNED, copied, fetch, last_run
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.embedding.loader import load_embedder
-from code_index.index.embedder_settings import embedder_config
 from code_index.index.folder import IndexFolder
 from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
@@ -61,7 +60,7 @@ def bare(root: Path, index: Path) -> tuple[float, float]:
     folder = IndexFolder(path=index, repository_root=root)
     texts, _ = texts_of(IndexStore(folder.tables_dir))
     texts.sort(key=lambda pair: -len(pair[0]))
-    embedder = load_embedder(embedder_config(folder.settings()))
+    embedder = load_embedder(folder.settings().embedder)
     embedder.embed_documents([text for text, _ in texts[:32]], [""] * len(texts[:32]))  # the first call allocates
     started, used = time.perf_counter(), time.process_time()
     embedder.embed_documents([text for text, _ in texts], [name for _, name in texts])

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.pipeline import copied, fetch
 from benchmarks.report import machine, table, write
-from code_index.index.embedder_settings import query_embedder
+from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import search
 from code_index.tables import IndexStore
@@ -68,7 +68,7 @@ def is_indexed(folder: IndexFolder, store: IndexStore) -> bool:
     counts = store.files.counts()
     if not counts or counts.get("pending", 0):
         return False
-    statuses = store.statuses.count(query_embedder(folder.settings()).model_id)
+    statuses = store.statuses.count(query_embedder(folder.settings().embedder).model_id)
     return statuses["complete"] > 0 and statuses["pending"] == 0
 
 
@@ -111,7 +111,7 @@ def _edit(folder: IndexFolder, store: IndexStore, rng: random.Random, files: lis
     )
     words_s = waited(lambda: chunk_is_there(store, name), _EDIT_S)
     meaning_s = words_s + waited(lambda: vector_is_there(store, name), _EDIT_S)
-    hits = search(store, query_embedder(folder.settings()), name.replace("_", " "), limit=3)
+    hits = search(store, query_embedder(folder.settings().embedder), name.replace("_", " "), limit=3)
     if name not in {hit.qualified_name for hit in hits}:
         raise SystemExit(f"{name} is stored but not found: {[hit.qualified_name for hit in hits]}")
     return {"words_s": words_s, "meaning_s": meaning_s}

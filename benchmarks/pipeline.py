@@ -157,7 +157,7 @@ def measure(corpus: Path) -> dict[str, Any]:
         figures: dict[str, Any] = {}
         with Pipeline(folder) as pipeline:
             started = time.perf_counter()
-            encoder = get_embedder(EmbedderConfig(model=pipeline.settings.model), "query")
+            encoder = get_embedder(EmbedderConfig(model=pipeline.settings.embedder.model), "query")
             figures["model"] = {"load_s": time.perf_counter() - started, "is": encoder.describe()}
             figures |= _first_index(pipeline, root)
             figures["disk"] = _disk(folder, pipeline.store)

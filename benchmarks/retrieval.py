@@ -104,7 +104,7 @@ def index(repository: Repository, index_dir: Path) -> tuple[IndexStore, Embedder
                 raise SystemExit(f"{repository.name}: {result.error}")
         if pipeline.store.vectors.count(pipeline.model_id) < pipeline.store.chunks.count():
             raise SystemExit(f"{repository.name}: not every chunk could be embedded")
-        return pipeline.store, get_embedder(EmbedderConfig(model=pipeline.settings.model), "query")
+        return pipeline.store, get_embedder(EmbedderConfig(model=pipeline.settings.embedder.model), "query")
 
 
 def evaluate(

@@ -5,6 +5,8 @@ A class per thing that a caller handles differently. Each message names the culp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CodeIndexError(Exception):
     """Base of all errors that code-index raises on purpose."""
@@ -15,7 +17,11 @@ class UsageError(CodeIndexError):
 
 
 class SettingsError(UsageError):
-    """A setting has a value that cannot be used."""
+    """A setting has a value that cannot be used; `settings` names it, for who knows where its value comes from."""
+
+    def __init__(self, message: str, *, settings: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.settings = tuple(settings)
 
 
 class RepositoryError(CodeIndexError):

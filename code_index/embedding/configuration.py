@@ -1,62 +1,99 @@
-"""What a caller may choose about the embedder, checked once."""
+"""What a caller may choose about the embedder: the one declaration of these settings.
+
+Belongs here: name, default, bounds and description of each. `Settings.embedder` and the fields of the Dagster resource
+are made of them. Does not belong here: what `auto` and 0 mean on a machine (`loader`) and for a model (`models.files`).
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Self
 
+from pydantic import Field, model_validator
+
+from code_index.core.checked_settings import CheckedSettings
 from code_index.core.embedding_text import TextRecipe
 from code_index.core.errors import SettingsError
+from code_index.embedding.backends.registry import AUTO, BACKENDS, DEVICES, PRECISIONS, device_kind
 from code_index.embedding.models.lookup import DEFAULT_MODEL
 
-BACKENDS: Final = ("auto", "onnx", "torch")
-PRECISIONS: Final = ("auto", "float32", "float16", "bfloat16", "int8")
-_DEVICE: Final = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DETERMINISTIC: Final = "deterministic"
+"""The model of hashed trigrams, for trials: no files, no meaning."""
+
+_IDENTITY: Final = "part of the vectors' identity"
 
 
-@dataclass(frozen=True, slots=True)
-class EmbedderConfig:
-    """The choices; None and `auto` mean what suits the model and the machine.
+def _any_of(words: Iterable[str]) -> str:
+    return f"^({'|'.join(words)})$"
 
-    `model` is the built-in name, a folder, a hub's name, or `deterministic` (hashed trigrams, for trials).
-    `max_tokens` is the model's window, `token_budget` the most tokens in a batch, padding included. A prompt
-    of None is the one that the model's folder names. `text_recipe` is what of a chunk is embedded: it is part of
-    the identity of the vectors.
+
+class EmbedderConfig(CheckedSettings):
+    """The choices; 0, `auto` and an empty revision mean what suits the model and the machine.
+
+    A field's alias is the setting's name in `settings.toml`, where other settings stand beside it.
     """
 
-    model: str = DEFAULT_MODEL
-    device: str = "auto"
-    backend: str = "auto"
-    precision: str = "auto"
-    max_tokens: int | None = None
-    token_budget: int | None = None
-    threads: int | None = None
-    allow_download: bool = False
-    revision: str | None = None
-    document_prompt: str | None = None
-    query_prompt: str | None = None
-    text_recipe: str = TextRecipe.FULL.value
+    model: Annotated[str, _IDENTITY] = Field(
+        default=DEFAULT_MODEL,
+        min_length=1,
+        description="Embedding model: the built-in name, a folder, or a model hub's name.",
+    )
+    revision: Annotated[str, _IDENTITY] = Field(
+        default="",
+        alias="model_revision",
+        description="Branch, tag or commit of a hub's model; empty for the one that is here, or the newest.",
+    )
+    document_prompt: Annotated[str, _IDENTITY] = Field(
+        default=AUTO, description="Text put before each chunk for the model; auto for what the model's folder says."
+    )
+    query_prompt: Annotated[str, _IDENTITY] = Field(
+        default=AUTO, description="Text put before each query for the model; auto for what the model's folder says."
+    )
+    text_recipe: Annotated[str, _IDENTITY] = Field(
+        default=TextRecipe.FULL.value,
+        pattern=_any_of(TextRecipe),
+        description="What of a chunk is embedded: full (path, names and source) or source (as in single-table indexes).",
+    )
+    device: str = Field(
+        default=AUTO,
+        pattern=_any_of([AUTO, *(rf"{device}(:\d+)?" if device == "cuda" else device for device in DEVICES)]),
+        description="Where the model runs: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:<number> or mps.",
+    )
+    backend: str = Field(
+        default=AUTO,
+        pattern=_any_of([AUTO, *BACKENDS]),
+        description="auto, onnx (CPU, without torch) or torch (any device, any model).",
+    )
+    precision: str = Field(
+        default=AUTO,
+        pattern=_any_of([AUTO, *PRECISIONS]),
+        description="Arithmetic of the model: auto, float32, float16, bfloat16 or int8. Vectors are float32.",
+    )
+    max_tokens: Annotated[int, _IDENTITY] = Field(
+        default=0,
+        ge=0,
+        description="Tokens of a text that the model reads; 0 for what suits the model. A change embeds all again.",
+    )
+    token_budget: int = Field(
+        default=0, ge=0, description="Most tokens in one batch, padding included; 0 for what suits the device."
+    )
+    threads: int = Field(
+        default=0, ge=0, le=1_024, alias="embed_threads", description="CPU threads of the model; 0 for all cores."
+    )
+    allow_download: bool = Field(
+        default=False, description="Whether a model that is not here may be downloaded from a model hub."
+    )
 
-    def __post_init__(self) -> None:
-        """Refuse values that cannot be used.
+    @model_validator(mode="after")
+    def _backend_runs_on_device(self) -> Self:
+        if self.backend == "onnx" and device_kind(self.device) not in {AUTO, *BACKENDS["onnx"].token_budgets}:
+            raise SettingsError(
+                f"backend onnx runs on the CPU: use device cpu or backend torch, not {self.device}",
+                settings=("backend", "device"),
+            )
+        return self
 
-        Raises:
-            SettingsError: names the setting, its value and what is possible.
-        """
-        if not self.model:
-            raise SettingsError(f"model is empty: name a model, such as {DEFAULT_MODEL}")
-        if not _DEVICE.fullmatch(self.device):
-            raise SettingsError(f"device = {self.device!r}: use auto, cpu, cuda, cuda:<number> or mps")
-        if self.backend not in BACKENDS:
-            raise SettingsError(f"backend = {self.backend!r}: use {', '.join(BACKENDS)}")
-        if self.precision not in PRECISIONS:
-            raise SettingsError(f"precision = {self.precision!r}: use {', '.join(PRECISIONS)}")
-        if self.text_recipe not in list(TextRecipe):
-            raise SettingsError(f"text_recipe = {self.text_recipe!r}: use {', '.join(TextRecipe)}")
-        for name in ("max_tokens", "token_budget", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise SettingsError(f"{name} = {value}: use a number of at least 1, or leave it out")
-        if self.backend == "onnx" and self.device not in {"auto", "cpu"}:
-            raise SettingsError(f"backend onnx runs on the CPU: use device cpu or backend torch, not {self.device}")
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide what vectors a model gives, by name: kept with them, to embed queries later."""
+        names = {name for name, field in EmbedderConfig.model_fields.items() if _IDENTITY in field.metadata}
+        return self.model_dump(by_alias=True, include=names)

@@ -7,30 +7,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Literal
 
 from code_index.core.errors import ModelError, SettingsError
 from code_index.embedding.backend import Backend
-from code_index.embedding.configuration import EmbedderConfig
+from code_index.embedding.backends.registry import AUTO, BACKENDS, BackendName, device_kind
+from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.devices import DeviceChoice, available_threads, choose_device, has_fast_int8
 from code_index.embedding.embedder import Embedder, TextEmbedder
-from code_index.embedding.models.files import ModelFiles, load_model_files
+from code_index.embedding.models.files import ModelFiles, configured_model_files
 
 _LOG = logging.getLogger(__name__)
 
 Purpose = Literal["documents", "query"]
-
-DETERMINISTIC: Final = "deterministic"
-_TOKEN_BUDGETS: Final = {
-    ("onnx", "cpu"): 256,
-    ("torch", "cpu"): 4_096,
-    ("torch", "mps"): 16_384,
-    ("torch", "cuda"): 65_536,
-}
-"""Tokens a batch. ONNX Runtime: a thread's batch stays in its core's cache (2,048 tokens: 0.7 of the speed).
-GPUs: enough work to fill them at a few hundred megabytes; halved when that is too much."""
 
 _LOADED: dict[tuple[EmbedderConfig, Purpose], Embedder] = {}
 _LOCKS: dict[tuple[EmbedderConfig, Purpose], threading.Lock] = {}
@@ -42,7 +34,7 @@ class Plan:
     """What will run where, decided before anything heavy is loaded."""
 
     device: str
-    backend: Literal["onnx", "torch"]
+    backend: BackendName
     precision: str
     reason: str
 
@@ -63,6 +55,39 @@ def get_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embe
         return embedder
 
 
+def query_embedder(config: EmbedderConfig) -> Embedder:
+    """The embedder for queries, on the CPU and without torch whatever device documents take.
+
+    Raises:
+        ModelError, SettingsError: as `load_embedder`.
+    """
+    return get_embedder(config.with_settings({"device": AUTO}), "query")
+
+
+def serving_embedder(config: EmbedderConfig, serving: tuple[str, Mapping[str, Any]] | None) -> Embedder:
+    """The embedder for queries of the vectors in use, which may be of another model than the configuration names.
+
+    Args:
+        config: of the index.
+        serving: what `IndexStore.serving_model` says.
+
+    Raises:
+        ModelError: the model in use is missing, cannot be loaded, or is known only by its identity.
+        SettingsError: as `load_embedder`.
+    """
+    if serving is None:
+        return query_embedder(config)
+    model_id, named = serving
+    embedder = query_embedder(config.with_settings(named))
+    if embedder.model_id != model_id:
+        raise ModelError(
+            f"The vectors in use are of {model_id}; the settings that named it now give {embedder.model_id}. Put that "
+            "model back, or make vectors with the present one: `code-index index`. Search by words works: "
+            "`code-index search --mode lexical`."
+        )
+    return embedder
+
+
 def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embedder:
     """Load a model for documents, or for queries: those run on the CPU unless a device is named.
 
@@ -74,12 +99,10 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
     """
     if config.model == DETERMINISTIC:
         return DeterministicEmbedder(recipe=config.text_recipe)
-    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision).with_prompts(
-        document=config.document_prompt, query=config.query_prompt
-    )
+    files = configured_model_files(config)
     window = files.window(config.max_tokens)
     plan = plan_embedder(config, files, purpose)
-    budget = config.token_budget or _TOKEN_BUDGETS[plan.backend, plan.device.partition(":")[0]]
+    budget = config.token_budget or BACKENDS[plan.backend].token_budgets[device_kind(plan.device)]
     embedder = TextEmbedder(
         _backend(plan, files, window, config.threads or available_threads()),
         model_id=files.model_id(config.max_tokens, config.text_recipe),
@@ -102,9 +125,9 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
     onnx_possible = files.graph_obstacle is None and config.backend != "torch"
     if config.backend == "onnx" and files.graph_obstacle is not None:
         raise ModelError(f"{files.name} cannot run on backend onnx: {files.graph_obstacle}; use backend auto or torch")
-    if config.device == "auto" and config.backend == "onnx":
+    if config.device == AUTO and config.backend == "onnx":
         choice = DeviceChoice("cpu", "backend onnx")
-    elif config.device == "auto" and purpose == "query" and onnx_possible:
+    elif config.device == AUTO and purpose == "query" and onnx_possible:
         choice = DeviceChoice("cpu", "queries are quickest without loading torch")
     else:
         choice = choose_device(config.device)
@@ -113,13 +136,15 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
         if choice.device == "cpu" and files.graph_obstacle is not None:
             reasons.append(f"torch instead of ONNX Runtime: {files.graph_obstacle}")
             _LOG.warning("%s runs on torch, slower than on ONNX Runtime: %s", files.name, files.graph_obstacle)
-        if config.precision == "int8":
-            raise SettingsError("precision = int8 needs backend onnx on the CPU: use float32, float16 or bfloat16")
+        if config.precision not in {AUTO, *BACKENDS["torch"].precisions}:
+            raise SettingsError(
+                f"precision = {config.precision} needs backend onnx on the CPU: use float32, float16 or bfloat16"
+            )
         return Plan(choice.device, "torch", config.precision, "; ".join(reasons))
-    if config.precision in {"float16", "bfloat16"}:
+    if config.precision not in {AUTO, *BACKENDS["onnx"].precisions}:
         raise SettingsError(f"precision = {config.precision} needs backend torch: on backend onnx use float32 or int8")
     precision = config.precision
-    if precision == "auto":
+    if precision == AUTO:
         precision = "int8" if has_fast_int8() else "float32"
         if precision == "float32":
             reasons.append("float32: this processor has no fast int8 products")

@@ -13,23 +13,19 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, model_validator
 
+from code_index.core.checked_settings import CheckedSettings
 from code_index.core.errors import SettingsError
+from code_index.embedding.configuration import EmbedderConfig
 
 ENVIRONMENT_PREFIX = "CODE_INDEX_"
-DEVICE_PATTERN = r"^(auto|cpu|mps|cuda(:\d+)?)$"
-BACKEND_PATTERN = r"^(auto|onnx|torch)$"
-RECIPE_PATTERN = r"^(full|source)$"
-PRECISION_PATTERN = r"^(auto|float32|float16|bfloat16|int8)$"
 
 
-class Settings(BaseModel):
-    """What a user may tune; each field is a key of `settings.toml` and an environment variable."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Settings(CheckedSettings):
+    """What a user may tune; each setting is a key of `settings.toml` and an environment variable."""
 
     max_file_bytes: int = Field(default=1 << 20, ge=1, description="Larger files are skipped, with that reason. Bytes.")
     ignore: tuple[str, ...] = Field(
@@ -60,52 +56,7 @@ class Settings(BaseModel):
     parse_checkpoint_files: int = Field(
         default=1_000, ge=1, description="Chunks are committed at the latest after so many files, or every 5 seconds."
     )
-    model: str = Field(
-        default="all-MiniLM-L6-v2",
-        min_length=1,
-        description="Embedding model: the built-in name, a folder, or a model hub's name.",
-    )
-    model_revision: str = Field(
-        default="", description="Branch, tag or commit of a hub's model; empty for the one that is here, or the newest."
-    )
-    document_prompt: str = Field(
-        default="auto", description="Text put before each chunk for the model; auto for what the model's folder says."
-    )
-    query_prompt: str = Field(
-        default="auto", description="Text put before each query for the model; auto for what the model's folder says."
-    )
-    text_recipe: str = Field(
-        default="full",
-        pattern=RECIPE_PATTERN,
-        description="What of a chunk is embedded: full (path, names and source) or source (as in single-table indexes).",
-    )
-    device: str = Field(
-        default="auto",
-        pattern=DEVICE_PATTERN,
-        description="Where the model runs: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:<number> or mps.",
-    )
-    backend: str = Field(
-        default="auto",
-        pattern=BACKEND_PATTERN,
-        description="auto, onnx (CPU, without torch) or torch (any device, any model).",
-    )
-    precision: str = Field(
-        default="auto",
-        pattern=PRECISION_PATTERN,
-        description="Arithmetic of the model: auto, float32, float16, bfloat16 or int8. Vectors are float32.",
-    )
-    max_tokens: int = Field(
-        default=0,
-        ge=0,
-        description="Tokens of a text that the model reads; 0 for what suits the model. A change embeds all again.",
-    )
-    token_budget: int = Field(
-        default=0, ge=0, description="Most tokens in one batch, padding included; 0 for what suits the device."
-    )
-    embed_threads: int = Field(default=0, ge=0, le=1_024, description="CPU threads of the model; 0 for all cores.")
-    allow_download: bool = Field(
-        default=False, description="Whether a model that is not here may be downloaded from a model hub."
-    )
+    embedder: EmbedderConfig = Field(default=EmbedderConfig(), description="The model; its settings stand among these.")
     embedding_batch_chunks: int = Field(
         default=512, ge=1, le=100_000, description="Chunks in one partition of chunk_vectors."
     )
@@ -115,6 +66,16 @@ class Settings(BaseModel):
     checkpoint_s: float = Field(
         default=15.0, gt=0, le=86_400, description="... or about so many seconds, whichever comes first."
     )
+
+    @model_validator(mode="after")
+    def _limits_of_chunks_agree(self) -> Self:
+        if self.min_chunk_characters > self.max_chunk_characters:
+            raise SettingsError(
+                f"min_chunk_characters = {self.min_chunk_characters} is above "
+                f"max_chunk_characters = {self.max_chunk_characters}. Lower the first or raise the second.",
+                settings=("min_chunk_characters", "max_chunk_characters"),
+            )
+        return self
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -149,10 +110,10 @@ def explained_settings(path: Path, environment: Mapping[str, str] | None = None)
         SettingsError: as `load_settings`.
     """
     values, sources = _gathered(path, os.environ if environment is None else environment)
-    settings = _checked(values, sources)
+    current = _checked(values, sources).by_setting()
     return [
-        SettingOrigin(name, getattr(settings, name), item.default, sources.get(name, "default"), item.description or "")
-        for name, item in Settings.model_fields.items()
+        SettingOrigin(name, current[name], field.default, sources.get(name, "default"), field.description or "")
+        for name, field in Settings.fields_by_setting().items()
     ]
 
 
@@ -172,7 +133,7 @@ def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any
             f"{path} cannot be read: {error.strerror}. Make it a readable file, or delete it."
         ) from error
     sources = dict.fromkeys(values, str(path))
-    for name in Settings.model_fields:
+    for name in Settings.fields_by_setting():
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environment:
             text = environment[variable]
@@ -183,28 +144,16 @@ def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any
 
 def _checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
     try:
-        settings = Settings.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
-            raise SettingsError(
-                f"{sources[name]}: there is no setting {name!r}. Known: {', '.join(Settings.model_fields)}."
-            ) from error
-        raise SettingsError(f"{sources[name]}: {name} = {first['input']!r}: {first['msg']}.") from error
-    if settings.min_chunk_characters > settings.max_chunk_characters:
-        places = {sources[name] for name in ("min_chunk_characters", "max_chunk_characters") if name in sources}
-        raise SettingsError(
-            f"{' and '.join(sorted(places))}: min_chunk_characters = {settings.min_chunk_characters} is above "
-            f"max_chunk_characters = {settings.max_chunk_characters}. Lower the first or raise the second."
-        )
-    return settings
+        return Settings.from_settings(values)
+    except SettingsError as error:
+        places = {sources[name] for name in error.settings if name in sources}
+        raise SettingsError(f"{' and '.join(sorted(places))}: {error}", settings=error.settings) from error
 
 
 def settings_template() -> str:
     """Text of a new `settings.toml`: every setting with its meaning, commented out at its default."""
     lines = ["# Settings of this index. Uncomment a line to change it.", ""]
-    for name, field in Settings.model_fields.items():
+    for name, field in Settings.fields_by_setting().items():
         lines += [
             f"# {field.description}",
             f"# Environment variable: {ENVIRONMENT_PREFIX}{name.upper()}",

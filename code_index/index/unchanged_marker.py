@@ -27,6 +27,8 @@ from typing import Any, Final
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.embedding_text import TEXT_RECIPE_VERSION
 from code_index.core.files import write_atomically
+from code_index.embedding.configuration import DETERMINISTIC
+from code_index.embedding.models.lookup import DEFAULT_MODEL
 from code_index.index.folder import IndexFolder
 from code_index.index.settings import Settings
 from code_index.index.source import walk_options
@@ -36,7 +38,7 @@ COMPLETE_FILE: Final = "complete.json"
 # A scan is due at times for Dagster's sake: its page says how fresh the index is.
 TRUSTED_FOR: Final = timedelta(hours=12)
 # Other models are files that may change without a trace here.
-_KNOWN_MODELS: Final = (Settings.model_fields["model"].default, "deterministic")
+_KNOWN_MODELS: Final = (DEFAULT_MODEL, DETERMINISTIC)
 _PACKAGES: Final = ("code-index", "dagster", "lancedb", "tree-sitter", "tree-sitter-language-pack")
 
 
@@ -70,7 +72,7 @@ def record_complete(
         whether that was noted; not if somebody wrote meanwhile, or nothing here tells when the model changes.
     """
     settings = folder.settings()
-    if settings.model not in _KNOWN_MODELS:
+    if settings.embedder.model not in _KNOWN_MODELS:
         return False
     fingerprint = _fingerprint(folder, settings)
     if tables != tables_as_they_are(folder):
@@ -107,7 +109,7 @@ def still_complete(folder: IndexFolder) -> Counts | None:
         return None
     folder.check()
     settings = folder.settings()
-    if settings.model not in _KNOWN_MODELS or index != _fingerprint(folder, settings):
+    if settings.embedder.model not in _KNOWN_MODELS or index != _fingerprint(folder, settings):
         return None
     state = repository_state(folder.repository_root, walk_options(folder, settings))
     return counts if state.token == token else None

@@ -18,7 +18,6 @@ from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.embedding.backend import TransientReason
 from code_index.embedding.embedder import Embedder, usable
-from code_index.index.embedder_settings import identity_settings
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.settings import Settings
@@ -148,7 +147,7 @@ def _embed(
     with hold(opened.folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)
-        opened.store.models.begin(model.model_id, identity_settings(configured))
+        opened.store.models.begin(model.model_id, configured.identity())
         opened = replace(opened, store=opened.store.for_model(model.model_id))
         run = _Run(context, opened, model, recipe=configured.text_recipe, force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())

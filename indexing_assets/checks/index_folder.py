@@ -73,10 +73,10 @@ def dagster_records_can_be_read(folder: IndexFolder) -> Finding:
 @check()
 def model_can_be_loaded(folder: IndexFolder) -> Finding:
     """The model that the settings name is here and is the right one."""
-    from code_index.index.embedder_settings import query_embedder
+    from code_index.embedding.loader import query_embedder
 
     try:
-        _ = query_embedder(folder.settings()).model_id
+        _ = query_embedder(folder.settings().embedder).model_id
     except CodeIndexError as error:
         return Finding([str(error)], "model", "cannot be loaded", mend="correct `model` in settings.toml")
     return Finding([])

@@ -44,9 +44,9 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
 def _model(settings: Any) -> dict[str, Any]:
     """What the model's folder says, or why it cannot be read."""
     from code_index.core.errors import CodeIndexError
-    from code_index.index.model_facts import model_facts
+    from code_index.embedding.models.description import describe_model
 
     try:
-        return asdict(model_facts(settings))
+        return asdict(describe_model(settings.embedder))
     except CodeIndexError as error:
         return {"error": str(error)}

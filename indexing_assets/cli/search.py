@@ -53,7 +53,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
-    from code_index.index.embedder_settings import serving_embedder
+    from code_index.embedding.loader import serving_embedder
     from code_index.search.hybrid import SearchMode, search
     from code_index.tables import IndexStore
     from code_index.tables.filters import SearchFilter
@@ -68,7 +68,7 @@ def command(
     encoder = None
     try:
         if search_mode is not SearchMode.LEXICAL:
-            encoder = serving_embedder(folder.settings(), store.models.serving())
+            encoder = serving_embedder(folder.settings().embedder, store.models.serving())
         hits = search(
             store,
             encoder,

@@ -27,7 +27,7 @@ _LANGUAGES = 8
 @json_option
 def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, as_json: bool) -> None:
     """Show the state of an index."""
-    from code_index.index.embedder_settings import query_embedder
+    from code_index.embedding.loader import query_embedder
     from code_index.tables import IndexStore
 
     folder = folder_of(path, index_dir)
@@ -37,7 +37,7 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
     if skipped:
         _show_skipped(store, as_json=as_json)
         return
-    model_id = query_embedder(settings).model_id
+    model_id = query_embedder(settings.embedder).model_id
     if failed:
         _show_failed(store, model_id, as_json=as_json)
     else:

@@ -28,7 +28,6 @@ from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
 from code_index.core.vectors import Vectors, normalized, vector_lengths
-from code_index.index.embedder_settings import embedder_config, identity_settings
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
 from code_index.parsing.chunk_rows import chunks_to_batch
@@ -288,9 +287,9 @@ def _store(
     def add_given_vectors() -> None:
         nonlocal given
         if matrix is not None:
-            index.store.models.begin(model_id, identity_settings(embedder_config(settings)))
+            index.store.models.begin(model_id, settings.embedder.identity())
             view = index.store.for_model(model_id)
-            given = _add_vectors(view, chunks, matrix, model_id, settings.text_recipe, now)
+            given = _add_vectors(view, chunks, matrix, model_id, settings.embedder.text_recipe, now)
             view.sync.vectors(list(manifest), now=now)
 
     counts = Counter(chunk.file_path for chunk in chunks)

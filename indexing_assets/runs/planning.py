@@ -13,6 +13,7 @@ from code_index.chunking import CHUNKER_VERSION
 from code_index.core.embedding_text import recipe_version
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
+from code_index.embedding.backends.registry import AUTO
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
@@ -35,9 +36,10 @@ def embedding_identity(settings: Settings) -> str:
 
     The tables know more, the model's hash and arithmetic; but those take loading the model.
     """
-    identity = f"{recipe_version(settings.text_recipe)}/{settings.model}/{settings.max_tokens}"
-    unusual = [settings.model_revision, settings.document_prompt, settings.query_prompt]
-    return identity if unusual == ["", "auto", "auto"] else f"{identity}/{unusual}"
+    config = settings.embedder
+    identity = f"{recipe_version(config.text_recipe)}/{config.model}/{config.max_tokens}"
+    unusual = [config.revision, config.document_prompt, config.query_prompt]
+    return identity if unusual == ["", AUTO, AUTO] else f"{identity}/{unusual}"
 
 
 def files_to_parse(

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from code_index.embedding.backends.registry import AUTO
 from code_index.index.settings import Settings
 
 # Scans, parsing and maintenance take turns, as do embedding runs on a device: Dagster queues the others.
@@ -11,7 +12,8 @@ EMBED_POOL = "code_index_embed"
 
 def embed_pool(settings: Settings) -> str:
     """The concurrency pool of embedding runs: one for each device that settings name."""
-    return EMBED_POOL if settings.device == "auto" else f"{EMBED_POOL}_{settings.device.replace(':', '_')}"
+    device = settings.embedder.device
+    return EMBED_POOL if device == AUTO else f"{EMBED_POOL}_{device.replace(':', '_')}"
 
 
 def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:

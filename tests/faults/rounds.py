@@ -27,7 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from code_index.index.embedder_settings import query_embedder
+from code_index.embedding.loader import query_embedder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
 from tests.faults.harness import Work, findings, folder_of, fresh_state, small_steps, write_module
@@ -149,7 +149,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         folder = folder_of(self._tree.root)
-        store, encoder = IndexStore(folder.tables_dir), query_embedder(folder.settings())
+        store, encoder = IndexStore(folder.tables_dir), query_embedder(folder.settings().embedder)
         while not self._over.wait(_SEARCH_EVERY_S):
             mode = self._draw.choice(list(SearchMode))
             for_anchor = self._draw.random() < 0.5

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from code_index.core.errors import ModelError, RepositoryError, UsageError
-from code_index.index.embedder_settings import query_embedder
+from code_index.embedding.loader import query_embedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
@@ -35,7 +35,7 @@ def store_of(repository: Path) -> IndexStore:
 
 
 def encoder_of(repository: Path):
-    return query_embedder(resolve_index_folder(repository).settings())
+    return query_embedder(resolve_index_folder(repository).settings().embedder)
 
 
 def test_one_call_indexes_a_folder_and_counts_what_is_there(repository: Path) -> None:

@@ -19,7 +19,7 @@ def test_each_setting_says_its_value_and_where_it_comes_from(tmp_path: Path) -> 
     path = tmp_path / "settings.toml"
     path.write_text('model = "deterministic"\ndevice = "cpu"\n')
     found = {item.name: item for item in explained_settings(path, {"CODE_INDEX_DEVICE": "auto"})}
-    assert list(found) == list(Settings.model_fields)
+    assert list(found) == list(Settings.fields_by_setting())
     assert (found["model"].value, found["model"].source) == ("deterministic", str(path))
     assert (found["device"].value, found["device"].source) == ("auto", "environment variable CODE_INDEX_DEVICE")
     assert (found["max_tokens"].value, found["max_tokens"].source) == (0, "default")
@@ -33,7 +33,7 @@ def test_settings_are_written_where_the_file_speaks_of_them(tmp_path: Path) -> N
     text = settings_with(settings_with(settings_template(), {"model": "first"}), values)
     path.write_text(text)
     settings = load_settings(path, {})
-    assert {name: getattr(settings, name) for name in values} == values
+    assert {name: settings.by_setting()[name] for name in values} == values
     assert len(text.splitlines()) == len(settings_template().splitlines())
 
 
@@ -45,7 +45,7 @@ def test_the_command_shows_settings_and_model_before_there_is_an_index(
     assert "deterministic-64" in shown
     found = json.loads(command_line("config", small_repository, "--json").stdout)
     assert found["model"]["dimension"] == 64
-    assert {item["name"] for item in found["settings"]} == set(Settings.model_fields)
+    assert {item["name"] for item in found["settings"]} == set(Settings.fields_by_setting())
     assert not (small_repository / ".code-index").exists()
 
 

@@ -13,10 +13,8 @@ from code_index.core.errors import EmbeddingError, ModelError
 from code_index.embedding.backend import DeviceLostError
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import load_embedder
+from code_index.embedding.models.description import describe_model
 from code_index.embedding.models.lookup import find_model
-from code_index.index.embedder_settings import embedder_config
-from code_index.index.model_facts import model_facts
-from code_index.index.settings import Settings
 
 pytestmark = [
     pytest.mark.model,
@@ -242,14 +240,16 @@ def test_a_folder_without_a_model_is_named(tmp_path):
 
 def test_dimension_window_and_prompts_are_read_from_the_folder_and_settings_override_the_prompts(make_model):
     folder = make_model("bert", dense=True, prompts={"query": "query: ", "document": "passage: "})
-    facts = model_facts(Settings(model=str(folder)))
-    assert (facts.dimension, facts.window_tokens) == (16, 64)
-    assert (facts.document_prompt, facts.query_prompt) == ("passage: ", "query: ")
-    settings = Settings(model=str(folder), document_prompt="d: ", query_prompt="", max_tokens=32, precision="float32")
-    other = model_facts(settings)
+    found = describe_model(EmbedderConfig(model=str(folder)))
+    assert (found.dimension, found.window_tokens) == (16, 64)
+    assert (found.document_prompt, found.query_prompt) == ("passage: ", "query: ")
+    config = EmbedderConfig(
+        model=str(folder), document_prompt="d: ", query_prompt="", max_tokens=32, precision="float32"
+    )
+    other = describe_model(config)
     assert (other.window_tokens, other.document_prompt, other.query_prompt) == (32, "d: ", "")
-    assert other.model_id != facts.model_id
-    embedder = load_embedder(embedder_config(settings))
+    assert other.model_id != found.model_id
+    embedder = load_embedder(config)
     assert (embedder.model_id, embedder.dimension) == (other.model_id, 16)
     short = ["def f(): return 1"]
     expected = reference(folder, short, prompt="d: ")

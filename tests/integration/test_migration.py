@@ -21,7 +21,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
 from code_index.core.errors import MigrationError, SettingsError, UsageError
-from code_index.index.embedder_settings import query_embedder
+from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
@@ -108,12 +108,12 @@ def test_only_an_edited_file_is_redone_and_only_its_new_text_embedded(
     assert report.files == {"unchanged": 11, "changed": 1}
     assert report.examples["changed"] == ["module_03.py"]
     # The old content is found until the next index.
-    found = search(store, query_embedder(folder.settings()), "def function_3_4 return x + 4", limit=1)
+    found = search(store, query_embedder(folder.settings().embedder), "def function_3_4 return x + 4", limit=1)
     assert found[0].file_path == "module_03.py"
     ran, embedded = index(folder)
     assert ran == {"scan": 1, "parse": 1, "embed": 1}
     assert embedded == 1
-    assert store.vectors.counts() == {query_embedder(folder.settings()).model_id: store.chunks.count()}
+    assert store.vectors.counts() == {query_embedder(folder.settings().embedder).model_id: store.chunks.count()}
 
 
 def test_a_checkout_with_other_times_is_unchanged_where_the_rows_hold_every_line(repository: Path) -> None:
@@ -254,7 +254,7 @@ def test_rollback_leaves_an_empty_index_with_its_settings_and_the_old_index(repo
     folder.create(instance_config())
     folder.settings_path.write_text('model = "deterministic"\nmax_chunk_characters = 999\n')
     taken_over(repository)
-    assert folder.settings().text_recipe == "source"
+    assert folder.settings().embedder.text_recipe == "source"
     rollback(folder)
     assert folder.settings_path.read_text() == 'model = "deterministic"\nmax_chunk_characters = 999\n'
     assert IndexStore(folder.tables_dir).chunks.count() == 0
@@ -478,7 +478,7 @@ def test_a_real_index_comes_along_whole_and_is_found_by_meaning(tmp_path: Path) 
     assert (report.rows, report.chunks, report.vectors) == (2006, 2006, 2006)
     assert report.files == {"gone": 201}  # the archive holds no source
     assert report.verified_vectors >= 1000
-    encoder = query_embedder(folder.settings())
+    encoder = query_embedder(folder.settings().embedder)
     # Tokens and weights are those of the old vectors: a row's own text as a query finds that row.
     rows = store.chunks.read(["chunk_id", "content", "chunk_type"], "chunk_type = 'method'").slice(0, 5).to_pylist()
     for wanted in rows:

@@ -14,7 +14,7 @@ import pytest
 
 from code_index.core.errors import ModelError, StoreError, UsageError
 from code_index.embedding.deterministic import DeterministicEmbedder
-from code_index.index.embedder_settings import query_embedder, serving_embedder
+from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import search
 from code_index.tables import IndexStore
@@ -61,7 +61,7 @@ def store_of(folder: IndexFolder) -> IndexStore:
 
 def found(folder: IndexFolder, embedder=None) -> str:
     store = store_of(folder)
-    encoder = embedder or serving_embedder(folder.settings(), store.models.serving())
+    encoder = embedder or serving_embedder(folder.settings().embedder, store.models.serving())
     return search(store, encoder, QUERY, limit=1)[0].file_path
 
 
@@ -69,10 +69,10 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
     folder: IndexFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = store_of(folder)
-    first = query_embedder(folder.settings()).model_id
+    first = query_embedder(folder.settings().embedder).model_id
     assert store.models.serving()[0] == first
     monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "source")
-    second = query_embedder(folder.settings()).model_id
+    second = query_embedder(folder.settings().embedder).model_id
     with Pipeline(folder) as pipeline:
         status = read_status(pipeline.index, second)
         assert (status.serving_model, status.model, status.stale_batches) == (first, second, 6)
@@ -103,7 +103,7 @@ def test_going_back_before_cleanup_costs_no_model_call_but_for_what_was_edited(
     folder: IndexFolder, write: Callable[[Path, Mapping[str, str]], None]
 ) -> None:
     store = store_of(folder)
-    first = query_embedder(folder.settings()).model_id
+    first = query_embedder(folder.settings().embedder).model_id
     index(folder, WideEmbedder())
     embedder = EmbedderResource().get(folder.settings())
     before = embedder.texts_embedded
@@ -122,7 +122,7 @@ def test_going_back_before_cleanup_costs_no_model_call_but_for_what_was_edited(
 
 def test_cleanup_removes_the_vectors_of_a_replaced_model_and_only_those(folder: IndexFolder) -> None:
     store = store_of(folder)
-    first = query_embedder(folder.settings()).model_id
+    first = query_embedder(folder.settings().embedder).model_id
     index(folder, WideEmbedder())
     later = datetime.now(UTC) + timedelta(days=1)
     assert store.models.forget(before=datetime.now(UTC) - timedelta(days=1)) == 0
@@ -142,7 +142,7 @@ def test_vectors_of_two_models_are_never_compared(folder: IndexFolder) -> None:
         search(store, _WIDE, QUERY)
     index(folder, WideEmbedder())
     with pytest.raises(UsageError, match="cannot be compared"):
-        search(store, query_embedder(folder.settings()), QUERY)
+        search(store, query_embedder(folder.settings().embedder), QUERY)
     with pytest.raises(UsageError, match="cannot be compared"):
         store.search.near(_WIDE.embed_query("x"), model="somebody's", limit=1)
 
@@ -150,7 +150,7 @@ def test_vectors_of_two_models_are_never_compared(folder: IndexFolder) -> None:
 def test_a_model_in_use_that_cannot_be_named_again_is_an_error_with_a_fix(folder: IndexFolder) -> None:
     index(folder, WideEmbedder())  # its settings name the other one
     with pytest.raises(ModelError, match=r"--mode lexical"):
-        serving_embedder(folder.settings(), store_of(folder).models.serving())
+        serving_embedder(folder.settings().embedder, store_of(folder).models.serving())
 
 
 def test_what_dagster_compares_tells_every_part_of_the_identity_apart(folder: IndexFolder) -> None:
@@ -163,7 +163,7 @@ def test_what_dagster_compares_tells_every_part_of_the_identity_apart(folder: In
         {"document_prompt": "d: "},
         {"query_prompt": "q: "},
     ]
-    identities = {embedding_identity(settings.model_copy(update=change)) for change in ({}, *changes)}
+    identities = {embedding_identity(settings.with_settings(change)) for change in ({}, *changes)}
     assert len(identities) == len(changes) + 1
 
 
@@ -177,9 +177,9 @@ def test_a_damaged_registry_is_named_with_what_to_do(folder: IndexFolder) -> Non
 def test_a_switch_that_is_killed_goes_on_and_the_model_in_use_is_searched_meanwhile(
     folder: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kill: str
 ) -> None:
-    first = query_embedder(folder.settings()).model_id
+    first = query_embedder(folder.settings().embedder).model_id
     monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "source")
-    second = query_embedder(folder.settings()).model_id
+    second = query_embedder(folder.settings().embedder).model_id
     command = [sys.executable, "-m", "tests.faults.victim", str(tmp_path / "log")]
     died = subprocess.run(
         [*command, kill, "index", str(folder.repository_root)], env=os.environ, capture_output=True, check=False

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from code_index.core.errors import StoreError
-from code_index.index.embedder_settings import query_embedder
+from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.tables import IndexStore, version
 from code_index.tables.models import REGISTRY_FILE
@@ -60,19 +60,19 @@ def test_older_tables_are_brought_up_in_place_and_nothing_is_done_again(folder: 
     write_module(folder.repository_root / "module_03.py", 103)
     assert index(folder) == (1, 5)
     assert stored_version(folder) == SCHEMA_VERSION
-    assert store.models.serving()[0] == query_embedder(folder.settings()).model_id
+    assert store.models.serving()[0] == query_embedder(folder.settings().embedder).model_id
     assert store.vectors.count() == 60
 
 
 def test_a_model_that_changed_together_with_the_program_leaves_the_older_vectors_in_use(
     folder: IndexFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = query_embedder(folder.settings()).model_id
+    first = query_embedder(folder.settings().embedder).model_id
     make_older(folder)
     monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "source")
     assert index(folder) == (0, 60)
     store = IndexStore(folder.tables_dir)
-    assert store.models.vector_counts() == {first: 60, query_embedder(folder.settings()).model_id: 60}
+    assert store.models.vector_counts() == {first: 60, query_embedder(folder.settings().embedder).model_id: 60}
 
 
 @pytest.mark.parametrize("kill", ["write_registry:1:after", "replace_version:1:before", "replace_version:1:after"])

@@ -16,6 +16,7 @@ import numpy as np
 from code_index.core.errors import EmbeddingError, ModelError
 from code_index.core.vectors import Vectors
 from code_index.embedding.backend import DeviceLostError, DeviceMemoryError, Tokens
+from code_index.embedding.backends.registry import AUTO, device_kind
 from code_index.embedding.devices import has_fast_bfloat16, is_device_lost, is_out_of_memory
 from code_index.embedding.models.files import ModelFiles
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
@@ -39,7 +40,7 @@ class TorchBackend:
         Raises:
             ModelError: the library cannot load the model, or the device has no room for it.
         """
-        kind = device.partition(":")[0]
+        kind = device_kind(device)
         import torch
 
         self._torch = torch
@@ -49,7 +50,7 @@ class TorchBackend:
         self.length_multiple = _LENGTH_MULTIPLES[kind]
         if kind == "cpu":
             torch.set_num_threads(threads)
-        self.precision = precision if precision != "auto" else self._best_precision()
+        self.precision = precision if precision != AUTO else self._best_precision()
         self._model = self._load(files)
         self._tokenizer: Tokenizer | None = None
         if files.graph_obstacle is None:
@@ -131,12 +132,9 @@ class TorchBackend:
     def _load(self, files: ModelFiles) -> Any:
         from sentence_transformers import SentenceTransformer
 
-        dtype = {"float32": "float32", "float16": "float16", "bfloat16": "bfloat16"}.get(self.precision)
-        if dtype is None:
-            raise ModelError(f"precision {self.precision} needs backend onnx: torch's int8 strays (cosine 0.92)")
         try:
             model = SentenceTransformer(str(files.folder), device=self.device, local_files_only=True)
-            model = model.to(dtype=getattr(self._torch, dtype)).eval()
+            model = model.to(dtype=getattr(self._torch, self.precision)).eval()
             if isinstance(model.max_seq_length, int):  # a static model has no window
                 model.max_seq_length = self._window
         except Exception as error:  # any of three libraries may refuse, each in its own way

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from code_index.core.embedding_text import TextRecipe, recipe_version
 from code_index.core.errors import ModelError, SettingsError
+from code_index.embedding.backends.registry import AUTO
+from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.models.lookup import DEFAULT_MODEL, DEFAULT_MODEL_SHA256, find_model, is_default_model
 from code_index.embedding.models.weights import weights_digest, weights_files
 
@@ -51,13 +53,13 @@ class ModelFiles:
     dimension: int | None = None
     default_prompt: str = ""
 
-    def window(self, max_tokens: int | None) -> int:
-        """Tokens of a text that the model reads: those asked for, or the model's measured or own window.
+    def window(self, max_tokens: int) -> int:
+        """Tokens of a text that the model reads: those asked for, or for 0 the model's measured or own window.
 
         Raises:
             SettingsError: the model cannot read so many.
         """
-        if max_tokens is None:
+        if not max_tokens:
             if self.weights_sha256 == DEFAULT_MODEL_SHA256:
                 return _DEFAULT_MODEL_WINDOW
             return min(self.own_window_tokens, _LONGEST_DEFAULT_WINDOW)
@@ -67,15 +69,7 @@ class ModelFiles:
             )
         return max_tokens
 
-    def with_prompts(self, *, document: str | None, query: str | None) -> ModelFiles:
-        """The model with other prompts than its folder names; None leaves one as it is."""
-        return replace(
-            self,
-            document_prompt=self.document_prompt if document is None else document,
-            query_prompt=self.query_prompt if query is None else query,
-        )
-
-    def model_id(self, max_tokens: int | None, recipe: TextRecipe | str = TextRecipe.FULL) -> str:
+    def model_id(self, max_tokens: int, recipe: TextRecipe | str = TextRecipe.FULL) -> str:
         """Identity of the vectors: name, weights, window, recipe, and the prompts and pooling where they are unusual."""
         parts = [f"{self.name}@{self.weights_sha256[:12]}", f"tokens={self.window(max_tokens)}"]
         unusual = [self.pooling, self.document_prompt, self.query_prompt, self.lower_case]
@@ -84,7 +78,21 @@ class ModelFiles:
         return ";".join([*parts, f"text={recipe_version(recipe)}"])
 
 
-def load_model_files(model: str, *, allow_download: bool = False, revision: str | None = None) -> ModelFiles:
+def configured_model_files(config: EmbedderConfig) -> ModelFiles:
+    """The files of the model that a configuration names, with its prompts in place of those that the folder names.
+
+    Raises:
+        ModelError: as `load_model_files`.
+    """
+    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision)
+    return replace(
+        files,
+        document_prompt=files.document_prompt if config.document_prompt == AUTO else config.document_prompt,
+        query_prompt=files.query_prompt if config.query_prompt == AUTO else config.query_prompt,
+    )
+
+
+def load_model_files(model: str, *, allow_download: bool = False, revision: str = "") -> ModelFiles:
     """Find a model and read its facts; the built-in model's weights are checked against their published digest.
 
     Raises:

@@ -25,7 +25,7 @@ def is_default_model(model: str) -> bool:
     return model in _DEFAULT_NAMES
 
 
-def find_model(model: str, *, allow_download: bool, revision: str | None = None) -> Path:
+def find_model(model: str, *, allow_download: bool, revision: str = "") -> Path:
     """The folder of a model: the built-in one, a path, or a hub's snapshot.
 
     Raises:
@@ -54,13 +54,13 @@ def _packaged_folder() -> Path:
     )
 
 
-def _hub_folder(model: str, *, allow_download: bool, revision: str | None) -> Path:
+def _hub_folder(model: str, *, allow_download: bool, revision: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(
-            snapshot_download(model, revision=revision, local_files_only=True, allow_patterns=list(_DOWNLOADED))
+            snapshot_download(model, revision=revision or None, local_files_only=True, allow_patterns=list(_DOWNLOADED))
         )
     except HFValidationError as error:
         raise ModelError(f"{model!r} is neither a folder nor a hub's model name: {error}") from error
@@ -71,7 +71,7 @@ def _hub_folder(model: str, *, allow_download: bool, revision: str | None) -> Pa
                 f"`hf download {model}`, allow the download (allow_download), or use {DEFAULT_MODEL}"
             ) from error
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=list(_DOWNLOADED)))
+        return Path(snapshot_download(model, revision=revision or None, allow_patterns=list(_DOWNLOADED)))
     except Exception as error:  # the client's errors have no common base, nor have its network library's
         raise ModelError(
             f"the model {model!r} cannot be downloaded ({type(error).__name__}: {error}): check the name and the "

@@ -34,10 +34,13 @@ from code_index.core.identifiers import full_text
 from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import batch_partition_key, file_partition_key
 from code_index.core.vectors import normalized, off_unit, vector_lengths
-from code_index.index.embedder_settings import embedder_config, identity_settings
+from code_index.embedding.models.description import (
+    ModelDescription,
+    describe_model,
+    settings_for_plain_encoding,
+)
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
-from code_index.index.model_facts import ModelFacts, model_facts, settings_of_plain_encoding
 from code_index.index.settings import ENVIRONMENT_PREFIX, Settings, settings_template, settings_with
 from code_index.repository.source_repository import SourceRepository
 from code_index.tables import IndexStore
@@ -113,7 +116,7 @@ class Plan:
     roots: tuple[str, ...]
     values: Mapping[str, Any]
     settings: Settings
-    facts: ModelFacts
+    model: ModelDescription
 
 
 def plan_migration(
@@ -142,7 +145,7 @@ def plan_migration(
     if name is None:
         raise MigrationError(f"{old.folder / CONFIG_FILE} does not name the embedding model. Name it with --model.")
     current = folder.settings()
-    values = settings_of_plain_encoding(name, allow_download=current.allow_download)
+    values = settings_for_plain_encoding(name, allow_download=current.embedder.allow_download)
     for key, value in values.items():
         variable = ENVIRONMENT_PREFIX + key.upper()
         if os.environ.get(variable, str(value)) != str(value):
@@ -150,9 +153,9 @@ def plan_migration(
                 f"environment variable {variable} = {os.environ[variable]!r}, but the vectors of {old.folder} need "
                 f"{key} = {value!r}. Unset it and run the migration again."
             )
-    settings = Settings.model_validate(current.model_dump() | values)
+    settings = current.with_settings(values)
     roots = [old_root] if old_root else [old.project_root, str(folder.repository_root)]
-    return Plan(folder, old, tuple(filter(None, roots)), values, settings, model_facts(settings))
+    return Plan(folder, old, tuple(filter(None, roots)), values, settings, describe_model(settings.embedder))
 
 
 def can_migrate(folder: IndexFolder) -> OldIndex | None:
@@ -334,23 +337,23 @@ class _Carrier:
         self.now = datetime.now(UTC)
         self.embedded_at = _moment(plan.old.indexed_at) or self.now
         self.survey: Survey = table.survey()
-        dimension = self.survey.dimension or plan.facts.dimension
+        dimension = self.survey.dimension or plan.model.dimension
         if dimension is None:
             raise MigrationError(
                 f"Neither {table.folder / TABLE}.lance nor the model {plan.values['model']} says how many components "
                 "its vectors have. Name the model's folder with --model."
             )
-        if plan.facts.dimension not in {None, dimension}:
+        if plan.model.dimension not in {None, dimension}:
             raise MigrationError(
                 f"The vectors of {table.folder / TABLE}.lance have {dimension} components, those of "
-                f"{plan.values['model']} {plan.facts.dimension}: another model made them. Name it with --model."
+                f"{plan.values['model']} {plan.model.dimension}: another model made them. Name it with --model."
             )
         self.dimension = dimension
         self.allocator = BatchAllocator(first_id=1, batch_chunks=plan.settings.embedding_batch_chunks)
         self.report = MigrationReport(
             source=str(plan.old.folder),
             program=plan.old.program,
-            model_id=plan.facts.model_id,
+            model_id=plan.model.model_id,
             rows=self.survey.rows,
             unusable_rows=dict(self.survey.unusable),
             notes=list(plan.old.notes),
@@ -398,8 +401,7 @@ class _Carrier:
                 "name another root with --old-root. Nothing was changed."
             )
         if self.store is not None:
-            configured = embedder_config(self.plan.settings)
-            self.store.models.begin(self.plan.facts.model_id, identity_settings(configured))
+            self.store.models.begin(self.plan.model.model_id, self.plan.settings.embedder.identity())
             self.store.files.upsert(pa.Table.from_pylist(files, schema=FILES))
             self.store.upkeep.ensure_indexes()
 
@@ -575,7 +577,7 @@ class _Carrier:
             ).text_hash
             for chunk in kept
         ]
-        columns["embedding_model"] = [self.plan.facts.model_id] * len(kept)
+        columns["embedding_model"] = [self.plan.model.model_id] * len(kept)
         columns["embedded_at"] = [self.embedded_at] * len(kept)
         return pa.table(
             [

@@ -14,6 +14,7 @@ from code_index.embedding import devices, loader
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.loader import get_embedder, load_embedder, plan_embedder
+from code_index.index.settings import Settings
 from resources.embedder_resource import EmbedderResource
 
 PLAIN = SimpleNamespace(name="plain", graph_obstacle=None)
@@ -89,14 +90,14 @@ def test_precision_and_backend_must_agree(machine, choice):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"model": ""}, "model is empty"),
+        ({"model": ""}, "model = ''"),
         ({"device": "gpu"}, "device = 'gpu'"),
         ({"device": "cuda:x"}, "device = 'cuda:x'"),
         ({"backend": "tf"}, "backend = 'tf'"),
         ({"precision": "int4"}, "precision = 'int4'"),
-        ({"max_tokens": 0}, "max_tokens = 0"),
+        ({"max_tokens": -1}, "max_tokens = -1"),
         ({"token_budget": -1}, "token_budget = -1"),
-        ({"threads": 0}, "threads = 0"),
+        ({"threads": -1}, "threads = -1"),
         ({"backend": "onnx", "device": "cuda"}, "onnx runs on the CPU"),
     ],
 )
@@ -289,8 +290,16 @@ def test_the_resource_gives_the_processs_embedder():
 def test_the_resource_has_every_choice_with_a_description_and_the_same_default():
     fields = EmbedderResource.model_fields
     assert EmbedderResource().embedder_config() == EmbedderConfig()
-    for name in EmbedderConfig.__dataclass_fields__:
-        assert fields[name].description, name
+    for name, field in EmbedderConfig.model_fields.items():
+        assert fields[name].description == field.description != "", name
+
+
+def test_a_field_of_the_resource_takes_the_place_of_the_setting():
+    settings = Settings.from_settings({"embed_threads": 2, "model_revision": "v1", "device": "cpu"})
+    config = EmbedderResource(threads=0, revision="v2").embedder_config(settings)
+    assert config == EmbedderConfig(threads=0, revision="v2", device="cpu")
+    with pytest.raises(SettingsError, match="onnx runs on the CPU"):
+        EmbedderResource(device="cuda").embedder_config(Settings.from_settings({"backend": "onnx"}))
 
 
 @pytest.mark.parametrize("values", [{"device": "gpu"}, {"threads": -1}, {"precision": "int4"}, {"model": ""}])

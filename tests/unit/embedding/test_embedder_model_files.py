@@ -55,7 +55,7 @@ def test_the_identity_names_weights_window_and_recipe(model):
     files = load_model_files(str(model(sentence={"max_seq_length": 256})))
     digest = hashlib.sha256(b"weights").hexdigest()
     assert files.weights_sha256 == digest
-    assert files.model_id(None) == f"my-model@{digest[:12]};tokens=256;text=1"
+    assert files.model_id(0) == f"my-model@{digest[:12]};tokens=256;text=1"
     assert files.model_id(64) == f"my-model@{digest[:12]};tokens=64;text=1"
 
 
@@ -66,7 +66,7 @@ def test_prompts_and_pooling_change_the_identity(model):
     assert (prompted.query_prompt, prompted.document_prompt) == ("query: ", "passage: ")
     assert (plain.query_prompt, plain.document_prompt) == ("", "")
     assert by_first_token.pooling == "cls"
-    assert len({files.model_id(None) for files in (plain, prompted, by_first_token)}) == 3
+    assert len({files.model_id(0) for files in (plain, prompted, by_first_token)}) == 3
 
 
 def test_the_default_prompt_stands_in_for_a_missing_one(model):
@@ -76,8 +76,8 @@ def test_the_default_prompt_stands_in_for_a_missing_one(model):
 
 
 def test_the_window_is_the_models_own_up_to_512_tokens(model):
-    assert load_model_files(str(model(sentence={"max_seq_length": 200}))).window(None) == 200
-    assert load_model_files(str(model(max_position_embeddings=8192, sentence={}))).window(None) == 512
+    assert load_model_files(str(model(sentence={"max_seq_length": 200}))).window(0) == 200
+    assert load_model_files(str(model(max_position_embeddings=8192, sentence={}))).window(0) == 512
 
 
 def test_more_tokens_than_the_model_reads_are_refused(model):

@@ -3,6 +3,7 @@ import tomllib
 import pytest
 
 from code_index.core.errors import SettingsError
+from code_index.embedding.configuration import EmbedderConfig
 from code_index.index.settings import Settings, load_settings, settings_template
 
 
@@ -20,8 +21,8 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(path):
 
     settings = load_settings(path, {"CODE_INDEX_MODEL": "environment"})
 
-    assert (settings.parse_workers, settings.model) == (3, "environment")
-    assert settings.device == Settings().device
+    assert (settings.parse_workers, settings.embedder.model) == (3, "environment")
+    assert settings.embedder.device == Settings().embedder.device
 
 
 def test_the_environment_is_that_of_the_process_by_default(path, monkeypatch):
@@ -50,9 +51,9 @@ def test_the_template_names_every_setting_and_says_what_holds_without_it(path):
     assert tomllib.loads(template) == {}
     assert load_settings(path, {}) == Settings()
     names = [line.split(" = ")[0][2:] for line in template.splitlines() if " = " in line]
-    assert names == list(Settings.model_fields)
+    assert names == list(Settings.fields_by_setting())
     assert all(f"CODE_INDEX_{name.upper()}\n" in template for name in names)
-    assert all(field.description in template for field in Settings.model_fields.values())
+    assert all(field.description in template for field in Settings.fields_by_setting().values())
 
 
 def test_the_template_with_every_line_uncommented_gives_the_defaults(path):
@@ -60,7 +61,7 @@ def test_the_template_with_every_line_uncommented_gives_the_defaults(path):
     path.write_text("\n".join(lines))
 
     assert load_settings(path, {}) == Settings()
-    assert len(tomllib.loads(path.read_text())) == len(Settings.model_fields)
+    assert len(tomllib.loads(path.read_text())) == len(Settings.fields_by_setting())
 
 
 def test_a_list_of_patterns_as_a_default_would_be_written_as_toml(monkeypatch):
@@ -112,6 +113,25 @@ def test_limits_that_contradict_each_other_are_refused_with_both_places(path):
     assert str(path) in str(refusal.value)
     assert "CODE_INDEX_MAX_CHUNK_CHARACTERS" in str(refusal.value)
     assert "min_chunk_characters = 500 is above max_chunk_characters = 499" in str(refusal.value)
+
+
+def test_a_backend_and_a_device_that_contradict_each_other_are_refused_with_both_places(path):
+    path.write_text('backend = "onnx"')
+
+    with pytest.raises(SettingsError, match="backend onnx runs on the CPU") as refusal:
+        load_settings(path, {"CODE_INDEX_DEVICE": "cuda:1"})
+
+    assert str(refusal.value).startswith(f"{path} and environment variable CODE_INDEX_DEVICE: ")
+
+
+def test_settings_of_the_embedder_stand_among_the_others_by_their_own_names(path):
+    path.write_text("embed_threads = 2")
+
+    assert load_settings(path, {"CODE_INDEX_MODEL_REVISION": "v2"}).embedder == EmbedderConfig(threads=2, revision="v2")
+    for name in ("threads", "revision", "embedder"):
+        path.write_text(f"{name} = {{}}")
+        with pytest.raises(SettingsError, match=f"there is no setting '{name}'"):
+            load_settings(path, {})
 
 
 def test_equal_limits_are_allowed(path):

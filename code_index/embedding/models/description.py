@@ -1,4 +1,4 @@
-"""What is known of a model before it is loaded: from small files alone, in milliseconds."""
+"""A model described from its small files, in milliseconds and without loading it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from code_index.core.embedding_text import TextRecipe
+from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
-from code_index.embedding.loader import DETERMINISTIC
-from code_index.embedding.models.files import load_model_files
-from code_index.index.embedder_settings import embedder_config
-from code_index.index.settings import Settings
+from code_index.embedding.models.files import configured_model_files, load_model_files
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """Identity and shape of the vectors that settings ask for; `dimension` None where only the library knows it.
+class ModelDescription:
+    """Identity and shape of the vectors of a configuration; `dimension` None where only the library knows it.
 
     `window_tokens` 0 means that the model has no window.
     """
@@ -27,21 +25,18 @@ class ModelFacts:
     query_prompt: str
 
 
-def model_facts(settings: Settings) -> ModelFacts:
-    """Facts of the model that settings name; nothing is loaded.
+def describe_model(config: EmbedderConfig) -> ModelDescription:
+    """Describe the model that a configuration names.
 
     Raises:
         ModelError: the model is not here, or is damaged; the message says what to do.
-        SettingsError: the settings contradict each other or the model.
+        SettingsError: the configuration contradicts the model.
     """
-    config = embedder_config(settings)
     if config.model == DETERMINISTIC:
         embedder = DeterministicEmbedder(recipe=config.text_recipe)
-        return ModelFacts(embedder.model_id, embedder.dimension, 0, "", "")
-    files = load_model_files(config.model, allow_download=config.allow_download, revision=config.revision).with_prompts(
-        document=config.document_prompt, query=config.query_prompt
-    )
-    return ModelFacts(
+        return ModelDescription(embedder.model_id, embedder.dimension, 0, "", "")
+    files = configured_model_files(config)
+    return ModelDescription(
         model_id=files.model_id(config.max_tokens, config.text_recipe),
         dimension=files.dimension,
         window_tokens=files.window(config.max_tokens),
@@ -50,7 +45,7 @@ def model_facts(settings: Settings) -> ModelFacts:
     )
 
 
-def settings_of_plain_encoding(model: str, *, allow_download: bool = False) -> dict[str, Any]:
+def settings_for_plain_encoding(model: str, *, allow_download: bool = False) -> dict[str, Any]:
     """Settings under which vectors are those of the model's own `encode`: its window, its default prompt, plain text.
 
     Raises:
