@@ -6,14 +6,14 @@ text gives the same vector on every machine, and nothing is loaded. It knows not
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from code_index.core.embedding_text import TextRecipe, recipe_version
 from code_index.core.errors import EmbeddingError
 from code_index.core.vectors import Vectors, normalized
-from code_index.embedding.embedder import EmbeddingResult, Progress, all_or_raise, mix_names
+from code_index.embedding.embedder import EmbeddingResult, Progress, mix_names
 
 _DIMENSION = 64
 _FIBONACCI = np.uint32(2_654_435_769)
@@ -21,23 +21,11 @@ _FIBONACCI = np.uint32(2_654_435_769)
 
 
 class DeterministicEmbedder:
-    """An `Embedder` whose vectors are counts of hashed trigrams.
+    """An `Embedder` whose vectors are counts of hashed trigrams; no text fails."""
 
-    A text that contains one of `fail_on` fails alone, as a poisoned text does with a model.
-    `texts_embedded` counts the documents so far, so that a test can claim that none was embedded twice.
-    """
-
-    def __init__(
-        self,
-        dimension: int = _DIMENSION,
-        *,
-        fail_on: Collection[str] = (),
-        recipe: TextRecipe | str = TextRecipe.FULL,
-    ) -> None:
+    def __init__(self, dimension: int = _DIMENSION, *, recipe: TextRecipe | str = TextRecipe.FULL) -> None:
         self._dimension = dimension
         self._recipe = recipe
-        self._fail_on = tuple(fail_on)
-        self.texts_embedded = 0
 
     @property
     def model_id(self) -> str:
@@ -62,7 +50,7 @@ class DeterministicEmbedder:
         self, texts: Sequence[str], names: Sequence[str], *, progress: Progress | None = None
     ) -> Vectors:
         """See `Embedder`."""
-        return all_or_raise(self.embed_documents_detailed(texts, names, progress=progress))
+        return self.embed_documents_detailed(texts, names, progress=progress).vectors
 
     def embed_documents_detailed(
         self, texts: Sequence[str], names: Sequence[str], *, progress: Progress | None = None
@@ -70,25 +58,17 @@ class DeterministicEmbedder:
         """See `Embedder`."""
         if len(texts) != len(names):
             raise EmbeddingError(f"{len(texts)} texts but {len(names)} names: give each text a name, or an empty one")
-        errors = {at: reason for at, text in enumerate(texts) if (reason := self._failure(text))}
         vectors = mix_names(
             self._rows(texts), self._rows(names) * np.array([[bool(name)] for name in names], np.float32).reshape(-1, 1)
         )
-        vectors[list(errors)] = 0
-        self.texts_embedded += len(texts)
         if progress is not None and texts:
             progress(len(texts))
-        return EmbeddingResult(vectors=vectors, errors=errors)
+        return EmbeddingResult(vectors=vectors)
 
     def embed_query(self, text: str) -> Vectors:
         """See `Embedder`."""
-        if reason := self._failure(text):
-            raise EmbeddingError(f"the query cannot be embedded: {reason}")
         vector: Vectors = self._rows([text])[0]
         return vector
-
-    def _failure(self, text: str) -> str | None:
-        return next((f"the text contains {part!r}" for part in self._fail_on if part in text), None)
 
     def _rows(self, texts: Sequence[str]) -> Vectors:
         rows = np.zeros((len(texts), self._dimension), dtype=np.float32)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
 
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.embedder import EmbeddingResult
@@ -11,12 +14,38 @@ from resources.embedder_resource import EmbedderResource
 Fault = Callable[[Sequence[str], EmbeddingResult], EmbeddingResult]
 
 
+def refusing(*words: str) -> Fault:
+    """A fault of single texts: those that contain one of the words have no vector."""
+
+    def fault(texts: Sequence[str], result: EmbeddingResult) -> EmbeddingResult:
+        errors = {at: f"the text contains {word!r}" for word in words for at, text in enumerate(texts) if word in text}
+        result.vectors[list(errors)] = 0
+        return EmbeddingResult(vectors=result.vectors, errors=errors)
+
+    return fault
+
+
+@contextmanager
+def texts_asked() -> Iterator[list[str]]:
+    """The texts that every deterministic embedder of this process is asked for meanwhile."""
+    asked: list[str] = []
+    embed = DeterministicEmbedder.embed_documents_detailed
+
+    def recorded(self, texts, names, **options) -> EmbeddingResult:
+        asked.extend(texts)
+        return embed(self, texts, names, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeterministicEmbedder, "embed_documents_detailed", recorded)
+        yield asked
+
+
 class Faulty(DeterministicEmbedder):
     """The deterministic embedder, with every text that it was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Fault | None = None) -> None:
         super().__init__()
-        self.fault: Fault | None = None
+        self.fault = fault
         self.calls = 0
         self.asked: list[str] = []
 

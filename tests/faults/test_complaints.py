@@ -11,7 +11,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, table_upkeep
@@ -19,6 +18,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.upkeep import compaction
 from resources.embedder_resource import EmbedderResource
+from tests.faults.embedders import Faulty, refusing
 from tests.faults.harness import (
     Durable,
     Work,
@@ -56,12 +56,12 @@ class _Poisoned(EmbedderResource):
     get_for_queries = get
 
 
-_embedder = [DeterministicEmbedder()]
+_embedder = [Faulty()]
 
 
 @pytest.fixture
 def poisoned(root: Path) -> Iterator[Pipeline]:
-    _embedder[0] = DeterministicEmbedder(fail_on=[_POISON])
+    _embedder[0] = Faulty(refusing(_POISON))
     with Pipeline(resolve_index_folder(root), embedder=_Poisoned()) as opened:
         yield opened
 
@@ -94,9 +94,9 @@ def test_failed_items_are_recorded_with_a_way_to_rerun_them_and_only_them(
     assert _index(poisoned)[-1]
     assert "code-index resume --failed" in read_status(poisoned.index, poisoned.model_id).next_step
     assert poisoned.embed().partitions == 0, "what failed for good is tried again without being asked for"
-    _embedder[0] = mended = DeterministicEmbedder()
+    _embedder[0] = mended = Faulty()
     rerun = poisoned.embed(retry_failed=True)
-    assert (rerun.error, rerun.partitions, mended.texts_embedded) == (None, 1, 1)
+    assert (rerun.error, rerun.partitions, len(mended.asked)) == (None, 1, 1)
     assert failed_chunks(poisoned.store, poisoned.model_id) == []
     assert not findings(root, fresh_state(root, tmp_path))
 

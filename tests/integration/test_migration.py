@@ -40,6 +40,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
+from tests.faults.embedders import texts_asked
 from tests.faults.harness import write_repository
 from tests.old_index import OLD_ROOT, row, rows_of_repository, schema, with_vectors, write_old_index
 
@@ -62,12 +63,10 @@ def taken_over(repository: Path, **options: Any) -> tuple[IndexFolder, IndexStor
 
 def index(folder: IndexFolder) -> tuple[dict[str, int], int]:
     """Partitions that ran by phase, and the texts that went through the model."""
-    with Pipeline(folder) as pipeline:
-        embedder = pipeline._embedder.get(pipeline.settings)
-        before = embedder.texts_embedded
+    with texts_asked() as asked, Pipeline(folder) as pipeline:
         results = {"scan": pipeline.scan(), "parse": pipeline.parse(), "embed": pipeline.embed()}
         assert [result.error for result in results.values()] == [None] * 3
-        return {name: result.partitions for name, result in results.items()}, embedder.texts_embedded - before
+        return {name: result.partitions for name, result in results.items()}, len(asked)
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

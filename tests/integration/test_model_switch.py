@@ -23,6 +23,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import read_status
 from indexing_assets.runs.planning import embedding_identity
 from resources.embedder_resource import EmbedderResource
+from tests.faults.embedders import texts_asked
 from tests.faults.harness import small_steps, write_repository
 
 _WIDE = DeterministicEmbedder(96)
@@ -105,17 +106,17 @@ def test_going_back_before_cleanup_costs_no_model_call_but_for_what_was_edited(
     store = store_of(folder)
     first = query_embedder(folder.settings().embedder).model_id
     index(folder, WideEmbedder())
-    embedder = EmbedderResource().get(folder.settings())
-    before = embedder.texts_embedded
-    assert index(folder) == 0
-    assert embedder.texts_embedded == before
+    with texts_asked() as asked:
+        assert index(folder) == 0
+    assert asked == []
     assert store.models.serving()[0] == first
     index(folder, WideEmbedder())
     text = (folder.repository_root / "module_03.py").read_text().replace("x + 4", "x + 40")
     write(folder.repository_root, {"module_03.py": text})
     index(folder, WideEmbedder())
-    index(folder)
-    assert embedder.texts_embedded == before + 1
+    with texts_asked() as asked:
+        index(folder)
+    assert len(asked) == 1
     assert store.models.serving()[0] == first
     assert store.statuses.count(first)["complete"] == store.chunks.count()
 

@@ -20,6 +20,7 @@ from code_index.tables.models import REGISTRY_FILE
 from code_index.tables.version import SCHEMA_VERSION, VERSION_FILE
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs import planning
+from tests.faults.embedders import texts_asked
 from tests.faults.harness import small_steps, write_module, write_repository
 
 
@@ -34,12 +35,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> IndexFolder:
 
 def index(folder: IndexFolder) -> tuple[int, int]:
     """Run both phases; returns the files parsed and the texts embedded."""
-    with Pipeline(folder) as pipeline:
-        embedder = pipeline._embedder.get(pipeline.settings)
-        before = embedder.texts_embedded
+    with texts_asked() as asked, Pipeline(folder) as pipeline:
         results = [pipeline.scan(), pipeline.parse(), pipeline.embed()]
         assert [result.error for result in results] == [None] * 3
-        return results[1].partitions, embedder.texts_embedded - before
+        return results[1].partitions, len(asked)
 
 
 def make_older(folder: IndexFolder) -> None:
