@@ -1,10 +1,10 @@
-"""What of a chunk is embedded, and how that text is identified.
+"""The text of a chunk that is embedded, and its identity.
 
 Belongs here: the recipe of the text and of the name that is mixed into its vector.
 Does not belong here: tokenizing, truncation and models (`code_index.embedding`).
 
 The recipe is path, qualified name and source, plus `NAME_WEIGHT` times the vector of the split name.
-Source alone is there for vectors that came from another program (docs/decisions/0010): it loses 0.03 of
+The source without them is for vectors that came from another program (docs/decisions/0010): it loses 0.03 of
 MRR@10 on docstring-to-function retrieval, and 0.08 without the name (3,500 functions, 600 queries, MiniLM).
 """
 
@@ -21,10 +21,10 @@ from code_index.core.identifiers import own_name, split_identifier
 
 
 class TextRecipe(StrEnum):
-    """What of a chunk is embedded."""
+    """The parts of a chunk that are embedded."""
 
     FULL = "full"  # path, qualified name and source, with the name mixed in
-    SOURCE = "source"  # the source alone, nothing mixed in: what single-table indexes hold
+    SOURCE = "source"  # only the source, nothing mixed in: what single-table indexes hold
 
 
 TEXT_RECIPE_VERSION: Final = "1"
@@ -44,13 +44,13 @@ _JSON_STRING_LINE: Final = re.compile(r'^[ \t]*("(?:[^"\\\n]|\\.)*"),?[ \t]*$', 
 
 
 def recipe_version(recipe: TextRecipe | str) -> str:
-    """What stands for a recipe in the identity of vectors and in the hash of texts."""
+    """The name of a recipe in the identity of vectors and in the hash of texts."""
     return _VERSIONS[TextRecipe(recipe)]
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingInput:
-    """What is embedded of a chunk: its text, and the name whose vector is mixed in (nothing for an empty one)."""
+    """The text of a chunk that is embedded, and the name whose vector is mixed in (nothing for an empty one)."""
 
     text: str
     name: str

@@ -1,4 +1,4 @@
-"""What an embedding backend owes to the embedder, and the errors that tell its failures apart.
+"""The contract of an embedding backend, and the errors that tell its failures apart.
 
 Belongs here: the seam between "which texts go into which batch" (`batch_runner`) and "how a batch
 becomes vectors" (`onnx_backend`, `torch_backend`). Does not belong here: anything that imports a model library.
@@ -23,7 +23,7 @@ class DeviceLostError(EmbeddingError):
 
 
 class TransientReason(str):
-    """Why a text has no vector, where another attempt at another time may give one."""
+    """A reason why a text has no vector, where another attempt at another time may give one."""
 
     __slots__ = ()
 

@@ -34,7 +34,7 @@ _SHORTEST = 1e-9
 
 @dataclass(slots=True)
 class _Recovery:
-    """What was already tried in one call."""
+    """The attempts that one call has made."""
 
     probed: bool = False
     retried_alone: set[int] = field(default_factory=set)
@@ -115,7 +115,7 @@ class BatchRunner:
     def _reason_to_give_up(
         self, error: EmbeddingError, items: Sequence[Tokens], batch: Sequence[int], recovery: _Recovery
     ) -> str | None:
-        """Why the one text of a batch has no vector; None when its halves (or itself, once more) are worth a try.
+        """The reason why the one text of a batch has no vector; None when its halves (or itself, once more) are worth a try.
 
         Raises:
             EmbeddingError: the backend fails on a harmless text as well.

@@ -1,4 +1,4 @@
-"""What the machine has, asked without importing a model library where that can be avoided.
+"""Devices and abilities of the machine, found without importing a model library where that can be avoided.
 
 Belongs here: the choice of a device with its reason, processor features, and how many threads are ours. A machine
 without an accelerator must never pay the seconds that importing torch takes just to hear so.
@@ -59,7 +59,7 @@ def choose_device(requested: str) -> DeviceChoice:
 
 
 def cuda_obstacle(index: int) -> str | None:
-    """Why `cuda:<index>` cannot be used, or None. torch is imported only where there is an NVIDIA driver."""
+    """The reason why `cuda:<index>` cannot be used, or None. torch is imported only where there is an NVIDIA driver."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in {"", "-1"}:
         return "CUDA_VISIBLE_DEVICES hides all GPUs"
     if not nvidia_driver_present():
@@ -74,7 +74,7 @@ def cuda_obstacle(index: int) -> str | None:
 
 
 def mps_obstacle() -> str | None:
-    """Why Metal cannot be used, or None. torch is imported only on Apple processors."""
+    """The reason why Metal cannot be used, or None. torch is imported only on Apple processors."""
     if (sys.platform, platform.machine()) != ("darwin", "arm64"):
         return "no Apple processor"
     import torch
@@ -85,7 +85,7 @@ def mps_obstacle() -> str | None:
 
 
 def nvidia_driver_present() -> bool:
-    """Whether an NVIDIA driver is loaded; microseconds where there is none."""
+    """Look for a loaded NVIDIA driver; microseconds where there is none."""
     if sys.platform == "darwin":
         return False
     if _NVIDIA_DRIVER.exists():
@@ -133,7 +133,7 @@ def cpu_features() -> frozenset[str]:
 
 
 def has_fast_int8() -> bool:
-    """Whether int8 products are exact and fast (VNNI or the Arm dot product).
+    """Look for instructions that make int8 products exact and fast (VNNI or the Arm dot product).
 
     Without these instructions x86 adds pairs of products in 16 bits, which overflow, and int8 gains little.
     """
@@ -141,12 +141,12 @@ def has_fast_int8() -> bool:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether the CPU multiplies bfloat16 natively; elsewhere it is emulated, up to four times slower than float32."""
+    """Look for native bfloat16 products; elsewhere it is emulated, up to four times slower than float32."""
     return bool(cpu_features() & {"avx512_bf16", "amx_bf16"})
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a library's error means that memory ran out. They have no class in common, so their words decide.
+    """Tell a library's error that means that memory ran out. They have no class in common, so their words decide.
 
     Source: the messages of torch 2.9-2.13 (CUDA, cuBLAS, Metal and CPU allocators) and ONNX Runtime 1.24-1.32.
     """
@@ -167,6 +167,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether a CUDA error leaves the process's context unusable: all that is not about memory."""
+    """Tell a CUDA error that leaves the process's context unusable: all that is not about memory."""
     text = str(error)
     return "CUDA error" in text or "device-side assert" in text or "CUBLAS_STATUS_EXECUTION_FAILED" in text

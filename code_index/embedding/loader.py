@@ -31,7 +31,7 @@ _REGISTRY_LOCK = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will run where, decided before anything heavy is loaded."""
+    """Device, backend and arithmetic, decided before anything heavy is loaded."""
 
     device: str
     backend: BackendName

@@ -1,4 +1,4 @@
-"""Which texts share a batch.
+"""The texts that share a batch.
 
 Belongs here: arithmetic on token counts. Batches hold texts of like length, so little is padded, and as many as
 fit a budget of tokens. A fixed number of texts a batch was rejected: its memory grows with the longest text.

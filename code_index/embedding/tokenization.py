@@ -1,4 +1,4 @@
-"""Texts to token ids, with the Rust tokenizers alone.
+"""Texts to token ids, with the Rust tokenizers only.
 
 Belongs here: loading `tokenizer.json`, truncation, and padding a batch into arrays. The work is done outside the
 interpreter's lock, so it runs beside the model.

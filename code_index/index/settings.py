@@ -25,7 +25,7 @@ ENVIRONMENT_PREFIX = "CODE_INDEX_"
 
 
 class Settings(CheckedSettings):
-    """What a user may tune; each setting is a key of `settings.toml` and an environment variable."""
+    """The values that a user may tune; each setting is a key of `settings.toml` and an environment variable."""
 
     max_file_bytes: int = Field(default=1 << 20, ge=1, description="Larger files are skipped, with that reason. Bytes.")
     ignore: tuple[str, ...] = Field(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 AUTO: Final = "auto"
-"""What suits the model and the machine."""
+"""The word for what suits the model and the machine."""
 
 BackendName = Literal["onnx", "torch"]
 

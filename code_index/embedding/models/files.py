@@ -149,7 +149,7 @@ def _dimension(folder: Path, modules: dict[str, str], config: dict[str, Any], po
 def _graph_obstacle(
     transformer: Path, config: dict[str, Any], modules: dict[str, str], pooling: str | None, weights: list[Path]
 ) -> str | None:
-    """Why the model is not one plain graph of transformer, pooling and normalization; None when it is."""
+    """The reason why the model is not one plain graph of transformer, pooling and normalization; None when it is."""
     extra = sorted(set(modules) - {"Transformer", "Pooling", "Normalize"})
     size = sum(path.stat().st_size for path in weights)
     obstacles = {

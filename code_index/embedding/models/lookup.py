@@ -21,7 +21,7 @@ _DOWNLOADED: Final = ("*.json", "*.txt", "*.model", "*.safetensors", "*/*.json",
 
 
 def is_default_model(model: str) -> bool:
-    """Whether the name means the model that comes with the package."""
+    """Tell the names of the model that comes with the package."""
     return model in _DEFAULT_NAMES
 
 
