@@ -1,6 +1,5 @@
 """`code-index index`: scan, parse and embed."""
 
-import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ from indexing_assets.cli.options import folder_of, index_dir_option, repository_
 from indexing_assets.cli.output import print_outcome, print_unchanged
 
 if TYPE_CHECKING:
-    from code_index.index.folder import IndexFolder
     from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 
 # A file may change between scan and parse; so many further scans pick such files up.
@@ -51,32 +49,6 @@ def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, 
     )
 
 
-def _offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
-    """Say that the repository has an old index that can be taken over, and do so if a person at a terminal agrees."""
-    from code_index.core.errors import MigrationError
-    from indexing_assets.operations import migration
-
-    try:
-        old = migration.can_migrate(folder)
-    except MigrationError as error:
-        click.echo(f"There is an older index that cannot be taken over: {error}", err=True)
-        return
-    if old is None:
-        return
-    click.echo(
-        f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` takes it "
-        "over without embedding anything again.",
-        err=True,
-    )
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        click.echo("Indexing from scratch.", err=True)
-        return
-    if click.confirm("Take it over now?", default=True, err=True):
-        from indexing_assets.cli.migrate import take_over
-
-        take_over(folder, wait=wait)
-
-
 def run(
     path: Path | None,
     index_dir: Path | None,
@@ -101,10 +73,11 @@ def run(
         print_unchanged(counts, seconds=time.perf_counter() - started)
         return
 
+    from indexing_assets.cli.migrate import offer_migration
     from indexing_assets.cli.progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
 
-    _offer_migration(folder, wait=wait)
+    offer_migration(folder, wait=wait)
     complete = None
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
         if phase in {"embed", "all"}:

@@ -1,6 +1,7 @@
 """`code-index migrate`: take over an index of the single-table kind."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from indexing_assets.cli.options import folder_of, index_dir_option, json_option
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
-    from indexing_assets.operations.migration import MigrationReport
+    from indexing_assets.operations.migration import MigrationReport, Plan
 
 _FILES = {
     "unchanged": "unchanged: the next index leaves them alone",
@@ -48,20 +49,15 @@ def command(
 
     The old index stays as it is, and stays searchable. `code-index cleanup --old-index` removes it later.
     """
-    from indexing_assets.cli.progress import showing_progress, tell_waiting
     from indexing_assets.operations import migration
 
     folder = folder_of(path, index_dir)
     if rollback:
-        record = migration.rollback(folder)
+        record = migration.roll_back(folder)
         click.echo(f"Undone: {folder.path} is empty again. The old index is in {record['source']}, as it was.")
         return
     plan = migration.plan_migration(folder, source=source, model=model, old_root=old_root)
-    with showing_progress():
-        if dry_run:
-            report = migration.dry_run(plan)
-        else:
-            report = migration.migrate(plan, wait_s=None if wait else 0.0, on_wait=tell_waiting)
+    report = _run(plan, dry_run=dry_run, wait=wait)
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))
         return
@@ -73,15 +69,37 @@ def command(
         click.echo("Undo: code-index migrate --rollback. Remove the old index: code-index cleanup --old-index")
 
 
-def take_over(folder: "IndexFolder", *, wait: bool) -> None:
-    """Migrate with what is found by itself, and say what became of it."""
+def offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
+    """Say that the repository has an old index that can be taken over, and do so if a person at a terminal agrees."""
+    from code_index.core.errors import MigrationError
+    from indexing_assets.operations import migration
+
+    try:
+        old = migration.find_unmigrated(folder)
+    except MigrationError as error:
+        click.echo(f"There is an older index that cannot be taken over: {error}", err=True)
+        return
+    if old is None:
+        return
+    click.echo(
+        f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` takes it "
+        "over without embedding anything again.",
+        err=True,
+    )
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        click.echo("Indexing from scratch.", err=True)
+    elif click.confirm("Take it over now?", default=True, err=True):
+        _show(_run(migration.plan_migration(folder), dry_run=False, wait=wait), dry_run=False)
+
+
+def _run(plan: "Plan", *, dry_run: bool, wait: bool) -> "MigrationReport":
     from indexing_assets.cli.progress import showing_progress, tell_waiting
     from indexing_assets.operations import migration
 
-    plan = migration.plan_migration(folder)
     with showing_progress():
-        report = migration.migrate(plan, wait_s=None if wait else 0.0, on_wait=tell_waiting)
-    _show(report, dry_run=False)
+        if dry_run:
+            return migration.dry_run(plan)
+        return migration.migrate(plan, wait_s=None if wait else 0.0, on_wait=tell_waiting)
 
 
 def _show(report: "MigrationReport", *, dry_run: bool) -> None:

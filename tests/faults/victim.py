@@ -48,11 +48,12 @@ DURABLE = (
 # What a migration does besides.
 MIGRATION = (
     ("code_index.tables.tables", "Tables", "append"),
-    ("indexing_assets.operations.migration", None, "back_up"),
-    ("indexing_assets.operations.migration", None, "adopt_settings"),
-    ("indexing_assets.operations.migration", None, "switch_over"),
-    ("indexing_assets.operations.migration", None, "restore_old_table"),
-    ("indexing_assets.operations.migration", None, "_remove"),
+    ("indexing_assets.operations.migration.take_over", None, "back_up"),
+    ("indexing_assets.operations.migration.take_over", None, "adopt_settings"),
+    ("indexing_assets.operations.migration.take_over", None, "switch_over"),
+    ("indexing_assets.operations.migration.rollback", None, "restore_old_table"),
+    ("indexing_assets.operations.migration.take_over", None, "remove"),
+    ("indexing_assets.operations.migration.rollback", None, "remove"),
 )
 
 

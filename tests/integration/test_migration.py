@@ -32,9 +32,9 @@ from indexing_assets.operations.migration import (
     plan_migration,
     read_record,
     remove_old_index,
-    rollback,
+    roll_back,
 )
-from indexing_assets.operations.migration.old_index import find_old_index
+from indexing_assets.operations.migration.old_index.layout import find_old_index
 from indexing_assets.operations.migration.old_index.table import matrix_of
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
@@ -254,7 +254,7 @@ def test_rollback_leaves_an_empty_index_with_its_settings_and_the_old_index(repo
     folder.settings_path.write_text('model = "deterministic"\nmax_chunk_characters = 999\n')
     taken_over(repository)
     assert folder.settings().embedder.text_recipe == "source"
-    rollback(folder)
+    roll_back(folder)
     assert folder.settings_path.read_text() == 'model = "deterministic"\nmax_chunk_characters = 999\n'
     assert IndexStore(folder.tables_dir).chunks.count() == 0
     assert snapshot(old) == before
@@ -269,13 +269,13 @@ def test_rollback_restores_an_old_table_that_was_lost_and_cleanup_ends_it(reposi
     old = write_old_index(repository)
     folder, _, _ = taken_over(repository)
     shutil.rmtree(old / "code_search.lance")
-    rollback(folder)
+    roll_back(folder)
     assert lancedb.connect(old).open_table("code_search").count_rows() == 60
     taken_over(repository)
     assert remove_old_index(folder) > 0
     assert find_old_index(repository) is None
     with pytest.raises(UsageError, match=r"backup .* is gone"):
-        rollback(folder)
+        roll_back(folder)
 
 
 def test_an_old_table_of_which_nothing_is_known_is_never_removed(repository: Path) -> None:
@@ -285,7 +285,7 @@ def test_an_old_table_of_which_nothing_is_known_is_never_removed(repository: Pat
     with pytest.raises(UsageError, match="does not come from a migration"):
         remove_old_index(folder)
     with pytest.raises(UsageError, match="nothing to undo"):
-        rollback(folder)
+        roll_back(folder)
 
 
 def test_an_index_that_has_chunks_is_left_alone(small_repository: Path) -> None:

@@ -1,4 +1,7 @@
-"""Where a single-table index lies, and what its small files say.
+"""The place of a single-table index, and the content of its small files.
+
+Belongs here: finding one, `config.json` and `index_metadata.json`. Does not belong here: the table's rows
+(`indexing_assets.operations.migration.old_index.table`).
 
 <repository>/.mcp-vector-search/
   code_search.lance     one row a chunk: vector, content, metadata
@@ -46,11 +49,17 @@ class OldIndex:
 
 
 def find_old_index(repository_root: Path, named: Path | None = None) -> OldIndex | None:
-    """The single-table index of a repository, or the one in the folder `named`; None when there is none.
+    """Find the single-table index of a repository, or the one in the folder `named`; None when there is none.
 
     Raises:
-        MigrationError: its small files cannot be read, or the folders named holds two of them.
+        MigrationError: its small files cannot be read.
     """
+    place = find_old_table(repository_root, named)
+    return None if place is None else read_old_index(*place)
+
+
+def find_old_table(repository_root: Path, named: Path | None = None) -> tuple[Path, Path] | None:
+    """Find the folder of such an index and the folder of its table, without reading either."""
     if named is not None:
         places = [named]
     elif not repository_root.is_dir():
@@ -61,14 +70,13 @@ def find_old_index(repository_root: Path, named: Path | None = None) -> OldIndex
         places = [usual, *(entry for entry in hidden if entry != usual), repository_root]
     for place in places:
         for subfolder in _SUBFOLDERS:
-            table_folder = place / subfolder if subfolder else place
-            if (table_folder / f"{TABLE}.lance").is_dir():
-                return read_old_index(place, table_folder)
+            if (place / subfolder / f"{TABLE}.lance").is_dir():
+                return place, place / subfolder
     return None
 
 
-def read_old_index(folder: Path, table_folder: Path | None = None) -> OldIndex:
-    """What the small files of the index in `folder` say; a missing one is noted.
+def read_old_index(folder: Path, table_folder: Path) -> OldIndex:
+    """Read the small files of the index in `folder`; a missing one is noted.
 
     Raises:
         MigrationError: one is damaged; the message says what to do.
@@ -80,7 +88,7 @@ def read_old_index(folder: Path, table_folder: Path | None = None) -> OldIndex:
     version = metadata.get("index_version")
     return OldIndex(
         folder=folder,
-        table_folder=table_folder or folder,
+        table_folder=table_folder,
         program=f"single-table index {version}" if version else "single-table index",
         indexed_at=_text(metadata.get("indexed_at")),
         project_root=_text(config.get("project_root")),

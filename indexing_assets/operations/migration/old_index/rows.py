@@ -1,7 +1,8 @@
-"""Rows of a single-table index as chunks: what each of its columns means here.
+"""Rows of a single-table index as chunks: the meaning of each of its columns.
 
-Belongs here: the meaning of one file's rows, without reading or writing anything. Does not belong here: the table
-(`indexing_assets.operations.migration.old_index`) and the order of a migration (`indexing_assets.operations.migration`).
+Belongs here: one file's rows, without reading or writing anything. Does not belong here: the table
+(`indexing_assets.operations.migration.old_index.table`) and which file a row is of
+(`indexing_assets.operations.migration.carrier`).
 
 Such a table has one row a chunk: an id, the vector of `content` (nothing else was embedded), absolute paths, empty
 strings for what is unknown, and lists as text, joined by commas or as JSON.
@@ -42,8 +43,6 @@ OPTIONAL: Final = (
     "parameter_count",
     "lines_of_code",
 )
-NOT_CARRIED: Final = ("complexity_grade", "code_smells", "smell_count")
-"""Derived from the figures that are carried; they stay in the backup."""
 
 _TYPES: Final = {
     "function": ChunkType.FUNCTION,
@@ -68,7 +67,7 @@ _PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """What is known of a row's file apart from the table."""
+    """Facts about a row's file that come from elsewhere than the table."""
 
     file_path: str
     file_hash: str
@@ -86,7 +85,7 @@ class CarriedRow:
 
 
 def relative_path(path: str, roots: Iterable[str]) -> str | None:
-    """The row's path relative to the first root that holds it (POSIX); None for one from elsewhere.
+    """Make the row's path relative to the first root that holds it (POSIX); None for one from elsewhere.
 
     A path that is relative already is taken as it is, unless it leads out.
     """
@@ -106,7 +105,7 @@ def relative_path(path: str, roots: Iterable[str]) -> str | None:
 
 
 def carried_rows(rows: Sequence[Mapping[str, Any]], file: FileFacts) -> list[CarriedRow]:
-    """The rows of one file as chunks, in the order of their lines; a row that repeats another whole is left out.
+    """Make chunks of the rows of one file, in the order of their lines, without rows that repeat another whole.
 
     Ids are made as the chunker makes them, so that a chunk that it cuts alike keeps its vector. Parents and
     children follow; what a row names that is not among the file's rows is dropped.
@@ -147,7 +146,7 @@ def carried_rows(rows: Sequence[Mapping[str, Any]], file: FileFacts) -> list[Car
 
 
 def stand_in_hash(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A file hash for rows whose file is not what they were made of: no file has it, so the next scan sees a change."""
+    """Make a file hash for rows whose file has changed: no file has it, so the next scan sees a change."""
     digest = hashlib.sha256(b"rows of a single-table index")
     for row in sorted((row["start_line"], row["end_line"], row["content"]) for row in rows):
         digest.update(repr(row).encode("utf-8", "surrogatepass"))
@@ -155,7 +154,7 @@ def stand_in_hash(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def covers(text: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the rows hold every line of the text that is not blank, word for word.
+    """Tell whether the rows hold every line of the text that is not blank, word for word.
 
     Only then does the text prove that the file is the one that the rows were made of: such a table leaves
     out parts of files, and shortens classes.
@@ -170,7 +169,7 @@ def covers(text: str, rows: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def split_list(text: str | None) -> list[str]:
-    """A list that is stored as text: JSON, or joined by commas outside brackets and quotes."""
+    """Split a list that is stored as text: JSON, or joined by commas outside brackets and quotes."""
     if not text:
         return []
     if text.startswith("["):
@@ -184,7 +183,7 @@ def split_list(text: str | None) -> list[str]:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """What stands between the commas that are outside brackets and quotes."""
+    """Split at the commas that are outside brackets and quotes."""
     start = 0
     closing: list[str] = []
     quote = ""

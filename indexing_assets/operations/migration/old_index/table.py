@@ -1,6 +1,7 @@
 """The table of a single-table index, read file by file in bounded memory.
 
-Belongs here: what is in the table and what is wrong with it. Nothing here writes.
+Belongs here: the content of the table and its faults; nothing here writes. Does not belong here: the meaning of a row
+(`indexing_assets.operations.migration.old_index.rows`).
 
 Rows of a file may lie anywhere in the table. The survey keeps a row's number and its file, 12 bytes a row; the rows
 themselves are then fetched by number, some thousand at a time.
@@ -31,7 +32,7 @@ _SLIM = ("file_path", "start_line", "end_line", "chunk_type")
 
 @dataclass(slots=True)
 class Survey:
-    """What a table holds: paths as stored, and for each usable row its path (an index into `paths`) and number.
+    """Content of a table: paths as stored, and for each usable row its path (an index into `paths`) and number.
 
     `unusable` counts rows by reason that cannot become chunks; `repeated_ids` the ids that stand in several rows.
     """
@@ -118,7 +119,7 @@ class OldTable:
         return survey
 
     def fetch(self, row_ids: npt.NDArray[np.uint64], columns: list[str] | None = None) -> pa.Table:
-        """Rows by number, in any order; the column `_rowid` says which is which.
+        """Fetch rows by number, in any order; the column `_rowid` says which is which.
 
         Raises:
             MigrationError: the table's files are damaged or missing.
@@ -151,7 +152,7 @@ class OldTable:
 
 
 class _PlainErrors:
-    """LanceDB's errors as one of ours: what is damaged, and what to do."""
+    """LanceDB's errors as one of ours, which names the damaged table and the way out."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -178,7 +179,7 @@ def _faults(batch: pa.RecordBatch) -> Iterator[tuple[str, npt.NDArray[np.bool_]]
 
 
 def matrix_of(rows: pa.Table, dimension: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """The vectors of rows, (n, dimension) float32 as stored, and which of them can be used.
+    """Read the vectors of rows, (n, dimension) float32 as stored, and tell which of them can be used.
 
     A vector that is null, of another length, not finite or all zeros cannot; its row is zero.
     """
