@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -460,6 +463,31 @@ def test_the_commands_find_the_old_index_offer_it_and_report(
     command_line("migrate", repository)
     assert "The old index is gone" in command_line("cleanup", repository, "--old-index").stdout
     assert not (repository / ".mcp-vector-search" / "code_search.lance").exists()
+
+
+@pytest.mark.parametrize(("answer", "said"), [("", "Took over"), ("n", "Parsing: 12 files")])
+def test_index_asks_a_person_at_a_terminal_whether_to_take_the_old_index_over(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
+) -> None:
+    write_old_index(repository)
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    ours, theirs = pty.openpty()
+    arguments = [sys.executable, "-m", "indexing_assets.cli.main", "index", str(repository)]
+    with subprocess.Popen(arguments, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+        os.close(theirs)
+        os.write(ours, f"{answer}\n".encode())
+        shown = b""
+        with suppress(OSError):  # nobody has the terminal's other end any more
+            while read := os.read(ours, 65_536):
+                shown += read
+        output, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0, shown.decode()
+    assert b"Take it over now? [Y/n]" in shown
+    assert said in output
+    folder = resolve_index_folder(repository)
+    assert (read_record(folder) is not None) == (answer == "")
+    assert IndexStore(folder.tables_dir).vectors.count() == IndexStore(folder.tables_dir).chunks.count() > 0
 
 
 # The real one.
