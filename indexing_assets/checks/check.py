@@ -90,7 +90,7 @@ class Finding:
     culprits: Sequence[str]
     noun: str = ""
     problem: str = ""
-    mend: str = ""
+    fix: str = ""
     figures: Mapping[str, int | float] = field(default_factory=dict)
     count: int | None = None  # where there are more than are named
 
@@ -173,7 +173,7 @@ def _failure(finding: Finding, count: int) -> str:
     more = count - min(len(finding.culprits), _NAMED_CULPRITS)
     listed = named + (f" and {more:,} more" if more else "")
     noun = finding.noun if count == 1 else _plural(finding.noun)
-    return f"{count:,} {noun} {finding.problem}: {listed}. Mend: {finding.mend}"
+    return f"{count:,} {noun} {finding.problem}: {listed}. Mend: {finding.fix}"
 
 
 def _plural(noun: str) -> str:

@@ -14,7 +14,7 @@ _MANY_PARTITIONS = 90_000
 @check(repair="mark the run as failed; what it stored stays")
 def runs_have_a_living_process(index: OpenIndex) -> Finding:
     """Every run that shows as under way has a process."""
-    return Finding([run.run_id for run in dead_runs(index.instance)], "run", "without a process", mend=f"`{REPAIR}`")
+    return Finding([run.run_id for run in dead_runs(index.instance)], "run", "without a process", fix=f"`{REPAIR}`")
 
 
 @check(severity=Severity.WARNING)
@@ -25,6 +25,6 @@ def partitions_are_not_too_many(index: OpenIndex) -> Finding:
         [f"parsed_chunks ({count:,} partitions)"] if count >= _MANY_PARTITIONS else [],
         noun="asset",
         problem="near the 100,000 partitions that Dagster advises at most",
-        mend="exclude generated or vendored files in .codeindexignore, or index parts of the repository by themselves",
+        fix="exclude generated or vendored files in .codeindexignore, or index parts of the repository by themselves",
         figures={"partitions": count},
     )

@@ -28,7 +28,7 @@ def index_folder_can_be_used(folder: IndexFolder) -> Finding:
     folder.check()
     folder.settings()
     missing = [] if folder.repository_root.is_dir() else [str(folder.repository_root)]
-    return Finding(missing, "repository", "not there", mend="mount it, or name another one")
+    return Finding(missing, "repository", "not there", fix="mount it, or name another one")
 
 
 @check()
@@ -42,7 +42,7 @@ def index_folder_can_be_written(folder: IndexFolder) -> Finding:
                 file.write(b"x")
         except OSError as error:
             culprits.append(f"{part} ({error.strerror})")
-    return Finding(culprits, "folder", "cannot be written", mend="allow writing, or free space")
+    return Finding(culprits, "folder", "cannot be written", fix="allow writing, or free space")
 
 
 @check(severity=Severity.WARNING)
@@ -50,7 +50,7 @@ def disk_has_room(folder: IndexFolder) -> Finding:
     """The disk has room for another commit of every table."""
     free = shutil.disk_usage(folder.path).free
     culprits = [f"{folder.path} ({free / 1e6:,.0f} MB free)"] if free < _FREE_BYTES else []
-    return Finding(culprits, "disk", "nearly full", mend="free space, or `code-index cleanup`", figures={"free": free})
+    return Finding(culprits, "disk", "nearly full", fix="free space, or `code-index cleanup`", figures={"free": free})
 
 
 @check(severity=Severity.WARNING)
@@ -58,16 +58,14 @@ def no_other_process_writes(folder: IndexFolder) -> Finding:
     """No other process holds the index at the moment."""
     holders = [(phase, owner(folder.locks_dir, phase)) for phase in Phase]
     culprits = [f"{phase} phase: {who}" for phase, who in holders if who is not None and who.pid != os.getpid()]
-    return Finding(culprits, "process", "at work, so that what follows may be of the moment", mend="wait for its end")
+    return Finding(culprits, "process", "at work, so that what follows may be of the moment", fix="wait for its end")
 
 
 @check(repair="put the damaged database aside and record again what the tables hold, without parsing or embedding")
 def dagster_records_can_be_read(folder: IndexFolder) -> Finding:
     """Dagster's databases are whole."""
     damaged = damaged_databases(folder)
-    return Finding(
-        [f"{path} ({reason})" for path, reason in damaged.items()], "database", "damaged", mend=f"`{REPAIR}`"
-    )
+    return Finding([f"{path} ({reason})" for path, reason in damaged.items()], "database", "damaged", fix=f"`{REPAIR}`")
 
 
 @check()
@@ -78,7 +76,7 @@ def model_can_be_loaded(folder: IndexFolder) -> Finding:
     try:
         _ = query_embedder(folder.settings().embedder).model_id
     except CodeIndexError as error:
-        return Finding([str(error)], "model", "cannot be loaded", mend="correct `model` in settings.toml")
+        return Finding([str(error)], "model", "cannot be loaded", fix="correct `model` in settings.toml")
     return Finding([])
 
 

@@ -45,7 +45,7 @@ def every_indexed_file_has_its_partition(subject: Subject) -> Finding:
         culprits=[*keyless, *(f"partition {key}" for key in left_over)],
         noun="file or partition",
         problem="without the other (a file's partition is missing, or a partition's file is gone)",
-        mend=f"`{INDEX}`",
+        fix=f"`{INDEX}`",
         figures={"files": files.height, "partitions": len(existing)},
     )
 
@@ -63,16 +63,16 @@ def no_rows_of_files_that_are_gone(subject: Subject) -> Finding:
     outdated = known.filter(
         (pl.col("file_hash") != pl.col("file_hash_current")) & (pl.col("status") != FileStatus.PENDING.value)
     )
-    mend = RESUME
+    fix = RESUME
     if gone:
-        mend = subject.rebuild_chunks()
+        fix = subject.rebuild_chunks()
     elif not outdated.filter((pl.col("status") != FileStatus.PARSED.value) | (pl.col("chunk_count") == 0)).is_empty():
-        mend = PARSE_AGAIN  # no chunks are expected of these: none of them would be parsed again by itself
+        fix = PARSE_AGAIN  # no chunks are expected of these: none of them would be parsed again by itself
     return Finding(
         culprits=[*sorted(gone), *sorted(f"{path} (an older version)" for path in outdated["file_path"].unique())],
         noun="file",
         problem="left rows behind",
-        mend=f"`{mend}`",
+        fix=f"`{fix}`",
         figures={"files_with_chunks": versions["file_path"].n_unique(), "files_with_vectors": of_vectors.height},
     )
 
@@ -96,7 +96,7 @@ def stored_chunks_match_the_manifest(subject: Subject) -> Finding:
         ],
         noun="file",
         problem="with another number of chunks than the manifest says",
-        mend=f"`{RESUME}`",
+        fix=f"`{RESUME}`",
         figures={"files": files.height, "chunks": rows.height},
     )
 
@@ -114,7 +114,7 @@ def chunk_ids_are_unique(subject: Subject) -> Finding:
         culprits=list(places(subject, repeated).values()),
         noun="chunk",
         problem="stored more than once",
-        mend=f"`{subject.rebuild_chunks()}` (no text is embedded again)",
+        fix=f"`{subject.rebuild_chunks()}` (no text is embedded again)",
         figures={"chunks": len(ids), "repeated": len(repeated)},
         count=len(repeated),
     )
@@ -132,7 +132,7 @@ def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
         culprits=[*(f"batch {key}" for key in keyless), *places(subject, without).values()],
         noun="batch or chunk",
         problem="of which no embedding run would know (a batch without a partition key, a chunk without a batch)",
-        mend=f"`{subject.rebuild_chunks()}` (no text is embedded again)" if without else f"`{RESUME}`",
+        fix=f"`{subject.rebuild_chunks()}` (no text is embedded again)" if without else f"`{RESUME}`",
         figures={"batches": len(batches), "chunks_without_batch": len(without)},
         count=len(keyless) + len(without),
     )
@@ -152,7 +152,7 @@ def every_vector_has_its_chunk(subject: Subject) -> Finding:
         culprits=sorted(f"{row['file_path']}:{row['start_line']} ({row['chunk_id']})" for row in rows.to_pylist()),
         noun="vector",
         problem="without a chunk",
-        mend=f"`{subject.rebuild_chunks()}` (no text is embedded again)",
+        fix=f"`{subject.rebuild_chunks()}` (no text is embedded again)",
         figures={"vectors": ids, "orphans": len(orphans)},
         count=len(orphans),
     )
@@ -167,7 +167,7 @@ def no_chunk_has_two_vectors(subject: Subject) -> Finding:
         culprits=list(places(subject, repeated).values()),
         noun="chunk",
         problem="with more than one vector",
-        mend=f"`{subject.rebuild('vectors')}` (all is embedded again)",
+        fix=f"`{subject.rebuild('vectors')}` (all is embedded again)",
         figures={"vectors": len(ids), "repeated": len(repeated)},
         count=len(repeated),
     )
@@ -190,7 +190,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
         ],
         noun="vector",
         problem="not of length 1",
-        mend=f"`{EMBED_AGAIN}`, or only these batches from the page of chunk_vectors with `force: true`",
+        fix=f"`{EMBED_AGAIN}`, or only these batches from the page of chunk_vectors with `force: true`",
         figures={"vectors_read": seen, "bad_vectors": len(bad)},
         count=len(bad),
     )
@@ -206,7 +206,7 @@ def one_model_per_table(subject: Subject) -> Finding:
         culprits=[f"{model} ({count:,} vectors)" for model, count in sorted(others.items())],
         noun="other model",
         problem=f"beside {model_id}",
-        mend=f"`{RESUME}`",
+        fix=f"`{RESUME}`",
         figures={"vectors": counts.get(model_id, 0), "vectors_of_other_models": sum(others.values())},
     )
 

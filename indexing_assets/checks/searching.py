@@ -45,7 +45,7 @@ def search_indexes_are_current(subject: Subject) -> Finding:
         culprits=list(culprits.values()),
         noun="table",
         problem="slow to search",
-        mend=f"run the job {job} (`dagster job execute -m indexing_assets.definitions -j {job}`)",
+        fix=f"run the job {job} (`dagster job execute -m indexing_assets.definitions -j {job}`)",
         figures=figures,
     )
 
@@ -84,7 +84,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
         culprits=searched.lost,
         noun="chunk",
         problem="not found",
-        mend=f"run the job {job} (`dagster job execute -m indexing_assets.definitions -j {job}`); where that does not "
+        fix=f"run the job {job} (`dagster job execute -m indexing_assets.definitions -j {job}`); where that does not "
         f"help, `{subject.rebuild_chunks()}`",
         figures={
             "probes": probes.height,

@@ -29,7 +29,7 @@ def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
         culprits=[f"{path} ({version})" for path, version in stale.select("file_path", "chunker_version").iter_rows()],
         noun="file",
         problem=f"cut by another chunker than {wanted}",
-        mend=f"`{INDEX}`, or a backfill of all partitions of parsed_chunks",
+        fix=f"`{INDEX}`, or a backfill of all partitions of parsed_chunks",
         figures={"files": files.height, "stale_files": stale.height},
     )
 
@@ -55,7 +55,7 @@ def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
         ],
         noun="batch",
         problem=f"with vectors of another model than {model_id}",
-        mend=f"`{RESUME}`, or a backfill of all partitions of chunk_vectors",
+        fix=f"`{RESUME}`, or a backfill of all partitions of chunk_vectors",
         figures={"stale_vectors": stale.height, "stale_batches": batches["embedding_batch_id"].n_unique()},
     )
 
@@ -69,7 +69,7 @@ def source_matches_the_manifest(subject: Subject) -> Finding:
         culprits=[f"{path} ({what})" for path, what in sorted(differing.items())],
         noun="file",
         problem="changed since the scan",
-        mend=f"`{INDEX} --verify`",
+        fix=f"`{INDEX} --verify`",
         figures={"files_read": int(read), "changed_files": len(differing)},
     )
 

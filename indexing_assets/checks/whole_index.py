@@ -38,7 +38,7 @@ def tables_can_be_read(subject: Subject) -> Finding:
         culprits=[f"{name} ({reason})" for name, reason in damaged.items()],
         noun="table",
         problem="cannot be read",
-        mend=" and ".join(f"`{subject.rebuild(name)}`" for name in damaged),
+        fix=" and ".join(f"`{subject.rebuild(name)}`" for name in damaged),
         figures={f"{name}_rows": count for name, count in rows.items()},
     )
 
@@ -51,7 +51,7 @@ def records_agree_with_the_tables(subject: Subject) -> Finding:
         culprits=culprits,
         noun="partition",
         problem="of which Dagster's records and the tables disagree",
-        mend=f"`{RESUME}`",
+        fix=f"`{RESUME}`",
         figures={"partitions_that_disagree": len(culprits)},
     )
 
@@ -71,14 +71,14 @@ def every_chunk_has_its_vector(subject: Subject) -> Finding:
     pending = of_status.get(EmbeddingStatus.PENDING.value, [])
     reasons = _reasons(subject, model_id)
     named_failed = [f"{place} ({reasons[chunk_id]})" for chunk_id, place in places(subject, failed).items()]
-    mend = " and ".join(
+    fix = " and ".join(
         [*([f"`{RESUME}`"] if pending else []), *([f"`{RESUME} --failed` for those that failed"] if failed else [])]
     )
     return Finding(
         culprits=[*named_failed, *places(subject, pending).values()],
         noun="chunk",
         problem=f"without a vector ({len(pending):,} pending, {len(failed):,} failed)",
-        mend=mend,
+        fix=fix,
         figures={
             "pending_chunks": len(pending),
             "failed_chunks": len(failed),
@@ -109,7 +109,7 @@ def no_partition_is_left_failed(subject: Subject) -> Finding:
         culprits=culprits,
         noun="partition",
         problem="left failed",
-        mend=f"`{RESUME} --failed`{rerun}; `code-index status --failed` shows all reasons",
+        fix=f"`{RESUME} --failed`{rerun}; `code-index status --failed` shows all reasons",
         figures={"failed_files": len(keys[PARSED_CHUNKS]), "failed_batches": len(keys[CHUNK_VECTORS])},
     )
 

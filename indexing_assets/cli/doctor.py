@@ -1,4 +1,4 @@
-"""`code-index doctor`: check an index, say what is wrong, and mend it."""
+"""`code-index doctor`: check an index, say what is wrong, and fix it."""
 
 import json
 from dataclasses import asdict
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @repository_argument
 @index_dir_option
-@click.option("--repair", "mend", is_flag=True, help="Mend what can be mended without loss.")
+@click.option("--repair", "fix", is_flag=True, help="Mend what can be mended without loss.")
 @click.option("--verify", is_flag=True, help="Read every file of the repository, not only a sample of 500.")
 @json_option
-def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool, as_json: bool) -> None:
+def command(path: Path | None, index_dir: Path | None, fix: bool, verify: bool, as_json: bool) -> None:
     """Check tables, Dagster's records, partitions, locks, model, disk and versions against each other.
 
     Ends with 1 when something is wrong that is not only late.
@@ -32,7 +32,7 @@ def command(path: Path | None, index_dir: Path | None, mend: bool, verify: bool,
         folder.check()
     found = list(examine(folder, every_file=verify))
     failed = {item.name for item in found if not item.passed}
-    if mend and any(item.repair for item in found):
+    if fix and any(item.repair for item in found):
         _show(found, as_json=False, to_error=as_json)
         repair(folder, failed, tell=lambda text: click.echo(text, err=True))
         click.echo("Checking again.", err=True)
