@@ -1,4 +1,4 @@
-"""What Dagster loads: assets, checks, jobs, sensors, schedules and resources.
+"""The definitions that Dagster loads: assets, checks, jobs, sensors, schedules and resources.
 
 Nothing imports this but Dagster and the pipeline. Loading needs no repository, model, GPU or network.
 """

@@ -1,4 +1,4 @@
-"""What an asset's page says of its table: columns, where each comes from, and where the table lies.
+"""Description of an asset's table on its page: columns, where each comes from, and where the table lies.
 
 Belongs here: descriptions of columns. Does not belong here: their types, which are those of
 `code_index.tables.schemas`.

@@ -88,7 +88,7 @@ def _report(
 
 
 def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | float]:
-    """What Dagster draws over time; what is not known is left out."""
+    """Figures that Dagster draws over time, less those that are not known."""
     numbers: dict[str, int | float] = {
         "files": sum(count for name, count in status.files.items() if name != "skipped"),
         "pending_files": status.files["pending"],

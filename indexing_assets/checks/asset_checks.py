@@ -25,7 +25,7 @@ _SEED_BITS = 32
 
 
 def check_specs(names: IndexNames, asset: str) -> list[dg.AssetCheckSpec]:
-    """What an asset declares: its checks. Each of them has to be yielded where its step succeeds (see `results`)."""
+    """Declare the checks of an asset. Each of them has to be yielded where its step succeeds (see `results`)."""
     return [
         dg.AssetCheckSpec(
             check.name, asset=names.asset_key(asset), description=check.description, blocking=check.blocking

@@ -1,4 +1,4 @@
-"""What a check is, what it looks at and what it found.
+"""The shape of a check, of its subject and of its outcome.
 
 Belongs here: the shape of all checks. Does not belong here: what any of them claims, and Dagster's
 own check results (`indexing_assets.checks.asset_checks`).
@@ -37,7 +37,7 @@ S = TypeVar("S")
 
 
 class Severity(StrEnum):
-    """What a failed check means: something is wrong, or only late."""
+    """Meaning of a failed check: something is wrong, or only late."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -71,7 +71,7 @@ class Subject:
         return self.encoder()
 
     def rebuild_chunks(self) -> str:
-        """The command that parses all files again into an empty table; vectors are kept and none is made anew."""
+        """The command that parses all files again into an empty table; vectors are kept and none is made again."""
         return self.rebuild("chunks")
 
     def rebuild(self, table: str) -> str:
@@ -81,7 +81,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the function of a check found: it passes where there is no culprit.
+    """Culprits that the function of a check found: it passes where there is none.
 
     `problem` says of the culprits what is wrong with them, as in `have no partition`; `noun` is what
     they are, in the singular.
@@ -97,7 +97,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """How a check ended.
+    """Outcome of a check.
 
     `culprits` are at most 20, `count` is how many there are; `description` names the first ones and
     the command that fixes them. `repair` says what `code-index doctor --repair` would do; empty where it

@@ -32,7 +32,7 @@ def few_files(subject: Subject) -> list[str] | None:
 
 
 def places(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
-    """Where chunks are, as `path:line name`, by id, for the first ids; those without a chunk stand for themselves."""
+    """Places of chunks as `path:line name`, by id, for the first ids; those without a chunk stand for themselves."""
     named = list(dict.fromkeys(chunk_ids))[:_NAMED]
     rows = subject.index.store.chunks.by_ids(named, columns=["chunk_id", "file_path", "start_line", "qualified_name"])
     found = {

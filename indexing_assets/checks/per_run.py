@@ -216,7 +216,7 @@ def _repeated(ids: pl.Series) -> list[str]:
 
 
 def _orphaned_vectors(subject: Subject) -> tuple[int, list[str]]:
-    """How many vectors there are, and the ids of those without a chunk."""
+    """Number of vectors, and the ids of those without a chunk."""
     # Vectors first: a chunk that is added in between has its vector later.
     ids = pl.Series(subject.index.store.vectors.read(["chunk_id"]).column("chunk_id"))
     known = pl.Series(subject.index.store.chunks.read(["chunk_id"]).column("chunk_id"))

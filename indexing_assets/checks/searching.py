@@ -52,7 +52,7 @@ def search_indexes_are_current(subject: Subject) -> Finding:
 
 @dataclass(slots=True)
 class _Searched:
-    """What the probes came to."""
+    """Results of the probes."""
 
     lost: list[str] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=dict)

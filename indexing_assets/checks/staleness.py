@@ -75,7 +75,7 @@ def source_matches_the_manifest(subject: Subject) -> Finding:
 
 
 def _all_that_differ(subject: Subject) -> dict[str, str]:
-    """What is different by path, with every file read; the entry "" counts the files read."""
+    """Differences by path, with every file read; the entry "" counts the files read."""
     # Nothing is known to the scan: so it reads everything.
     scan = subject.index.repository().scan({})
     known = _known_hashes(subject)

@@ -164,7 +164,7 @@ def _batches_that_disagree(subject: Subject) -> list[str]:
 
 
 def _reasons(subject: Subject, model_id: str) -> dict[str, str]:
-    """Why chunks could not be embedded, by id."""
+    """Reasons why chunks could not be embedded, by id."""
     rows = subject.index.store.errors.read(model_id).to_pylist()
     return {row["chunk_id"]: row["error_message"] or "no reason given" for row in rows}
 

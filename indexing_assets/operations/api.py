@@ -45,7 +45,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class IndexCounts:
-    """What an index holds after `index_repository`, and what this call did.
+    """Contents of an index after `index_repository`, and what this call did.
 
     `chunks`, `vectors` and `files` count what is stored; `parsed_files` and `embedded_batches` what was done now;
     `failed_files` and `failed_chunks` what could not be done (`code-index status --failed` says why).
@@ -82,7 +82,7 @@ class GivenChunk:
 
 @dataclass(frozen=True, slots=True)
 class AddedCounts:
-    """What `add_chunks` stored: files and chunks, vectors that were given, and chunks that were embedded or failed."""
+    """Counts of what `add_chunks` stored: files and chunks, vectors that were given, and chunks that were embedded or failed."""
 
     files: int
     chunks: int

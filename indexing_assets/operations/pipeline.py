@@ -42,7 +42,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """What became of a phase.
+    """Result of a phase.
 
     `partitions` is how many ran (1 for the scan); `error` what the Dagster run `run_id` ended
     with. `partial` says that the error is of single partitions and the others are durable.
@@ -172,7 +172,7 @@ class Pipeline:
         return self._embedder.get(self.settings).describe()
 
     def nothing_left(self, scan: PhaseResult) -> Complete | None:
-        """What to note about the index if nothing is left to do after this scan and the phases that followed.
+        """Note about the index, if nothing is left to do after this scan and the phases that followed.
 
         Not if anything failed or is missing, or the scan has to read a file again, because it was written just before.
         """
@@ -200,7 +200,7 @@ class Pipeline:
         )
 
     def changed_since_scan(self) -> bool:
-        """Whether files changed between the scan and their parsing, so that another scan is worth it."""
+        """Tell whether files changed between the scan and their parsing, so that another scan is worth it."""
         where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
         return bool(self.store.files.read(columns=["file_path"], where=where).num_rows)
 
@@ -260,7 +260,7 @@ class Pipeline:
 
 
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether a run ended because somebody stopped this process."""
+    """Tell whether a run ended because somebody stopped this process."""
     for event in result.all_events:
         # Between two steps it is the run that fails and not a step.
         error = event.step_failure_data.error if event.is_step_failure else None
@@ -274,7 +274,7 @@ def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
 
 
 def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
-    """What a run failed with, and whether it was single partitions."""
+    """Error that a run failed with, and whether it was of single partitions."""
     failures = [event for event in result.all_node_events if event.is_step_failure and event.step_key == op]
     if not failures:
         return "the run failed before its first step", False

@@ -1,1 +1,1 @@
-"""What Dagster's runs and records say of an index: partitions, plans, materializations, status."""
+"""An index in Dagster's runs and records: names, partitions, plans, materializations, status."""

@@ -2,7 +2,7 @@
 
 A deployment serves one index without a name, or several with one each. Assets, partitions
 definitions, jobs, sensors and schedules of a named index carry its name, because Dagster knows
-each of them by its name alone across a deployment.
+each of them only by its name across a deployment.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ class IndexStatus:
 
     @property
     def failed(self) -> bool:
-        """Whether a file or a chunk failed."""
+        """Tell whether a file or a chunk failed."""
         return bool(self.files[FileStatus.ERROR.value] or self.chunks[EmbeddingStatus.ERROR.value])
 
 

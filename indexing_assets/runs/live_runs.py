@@ -1,4 +1,4 @@
-"""Which Dagster runs work on an index, and which only seem to.
+"""Dagster runs that work on an index, and those that only seem to.
 
 Belongs here: runs as Dagster records them. Does not belong here: who holds a lock
 (`code_index.index.locks`) and what has to run (`planning`).
@@ -49,7 +49,7 @@ def tag_process(context: dg.AssetExecutionContext) -> None:
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
-    """Whether a run also tries what failed for a reason that lasts, as one does that a person asked for."""
+    """Tell whether a run also tries what failed for a reason that lasts, as one does that a person asked for."""
     return run.tags.get(RETRY_LASTING_TAG) != "false"
 
 

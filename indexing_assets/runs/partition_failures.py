@@ -1,4 +1,4 @@
-"""What a step raises when some of its partitions failed and the rest is durable."""
+"""The failure of a step of which some partitions failed and the rest is durable."""
 
 from collections.abc import Mapping
 from typing import Any

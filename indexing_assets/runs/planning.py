@@ -1,4 +1,4 @@
-"""What is missing: which partitions have to run.
+"""Plans: the partitions that have to run.
 
 The tables are the truth about what is stored, the event log is the record of it. A partition has
 to run when its rows are missing, and also when they are there but no event says so.
@@ -32,7 +32,7 @@ def chunker_identity(settings: Settings) -> str:
 
 
 def embedding_identity(settings: Settings) -> str:
-    """What Dagster compares to tell vectors of other settings: text recipe, model's name, tokens.
+    """Identity by which Dagster tells vectors of other settings: text recipe, model's name, tokens.
 
     The tables know more, the model's hash and arithmetic; but those take loading the model.
     """
@@ -140,10 +140,10 @@ def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
 
 
 def failed_partitions(index: OpenIndex, model_id: str) -> dict[str, list[str]]:
-    """What failed, by asset: partition keys that Dagster shows as failed, and those whose rows say so.
+    """Failed partitions by asset: keys that Dagster shows as failed, and those whose rows say so.
 
     A run that ended as a whole leaves partitions failed of which the tables say nothing; a failure
-    whose event is older than a materialization is known to the tables alone.
+    whose event is older than a materialization is known to the tables only.
     """
     files = index.store.files.read(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
     batches = pl.DataFrame(index.store.statuses.batches(model_id)).filter(pl.col("errors") > 0)
@@ -192,7 +192,7 @@ def transient_failures_due(
 
 
 def retry_wait(attempts: int, *, first_retry: timedelta = _FIRST_RETRY) -> timedelta:
-    """How long to wait after so many failures."""
+    """Time to wait after so many failures."""
     wait = first_retry
     for _ in range(attempts - 1):
         wait *= _RETRY_FACTOR

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a phase is; `unit` counts `done` and `total` (`files`, `chunks`)."""
+    """Progress of a phase; `unit` counts `done` and `total` (`files`, `chunks`)."""
 
     phase: str
     unit: str

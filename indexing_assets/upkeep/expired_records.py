@@ -1,4 +1,4 @@
-"""Which of Dagster's records nothing refers to any more, and their removal.
+"""Dagster's records that nothing refers to any more, and their removal.
 
 Dagster keeps every run, every event and every log for ever; each edit of a file adds a run with a log
 of its own. What has to stay: the newest runs in full, for a person who looks; of older ones the last
@@ -58,14 +58,14 @@ class ExpiredRecords:
 
     @property
     def count(self) -> int:
-        """How many records."""
+        """Number of records."""
         return len(self.events) + len(self.check_executions) + len(self.runs) + len(self.logs)
 
 
 def find_expired_records(
     instance: dg.DagsterInstance, living: Callable[[], Mapping[dg.AssetKey, Collection[str]]], *, keep_runs: int
 ) -> ExpiredRecords:
-    """What may go.
+    """Find the records that may go.
 
     Args:
         instance: Dagster's records; other storages than SQL ones have nothing that may go.
@@ -104,7 +104,7 @@ def find_expired_records(
 
 
 def run_log_count(instance: dg.DagsterInstance) -> int:
-    """How many runs have a log of their own, which `remove_expired_records` leaves to the newest ones alone.
+    """Number of runs that have a log of their own, which `remove_expired_records` leaves to the newest ones only.
 
     0 for other storages than the project's own: what is removed there leaves no trace that is quick to see.
     """
@@ -164,7 +164,7 @@ def _is_kept(
     protected: Collection[str],
     check_events: pl.Series,
 ) -> pl.Expr:
-    """Which events something still refers to."""
+    """Select the events that something still refers to."""
     keys = pl.DataFrame(
         [(asset.to_string(), key) for asset, keys in living.items() for key in keys],
         schema={"asset_key": pl.String, "partition": pl.String},

@@ -35,7 +35,7 @@ _RUNS_MORE = 100
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """What `code-index cleanup` would remove, at this moment; sizes in bytes."""
+    """Garbage that `code-index cleanup` would remove at this moment; sizes in bytes."""
 
     small_batches: int
     merged_batches: int

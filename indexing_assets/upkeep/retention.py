@@ -1,4 +1,4 @@
-"""What is kept although nothing needs it any more, and for how long where nobody says otherwise.
+"""Retention of what nothing needs any more, where nobody says otherwise.
 
 Imports nothing heavy: the command line shows the usual values in its help.
 """
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long old versions of tables and vectors without code are kept, and how many runs of Dagster in full."""
+    """Time for which old versions of tables and vectors without code stay, and number of Dagster's runs kept in full."""
 
     versions: timedelta = timedelta(hours=1)
     unused_vectors: timedelta = timedelta(days=30)
