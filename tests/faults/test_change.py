@@ -23,7 +23,7 @@ from code_index.index import processes
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
-from indexing_assets.assets import chunk_vectors, parse_run, source_files
+from indexing_assets.assets import chunk_vectors, embed_run, parse_run, source_files
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_files
@@ -394,7 +394,7 @@ def test_a_clock_that_is_set_back_loses_nothing_and_delays_nothing(
     run_all(pipeline)
     (small_repository / "settings.toml").unlink()
     run_all(pipeline)  # retired vectors, with a time that will lie in the future
-    for module in (parse_run, chunk_vectors, source_files):
+    for module in (parse_run, embed_run, chunk_vectors, source_files):
         monkeypatch.setattr(module, "datetime", _Clock)
     monkeypatch.setattr(_Clock, "behind", timedelta(days=400))
     embedder.asked.clear()

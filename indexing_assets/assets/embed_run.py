@@ -1,0 +1,232 @@
+"""One embedding run: which chunks it embeds, what it stores, and what it records.
+
+Belongs here: the work over a range of batches. Does not belong here: the asset, its model and its checks
+(`indexing_assets.assets.chunk_vectors`).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import polars as pl
+
+from code_index.core.batching import checkpoint_groups
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
+from code_index.core.model import EmbeddingStatus
+from code_index.core.partition_keys import batch_id_of, batch_partition_key
+from code_index.embedding.embedder import Embedder, usable
+from indexing_assets.assets.embedded_rows import COPIED_COLUMNS, error_rows, known_vectors, vector_rows
+from indexing_assets.runs.index_names import CHUNK_VECTORS
+from indexing_assets.runs.live_runs import keys_of_unfinished_runs, retries_lasting, stop_if_cancelled
+from indexing_assets.runs.materializations import log_materializations
+from indexing_assets.runs.open_index import OpenIndex
+from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
+from indexing_assets.runs.progress import Progress, report
+from indexing_assets.upkeep.compaction import VECTOR_TABLES, PeriodicCompaction
+
+# Chunks in the first checkpoint, before the rate is known.
+_FIRST_CHECKPOINT_CHUNKS = 512
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one run."""
+
+    started: float = field(default_factory=time.perf_counter)
+    chunks: int = 0
+    embedded: int = 0
+    reused: int = 0
+    model_s: float = 0.0
+    failures: dict[str, str] = field(default_factory=dict)
+    failed_chunks: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Chunks per second of the whole run."""
+        return self.chunks / max(time.perf_counter() - self.started, 1e-9)
+
+    def metadata(self, embedder: Embedder) -> dict[str, Any]:
+        return {
+            "run_chunks": self.chunks,
+            "run_embedded": self.embedded,
+            "run_reused": self.reused,
+            "run_failed_chunks": self.failed_chunks,
+            "chunks_per_s": round(self.rate, 1),
+            "model_s": round(self.model_s, 2),
+            "device": embedder.device,
+            "model": embedder.model_id,
+        }
+
+
+class EmbedRun:
+    """One run over a range of batches."""
+
+    def __init__(
+        self,
+        context: dg.AssetExecutionContext,
+        index: OpenIndex,
+        embedder: Embedder,
+        *,
+        recipe: str,
+        force: bool,
+    ) -> None:
+        self.context = context
+        self.index = index
+        self.store = index.store
+        self.embedder = embedder
+        self.recipe = recipe
+        self.force = force
+        # Asked for once: phase 1 may drop an empty batch meanwhile, and Dagster refuses a range without its end.
+        self.batch_ids = [batch_id_of(key) for key in context.partition_keys]
+        self.tally = _Tally()
+        self._total = 0
+
+    def put_other_models_aside(self) -> None:
+        """Keep vectors of other models out of this model's table, where an older program stored them side by side."""
+        for model, count in self.store.vectors.counts().items():
+            if model != self.embedder.model_id:
+                self.store.vectors.retire(now=datetime.now(UTC), model=model)
+                self.context.log.info(
+                    "Put %d vectors of %s aside; the model is now %s.", count, model, self.embedder.model_id
+                )
+
+    def embed_batches(self) -> None:
+        """Work through the run's batches, one checkpoint after the other."""
+        batch_ids, settings = self.batch_ids, self.index.settings
+        statuses = self.store.statuses.read(self.embedder.model_id).filter(
+            pl.col("embedding_batch_id").is_in(batch_ids)
+        )
+        todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)
+        given_up = self._given_up()
+        todo = todo.filter(~pl.col("chunk_id").is_in(list(given_up)))
+        wanted: dict[int, list[str]] = dict(
+            todo.group_by("embedding_batch_id", maintain_order=True).agg(pl.col("chunk_id")).iter_rows()
+        )
+        self._total = todo.height
+        self.context.log.info(
+            "%d chunks to embed in %d of %d batches; the others have their vectors.",
+            todo.height,
+            len(wanted),
+            len(batch_ids),
+        )
+        self._log_batches([batch_id for batch_id in batch_ids if batch_id not in wanted], given_up)
+
+        remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
+        bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
+        compaction = PeriodicCompaction(self.store, VECTOR_TABLES)
+        while remaining:
+            group = checkpoint_groups(remaining, max_chunks=bound)[0]
+            remaining = remaining[len(group) :]
+            chunk_ids = [chunk_id for batch_id in group for chunk_id in wanted[batch_id]]
+            started = time.perf_counter()
+            failed = self._embed_chunks(chunk_ids)
+            self._log_batches(group, given_up | failed)
+            seconds = max(time.perf_counter() - started, 1e-3)
+            self._log_progress()
+            if remaining:
+                compaction.after_commit()
+            stop_if_cancelled(self.context)
+            bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
+
+    def _given_up(self) -> dict[str, str]:
+        """Chunks that this run does not try again, with the reason why they failed."""
+        if self.force or retries_lasting(self.context.run):
+            return {}
+        errors = self.store.errors.read(self.embedder.model_id).select(["chunk_id", "error_message", "transient"])
+        return {row["chunk_id"]: row["error_message"] for row in errors.to_pylist() if not row["transient"]}
+
+    def drop_empty_batches(self) -> None:
+        """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""
+        others = keys_of_unfinished_runs(self.index, CHUNK_VECTORS, but=self.context.run.run_id)
+        match_batch_partitions(self.index, kept=others)
+
+    def _log_progress(self) -> None:
+        tally = self.tally
+        left_s = (self._total - tally.chunks) / max(tally.rate, 1e-9)
+        self.context.log.info(
+            "%d of %d chunks, %.0f chunks/s, about %.0f s left.", tally.chunks, self._total, tally.rate, left_s
+        )
+
+    def _embed_chunks(self, chunk_ids: Sequence[str]) -> dict[str, str]:
+        """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
+        rows = self.store.chunks.by_ids(chunk_ids, columns=sorted({*EMBEDDED_FIELDS, *COPIED_COLUMNS})).to_pylist()
+        inputs = [
+            EmbeddingInput.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=self.recipe) for row in rows
+        ]
+        hashes = [item.text_hash for item in inputs]
+        by_hash = dict(zip(hashes, inputs, strict=True))
+        vector_of = {} if self.force else known_vectors(self.store, list(by_hash), self.embedder)
+        missing = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
+        reasons = self._embed_missing(missing, vector_of)
+
+        now = datetime.now(UTC)
+        stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
+        failed = {row["chunk_id"]: reasons[h] for row, h in zip(rows, hashes, strict=True) if h in reasons}
+        if stored:
+            self.store.vectors.add(vector_rows(stored, vector_of, self.embedder, now))
+            self.store.errors.clear([row["chunk_id"] for row, _ in stored], self.embedder.model_id)
+        if failed:
+            self.store.errors.record(error_rows(failed, self.embedder, now))
+            for row in rows:
+                if row["chunk_id"] in failed:
+                    place = f"{row['file_path']}:{row['start_line']} {row['qualified_name']}".strip()
+                    self.context.log.error("%s: %s", place, failed[row["chunk_id"]])
+        self.tally.chunks += len(rows)
+        self.tally.reused += len(stored) - (len(missing) - len(reasons))
+        self.tally.failed_chunks += len(failed)
+        report(Progress("embed", "chunks", self.tally.chunks, self._total))
+        return failed
+
+    def _embed_missing(self, missing: Mapping[str, EmbeddingInput], vector_of: dict[str, np.ndarray]) -> dict[str, str]:
+        """Add the vectors of what is missing, by hash; returns hash to reason for what has none."""
+        if not missing:
+            return {}
+        started = time.perf_counter()
+        done = self.tally.chunks
+
+        def advance(texts_done: int) -> None:
+            nonlocal done
+            done += texts_done
+            report(Progress("embed", "chunks", done, self._total))
+
+        result = usable(
+            self.embedder.embed_documents_detailed(
+                [item.text for item in missing.values()],
+                [item.name for item in missing.values()],
+                progress=advance,
+            ),
+            texts=len(missing),
+            embedder=self.embedder,
+        )
+        self.tally.model_s += time.perf_counter() - started
+        hashes = list(missing)
+        reasons = {hashes[position]: reason for position, reason in result.errors.items()}
+        found = zip(hashes, result.vectors, strict=True)
+        vector_of.update((text_hash, vector) for text_hash, vector in found if text_hash not in reasons)
+        self.tally.embedded += len(missing) - len(reasons)
+        return reasons
+
+    def _log_batches(self, batch_ids: Sequence[int], failed: Mapping[str, str]) -> None:
+        """Materialize the batches whose chunks all have vectors; note the others as failed."""
+        members = self.store.chunks.of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
+        counts: dict[int, int] = dict.fromkeys(batch_ids, 0)
+        reasons: dict[int, str] = {}
+        for row in members.to_pylist():
+            counts[row["embedding_batch_id"]] += 1
+            if row["chunk_id"] in failed:
+                reasons.setdefault(row["embedding_batch_id"], failed[row["chunk_id"]])
+        for batch_id, reason in reasons.items():
+            self.tally.failures[batch_partition_key(batch_id)] = reason
+        events: dict[str, dict[str, Any]] = {
+            batch_partition_key(batch_id): {"chunks": count, "dagster/partition_row_count": count}
+            for batch_id, count in counts.items()
+            if count and batch_id not in reasons
+        }
+        if events:
+            # The asset's page shows the newest event: it carries the run's figures.
+            events[next(reversed(events))].update(self.tally.metadata(self.embedder))
+            log_materializations(self.context, events, code_version=embedding_identity(self.index.settings))
