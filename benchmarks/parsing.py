@@ -31,7 +31,7 @@ from tree_sitter_language_pack import get_parser
 
 from benchmarks import report
 from benchmarks.pipeline import PINNED, MemoryPeak, fetch
-from code_index.chunking.languages.registry import SPECS
+from code_index.chunking.registry import LANGUAGES
 from code_index.core.model import ChunkingOptions, FileStatus, SourceFile
 from code_index.index.settings import Settings
 from code_index.parsing.parser_pool import ParserPool, available_processors
@@ -45,7 +45,7 @@ _SEED = 0  # nothing is drawn
 
 def grammar(language: str) -> Parser | None:
     """The parser that tree-sitter has for a language of the manifest; `None` where there is none."""
-    name = (SPECS[language].grammar or language) if language in SPECS else language
+    name = (LANGUAGES[language].grammar or language) if language in LANGUAGES else language
     try:
         return get_parser(name)
     except LookupError:

@@ -10,9 +10,9 @@ from typing import Final
 from code_index.chunking.assembly import assemble
 from code_index.chunking.code import extract_code
 from code_index.chunking.encoding import to_utf8
-from code_index.chunking.formats.registry import extract_structured
 from code_index.chunking.formats.text import extract_text
-from code_index.chunking.languages.registry import SPECS
+from code_index.chunking.registry import LANGUAGES
+from code_index.chunking.structured import extract_structured
 from code_index.core.errors import ParseError
 from code_index.core.model import Chunk, ChunkingOptions
 
@@ -45,9 +45,11 @@ def chunk_file(
     source = to_utf8(content)
     try:
         if as_text:
-            extraction = extract_text(source, language)
+            extraction = extract_text(source)
         else:
-            extraction = extract_code(source, language) if language in SPECS else extract_structured(source, language)
+            extraction = (
+                extract_code(source, language) if language in LANGUAGES else extract_structured(source, language)
+            )
     except ParseError as error:
         raise ParseError(f"{file_path}: {error}") from error
     return assemble(

@@ -1,7 +1,7 @@
 """Programming languages into blocks: one engine for all, driven by the specifications.
 
 Belongs here: running a language's query and turning its captures into the tree of blocks.
-Does not belong here: any one language (`specs_*`), chunks (`assembly`).
+Does not belong here: any one language (`languages`), chunks (`assembly`).
 
 Broken code needs no special path: tree-sitter puts error nodes between the good ones, definitions are found
 where they are whole, and assembly gives all other text to module chunks.
@@ -39,8 +39,8 @@ from code_index.chunking.definitions import (
     text_of,
 )
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
-from code_index.chunking.languages.registry import SPECS
 from code_index.chunking.leading import Above, Leading
+from code_index.chunking.registry import LANGUAGES
 from code_index.core.errors import ParseError
 from code_index.core.model import ChunkType
 
@@ -78,9 +78,9 @@ def extract_code(source: bytes, language: str) -> Extraction:
 @cache
 def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
     """Parser and compiled queries, once a process."""
-    spec = SPECS.get(language)
+    spec = LANGUAGES.get(language)
     if spec is None:
-        raise ParseError(f"no specification for the language {language!r}; known are {', '.join(sorted(SPECS))}")
+        raise ParseError(f"no specification for the language {language!r}; known are {', '.join(sorted(LANGUAGES))}")
     try:
         grammar = get_language(spec.grammar or spec.name)
     except LookupError as error:
@@ -147,7 +147,7 @@ class _File:
         for head in self.captures.get("file_head", [])[:1]:
             above = self.leading.take(Block(head.start_byte, head.end_byte, ChunkType.MODULE), 0)
             texts = [self._text(start, end).strip() for start, end, _ in above]
-        return clean_comments(texts)
+        return clean_comments(texts, self.spec.doc_text)
 
     def _constructs(self, definitions: list[Definition], closures: list[Span]) -> list[tuple[int, int, Construct]]:
         """What counts for complexity; nodes captured for several roles count as the last one says."""
@@ -205,8 +205,8 @@ class _File:
         comments = [self._text(start, end).strip() for start, end, role in above if role == "comment"]
         marked = [comment for comment in comments if comment.startswith(self.spec.doc_prefixes)]
         if marked:
-            return clean_comments(marked)
-        return clean_comments(comments) if comments and self.spec.plain_docs else None
+            return clean_comments(marked, self.spec.doc_text)
+        return clean_comments(comments, self.spec.doc_text) if comments and self.spec.plain_docs else None
 
     def _text(self, start: int, end: int) -> str:
         return self.source[start:end].decode("utf-8", "replace")

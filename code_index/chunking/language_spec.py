@@ -1,6 +1,6 @@
 """What the engine must know about a language, and the words in which a specification says it.
 
-Belongs here: `LanguageSpec`. Does not belong here: any one language (`specs_*`), the engine (`code`).
+Belongs here: `LanguageSpec`. Does not belong here: any one language (`languages`), the engine (`code`).
 
 A specification is a tree-sitter query whose capture names are roles. Captures hand over only the nodes that
 matter: walking all nodes in Python was rejected, it costs more than parsing them.
@@ -37,6 +37,8 @@ from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.comments import without_markers
+from code_index.chunking.file_type import FileType
 from code_index.core.model import Parameter
 
 NameOf = Callable[[Node, bytes], str]
@@ -47,8 +49,8 @@ def _empty() -> Mapping[str, NameOf]:
     return MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class LanguageSpec:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LanguageSpec(FileType):
     """One language for the engine.
 
     `query` has the roles above. `statements` captures as `statement` what may start a piece when a definition
@@ -58,12 +60,12 @@ class LanguageSpec:
     With `dotted_methods` a name `Owner.name` makes a method of a function.
     `value_fields`, or `carrier`, lead from a binding to the function bound (`const f = () => ...`).
     `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
-    directly above documents. `indentation_binds`: a comment above belongs only when equally indented.
+    directly above documents. `doc_text` takes the markers off where they are not those that most languages use.
+    `indentation_binds`: a comment above belongs only when equally indented.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
     leaves it outside.
     """
 
-    name: str
     query: str
     statements: str
     grammar: str = ""
@@ -80,6 +82,7 @@ class LanguageSpec:
     body_fields: tuple[str, ...] = ("body",)
     doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
     plain_docs: bool = True
+    doc_text: Callable[[str], str] = without_markers
     indentation_binds: bool = False
     clauses: bool = False
     prefix: bytes = b""

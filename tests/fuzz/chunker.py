@@ -25,10 +25,10 @@ from pathlib import Path
 
 _MAX_BYTES = 20_000
 _TIMEOUT_S = 30  # one input; what takes longer is a fault: 20 KB are parsed in milliseconds
-_GROUP_NAMES = ("scripting", "managed", "native", "structured")
+_GROUP_NAMES = ("code_1", "code_2", "code_3", "structured")
 _MISSING = """atheris is not installed, and this run is guided by it. In an environment that has code-index:
     pip install 'atheris>=3,<4'
-The property tests (tests/unit/test_chunker_fuzzing.py) need nothing more than the test tools."""
+The property tests (tests/unit/chunking/test_chunker_fuzzing.py) need nothing more than the test tools."""
 
 
 def main() -> None:

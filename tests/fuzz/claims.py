@@ -9,25 +9,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from code_index.chunking import chunk_file
 from code_index.chunking.encoding import to_utf8
-from code_index.chunking.language_detection import CODE_LANGUAGES, STRUCTURED_LANGUAGES
+from code_index.chunking.registry import FORMATS
+from code_index.chunking.registry import LANGUAGES as CODE
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.hashing import content_hash
 from code_index.core.identifiers import full_text
 from code_index.core.model import Chunk, ChunkingOptions
 from code_index.parsing.chunk_rows import PARSED_CHUNKS, chunks_to_batch
+from tests.samples import SAMPLES
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-LANGUAGES = tuple(sorted(CODE_LANGUAGES | STRUCTURED_LANGUAGES | {"text", "csv"}))
-GROUPS = {
-    "scripting": ("python", "javascript", "typescript", "tsx", "ruby", "php", "bash", "lua", "r"),
-    "managed": ("java", "kotlin", "scala", "csharp", "swift", "dart", "elixir", "haskell"),
-    "native": ("go", "rust", "c", "cpp", "zig"),
-}
-GROUPS["structured"] = tuple(sorted(set(LANGUAGES) - {name for group in GROUPS.values() for name in group}))
+LANGUAGES = tuple(sorted({*CODE, *FORMATS}))
+GROUPS = {f"code_{number}": tuple(sorted(CODE)[number - 1 :: 3]) for number in (1, 2, 3)}
+GROUPS["structured"] = tuple(sorted(FORMATS))
 OPTIONS = (ChunkingOptions(), ChunkingOptions(max_characters=200, min_characters=0), ChunkingOptions(60, 30))
 
 _SAMPLE_OF = {"vue": "html", "svelte": "html", "less": "css", "scss": "css", "jupyter": "json", "csv": "text"}
@@ -46,13 +42,8 @@ HOSTILE_PIECES = (
 )
 
 
-def seed_of(language: str) -> bytes:
-    """A file of the language that uses most of its syntax."""
-    folder = GOLDEN / _SAMPLE_OF.get(language, language)
-    return next(path for path in sorted(folder.iterdir()) if path.name != "expected.json").read_bytes()
-
-
-SEEDS = {language: seed_of(language) for language in LANGUAGES}
+SEEDS = {language: SAMPLES[_SAMPLE_OF.get(language, language)].read_bytes() for language in LANGUAGES}
+"""A file of each language that uses most of its syntax."""
 
 
 def check(content: bytes, language: str, options: ChunkingOptions = OPTIONS[0]) -> tuple[Chunk, ...]:

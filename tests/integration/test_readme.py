@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from code_index.chunking.file_type import TEXT
+from code_index.chunking.registry import FORMATS, LANGUAGES
 from code_index.index.settings import Settings, settings_template
 from indexing_assets.cli.main import cli
 from indexing_assets.definitions import defs
@@ -60,6 +62,13 @@ def test_every_environment_variable_is_in_the_readme_or_in_the_settings_file() -
     documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _README + settings_template()))
     assert used <= documented
     assert {f"CODE_INDEX_{name.upper()}" for name in Settings.fields_by_setting()} <= documented
+
+
+def test_the_readme_lists_every_language_and_format() -> None:
+    code, structured = re.search(r"are recognized in (.*?); structure in (.*?)\.", _README, re.DOTALL).groups()
+    for listed, known in ((code, LANGUAGES), (structured, FORMATS)):
+        titles = {spec.title for spec in known.values() if spec.name != TEXT}
+        assert sorted(re.split(r",\s+|\s+and\s+", listed)) == sorted(titles)
 
 
 def test_the_make_targets_of_the_readme_exist() -> None:

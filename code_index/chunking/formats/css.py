@@ -1,4 +1,4 @@
-"""CSS, SCSS and Less by rule.
+"""CSS by rule, and what SCSS and Less have beyond it.
 
 Belongs here: rules and at-rules with their blocks.
 Does not belong here: declarations, selectors' meaning, the indented Sass syntax.
@@ -10,7 +10,8 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import MAX_DEPTH, finish, label, line_rest, line_start
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.spans import MAX_DEPTH, finish, label, line_rest, line_start
 from code_index.core.model import ChunkType
 
 _COMMON: Final = (
@@ -26,14 +27,17 @@ _BLANK_LINE: Final = re.compile(rb"[ \t]*\r?\n[ \t]*\r?\n")
 _COMMENT: Final = re.compile(rb"/\*(?s:.*?)\*/|(?<!:)//[^\n]*")
 
 
-def extract_css(source: bytes, language: str) -> Extraction:
-    """Rules named by selector or at-rule, nested; a rule starts with the comment directly above it."""
+def extract_css(source: bytes, *, line_comments: bool = False) -> Extraction:
+    """Rules named by selector or at-rule, nested; a rule starts with the comment directly above it.
+
+    `line_comments` are those of the languages that become CSS.
+    """
     root = Block(start=0, end=len(source), chunk_type=ChunkType.RULE)
     stack = [root]
     points: list[int] = []
     statement = 0  # where the declaration or rule being read may start, white space included
     skipped = 0  # blocks that are open beyond the deepest one that counts
-    pattern = _TOKEN if language == "css" else _TOKEN_WITH_LINE_COMMENTS
+    pattern = _TOKEN_WITH_LINE_COMMENTS if line_comments else _TOKEN
     for match in pattern.finditer(source):
         token = match[0]
         if skipped or (token == b"{" and len(stack) > _MAX_OPEN):
@@ -67,3 +71,6 @@ def _stands_apart(source: bytes, statement: int, comment: re.Match[bytes]) -> bo
     return (
         before is not None and before.end() == comment.start() and _BLANK_LINE.match(source, comment.end()) is not None
     )
+
+
+FORMAT: Final = FormatSpec(name="css", title="CSS", extensions="css", extract=extract_css)

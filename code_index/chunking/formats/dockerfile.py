@@ -10,7 +10,8 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import finish, label
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
 
 _LINE: Final = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -59,3 +60,13 @@ def _open_stage(stages: list[Block], start: int, arguments: bytes) -> None:
         stages[-1].end = start
     name = label(match["stage"] or match["image"]) if match else ""
     stages.append(Block(start=start, end=start, chunk_type=ChunkType.SECTION, name=name))
+
+
+FORMAT: Final = FormatSpec(
+    name="dockerfile",
+    title="Dockerfiles",
+    extensions="dockerfile containerfile",
+    file_names="dockerfile containerfile",
+    file_name_prefixes="dockerfile. containerfile.",
+    extract=extract_dockerfile,
+)

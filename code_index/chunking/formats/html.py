@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import (
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.formats.text import paragraph_starts
+from code_index.chunking.spans import (
     MIN_BLOCK_BYTES,
     finish,
     label,
     line_rest,
     line_start,
 )
-from code_index.chunking.formats.text import paragraph_starts
 from code_index.core.model import ChunkType
 
 LANDMARKS: Final = frozenset(
@@ -170,3 +171,6 @@ def _take_over_only_child(block: Block) -> None:
         child = block.children[0]
         if (block.end - block.start) - (child.end - child.start) < MIN_BLOCK_BYTES:
             block.name, block.children = child.name, child.children
+
+
+FORMAT: Final = FormatSpec(name="html", title="HTML", extensions="html htm xhtml shtml", extract=extract_html)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import (
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.spans import (
     MAX_DEPTH,
     MIN_BLOCK_BYTES,
     WHOLE_BLOCK_BYTES,
@@ -142,11 +143,21 @@ class _Reader:
             self.points.append(line_rest(self.source, end))  # the next value of JSON lines
 
 
-def extract_json(source: bytes, language: str) -> Extraction:
+def extract_json(source: bytes, *, cells: bool = False) -> Extraction:
     """Members of at least `MIN_BLOCK_BYTES`, nested where they are long.
 
     Array items are entries when a member names them (`name`, `id`, ...) or when they are cells of a notebook;
     the others, and the values of JSON lines, are places to cut.
     """
-    reader = _Reader(source, cells=language == "jupyter")
+    reader = _Reader(source, cells=cells)
     return finish(reader.read(), reader.points, remainder_type=ChunkType.ENTRY)
+
+
+FORMAT: Final = FormatSpec(
+    name="json",
+    title="JSON",
+    extensions="json jsonc json5 jsonl ndjson geojson topojson webmanifest avsc har code-workspace jsonld",
+    file_names=".babelrc .eslintrc .jshintrc .jscsrc .watchmanconfig composer.lock pipfile.lock flake.lock deno.lock "
+    "package.resolved",
+    extract=extract_json,
+)

@@ -10,7 +10,8 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import finish, label
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
 
 # One alternative a kind of line; fences may be indented by the list that they are in.
@@ -103,3 +104,8 @@ def _nested(headings: list[tuple[int, int, str]], size: int) -> list[Block]:
         (open_sections[-1][1].children if open_sections else top).append(section)
         open_sections.append((level, section))
     return top
+
+
+FORMAT: Final = FormatSpec(
+    name="markdown", title="Markdown", extensions="md markdown mdown mkd mdx qmd rmd", extract=extract_markdown
+)

@@ -13,8 +13,9 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import finish, label, line_rest, line_start
+from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.formats.text import paragraph_starts
+from code_index.chunking.spans import finish, label, line_rest, line_start
 from code_index.core.model import ChunkType
 
 _STANDARD_STRING: Final = rb"[eE]'(?:[^'\\]+|\\(?s:.)|'')*+'?|'[^']*'?"
@@ -180,3 +181,8 @@ class _Reader:
             start = blank.end()
         found = _SPACE.match(self.source, start, keyword)
         return line_start(self.source, found.end()) if found and found.end() > start else start
+
+
+FORMAT: Final = FormatSpec(
+    name="sql", title="SQL", extensions="sql ddl dml pgsql psql plsql pks pkb mysql hql tsql", extract=extract_sql
+)

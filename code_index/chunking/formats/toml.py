@@ -10,7 +10,8 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import WHOLE_BLOCK_BYTES, finish, label
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.spans import WHOLE_BLOCK_BYTES, finish, label
 from code_index.core.model import ChunkType
 
 _TOKEN: Final = re.compile(
@@ -107,3 +108,12 @@ def _statement_lines(source: bytes) -> list[int]:
         elif token in {b"]", b"}"} and depth:
             depth -= 1
     return [start for start in starts if start < len(source)]
+
+
+FORMAT: Final = FormatSpec(
+    name="toml",
+    title="TOML",
+    extensions="toml",
+    file_names="cargo.lock poetry.lock uv.lock pdm.lock pipfile gopkg.lock pylock.toml",
+    extract=extract_toml,
+)

@@ -12,7 +12,8 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.spans import WHOLE_BLOCK_BYTES, finish, label
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.spans import WHOLE_BLOCK_BYTES, finish, label
 from code_index.core.model import ChunkType
 
 _LINE: Final = re.compile(
@@ -133,3 +134,12 @@ def _document_name(text: bytes) -> str:
     kind, name = _KIND.search(text), _METADATA_NAME.search(text)
     words = [label(found[1].strip().strip(b"\"'")) for found in (kind, name) if found]
     return " ".join(words)
+
+
+FORMAT: Final = FormatSpec(
+    name="yaml",
+    title="YAML",
+    extensions="yaml yml eyaml cff sublime-syntax",
+    file_names=".clang-format .clang-tidy .clangd .prettierrc .yamllint pubspec.lock podfile.lock",
+    extract=extract_yaml,
+)

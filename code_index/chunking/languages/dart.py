@@ -69,8 +69,11 @@ def _return_type(carrier: Node, source: bytes) -> str:
     return _MODIFIERS.sub("", " ".join(text.split()) + " ").strip().removesuffix("get").strip()
 
 
-DART: Final = LanguageSpec(
+LANGUAGE: Final = LanguageSpec(
     name="dart",
+    title="Dart",
+    extensions="dart",
+    interpreters="dart",
     names={
         "method_signature": _name,
         "function_signature": _name,

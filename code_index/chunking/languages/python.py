@@ -6,8 +6,12 @@ from typing import Final
 
 from code_index.chunking.language_spec import LanguageSpec
 
-PYTHON: Final = LanguageSpec(
+LANGUAGE: Final = LanguageSpec(
     name="python",
+    title="Python",
+    extensions="py pyi pyw",
+    file_names="sconstruct sconscript wscript snakefile",
+    interpreters="python pypy ipython",
     plain_docs=False,
     doc_prefixes=("#:",),
     indentation_binds=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -14,13 +13,12 @@ from code_index.chunking.assembly import assemble, plan
 from code_index.chunking.blocks import Block, Extraction
 from code_index.chunking.code import extract_code
 from code_index.chunking.encoding import to_utf8
-from code_index.chunking.languages.registry import SPECS
+from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.splitting import SourceText
 from code_index.core.model import ChunkingOptions, ChunkType
+from tests.samples import SAMPLES
 
-GOLDEN = Path(__file__).parents[2] / "golden"
-SAMPLES = {language: next((GOLDEN / language).glob("sample.*")).read_bytes() for language in sorted(SPECS)}
-LANGUAGES = st.sampled_from(sorted(SPECS))
+CODE = {language: SAMPLES[language].read_bytes() for language in sorted(LANGUAGES)}
 OPTIONS = st.builds(ChunkingOptions, max_characters=st.integers(1, 400), min_characters=st.integers(0, 100))
 FEW = settings(max_examples=60, deadline=None)
 
@@ -77,16 +75,16 @@ def assert_invariants(source: bytes, extraction: Extraction, options: ChunkingOp
 
 
 @FEW
-@given(LANGUAGES, st.binary(max_size=400), OPTIONS)
+@given(st.sampled_from(sorted(CODE)), st.binary(max_size=400), OPTIONS)
 def test_random_bytes_lose_nothing(language, content, options):
     source = to_utf8(content)
     assert_invariants(source, extract_code(source, language), options)
 
 
 @FEW
-@given(LANGUAGES, st.data(), OPTIONS)
+@given(st.sampled_from(sorted(CODE)), st.data(), OPTIONS)
 def test_broken_code_loses_nothing(language, data, options):
-    sample = SAMPLES[language].decode()
+    sample = CODE[language].decode()
     cuts = data.draw(st.lists(st.integers(0, len(sample)), min_size=2, max_size=8))
     fragments = [sample[min(pair) : max(pair)] for pair in pairwise(cuts)]
     source = (
@@ -120,10 +118,10 @@ def _on_character(source, offset):
     return offset
 
 
-@pytest.mark.parametrize("language", sorted(SPECS))
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
 def test_code_that_moves_keeps_its_ids(language):
-    before = chunked(SAMPLES[language], language)
-    after = chunked(b"\n\n\n" + SAMPLES[language], language)
+    before = chunked(CODE[language], language)
+    after = chunked(b"\n\n\n" + CODE[language], language)
     assert [chunk.chunk_id for chunk in after] == [chunk.chunk_id for chunk in before]
     assert [chunk.start_line for chunk in after] == [chunk.start_line + 3 for chunk in before]
 

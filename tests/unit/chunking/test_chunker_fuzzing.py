@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from code_index.chunking.encoding import to_utf8
-from code_index.chunking.language_detection import CODE_LANGUAGES, STRUCTURED_LANGUAGES
+from code_index.chunking.registry import FORMATS
+from code_index.chunking.registry import LANGUAGES as CODE
 from code_index.core.model import ChunkingOptions
 from tests.fuzz.claims import GROUPS, LANGUAGES, OPTIONS, SEEDS, check, mutated
 
@@ -70,7 +71,7 @@ def test_utf8_without_a_mark_stays_as_it_is(text):
 
 
 def test_every_language_with_a_parser_of_its_own_is_fuzzed():
-    assert set(LANGUAGES) >= CODE_LANGUAGES | STRUCTURED_LANGUAGES
+    assert set(LANGUAGES) == {*CODE, *FORMATS}
     assert sorted(name for group in GROUPS.values() for name in group) == sorted(LANGUAGES)
 
 
@@ -107,7 +108,7 @@ def test_an_input_can_be_run_again_alone(tmp_path):
     kept = tmp_path / "input"
     kept.write_bytes(b"\x00\x01" + SEEDS["go"])
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz.chunker", "--group", "native", "--replay", str(kept)],
+        [sys.executable, "-m", "tests.fuzz.chunker", "--group", "code_3", "--replay", str(kept)],
         cwd=_ROOT,
         capture_output=True,
         text=True,

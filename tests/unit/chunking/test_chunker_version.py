@@ -5,22 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from pathlib import Path
 
 from code_index.chunking import CHUNKER_VERSION, chunk_file
 from code_index.chunking.language_detection import detect_language
+from tests.samples import GOLDEN, SAMPLES
 
-_GOLDEN = Path(__file__).parents[2] / "golden"
-_RECORD = _GOLDEN / "chunker_version.json"
+_RECORD = GOLDEN / "chunker_version.json"
 _UPDATE = os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1"
 
 
 def _digest() -> str:
     """Of the chunks of all golden samples: identities, lines and names."""
     digest = hashlib.sha256()
-    for path in sorted(_GOLDEN.glob("*/*")):
-        if path.name == "expected.json":
-            continue
+    for path in SAMPLES.values():
         content = path.read_bytes()
         name = f"{path.parent.name}/{path.name}"
         for chunk in chunk_file(content, file_path=name, file_hash="", language=detect_language(name, content)):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from code_index.chunking.comments import clean_comments, clean_string
 from code_index.chunking.encoding import to_utf8
+from code_index.chunking.registry import LANGUAGES
 
 
 @given(st.binary(max_size=200))
@@ -54,14 +55,19 @@ def test_a_damaged_utf8_file_keeps_its_good_text():
         (["-- | One.\n--\n-- Two."], "One.\n\nTwo."),
         (["{-| One.\nTwo.\n-}"], "One.\nTwo."),
         (["/// <summary>", "/// One.", "/// </summary>"], "One."),
-        (['@doc """\nOne.\n"""'], "One."),
-        (["@doc false"], None),
         (["/* ---------- */"], None),
         (["//"], None),
     ],
 )
 def test_comments_lose_their_markers(comments, text):
     assert clean_comments(comments) == text
+
+
+@pytest.mark.parametrize(
+    ("attribute", "text"), [('@doc """\nOne.\n"""', "One."), ("@doc false", None), ("# One.", "One.")]
+)
+def test_attributes_of_elixir_lose_their_markers(attribute, text):
+    assert clean_comments([attribute], LANGUAGES["elixir"].doc_text) == text
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,15 @@
 """Which language a path, a shebang or a header's first bytes mean."""
 
+import pkgutil
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from code_index.chunking.language_detection import (
-    CODE_LANGUAGES,
-    HEAD_BYTES,
-    KNOWN_LANGUAGES,
-    STRUCTURED_LANGUAGES,
-    detect_language,
-    needs_head,
-)
+from code_index.chunking import formats, languages
+from code_index.chunking.file_type import FileType
+from code_index.chunking.language_detection import HEAD_BYTES, detect_language, needs_head
+from code_index.chunking.registry import FILE_TYPES, FORMATS, LANGUAGES, by_name, by_word
 
 
 @pytest.mark.parametrize(
@@ -141,17 +139,30 @@ def test_head_beyond_the_limit_is_not_looked_at():
     assert detect_language("x.h", b"\n" * HEAD_BYTES + b"namespace a {") == "c"
 
 
-def test_code_and_structured_languages_are_disjoint_and_reachable():
-    assert not CODE_LANGUAGES & STRUCTURED_LANGUAGES
-    assert CODE_LANGUAGES | STRUCTURED_LANGUAGES < KNOWN_LANGUAGES
-    assert "text" not in STRUCTURED_LANGUAGES
-    assert len(CODE_LANGUAGES) == 22
+def test_each_language_and_format_is_the_one_that_its_file_is_called_by():
+    for package, found in ((languages, LANGUAGES), (formats, FORMATS)):
+        modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
+        assert {name for name in modules if not name.startswith("_")} == set(found)
+
+
+@pytest.mark.parametrize("kind", [*LANGUAGES.values(), *FORMATS.values()], ids=lambda kind: kind.name)
+def test_each_language_and_format_has_a_title_and_can_be_detected(kind):
+    assert kind.title
+    assert all(detect_language(f"x.{extension}") == kind.name for extension in kind.extensions.split())
+
+
+def test_two_languages_cannot_have_the_same_name_or_extension():
+    first, second = FileType("a", "x y"), FileType("b", "z x")
+    with pytest.raises(ValueError, match="extensions: 'x' is declared by a and by b"):
+        by_word([first, second], "extensions")
+    with pytest.raises(ValueError, match="a is declared twice"):
+        by_name([first, first])
 
 
 @given(file_path=st.text(), head=st.none() | st.binary())
 def test_any_path_and_head_give_a_known_language(file_path, head):
     language = detect_language(file_path, head)
-    assert language in KNOWN_LANGUAGES
+    assert language in FILE_TYPES
     assert language == language.lower()
     if not needs_head(file_path):
         assert language == detect_language(file_path)

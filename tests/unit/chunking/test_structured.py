@@ -7,9 +7,9 @@ import pytest
 
 from code_index.chunking import chunk_file
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.formats.registry import extract_structured
-from code_index.chunking.formats.spans import MAX_DEPTH, MAX_NAME_CHARACTERS
 from code_index.chunking.formats.text import paragraph_starts
+from code_index.chunking.spans import MAX_DEPTH, MAX_NAME_CHARACTERS
+from code_index.chunking.structured import extract_structured
 from code_index.core.model import ChunkType
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from code_index.chunking.blocks import Extraction
-from code_index.chunking.formats.registry import extract_structured
-from code_index.chunking.formats.spans import MAX_DEPTH, MAX_NAME_CHARACTERS, MIN_BLOCK_BYTES
-from code_index.chunking.language_detection import STRUCTURED_LANGUAGES, detect_language
+from code_index.chunking.language_detection import detect_language
+from code_index.chunking.registry import FORMATS
+from code_index.chunking.spans import MAX_DEPTH, MAX_NAME_CHARACTERS, MIN_BLOCK_BYTES
+from code_index.chunking.structured import extract_structured
 
-LANGUAGES = sorted(STRUCTURED_LANGUAGES | {"text", "csv", "rst"})
+LANGUAGES = sorted({*FORMATS, "rst"})
 PACKAGES = Path(dagster.__file__).parents[1]
 MEGABYTE = 1_000_000
 SECONDS_PER_MEGABYTE = 6.0  # about 1 on a quiet core; what is quadratic takes minutes

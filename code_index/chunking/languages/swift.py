@@ -1,4 +1,4 @@
-"""C# and Swift."""
+"""Swift."""
 
 from __future__ import annotations
 
@@ -11,65 +11,6 @@ from code_index.chunking.language_spec import LanguageSpec
 from code_index.core.model import Parameter
 
 
-def _operator_name(node: Node, source: bytes) -> str:
-    return f"operator {text_of(node.child_by_field_name('operator'), source)}"
-
-
-def _conversion_name(node: Node, source: bytes) -> str:
-    return f"operator {text_of(node.child_by_field_name('type'), source)}"
-
-
-def _indexer_name(_node: Node, _source: bytes) -> str:
-    return "this[]"
-
-
-def _destructor_name(node: Node, source: bytes) -> str:
-    return f"~{text_of(node.child_by_field_name('name'), source)}"
-
-
-CSHARP: Final = LanguageSpec(
-    name="csharp",
-    names={
-        "operator_declaration": _operator_name,
-        "conversion_operator_declaration": _conversion_name,
-        "indexer_declaration": _indexer_name,
-        "destructor_declaration": _destructor_name,
-    },
-    return_fields=("returns", "type"),
-    query="""
-[(class_declaration) (struct_declaration) (interface_declaration) (record_declaration) (enum_declaration)] @class
-[(method_declaration) (constructor_declaration) (destructor_declaration) (operator_declaration) (conversion_operator_declaration) (indexer_declaration) (local_function_statement)] @function
-(property_declaration accessors: (accessor_list (accessor_declaration body: (_)))) @function
-(namespace_declaration) @scope
-(comment) @comment
-(attribute_list) @decorator
-(using_directive) @import
-(field_declaration (variable_declaration type: (_)) @field)
-(declaration_list (property_declaration type: (_)) @field)
-[(if_statement) (for_statement) (foreach_statement) (while_statement) (do_statement) (catch_clause) (conditional_expression)] @branch
-(if_statement "else" @else)
-(if_statement alternative: (if_statement) @else_if)
-[(switch_statement) (switch_expression)] @switch
-(switch_section . "case") @path
-(switch_expression_arm) @path
-(switch_expression_arm (discard)) @not_path
-(binary_expression operator: "&&") @and
-(binary_expression operator: "||") @or
-(binary_expression operator: "??") @path
-(goto_statement) @jump
-[(lambda_expression) (anonymous_method_expression)] @closure
-""",
-    statements="""
-(block (_) @statement)
-(declaration_list (_) @statement)
-(switch_body (_) @statement)
-(compilation_unit (_) @statement)
-(initializer_expression (_) @statement)
-(enum_member_declaration) @statement
-""",
-)
-
-
 def _deinit_name(_node: Node, _source: bytes) -> str:
     return "deinit"
 
@@ -78,7 +19,7 @@ def _subscript_name(_node: Node, _source: bytes) -> str:
     return "subscript"
 
 
-def _swift_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
+def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
     """Inner names (`sku` of `_ sku: String`); the grammar puts a default after its parameter."""
     found: list[Parameter] = []
     for child in carrier.children:
@@ -97,7 +38,7 @@ def _swift_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-def _swift_return_type(carrier: Node, source: bytes) -> str:
+def _return_type(carrier: Node, source: bytes) -> str:
     after_arrow = False
     for child in carrier.children:
         if after_arrow:
@@ -106,11 +47,14 @@ def _swift_return_type(carrier: Node, source: bytes) -> str:
     return ""
 
 
-SWIFT: Final = LanguageSpec(
+LANGUAGE: Final = LanguageSpec(
     name="swift",
+    title="Swift",
+    extensions="swift",
+    interpreters="swift",
     names={"deinit_declaration": _deinit_name, "subscript_declaration": _subscript_name},
-    parameters_of=_swift_parameters,
-    return_type_of=_swift_return_type,
+    parameters_of=_parameters,
+    return_type_of=_return_type,
     query="""
 [(class_declaration) (protocol_declaration)] @class
 [(function_declaration) (init_declaration) (deinit_declaration) (subscript_declaration)] @function

@@ -1,17 +1,21 @@
-"""Elixir and Haskell: a function is a run of clauses."""
+"""Elixir: a function is a run of clauses."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.comments import QUOTES, clean_string, without_markers
 from code_index.chunking.definitions import first_child, text_of
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.core.model import Parameter
 
+_ATTRIBUTE: Final = re.compile(r"@(?:type)?doc\s*\(?\s*(?:~[sS])?")
 
-def _elixir_head(node: Node) -> Node | None:
+
+def _head(node: Node) -> Node | None:
     """What follows `def`: a call, an identifier or an operator, without its guard."""
     values = first_child(node, ("arguments",))
     head = values.named_child(0) if values is not None and values.named_child_count else None
@@ -23,10 +27,10 @@ def _elixir_head(node: Node) -> Node | None:
     return head
 
 
-def _elixir_name(node: Node, source: bytes) -> str:
+def _name(node: Node, source: bytes) -> str:
     """Name of a function, module, protocol implementation (`Protocol.Target`), `describe` or `test`."""
     keyword = text_of(node.child_by_field_name("target"), source)
-    head = _elixir_head(node)
+    head = _head(node)
     if head is None:
         return ""
     if keyword == "defimpl":
@@ -42,8 +46,8 @@ def _elixir_name(node: Node, source: bytes) -> str:
     return text_of(head, source).strip('"')
 
 
-def _elixir_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
-    head = _elixir_head(carrier)
+def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
+    head = _head(carrier)
     if head is None or head.type != "call":
         return ()
     values = first_child(head, ("arguments",))
@@ -58,12 +62,25 @@ def _elixir_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-ELIXIR: Final = LanguageSpec(
+def _doc_text(comment: str) -> str:
+    """The string of `@doc`; empty for `@doc false`."""
+    attribute = _ATTRIBUTE.match(comment)
+    if attribute is None:
+        return without_markers(comment)
+    value = comment[attribute.end() :]
+    return (clean_string(value) or "") if value.startswith(QUOTES) else ""
+
+
+LANGUAGE: Final = LanguageSpec(
     name="elixir",
-    names={"call": _elixir_name},
+    title="Elixir",
+    extensions="ex exs",
+    interpreters="elixir",
+    names={"call": _name},
     name_fields=(),
-    parameters_of=_elixir_parameters,
+    parameters_of=_parameters,
     doc_prefixes=("@doc", "@typedoc"),
+    doc_text=_doc_text,
     clauses=True,
     query=r"""
 (call target: (identifier) @_def (arguments) (#any-of? @_def "defmodule" "defprotocol" "defimpl")) @class
@@ -95,73 +112,5 @@ ELIXIR: Final = LanguageSpec(
 (source (_) @statement)
 (body (_) @statement)
 (stab_clause) @statement
-""",
-)
-
-
-def _haskell_function_name(node: Node, source: bytes) -> str:
-    """The name, or the operator of `a <+> b = ...`."""
-    name = node.child_by_field_name("name")
-    infix = first_child(node, ("infix",))
-    if name is None and infix is not None:
-        name = infix.child_by_field_name("operator")
-    return text_of(name, source).strip("()` ")
-
-
-def _haskell_instance_name(node: Node, source: bytes) -> str:
-    """`Class Type`."""
-    parts = (node.child_by_field_name("name"), node.child_by_field_name("patterns"))
-    return " ".join(filter(None, (text_of(part, source) for part in parts)))
-
-
-def _haskell_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
-    """The patterns of the first clause."""
-    patterns = carrier.child_by_field_name("patterns")
-    infix = first_child(carrier, ("infix",))
-    if patterns is None and infix is not None:
-        operands = (infix.child_by_field_name("left_operand"), infix.child_by_field_name("right_operand"))
-        return tuple(Parameter(text_of(operand, source)) for operand in operands if operand is not None)
-    return tuple(Parameter(text_of(child, source)) for child in patterns.named_children) if patterns is not None else ()
-
-
-HASKELL: Final = LanguageSpec(
-    name="haskell",
-    names={
-        "function": _haskell_function_name,
-        "bind": _haskell_function_name,
-        "instance": _haskell_instance_name,
-    },
-    parameters_of=_haskell_parameters,
-    doc_prefixes=("-- |", "-- ^", "{-|", "{- |"),
-    clauses=True,
-    query="""
-(declarations [(function) (bind)] @function)
-(class_declarations [(function) (bind)] @function)
-(instance_declarations [(function) (bind)] @function)
-[(data_type) (newtype) (class) (instance) (type_family) (data_family)] @class
-[(comment) (haddock)] @comment
-(header) @file_head
-(signature) @signature
-(import) @import
-(fields (field) @field)
-(conditional) @branch
-(case) @switch
-(lambda_case) @switch
-(alternative) @path
-(alternative pattern: (wildcard)) @not_path
-(match (guards)) @path
-(match (guards (boolean (variable) @_otherwise)) (#eq? @_otherwise "otherwise")) @not_path
-(infix operator: (operator) @_and (#eq? @_and "&&")) @and
-(infix operator: (operator) @_or (#eq? @_or "||")) @or
-[(lambda) (lambda_case)] @closure
-""",
-    statements="""
-(declarations (_) @statement)
-(class_declarations (_) @statement)
-(instance_declarations (_) @statement)
-(do (_) @statement)
-(local_binds (_) @statement)
-(match) @statement
-(alternative) @statement
 """,
 )

@@ -1,0 +1,10 @@
+"""Vue components: HTML."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.formats.html import extract_html
+
+FORMAT: Final = FormatSpec(name="vue", title="Vue", extensions="vue", extract=extract_html)

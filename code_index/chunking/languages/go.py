@@ -1,0 +1,57 @@
+"""Go."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tree_sitter import Node
+
+from code_index.chunking.definitions import text_of, without_generics
+from code_index.chunking.language_spec import LanguageSpec
+
+
+def _method_name(node: Node, source: bytes) -> str:
+    """`Receiver.Method`, the receiver without pointer and type parameters."""
+    name = text_of(node.child_by_field_name("name"), source)
+    receiver = text_of(node.child_by_field_name("receiver"), source).strip("()")
+    owner = without_generics(receiver).rpartition(" ")[2].lstrip("*") if receiver else ""
+    return f"{owner}.{name}" if owner else name
+
+
+LANGUAGE: Final = LanguageSpec(
+    name="go",
+    title="Go",
+    extensions="go",
+    names={"method_declaration": _method_name},
+    dotted_methods=True,
+    return_fields=("result",),
+    query="""
+(function_declaration) @function
+(method_declaration) @function
+(type_spec type: [(struct_type) (interface_type)]) @class
+(type_declaration . (type_spec)) @wrapper
+(comment) @comment
+(package_clause) @file_head
+(import_spec) @import
+(field_declaration name: (_) type: (_)) @field
+[(if_statement) (for_statement)] @branch
+(if_statement "else" @else)
+(if_statement alternative: (if_statement) @else_if)
+[(expression_switch_statement) (type_switch_statement) (select_statement)] @switch
+[(expression_case) (type_case) (communication_case)] @path
+(binary_expression operator: "&&") @and
+(binary_expression operator: "||") @or
+(goto_statement) @jump
+(break_statement (label_name)) @jump
+(continue_statement (label_name)) @jump
+(func_literal) @closure
+""",
+    statements="""
+(block (_) @statement)
+(statement_list (_) @statement)
+(source_file (_) @statement)
+(const_spec) @statement
+(var_spec) @statement
+(keyed_element) @statement
+""",
+)

@@ -1,0 +1,99 @@
+"""Kotlin."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tree_sitter import Node
+
+from code_index.chunking.definitions import first_child, text_of
+from code_index.chunking.language_spec import LanguageSpec
+from code_index.core.model import Parameter
+
+
+def _function_name(node: Node, source: bytes) -> str:
+    """`Receiver.name` of an extension function; a nullable or generic receiver by its plain name."""
+    name = text_of(first_child(node, ("simple_identifier",)), source)
+    receiver = text_of(node.child_by_field_name("receiver"), source)
+    owner = receiver.partition("<")[0].rstrip("?").rpartition(".")[2]
+    return f"{owner}.{name}" if owner else name
+
+
+def _companion_name(node: Node, source: bytes) -> str:
+    return text_of(first_child(node, ("type_identifier",)), source) or "Companion"
+
+
+def _constructor_name(_node: Node, _source: bytes) -> str:
+    return "constructor"
+
+
+def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
+    """The grammar puts a default after its parameter, as a child of the list."""
+    values = first_child(carrier, ("function_value_parameters",))
+    found: list[Parameter] = []
+    after_equals = False
+    for child in values.children if values is not None else ():
+        if child.type == "parameter":
+            named = child.named_children
+            found.append(Parameter(text_of(named[0], source), text_of(named[-1], source) if len(named) > 1 else None))
+        elif after_equals and found:
+            found[-1] = Parameter(found[-1].name, found[-1].type, text_of(child, source))
+        after_equals = child.type == "="
+    return tuple(found)
+
+
+def _return_type(carrier: Node, source: bytes) -> str:
+    if carrier.type != "function_declaration":
+        return ""
+    after_parameters = after_colon = False
+    for child in carrier.children:
+        if after_colon:
+            return text_of(child, source)
+        after_colon = after_parameters and child.type == ":"
+        after_parameters = after_parameters or child.type == "function_value_parameters"
+    return ""
+
+
+LANGUAGE: Final = LanguageSpec(
+    name="kotlin",
+    title="Kotlin",
+    extensions="kt kts",
+    interpreters="kotlin kotlinc",
+    names={
+        "function_declaration": _function_name,
+        "companion_object": _companion_name,
+        "secondary_constructor": _constructor_name,
+    },
+    name_types=("simple_identifier", "type_identifier"),
+    dotted_methods=True,
+    parameters_of=_parameters,
+    return_type_of=_return_type,
+    doc_prefixes=("/**",),
+    query="""
+[(class_declaration) (object_declaration) (companion_object)] @class
+[(function_declaration) (secondary_constructor)] @function
+[(line_comment) (multiline_comment)] @comment
+(modifiers (annotation) @decorator)
+(import_header) @import
+(class_body (property_declaration (variable_declaration (simple_identifier) . (_)) @field))
+(class_parameter) @field
+[(if_expression) (for_statement) (while_statement) (do_while_statement) (catch_block)] @branch
+(if_expression "else" @else)
+(if_expression alternative: (control_structure_body . (if_expression) @else_if))
+(when_expression) @switch
+(when_entry (when_condition)) @path
+(elvis_expression) @path
+(conjunction_expression) @and
+(disjunction_expression) @or
+(jump_expression "break@") @jump
+(jump_expression "continue@") @jump
+[(lambda_literal) (anonymous_function)] @closure
+""",
+    statements="""
+(statements (_) @statement)
+(class_body (_) @statement)
+(enum_class_body (_) @statement)
+(source_file (_) @statement)
+(when_entry) @statement
+""",
+)
