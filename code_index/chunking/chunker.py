@@ -5,19 +5,30 @@ Belongs here: the way from bytes to chunks, and which extractor reads which lang
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from code_index.chunking.assembly import assemble
 from code_index.chunking.code import extract_code
 from code_index.chunking.encoding import to_utf8
+from code_index.chunking.file_type import FileType
 from code_index.chunking.formats.text import extract_text
-from code_index.chunking.registry import LANGUAGES
+from code_index.chunking.registry import FILE_TYPES, LANGUAGES
 from code_index.chunking.structured import extract_structured
 from code_index.core.errors import ParseError
 from code_index.core.model import Chunk, ChunkingOptions
 
-CHUNKER_VERSION: Final = "1"
-"""Raise it with any change that gives other chunks for the same bytes: stored files are then parsed again."""
+_VERSION: Final = "1"
+"""Raise it with a change that gives other chunks in several languages; a change in one raises its `revision`."""
+
+
+def chunker_version(file_types: Iterable[FileType]) -> str:
+    """The version of all that makes chunks, such as `1+perl1`."""
+    return "+".join([_VERSION, *sorted(f"{kind.name}{kind.revision}" for kind in file_types if kind.revision)])
+
+
+CHUNKER_VERSION: Final = chunker_version(FILE_TYPES.values())
+"""Another one means that the same bytes may give other chunks: stored files are then parsed again."""
 
 _DEFAULTS: Final = ChunkingOptions()
 

@@ -30,6 +30,8 @@ class FileType:
     `interpreters` of a shebang without their version, and `modes` of an Emacs mode line.
     `by_content` serves extensions that other languages use as well: it tells from a file's first bytes which one
     it is in. The file type that declares the extension decides, and is the answer where there are no bytes.
+    `revision` counts the changes that give other chunks for files of this language only. The first is that they were
+    read as plain text before.
     """
 
     name: str
@@ -40,3 +42,4 @@ class FileType:
     modes: str = ""
     by_content: Mapping[str, LanguageOf] = field(default_factory=_no_rules)
     title: str = ""
+    revision: int = 0
