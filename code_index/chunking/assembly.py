@@ -191,7 +191,8 @@ def _owners(text: SourceText, extraction: Extraction) -> list[Owner]:
                 last = _with_closers(text.source, last, min(max(following, last), end))
             owner.spans.append((cursor, first))
             cursor = last
-            qualified_name = f"{prefix}{block.name}" if block.name else prefix.removesuffix(extraction.name_separator)
+            outer = "" if block.absolute else prefix
+            qualified_name = f"{outer}{block.name}" if block.name else outer.removesuffix(extraction.name_separator)
             below = f"{qualified_name}{extraction.name_separator}" if qualified_name else ""
             inner = owner
             if block.chunk_type is not ChunkType.MODULE:

@@ -17,6 +17,7 @@ from code_index.core.model import ChunkType, Parameter, TypeAnnotation
 class Block:
     """A named span of a file, bytes half-open; children lie inside, ordered, without overlap.
 
+    The names of what encloses it come before its own, unless that is `absolute`.
     `start` includes what belongs to the definition (decorators, attributes, the doc comment above).
     `break_points` are byte offsets, in order, at which the assembly may cut the block when it is too long
     (starts of statements, rows, list items); it falls back to line starts, then to any character.
@@ -26,6 +27,7 @@ class Block:
     end: int
     chunk_type: ChunkType
     name: str = ""
+    absolute: bool = False
     children: list[Block] = field(default_factory=list)
     break_points: list[int] = field(default_factory=list)
     docstring: str | None = None

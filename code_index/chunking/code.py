@@ -168,6 +168,7 @@ class _File:
         """Fills in what is known about the definition."""
         spec, source = self.spec, self.source
         block.name = name_of(definition.node, source, spec)
+        block.absolute = spec.is_absolute is not None and spec.is_absolute(definition.node)
         if definition.role == "scope":
             return
         if self.decorators:
@@ -202,7 +203,7 @@ class _File:
             inside = self.docstrings.get(body.start_byte) if body is not None else None
             if inside is not None:
                 return clean_string(raw_text_of(inside, self.source))
-        comments = [self._text(start, end).strip() for start, end, role in above if role == "comment"]
+        comments = [self._text(start, end).strip() for start, end, role in above if role in {"comment", "doc"}]
         marked = [comment for comment in comments if comment.startswith(self.spec.doc_prefixes)]
         if marked:
             return clean_comments(marked, self.spec.doc_text)

@@ -52,10 +52,12 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
     """All definitions with the spans of their wrappers, in document order, outer before inner."""
     wrappers = _wrappers(captures.get("wrapper", []))
     bodies = {node.start_byte: node.end_byte for node in captures.get("body", [])}
+    reaches = _reaches(captures.get("rest", []))
     found: dict[Span, Definition] = {}
     for role in DEFINITION_ROLES:
         for node in captures.get(role, []):
-            own = span = _own_span(node, source, spec.prefix, bodies)
+            own = _own_span(node, source, spec.prefix, bodies)
+            own = span = reaches.get(own, own)
             if own in found:
                 continue
             while span in wrappers:
@@ -80,6 +82,19 @@ def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) 
     if prefix and source[max(start - len(prefix), 0) : start] == prefix:
         start -= len(prefix)
     return start, end
+
+
+def _reaches(nodes: list[Node]) -> dict[Span, Span]:
+    """Spans of definitions without a block, by the spans of their nodes."""
+    reaches: dict[Span, Span] = {}
+    following: dict[Span, int] = {}  # by what encloses them: where the one found last starts
+    for node in sorted(nodes, key=lambda node: -node.start_byte):
+        outer = node.parent
+        if outer is not None:
+            enclosing = (outer.start_byte, outer.end_byte)
+            reaches[node.start_byte, node.end_byte] = node.start_byte, following.get(enclosing, outer.end_byte)
+            following[enclosing] = node.start_byte
+    return reaches
 
 
 def _wrappers(nodes: list[Node]) -> dict[Span, Span]:

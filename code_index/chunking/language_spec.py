@@ -9,10 +9,12 @@ Roles of definitions
     function, class   own a chunk at the top level or in a class; a function in a function when it is long
     member            function that owns a chunk only when it is long (callbacks in object literals)
     scope             namespace or module: qualifies the names inside, its text is module code
+    rest              definition without a block: reaches to the next one beside it, or to the end of what encloses both
     wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
     signature         declares the type of the definition that follows and belongs to it
 Roles of what describes them
     comment           any comment
+    doc               comment that documents the definition below it, blank lines between or not
     attribute         decorator or attribute that stands before the definition, outside its node
     decorator         decorator or attribute inside the definition's node or its wrapper
     body              body that the grammar puts beside its signature; belongs to the definition before it
@@ -62,6 +64,7 @@ class LanguageSpec(FileType):
     `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
     directly above documents. `doc_text` takes the markers off where they are not those that most languages use.
     `indentation_binds`: a comment above belongs only when equally indented.
+    `is_absolute` says of a definition that what encloses it does not qualify its name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
     leaves it outside.
     """
@@ -84,6 +87,7 @@ class LanguageSpec(FileType):
     plain_docs: bool = True
     doc_text: Callable[[str], str] = without_markers
     indentation_binds: bool = False
+    is_absolute: Callable[[Node], bool] | None = None
     clauses: bool = False
     prefix: bytes = b""
 
@@ -91,7 +95,19 @@ class LanguageSpec(FileType):
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
 COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump", "path", "and", "or", "closure")
 _OTHER_ROLES: Final = (
-    *("wrapper", "signature", "comment", "attribute", "decorator", "docstring", "inner_doc", "body", "field"),
+    *(
+        "wrapper",
+        "rest",
+        "signature",
+        "comment",
+        "doc",
+        "attribute",
+        "decorator",
+        "docstring",
+        "inner_doc",
+        "body",
+        "field",
+    ),
     *("file_docstring", "file_head", "import", "not_path"),
 )
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

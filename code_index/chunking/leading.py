@@ -14,8 +14,10 @@ from tree_sitter import Node
 
 from code_index.chunking.blocks import Block
 
-ROLES_ABOVE: Final = ("comment", "attribute", "signature")
+ROLES_ABOVE: Final = ("comment", "doc", "attribute", "signature")
 
+_COMMENTS: Final = frozenset({"comment", "doc"})
+# At most one line end, so that no blank line separates the two.
 _GAP: Final = re.compile(rb"[ \t\f\v]*(?:\r\n|\n|\r)?[ \t\f\v]*")
 
 _LINE_END: Final = re.compile(rb"\n")
@@ -50,9 +52,10 @@ class Leading:
         index = bisect_left(self._starts, block.start) - 1
         while index >= 0:
             start, end, role = self._items[index]
-            if start < floor or end > block.start or not self._adjacent(end, block.start):
+            gap = _BLANKS if role == "doc" else _GAP
+            if start < floor or end > block.start or not self._adjacent(end, block.start, gap):
                 break
-            if role == "comment" and not self._starts_line(start):
+            if role in _COMMENTS and not self._starts_line(start):
                 break
             if self._indentation_binds and self._column(start) != self._column(block.start):
                 break
@@ -61,10 +64,10 @@ class Leading:
             index -= 1
         return taken[::-1]
 
-    def _adjacent(self, end: int, start: int) -> bool:
-        """Whether at most one line end stands between, so that no blank line separates the two."""
+    def _adjacent(self, end: int, start: int, gap: re.Pattern[bytes]) -> bool:
+        """Whether nothing but the gap stands between the two."""
         end -= self._source[end - 1 : end] in (b"\n", b"\r")  # some grammars count the line end to the comment
-        return _GAP.fullmatch(self._source, end, start) is not None
+        return gap.fullmatch(self._source, end, start) is not None
 
     def _starts_line(self, offset: int) -> bool:
         line_start = offset - self._column(offset)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from code_index.chunking import chunk_file, code
+from code_index.chunking.assembly import assemble
+from code_index.chunking.blocks import Extraction
 from code_index.chunking.code import extract_code
 from code_index.chunking.registry import LANGUAGES
 from code_index.core.errors import ParseError
-from code_index.core.model import ChunkType
+from code_index.core.model import ChunkingOptions, ChunkType
 
 
 def named(source, language):
@@ -154,3 +157,54 @@ def test_elixir_operators_and_anonymous_tests_are_named():
     assert {"A.<~>", "A.adds"} <= set(
         named('defmodule A do\n def a <~> b, do: a\n test "adds" do\n 1\n end\nend\n', "elixir")
     )
+
+
+@pytest.fixture
+def php_of_packages(monkeypatch):
+    """PHP whose namespaces are classes, with or without a block, whose names nothing qualifies, and whose `#` documents."""
+    query = """
+    (namespace_definition) @class
+    (namespace_definition ";") @rest
+    (function_definition) @function
+    ((comment) @doc (#match? @doc "^#"))
+    """
+    php = replace(
+        LANGUAGES["php"],
+        name="packages",
+        grammar="php",
+        query=query,
+        is_absolute=lambda node: node.type == "namespace_definition",
+        doc_prefixes=(),
+    )
+    monkeypatch.setattr(code, "LANGUAGES", {"packages": php})
+    return lambda source: extract_code(source.encode(), "packages").blocks
+
+
+def test_a_definition_without_a_block_reaches_to_the_next_one_or_to_the_end(php_of_packages):
+    source = "<?php\nnamespace A;\nfunction f() {}\nnamespace B;\nfunction g() {}\nfunction h() {}\n"
+    first, second = php_of_packages(source)
+    assert [child.name for child in first.children] == ["f"]
+    assert [child.name for child in second.children] == ["g", "h"]
+    assert first.end == second.start == source.index("namespace B")
+    assert second.end == len(source)
+
+
+def test_an_absolute_name_is_not_qualified_by_what_encloses_it(php_of_packages):
+    source = b"<?php\nnamespace A;\nfunction f() {}\nnamespace B {\nfunction g() {}\n}\n"
+    blocks = php_of_packages(source.decode())
+    chunks = assemble(
+        source,
+        Extraction(blocks=blocks),
+        file_path="f",
+        file_hash="0",
+        language="packages",
+        subproject_name=None,
+        subproject_path=None,
+        options=ChunkingOptions(),
+    )
+    assert {"A", "A.f", "B", "B.g"} <= {chunk.qualified_name for chunk in chunks}
+
+
+def test_documentation_may_stand_apart_from_what_it_documents(php_of_packages):
+    (namespace,) = php_of_packages("<?php\nnamespace A;\n\n# One.\n\n\nfunction f() {}\n")
+    assert [child.docstring for child in namespace.children] == ["One."]
