@@ -90,7 +90,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("odin", "odin"),
     FileType("org", "org"),
     FileType("pascal", "pas dpr pp"),
-    FileType("perl", "pl pm pod t", interpreters="perl"),
     FileType("postscript", "ps"),
     FileType("powershell", "ps1 psm1 psd1", interpreters="pwsh"),
     FileType("prisma", "prisma"),

@@ -120,6 +120,15 @@ def test_shebang_tells_the_language_of_a_file_without_extension(head, language):
         ("x.m", b"@implementation A\n@end\n", "objective-c"),
         ("x.m", b"#include <a.h>\n", "objective-c"),
         ("x.m", b"function y = f(x)\n% square\ny = x^2;\n", "matlab"),
+        ("x.pl", None, "perl"),
+        ("x.pl", b"print 'x';\n", "perl"),
+        ("x.pl", b":- module(orders, [total/2]).\n", "prolog"),
+        ("x.pl", b"% family\nparent(ann, bob).\ngrandparent(X, Z) :- parent(X, Y), parent(Y, Z).\n", "prolog"),
+        ("x.pl", b"use strict;\n# grandparent(X) :- parent(X).\n", "perl"),
+        ("x.t", None, "perl"),
+        ("x.t", b"#!/usr/bin/perl -w\nplan(1);\n", "perl"),
+        ("x.t", b"# order\nuse Test::More;\n", "perl"),
+        ("x.t", b"Setup:\n\n  $ dune build\n", "text"),
     ],
 )
 def test_ambiguous_extension_is_settled_by_the_head(file_path, head, language):
