@@ -95,7 +95,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("prisma", "prisma"),
     FileType("prolog", "prolog pro"),
     FileType("properties", "properties"),
-    FileType("proto", "proto"),
     FileType("pug", "pug jade"),
     FileType("puppet", "epp"),
     FileType("purescript", "purs"),
