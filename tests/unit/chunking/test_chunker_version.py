@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 
 from code_index.chunking import CHUNKER_VERSION, chunk_file
 from code_index.chunking.chunker import chunker_version
 from code_index.chunking.file_type import FileType
 from code_index.chunking.language_detection import detect_language
-from tests.samples import GOLDEN, SAMPLES
+from tests.samples import GOLDEN, SAMPLES, UPDATE
 
 _RECORD = GOLDEN / "chunker_version.json"
-_UPDATE = os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1"
 
 
 def _digest() -> str:
@@ -34,11 +32,11 @@ def test_other_chunks_mean_another_chunker_version() -> None:
     if recorded["version"] == CHUNKER_VERSION:
         assert recorded["digest"] == now["digest"], (
             "The chunks of the golden samples changed: raise the `revision` of their language, or `_VERSION` of the "
-            "chunker, so that indexes are parsed again, and run this test with CODE_INDEX_UPDATE_GOLDEN=1. If you "
+            "chunker, so that indexes are parsed again, and run this test with CODE_INDEXUPDATE_GOLDEN=1. If you "
             f"raised it since the last commit, run `git checkout {_RECORD}` first."
         )
     else:
-        assert _UPDATE, "CHUNKER_VERSION is another one: run this test with CODE_INDEX_UPDATE_GOLDEN=1 to record it."
+        assert UPDATE, "CHUNKER_VERSION is another one: run this test with CODE_INDEXUPDATE_GOLDEN=1 to record it."
         _RECORD.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
 
 

@@ -7,7 +7,6 @@ expectations again; read the diff before committing it.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, is_dataclass
 
 import pytest
@@ -17,9 +16,8 @@ from code_index.chunking.language_detection import detect_language
 from code_index.chunking.registry import LANGUAGES
 from code_index.core.hashing import content_hash
 from code_index.core.model import Chunk
-from tests.samples import SAMPLES
+from tests.samples import SAMPLES, UPDATE
 
-UPDATE = os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1"  # read here: fixtures may clear the environment
 _NOT_COMPARED = frozenset({"file_path", "file_hash", "language", "subproject_name", "subproject_path", "content"})
 
 

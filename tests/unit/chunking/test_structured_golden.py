@@ -4,7 +4,6 @@
 """
 
 import json
-import os
 
 import pytest
 
@@ -12,7 +11,7 @@ from code_index.chunking.blocks import Block
 from code_index.chunking.language_detection import detect_language
 from code_index.chunking.registry import FORMATS
 from code_index.chunking.structured import extract_structured
-from tests.samples import SAMPLES
+from tests.samples import SAMPLES, UPDATE
 
 
 def _line(source: bytes, offset: int) -> int:
@@ -43,6 +42,6 @@ def test_sample_gives_the_recorded_blocks(language):
         "blocks": [_described(source, block) for block in extraction.blocks],
     }
     recorded = sample.with_name("expected.json")
-    if os.environ.get("CODE_INDEX_UPDATE_GOLDEN") == "1":
+    if UPDATE:
         recorded.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     assert found == json.loads(recorded.read_text())
