@@ -77,6 +77,13 @@ def test_the_make_targets_of_the_readme_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+def test_files_that_the_recipes_name_exist() -> None:
+    page = (_ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:code_index|tests)/[\w/.]+\w(?![\w/.<]*<)", page))
+    assert named
+    assert {name for name in named if not (_ROOT / name).exists()} == set()
+
+
 def test_links_of_the_readme_lead_somewhere() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", _README):
         assert (_ROOT / target).exists(), target
