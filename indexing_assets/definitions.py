@@ -10,9 +10,10 @@ from typing import Any
 import dagster as dg
 
 from code_index.index.deployment import deployed_indexes
-from code_index.index.folder import TABLES_DIR_VARIABLE, WATCH_VARIABLE
+from code_index.index.folder import WATCH_VARIABLE
 from indexing_assets.assets.chunk_vectors import build_chunk_vectors
 from indexing_assets.assets.index_report import build_index_report
+from indexing_assets.assets.language_figures import build_language_figures
 from indexing_assets.assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.assets.search_indexes import build_search_indexes
 from indexing_assets.assets.source_files import build_source_files
@@ -40,12 +41,11 @@ def build_defs(
     Raises:
         SettingsError: the deployment file or the settings of an index cannot be used.
     """
-    resources: dict[str, Any] = {
-        "index": IndexResource(),
-        "embedder": EmbedderResource(),
-        "lancedb_io_manager": LanceDBIOManager(tables_dir=dg.EnvVar(TABLES_DIR_VARIABLE)),
-        **(overrides or {}),
-    }
+    resources: dict[str, Any] = {"index": IndexResource(), "embedder": EmbedderResource(), **(overrides or {})}
+    index = resources["index"]
+    resources.setdefault(
+        "lancedb_io_manager", LanceDBIOManager(repository_root=index.repository_root, index_dir=index.index_dir)
+    )
     if indexes is None:
         indexes = [IndexNames(name) for name in deployed_indexes()] or [UNNAMED]
     assets: list[dg.AssetsDefinition] = []
@@ -57,7 +57,7 @@ def build_defs(
     sensor_status = dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED
     schedule_status = dg.DefaultScheduleStatus.RUNNING if watch else dg.DefaultScheduleStatus.STOPPED
     for names in indexes:
-        folder = resources["index"].folder(names.index)
+        folder = index.folder(names.index)
         settings = folder.settings()
         with accepting_beta_parameters():
             assets += [
@@ -65,6 +65,7 @@ def build_defs(
                 build_parsed_chunks(names, folder, settings),
                 build_chunk_vectors(names, folder, settings),
                 build_search_indexes(names),
+                build_language_figures(names),
                 build_index_report(names),
             ]
         asset_checks += build_index_checks(names)

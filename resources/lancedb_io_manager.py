@@ -1,7 +1,7 @@
 """Dagster assets as LanceDB tables.
 
-Belongs here: the translation of a Dagster context into a table, a slice of it, and metadata. How
-tables are written is known by `code_index.tables`, what rows mean by the assets.
+Belongs here: the translation of a Dagster context into a table, a slice of it, and metadata. Does not
+belong here: how tables are written (`code_index.tables.slices`), and what their rows mean.
 
 Decision: one table an asset with the partition key in a column, not one table a partition: a
 commit can then replace many partitions at once, and a table of 60,000 partitions stays one table.
@@ -9,20 +9,25 @@ commit can then replace many partitions at once, and a table of 60,000 partition
 
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import dagster as dg
 import polars as pl
 import pyarrow as pa
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from code_index.core.errors import StoreError
+from code_index.index.deployment import deployed_indexes
 from code_index.tables.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
 from code_index.tables.row_shapes import shortened
 from code_index.tables.slices import SliceTables, Write, WriteMode
 from code_index.tables.sql import all_of, equals, is_in
 from code_index.tables.tables import Tables
+from resources.index_resource import IndexResource
+
+Context: typing.TypeAlias = dg.OutputContext | dg.InputContext
 
 
 class LanceDBIOManager(dg.ConfigurableIOManager):
@@ -33,7 +38,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
 
     Metadata of an asset (or of an op's output):
 
-    - `table`: name of the table; the asset key joined by `__` when absent.
+    - `table`: name of the table; `dagster/table_name` or the asset key joined by `__` when absent.
     - `partition_expr`: column that holds the partition key; for multi-partitions a mapping from
       dimension to column. Partitioned assets need it; a column that the rows lack is filled in when a
       single partition is written.
@@ -43,10 +48,15 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
     Metadata of an input: `columns` to read, `allow_missing_partitions`.
     """
 
-    tables_dir: str = Field(description="Folder that holds the Lance tables; it is created with the first write.")
+    # An `IndexResource` inside this one would say the same; Dagster 1.13 warns of deprecation where resources nest.
+    repository_root: str = Field(default="", description="Repository of the index, as in `IndexResource`.")
+    index_dir: str = Field(default="", description="Folder of the index, as in `IndexResource`.")
+    tables_dir: str = Field(
+        default="",
+        description="Folder for the tables, created with the first write. Empty: that of the index's tables; in a "
+        "deployment of several, of the index that the asset's key begins with.",
+    )
     mode: WriteMode = Field(default="overwrite", description="Write mode of assets whose metadata names none.")
-
-    _tables: Tables | None = PrivateAttr(default=None)
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Write the output in one commit and describe the table in the output's metadata.
@@ -54,23 +64,20 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         Raises:
             StoreError: the shape is unknown, rows lie outside the output's partitions, or the table refuses.
         """
-        settings = _Settings.of(context, default_mode=self.mode)
-        slices = self._slices()
+        asset = self._asset_table(context)
         if obj is None:
-            raise StoreError(f"{settings.what} returned None; annotate it with `-> None` when nothing is to be stored")
+            raise StoreError(f"{asset.what} returned None; annotate it with `-> None` when nothing is to be stored")
         keys = _partition_keys(context)
-        with as_arrow(obj, Path(self.tables_dir)) as frame:
+        with as_arrow(obj, asset.folder) as frame:
             rows = frame
             where = None
             if keys is not None:
-                columns = settings.partition_columns(context)
-                rows = _within_partitions(rows, columns, keys, settings.what)
+                columns = asset.partition_columns(context)
+                rows = _within_partitions(rows, columns, keys, asset.what)
                 where = _partition_condition(columns, keys)
-            version = slices.write(
-                settings.table, rows, Write(mode=settings.mode, keys=settings.keys, slice_where=where)
-            )
+            version = asset.slices.write(asset.name, rows, Write(mode=asset.mode, keys=asset.keys, slice_where=where))
             written = rows.num_rows
-        described = {**self._describe(settings.table), "table_version": version, "rows_written": written}
+        described = {**asset.describe(), "table_version": version, "rows_written": written}
         if keys is not None and len(keys) == 1:
             described["dagster/partition_row_count"] = written
         context.add_output_metadata(described)
@@ -78,116 +85,101 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
     def load_input(self, context: dg.InputContext) -> Any:
         """The upstream asset's rows of the partitions that the run maps to, in the annotated shape.
 
-        A partition without rows counts as missing when it was never materialized.
+        A partition without rows counts as missing when it was never materialized. All partitions of an asset
+        without `partition_expr` are the whole table, whatever is in it.
 
         Raises:
             StoreError: a partition or the whole table is missing and `allow_missing_partitions` is not set.
         """
-        upstream = context.upstream_output or context
-        settings = _Settings.of(upstream, default_mode=self.mode, asset_context=context)
+        asset = self._asset_table(context)
         options = context.definition_metadata or {}
         allow_missing = bool(options.get("allow_missing_partitions", False))
         shape, by_partition = _shape_of(context.dagster_type.typing_type)
-        slices = self._slices()
-        schema = slices.schema(settings.table)
+        schema = asset.slices.schema(asset.name)
         if schema is None and not allow_missing:
-            raise StoreError(
-                f"{settings.what} has no table {settings.table!r} in {self.tables_dir}: materialize it first"
-            )
+            raise StoreError(f"{asset.what} has no table {asset.name!r} in {asset.folder}: materialize it first")
         keys = _partition_keys(context)
-        columns = None if keys is None else settings.partition_columns(context)
+        if keys is not None and asset.partition_expr is None and not by_partition and _are_all(context, keys):
+            keys = None
+        columns = None if keys is None else asset.partition_columns(context)
         if keys is not None and columns is not None and not allow_missing:
-            self._refuse_missing(context, settings, columns, keys)
-        selected = options.get("columns")
-        wanted = pa.schema([]) if schema is None else _select(schema, selected, settings.table)
+            _refuse_missing(context, asset, columns, keys)
+        wanted = pa.schema([]) if schema is None else _select(schema, options.get("columns"), asset.name)
 
         def load(some: Sequence[str] | None) -> Any:
             if schema is None:
                 return from_batches(shape, wanted, lambda _columns: iter(()))
             where = None if some is None or columns is None else _partition_condition(columns, some)
-            return from_batches(shape, wanted, lambda names: slices.read(settings.table, names, where))
+            return from_batches(shape, wanted, lambda names: asset.slices.read(asset.name, names, where))
 
         if not by_partition:
             return load(keys)
         if keys is None or columns is None:
-            raise StoreError(f"{settings.what} has no partitions: annotate the input without dict")
+            raise StoreError(f"{asset.what} has no partitions: annotate the input without dict")
         if schema is None or shape in (pa.RecordBatchReader, pl.LazyFrame):
             return {key: load([key]) for key in keys}
         names = list(dict.fromkeys([*wanted.names, *columns]))
-        batches = slices.read(settings.table, names, _partition_condition(columns, keys))
-        rows = pa.Table.from_batches(batches, _select(schema, names, settings.table))
+        batches = asset.slices.read(asset.name, names, _partition_condition(columns, keys))
+        rows = pa.Table.from_batches(batches, _select(schema, names, asset.name))
         pieces = _by_partition(rows, columns, keys)
         return {key: from_arrow(shape, piece.select(wanted.names)) for key, piece in pieces.items()}
 
-    def _slices(self) -> SliceTables:
-        if self._tables is None:
-            self._tables = Tables(Path(self.tables_dir))
-        return SliceTables(self._tables)
-
-    def _describe(self, table: str) -> dict[str, Any]:
-        slices = self._slices()
-        schema = slices.schema(table)
-        path = slices.tables.path(table)
-        return {
-            "dagster/table_name": table,
-            "dagster/storage_kind": "lancedb",
-            "dagster/uri": path.resolve().as_uri(),
-            "dagster/row_count": slices.tables.count(table),
-            "dagster/column_schema": dg.MetadataValue.table_schema(_table_schema(schema or pa.schema([]))),
-            "size_bytes": slices.tables.disk_bytes(table),
-        }
-
-    def _refuse_missing(
-        self, context: dg.InputContext, settings: "_Settings", columns: Sequence[str], keys: Sequence[str]
-    ) -> None:
-        found = self._slices().read(settings.table, columns, _partition_condition(columns, keys))
-        present = {parts for batch in found for parts in _rows_of(batch, columns)}
-        rowless = [key for key in keys if _parts(key) not in present]
-        if not rowless:
-            return
-        materialized = context.instance.get_materialized_partitions(context.asset_key)
-        missing = [key for key in rowless if key not in materialized]
-        if missing:
-            raise StoreError(
-                f"{settings.what} has no data for {len(missing)} of {len(keys)} partitions: {shortened(missing)}. "
-                "Materialize them, or set the input metadata `allow_missing_partitions`."
-            )
-
-
-class _Settings:
-    """What the metadata of an asset says about its table."""
-
-    def __init__(self, what: str, table: str, mode: WriteMode, keys: tuple[str, ...], partition_expr: Any) -> None:
-        self.what = what
-        self.table = table
-        self.mode = mode
-        self.keys = keys
-        self.partition_expr = partition_expr
-
-    @classmethod
-    def of(
-        cls,
-        context: dg.OutputContext | dg.InputContext,
-        *,
-        default_mode: WriteMode,
-        asset_context: dg.InputContext | None = None,
-    ) -> "_Settings":
-        metadata = context.definition_metadata or {}
-        named = asset_context or context
-        if named.has_asset_key:
-            what = f"Asset {named.asset_key.to_user_string()!r}"
-            table = "__".join(named.asset_key.path)
+    def _asset_table(self, context: Context) -> "_AssetTable":
+        """The table of an output, or of what an input comes from, as metadata describe it."""
+        source = context if isinstance(context, dg.OutputContext) else context.upstream_output or context
+        metadata = {**(source.definition_metadata or {}), **(context.definition_metadata or {})}
+        if context.has_asset_key:
+            what, path = f"Asset {context.asset_key.to_user_string()!r}", list(context.asset_key.path)
         else:
-            what = f"Output {context.name!r} of step {context.step_key!r}" if _is_output(context) else "The input"
-            table = context.name
-        mode = metadata.get("mode", default_mode)
+            what, path = f"Output {source.name!r}", [source.name]
+        mode = metadata.get("mode", self.mode)
         if mode not in get_args(WriteMode):
             raise StoreError(f"{what}: metadata 'mode' is {mode!r}; use one of {', '.join(get_args(WriteMode))}")
         key = metadata.get("key", ())
-        keys = (key,) if isinstance(key, str) else tuple(key)
-        return cls(what, str(metadata.get("table", table)), mode, keys, metadata.get("partition_expr"))
+        folder, rest = (Path(self.tables_dir), path) if self.tables_dir else self._place_in_index(path, what)
+        return _AssetTable(
+            what=what,
+            slices=SliceTables(Tables(folder)),
+            name=str(metadata.get("table") or metadata.get("dagster/table_name") or "__".join(rest)),
+            mode=mode,
+            keys=(key,) if isinstance(key, str) else tuple(key),
+            partition_expr=metadata.get("partition_expr"),
+        )
 
-    def partition_columns(self, context: dg.OutputContext | dg.InputContext) -> tuple[str, ...]:
+    def _place_in_index(self, path: Sequence[str], what: str) -> tuple[Path, Sequence[str]]:
+        """The folder of the index's tables, and the key without the index's name."""
+        index = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir)
+        deployed = deployed_indexes()
+        if not deployed:
+            folder = index.folder()
+        elif len(path) > 1 and path[0] in deployed:
+            folder, path = index.folder(path[0]), path[1:]
+        else:
+            raise StoreError(
+                f"{what} belongs to none of the deployment's indexes: give it one of {', '.join(deployed)} as "
+                "`key_prefix`, or an IO manager with a `tables_dir`."
+            )
+        folder.check()
+        return folder.tables_dir, path
+
+
+@dataclass(frozen=True, slots=True)
+class _AssetTable:
+    """The table of an asset: where it lies, and how it is written and read; `what` names the asset to a person."""
+
+    what: str
+    slices: SliceTables
+    name: str
+    mode: WriteMode
+    keys: tuple[str, ...]
+    partition_expr: Any
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the tables."""
+        return self.slices.tables.directory
+
+    def partition_columns(self, context: Context) -> tuple[str, ...]:
         """The columns that hold the partition key, one a dimension, dimensions in alphabetical order."""
         partitions = context.asset_partitions_def
         if self.partition_expr is None:
@@ -202,12 +194,41 @@ class _Settings:
             raise StoreError(f"{self.what}: 'partition_expr' must map each of the dimensions {dimensions} to a column")
         return tuple(str(self.partition_expr[dimension]) for dimension in dimensions)
 
+    def describe(self) -> dict[str, Any]:
+        """Metadata of a materialization, under Dagster's own names where it has one."""
+        tables = self.slices.tables
+        return {
+            "dagster/table_name": self.name,
+            "dagster/storage_kind": "lancedb",
+            "dagster/uri": tables.path(self.name).resolve().as_uri(),
+            "dagster/row_count": tables.count(self.name),
+            "dagster/column_schema": _table_schema(self.slices.schema(self.name) or pa.schema([])),
+            "size_bytes": tables.disk_bytes(self.name),
+        }
 
-def _is_output(context: dg.OutputContext | dg.InputContext) -> typing.TypeGuard[dg.OutputContext]:
-    return isinstance(context, dg.OutputContext)
+
+def _refuse_missing(context: dg.InputContext, asset: _AssetTable, columns: Sequence[str], keys: Sequence[str]) -> None:
+    found = asset.slices.read(asset.name, columns, _partition_condition(columns, keys))
+    present = {parts for batch in found for parts in _rows_of(batch, columns)}
+    rowless = [key for key in keys if _parts(key) not in present]
+    if not rowless:
+        return
+    materialized = context.instance.get_materialized_partitions(context.asset_key)
+    missing = [key for key in rowless if key not in materialized]
+    if missing:
+        raise StoreError(
+            f"{asset.what} has no data for {len(missing)} of {len(keys)} partitions: {shortened(missing)}. "
+            "Materialize them, or set the input metadata `allow_missing_partitions`."
+        )
 
 
-def _partition_keys(context: dg.OutputContext | dg.InputContext) -> Sequence[str] | None:
+def _are_all(context: dg.InputContext, keys: Sequence[str]) -> bool:
+    """Whether these are all partitions of the upstream asset."""
+    existing = context.asset_partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
+    return set(keys) == set(existing)
+
+
+def _partition_keys(context: Context) -> Sequence[str] | None:
     """The partition keys that are written or read; `None` for assets without partitions."""
     return list(context.asset_partition_keys) if context.has_asset_partitions else None
 

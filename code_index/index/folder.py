@@ -5,7 +5,7 @@
   index.json      format of the folder, repository it belongs to
   settings.toml   what the user tunes
   complete.json   that nothing was left to do, and when that holds; may be deleted
-  tables/         LanceDB
+  tables/         LanceDB: the index's tables, and those of assets that use the IO manager
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
   locks/          who writes at the moment
   reports/        the page of the asset index_report
@@ -29,7 +29,6 @@ from code_index.tables.version import check_version
 DEFAULT_FOLDER_NAME = ".code-index"
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
-TABLES_DIR_VARIABLE = "CODE_INDEX_TABLES_DIR"
 # Set and not 0: sensors and schedules run unless somebody stopped them.
 WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
@@ -184,7 +183,6 @@ class IndexFolder:
         return {
             REPOSITORY_VARIABLE: str(self.repository_root),
             INDEX_DIR_VARIABLE: str(self.path),
-            TABLES_DIR_VARIABLE: str(self.tables_dir),
             "DAGSTER_HOME": str(self.dagster_home),
             "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
         }

@@ -33,6 +33,9 @@ _COLUMNS: Final = (
     "function_name",
 )
 
+_CYCLOMATIC: Final = pl.col("cyclomatic_complexity")
+_IS_FUNCTION: Final = pl.col("function_name").is_not_null() & _CYCLOMATIC.is_not_null()
+
 Row = Mapping[str, Any]
 
 
@@ -68,25 +71,13 @@ def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
         StoreError: a table cannot be read.
     """
     chunks = pl.DataFrame(store.chunks.read(list(_COLUMNS)))
-    files = pl.DataFrame(store.files.read(columns=["language", "size_bytes", "status"])).filter(
-        pl.col("status") != "skipped"
-    )
-    of_language = chunks.group_by("language").agg(pl.len().alias("chunks"))
-    languages = (
-        files.group_by("language")
-        .agg(pl.len().alias("files"), pl.col("size_bytes").sum().alias("bytes"))
-        .join(of_language, on="language", how="left")
-        .with_columns(pl.col("chunks").fill_null(0))
-        .sort(["chunks", "files", "language"], descending=[True, True, False])
-        .select("language", "files", "chunks", "bytes")
-    )
     types = chunks.group_by("chunk_type").agg(pl.len().alias("chunks")).sort(["chunks", "chunk_type"], descending=True)
-    functions = chunks.filter(pl.col("function_name").is_not_null() & pl.col("cyclomatic_complexity").is_not_null())
+    functions = chunks.filter(_IS_FUNCTION)
     complex_first = ["cyclomatic_complexity", "cognitive_complexity"]
     most_complex = functions.sort([*complex_first, "file_path"], descending=[True, True, False]).head(_EXTREMES)
     vectors = sum(store.vectors.counts().values())
     return IndexFigures(
-        languages=languages.to_dicts(),
+        languages=_languages(store, chunks).to_dicts(),
         chunk_types=types.to_dicts(),
         chunk_lines=(chunks["end_line"] - chunks["start_line"] + 1).to_numpy().astype(np.int64),
         cyclomatic=functions["cyclomatic_complexity"].to_numpy().astype(np.int64),
@@ -102,6 +93,35 @@ def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
         chunks=chunks.height,
         table_bytes=store.upkeep.disk_bytes(),
         search_ms=_latencies(store, chunks, encoder) if vectors and encoder is not None else (),
+    )
+
+
+def language_figures(store: IndexStore) -> pl.DataFrame:
+    """A row for each language, the one with the most chunks first.
+
+    Columns: `language`; `files` (without skipped ones), `chunks`, `vectors`, `lines` (up to the last that is not
+    blank) and `bytes`, int64; `mean_complexity`, McCabe's measure over its functions, float64, null without any.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    columns = ["file_path", "end_line", "language", "cyclomatic_complexity", "function_name"]
+    return _languages(store, pl.DataFrame(store.chunks.read(columns)))
+
+
+def _languages(store: IndexStore, chunks: pl.DataFrame) -> pl.DataFrame:
+    files = pl.DataFrame(store.files.read(columns=["language", "size_bytes", "status"]))
+    vectors = pl.DataFrame(store.vectors.read(columns=["language"]))
+    of_files = files.filter(pl.col("status") != "skipped").select("language", files=1, bytes="size_bytes")
+    of_chunks = chunks.group_by("language", "file_path").agg(chunks=pl.len(), lines=pl.col("end_line").max())
+    complexity = chunks.filter(_IS_FUNCTION).group_by("language").agg(mean_complexity=_CYCLOMATIC.mean())
+    counts = ("files", "chunks", "vectors", "lines", "bytes")
+    return (
+        pl.concat([of_files, of_chunks, vectors.select("language", vectors=1)], how="diagonal_relaxed")
+        .group_by("language")
+        .agg(pl.col(*counts).cast(pl.Int64).sum())
+        .join(complexity, on="language", how="left")
+        .sort(["chunks", "files", "language"], descending=[True, True, False])
     )
 
 

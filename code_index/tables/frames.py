@@ -18,6 +18,7 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from code_index.core.errors import StoreError
+from code_index.tables.tables import STAGED_PREFIX
 
 Frame: TypeAlias = pa.Table | pa.RecordBatchReader | pl.DataFrame | pl.LazyFrame
 FRAME_TYPES: tuple[type, ...] = (pa.Table, pa.RecordBatchReader, pl.DataFrame, pl.LazyFrame)
@@ -38,13 +39,12 @@ def as_arrow(frame: Frame, staging: Path) -> Iterator[pa.Table]:
         yield _plain(frame.to_arrow(compat_level=pl.CompatLevel.oldest()))
     elif isinstance(frame, pa.RecordBatchReader | pl.LazyFrame):
         staging.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".staged-", dir=staging) as folder:
-            path = Path(folder) / "rows.arrow"
+        with tempfile.NamedTemporaryFile(prefix=STAGED_PREFIX, dir=staging) as file:
             if isinstance(frame, pl.LazyFrame):
-                frame.sink_ipc(path, compat_level=pl.CompatLevel.oldest())
+                frame.sink_ipc(file.name, compat_level=pl.CompatLevel.oldest())
             else:
-                _spool(frame, path)
-            with pa.memory_map(str(path)) as source:
+                _spool(frame, file.name)
+            with pa.memory_map(file.name) as source:
                 yield _plain(pa.ipc.open_file(source).read_all())
     else:
         raise StoreError(
@@ -63,19 +63,8 @@ def from_batches(kind: Any, schema: pa.Schema, read: Read) -> Any:
 
 
 def from_arrow(kind: Any, table: pa.Table) -> Any:
-    """Rows that are in memory already, in one of the two eager shapes.
-
-    Raises:
-        StoreError: `kind` is neither.
-    """
-    if kind is pa.Table:
-        return table
-    if kind is pl.DataFrame:
-        return pl.DataFrame(table)
-    raise StoreError(
-        f"A table cannot be loaded as {kind}; annotate the input with one of "
-        f"{', '.join(known.__name__ for known in FRAME_TYPES)}."
-    )
+    """Rows that are in memory already, in one of the two eager shapes."""
+    return pl.DataFrame(table) if kind is pl.DataFrame else table
 
 
 def _lazy(schema: pa.Schema, read: Read) -> pl.LazyFrame:
@@ -95,8 +84,8 @@ def _lazy(schema: pa.Schema, read: Read) -> pl.LazyFrame:
     return register_io_source(scan, schema=dict(pl.DataFrame(schema.empty_table()).schema))
 
 
-def _spool(reader: pa.RecordBatchReader, path: Path) -> None:
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
+def _spool(reader: pa.RecordBatchReader, path: str) -> None:
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, reader.schema) as writer:
         for batch in reader:
             writer.write_batch(batch)
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from code_index.core.errors import StoreError
 from code_index.tables.row_shapes import conform, refuse_duplicates
+from code_index.tables.table_names import INDEX_TABLES
 from code_index.tables.tables import Tables, with_primary_key
 from code_index.tables.version import write_version
 
@@ -47,8 +48,11 @@ class SliceTables:
         of the whole table takes the schema of the rows.
 
         Raises:
-            StoreError: an upsert without keys, duplicate keys, or columns that do not fit the table's.
+            StoreError: the table is one of the index's own; an upsert without keys, duplicate keys, or columns
+                that do not fit the table's.
         """
+        if name in INDEX_TABLES:
+            raise StoreError(f"Table {name!r} is the index's own: name another one in the metadata 'table'")
         if how.mode == "upsert" and not how.keys:
             raise StoreError(f"Table {name!r}: mode 'upsert' needs the metadata 'key', the column that identifies rows")
         absent = [key for key in how.keys if key not in rows.column_names]

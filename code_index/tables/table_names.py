@@ -5,3 +5,5 @@ CHUNKS_TABLE = "chunks"
 VECTORS_TABLE = "vectors"
 RETIRED_TABLE = "retired_vectors"
 ERRORS_TABLE = "embedding_errors"
+# What else lies in the folder are tables of assets that use the IO manager.
+INDEX_TABLES = frozenset({FILES_TABLE, CHUNKS_TABLE, VECTORS_TABLE, RETIRED_TABLE, ERRORS_TABLE})

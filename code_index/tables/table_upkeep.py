@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from code_index.core.errors import StoreError
 from code_index.tables.search_rows import METRIC
-from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
-from code_index.tables.tables import Tables
+from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, VECTORS_TABLE
+from code_index.tables.tables import STAGED_PREFIX, Tables
 
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
 VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and misses nothing
@@ -146,8 +146,12 @@ class TableUpkeep:
         ]
 
     def copies_on_disk(self) -> bool:
-        """Whether `holding_copies` will name a table once its versions are old enough."""
-        return any(self._tables.open(name) is not None and self._holds_copies(name) for name in self._tables.names())
+        """Whether `holding_copies` will name one of the index's own tables once its versions are old enough."""
+        return any(self._tables.open(name) is not None and self._holds_copies(name) for name in INDEX_TABLES)
+
+    def of_assets(self) -> list[str]:
+        """Tables beside the index's own: those of assets that use the IO manager, whose writers hold no lock."""
+        return [name for name in self._tables.names() if name not in INDEX_TABLES]
 
     def optimize(
         self,
@@ -184,7 +188,8 @@ class TableUpkeep:
         """Temporary files of writers that are older than that, and their bytes."""
         limit = clock() - older_than.total_seconds()
         found = {}
-        for path in self._tables.directory.glob("*.lance/**/.tmp??????"):
+        directory = self._tables.directory
+        for path in (*directory.glob("*.lance/**/.tmp??????"), *directory.glob(f"{STAGED_PREFIX}*")):
             try:
                 status = path.stat()
             except FileNotFoundError:

@@ -30,6 +30,7 @@ from code_index.tables.version import check_version, write_version
 
 T = TypeVar("T")
 
+STAGED_PREFIX = ".staged-"  # of files beside the tables, with rows on their way into one
 _PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
 
 

@@ -18,6 +18,7 @@ from indexing_assets.runs.index_names import CHUNK_VECTORS, SEARCH_INDEXES, Inde
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.pools import PARSE_POOL
+from indexing_assets.upkeep.compaction import CHUNK_TABLES, VECTOR_TABLES
 from indexing_assets.upkeep.expiry import (
     LEFTOVER_AGE,
     expire_records,
@@ -25,9 +26,6 @@ from indexing_assets.upkeep.expiry import (
 from indexing_assets.upkeep.retention import USUAL
 from indexing_assets.upkeep.small_batches import merge_small_batches
 from resources.index_resource import IndexResource
-
-# Tables of phase 1; all others are written by both phases.
-_PARSED = ("files", "chunks")
 
 
 class SearchIndexesConfig(dg.Config):
@@ -99,14 +97,14 @@ def _maintain(
                 metadata["forgotten_vectors"] = store.vectors.forget_retired(before=unused_since)
                 metadata["forgotten_vectors"] += store.models.forget(before=unused_since)
                 metadata["merged_batches"] = merge_small_batches(opened)
-                others = [name for name in store.upkeep.versions() if name not in _PARSED]
-                store.upkeep.optimize(retention, alone=True, tables=others)
+                store.upkeep.optimize(retention, alone=True, tables=VECTOR_TABLES)
                 metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
             metadata["embedding_under_way"] = False
         except IndexBusyError as busy:
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
-        store.upkeep.optimize(retention, alone=True, tables=_PARSED)
+        store.upkeep.optimize(retention, alone=True, tables=CHUNK_TABLES)
+    store.upkeep.optimize(retention, tables=store.upkeep.of_assets())
     removed = expire_records(opened, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),

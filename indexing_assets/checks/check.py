@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.search.hybrid import QueryEncoder
+from code_index.tables.table_names import INDEX_TABLES
 from indexing_assets.runs.open_index import OpenIndex
 
 _KEPT_CULPRITS = 20
@@ -75,7 +76,9 @@ class Subject:
         return self.rebuild("chunks")
 
     def rebuild(self, table: str) -> str:
-        """The command that drops a table and fills it again."""
+        """The command that drops a table and fills it again; of another asset's table, that puts it aside."""
+        if table not in INDEX_TABLES:
+            return REPAIR
         return f"rm -r '{self.index.store.tables.path(table)}' && {INDEX}"
 
 

@@ -16,6 +16,7 @@ PARSED_CHUNKS = "parsed_chunks"
 CHUNK_VECTORS = "chunk_vectors"
 SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
+LANGUAGE_FIGURES = "language_figures"
 
 _PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
 

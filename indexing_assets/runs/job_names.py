@@ -2,7 +2,14 @@
 
 from collections.abc import Mapping
 
-from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    INDEX_REPORT,
+    LANGUAGE_FIGURES,
+    PARSED_CHUNKS,
+    SEARCH_INDEXES,
+    SOURCE_FILES,
+)
 
 SCAN_JOB = "scan_source_files_job"
 PARSE_JOB = "parse_chunks_job"
@@ -17,6 +24,6 @@ ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
     PARSE_JOB: (PARSED_CHUNKS,),
     CHANGES_JOB: (SOURCE_FILES, PARSED_CHUNKS),
     EMBED_JOB: (CHUNK_VECTORS,),
-    MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, INDEX_REPORT),
+    MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT),
     CLEANUP_JOB: (SEARCH_INDEXES,),
 }

@@ -29,6 +29,7 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
         "parsed_chunks": {"source_files"},
         "chunk_vectors": {"parsed_chunks"},
         "search_indexes": {"chunk_vectors"},
+        "language_figures": {"search_indexes"},
         "index_report": {"search_indexes"},
     }
 
@@ -40,6 +41,7 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
         ("parsed_chunks", "file_hash", "code_index"),
         ("chunk_vectors", "embedding_batch", "code_index"),
         ("search_indexes", None, "code_index"),
+        ("language_figures", None, "code_index"),
         ("index_report", None, "code_index"),
     ],
 )

@@ -287,7 +287,6 @@ def test_the_environment_leads_dagsters_own_commands_to_the_index(repository, mo
     assert folder.environment() == {
         "CODE_INDEX_REPOSITORY": str(repository),
         "CODE_INDEX_DIR": str(folder.path),
-        "CODE_INDEX_TABLES_DIR": str(folder.path / "tables"),
         "DAGSTER_HOME": str(folder.path / "dagster"),
         "DAGSTER_EVENT_BATCH_SIZE": "1000",
     }
