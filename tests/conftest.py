@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import hypothesis
+import psutil
 import pytest
+
+from tests.waiting import PATIENCE_S
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(
@@ -18,6 +22,48 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 _OWN_PREFIXES = ("CODE_INDEX_", "DAGSTER_", "GIT_")
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    """A test waits for every process that it starts: the next one would otherwise pay for it."""
+    before = _children()
+    yield
+    left = {child: _described(child) for child in _children() - before}
+    for child in left:
+        child.kill()
+        child.wait()
+    assert not left, f"processes that the test left behind: {', '.join(left.values())}"
+
+
+def _children() -> set[psutil.Process]:
+    """Child processes, those too that ended and that nobody waited for."""
+    try:
+        # One system call where there is none, which is nearly always.
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return set()
+    return set(psutil.Process().children())
+
+
+def _described(child: psutil.Process) -> str:
+    try:
+        return f"{child.pid} ({child.status()}) {' '.join(child.cmdline())}"
+    except psutil.Error:
+        return f"{child.pid} (ended)"
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM do in a test what they do in a terminal, however the suite was started.
+
+    What is started in the background often ignores SIGINT, and child processes inherit what is ignored.
+    """
+    ours = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in ours.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +157,7 @@ def command_line(monkeypatch: pytest.MonkeyPatch) -> Callable[..., subprocess.Co
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=PATIENCE_S,
             check=False,
         )
         if check is not None:

@@ -5,6 +5,8 @@ assets) and what is printed (the command line).
 """
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -244,12 +246,13 @@ class Pipeline:
         tags = {**process_tags(), **(more_tags or {})}
         if partitioned:
             tags |= range_tags(keys)
-        result = self._definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            tags=tags,
-            run_config={**_QUIET, "ops": {op: {"config": dict(config)}}},
-            raise_on_error=False,
-        )
+        with _sigterm_kept():
+            result = self._definitions.resolve_job_def(job).execute_in_process(
+                instance=self.instance,
+                tags=tags,
+                run_config={**_QUIET, "ops": {op: {"config": dict(config)}}},
+                raise_on_error=False,
+            )
         count = len(keys) if partitioned else 1
         if result.success:
             return PhaseResult(partitions=count, run_id=result.run_id)
@@ -257,6 +260,21 @@ class Pipeline:
             raise KeyboardInterrupt
         error, partial = _failure(result, op)
         return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
+
+
+@contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Put the handler of SIGTERM back after a run.
+
+    Dagster leaves there what it found for SIGINT. In a background process that is often "ignore": SIGTERM would then
+    end neither this process nor the ones that it starts from another thread, for which Dagster waits in vain.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:

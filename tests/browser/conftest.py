@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,14 +21,11 @@ import pytest
 
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from resources.instance_config import instance_config
+from tests.waiting import PATIENCE_S, wait_until
 
 T = TypeVar("T")
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_START_S = 120
-_STOP_S = 40
-# The machine may be busy with other tests.
-PATIENCE_MS = 90_000
 
 
 class DagsterUI:
@@ -47,7 +43,7 @@ class DagsterUI:
             data=json.dumps({"query": query, "variables": variables or {}}).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             content = json.load(answer)
         assert "errors" not in content, content["errors"]
         return content["data"]  # type: ignore[no-any-return]
@@ -65,12 +61,9 @@ class DagsterUI:
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(answer).result()
 
-    def wait_for(self, condition: Callable[[], bool], what: str, limit_s: float = PATIENCE_MS / 1e3) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something holds."""
-        ends = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < ends, f"not within {limit_s} s: {what}"
-            time.sleep(0.5)
+        wait_until(condition, what, every_s=0.5)
 
 
 @pytest.fixture
@@ -106,7 +99,7 @@ def dagster_ui(
                 return bool(ui.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { id } } } }"))
             return False
 
-        ui.wait_for(loaded, "the web interface answers", _START_S)
+        ui.wait_for(loaded, "the web interface answers")
         return ui
 
     try:
@@ -115,10 +108,11 @@ def dagster_ui(
         for process, log in running:
             process.send_signal(signal.SIGINT)
             try:
-                process.wait(_STOP_S)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+                raise
             print(log.read_text(encoding="utf-8", errors="replace")[-4_000:])  # noqa: T201
 
 
@@ -151,6 +145,6 @@ def browser() -> Iterator[Browser]:
             executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
         )
         page = chromium.new_page(viewport={"width": 1500, "height": 950})
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(PATIENCE_S * 1e3)
         yield Browser(page)
         chromium.close()

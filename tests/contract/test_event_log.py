@@ -26,6 +26,7 @@ from indexing_assets.runs.materializations import log_materializations
 from resources import event_log, event_watcher
 from resources.event_log import BatchingSqliteEventLogStorage
 from resources.instance_config import instance_config
+from tests.waiting import PATIENCE_S, started, wait_until
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
@@ -391,17 +392,16 @@ for batch in range(batches):
 """
 
 
-def _writer(storage, run_id: str, batches: int) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", _WRITER, storage._base_dir, run_id, str(batches)], stdout=subprocess.PIPE, text=True
-    )
+def _writer(storage, run_id: str, batches: int):
+    command = (sys.executable, "-c", _WRITER, storage._base_dir, run_id, batches)
+    return started(*command, stdout=subprocess.PIPE, text=True)
 
 
 def test_two_processes_that_write_at_once_lose_nothing(storage):
-    writers = [_writer(storage, run_id, 25) for run_id in ("one", "two")]
-    for writer in writers:
-        assert writer.communicate(timeout=60)[0].split()[-1] == "24"
-        assert writer.returncode == 0
+    with _writer(storage, "one", 25) as one, _writer(storage, "two", 25) as two:
+        for writer in (one, two):
+            assert writer.communicate(timeout=PATIENCE_S)[0].split()[-1] == "24"
+            assert writer.returncode == 0
 
     expected = {f"{run}-{batch}-{n}" for run in ("one", "two") for batch in range(25) for n in range(20)}
     assert storage.get_materialized_partitions(AssetKey("files")) == expected
@@ -420,10 +420,10 @@ def test_two_processes_that_write_at_once_lose_nothing(storage):
 
 
 def test_what_was_stored_before_a_kill_is_there_and_whole(storage):
-    writer = _writer(storage, "killed", 100_000)
-    said = [int(writer.stdout.readline()) for _ in range(5)][-1]
-    writer.send_signal(signal.SIGKILL)
-    said = [said, *map(int, writer.communicate()[0].split())][-1]
+    with _writer(storage, "killed", 100_000) as writer:
+        said = [int(writer.stdout.readline()) for _ in range(5)][-1]
+        writer.send_signal(signal.SIGKILL)
+        said = [said, *map(int, writer.communicate()[0].split())][-1]
 
     stored = storage.get_materialized_partitions(AssetKey("files"))
     assert {f"killed-{batch}-{n}" for batch in range(said + 1) for n in range(20)} <= stored
@@ -548,13 +548,6 @@ def test_a_log_begun_by_dagsters_own_storage_is_taken_over(tmp_path):
     ours.dispose()
 
 
-def _until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.01)
-
-
 @pytest.fixture
 def quick_watch(monkeypatch):
     monkeypatch.setattr(event_watcher, "_POLL_S", 0.02)
@@ -567,16 +560,16 @@ def test_a_live_log_gets_every_event_once_in_order_while_its_writer_stays_open(s
     writer.store_event(_entry("run", "0"))
 
     storage.watch("run", None, lambda event, cursor: seen.append((event.user_message, cursor)))
-    _until(lambda: len(seen) == 1)
+    wait_until(lambda: len(seen) == 1, "the events")
     for n in range(1, 6):
         writer.store_event(_entry("run", str(n)))
-    _until(lambda: len(seen) >= 6)
+    wait_until(lambda: len(seen) >= 6, "the events")
 
     assert [text for text, _ in seen] == ["0", "1", "2", "3", "4", "5"]
     (resumed,) = {cursor for text, cursor in seen if text == "3"}
     later = []
     storage.watch("run", resumed, lambda event, _: later.append(event.user_message))
-    _until(lambda: len(later) >= 2)
+    wait_until(lambda: len(later) >= 2, "the events")
     assert later == ["4", "5"]
     writer.dispose()
 
@@ -590,8 +583,7 @@ def test_an_ended_watch_is_not_called_again(storage, quick_watch):
 
     storage.store_event_batch([_entry("run", "a"), _entry("run", "b")])
     storage.watch("run", None, callback)
-    _until(lambda: seen)
-    time.sleep(0.1)
+    wait_until(lambda: not any(t.name == "events of run run" for t in threading.enumerate()), "the watch is over")
 
     assert seen == ["a"]
     storage.end_watch("run", callback)
@@ -602,7 +594,7 @@ def test_a_watch_ends_with_its_run(storage, quick_watch):
     storage.watch("run", None, lambda *_: DagsterRunStatus.SUCCESS)
     (watcher,) = storage._run_watchers.values()
 
-    watcher.join(timeout=20)
+    watcher.join(timeout=PATIENCE_S)
 
     assert not watcher.is_alive()
 
@@ -616,7 +608,7 @@ def test_a_watcher_that_fails_on_an_event_gets_the_next_one(storage, quick_watch
 
     storage.store_event_batch([_entry("run", "a"), _entry("run", "b")])
     storage.watch("run", None, callback)
-    _until(lambda: len(seen) == 2)
+    wait_until(lambda: len(seen) == 2, "the events")
 
     assert seen == ["a", "b"]
     assert "A watcher of run run failed on an event" in caplog.text
@@ -642,7 +634,7 @@ def test_a_watch_may_dispose_of_the_storage(storage, quick_watch):
 
     storage.watch("run", None, callback)
 
-    assert done.wait(20)
+    assert done.wait(PATIENCE_S)
 
 
 def test_the_stats_of_a_run_with_very_many_materializations_are_those_of_dagsters_storage_with_fewer_of_them(

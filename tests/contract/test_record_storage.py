@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +16,7 @@ import pytest
 from code_index.core.errors import SettingsError
 from resources.instance_config import instance_config
 from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage, make_once
+from tests.waiting import PATIENCE_S, started
 
 _OPEN = """
 import sys
@@ -38,26 +40,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_processes_that_open_a_new_instance_at_once_all_can(home: Path) -> None:
     for _round in range(3):
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-c", _OPEN, str(number)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for number in range(4)
-        ]
-        for process in processes:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        for process in processes:
-            _, errors = process.communicate(timeout=120)
-            assert process.returncode == 0, errors
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with ExitStack() as stack:
+            processes = [
+                stack.enter_context(started(sys.executable, "-c", _OPEN, number, **pipes)) for number in range(4)
+            ]
+            for process in processes:
+                assert process.stdout.readline() == "ready\n"
+            for process in processes:
+                process.stdin.write("\n")
+                process.stdin.flush()
+            for process in processes:
+                _, errors = process.communicate(timeout=PATIENCE_S)
+                assert process.returncode == 0, errors
         with dg.DagsterInstance.get() as instance:
             assert set(instance.get_dynamic_partitions("keys")) == {"0", "1", "2", "3"}
         shutil.rmtree(home / "history")

@@ -1,7 +1,6 @@
 """What `IndexStore` promises about its two raw searches and their filters."""
 
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -20,6 +19,7 @@ from code_index.core.errors import StoreError
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.filters import glob_to_regex, path_condition
 from code_index.tables.sql import all_of, equals, is_in, not_in, sql_literal
+from tests.waiting import wait_until
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 MODEL = "m"
@@ -403,16 +403,15 @@ def everything(store, values, chunk_ids):
 
 def loaded(store, values, chunk_ids):
     """Search until places and hashes are in memory."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
+
+    def is_loaded():
         everything(store, values, chunk_ids)
         readers = [
             store.search.reading.run(store.search.reading.reader(name)) for name in ("chunks", "vectors", "files")
         ]
-        if all(reader._loading is not None and reader._loading.done() for reader in readers):
-            return
-        time.sleep(0.01)
-    raise AssertionError("nothing was loaded")
+        return all(reader._loading is not None and reader._loading.done() for reader in readers)
+
+    wait_until(is_loaded, "places and hashes are in memory")
 
 
 def test_what_is_kept_in_memory_is_answered_as_it_is_from_the_tables(kept, monkeypatch):

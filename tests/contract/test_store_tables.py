@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from code_index.tables.retries import ATTEMPTS, TableUnreadableError, call
 from code_index.tables.schemas import FILES
 from code_index.tables.tables import Tables
 from code_index.tables.version import SCHEMA_VERSION
+from tests.waiting import PATIENCE_S, started
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -198,23 +200,19 @@ for round in range(8):
 
 
 def test_processes_that_upsert_the_same_new_keys_at_once_leave_each_row_once(tables_dir):
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tables_dir), str(number)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
-        for number in range(2)
-    ]
-    for writer in writers:
-        assert writer.stdout.readline() == "ready\n"
-    for writer in writers:
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    for writer in writers:
-        writer.communicate(timeout=60)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(started(sys.executable, "-c", WRITER, tables_dir, number, **pipes))
+            for number in range(2)
+        ]
+        for writer in writers:
+            assert writer.stdout.readline() == "ready\n"
+        for writer in writers:
+            writer.stdin.write("go\n")
+            writer.stdin.flush()
+        for writer in writers:
+            writer.communicate(timeout=PATIENCE_S)
     assert [writer.returncode for writer in writers] == [0, 0]
     store = IndexStore(tables_dir)
     ids = store.chunks.read(["chunk_id"]).column("chunk_id").to_pylist()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -13,9 +12,8 @@ from tests.faults.harness import Said
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Said]]:
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Run the console script in this process: many short commands, and no interpreter to start for each."""
-    terminate = signal.getsignal(signal.SIGTERM)
 
     def run(*arguments: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["code-index", *map(str, arguments)])
@@ -25,5 +23,4 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         printed = capsys.readouterr()
         return Said(ended.value.code or 0, printed.out, printed.err)
 
-    yield run
-    signal.signal(signal.SIGTERM, terminate)
+    return run

@@ -15,7 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from code_index.tables import IndexStore
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.victim import DURABLE
+from tests.waiting import PATIENCE_S, started
 
 STEPS = tuple(dict.fromkeys(function.lstrip("_") for _, _, function in DURABLE))
 # Small steps, so that a small repository has many commits of each kind.
@@ -38,7 +39,6 @@ SETTINGS = {
     "PARSE_WORKERS": "1",
 }
 _FILES = 12
-_PATIENCE_S = 240
 _SAME_TIME = 1_600_000_000
 # What `index` and `resume`, `doctor`, and `cleanup` print when all is done.
 _LAST_WORDS = (" vectors in ", "All is well", "The index takes ")
@@ -195,10 +195,10 @@ class Durable:
         ]
 
 
-def start_victim(log: Path, kill: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
+def start_victim(log: Path, kill: str, arguments: Sequence[str]) -> AbstractContextManager[subprocess.Popen[str]]:
     """A `code-index` command in a process group of its own, watched as `tests.faults.victim` says."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.victim", str(log), kill, *arguments],
+    return started(
+        *(sys.executable, "-m", "tests.faults.victim", log, kill, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -213,8 +213,8 @@ def run_victim(
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Such a command to its end; returns the log of its work, in `place`, and what became of it."""
     log = place / f"work_{len(list(place.glob('work_*.log')))}.log"
-    process = start_victim(log, kill, arguments)
-    output, errors = process.communicate(timeout=_PATIENCE_S)
+    with start_victim(log, kill, arguments) as process:
+        output, errors = process.communicate(timeout=PATIENCE_S)
     return log, subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
 
@@ -300,21 +300,22 @@ class Life:
         way = self.draw.random()
         before = Durable.of(self.root)
         log = self._log()
+        kill = "none"
         if way < 0.55:
             step = self.draw.choice(STEPS)
             occurrence = self.draw.choice([1, 1, 2, 3, self.draw.randint(1, 12)])
-            process = start_victim(log, f"{step}:{occurrence}:{self.draw.choice(['before', 'after'])}", arguments)
-        else:
-            process = start_victim(log, "none", arguments)
-            self._wait_until_ready(process, log)
-            time.sleep(self.draw.uniform(0, 2.5))
-            if way < 0.9:
-                # The process alone, or all it started with it; it may have ended by itself.
-                with suppress(ProcessLookupError):
-                    (os.kill if self.draw.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
-            else:
-                process.send_signal(self.draw.choice([signal.SIGINT, signal.SIGTERM]))
-        output, errors = process.communicate(timeout=_PATIENCE_S)
+            kill = f"{step}:{occurrence}:{self.draw.choice(['before', 'after'])}"
+        with start_victim(log, kill, arguments) as process:
+            if kill == "none":
+                self._wait_until_ready(process, log)
+                time.sleep(self.draw.uniform(0, 2.5))
+                if way < 0.9:
+                    # The process alone, or all it started with it; it may have ended by itself.
+                    with suppress(ProcessLookupError):
+                        (os.kill if self.draw.random() < 0.5 else os.killpg)(process.pid, signal.SIGKILL)
+                else:
+                    process.send_signal(self.draw.choice([signal.SIGINT, signal.SIGTERM]))
+            output, errors = process.communicate(timeout=PATIENCE_S)
         return self._judge(process, command, before, log, output + errors)
 
     def _judge(self, process: subprocess.Popen[str], command: str, before: Durable, log: Path, output: str) -> int:
@@ -341,8 +342,8 @@ class Life:
     def _run(self, arguments: Sequence[str]) -> None:
         before = Durable.of(self.root)
         log = self._log()
-        process = start_victim(log, "none", arguments)
-        output, errors = process.communicate(timeout=_PATIENCE_S)
+        with start_victim(log, "none", arguments) as process:
+            output, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode != 0:
             self.report.wrong.append(f"{arguments[0]} ended with {process.returncode}: {(output + errors)[-2000:]}")
         self.report.repeated += before.repeated(Work.of(log))

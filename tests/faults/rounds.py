@@ -24,6 +24,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,10 +32,10 @@ from code_index.embedding.loader import query_embedder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
 from tests.faults.harness import Work, findings, folder_of, fresh_state, small_steps, write_module
+from tests.waiting import PATIENCE_S, started
 
 ANCHOR, _ANCHOR_NUMBER = "anchor.py", 900
 _FILES = 10
-_PATIENCE_S = 300
 _SEARCH_EVERY_S = 0.05
 _EVERYTHING = 500
 _BUSY = re.compile(r"process (\d+) on (\S+) since (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*)")
@@ -169,7 +170,7 @@ class Reader(threading.Thread):
     def end(self) -> None:
         """Let the search that is under way finish, and no other begin."""
         self._over.set()
-        self.join(_PATIENCE_S)
+        self.join(PATIENCE_S)
 
 
 @dataclass(slots=True)
@@ -270,46 +271,49 @@ class Rounds:
         """Start all processes, disturb them, and wait for their ends."""
         logs = [self._home / f"work_{self._runs + place}.log" for place in range(len(plan.commands))]
         self._runs += len(logs)
-        processes = []
-        for command, log in zip(plan.commands, logs, strict=True):
-            processes.append(_start(["-m", "tests.faults.victim", str(log), "none"], command, self.tree.root))
-            time.sleep(self._draw.choice([0, 0, 0.3, 1.0]))
-        outputs = [_Output(process) for process in processes]
-        victim = processes[self._draw.randrange(2)] if plan.kill else None
-        kill_at = time.monotonic() + self._draw.uniform(2, 8)
-        edits = plan.edits_meanwhile
-        ends = time.monotonic() + _PATIENCE_S
-        shell: subprocess.Popen[str] | None = None
-        while any(process.poll() is None for process in processes):
-            if time.monotonic() > ends:
-                for process in processes:
-                    process.kill()
-                self.tally.wrong.append("a process did not end")
-                break
-            if edits and self._draw.random() < 0.1:
-                self._edit()
-                edits -= 1
-            if victim is not None and time.monotonic() > kill_at and victim.poll() is None:
-                victim.send_signal(signal.SIGKILL)
-                self.tally.kills += 1
-                victim = None
-            if shell is None or shell.poll() is not None:
-                self._judge_shell(shell)
-                shell = _start(
-                    ["-m", "indexing_assets.cli.main"], "search --json -n 50 --path", self.tree.root, "function"
-                )
-            time.sleep(0.1)
-        self._judge_shell(shell)
-        return [
-            Outcome(command, process.pid, process.wait(), output.text(), Work.of(log))
-            for command, process, output, log in zip(plan.commands, processes, outputs, logs, strict=True)
-        ]
+        with ExitStack() as stack:
+            processes = []
+            for command, log in zip(plan.commands, logs, strict=True):
+                victim_program = ["-m", "tests.faults.victim", str(log), "none"]
+                processes.append(stack.enter_context(_start(victim_program, command, self.tree.root)))
+                time.sleep(self._draw.choice([0, 0, 0.3, 1.0]))
+            outputs = [_Output(process) for process in processes]
+            victim = processes[self._draw.randrange(2)] if plan.kill else None
+            kill_at = time.monotonic() + self._draw.uniform(2, 8)
+            edits = plan.edits_meanwhile
+            ends = time.monotonic() + PATIENCE_S
+            shell: subprocess.Popen[str] | None = None
+            while any(process.poll() is None for process in processes):
+                if time.monotonic() > ends:
+                    for process in processes:
+                        process.kill()
+                    self.tally.wrong.append("a process did not end")
+                    break
+                if edits and self._draw.random() < 0.1:
+                    self._edit()
+                    edits -= 1
+                if victim is not None and time.monotonic() > kill_at and victim.poll() is None:
+                    victim.send_signal(signal.SIGKILL)
+                    self.tally.kills += 1
+                    victim = None
+                if shell is None or shell.poll() is not None:
+                    self._judge_shell(shell)
+                    search = "search --json -n 50 --path"
+                    shell = stack.enter_context(
+                        _start(["-m", "indexing_assets.cli.main"], search, self.tree.root, "function")
+                    )
+                time.sleep(0.1)
+            self._judge_shell(shell)
+            return [
+                Outcome(command, process.pid, process.wait(), output.text(), Work.of(log))
+                for command, process, output, log in zip(plan.commands, processes, outputs, logs, strict=True)
+            ]
 
     def _judge_shell(self, process: subprocess.Popen[str] | None) -> None:
         """The hits of a search from a shell."""
         if process is None:
             return
-        output, errors = process.communicate(timeout=_PATIENCE_S)
+        output, errors = process.communicate(timeout=PATIENCE_S)
         if process.returncode == 2 and "There is no index" in errors:
             return  # before the first command made one
         self.tally.shell_searches += 1
@@ -359,13 +363,15 @@ class _Output:
         self._thread.start()
 
     def text(self) -> str:
-        self._thread.join(_PATIENCE_S)
+        self._thread.join(PATIENCE_S)
         return "".join(text or "" for text in self._texts)
 
 
-def _start(program: Sequence[str], command: str, root: Path, *more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *program, *command.split(), str(root), *more],
+def _start(
+    program: Sequence[str], command: str, root: Path, *more: str
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    return started(
+        *(sys.executable, *program, *command.split(), root, *more),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
 from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
+from tests.waiting import started, wait_until
 
 Write = Callable[[Path, Mapping[str, str | bytes]], None]
 
@@ -318,23 +318,14 @@ def test_a_file_whose_permission_is_lost_keeps_what_was_indexed_or_fails_alone_a
 ) -> None:
     root = tmp_path / "repository"
     write(root, {"kept.py": "def kept():\n    return 1\n", "lost.py": "def lost():\n    return 2\n", "x.py": "x = 1\n"})
-    process = subprocess.Popen(
-        [sys.executable, "-c", _UNDER_PERMISSIONS, _STEPS, root],
+    with started(
+        *(sys.executable, "-c", _UNDER_PERMISSIONS, _STEPS, root),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
-    )
-    with process, _killed_at_the_end(process):
+    ) as process:
         _lose_permissions(process, root, write)
-
-
-@contextmanager
-def _killed_at_the_end(process: subprocess.Popen[str]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        process.kill()
 
 
 def _lose_permissions(process: subprocess.Popen[str], root: Path, write: Write) -> None:
@@ -438,8 +429,7 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
     def some_job() -> None:
         """Nothing."""
 
-    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    try:
+    with started(sys.executable, "-c", "input()", stdin=subprocess.PIPE) as other:
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: other.pid)
             tags = process_tags()
@@ -448,12 +438,8 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
         boot_time = psutil.boot_time()
         monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time - 3_600)
         assert dead_runs(pipeline.instance) == []
-    finally:
         other.kill()
         # Not waited for yet: a process that is dead and on the list all the same.
-        psutil.wait_procs([], timeout=0)
-    while processes.started(other.pid):
-        pass
-    assert [dead.run_id for dead in dead_runs(pipeline.instance)] == [run.run_id]
-    other.communicate()
+        wait_until(lambda: not processes.started(other.pid), "the process is dead")
+        assert [dead.run_id for dead in dead_runs(pipeline.instance)] == [run.run_id]
     assert processes.started(other.pid) == ""

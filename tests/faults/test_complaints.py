@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from tests.faults.harness import (
     write_module,
     write_repository,
 )
+from tests.waiting import PATIENCE_S
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 _POISON = "function_3_2"
@@ -181,10 +183,11 @@ def test_vectors_of_edited_and_deleted_code_do_not_stay_searchable(root: Path) -
 
 def test_two_processes_do_not_corrupt_the_store(root: Path, tmp_path: Path) -> None:
     logs = [tmp_path / f"process_{number}.log" for number in range(3)]
-    processes = [start_victim(log, "none", ["index", str(root)]) for log in logs]
-    for process in processes:
-        output, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, output + errors
+    with ExitStack() as stack:
+        processes = [stack.enter_context(start_victim(log, "none", ["index", str(root)])) for log in logs]
+        for process in processes:
+            output, errors = process.communicate(timeout=PATIENCE_S)
+            assert process.returncode == 0, output + errors
     embedded = [digest for log in logs for digest in Work.of(log).embedded]
     assert len(embedded) == len(set(embedded)) == 60, "a text went through the model twice"
     parsed = [entry for log in logs for entry in Work.of(log).parsed]

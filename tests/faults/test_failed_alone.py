@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.partitions import keys_of_run, partitions_definition
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
+from tests.waiting import PATIENCE_S, busy_parser, started
 
 PARSED = dg.AssetKey("parsed_chunks")
 _FILES = 5_000
@@ -124,19 +123,8 @@ def test_the_job_for_failed_partitions_asks_for_exactly_the_one_of_5000(
 
 # --- a parser process that dies
 
-
-def _kill_parser_of(parent: psutil.Process, *, when_bytes: int) -> None:
-    """Kill the parser process that has grown so large, which is in the middle of the one large file."""
-    ends = time.monotonic() + 120
-    while time.monotonic() < ends:
-        for child in parent.children():
-            try:
-                if "parser_worker" in " ".join(child.cmdline()) and child.memory_info().rss > when_bytes:
-                    child.kill()
-                    return
-            except psutil.Error:
-                continue
-        time.sleep(0.01)
+# More than a parser process takes before it is in the middle of the one large file.
+_BOMB_BYTES = 400 << 20
 
 
 @pytest.fixture
@@ -156,7 +144,7 @@ def test_a_parser_process_that_is_killed_costs_its_file_one_attempt_and_the_run_
 ) -> None:
     with Pipeline(resolve_index_folder(repository)) as pipeline:
         assert pipeline.scan().error is None
-        killer = threading.Thread(target=_kill_parser_of, args=(psutil.Process(),), kwargs={"when_bytes": 400 << 20})
+        killer = threading.Thread(target=lambda: busy_parser(psutil.Process(), bytes_at_least=_BOMB_BYTES).kill())
         killer.start()
         result = pipeline.parse()
         killer.join()
@@ -175,15 +163,14 @@ def test_a_parser_process_that_is_killed_costs_its_file_one_attempt_and_the_run_
 
 
 def test_a_command_whose_parser_process_is_killed_tries_the_file_again_and_ends_well(repository: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "indexing_assets.cli.main", "index", str(repository)],
+    with started(
+        *(sys.executable, "-m", "indexing_assets.cli.main", "index", repository),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=dict(os.environ),
-    )
-    _kill_parser_of(psutil.Process(process.pid), when_bytes=400 << 20)
-    output, errors = process.communicate(timeout=300)
+    ) as process:
+        busy_parser(psutil.Process(process.pid), bytes_at_least=_BOMB_BYTES).kill()
+        output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert "13 files" in output
     with Pipeline(resolve_index_folder(repository)) as pipeline:

@@ -30,6 +30,7 @@ from code_index.tables import IndexStore, SearchFilter
 from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.harness import Said, findings
 from tests.faults.hostile import ODD_NAMES, SETTINGS, Hostile, marked, write_hostile_repository
+from tests.waiting import PATIENCE_S
 
 _ROOT = Path(__file__).parents[2]
 # What a file of the folder `content` can be found by.
@@ -49,7 +50,7 @@ def code_index(*arguments: object, home: Path) -> subprocess.CompletedProcess[st
         cwd=_ROOT,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=PATIENCE_S,
         check=False,
     )
 

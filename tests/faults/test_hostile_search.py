@@ -23,6 +23,7 @@ from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.search_rows import SearchRows
 from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.harness import Said
+from tests.waiting import PATIENCE_S, started
 
 _FILES = {
     "src/greet.py": b"class Greeter:\n    def greet(self, name):\n        return name\n",
@@ -201,7 +202,9 @@ def test_bytes_of_the_command_line_that_are_no_utf8_end_in_a_message(root: Path)
     def run(*arguments: bytes) -> subprocess.CompletedProcess[bytes]:
         command = [os.fsencode(sys.executable), b"-m", b"indexing_assets.cli.main", b"search", b"-C", os.fsencode(root)]
         environment = os.environ | {"CODE_INDEX_MODEL": "deterministic"}
-        return subprocess.run([*command, *arguments], env=environment, capture_output=True, timeout=120, check=False)
+        return subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, timeout=PATIENCE_S, check=False
+        )
 
     refused = run(b"--glob", b"\xff\x1b[2J", b"greet")
     assert (refused.returncode, refused.stdout) == (2, b"")
@@ -239,25 +242,25 @@ def test_a_hostile_argument_ends_with_2_and_a_message_that_commands_no_terminal(
 
 def test_a_terminal_gets_colours_and_nothing_else_from_names_and_code(root: Path) -> None:
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "indexing_assets.cli.main", "search", "bongo", "-C", root, "--mode", "lexical"],
+    with started(
+        *(sys.executable, "-m", "indexing_assets.cli.main", "search", "bongo", "-C", root, "--mode", "lexical"),
         env={**os.environ, "CODE_INDEX_MODEL": "deterministic", "TERM": "xterm-256color"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-    )
-    os.close(theirs)
-    data = b""
-    while True:
-        try:
-            part = os.read(ours, 65_536)
-        except OSError:  # how Linux says that the other end is closed
-            break
-        if not part:
-            break
-        data += part
-    os.close(ours)
-    assert process.wait(60) == 0
+    ) as process:
+        os.close(theirs)
+        data = b""
+        while True:
+            try:
+                part = os.read(ours, 65_536)
+            except OSError:  # how Linux says that the other end is closed
+                break
+            if not part:
+                break
+            data += part
+        os.close(ours)
+        assert process.wait(PATIENCE_S) == 0
     shown = data.decode()
     assert "\\x1b[31mred\\x9b.py" in shown
     without_colours = _COLOUR.sub("", shown)

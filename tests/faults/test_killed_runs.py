@@ -19,6 +19,7 @@ import pytest
 
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
+from tests.waiting import PATIENCE_S
 
 _KILLER = """
 import importlib, os, signal, sys
@@ -181,7 +182,7 @@ def test_resume_after_a_kill_ends_as_an_undisturbed_run(
         [sys.executable, "-c", _KILLER, module, owner, method, when, str(times), "index", str(root)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr

@@ -17,6 +17,7 @@ from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.migration import read_record
 from tests.faults.harness import findings, small_steps, state, write_repository
 from tests.old_index import write_old_index
+from tests.waiting import PATIENCE_S
 
 # What a migration did when the process died: before the switch the index must be as it was, after it all rows are there.
 _KILLS = [
@@ -35,7 +36,7 @@ def command(place: Path, kill: str, *arguments: object) -> subprocess.CompletedP
         env=small_steps(dict(os.environ)),
         capture_output=True,
         check=False,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
 
 

@@ -32,6 +32,7 @@ from tests.faults.embedders import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.faults.rounds import Plan, Rounds, Tally
 from tests.integration.test_sensors import _Watched
+from tests.waiting import PATIENCE_S
 
 _PLANS = [
     Plan(("index", "index", "index --no-wait")),
@@ -85,7 +86,7 @@ def _other_process(*arguments: object) -> None:
         [sys.executable, "-m", "indexing_assets.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -173,11 +174,11 @@ def test_a_sensor_moves_no_keys_while_a_command_is_at_work(
         def command() -> None:
             with hold(pipeline.folder.locks_dir, Phase.EMBED):
                 busy.set()
-                free.wait(60)
+                free.wait(PATIENCE_S)
 
         thread = threading.Thread(target=command)
         thread.start()
-        busy.wait(60)
+        busy.wait(PATIENCE_S)
         requests, reason = watched.pending()
         free.set()
         thread.join()
@@ -212,7 +213,7 @@ def test_keys_that_move_are_never_missing_for_another_process(pipeline: Pipeline
 
 def test_the_same_keys_may_be_added_by_two_at_once(pipeline: Pipeline) -> None:
     errors: list[Exception] = []
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=PATIENCE_S)
 
     def add() -> None:
         try:

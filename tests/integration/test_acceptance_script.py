@@ -16,6 +16,7 @@ import pytest
 
 from benchmarks.acceptance import lost_text, tree_findings
 from code_index.tables import IndexStore
+from tests.waiting import PATIENCE_S
 
 _SCRIPT = Path(__file__).parents[2] / "benchmarks" / "acceptance.py"
 
@@ -26,7 +27,7 @@ def accept(*arguments: object) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "CODE_INDEX_MODEL": "deterministic"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -11,9 +11,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
@@ -23,10 +23,13 @@ from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
+from tests.waiting import PATIENCE_S, busy_parser, started, wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _ROOT = Path(__file__).parents[2]
 _SCRIPT = str(Path(sys.executable).with_name("code-index"))
+_INDEX = (sys.executable, "-m", "indexing_assets.cli.main", "index")
+_PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,7 @@ def index_template(tmp_path_factory: pytest.TempPathFactory, make_small_reposito
     """A small repository that was indexed once; a repository may be copied with its index."""
     root = make_small_repository(tmp_path_factory.mktemp("template") / "repository")
     subprocess.run(
-        [sys.executable, "-m", "indexing_assets.cli.main", "index", str(root)],
+        [*_INDEX, str(root)],
         env={**os.environ, "CODE_INDEX_MODEL": "deterministic"},
         capture_output=True,
         check=True,
@@ -216,23 +219,37 @@ def test_skipped_files_and_those_cut_as_text_are_listed_with_their_reason(
 def test_a_busy_index_is_refused_with_the_owner_or_waited_for(
     indexed: Path, command_line: Run, write: Callable[..., None]
 ) -> None:
-    with hold(indexed / ".code-index" / "locks", Phase.PARSE):
+    with ExitStack() as held:
+        held.enter_context(hold(indexed / ".code-index" / "locks", Phase.PARSE))
         idle = command_line("index", indexed, "--no-wait")
         assert "nothing changed" in idle.stdout, "who has nothing to write need not wait"
         write(indexed, {"added.py": "added = 1\n"})
         refused = command_line("index", indexed, "--no-wait", check=1)
         assert f"process {os.getpid()}" in refused.stderr
-        waiting = subprocess.Popen(
-            [sys.executable, "-m", "indexing_assets.cli.main", "index", str(indexed)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        line = waiting.stderr.readline()  # type: ignore[union-attr]
-        assert f"Waiting: the index is held by process {os.getpid()}" in line
-    out, err = waiting.communicate(timeout=120)
+        with started(*_INDEX, indexed, **_PIPES) as waiting:
+            assert f"Waiting: the index is held by process {os.getpid()}" in waiting.stderr.readline()
+            held.close()
+            out, err = waiting.communicate(timeout=PATIENCE_S)
     assert waiting.returncode == 0, err
     assert "Parsing: 1 file." in out
+
+
+def test_a_command_in_the_background_is_ended_by_sigterm_while_it_waits_between_its_phases(
+    indexed: Path, command_line: Run, write: Callable[..., None]
+) -> None:
+    write(indexed, {"added.py": "added = 1\n"})
+    # As a shell starts a command in the background: without Ctrl-C.
+    without_interrupt = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")
+    with (
+        hold(indexed / ".code-index" / "locks", Phase.EMBED),
+        started(*without_interrupt, *_INDEX, indexed, **_PIPES) as process,
+    ):
+        while "Waiting: the index is held" not in (line := process.stderr.readline()):
+            assert line, "it ended and never waited"
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130, err
+    assert "code-index resume" in err
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -241,28 +258,13 @@ def test_an_interrupted_index_ends_in_order_and_says_how_to_go_on(
 ) -> None:
     write(small_repository, {"Bomb.java": "a<" * 16_000})
     monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "60")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "indexing_assets.cli.main", "index", str(small_repository)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and "parser_worker" not in _children(process.pid):
-        time.sleep(0.1)
-    time.sleep(1)
-    process.send_signal(getattr(signal, name))
-    _, err = process.communicate(timeout=60)
+    with started(*_INDEX, small_repository, **_PIPES) as process:
+        busy_parser(psutil.Process(process.pid), bytes_at_least=200 << 20)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "code-index resume" in err
     assert "Traceback" not in err
-
-
-def _children(pid: int) -> str:
-    try:
-        return " ".join(" ".join(child.cmdline()) for child in psutil.Process(pid).children(recursive=True))
-    except psutil.Error:
-        return ""
 
 
 def test_output_into_a_closed_pipe_is_no_error(indexed: Path) -> None:
@@ -321,25 +323,22 @@ def test_the_web_interface_serves_the_index_and_ends_in_order(
     indexed: Path, command_line: Run, name: str, unused_port: int
 ) -> None:
     _write_shadows(indexed)
-    process = subprocess.Popen(
-        [_SCRIPT, "ui", "--port", str(unused_port)],
+    with started(
+        *(_SCRIPT, "ui", "--port", unused_port),
         cwd=indexed,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    )
-    try:
+    ) as process:
         answer = _ask(unused_port, "{assetNodes{assetKey{path} partitionStats{numMaterialized}}}")
         stats = {node["assetKey"]["path"][0]: node["partitionStats"] for node in answer["data"]["assetNodes"]}
         assert stats["parsed_chunks"] == {"numMaterialized": 4}
-        started = psutil.Process(process.pid).children(recursive=True)
-        assert started
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
         process.send_signal(getattr(signal, name))
-        assert process.wait(timeout=60) == 0
-        _, alive = psutil.wait_procs(started, timeout=20)
+        assert process.wait(timeout=PATIENCE_S) == 0
+        _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
         assert alive == []
-    finally:
-        process.kill()
 
 
 def test_files_of_the_repository_are_read_and_never_imported(indexed: Path, command_line: Run) -> None:
@@ -368,14 +367,10 @@ def _ask(port: int, query: str) -> dict:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql", json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
     )
-    deadline = time.monotonic() + 90
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=10) as response:
-                answer = json.load(response)
-            if answer["data"]["assetNodes"] or time.monotonic() > deadline:
-                return answer
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.5)
+
+    def answered() -> dict | None:
+        with suppress(OSError), urllib.request.urlopen(request, timeout=PATIENCE_S) as response:
+            answer = json.load(response)
+            return answer if answer["data"]["assetNodes"] else None
+
+    return wait_until(answered, "the web interface answers", every_s=0.5)

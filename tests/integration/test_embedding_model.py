@@ -18,6 +18,7 @@ from code_index.core.errors import ModelError, SettingsError
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import load_embedder
 from code_index.embedding.models.lookup import find_model
+from tests.waiting import PATIENCE_S, started
 
 pytestmark = [
     pytest.mark.model,
@@ -76,9 +77,8 @@ def cosines(left, right):
 
 def run_python(code, cache_folder, **variables):
     environment = os.environ | {"CODE_INDEX_CACHE_DIR": str(cache_folder)} | variables
-    return subprocess.Popen(
-        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return started(sys.executable, "-c", code, env=environment, **pipes)
 
 
 LOAD = (
@@ -170,15 +170,16 @@ def test_a_text_that_is_no_unicode_fails_alone(int8):
 
 
 def test_a_second_process_loads_without_torch(cache, int8):
-    process = run_python(LOAD, cache)
-    output, errors = process.communicate(timeout=120)
+    with run_python(LOAD, cache) as process:
+        output, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, errors
     assert output.strip() == f"{int8.model_id} (384,) []"
 
 
 def test_two_processes_may_export_at_once(tmp_path):
-    processes = [run_python(LOAD, tmp_path) for _ in range(2)]
-    outcomes = [process.communicate(timeout=300) for process in processes]
+    with run_python(LOAD, tmp_path) as one, run_python(LOAD, tmp_path) as two:
+        processes = (one, two)
+        outcomes = [process.communicate(timeout=PATIENCE_S) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outcomes
     assert outcomes[0][0] == outcomes[1][0]
     assert len(list((tmp_path / "onnx").iterdir())) == 1

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -20,9 +19,8 @@ from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
 from resources.instance_config import instance_config
+from tests.waiting import PATIENCE_S, wait_until
 
-# What a change takes here is a few seconds; other tests share the machine.
-_PATIENCE_S = 150
 _BEFORE = "def {0}(x):\n    return x + {1}\n\n\n"
 
 
@@ -55,22 +53,17 @@ class _Followed:
 
     def wait_for(self, functions: set[str]) -> None:
         """Until exactly these functions have vectors."""
-        ends = time.monotonic() + _PATIENCE_S
-        while (found := self.functions() - {None}) != functions:
-            assert time.monotonic() < ends, f"missing {functions - found}, not gone {found - functions}"
-            time.sleep(0.2)
+        wait_until(lambda: self.functions() - {None} == functions, f"vectors of exactly {functions}", every_s=0.2)
 
     def wait_until_idle(self, instance: dg.DagsterInstance) -> None:
-        ends = time.monotonic() + _PATIENCE_S
         unfinished = [
             dg.DagsterRunStatus.QUEUED,
             dg.DagsterRunStatus.STARTING,
             dg.DagsterRunStatus.STARTED,
             dg.DagsterRunStatus.NOT_STARTED,
         ]
-        while instance.get_runs(filters=dg.RunsFilter(statuses=unfinished)):
-            assert time.monotonic() < ends, "a run does not end"
-            time.sleep(0.2)
+        runs = dg.RunsFilter(statuses=unfinished)
+        wait_until(lambda: not instance.get_runs(filters=runs), "every run has ended", every_s=0.2)
 
 
 @pytest.fixture
@@ -100,7 +93,7 @@ def followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Follo
         finally:
             daemon.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                daemon.wait(30)
+                daemon.wait(PATIENCE_S)
             _kill_group(daemon.pid)
             daemon.wait()
             print((tmp_path / "daemon.log").read_text(encoding="utf-8", errors="replace")[-4_000:])  # noqa: T201

@@ -1,11 +1,9 @@
-import contextlib
 import hashlib
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
 
 import psutil
 import pytest
@@ -16,6 +14,7 @@ from code_index.parsing import parser_pool
 from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_pool import ParserPool, available_processors
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
+from tests.waiting import PATIENCE_S, busy_parser, started
 
 _JAVA_BOMB = b"a<" * 20_000
 
@@ -192,18 +191,8 @@ def test_a_worker_killed_from_outside_costs_one_file_that_is_worth_another_try(r
     before, after = repository.functions(3, "a"), repository.functions(3, "z")
     slow = repository.write("k.java", _JAVA_BOMB, "java")
 
-    def kill_busy_worker() -> None:
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            for child in psutil.Process().children():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    # More than its start and six small files take: it is in the bomb.
-                    if child.memory_info().rss > 200 << 20:
-                        child.kill()
-                        return
-            time.sleep(0.01)
-
-    killer = threading.Thread(target=kill_busy_worker)
+    # More than its start and six small files take: it is in the bomb.
+    killer = threading.Thread(target=lambda: busy_parser(psutil.Process(), bytes_at_least=200 << 20).kill())
     killer.start()
     outcomes, chunk_paths = _run(
         repository.config(memory_bytes=8 << 30, timeout_s=120.0), [*before, slow, *after], workers=1
@@ -343,15 +332,13 @@ next(groups)
 print(*[worker.process.pid for worker in pool._workers], flush=True)
 sys.stdin.read()
 """
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, repository.root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
-    parent.kill()
-    parent.communicate()
+    command = (sys.executable, "-c", script, repository.root)
+    with started(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        workers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+        parent.kill()
 
     assert len(workers) == 2
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert psutil.wait_procs(workers, timeout=PATIENCE_S)[1] == []
 
 
 def test_workers_import_neither_dagster_nor_lancedb_nor_torch():
@@ -359,7 +346,7 @@ def test_workers_import_neither_dagster_nor_lancedb_nor_torch():
     heavy = ["dagster", "lancedb", "torch", "sentence_transformers", "onnxruntime", "transformers"]
 
     result = subprocess.run(
-        [sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", script, *heavy], capture_output=True, text=True, check=True, timeout=PATIENCE_S
     )
 
     assert result.stdout.strip() == "[]"

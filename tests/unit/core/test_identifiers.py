@@ -111,7 +111,7 @@ def test_full_text_without_a_name_is_path_and_content():
 
 @pytest.mark.parametrize("text", ["aB" * 500_000, "_" * 1_000_000, "a_" * 60 + " ", "Ä1b" * 300_000])
 def test_awkward_megabytes_are_tokenized_in_linear_time(text):
-    started = time.perf_counter()
+    started = time.process_time()
     search_tokens(text)
     split_identifier(text)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

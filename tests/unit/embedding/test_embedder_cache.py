@@ -15,6 +15,7 @@ from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
 from code_index.embedding.models import onnx_cache
 from code_index.embedding.models.files import ModelFiles
+from tests.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ class FakeExporter:
         self.commands.append(command)
         folder = Path(command[-1])
         if self.barrier is not None:
-            self.barrier.wait(timeout=10)
+            self.barrier.wait(timeout=PATIENCE_S)
         if self.status == 0:
             (folder / onnx_cache.GRAPH_FILE).write_bytes(b"graph")
             report = {"precision": command[-2], "reason": "", "graph_bytes": 5, **self.report}

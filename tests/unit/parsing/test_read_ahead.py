@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from code_index.parsing.read_ahead import read_ahead
+from tests.waiting import PATIENCE_S
 
 
 def _ahead(source, *, bound=100.0, stop=lambda: None):
@@ -29,7 +30,7 @@ def test_the_source_goes_on_while_the_caller_is_busy_but_only_to_the_bound():
 
     items = _ahead(source(), bound=3)
     assert next(items) == 0
-    assert full.wait(10)
+    assert full.wait(PATIENCE_S)
     assert len(taken) <= 5
     assert list(items) == list(range(1, 50))
 
@@ -56,7 +57,7 @@ def test_a_caller_that_ends_early_stops_and_closes_the_source():
     def source() -> Iterator[int]:
         try:
             yield 1
-            stopped.wait(10)  # blocked until `stop`
+            stopped.wait(PATIENCE_S)  # blocked until `stop`
             yield 2
         finally:
             closed.set()

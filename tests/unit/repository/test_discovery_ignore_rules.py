@@ -137,7 +137,7 @@ def test_no_pattern_is_an_error(lines: list[str], path: str) -> None:
 
 
 def test_many_stars_cost_no_exponential_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not matches("*a" * 40 + "b", "a" * 250)
     assert not matches("/" + "*a" * 40 + "b", "a" * 250)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

@@ -7,6 +7,7 @@ import typing
 import pytest
 
 from code_index.tables.lancedb_import import StandIn
+from tests.waiting import PATIENCE_S
 
 CLIENT = "lance_namespace_urllib3_client"
 
@@ -14,7 +15,7 @@ CLIENT = "lance_namespace_urllib3_client"
 def in_a_new_process(code, *arguments):
     """Run code in an interpreter that has imported nothing; its output."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE_S
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
