@@ -3,9 +3,9 @@
 Belongs here: everything that asks git or reads `.git`. Does not belong here: applying ignore rules.
 
 The file system tells where a checkout is, so that a machine without git sees the same one. Only two things need the
-program: the setting `code_index.core.excludesFile`, and the list of tracked files, which decides about tracked files that an
+program: the setting `core.excludesFile`, and the list of tracked files, which decides about tracked files that an
 ignore rule covers. Where git is missing or refuses, a warning says what is not known. No command of git that runs
-here executes anything that a repository configures (`code_index.core.fsmonitor` is switched off).
+here executes anything that a repository configures (`core.fsmonitor` is switched off).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def tracked_files(folder: Path) -> tuple[TrackedFiles, str | None]:
 
 
 def global_ignore_file(folder: Path) -> tuple[Path | None, str | None]:
-    """The user's own ignore file (`code_index.core.excludesFile`, else git's default place), and a warning where git failed."""
+    """The user's own ignore file (`core.excludesFile`, else git's default place), and a warning where git failed."""
     done = _git(folder, "config", "--type=path", "--get", "core.excludesFile", allowed=(0, _NOT_SET))
     if not isinstance(done, str) and done.returncode == 0:
         path = os.fsdecode(done.stdout.removesuffix(b"\n"))
@@ -107,7 +107,7 @@ def global_ignore_file(folder: Path) -> tuple[Path | None, str | None]:
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether the checkout compares names without case (`code_index.core.ignoreCase`, set by git on such file systems)."""
+    """Whether the checkout compares names without case (`core.ignoreCase`, set by git on such file systems)."""
     done = _git(folder, "config", "--type=bool", "--get", "core.ignoreCase", allowed=(0, _NOT_SET))
     return not isinstance(done, str) and done.stdout.strip() == b"true"
 

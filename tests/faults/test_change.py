@@ -28,7 +28,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
-from tests.faults.embedders import Faulty, FaultyResource, new_embedder
+from tests.fakes import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.waiting import started, wait_until
 

@@ -19,7 +19,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.upkeep import compaction
 from resources.embedder_resource import EmbedderResource
-from tests.faults.embedders import Faulty, refusing
+from tests.fakes import Faulty, refusing
 from tests.faults.harness import (
     Durable,
     Work,

@@ -1,7 +1,7 @@
 """The model fails in every way that it can: what it gave before stays, the rest is named, tried again, or left alone.
 
 All through the pipeline. What the embedder itself does about memory and single texts is in
-`tests/unit/test_embedder.py`; a poisoned text that an edit or a repaired model heals in `test_pipeline.py`.
+`tests/unit/embedding/test_embedder.py`; a poisoned text that an edit or a repaired model heals in `test_pipeline.py`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from indexing_assets.runs.index_status import failed_chunks
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import batches_to_embed, transient_failures_due
-from tests.faults.embedders import Fault, Faulty, FaultyResource, new_embedder
+from tests.fakes import Fault, Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 
 VECTORS = dg.AssetKey("chunk_vectors")

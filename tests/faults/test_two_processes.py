@@ -28,7 +28,7 @@ from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.partitions import as_one_range, keys_of_run, range_tags
 from indexing_assets.runs.planning import files_to_parse
 from indexing_assets.upkeep.expiry import expire_records
-from tests.faults.embedders import Faulty, FaultyResource, new_embedder
+from tests.fakes import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.faults.rounds import Plan, Rounds, Tally
 from tests.integration.test_sensors import _Watched

@@ -25,7 +25,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.partitions import range_tags
 from resources.embedder_resource import EmbedderResource
-from tests.faults.embedders import Faulty, refusing
+from tests.fakes import Faulty, refusing
 
 GREETING = "file_path = 'app/greeting.py'"
 GREET = f"{GREETING} AND qualified_name = 'greet'"

@@ -43,7 +43,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
-from tests.faults.embedders import texts_asked
+from tests.fakes import texts_asked
 from tests.faults.harness import write_repository
 from tests.old_index import OLD_ROOT, row, rows_of_repository, schema, with_vectors, write_old_index
 

@@ -23,7 +23,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import read_status
 from indexing_assets.runs.planning import embedding_identity
 from resources.embedder_resource import EmbedderResource
-from tests.faults.embedders import texts_asked
+from tests.fakes import texts_asked
 from tests.faults.harness import small_steps, write_repository
 
 _WIDE = DeterministicEmbedder(96)

@@ -20,7 +20,7 @@ from code_index.tables.models import REGISTRY_FILE
 from code_index.tables.version import SCHEMA_VERSION, VERSION_FILE
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs import planning
-from tests.faults.embedders import texts_asked
+from tests.fakes import texts_asked
 from tests.faults.harness import small_steps, write_module, write_repository
 
 
