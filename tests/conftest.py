@@ -140,6 +140,23 @@ def make_small_repository() -> Callable[[Path], Path]:
     return write_small_repository
 
 
+@pytest.fixture(scope="session")
+def fresh_dagster_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `DAGSTER_HOME` with every database made once, for tests to copy: making them takes seconds."""
+    import dagster as dg
+
+    from resources.instance_config import instance_config
+
+    home = tmp_path_factory.mktemp("dagster_home")
+    (home / "dagster.yaml").write_text(instance_config(), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home))
+        with dg.DagsterInstance.get() as instance:
+            instance.get_runs()
+            instance.all_instigator_state()
+    return home
+
+
 @pytest.fixture
 def write() -> Callable[[Path, Mapping[str, str | bytes]], None]:
     """`write_files`, for tests."""

@@ -25,7 +25,6 @@ from code_index.core.errors import SettingsError
 from indexing_assets.runs.materializations import log_materializations
 from resources import event_log, event_watcher
 from resources.event_log import BatchingSqliteEventLogStorage
-from resources.instance_config import instance_config
 from tests.waiting import PATIENCE_S, started, wait_until
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -49,25 +48,20 @@ _CLOCK_COLUMNS = {"create_timestamp", "migration_completed", "wipe_timestamp", "
 
 
 @pytest.fixture(scope="module")
-def fresh_home(tmp_path_factory):
-    """A folder with every database made once, for tests to copy: making them takes seconds."""
-    home = tmp_path_factory.mktemp("home")
-    (home / "dagster.yaml").write_text(instance_config())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(home))
-        with dg.DagsterInstance.get() as instance:
-            instance.get_runs()
-            instance.all_instigator_state()
-    SqliteEventLogStorage(str(home / "stock")).dispose()
-    return home
+def fresh_stock_log(tmp_path_factory):
+    """A log of Dagster's own storage without an event, for tests to copy."""
+    log = tmp_path_factory.mktemp("stock")
+    SqliteEventLogStorage(str(log)).dispose()
+    return log
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path, fresh_home):
+def environment(monkeypatch, tmp_path, fresh_dagster_home, fresh_stock_log):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
-    shutil.copytree(fresh_home, tmp_path, dirs_exist_ok=True)
-    shutil.copytree(fresh_home / "stock", tmp_path / "log")
+    shutil.copytree(fresh_dagster_home, tmp_path, dirs_exist_ok=True)
+    for name in ("stock", "log"):
+        shutil.copytree(fresh_stock_log, tmp_path / name)
 
 
 @pytest.fixture

@@ -12,22 +12,10 @@ import code_index.tables.chunks as chunks_module
 from code_index.core.errors import StoreError
 from code_index.tables import IndexStore
 from code_index.tables.schemas import CHUNKS, FILES
+from tests.contract.rows import chunk_rows
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
-
-
-def chunk_rows(*ids_and_paths, **columns):
-    """Chunks from (chunk_id, file_path) pairs; further columns by name."""
-    count = len(ids_and_paths)
-    return pa.table(
-        {
-            "chunk_id": pa.array([chunk_id for chunk_id, _ in ids_and_paths], pa.string()),
-            "file_path": pa.array([path for _, path in ids_and_paths], pa.string()),
-            "file_hash": pa.array(["h"] * count, pa.string()),
-            **columns,
-        }
-    )
 
 
 def file_rows(*paths, **columns):
@@ -36,11 +24,6 @@ def file_rows(*paths, **columns):
 
 def ids(table):
     return sorted(table.column("chunk_id").to_pylist())
-
-
-@pytest.fixture
-def store(tmp_path):
-    return IndexStore(tmp_path / "tables")
 
 
 def test_reading_tables_that_were_never_written_gives_no_rows_of_the_right_schema(store, tmp_path):

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -19,16 +20,13 @@ from code_index.core.errors import StoreError
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.filters import glob_to_regex, path_condition
 from code_index.tables.sql import all_of, equals, is_in, not_in, sql_literal
+from tests.contract import rows
 from tests.waiting import wait_until
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 MODEL = "m"
 DIMENSION = 16
-
-
-def unit_rows(count, seed=0):
-    values = np.random.default_rng(seed).standard_normal((count, DIMENSION), dtype=np.float32)
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+unit_rows = partial(rows.unit_rows, dimension=DIMENSION)
 
 
 def add_chunks(store, texts, path="src/a.py", **columns):
@@ -54,11 +52,6 @@ def add_vectors(store, values, *, model=MODEL, paths=None, language="python", fi
         "language": [language] * count,
     }
     store.vectors.add(pa.table(rows), now=NOW)
-
-
-@pytest.fixture
-def store(tmp_path):
-    return IndexStore(tmp_path / "tables")
 
 
 def ids(found):

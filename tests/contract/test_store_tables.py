@@ -36,16 +36,6 @@ def file_rows(*paths):
     return pa.table({"file_path": list(paths), "file_hash": ["h"] * len(paths)})
 
 
-@pytest.fixture
-def tables_dir(tmp_path):
-    return tmp_path / "tables"
-
-
-@pytest.fixture
-def store(tables_dir):
-    return IndexStore(tables_dir)
-
-
 def test_constructing_a_store_touches_nothing(store, tables_dir):
     assert not tables_dir.exists()
     assert store.upkeep.versions() == {}

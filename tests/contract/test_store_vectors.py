@@ -1,6 +1,7 @@
 """What `IndexStore` promises about vectors and the status that follows from them."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -12,16 +13,14 @@ from hypothesis import strategies as st
 import code_index.tables.sync as sync_module
 from code_index.core.errors import StoreError
 from code_index.tables import IndexStore, SyncResult
+from tests.contract import rows
+from tests.contract.rows import chunk_rows
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 DIMENSION = 4
 MODEL = "mini@1"
-
-
-def unit_rows(count, dimension=DIMENSION, seed=0):
-    values = np.random.default_rng(seed).standard_normal((count, dimension), dtype=np.float32)
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+unit_rows = partial(rows.unit_rows, dimension=DIMENSION)
 
 
 def vector_column(values):
@@ -41,29 +40,12 @@ def vector_rows(*chunk_ids, values=None, model=MODEL, **columns):
     )
 
 
-def chunk_rows(*ids_and_paths, **columns):
-    count = len(ids_and_paths)
-    return pa.table(
-        {
-            "chunk_id": pa.array([chunk_id for chunk_id, _ in ids_and_paths], pa.string()),
-            "file_path": pa.array([path for _, path in ids_and_paths], pa.string()),
-            "file_hash": pa.array(["h"] * count, pa.string()),
-            **columns,
-        }
-    )
-
-
 def error_rows(*chunk_ids, model=MODEL):
     return pa.table({"chunk_id": list(chunk_ids), "embedding_model": [model] * len(chunk_ids)})
 
 
 def one_batch(number=0):
     return lambda count: [number] * count
-
-
-@pytest.fixture
-def store(tmp_path):
-    return IndexStore(tmp_path / "tables")
 
 
 def test_vectors_come_back_bit_by_bit(store):

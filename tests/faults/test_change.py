@@ -28,6 +28,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
+from tests.checkout import git
 from tests.fakes import Faulty, FaultyResource, new_embedder
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.waiting import started, wait_until
@@ -252,24 +253,20 @@ def test_branches_switched_back_and_forth_cost_no_model_call_once_both_were_inde
 ) -> None:
     root = write_repository(tmp_path / "repository")
 
-    def git(*arguments: str) -> None:
-        identity = ["-c", "user.name=A Person", "-c", "user.email=person@example.com"]
-        subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
-
-    git("init", "--quiet", "--initial-branch=main")
-    git("add", "--all")
-    git("commit", "--quiet", "--message=main")
-    git("switch", "--quiet", "--create", "other")
+    git(root, "init", "--quiet", "--initial-branch=main")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=main")
+    git(root, "switch", "--quiet", "--create", "other")
     write_module(root / "module_01.py", 101)
     write_module(root / "added.py", 102)
     (root / "module_02.py").unlink()
     (root / "module_03.py").rename(root / "renamed.py")
-    git("add", "--all")
-    git("commit", "--quiet", "--message=other")
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "--message=other")
     with Pipeline(resolve_index_folder(root), embedder=FaultyResource()) as pipeline:
         seen: dict[str, pl.DataFrame] = {}
         for turn, branch in enumerate(["main", "other", "main", "other", "main"]):
-            git("switch", "--quiet", branch)
+            git(root, "switch", "--quiet", branch)
             embedder.asked.clear()
             run_all(pipeline)
             assert bool(embedder.asked) == (turn < 2), f"turn {turn}: {len(embedder.asked)} texts embedded"

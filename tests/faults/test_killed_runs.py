@@ -6,7 +6,6 @@ line with one method replaced by one that kills its own process before or after 
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
+from tests.faults.harness import small_steps, write_repository
 from tests.waiting import PATIENCE_S
 
 _KILLER = """
@@ -43,13 +43,6 @@ from indexing_assets.cli.main import main
 main()
 """
 
-_SETTINGS = {
-    "MODEL": "deterministic",
-    "EMBEDDING_BATCH_CHUNKS": "10",
-    "CHECKPOINT_CHUNKS": "20",
-    "PARSE_CHECKPOINT_FILES": "5",
-    "PARSE_WORKERS": "1",
-}
 _FILES = ("code_index.tables.files", "FileRows")
 _CHUNKS = ("code_index.tables.chunks", "ChunkRows")
 _VECTORS = ("code_index.tables.vectors", "VectorRows")
@@ -78,22 +71,10 @@ _POINTS = [
 ]
 
 
-def write_repository(root: Path) -> Path:
-    """Files enough for several commits of phase 1 and several checkpoints of phase 2."""
-    root.mkdir()
-    for number in range(12):
-        path = root / f"module_{number:02}.py"
-        path.write_text(
-            "".join(f"def function_{number}_{i}(x):\n    return x + {i}\n\n\n" for i in range(5)), encoding="utf-8"
-        )
-        os.utime(path, (1_600_000_000 + number, 1_600_000_000 + number))
-    return root
-
-
 @pytest.fixture(autouse=True)
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in _SETTINGS.items():
-        monkeypatch.setenv(f"CODE_INDEX_{name}", value)
+def steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in small_steps({}).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")
@@ -101,69 +82,37 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFr
     """The state of an index that nothing happened to; paths are relative, so one serves all."""
     root = write_repository(tmp_path_factory.mktemp("undisturbed") / "repository")
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in _SETTINGS.items():
-            patch.setenv(f"CODE_INDEX_{name}", value)
+        for name, value in small_steps({}).items():
+            patch.setenv(name, value)
         with Pipeline(resolve_index_folder(root)) as pipeline:
             assert [r.error for r in (pipeline.scan(), pipeline.parse(), pipeline.embed())] == [None, None, None]
-        return state(root)
+            return state(pipeline)
 
 
-def state(root: Path) -> dict[str, pl.DataFrame]:
+def state(pipeline: Pipeline) -> dict[str, pl.DataFrame]:
     """The tables without times and run ids."""
-    with Pipeline(resolve_index_folder(root)) as pipeline:
-        store = pipeline.store
-        files = pl.DataFrame(store.files.read()).drop("run_id", "parsed_at").sort("file_path")
-        chunks = pl.DataFrame(store.chunks.read()).drop("created_at", "updated_at").sort("chunk_id")
-        vectors = pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id")
-        return {
-            "files": files,
-            "chunks": chunks.drop("embedding_batch_id"),
-            "vectors": vectors,
-        }
+    store = pipeline.store
+    return {
+        "files": pl.DataFrame(store.files.read()).drop("run_id", "parsed_at").sort("file_path"),
+        "chunks": pl.DataFrame(store.chunks.read())
+        .drop("created_at", "updated_at", "embedding_batch_id")
+        .sort("chunk_id"),
+        "vectors": pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id"),
+    }
 
 
-def recorded(root: Path) -> dict[str, tuple[set[str], set[str]]]:
-    """Partition keys and materialized partitions of both assets."""
-    with Pipeline(resolve_index_folder(root)) as pipeline:
-        return {
-            asset: (
-                set(pipeline.instance.get_dynamic_partitions(name)),
-                set(pipeline.instance.get_materialized_partitions(dg.AssetKey(asset))),
-            )
-            for asset, name in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch"))
-        }
-
-
-def run_ids(root: Path) -> set[str]:
-    with Pipeline(resolve_index_folder(root)) as pipeline:
-        return {run.run_id for run in pipeline.instance.get_runs()}
-
-
-def run_statuses(root: Path) -> set[str]:
-    with Pipeline(resolve_index_folder(root)) as pipeline:
-        return {run.status.value for run in pipeline.instance.get_runs()}
-
-
-def work_of(root: Path, runs: set[str]) -> tuple[int, int]:
-    """Files that were parsed and texts that went through the model in these runs, as their events say."""
-    with Pipeline(resolve_index_folder(root)) as pipeline:
-        metadata = {
-            asset: [
-                (record.event_log_entry.run_id, record.asset_materialization.metadata)  # type: ignore[union-attr]
-                for record in pipeline.instance.fetch_materializations(dg.AssetKey(asset), limit=1_000).records
-            ]
-            for asset in ("parsed_chunks", "chunk_vectors")
-        }
-        parsed = sum("parse_ms" in entry for run, entry in metadata["parsed_chunks"] if run in runs)
-        embedded = max(
-            (
-                int(entry["run_embedded"].value)
-                for run, entry in metadata["chunk_vectors"]
-                if run in runs and "run_embedded" in entry
-            ),
-            default=0,
-        )
-        return parsed, embedded
+def work_since(pipeline: Pipeline, runs_before: set[str]) -> tuple[int, int]:
+    """Files that were parsed and texts that went through the model in later runs, as their events say."""
+    metadata = {
+        asset: [
+            record.asset_materialization.metadata  # type: ignore[union-attr]
+            for record in pipeline.instance.fetch_materializations(dg.AssetKey(asset), limit=1_000).records
+            if record.event_log_entry.run_id not in runs_before
+        ]
+        for asset in ("parsed_chunks", "chunk_vectors")
+    }
+    embedded = [int(entry["run_embedded"].value) for entry in metadata["chunk_vectors"] if "run_embedded" in entry]
+    return sum("parse_ms" in entry for entry in metadata["parsed_chunks"]), max(embedded, default=0)
 
 
 @pytest.mark.parametrize(("module", "owner", "method", "when", "times"), _POINTS)
@@ -187,16 +136,19 @@ def test_resume_after_a_kill_ends_as_an_undisturbed_run(
     )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
-    before, runs_before = state(root), run_ids(root)
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        before, runs_before = state(pipeline), {run.run_id for run in pipeline.instance.get_runs()}
     done = command_line("resume", root)
     assert "12 files, 60 chunks, 60 vectors" in done.stdout
-    parsed, embedded = work_of(root, run_ids(root) - runs_before)
-    assert parsed == 12 - before["chunks"]["file_path"].n_unique(), "a file whose chunks were durable was parsed again"
-    assert embedded == 60 - before["vectors"].height, "a chunk whose vector was durable was embedded again"
-
-    after = state(root)
-    for table, rows in undisturbed.items():
-        assert after[table].equals(rows), table
-    assert run_statuses(root) <= {"SUCCESS", "FAILURE"}, "the killed run still shows as running"
-    for asset, (keys, materialized) in recorded(root).items():
-        assert keys == materialized, asset
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        parsed, embedded = work_since(pipeline, runs_before)
+        assert parsed == 12 - before["chunks"]["file_path"].n_unique(), "a file with durable chunks was parsed again"
+        assert embedded == 60 - before["vectors"].height, "a chunk whose vector was durable was embedded again"
+        after = state(pipeline)
+        for table, rows in undisturbed.items():
+            assert after[table].equals(rows), table
+        statuses = {run.status.value for run in pipeline.instance.get_runs()}
+        assert statuses <= {"SUCCESS", "FAILURE"}, "the killed run still shows as running"
+        for asset, name in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch")):
+            keys = set(pipeline.instance.get_dynamic_partitions(name))
+            assert keys == set(pipeline.instance.get_materialized_partitions(dg.AssetKey(asset))), asset

@@ -19,6 +19,7 @@ from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
 from resources.instance_config import instance_config
+from tests.checkout import git
 from tests.waiting import PATIENCE_S, wait_until
 
 _BEFORE = "def {0}(x):\n    return x + {1}\n\n\n"
@@ -32,12 +33,7 @@ class _Followed:
         self.folder: IndexFolder = resolve_index_folder(root)
 
     def git(self, *arguments: str) -> str:
-        identity = ["-c", "user.name=A Person", "-c", "user.email=person@example.com"]
-        done = subprocess.run(
-            ["git", *identity, *arguments], cwd=self.root, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return git(self.root, *arguments)
 
     def write(self, files: Mapping[str, str]) -> None:
         for name, content in files.items():

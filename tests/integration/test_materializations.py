@@ -8,7 +8,6 @@ import pytest
 from dagster import AssetKey, AssetRecordsFilter
 
 from indexing_assets.runs.materializations import log_materializations, markdown_table
-from resources.instance_config import instance_config
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
@@ -17,20 +16,9 @@ _PARTITIONS = dg.DynamicPartitionsDefinition(name="letters")
 _RANGE = {"dagster/asset_partition_range_start": "a", "dagster/asset_partition_range_end": "d"}
 
 
-@pytest.fixture(scope="module")
-def fresh_home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("home")
-    (home / "dagster.yaml").write_text(instance_config())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DAGSTER_HOME", str(home))
-        with dg.DagsterInstance.get() as instance:
-            instance.get_runs()
-    return home
-
-
 @pytest.fixture
-def instance(fresh_home, tmp_path, monkeypatch):
-    shutil.copytree(fresh_home, tmp_path, dirs_exist_ok=True)
+def instance(fresh_dagster_home, tmp_path, monkeypatch):
+    shutil.copytree(fresh_dagster_home, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "1000")
     with dg.DagsterInstance.get() as instance:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,15 +17,9 @@ from code_index.index.source import walk_options
 from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
 from code_index.repository.source_repository import SourceRepository
 from code_index.repository.walk import WalkOptions
+from tests.checkout import git
 
 _SETTINGS = Settings()
-
-
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=A Person", "-c", "user.email=person@example.com", "-c", "protocol.file.allow=always"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def _options(root: Path, settings: Settings) -> WalkOptions:

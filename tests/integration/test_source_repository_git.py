@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,38 +13,14 @@ from hypothesis import strategies as st
 from code_index.core.model import FileStatus
 from code_index.repository import git_checkout
 from code_index.repository.source_repository import ScanResult, SourceRepository
+from tests.checkout import git
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="compares with git, which is not installed")
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.delenv("GIT_DIR", raising=False)
-    return home
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [
-            "git",
-            "-c",
-            "user.name=t",
-            "-c",
-            "user.email=t@t",
-            "-c",
-            "protocol.file.allow=always",
-            "-C",
-            folder,
-            *arguments,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return os.fsdecode(done.stdout)
+@pytest.fixture
+def home(own_environment: None) -> Path:
+    return Path.home()
 
 
 def checkout(folder: Path) -> Path:

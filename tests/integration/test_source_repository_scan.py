@@ -28,14 +28,6 @@ from code_index.repository.source_repository import ScanResult, SourceRepository
 OLD_NS = 1_600_000_000_000_000_000
 
 
-@pytest.fixture(autouse=True)
-def _no_user_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-
-
 def write(root: Path, files: dict[str, str | bytes], *, mtime_ns: int = OLD_NS) -> Path:
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
