@@ -171,17 +171,17 @@ _WAITING_WORKER = (
 def test_time_in_which_a_file_only_waits_does_not_count_as_time_that_its_grammar_takes(repository, monkeypatch):
     monkeypatch.setattr(parser_pool, "_WORKER", _WAITING_WORKER.format(seconds=1))
 
-    outcomes, _ = _run(repository.config(timeout_s=0.5), repository.functions(3), workers=1)
+    outcomes, _ = _run(repository.config(timeout_s=0.9), repository.functions(3), workers=1)
 
     assert not _errors(outcomes)
     assert [outcome.note for outcome in outcomes] == [None] * 3
-    assert outcomes[1].duration_s > 0.5
+    assert outcomes[1].duration_s > 0.9
 
 
 def test_a_file_that_waits_for_ever_is_ended_by_the_clock(repository, monkeypatch):
     monkeypatch.setattr(parser_pool, "_WORKER", _WAITING_WORKER.format(seconds=10_000))
 
-    outcomes, _ = _run(repository.config(timeout_s=0.2), repository.functions(3), workers=1)
+    outcomes, _ = _run(repository.config(timeout_s=0.4), repository.functions(3), workers=1)
 
     assert not _errors(outcomes)
     assert [bool(outcome.note) for outcome in outcomes] == [False, True, False]
