@@ -1,9 +1,10 @@
-"""An embedder for tests of faults: it remembers what it was asked, and its answers may be spoilt."""
+"""Stand-ins that several tests use: an embedder that remembers what it was asked and fails on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
@@ -56,20 +57,20 @@ class Faulty(DeterministicEmbedder):
         return result if self.fault is None else self.fault(texts, result)
 
 
-class FaultyResource(EmbedderResource):
-    """Hands out the test's embedder."""
+class GivenEmbedder(EmbedderResource):
+    """Hands out what `give` was told last: Dagster makes resources from configuration, which no object fits in."""
 
     def get(self, settings=None):
-        return _current[0]
+        return _given[0]
 
-    def get_for_queries(self, settings=None):
-        return _current[0]
-
-
-_current = [Faulty()]
+    get_for_queries = get
 
 
-def new_embedder() -> Faulty:
-    """A fresh one, which the resource hands out from now on."""
-    _current[0] = Faulty()
-    return _current[0]
+_given: list[DeterministicEmbedder] = [Faulty()]
+E = TypeVar("E", bound=DeterministicEmbedder)
+
+
+def give(embedder: E) -> E:
+    """Have the resource hand out this embedder from now on."""
+    _given[0] = embedder
+    return embedder

@@ -29,7 +29,7 @@ from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
 from tests.checkout import git
-from tests.fakes import Faulty, FaultyResource, new_embedder
+from tests.fakes import Faulty, GivenEmbedder, give
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.waiting import started, wait_until
 
@@ -38,7 +38,7 @@ Write = Callable[[Path, Mapping[str, str | bytes]], None]
 
 @pytest.fixture
 def embedder() -> Faulty:
-    return new_embedder()
+    return give(Faulty())
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def pipeline(small_repository: Path, embedder: Faulty, small: None) -> Iterator[Pipeline]:
-    with Pipeline(resolve_index_folder(small_repository), embedder=FaultyResource()) as opened:
+    with Pipeline(resolve_index_folder(small_repository), embedder=GivenEmbedder()) as opened:
         yield opened
 
 
@@ -89,7 +89,7 @@ def test_what_is_stored_of_a_file_that_is_edited_without_a_pause_is_one_version_
                 path.write_bytes(content)  # in place: a reader may see the half of it
 
     editor = threading.Thread(target=edit)
-    with Pipeline(resolve_index_folder(root), embedder=FaultyResource()) as pipeline:
+    with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as pipeline:
         editor.start()
         try:
             for _ in range(3):
@@ -263,7 +263,7 @@ def test_branches_switched_back_and_forth_cost_no_model_call_once_both_were_inde
     (root / "module_03.py").rename(root / "renamed.py")
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--message=other")
-    with Pipeline(resolve_index_folder(root), embedder=FaultyResource()) as pipeline:
+    with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as pipeline:
         seen: dict[str, pl.DataFrame] = {}
         for turn, branch in enumerate(["main", "other", "main", "other", "main"]):
             git(root, "switch", "--quiet", branch)

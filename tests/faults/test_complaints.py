@@ -18,8 +18,7 @@ from code_index.tables import IndexStore, table_upkeep
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.upkeep import compaction
-from resources.embedder_resource import EmbedderResource
-from tests.fakes import Faulty, refusing
+from tests.fakes import Faulty, GivenEmbedder, give, refusing
 from tests.faults.harness import (
     Durable,
     Work,
@@ -49,22 +48,10 @@ def root(tmp_path: Path) -> Path:
     return write_repository(tmp_path / "repository")
 
 
-class _Poisoned(EmbedderResource):
-    """The embedder of the settings, which refuses one text as long as `poisoned` is set."""
-
-    def get(self, settings=None):
-        return _embedder[0]
-
-    get_for_queries = get
-
-
-_embedder = [Faulty()]
-
-
 @pytest.fixture
 def poisoned(root: Path) -> Iterator[Pipeline]:
-    _embedder[0] = Faulty(refusing(_POISON))
-    with Pipeline(resolve_index_folder(root), embedder=_Poisoned()) as opened:
+    give(Faulty(refusing(_POISON)))
+    with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as opened:
         yield opened
 
 
@@ -96,7 +83,7 @@ def test_failed_items_are_recorded_with_a_way_to_rerun_them_and_only_them(
     assert _index(poisoned)[-1]
     assert "code-index resume --failed" in read_status(poisoned.index, poisoned.model_id).next_step
     assert poisoned.embed().partitions == 0, "what failed for good is tried again without being asked for"
-    _embedder[0] = mended = Faulty()
+    mended = give(Faulty())
     rerun = poisoned.embed(retry_failed=True)
     assert (rerun.error, rerun.partitions, len(mended.asked)) == (None, 1, 1)
     assert failed_chunks(poisoned.store, poisoned.model_id) == []

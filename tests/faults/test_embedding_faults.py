@@ -29,7 +29,7 @@ from indexing_assets.runs.index_status import failed_chunks
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import batches_to_embed, transient_failures_due
-from tests.fakes import Fault, Faulty, FaultyResource, new_embedder
+from tests.fakes import Fault, Faulty, GivenEmbedder, give
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 
 VECTORS = dg.AssetKey("chunk_vectors")
@@ -38,7 +38,7 @@ _POISON = "function_3_2"  # one chunk of 60
 
 @pytest.fixture
 def embedder() -> Faulty:
-    return new_embedder()
+    return give(Faulty())
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def pipeline(parsed: Path, embedder: Faulty, tmp_path: Path, monkeypatch: pytest
     for name, value in small_steps({}).items():
         monkeypatch.setenv(name, value)
     root = Path(shutil.copytree(parsed, tmp_path / "repository"))
-    with Pipeline(resolve_index_folder(root), embedder=FaultyResource()) as opened:
+    with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as opened:
         yield opened
 
 

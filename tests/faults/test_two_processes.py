@@ -28,7 +28,7 @@ from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.partitions import as_one_range, keys_of_run, range_tags
 from indexing_assets.runs.planning import files_to_parse
 from indexing_assets.upkeep.expiry import expire_records
-from tests.fakes import Faulty, FaultyResource, new_embedder
+from tests.fakes import Faulty, GivenEmbedder, give
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.faults.rounds import Plan, Rounds, Tally
 from tests.integration.test_sensors import _Watched
@@ -57,7 +57,7 @@ def test_commands_a_daemons_runs_and_searches_at_once_leave_the_index_of_a_fresh
 
 @pytest.fixture
 def embedder() -> Faulty:
-    return new_embedder()
+    return give(Faulty())
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def pipeline(root: Path, embedder: Faulty) -> Iterator[Pipeline]:
-    with Pipeline(resolve_index_folder(root), embedder=FaultyResource()) as opened:
+    with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as opened:
         yield opened
 
 
@@ -123,7 +123,7 @@ def test_two_embedding_commands_never_give_one_batch_to_the_model_twice(
 
     def second() -> None:
         # Another process, as far as locks and tables are concerned; it began while the first was at work.
-        with Pipeline(resolve_index_folder(root), embedder=FaultyResource()) as other:
+        with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as other:
             results.append(other.embed())
 
     thread = threading.Thread(target=second)

@@ -24,25 +24,12 @@ from indexing_assets.checks import per_run as phases
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.partitions import range_tags
-from resources.embedder_resource import EmbedderResource
-from tests.fakes import Faulty, refusing
+from tests.fakes import Faulty, GivenEmbedder, give, refusing
 
 GREETING = "file_path = 'app/greeting.py'"
 GREET = f"{GREETING} AND qualified_name = 'greet'"
 STALE = {"stored_chunks_are_of_the_current_chunker"}
 _BATCH_CHUNKS = "3"
-
-
-class Resource(EmbedderResource):
-    """Hands out an embedder that refuses texts on request."""
-
-    def get(self, settings=None):
-        return Faulty(refusing(*_poison))
-
-    get_for_queries = get
-
-
-_poison: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +40,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Cal
         patch.setenv("CODE_INDEX_EMBEDDING_BATCH_CHUNKS", _BATCH_CHUNKS)
         for name in ("CODE_INDEX_REPOSITORY", "CODE_INDEX_DIR", "DAGSTER_HOME"):
             patch.delenv(name, raising=False)
-        with Pipeline(resolve_index_folder(root), embedder=Resource()) as pipeline:
+        with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as pipeline:
             assert [r.error for r in (pipeline.scan(), pipeline.parse(), pipeline.embed())] == [None] * 3
     return root
 
@@ -61,10 +48,10 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Cal
 @pytest.fixture
 def pipeline(indexed: Path, tmp_path: Path) -> Iterator[Pipeline]:
     """An index of one's own to damage."""
-    _poison.clear()
+    give(Faulty())
     root = tmp_path / "repository"
     shutil.copytree(indexed, root)
-    with Pipeline(resolve_index_folder(root), embedder=Resource()) as opened:
+    with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as opened:
         yield opened
 
 
@@ -244,10 +231,10 @@ def lose_all_vectors(pipeline: Pipeline) -> None:
 
 
 def fail_at_a_chunk(pipeline: Pipeline) -> None:
-    _poison.append("def greet")
+    give(Faulty(refusing("def greet")))
     pipeline.store.vectors.drop()
     assert pipeline.embed().partial
-    _poison.clear()
+    give(Faulty())
 
 
 def fail_at_a_file(pipeline: Pipeline) -> None:
@@ -391,7 +378,7 @@ def test_every_damage_that_has_a_check_is_tried() -> None:
 def test_an_index_that_was_never_filled_passes_with_figures_of_zero(
     small_repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Pipeline(resolve_index_folder(small_repository), embedder=Resource()) as empty:
+    with Pipeline(resolve_index_folder(small_repository), embedder=GivenEmbedder()) as empty:
         found = outcomes(empty)
         manifest = found.pop("source_matches_the_manifest")
         assert {name for name, outcome in found.items() if not outcome.passed} == set()
@@ -462,7 +449,7 @@ def test_other_limits_of_the_chunker_are_stale_until_the_next_index(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CODE_INDEX_MAX_CHUNK_CHARACTERS", "300")
-    with Pipeline(pipeline.folder, embedder=Resource()) as narrow:
+    with Pipeline(pipeline.folder, embedder=GivenEmbedder()) as narrow:
         found = failed(narrow)
         assert found.keys() == STALE
         [outcome] = found.values()

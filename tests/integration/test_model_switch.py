@@ -23,20 +23,17 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import read_status
 from indexing_assets.runs.planning import embedding_identity
 from resources.embedder_resource import EmbedderResource
-from tests.fakes import texts_asked
+from tests.fakes import GivenEmbedder, give, texts_asked
 from tests.faults.harness import small_steps, write_repository
 
 _WIDE = DeterministicEmbedder(96)
 QUERY = "function_3_4 return x"
 
 
-class WideEmbedder(EmbedderResource):
+def wide() -> EmbedderResource:
     """A model of another dimension."""
-
-    def get(self, settings=None):
-        return _WIDE
-
-    get_for_queries = get
+    give(_WIDE)
+    return GivenEmbedder()
 
 
 @pytest.fixture
@@ -94,7 +91,7 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
 
 def test_vectors_of_another_dimension_are_built_beside_without_force(folder: IndexFolder) -> None:
     store = store_of(folder)
-    assert index(folder, WideEmbedder()) == 6
+    assert index(folder, wide()) == 6
     assert store.models.serving()[0] == _WIDE.model_id
     assert store.vectors.dimension() == 96
     assert found(folder, _WIDE) == "module_03.py"
@@ -105,15 +102,15 @@ def test_going_back_before_cleanup_costs_no_model_call_but_for_what_was_edited(
 ) -> None:
     store = store_of(folder)
     first = query_embedder(folder.settings().embedder).model_id
-    index(folder, WideEmbedder())
+    index(folder, wide())
     with texts_asked() as asked:
         assert index(folder) == 0
     assert asked == []
     assert store.models.serving()[0] == first
-    index(folder, WideEmbedder())
+    index(folder, wide())
     text = (folder.repository_root / "module_03.py").read_text().replace("x + 4", "x + 40")
     write(folder.repository_root, {"module_03.py": text})
-    index(folder, WideEmbedder())
+    index(folder, wide())
     with texts_asked() as asked:
         index(folder)
     assert len(asked) == 1
@@ -124,7 +121,7 @@ def test_going_back_before_cleanup_costs_no_model_call_but_for_what_was_edited(
 def test_cleanup_removes_the_vectors_of_a_replaced_model_and_only_those(folder: IndexFolder) -> None:
     store = store_of(folder)
     first = query_embedder(folder.settings().embedder).model_id
-    index(folder, WideEmbedder())
+    index(folder, wide())
     later = datetime.now(UTC) + timedelta(days=1)
     assert store.models.forget(before=datetime.now(UTC) - timedelta(days=1)) == 0
     assert store.models.replaced_vectors(before=later) == 60
@@ -141,7 +138,7 @@ def test_vectors_of_two_models_are_never_compared(folder: IndexFolder) -> None:
     store = store_of(folder)
     with pytest.raises(UsageError, match=r"cannot be compared.*code-index index"):
         search(store, _WIDE, QUERY)
-    index(folder, WideEmbedder())
+    index(folder, wide())
     with pytest.raises(UsageError, match="cannot be compared"):
         search(store, query_embedder(folder.settings().embedder), QUERY)
     with pytest.raises(UsageError, match="cannot be compared"):
@@ -149,7 +146,7 @@ def test_vectors_of_two_models_are_never_compared(folder: IndexFolder) -> None:
 
 
 def test_a_model_in_use_that_cannot_be_named_again_is_an_error_with_a_fix(folder: IndexFolder) -> None:
-    index(folder, WideEmbedder())  # its settings name the other one
+    index(folder, wide())  # its settings name the other one
     with pytest.raises(ModelError, match=r"--mode lexical"):
         serving_embedder(folder.settings().embedder, store_of(folder).models.serving())
 

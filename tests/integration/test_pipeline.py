@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.embedder import EmbeddingResult
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
@@ -22,50 +21,21 @@ from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.upkeep import compaction
-from resources.embedder_resource import EmbedderResource
+from tests.fakes import Faulty, GivenEmbedder, give, refusing
 
 Write = Callable[..., None]
 PARSED = dg.AssetKey("parsed_chunks")
 VECTORS = dg.AssetKey("chunk_vectors")
 
 
-class CountingEmbedder(DeterministicEmbedder):
-    """The deterministic embedder, which also remembers what it was asked and refuses poisoned texts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.texts: list[str] = []
-        self.poison: str | None = None
-
-    def embed_documents_detailed(self, texts, names, **options) -> EmbeddingResult:
-        self.texts += texts
-        result = super().embed_documents_detailed(texts, names, **options)
-        errors = {i: "poisoned" for i, text in enumerate(texts) if self.poison is not None and self.poison in text}
-        return EmbeddingResult(vectors=result.vectors, errors=errors)
-
-
-class CountingResource(EmbedderResource):
-    """Hands out one `CountingEmbedder`."""
-
-    def get(self, settings=None):
-        return _embedder[0]
-
-    def get_for_queries(self, settings=None):
-        return _embedder[0]
-
-
-_embedder = [CountingEmbedder()]
+@pytest.fixture
+def embedder() -> Faulty:
+    return give(Faulty())
 
 
 @pytest.fixture
-def embedder() -> CountingEmbedder:
-    _embedder[0] = CountingEmbedder()
-    return _embedder[0]
-
-
-@pytest.fixture
-def pipeline(small_repository: Path, embedder: CountingEmbedder) -> Iterator[Pipeline]:
-    with Pipeline(resolve_index_folder(small_repository), embedder=CountingResource()) as opened:
+def pipeline(small_repository: Path, embedder: Faulty) -> Iterator[Pipeline]:
+    with Pipeline(resolve_index_folder(small_repository), embedder=GivenEmbedder()) as opened:
         yield opened
 
 
@@ -108,22 +78,22 @@ def test_every_line_is_in_a_chunk_and_every_chunk_has_one_vector(pipeline: Pipel
     assert pipeline.store.chunks.count() >= 8
 
 
-def test_a_second_index_parses_and_embeds_nothing(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+def test_a_second_index_parses_and_embeds_nothing(pipeline: Pipeline, embedder: Faulty) -> None:
     run_all(pipeline)
-    events, texts = materializations(pipeline, PARSED), len(embedder.texts)
+    events, texts = materializations(pipeline, PARSED), len(embedder.asked)
     assert pipeline.scan().partitions == 1
     assert pipeline.parse().partitions == 0
     assert pipeline.embed().partitions == 0
     assert materializations(pipeline, PARSED) == events
-    assert len(embedder.texts) == texts
+    assert len(embedder.asked) == texts
 
 
 def test_an_edited_function_is_the_only_thing_that_is_embedded_again(
-    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+    pipeline: Pipeline, embedder: Faulty, small_repository: Path, write: Write
 ) -> None:
     run_all(pipeline)
     before = {row["chunk_id"]: row for row in pipeline.store.vectors.read(["chunk_id", "start_line"]).to_pylist()}
-    embedder.texts.clear()
+    embedder.asked.clear()
     source = (small_repository / "app/greeting.py").read_text()
     write(
         small_repository,
@@ -135,24 +105,24 @@ def test_an_edited_function_is_the_only_thing_that_is_embedded_again(
     assert pipeline.parse().partitions == 1
     assert pipeline.embed().error is None
     assert_complete(pipeline)
-    assert any("dear" in text for text in embedder.texts)
-    assert not any("increment" in text and "def increment" in text for text in embedder.texts)
+    assert any("dear" in text for text in embedder.asked)
+    assert not any("increment" in text and "def increment" in text for text in embedder.asked)
     after = {row["chunk_id"]: row for row in pipeline.store.vectors.read(["chunk_id", "start_line"]).to_pylist()}
     moved = [key for key in before.keys() & after.keys() if before[key]["start_line"] != after[key]["start_line"]]
     assert moved, "the unchanged method moved down, and its vector's lines with it"
 
 
 def test_deleting_a_file_removes_its_rows_and_keys_and_nothing_else(
-    pipeline: Pipeline, small_repository: Path, embedder: CountingEmbedder
+    pipeline: Pipeline, small_repository: Path, embedder: Faulty
 ) -> None:
     run_all(pipeline)
-    embedder.texts.clear()
+    embedder.asked.clear()
     others = set(pipeline.store.chunks.read(["chunk_id"], "file_path <> 'docs/guide.md'")["chunk_id"].to_pylist())
     (small_repository / "docs/guide.md").unlink()
     run_all(pipeline)
     assert set(pipeline.store.chunks.read(["chunk_id"])["chunk_id"].to_pylist()) == others
     assert_complete(pipeline)
-    assert embedder.texts == []
+    assert embedder.asked == []
 
 
 def test_a_renamed_and_a_moved_file_leave_exactly_the_right_rows(pipeline: Pipeline, small_repository: Path) -> None:
@@ -167,40 +137,40 @@ def test_a_renamed_and_a_moved_file_leave_exactly_the_right_rows(pipeline: Pipel
 
 
 def test_going_back_to_an_earlier_version_calls_the_model_for_nothing(
-    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+    pipeline: Pipeline, embedder: Faulty, small_repository: Path, write: Write
 ) -> None:
     run_all(pipeline)
     original = (small_repository / "app/greeting.py").read_text()
     write(small_repository, {"app/greeting.py": "def other() -> int:\n    return 1\n"})
     run_all(pipeline)
-    embedder.texts.clear()
+    embedder.asked.clear()
     write(small_repository, {"app/greeting.py": original})
     run_all(pipeline)
     assert_complete(pipeline)
-    assert embedder.texts == []
+    assert embedder.asked == []
 
 
 def test_a_new_manifest_renames_the_subproject_of_its_chunks_without_a_model_call(
-    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+    pipeline: Pipeline, embedder: Faulty, small_repository: Path, write: Write
 ) -> None:
     run_all(pipeline)
-    embedder.texts.clear()
+    embedder.asked.clear()
     write(small_repository, {"web/package.json": '{"name": "storefront", "private": true}\n'})
     run_all(pipeline)
     assert_complete(pipeline)
     for table in (pipeline.store.chunks, pipeline.store.vectors):
         names = table.read(["subproject_name"], "file_path = 'web/getUserName.ts'")["subproject_name"].to_pylist()
         assert set(names) == {"storefront"}
-    assert [text for text in embedder.texts if "getUserName" in text] == []
+    assert [text for text in embedder.asked if "getUserName" in text] == []
     hits = search(pipeline.store, embedder, "user", filters=SearchFilter(subproject="storefront"))
     assert "web/getUserName.ts" in {hit.file_path for hit in hits}
 
 
-def test_equal_texts_are_embedded_once(pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path) -> None:
+def test_equal_texts_are_embedded_once(pipeline: Pipeline, embedder: Faulty, small_repository: Path) -> None:
     run_all(pipeline)
-    embedder.texts.clear()
+    embedder.asked.clear()
     assert pipeline.embed(force=True).error is None
-    assert len(embedder.texts) == len(set(embedder.texts))
+    assert len(embedder.asked) == len(set(embedder.asked))
 
 
 def test_a_file_that_cannot_be_parsed_fails_alone(
@@ -208,7 +178,7 @@ def test_a_file_that_cannot_be_parsed_fails_alone(
 ) -> None:
     write(small_repository, {"Bomb.java": "a<" * 12_000})
     monkeypatch.setenv("CODE_INDEX_PARSE_MEMORY_BYTES", str(256 << 20))
-    with Pipeline(pipeline.folder, embedder=CountingResource()) as limited:
+    with Pipeline(pipeline.folder, embedder=GivenEmbedder()) as limited:
         limited.scan()
         result = limited.parse()
         assert result.partial
@@ -231,13 +201,13 @@ def test_a_file_that_cannot_be_parsed_fails_alone(
 def test_a_file_whose_grammar_is_too_slow_is_found_as_text_and_says_so(
     pipeline: Pipeline,
     small_repository: Path,
-    embedder: CountingEmbedder,
+    embedder: Faulty,
     write: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write(small_repository, {"Bomb.java": "// quagga\n" + "a<" * 12_000})
     monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "1")
-    with Pipeline(pipeline.folder, embedder=CountingResource()) as limited:
+    with Pipeline(pipeline.folder, embedder=GivenEmbedder()) as limited:
         run_all(limited)
         assert_complete(limited)
         (file,) = limited.store.files.read(where="file_path = 'Bomb.java'").to_pylist()
@@ -256,15 +226,19 @@ def _partitions_of(pipeline: Pipeline) -> dg.PartitionsDefinition:
 
 
 def test_a_poisoned_text_fails_alone_and_recovers_when_the_file_is_edited(
-    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+    pipeline: Pipeline, embedder: Faulty, small_repository: Path, write: Write
 ) -> None:
-    embedder.poison = "def greet"
+    embedder.fault = refusing("def greet")
     pipeline.scan()
     pipeline.parse()
     result = pipeline.embed()
     assert result.partial
     [chunk] = failed_chunks(pipeline.store, embedder.model_id)
-    assert (chunk.file_path, chunk.qualified_name, chunk.reason) == ("app/greeting.py", "greet", "poisoned")
+    assert (chunk.file_path, chunk.qualified_name, chunk.reason) == (
+        "app/greeting.py",
+        "greet",
+        "the text contains 'def greet'",
+    )
     counts = pipeline.store.statuses.count(embedder.model_id)
     assert counts["error"] == 1
     assert counts["complete"] == pipeline.store.chunks.count() - 1
@@ -276,19 +250,19 @@ def test_a_poisoned_text_fails_alone_and_recovers_when_the_file_is_edited(
     assert_complete(pipeline)
 
 
-def test_a_repaired_model_recovers_failed_chunks_on_request(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
-    embedder.poison = "def greet"
+def test_a_repaired_model_recovers_failed_chunks_on_request(pipeline: Pipeline, embedder: Faulty) -> None:
+    embedder.fault = refusing("def greet")
     pipeline.scan()
     pipeline.parse()
     assert pipeline.embed().partial
-    embedder.poison = None
-    embedder.texts.clear()
+    embedder.fault = None
+    embedder.asked.clear()
     assert pipeline.embed(retry_failed=True).error is None
-    assert len(embedder.texts) == 1
+    assert len(embedder.asked) == 1
     assert_complete(pipeline)
 
 
-def test_words_are_found_before_any_vector_exists(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+def test_words_are_found_before_any_vector_exists(pipeline: Pipeline, embedder: Faulty) -> None:
     pipeline.scan()
     pipeline.parse()
     for query in ("get user name", "getUserName", "get_user_name"):
@@ -298,7 +272,7 @@ def test_words_are_found_before_any_vector_exists(pipeline: Pipeline, embedder: 
 
 
 def test_search_never_returns_a_version_that_is_not_current(
-    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+    pipeline: Pipeline, embedder: Faulty, small_repository: Path, write: Write
 ) -> None:
     run_all(pipeline)
     write(small_repository, {"app/greeting.py": "def unrelated() -> None:\n    pass\n"})
@@ -307,25 +281,25 @@ def test_search_never_returns_a_version_that_is_not_current(
 
 
 def test_a_lost_dagster_history_is_written_again_without_parsing_or_embedding(
-    pipeline: Pipeline, embedder: CountingEmbedder
+    pipeline: Pipeline, embedder: Faulty
 ) -> None:
     run_all(pipeline)
     home = pipeline.folder.dagster_home
     pipeline.instance.dispose()
     shutil.rmtree(home)
-    embedder.texts.clear()
+    embedder.asked.clear()
     parsed_at = pipeline.store.files.read(["parsed_at"])["parsed_at"].to_pylist()
-    with Pipeline(pipeline.folder, embedder=CountingResource()) as again:
+    with Pipeline(pipeline.folder, embedder=GivenEmbedder()) as again:
         run_all(again)
         assert_complete(again)
         assert again.store.files.read(["parsed_at"])["parsed_at"].to_pylist() == parsed_at
-    assert embedder.texts == []
+    assert embedder.asked == []
 
 
 def test_lost_tables_are_filled_again_whatever_the_history_says(pipeline: Pipeline) -> None:
     run_all(pipeline)
     shutil.rmtree(pipeline.folder.tables_dir)
-    with Pipeline(pipeline.folder, embedder=CountingResource()) as again:
+    with Pipeline(pipeline.folder, embedder=GivenEmbedder()) as again:
         run_all(again)
         assert_complete(again)
 
@@ -342,7 +316,7 @@ def test_a_vanished_repository_is_an_error_and_changes_nothing(pipeline: Pipelin
 
 
 def test_awkward_names_are_indexed_and_found(
-    pipeline: Pipeline, embedder: CountingEmbedder, small_repository: Path, write: Write
+    pipeline: Pipeline, embedder: Faulty, small_repository: Path, write: Write
 ) -> None:
     names = [
         "a b/it's.py",
@@ -367,7 +341,7 @@ def test_awkward_names_are_indexed_and_found(
         assert name in {hit.file_path for hit in search(pipeline.store, embedder, f"f{index}", limit=50)}, name
 
 
-def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: Faulty) -> None:
     pipeline.scan()
     pipeline.parse()
     half = read_status(pipeline.index, embedder.model_id)
@@ -382,7 +356,7 @@ def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: Count
     assert full.throughput["chunk_vectors.chunks_per_s"] > 0
 
 
-def test_vectors_say_which_model_made_them_and_when(pipeline: Pipeline, embedder: CountingEmbedder) -> None:
+def test_vectors_say_which_model_made_them_and_when(pipeline: Pipeline, embedder: Faulty) -> None:
     run_all(pipeline)
     rows = pipeline.store.vectors.read(["vector", "embedding_model", "embedded_at"]).to_pylist()
     assert {row["embedding_model"] for row in rows} == {embedder.model_id}
@@ -442,7 +416,7 @@ def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed
 
 @pytest.mark.parametrize("dropped", [True, False], ids=["a chunk is dropped meanwhile", "nobody writes chunks"])
 def test_vectors_follow_what_happened_to_chunks_while_they_were_embedded(
-    pipeline: Pipeline, embedder: CountingEmbedder, monkeypatch: pytest.MonkeyPatch, dropped: bool
+    pipeline: Pipeline, embedder: Faulty, monkeypatch: pytest.MonkeyPatch, dropped: bool
 ) -> None:
     pipeline.scan()
     pipeline.parse()
@@ -473,7 +447,7 @@ def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_
     monkeypatch.setattr(compaction, "_SHARE", 0.0)
     kept: list[int] = []
     monkeypatch.setattr(compaction, "compact_due", lambda store, _: kept.append(store.chunks.count()))
-    with Pipeline(resolve_index_folder(small_repository), embedder=CountingResource()) as pipeline:
+    with Pipeline(resolve_index_folder(small_repository), embedder=GivenEmbedder()) as pipeline:
         run_all(pipeline)
         assert kept == []
         write(small_repository, {f"more/m{number}.py": f"def f{number}(): pass\n" for number in range(5)})
