@@ -1,26 +1,43 @@
-# `make index REPO=path` indexes a repository, `make test` runs every check; both install what they need.
+# `make index REPO=path` indexes a repository, `make test` runs every check; both install what they need, and
+# `make help` lists the rest: each target with what stands behind its `##`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 REPO ?= .
+T ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: index search ui test check lock lowest clean
+.PHONY: index ui help test fast check fix lock lowest clean
 
-index: $(VENV)/.runtime
+index: $(VENV)/.runtime  ## index the repository at REPO (this one)
 	$(BIN)/code-index index "$(REPO)"
 
-ui: $(VENV)/.runtime
+ui: $(VENV)/.runtime  ## open Dagster's web interface on the index of REPO
 	$(BIN)/code-index ui "$(REPO)"
 
-test: $(VENV)/.dev check
-	$(BIN)/pytest -n auto --dist worksteal
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-check: $(VENV)/.dev
+ifdef T
+test: $(VENV)/.dev
+	$(BIN)/pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k "$(T)")
+else
+test: $(VENV)/.dev check  ## all checks and tests (20 minutes on 2 cores); T=path or T=words: only the tests there or so named, unchecked
+	$(BIN)/pytest -n auto --dist worksteal
+endif
+
+fast: $(VENV)/.dev  ## the quick tests of tests/unit and tests/contract (a minute on 2 cores)
+	$(BIN)/pytest tests/unit tests/contract -m "not slow" -n auto --dist worksteal
+
+check: $(VENV)/.dev  ## style, types and import rules (10 seconds)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fix: $(VENV)/.dev  ## repair what the style checks can repair, and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 $(VENV)/.runtime: requirements.lock requirements-torch.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -35,14 +52,16 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	$(PIP) check
 	touch $@
 
-# Both locks anew, from the bounds in pyproject.toml.
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-header --no-annotate --unsafe-package torch
-lock: $(VENV)/.dev
+lock: $(VENV)/.dev  ## both requirement locks again, from the bounds in pyproject.toml
 	$(LOCK) --extra dev -o requirements-dev.lock pyproject.toml
 	$(LOCK) -o requirements.lock pyproject.toml
 	sed -i.bak '/^# WARNING/,$$d' requirements.lock requirements-dev.lock
 	rm -f requirements.lock.bak requirements-dev.lock.bak
 
-clean:
+lowest:  ## the tests with every direct dependency at its lower bound, in an environment of its own; T=path: only those there
+	PYTHON="$(PYTHON)" .ci/lowest $(T)
+
+clean:  ## remove the environment
 	rm -rf $(VENV)

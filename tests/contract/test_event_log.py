@@ -270,12 +270,14 @@ def test_runs_failures_checks_and_observations_read_the_same_as_in_dagsters_stor
 
 
 @pytest.mark.parametrize("size", ["0", "1", "3"])
+@pytest.mark.slow
 def test_the_size_of_the_batches_changes_nothing(both, monkeypatch, size):
     monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", size)
 
     _assert_same(both, _scenario(both[0]))
 
 
+@pytest.mark.slow
 def test_a_deleted_run_reads_the_same(both):
     instance = both[0]
     run_ids = _scenario(instance)
@@ -286,6 +288,7 @@ def test_a_deleted_run_reads_the_same(both):
     assert both[1].get_records_for_run(run_ids[1]).records == []
 
 
+@pytest.mark.slow
 def test_a_wiped_asset_reads_the_same_and_can_be_made_again(both):
     instance = both[0]
     run_ids = _scenario(instance)
@@ -298,6 +301,7 @@ def test_a_wiped_asset_reads_the_same_and_can_be_made_again(both):
     _assert_same(both, run_ids)
 
 
+@pytest.mark.slow
 def test_a_wiped_log_is_empty_and_goes_on(both):
     instance = both[0]
     run_ids = _scenario(instance)

@@ -25,7 +25,7 @@ from indexing_assets.runs.partitions import as_one_range
 from resources.postgres_event_log import BatchingPostgresEventLogStorage
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
-pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning"), pytest.mark.slow]
 
 _KEYS = [f"{n:012x}:src/f{n}.py" for n in range(40)]
 _PARTITIONS = dg.DynamicPartitionsDefinition(name="file_hash")

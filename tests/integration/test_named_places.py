@@ -73,3 +73,9 @@ def test_every_path_of_a_file_leads_to_one() -> None:
     found = {path: files for path, files in _found(_PATH).items() if any(not f.startswith("tests/") for f in files)}
     assert "docs/dagster.md" in found
     assert {path: files for path, files in found.items() if not (_ROOT / path).exists()} == {}
+
+
+def test_every_target_of_make_has_its_line_in_the_help() -> None:
+    text = (_ROOT / "Makefile").read_text(encoding="utf-8")
+    [targets] = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    assert sorted(targets.split()) == sorted(re.findall(r"^([a-z]+):.*  ## \S", text, re.MULTILINE))
