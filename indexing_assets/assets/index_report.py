@@ -12,11 +12,12 @@ from typing import Any
 import dagster as dg
 
 from code_index.core.files import write_atomically
+from code_index.index.contents import IndexStatus, failed_chunks, failed_files
 from code_index.index.folder import IndexFolder
 from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, IndexNames
-from indexing_assets.runs.index_status import IndexStatus, failed_chunks, failed_files, read_status, runs_of
+from indexing_assets.runs.index_status import read_status, runs_of, throughput
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import OpenIndex, open_index
 from resources.embedder_resource import EmbedderResource
@@ -82,12 +83,12 @@ def _report(
         metadata={
             "report": dg.MetadataValue.md(markdown(figures)),
             "page": dg.MetadataValue.path(str(path)),
-            **_numbers(status, figures),
+            **_numbers(status, throughput(opened), figures),
         }
     )
 
 
-def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | float]:
+def _numbers(status: IndexStatus, rates: Mapping[str, float], figures: IndexFigures) -> Mapping[str, int | float]:
     """Figures that Dagster draws over time, less those that are not known."""
     numbers: dict[str, int | float] = {
         "files": sum(count for name, count in status.files.items() if name != "skipped"),
@@ -104,8 +105,8 @@ def _numbers(status: IndexStatus, figures: IndexFigures) -> Mapping[str, int | f
         ("parse_chunks_per_s", f"{PARSED_CHUNKS}.chunks_per_s"),
         ("embed_chunks_per_s", f"{CHUNK_VECTORS}.chunks_per_s"),
     ):
-        if figure in status.throughput:
-            numbers[name] = status.throughput[figure]
+        if figure in rates:
+            numbers[name] = rates[figure]
     if figures.search_p50_ms is not None:
         numbers["search_p50_ms"] = round(figures.search_p50_ms, 1)
         numbers["search_max_ms"] = round(max(figures.search_ms), 1)

@@ -59,10 +59,10 @@ def command(
 
     Safe while others search or index.
     """
+    from code_index.index.contents import folder_bytes
     from indexing_assets.cli.output import human_bytes
     from indexing_assets.cli.progress import tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
-    from indexing_assets.runs.index_status import folder_bytes
     from indexing_assets.upkeep.expiry import find_expired
 
     folder = folder_of(path, index_dir)

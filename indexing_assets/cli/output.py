@@ -20,7 +20,7 @@ _HARMLESS = frozenset("\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}\N{ZERO W
 
 def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
     """Print what was done and what is left; returns the exit status."""
-    from indexing_assets.runs.index_status import failed_chunks, failed_files
+    from code_index.index.contents import failed_chunks, failed_files
 
     counts = pipeline.store.files.counts()
     parsed = results.get("parse")

@@ -60,8 +60,8 @@ def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
 
 
 def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
+    from code_index.index.contents import failed_chunks, failed_files
     from indexing_assets.cli.output import printable
-    from indexing_assets.runs.index_status import failed_chunks, failed_files
 
     files, chunks = failed_files(store), failed_chunks(store, model_id)
     if as_json:
@@ -88,14 +88,15 @@ def _show_status(
 
     from indexing_assets.cli.output import human_bytes, printable
     from indexing_assets.runs.index_names import UNNAMED
-    from indexing_assets.runs.index_status import read_status
+    from indexing_assets.runs.index_status import read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
 
     os.environ.update(folder.environment())
     with dg.DagsterInstance.get() as instance:
-        status = read_status(OpenIndex(UNNAMED, folder, settings, store, instance), model_id)
+        index = OpenIndex(UNNAMED, folder, settings, store, instance)
+        status, rates = read_status(index, model_id), throughput(index)
     if as_json:
-        click.echo(_json(asdict(status)))
+        click.echo(_json(asdict(status) | {"throughput": rates}))
         return
     languages = list(status.languages.items())
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
@@ -118,8 +119,8 @@ def _show_status(
     others = {name: count for name, count in status.vectors_by_model.items() if name != status.model}
     if others:
         lines.append(("Other models", ", ".join(f"{name}: {count:,} vectors" for name, count in others.items())))
-    if status.throughput:
-        lines.append(("Last rates", ", ".join(f"{name} {rate:,.1f}" for name, rate in status.throughput.items())))
+    if rates:
+        lines.append(("Last rates", ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())))
     lines += [(f"{phase} lock", str(who)) for phase, who in status.holders.items()]
     lines.append(("Next", status.next_step))
     width = max(len(name) for name, _ in lines)

@@ -19,13 +19,13 @@ import psutil
 import pytest
 
 from code_index.index import processes
+from code_index.index.contents import failed_files
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
 from indexing_assets.assets import chunk_vectors, embed_run, parse_run, source_files
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
 from tests.checkout import git
@@ -287,7 +287,7 @@ os.execv(sys.executable, [sys.executable, "-c", *sys.argv[1:]])
 _STEPS = """
 import sys
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_status import failed_files
+from code_index.index.contents import failed_files
 from code_index.index.folder import resolve_index_folder
 with Pipeline(resolve_index_folder(sys.argv[1])) as pipeline:
     def step(action):

@@ -12,11 +12,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from code_index.index.contents import failed_chunks, failed_files
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, table_upkeep
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
+from indexing_assets.runs.index_status import read_status
 from indexing_assets.upkeep import compaction
 from tests.fakes import Faulty, GivenEmbedder, give, refusing
 from tests.faults.harness import (

@@ -21,11 +21,11 @@ from code_index.core import embedding_text
 from code_index.core.errors import EmbeddingError, ModelError
 from code_index.embedding.backend import DeviceLostError, TransientReason
 from code_index.embedding.embedder import EmbeddingResult
+from code_index.index.contents import failed_chunks
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import search
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 from indexing_assets.runs.index_names import UNNAMED
-from indexing_assets.runs.index_status import failed_chunks
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import batches_to_embed, transient_failures_due

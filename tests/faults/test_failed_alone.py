@@ -15,10 +15,10 @@ import psutil
 import pytest
 from dagster._core.definitions.reconstruct import ReconstructableRepository
 
+from code_index.index.contents import failed_files
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
-from indexing_assets.runs.index_status import failed_files
 from indexing_assets.runs.partitions import keys_of_run, partitions_definition
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 from tests.waiting import PATIENCE_S, busy_parser, started

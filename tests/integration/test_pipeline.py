@@ -12,13 +12,14 @@ import polars as pl
 import pytest
 
 from code_index.embedding.embedder import EmbeddingResult
+from code_index.index.contents import failed_chunks, failed_files
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.sync import VectorSync
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
-from indexing_assets.runs.index_status import failed_chunks, failed_files, read_status
+from indexing_assets.runs.index_status import read_status, throughput
 from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.upkeep import compaction
 from tests.fakes import Faulty, GivenEmbedder, give, refusing
@@ -353,7 +354,7 @@ def test_status_counts_agree_with_the_tables(pipeline: Pipeline, embedder: Fault
     assert full.pending_batches == 0
     assert full.files["parsed"] == 4
     assert "search" in full.next_step
-    assert full.throughput["chunk_vectors.chunks_per_s"] > 0
+    assert throughput(pipeline.index)["chunk_vectors.chunks_per_s"] > 0
 
 
 def test_vectors_say_which_model_made_them_and_when(pipeline: Pipeline, embedder: Faulty) -> None:
