@@ -1,1 +1,29 @@
-"""The engine: a library without Dagster that parses, stores, embeds and searches code."""
+"""The engine: a library without Dagster that parses, stores, embeds and searches code.
+
+Public are the names of `__all__`; importing the package loads neither tables nor models.
+
+    from code_index import Index
+
+    for hit in Index.open("/path/to/your/repository").search("parse a date"):
+        print(hit.score, hit.file_path, hit.start_line, hit.qualified_name)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
+
+__all__ = ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"]
+
+_MODULES = {"Index": "api", "IndexStatus": "index.contents", "SearchHit": "search.hybrid"}
+
+if TYPE_CHECKING:
+    from code_index.api import Index
+    from code_index.index.contents import IndexStatus
+    from code_index.search.hybrid import SearchHit
+else:  # unseen by type checkers, for which it would make any name right
+
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

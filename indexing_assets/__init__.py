@@ -1,4 +1,19 @@
 """The Dagster project of code-index: assets, jobs, definitions and the command line.
 
-Import time stays free of Dagster, LanceDB and torch.
+Public are the names of `__all__`, which run the phases from Python, and what `indexing_assets.definitions` offers to
+Dagster. Import time stays free of Dagster, LanceDB and torch.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["AddedCounts", "GivenChunk", "IndexCounts", "add_chunks", "index_repository"]
+
+if TYPE_CHECKING:
+    from indexing_assets.operations.api import AddedCounts, GivenChunk, IndexCounts, add_chunks, index_repository
+else:  # unseen by type checkers, for which it would make any name right
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module("indexing_assets.operations.api"), name)

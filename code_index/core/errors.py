@@ -9,11 +9,27 @@ from collections.abc import Sequence
 
 
 class CodeIndexError(Exception):
-    """Base of all errors that code-index raises on purpose."""
+    """Base of all errors that code-index raises on purpose; its text names the culprit and the fix.
+
+    Example:
+        >>> from code_index import CodeIndexError, Index
+        >>> try:
+        ...     hits = Index.open("repository").search("   ")
+        ... except CodeIndexError as error:
+        ...     print(error)
+        The query is empty. Say what to look for, in words or code.
+    """
 
 
 class UsageError(CodeIndexError):
-    """The request itself is wrong: exit status 2."""
+    """The request itself is wrong: exit status 2.
+
+    Example:
+        >>> from code_index import Index
+        >>> Index.open("repository").search("greet", mode="psychic")
+        Traceback (most recent call last):
+        code_index.core.errors.UsageError: mode 'psychic' is none of hybrid, semantic, lexical.
+    """
 
 
 class SettingsError(UsageError):
@@ -69,7 +85,14 @@ class MigrationError(CodeIndexError):
 
 
 class IndexMissingError(UsageError):
-    """There is no index where one was expected."""
+    """There is no index where one was expected.
+
+    Example:
+        >>> from code_index import Index
+        >>> Index.open("/nowhere")
+        Traceback (most recent call last):
+        code_index.core.errors.IndexMissingError: There is no index at /nowhere/.code-index. Run `code-index index /nowhere` first.
+    """
 
 
 class IndexBusyError(CodeIndexError):

@@ -48,6 +48,14 @@ class IndexStatus:
     `files` counts by status (pending, parsed, error, skipped), `languages` the files that are not skipped, `chunks`
     by embedding status (pending, in_progress, complete, error) with `model`, which the settings name. Search reads
     the vectors of `serving_model`. `holders` are the processes that write at the moment, by phase.
+
+    Example:
+        >>> from code_index import Index
+        >>> status = Index.open("repository").status()
+        >>> status.files["parsed"], status.languages["python"], status.failed
+        (4, 1, False)
+        >>> status.chunks["complete"] == sum(status.chunks.values()) == status.vectors_by_model[status.serving_model]
+        True
     """
 
     repository_root: str

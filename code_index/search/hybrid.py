@@ -71,6 +71,14 @@ class SearchHit:
     """A chunk that was found; lines are 1-based and inclusive, `score` is in [0, 1] for hybrid search.
 
     For semantic search `score` is the cosine similarity, for lexical search the BM25 score.
+
+    Example:
+        >>> from code_index import Index
+        >>> hit = Index.open("repository").search("increment", mode="lexical", language="python")[0]
+        >>> hit.file_path, hit.start_line, hit.end_line, hit.chunk_type, hit.qualified_name
+        ('app/greeting.py', 15, 17, 'method', 'Counter.increment')
+        >>> hit.content.splitlines()[0].strip()
+        'def increment(self, step: int = 1) -> int:'
     """
 
     score: float

@@ -3,20 +3,18 @@
 import json
 import os
 import sys
-from concurrent.futures import wait as wait_for
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
+from indexing_assets.cli.options import index_dir_option, json_option, repository_option
 
 if TYPE_CHECKING:
-    from code_index.search.hybrid import SearchHit
+    from code_index import SearchHit
 
 _SNIPPET_LINES = 8
-_OPENING_S = 30.0  # half a second as a rule
 
 
 @click.command("search")
@@ -53,40 +51,22 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
-    from code_index.embedding.loader import serving_embedder
-    from code_index.search.hybrid import SearchMode, search
-    from code_index.tables import IndexStore
-    from code_index.tables.filters import SearchFilter
+    from code_index import Index
     from indexing_assets.cli.output import printable
 
-    folder = folder_of(path, index_dir)
-    folder.check()
-    store = IndexStore(folder.tables_dir)
-    opening = store.search.start_opening()  # while the model is loaded
+    index = Index.open(path, index_dir)
     text = " ".join(query)
-    search_mode = SearchMode(mode)
-    encoder = None
-    try:
-        if search_mode is not SearchMode.LEXICAL:
-            encoder = serving_embedder(folder.settings().embedder, store.models.serving())
-        hits = search(
-            store,
-            encoder,
-            text,
-            mode=search_mode,
-            limit=limit,
-            filters=SearchFilter(
-                languages=language,
-                path_glob=path_glob,
-                chunk_types=chunk_type,
-                function_name=function_name,
-                class_name=class_name,
-                subproject=subproject,
-            ),
-        )
-    finally:
-        # A refusal may come first: a process that ends while LanceDB is being imported aborts.
-        wait_for([opening], timeout=_OPENING_S)
+    hits = index.search(
+        text,
+        mode=mode,
+        limit=limit,
+        language=language,
+        glob=path_glob,
+        chunk_type=chunk_type,
+        function_name=function_name,
+        class_name=class_name,
+        subproject=subproject,
+    )
     if as_json:
         click.echo(json.dumps([asdict(hit) for hit in hits], indent=2))
         return
@@ -94,11 +74,11 @@ def command(
         click.echo("Nothing found.", err=True)
     for number, hit in enumerate(hits, start=1):
         _show(number, hit, text)
-    there = store.search.available()
+    there = index.store.search.available()
     total, vectors = there.chunks, there.vectors
     if not total:
-        click.echo(f"Nothing is indexed yet: code-index index {printable(str(folder.repository_root))}", err=True)
-    elif vectors < total and search_mode is not SearchMode.LEXICAL:
+        click.echo(f"Nothing is indexed yet: code-index index {printable(str(index.folder.repository_root))}", err=True)
+    elif vectors < total and mode != "lexical":
         click.echo(
             f"{total - vectors:,} of {total:,} chunks have no vector yet and are found by their words alone; "
             "`code-index resume` embeds them.",

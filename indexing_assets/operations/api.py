@@ -3,7 +3,7 @@
 Belongs here: two functions and their records. They run the same assets as the command line and leave the same
 records; nothing here is another way to index.
 
-    from indexing_assets.operations.api import GivenChunk, add_chunks, index_repository
+    from indexing_assets import GivenChunk, add_chunks, index_repository
 
     counts = index_repository("/path/to/repository")
     print(counts.files, counts.chunks, counts.vectors)
@@ -49,6 +49,12 @@ class IndexCounts:
 
     `chunks`, `vectors` and `files` count what is stored; `parsed_files` and `embedded_batches` what was done now;
     `failed_files` and `failed_chunks` what could not be done (`code-index status --failed` says why).
+
+    Example:
+        >>> from indexing_assets import index_repository
+        >>> counts = index_repository("repository")
+        >>> counts.files, counts.chunks == counts.vectors, counts.failed_files, counts.failed_chunks
+        (4, True, 0, 0)
     """
 
     files: int
@@ -66,6 +72,11 @@ class GivenChunk:
 
     `file_path` is POSIX and relative to the repository; lines are 1-based and inclusive. `language` None means that
     of the file. Names may be left out; `qualified_name` is then made of class and function.
+
+    Example:
+        >>> from indexing_assets import GivenChunk
+        >>> GivenChunk("app/greeting.py", 4, 6, "greets a person", function_name="greet").chunk_type
+        'text'
     """
 
     file_path: str
@@ -82,7 +93,13 @@ class GivenChunk:
 
 @dataclass(frozen=True, slots=True)
 class AddedCounts:
-    """Counts of what `add_chunks` stored: files and chunks, vectors that were given, and chunks that were embedded or failed."""
+    """Files and chunks that `add_chunks` stored, vectors that were given, and chunks that were embedded or failed.
+
+    Example:
+        >>> from indexing_assets import GivenChunk, add_chunks
+        >>> add_chunks("repository", [GivenChunk("docs/guide.md", 1, 3, "how to install")])
+        AddedCounts(files=1, chunks=1, given_vectors=0, embedded=1, failed=0)
+    """
 
     files: int
     chunks: int
@@ -119,6 +136,11 @@ def index_repository(
         SettingsError: a setting cannot be used.
         IndexBusyError: another process writes, still after `wait_s`.
         StoreError: a phase failed as a whole; what was stored before is safe.
+
+    Example:
+        >>> from indexing_assets import index_repository
+        >>> index_repository("repository").parsed_files
+        0
     """
     folder = resolve_index_folder(path, index_dir)
     with Pipeline(folder, embedder=embedder, wait_s=wait_s) as pipeline:
@@ -165,6 +187,13 @@ def add_chunks(
     Raises:
         UsageError: a chunk, or the shape of the vectors, cannot be used; nothing was stored.
         RepositoryError, ModelError, SettingsError, IndexBusyError, StoreError: as for `index_repository`.
+
+    Example:
+        >>> from code_index import Index
+        >>> from indexing_assets import GivenChunk, add_chunks
+        >>> added = add_chunks("repository", [GivenChunk("docs/guide.md", 1, 3, "how to install")])
+        >>> Index.open("repository").search("install", mode="lexical")[0].content
+        'how to install'
     """
     if not chunks:
         raise UsageError("No chunks are given.")

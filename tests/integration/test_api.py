@@ -15,8 +15,8 @@ from code_index.embedding.loader import query_embedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
+from indexing_assets import AddedCounts, GivenChunk, add_chunks, index_repository
 from indexing_assets.operations import api
-from indexing_assets.operations.api import AddedCounts, GivenChunk, add_chunks, index_repository
 
 _GIVEN = [
     GivenChunk("app/greeting.py", 1, 5, "greeting machine", function_name="greet", chunk_type="function"),

@@ -1,0 +1,145 @@
+"""`Index`: an index in one object, for Python programs.
+
+Belongs here: opening an index, searching it and asking for its state, each in one call. Does not belong here: how a
+search ranks (`code_index.search`), what is counted (`code_index.index.contents`), and whatever writes: the phases
+are assets of the Dagster project (`indexing_assets.index_repository` runs them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from code_index.core.errors import UsageError
+from code_index.core.model import ChunkType
+from code_index.embedding.loader import query_embedder, serving_embedder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.search.hybrid import SearchHit, SearchMode, search
+from code_index.tables.filters import SearchFilter
+from code_index.tables.store import IndexStore
+
+if TYPE_CHECKING:
+    from code_index.index.contents import IndexStatus
+
+_OPENING_S = 30.0  # half a second as a rule
+
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An index on disk: any number of threads and processes may search it, also while it grows.
+
+    `folder` says where it lies and `store` has its tables, for what the methods do not offer. The tables are opened
+    and the model is loaded by the first call that needs them; there is nothing to close.
+
+    Example:
+        >>> from code_index import Index
+        >>> index = Index.open("repository")
+        >>> for hit in index.search("greet a person by name", limit=1):
+        ...     print(hit.file_path, hit.start_line, hit.qualified_name)
+        app/greeting.py 4 greet
+        >>> index.status().files["parsed"]
+        4
+    """
+
+    folder: IndexFolder
+    store: IndexStore
+
+    @classmethod
+    def open(cls, path: str | Path | None = None, index_dir: str | Path | None = None) -> Index:
+        """Find the index of a repository, as the command line does, and see that this program can read it.
+
+        Args:
+            path: the repository; by default `CODE_INDEX_REPOSITORY`, or the nearest folder at or above the current
+                one that holds an index.
+            index_dir: folder of the index; by default `CODE_INDEX_DIR`, or `.code-index` in the repository.
+
+        Raises:
+            IndexMissingError: nothing was ever indexed there.
+            UsageError: a path cannot be used.
+            StoreError: the index is of another repository, or was written by a newer code-index.
+        """
+        folder = resolve_index_folder(path, index_dir)
+        folder.check()
+        return cls(folder, IndexStore(folder.tables_dir))
+
+    def search(
+        self,
+        query: str,
+        *,
+        mode: str = "hybrid",
+        limit: int = 10,
+        language: str | Sequence[str] = (),
+        glob: str | None = None,
+        chunk_type: str | Sequence[str] = (),
+        function_name: str | None = None,
+        class_name: str | None = None,
+        subproject: str | None = None,
+    ) -> list[SearchHit]:
+        """Find the chunks that fit a query best, best first.
+
+        Args:
+            query: words or code, in any form.
+            mode: `semantic` compares meanings, `lexical` words (and needs no model), `hybrid` both.
+            limit: how many hits at most, at least 1.
+            language: only that language, or one of those.
+            glob: only paths that match, such as `src/**/*.py` or `docs/`.
+            chunk_type: only that type, or one of those: function, class, method, module, section, rule, ...
+            function_name: only the function or method of this name.
+            class_name: only the class of this name and its members.
+            subproject: only this subproject, by name.
+
+        Raises:
+            UsageError: the query is empty, or the mode, the limit or a filter cannot be used.
+            ModelError: the model that made the vectors is missing or cannot be loaded.
+            SettingsError: a setting of the index cannot be used.
+            StoreError: a table cannot be read.
+        """
+        search_mode = _word("mode", mode, SearchMode)
+        filters = SearchFilter(
+            languages=_several(language),
+            path_glob=glob,
+            chunk_types=tuple(_word("chunk_type", value, ChunkType) for value in _several(chunk_type)),
+            function_name=function_name,
+            class_name=class_name,
+            subproject=subproject,
+        )
+        opening = self.store.search.start_opening()  # while the model is loaded
+        encoder = None
+        try:
+            if search_mode is not SearchMode.LEXICAL:
+                encoder = serving_embedder(self.folder.settings().embedder, self.store.models.serving())
+            return search(self.store, encoder, query, mode=search_mode, limit=limit, filters=filters)
+        finally:
+            # A refusal may come first: a process that ends while LanceDB is being imported aborts.
+            wait([opening], timeout=_OPENING_S)
+
+    def status(self) -> IndexStatus:
+        """Count what the index holds, lacks and takes on disk.
+
+        Chunks that a run embeds at the moment count as pending: only Dagster's records tell them from the others.
+
+        Raises:
+            ModelError: the model that the settings name is missing or cannot be loaded.
+            SettingsError: a setting of the index cannot be used.
+            StoreError: a table cannot be read.
+        """
+        from code_index.index.contents import index_status  # not for the command line's search
+
+        return index_status(self.folder, self.store, query_embedder(self.folder.settings().embedder).model_id)
+
+
+def _several(value: str | Sequence[str]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _word(name: str, value: str, words: type[_Word]) -> _Word:
+    try:
+        return words(value)
+    except ValueError as error:
+        raise UsageError(f"{name} {value!r:.80} is none of {', '.join(words)}.") from error
