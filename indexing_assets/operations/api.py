@@ -97,7 +97,7 @@ class AddedCounts:
 
     Example:
         >>> from indexing_assets import GivenChunk, add_chunks
-        >>> add_chunks("repository", [GivenChunk("docs/guide.md", 1, 3, "how to install")])
+        >>> add_chunks("repository", [GivenChunk("app/greeting.py", 1, 3, "how to install")])
         AddedCounts(files=1, chunks=1, given_vectors=0, embedded=1, failed=0)
     """
 
@@ -191,7 +191,7 @@ def add_chunks(
     Example:
         >>> from code_index import Index
         >>> from indexing_assets import GivenChunk, add_chunks
-        >>> added = add_chunks("repository", [GivenChunk("docs/guide.md", 1, 3, "how to install")])
+        >>> added = add_chunks("repository", [GivenChunk("app/greeting.py", 1, 3, "how to install")])
         >>> Index.open("repository").search("install", mode="lexical")[0].content
         'how to install'
     """

@@ -1,4 +1,4 @@
-"""The README names all that a user can call, and what it shows runs as written."""
+"""The README and the pages name all that a user can call, and what they show runs as written."""
 
 from __future__ import annotations
 
@@ -18,16 +18,19 @@ from indexing_assets.definitions import defs
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
+_COMMANDS = (_ROOT / "docs/commands.md").read_text(encoding="utf-8")
+_DAGSTER = (_ROOT / "docs/dagster.md").read_text(encoding="utf-8")
+_PAGES = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", sorted(cli.list_commands(None)))
-def test_every_command_and_option_is_in_the_readme(name: str) -> None:
-    assert f"`code-index {name}" in _README
+def test_every_command_and_option_is_on_the_page_of_commands(name: str) -> None:
+    assert f"`code-index {name}" in _COMMANDS
     command = cli.get_command(None, name)
     options = {
         option for p in command.params if p.param_type_name == "option" for option in p.opts if option.startswith("--")
     }
-    missing = {option for option in options - {"--help", "--index-dir", "--wait"} if f"`{option}" not in _README}
+    missing = {option for option in options - {"--help", "--index-dir", "--wait"} if f"`{option}" not in _COMMANDS}
     assert not (missing - {"--json"}), missing
 
 
@@ -40,40 +43,44 @@ def _defined() -> set[str]:
     return names | {schedule.name for schedule in repository.schedule_defs}
 
 
-def test_every_asset_job_sensor_and_schedule_is_in_the_readme() -> None:
-    assert {name for name in _defined() if f"`{name}`" not in _README} == set()
+def test_every_asset_job_sensor_and_schedule_is_on_the_page_about_dagster() -> None:
+    assert {name for name in _defined() if f"`{name}`" not in _DAGSTER} == set()
 
 
 def test_what_the_page_about_dagster_names_exists() -> None:
-    page = (_ROOT / "docs/dagster.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([a-z_]+_(?:job|sensor|schedule|partitions|report|indexes|files|chunks|vectors))`", page))
+    named = set(
+        re.findall(
+            r"`([a-z_]+_(?:job|sensor|schedule|partitions|report|indexes|figures|files|chunks|vectors))`", _DAGSTER
+        )
+    )
     named -= {"flask_parse_chunks_job", "django_repo_changes_sensor"}  # of the example with two indexes
     assert named
     assert named <= _defined()
-    for target in re.findall(r"\]\((?!http)([^)#]+)", page):
-        assert (_ROOT / "docs" / target).exists(), target
 
 
-def test_every_environment_variable_is_in_the_readme_or_in_the_settings_file() -> None:
+def test_every_environment_variable_is_documented() -> None:
     used = set()
     for folder in ("code_index", "indexing_assets", "resources"):
         for path in (_ROOT / folder).rglob("*.py"):
             used |= set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
-    documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _README + settings_template()))
+    documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _COMMANDS + settings_template()))
     assert used <= documented
     assert {f"CODE_INDEX_{name.upper()}" for name in Settings.fields_by_setting()} <= documented
 
 
-def test_the_readme_lists_every_language_and_format() -> None:
-    code, structured = re.search(r"are recognized in (.*?); structure in (.*?)\.", _README, re.DOTALL).groups()
+def test_the_page_of_commands_lists_every_language_and_format() -> None:
+    code, structured = re.search(r"are recognized in (.*?); structure in (.*?)\.", _COMMANDS, re.DOTALL).groups()
     for listed, known in ((code, LANGUAGES), (structured, FORMATS)):
         titles = {spec.title for spec in known.values() if spec.name != TEXT}
         assert sorted(re.split(r",\s+|\s+and\s+", listed)) == sorted(titles)
 
 
-def test_the_make_targets_of_the_readme_exist() -> None:
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "AGENTS.md"])
+def test_the_make_targets_of_a_page_exist(name: str) -> None:
     makefile = (_ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"make (\w+)", _README)):
+    targets = set(re.findall(r"make ([a-z]+)\b", "\n".join(re.findall(r"`[^`]+`", (_ROOT / name).read_text("utf-8")))))
+    assert targets
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
@@ -84,9 +91,22 @@ def test_files_that_the_recipes_name_exist() -> None:
     assert {name for name in named if not (_ROOT / name).exists()} == set()
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", _README):
-        assert (_ROOT / target).exists(), target
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in _anchors(file), f"{target}#{anchor}"
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_is_one_screen() -> None:
+    assert len(_README.splitlines()) <= 80
 
 
 def test_the_python_example_runs_as_written(
@@ -101,9 +121,9 @@ def test_the_python_example_runs_as_written(
     assert "app/greeting.py" in done.stdout
 
 
-def test_dagster_commands_of_the_readme_are_the_tested_ones() -> None:
+def test_dagster_commands_of_the_page_are_the_tested_ones() -> None:
     tested = (_ROOT / "tests/integration/test_command_line.py").read_text(encoding="utf-8")
-    shown = re.findall(r"dagster asset materialize -m indexing_assets.definitions --select (\w+)( --[\w-]+)?", _README)
+    shown = re.findall(r"dagster asset materialize -m indexing_assets.definitions --select (\w+)( --[\w-]+)?", _DAGSTER)
     assert shown == [("source_files", ""), ("parsed_chunks", " --partition"), ("chunk_vectors", " --partition-range")]
     for asset, option in shown:
         assert f'"--select", "{asset}"' + (f', "{option.strip()}"' if option else "") in tested
