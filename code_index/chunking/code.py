@@ -39,7 +39,7 @@ from code_index.chunking.definitions import (
     text_of,
 )
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
-from code_index.chunking.leading import Above, Leading
+from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
 from code_index.chunking.registry import LANGUAGES
 from code_index.core.errors import ParseError
 from code_index.core.model import ChunkType
@@ -203,7 +203,7 @@ class _File:
             inside = self.docstrings.get(body.start_byte) if body is not None else None
             if inside is not None:
                 return clean_string(raw_text_of(inside, self.source))
-        comments = [self._text(start, end).strip() for start, end, role in above if role in {"comment", "doc"}]
+        comments = [self._text(start, end).strip() for start, end, role in above if role in COMMENT_ROLES]
         marked = [comment for comment in comments if comment.startswith(self.spec.doc_prefixes)]
         if marked:
             return clean_comments(marked, self.spec.doc_text)

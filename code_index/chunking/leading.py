@@ -14,9 +14,9 @@ from tree_sitter import Node
 
 from code_index.chunking.blocks import Block
 
-ROLES_ABOVE: Final = ("comment", "doc", "attribute", "signature")
+COMMENT_ROLES: Final = ("comment", "doc")
+ROLES_ABOVE: Final = (*COMMENT_ROLES, "attribute", "signature")
 
-_COMMENTS: Final = frozenset({"comment", "doc"})
 # At most one line end, so that no blank line separates the two.
 _GAP: Final = re.compile(rb"[ \t\f\v]*(?:\r\n|\n|\r)?[ \t\f\v]*")
 
@@ -55,7 +55,7 @@ class Leading:
             gap = _BLANKS if role == "doc" else _GAP
             if start < floor or end > block.start or not self._adjacent(end, block.start, gap):
                 break
-            if role in _COMMENTS and not self._starts_line(start):
+            if role in COMMENT_ROLES and not self._starts_line(start):
                 break
             if self._indentation_binds and self._column(start) != self._column(block.start):
                 break

@@ -1,1 +1,1 @@
-"""Structured formats and plain text: one extractor each."""
+"""Structured formats and plain text, a module each: all that is known of it, as the constant `FORMAT`."""

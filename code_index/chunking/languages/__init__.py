@@ -1,1 +1,1 @@
-"""Programming languages: what the chunker must know about each."""
+"""Programming languages, a module each: all that is known of it, as the constant `LANGUAGE`."""
