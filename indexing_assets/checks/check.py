@@ -3,10 +3,10 @@
 Belongs here: the shape of all checks. Does not belong here: what any of them claims, and Dagster's
 own check results (`indexing_assets.checks.asset_checks`).
 
-Decision: a check stands whole at its function, with what Dagster shows of it and what a repair does about it;
-`checks_in` finds it there, so that no list has to name it again. It is a function that returns what it found, wrapped so that an index that cannot be
-read makes it fail with that error's text. A check that raised would leave the others unevaluated,
-and one that returned nothing would pass in silence.
+Decision: a check stands whole at its function, with what Dagster shows of it and what a repair does about
+it; `checks_in` finds it there, so that no list has to name it again. The function returns what it found,
+and is wrapped so that an index that cannot be read makes the check fail with that error's text. A check
+that raised would leave the others unevaluated, and one that returned nothing would pass in silence.
 """
 
 from __future__ import annotations
