@@ -20,6 +20,7 @@ from code_index.tables.models import REGISTRY_FILE
 from code_index.tables.version import SCHEMA_VERSION, VERSION_FILE
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs import planning
+from resources.instance_config import instance_config
 from tests.fakes import texts_asked
 from tests.faults.harness import small_steps, write_module, write_repository
 
@@ -92,7 +93,7 @@ def test_an_older_program_refuses_newer_tables_and_touches_nothing(
 ) -> None:
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
     monkeypatch.setattr(version, "SCHEMA_VERSION", SCHEMA_VERSION - 1)
-    for write in (lambda: Pipeline(folder), folder.check, folder.create):
+    for write in (lambda: Pipeline(folder), folder.check, lambda: folder.create(instance_config())):
         with pytest.raises(
             StoreError, match=rf"schema version {SCHEMA_VERSION}.*Upgrade code-index.*nothing was touched"
         ):
