@@ -87,6 +87,7 @@ def test_the_page_runs_as_written(folder: IndexFolder, tmp_path: Path) -> None:
     assert languages["typescript"]["per_1000_lines"] == 1000 * languages["typescript"]["functions"] / 10
 
 
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # `backfill_policy`
 def test_the_partitioned_asset_of_the_page_keeps_partitions_apart(folder: IndexFolder) -> None:
     module = _own_module(_MODULE, _PARTITIONED)
     definitions = dg.Definitions.merge(module["defs"], dg.Definitions(assets=[module["complex_functions"]]))
