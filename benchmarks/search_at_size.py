@@ -161,11 +161,12 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
             "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), dimension),
             "text_hash": chunk_ids,
             "embedding_model": [model] * len(chunk_ids),
+            "embedded_at": [now] * len(chunk_ids),
             "file_path": [path] * len(chunk_ids),
             "language": chunks.column("language"),
             "chunk_type": chunks.column("chunk_type"),
         }
-        store.vectors.add(pa.table(rows), now=now)
+        store.vectors.add(pa.table(rows))
         compact_due(store, ("chunks", "vectors"))
         number += 1
         commits.value = number

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
-from code_index.core.vectors import off_unit, vector_lengths
+from code_index.core.vectors import Vectors, off_unit, vector_lengths
 from code_index.tables import schemas
 from code_index.tables.row_shapes import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
@@ -20,6 +21,11 @@ from code_index.tables.tables import MergeCounts, Tables
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
 _RETIRE_ROWS = 20_000  # of 384 components: 30 MB
+
+COPIED_COLUMNS = tuple(
+    name for name in schemas.vectors(1).names if name in schemas.CHUNKS.names and name != "chunk_id"
+)  # file_path, start_line, end_line, language, chunk_type, function_name, class_name, subproject_name
+"""Columns that a vector has from its chunk, for the filters of a search."""
 
 
 class VectorRows:
@@ -68,18 +74,15 @@ class VectorRows:
             VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=batch_size
         )
 
-    def add(self, rows: pa.Table, *, now: datetime | None = None) -> MergeCounts:
+    def add(self, rows: pa.Table) -> MergeCounts:
         """Insert or overwrite vectors by chunk_id, in one commit.
 
-        `rows` needs chunk_id, vector, text_hash and embedding_model. What is left of the copied metadata is
-        filled by `VectorSync`; an absent embedded_at becomes `now`. A row of another model is overwritten:
-        call `retire` first to keep it.
+        `vector_rows` makes such rows. They need chunk_id, vector, text_hash and embedding_model; `VectorSync` fills
+        copied columns that are absent. A row of another model is overwritten: call `retire` first to keep it.
 
         Raises:
             StoreError: NaN or infinity, a norm that is not 1, another dimension, or a chunk_id twice.
         """
-        if now is not None and "embedded_at" not in rows.column_names:
-            rows = rows.append_column(schemas.vectors(1).field("embedded_at"), pa.repeat(timestamp(now), rows.num_rows))
         dimension = _dimension_of(rows)
         self._check_dimension(dimension)
         for required in ("text_hash", "embedding_model"):
@@ -188,6 +191,33 @@ class VectorRows:
         schema = schemas.retired_vectors(_dimension_of(rows))
         if rows.num_rows:
             self._tables.merge(RETIRED_TABLE, schema, rows, keys=_RETIRED_KEYS)
+
+
+def vector_rows(
+    chunks: Sequence[Mapping[str, Any]],
+    matrix: Vectors,
+    *,
+    text_hashes: Sequence[str],
+    model: str,
+    embedded_at: datetime,
+) -> pa.Table:
+    """Rows of `vectors` from chunks and their vectors.
+
+    Args:
+        chunks: rows of `chunks` with at least chunk_id and `COPIED_COLUMNS`.
+        matrix: (chunks, dimension) float32, unit rows, in the order of `chunks`.
+        text_hashes: identity of each chunk's embedded text, in the same order.
+        model: identity of the model.
+        embedded_at: when the model gave the vectors, with a time zone.
+    """
+    columns: dict[str, Any] = {name: [chunk[name] for chunk in chunks] for name in ("chunk_id", *COPIED_COLUMNS)}
+    columns["vector"] = pa.FixedSizeListArray.from_arrays(
+        pa.array(matrix.astype(np.float32, copy=False).reshape(-1)), matrix.shape[1]
+    )
+    columns["text_hash"] = text_hashes
+    columns["embedding_model"] = pa.repeat(pa.scalar(model), len(chunks))
+    columns["embedded_at"] = pa.repeat(timestamp(embedded_at), len(chunks))
+    return pa.table(columns, schema=schemas.vectors(matrix.shape[1]))
 
 
 def cache_key(text_hash: str, model: str) -> str:

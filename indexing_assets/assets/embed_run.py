@@ -19,7 +19,8 @@ from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.embedding.embedder import Embedder, usable
-from indexing_assets.assets.embedded_rows import COPIED_COLUMNS, error_rows, known_vectors, vector_rows
+from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
+from indexing_assets.assets.embedded_rows import error_rows, known_vectors
 from indexing_assets.runs.index_names import CHUNK_VECTORS
 from indexing_assets.runs.live_runs import keys_of_unfinished_runs, retries_lasting, stop_if_cancelled
 from indexing_assets.runs.materializations import log_materializations
@@ -153,7 +154,9 @@ class EmbedRun:
 
     def _embed_chunks(self, chunk_ids: Sequence[str]) -> dict[str, str]:
         """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
-        rows = self.store.chunks.by_ids(chunk_ids, columns=sorted({*EMBEDDED_FIELDS, *COPIED_COLUMNS})).to_pylist()
+        rows = self.store.chunks.by_ids(
+            chunk_ids, columns=sorted({"chunk_id", *EMBEDDED_FIELDS, *COPIED_COLUMNS})
+        ).to_pylist()
         inputs = [
             EmbeddingInput.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=self.recipe) for row in rows
         ]
@@ -164,11 +167,20 @@ class EmbedRun:
         reasons = self._embed_missing(missing, vector_of)
 
         now = datetime.now(UTC)
-        stored = [(row, text_hash) for row, text_hash in zip(rows, hashes, strict=True) if text_hash in vector_of]
+        kept = [place for place, text_hash in enumerate(hashes) if text_hash in vector_of]
+        stored, stored_hashes = [rows[place] for place in kept], [hashes[place] for place in kept]
         failed = {row["chunk_id"]: reasons[h] for row, h in zip(rows, hashes, strict=True) if h in reasons}
         if stored:
-            self.store.vectors.add(vector_rows(stored, vector_of, self.embedder, now))
-            self.store.errors.clear([row["chunk_id"] for row, _ in stored], self.embedder.model_id)
+            self.store.vectors.add(
+                vector_rows(
+                    stored,
+                    np.stack([vector_of[text_hash] for text_hash in stored_hashes]),
+                    text_hashes=stored_hashes,
+                    model=self.embedder.model_id,
+                    embedded_at=now,
+                )
+            )
+            self.store.errors.clear([row["chunk_id"] for row in stored], self.embedder.model_id)
         if failed:
             self.store.errors.record(error_rows(failed, self.embedder, now))
             for row in rows:

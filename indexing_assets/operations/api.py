@@ -33,6 +33,8 @@ from code_index.index.locks import Phase, hold
 from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
+from code_index.tables.store import IndexStore
+from code_index.tables.vectors import vector_rows
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.materializations import record_outside_runs
@@ -356,24 +358,15 @@ def _store(
 
 
 def _add_vectors(
-    store: Any, chunks: Sequence[Chunk], matrix: Vectors, model_id: str, recipe: str, now: datetime
+    store: IndexStore, chunks: Sequence[Chunk], matrix: Vectors, model_id: str, recipe: str, now: datetime
 ) -> int:
     kept = [at for at in range(len(chunks)) if np.isfinite(matrix[at]).all()]
     if not kept:
         return 0
-    inputs = [
-        EmbeddingInput.of_chunk(**{name: getattr(chunks[at], name) for name in EMBEDDED_FIELDS}, recipe=recipe)
-        for at in kept
+    given = [chunks[at]._asdict() for at in kept]
+    hashes = [
+        EmbeddingInput.of_chunk(**{name: chunk[name] for name in EMBEDDED_FIELDS}, recipe=recipe).text_hash
+        for chunk in given
     ]
-    values = pa.FixedSizeListArray.from_arrays(pa.array(matrix[kept].reshape(-1)), matrix.shape[1])
-    rows = pa.table(
-        {
-            "chunk_id": [chunks[at].chunk_id for at in kept],
-            "vector": values,
-            "text_hash": [item.text_hash for item in inputs],
-            "embedding_model": [model_id] * len(kept),
-            "file_path": [chunks[at].file_path for at in kept],
-        }
-    )
-    store.vectors.add(rows, now=now)
+    store.vectors.add(vector_rows(given, matrix[kept], text_hashes=hashes, model=model_id, embedded_at=now))
     return len(kept)

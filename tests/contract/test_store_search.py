@@ -51,7 +51,7 @@ def add_vectors(store, values, *, model=MODEL, paths=None, language="python", fi
         "file_path": paths or ["src/a.py"] * count,
         "language": [language] * count,
     }
-    store.vectors.add(pa.table(rows), now=NOW)
+    store.vectors.add(pa.table(rows))
 
 
 def ids(found):
@@ -376,7 +376,7 @@ def kept(store, monkeypatch):
         "file_path": [chunk_id.partition("#")[0] for chunk_id in chunk_ids],
         "language": ["python"] * 40,
     }
-    store.vectors.add(pa.table(rows), now=NOW)
+    store.vectors.add(pa.table(rows))
     store.files.upsert(pa.table({"file_path": ["src/a.py", "lib/b.py"], "file_hash": ["h", "h"]}))
     return store, values, chunk_ids
 
@@ -475,7 +475,7 @@ def test_chunks_without_a_vector_are_told_apart_by_model(store):
         "text_hash": ["a", "b", "c"],
         "embedding_model": [MODEL, "other", MODEL],
     }
-    store.vectors.add(pa.table(rows), now=NOW)
+    store.vectors.add(pa.table(rows))
     asked = [f"src/a.py#{place}" for place in range(3)]
     # As many vectors as chunks, but not all of the model.
     assert store.search.without_vector(asked, MODEL) == {"src/a.py#1"}

@@ -35,6 +35,7 @@ def vector_rows(*chunk_ids, values=None, model=MODEL, **columns):
             "vector": vector_column(unit_rows(len(chunk_ids)) if values is None else values),
             "text_hash": [f"t{chunk_id}" for chunk_id in chunk_ids],
             "embedding_model": [model] * len(chunk_ids),
+            "embedded_at": [NOW] * len(chunk_ids),
             **columns,
         }
     )
@@ -50,7 +51,7 @@ def one_batch(number=0):
 
 def test_vectors_come_back_bit_by_bit(store):
     values = unit_rows(3)
-    counts = store.vectors.add(vector_rows("1", "2", "3", values=values), now=NOW)
+    counts = store.vectors.add(vector_rows("1", "2", "3", values=values))
     assert counts.inserted == 3
     found = store.vectors.read().sort_by("chunk_id")
     assert np.array_equal(np.array(found.column("vector").to_pylist(), np.float32), values)
@@ -59,8 +60,8 @@ def test_vectors_come_back_bit_by_bit(store):
 
 
 def test_adding_a_vector_again_overwrites_it(store):
-    store.vectors.add(vector_rows("1", "2"), now=NOW)
-    counts = store.vectors.add(vector_rows("1", values=[[1, 0, 0, 0]], model="other"), now=NOW)
+    store.vectors.add(vector_rows("1", "2"))
+    counts = store.vectors.add(vector_rows("1", values=[[1, 0, 0, 0]], model="other"))
     assert (counts.inserted, counts.updated) == (0, 1)
     assert store.vectors.counts() == {MODEL: 1, "other": 1}
     assert store.vectors.count() == 2
@@ -84,7 +85,7 @@ def test_vectors_that_are_not_finite_or_not_of_unit_norm_are_refused(store, valu
 
 def test_the_rounding_of_half_precision_is_tolerated(store):
     halved = unit_rows(50).astype(np.float16).astype(np.float32)
-    store.vectors.add(vector_rows(*map(str, range(50)), values=halved), now=NOW)
+    store.vectors.add(vector_rows(*map(str, range(50)), values=halved))
     assert store.vectors.count() == 50
 
 
@@ -100,10 +101,10 @@ def test_another_dimension_is_refused_with_both(store):
 
 
 def test_dropping_the_vectors_makes_room_for_another_dimension(store):
-    store.vectors.add(vector_rows("1", "2"), now=NOW)
+    store.vectors.add(vector_rows("1", "2"))
     store.vectors.retire(now=NOW, chunk_ids=["1"])
     store.vectors.drop()
-    store.vectors.add(vector_rows("1", values=unit_rows(1, dimension=8)), now=NOW)
+    store.vectors.add(vector_rows("1", values=unit_rows(1, dimension=8)))
     assert store.vectors.dimension() == 8
 
 
@@ -131,7 +132,7 @@ def test_duplicate_ids_and_missing_or_ragged_vectors_are_refused(store):
 
 def test_a_text_is_found_by_hash_and_model_in_use_or_retired(store):
     values = unit_rows(3)
-    store.vectors.add(vector_rows("1", "2", "3", values=values), now=NOW)
+    store.vectors.add(vector_rows("1", "2", "3", values=values))
     assert store.vectors.retire(now=NOW, chunk_ids=["2"]) == 1
     found = {
         row["text_hash"]: row["vector"] for row in store.vectors.by_text_hash(["t1", "t2", "nope"], MODEL).to_pylist()
@@ -145,14 +146,14 @@ def test_a_text_is_found_by_hash_and_model_in_use_or_retired(store):
 
 def test_a_text_that_many_chunks_share_is_found_once(store):
     rows = vector_rows("1", "2", values=[[1, 0, 0, 0]] * 2).set_column(2, "text_hash", pa.array(["same", "same"]))
-    store.vectors.add(rows, now=NOW)
+    store.vectors.add(rows)
     assert store.vectors.by_text_hash(["same"], MODEL).num_rows == 1
     assert store.vectors.retire(now=NOW, model=MODEL) == 2
     assert store.vectors.by_text_hash(["same"], MODEL).num_rows == 1
 
 
 def test_retired_vectors_are_forgotten_by_age(store):
-    store.vectors.add(vector_rows("1", "2"), now=NOW)
+    store.vectors.add(vector_rows("1", "2"))
     store.vectors.retire(now=NOW, chunk_ids=["1"])
     store.vectors.retire(now=LATER, chunk_ids=["2"])
     assert store.vectors.forget_retired(before=NOW) == 0
@@ -162,7 +163,7 @@ def test_retired_vectors_are_forgotten_by_age(store):
 
 def test_sync_retires_vectors_whose_chunk_is_gone(store):
     store.chunks.replace(["a", "b"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
-    store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
+    store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]))
     store.chunks.replace(["a"], chunk_rows(), now=NOW)
     assert store.sync.vectors(["b"], now=NOW) == SyncResult(updated=0, retired=0)
     assert store.sync.vectors(["a"], now=NOW) == SyncResult(updated=0, retired=1)
@@ -175,7 +176,7 @@ def test_sync_carries_lines_and_names_over_and_leaves_the_vector_alone(store, fi
     names = {"function_name": ["f"], "language": ["python"], "start_line": pa.array([10], pa.int32())}
     store.chunks.replace(["a"], chunk_rows(("1", "a"), **names), now=NOW)
     values = unit_rows(1)
-    store.vectors.add(vector_rows("1", values=values, file_path=["a"]), now=NOW)
+    store.vectors.add(vector_rows("1", values=values, file_path=["a"]))
     assert store.sync.vectors(file_paths, now=LATER) == SyncResult(updated=1, retired=0)
     (row,) = store.vectors.read().to_pylist()
     assert (row["function_name"], row["language"], row["start_line"], row["class_name"]) == ("f", "python", 10, None)
@@ -185,7 +186,7 @@ def test_sync_carries_lines_and_names_over_and_leaves_the_vector_alone(store, fi
 
 def test_sync_writes_nothing_when_nothing_differs(store):
     store.chunks.replace(["a"], chunk_rows(("1", "a")), now=NOW)
-    store.vectors.add(vector_rows("1"), now=NOW)
+    store.vectors.add(vector_rows("1"))
     store.sync.vectors(now=NOW)
     before = store.upkeep.versions()
     assert store.sync.vectors(now=NOW) == store.sync.vectors(["a"], now=NOW) == SyncResult(updated=0, retired=0)
@@ -195,7 +196,7 @@ def test_sync_writes_nothing_when_nothing_differs(store):
 def test_more_files_than_fit_a_condition_are_synchronized_too(store, monkeypatch):
     monkeypatch.setattr(sync_module, "_MANY_FILES", 1)
     store.chunks.replace(["b"], chunk_rows(("2", "b")), now=NOW)
-    store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]), now=NOW)
+    store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]))
     assert store.sync.vectors(["a", "b"], now=NOW) == SyncResult(updated=0, retired=1)
     assert store.sync.vectors([], now=NOW) == SyncResult(updated=0, retired=0)
 
@@ -208,7 +209,7 @@ def test_sync_without_vectors_does_nothing(store):
 
 def test_sync_of_the_whole_table_removes_errors_without_a_chunk(store):
     store.chunks.replace(["a"], chunk_rows(("1", "a")), now=NOW)
-    store.vectors.add(vector_rows("1"), now=NOW)
+    store.vectors.add(vector_rows("1"))
     store.errors.record(error_rows("1", "gone"))
     store.sync.vectors(now=NOW)
     assert store.errors.read().column("chunk_id").to_pylist() == ["1"]
@@ -225,7 +226,7 @@ def test_after_any_drift_one_sync_makes_vectors_a_copy_of_chunks(tmp_path_factor
     lines = pa.array(list(chunks.values()), pa.int32())
     store.chunks.replace(["f"], chunk_rows(*((key, "f") for key in chunks), start_line=lines), now=NOW)
     copied = {"start_line": pa.array(list(vectors.values()), pa.int32()), "file_path": ["f"] * len(vectors)}
-    store.vectors.add(vector_rows(*vectors, **copied), now=NOW)
+    store.vectors.add(vector_rows(*vectors, **copied))
     result = store.sync.vectors(None if whole else ["f"], now=NOW)
     kept = {key: line for key, line in chunks.items() if key in vectors}
     found = store.vectors.read(["chunk_id", "start_line"]).to_pylist()
@@ -237,7 +238,7 @@ def test_after_any_drift_one_sync_makes_vectors_a_copy_of_chunks(tmp_path_factor
 
 
 def test_deleting_vectors_by_file_is_for_good(store):
-    store.vectors.add(vector_rows("1", "2", file_path=["a", "it's"]), now=NOW)
+    store.vectors.add(vector_rows("1", "2", file_path=["a", "it's"]))
     assert store.vectors.delete_by_file(["it's"]) == 1
     assert store.vectors.by_text_hash(["t2"], MODEL).num_rows == 0
 
@@ -249,7 +250,7 @@ def mixed(store):
         rows = chunk_rows(*((chunk_id, path) for chunk_id in pair))
         store.chunks.replace([path], rows, now=NOW, assign_batch=one_batch(batch))
     store.errors.record(error_rows("2", "3"))
-    store.vectors.add(vector_rows("1", "3", "5"), now=NOW)
+    store.vectors.add(vector_rows("1", "3", "5"))
     return store
 
 

@@ -20,9 +20,10 @@ from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput, Text
 from code_index.core.errors import MigrationError
 from code_index.core.identifiers import full_text
 from code_index.tables import IndexStore
-from code_index.tables.schemas import CHUNKS, FILES, vectors
+from code_index.tables.schemas import CHUNKS, FILES
 from code_index.tables.sql import is_in
 from code_index.tables.table_names import CHUNKS_TABLE, VECTORS_TABLE
+from code_index.tables.vectors import vector_rows
 from indexing_assets.operations.migration.carrier import CarriedFiles, Carrier, MigrationReport
 from indexing_assets.operations.migration.old_index.table import matrix_of
 from indexing_assets.operations.pipeline import Pipeline
@@ -83,21 +84,14 @@ def _chunk_rows(chunks: Sequence[Mapping[str, Any]], batches: Sequence[int], now
 
 
 def _vector_rows(carried: CarriedFiles, model_id: str, embedded_at: datetime) -> pa.Table:
-    schema = vectors(carried.vectors.shape[1])
     kept = [chunk for chunk, usable in zip(carried.chunks, carried.usable, strict=True) if usable]
-    columns: dict[str, Any] = {
-        item.name: [chunk[item.name] for chunk in kept] for item in schema if item.name in carried.chunks[0]
-    }
-    columns["vector"] = pa.FixedSizeListArray.from_arrays(
-        pa.array(carried.vectors[carried.usable].reshape(-1)), carried.vectors.shape[1]
-    )
-    columns["text_hash"] = [
+    hashes = [
         EmbeddingInput.of_chunk(**{name: chunk[name] for name in EMBEDDED_FIELDS}, recipe=TextRecipe.SOURCE).text_hash
         for chunk in kept
     ]
-    columns["embedding_model"] = [model_id] * len(kept)
-    columns["embedded_at"] = [embedded_at] * len(kept)
-    return pa.table(columns, schema=schema)
+    return vector_rows(
+        kept, carried.vectors[carried.usable], text_hashes=hashes, model=model_id, embedded_at=embedded_at
+    )
 
 
 def _compare_counts(report: MigrationReport, store: IndexStore) -> None:
