@@ -28,6 +28,7 @@ import dagster as dg
 
 from benchmarks.report import machine, table, write
 from code_index.index.folder import resolve_index_folder
+from code_index.tables.sql import is_in
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.definitions import build_defs
@@ -149,7 +150,8 @@ def main() -> None:
                 for name in looks[-1]
             }
             scattered = [f"package_000/module_{number:05}.py" for number in range(0, 100, 10)]
-            pipeline.store.vectors.delete_by_file(scattered)
+            lost = pipeline.store.chunks.read(["chunk_id"], is_in("file_path", scattered))
+            pipeline.store.vectors.delete(lost.column("chunk_id").to_pylist())
             figures["crash"] = compare(Contest(pipeline, "deterministic"))
             pipeline.embed()
             edited = root / "package_000/module_00000.py"

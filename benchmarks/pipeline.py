@@ -43,6 +43,7 @@ from code_index.index.folder import IndexFolder
 from code_index.parsing.parser_pool import available_processors
 from code_index.search.hybrid import QueryEncoder, SearchMode, search
 from code_index.tables import IndexStore
+from code_index.tables.sql import equals
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 
 _CORPORA = Path(__file__).parent / ".corpora"
@@ -256,11 +257,12 @@ def _edit(pipeline: Pipeline, root: Path) -> dict[str, Any]:
     target.write_text(text[: match.end()] + statement + text[match.end() :], "utf-8")
     started = time.perf_counter()
     phases = {"scan": timed(pipeline.scan), "parse": timed(pipeline.parse), "embed": timed(pipeline.embed)}
+    path = target.relative_to(root).as_posix()
     return {
         "s": time.perf_counter() - started,
         **{f"{name}_s": phase.seconds for name, phase in phases.items()},
-        "file": target.relative_to(root).as_posix(),
-        "chunks_of_file": pipeline.store.chunks.by_file(target.relative_to(root).as_posix(), ["chunk_id"]).num_rows,
+        "file": path,
+        "chunks_of_file": pipeline.store.chunks.read(["chunk_id"], equals("file_path", path)).num_rows,
         "files_parsed": phases["parse"].result.partitions,
         "batches": phases["embed"].result.partitions,
         **last_run(pipeline, "chunk_vectors", ("run_embedded", "run_reused")),

@@ -1,4 +1,4 @@
-"""The tables of an index, free of Dagster. Public: `IndexStore`, `SearchFilter` and the results.
+"""The tables of an index, free of Dagster. Public: `IndexStore` and `SearchFilter`.
 
 Importing the package loads neither LanceDB nor Arrow: the version of the tables is asked for where nothing else is.
 """
@@ -11,22 +11,14 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("LANCEDB_LOG", "error")
 
 if TYPE_CHECKING:
-    from code_index.tables.chunks import ReplaceResult
     from code_index.tables.filters import SearchFilter
     from code_index.tables.store import IndexStore
-    from code_index.tables.sync import SyncResult
-    from code_index.tables.table_upkeep import TableInfo
-    from code_index.tables.tables import MergeCounts
 
-__all__ = ["IndexStore", "MergeCounts", "ReplaceResult", "SearchFilter", "SyncResult", "TableInfo"]
+__all__ = ["IndexStore", "SearchFilter"]
 
 _MODULES = {
     "IndexStore": "store",
-    "MergeCounts": "tables",
-    "ReplaceResult": "chunks",
     "SearchFilter": "filters",
-    "SyncResult": "sync",
-    "TableInfo": "table_upkeep",
 }
 
 

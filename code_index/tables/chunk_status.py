@@ -36,23 +36,6 @@ class ChunkStatuses:
         wanted = list(dict.fromkeys(["chunk_id", "file_path", "embedding_batch_id", *columns]))
         return self._with_status(self._chunks.read(wanted), model, running_batches)
 
-    def chunks(
-        self,
-        status: EmbeddingStatus | str,
-        model: str,
-        *,
-        running_batches: Collection[int] = (),
-        columns: Sequence[str] = ("chunk_id", "file_path", "embedding_batch_id"),
-        limit: int | None = None,
-    ) -> pa.Table:
-        """The chunks with that status, by batch, then id; large columns are read only for rows that are returned."""
-        slim = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, running_batches)
-        wanted = slim.filter(pl.col(_STATUS) == EmbeddingStatus(status).value).sort("embedding_batch_id", "chunk_id")
-        ids = wanted.head(limit).get_column("chunk_id").to_list() if limit is not None else wanted["chunk_id"].to_list()
-        if not ids:
-            return self._chunks.read(list(columns), limit=0)
-        return self._chunks.by_ids(ids, columns)
-
     def count(self, model: str, running_batches: Collection[int] = ()) -> dict[str, int]:
         """Number of chunks per status; every status is a key."""
         statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, running_batches)

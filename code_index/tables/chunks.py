@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ from code_index.core.errors import StoreError
 from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.row_shapes import conform, refuse_duplicates, shortened, timestamp
 from code_index.tables.schemas import CHUNKS
-from code_index.tables.sql import equals, is_in
+from code_index.tables.sql import is_in
 from code_index.tables.table_names import CHUNKS_TABLE
 from code_index.tables.tables import Tables, projected
 
@@ -21,18 +20,6 @@ _KEYS = ("chunk_id",)
 _LONGEST_CONDITION = 20_000  # ids; beyond, reading all rows and picking is quicker than a condition
 _SCAN_BATCH = 65_536
 _KEPT = ("chunk_id", "created_at", "embedding_batch_id")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplaceResult:
-    """What `ChunkRows.replace` did to the slice; `version` is that of the table after it."""
-
-    inserted: int
-    updated: int
-    deleted: int
-    version: int
-    new_chunk_ids: tuple[str, ...] = ()  # in the order of the source
-    deleted_chunk_ids: tuple[str, ...] = ()
 
 
 class ChunkRows:
@@ -57,13 +44,6 @@ class ChunkRows:
     def count(self) -> int:
         """Rows of `chunks`."""
         return self._tables.count(CHUNKS_TABLE)
-
-    def by_file(self, file_path: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """The chunks of one file in the order of their lines, the outer before the inner."""
-        wanted = list(columns or CHUNKS.names)
-        order = [("start_line", "ascending"), ("end_line", "descending"), ("chunk_depth", "ascending")]
-        needed = list(dict.fromkeys([*wanted, *(name for name, _ in order)]))
-        return self.read(needed, equals("file_path", file_path)).sort_by(order).select(wanted)
 
     def by_ids(self, chunk_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
         """The chunks with these ids, in the order of `chunk_ids`; ids that are not in the table are left out."""
@@ -94,7 +74,7 @@ class ChunkRows:
         *,
         now: datetime,
         assign_batch: Callable[[int], Sequence[int]] | None = None,
-    ) -> ReplaceResult:
+    ) -> None:
         """Make the rows of `file_paths` exactly `chunks`, in one commit; an empty table clears them. Repeatable.
 
         Rows whose chunk_id exists keep `created_at` and `embedding_batch_id`; `updated_at` becomes `now` for
@@ -111,23 +91,14 @@ class ChunkRows:
         paths = list(dict.fromkeys(file_paths))
         _refuse_outsiders(rows, paths)
         if not paths:
-            return ReplaceResult(inserted=0, updated=0, deleted=0, version=self._tables.version(CHUNKS_TABLE))
+            return
         in_slice = is_in("file_path", paths)
         known = self.read(list(_KEPT), in_slice)
         rows = _with_history(rows, known, now=now, assign_batch=assign_batch)
         ids, known_ids = rows.column("chunk_id"), known.column("chunk_id")
         gone = known_ids.filter(pc.invert(pc.is_in(known_ids, ids))).to_pylist()
-        new = ids.filter(pc.invert(pc.is_in(ids, known_ids))).to_pylist()
-        counts = self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
+        self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
         self._errors.forget(gone)
-        return ReplaceResult(
-            inserted=counts.inserted,
-            updated=counts.updated,
-            deleted=counts.deleted,
-            version=counts.version,
-            new_chunk_ids=tuple(new),
-            deleted_chunk_ids=tuple(gone),
-        )
 
     def delete_by_file(self, file_paths: Sequence[str]) -> int:
         """Remove the chunks of these files and their errors; returns how many chunks there were."""
@@ -139,7 +110,7 @@ class ChunkRows:
 
     def move_to_batches(self, rows: pa.Table) -> int:
         """Give chunks (chunk_id, embedding_batch_id) another batch, in one commit; returns how many there were."""
-        return self._tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS).updated
+        return self._tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS)
 
     def max_batch_id(self) -> int | None:
         """The highest embedding batch id in use; `None` when there is none."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from code_index.tables.table_names import FILES_TABLE
-from code_index.tables.tables import MergeCounts, Tables
+from code_index.tables.tables import Tables
 
 _KEYS = ("file_path",)
 
@@ -24,13 +24,13 @@ class FileRows:
         """Rows of the manifest, in no order; `where` is an SQL condition (see `sql`)."""
         return self._tables.read(FILES_TABLE, FILES, columns=columns, where=where)
 
-    def upsert(self, rows: pa.Table) -> MergeCounts:
+    def upsert(self, rows: pa.Table) -> None:
         """Insert or overwrite files by path, whole rows, in one commit.
 
         Raises:
             StoreError: a path twice in `rows`, or columns that do not fit.
         """
-        return self._tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS)
+        self._tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS)
 
     def delete(self, file_paths: Sequence[str]) -> int:
         """Remove files from the manifest; returns how many were there."""

@@ -112,20 +112,15 @@ class SearchRows:
         found = self.reading.run(self.reading.ask(VECTORS_TABLE, nearest)) if limit > 0 else None
         return empty if found is None else found
 
-    def words(
-        self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _TEXT_COLUMNS
-    ) -> pa.Table:
-        """The `limit` chunks whose search_text fits the words best: `columns` and `score` (BM25), best first.
-
-        `query` is words, split the way search_text is; quotes and operators mean nothing. Rows that are not
-        indexed yet are found too, as is everything before there is an index.
-        """
-        return self.start_words(query, limit=limit, where=where, columns=columns).result()
-
     def start_words(
         self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _TEXT_COLUMNS
     ) -> Future[pa.Table]:
-        """`words` that runs while the caller does something else."""
+        """Begin to find the chunks whose search_text fits the words best, while the caller does something else.
+
+        The result has `limit` rows at most: `columns` and `score` (BM25), best first. `query` is words, split the way
+        search_text is; quotes and operators mean nothing. Rows that are not indexed yet are found too, as is
+        everything before there is an index.
+        """
         empty = _scored(projected(CHUNKS, columns).empty_table(), pa.array([], pa.float32()))
 
         async def holding(reader: Reader) -> pa.Table:

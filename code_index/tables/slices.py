@@ -69,7 +69,7 @@ class SliceTables:
         if how.mode == "append":
             return self._append(name, rows, schema, keys)
         replaces = how.slice_where if how.mode == "overwrite" else None
-        return self.tables.merge(name, schema, rows, keys=keys, replaces=replaces).version
+        return self.tables.merge(name, schema, rows, keys=keys, replaces=replaces)
 
     def schema(self, name: str) -> pa.Schema | None:
         """Columns of the table as its writers know them; `None` when there is no table."""

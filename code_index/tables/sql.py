@@ -35,11 +35,6 @@ def is_in(column: str, values: Iterable[str | int]) -> str:
     return f"{column} IN ({literals})" if literals else "false"
 
 
-def not_in(column: str, values: Iterable[str | int]) -> str:
-    """`column NOT IN (values)`; no values match every row."""
-    return f"NOT ({is_in(column, values)})"
-
-
 def all_of(*conditions: str | None) -> str | None:
     """The conditions joined by AND; `None` stands for no condition."""
     present = [condition for condition in conditions if condition]

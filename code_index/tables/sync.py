@@ -8,7 +8,6 @@ commits heals on the next run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
@@ -28,14 +27,6 @@ _MANY_FILES = 5_000  # 57,600 files by condition 5.4 s, the whole table 0.5 s
 _BATCH = 65_536  # rows hashed at once
 
 
-@dataclass(frozen=True, slots=True)
-class SyncResult:
-    """How many vectors followed their chunk, and how many were retired because it is gone."""
-
-    updated: int
-    retired: int
-
-
 class VectorSync:
     """Carry changes of `chunks` over to `vectors` and `embedding_errors`."""
 
@@ -45,33 +36,37 @@ class VectorSync:
         self._vectors = vectors
         self._errors = errors
 
-    def vectors(self, file_paths: Sequence[str] | None = None, *, now: datetime) -> SyncResult:
+    def vectors(self, file_paths: Sequence[str] | None = None, *, now: datetime) -> int:
         """Make `vectors` follow `chunks`: update copied metadata, retire vectors whose chunk is gone. Idempotent.
 
-        With `file_paths`, only chunks and vectors of these files are looked at; `None` (and more than 5,000
-        files, for which it is quicker) looks at the whole tables through the columns that are compared. Writes nothing when nothing differs.
+        With `file_paths`, only chunks and vectors of these files are compared; `None` (and more than 5,000
+        files, for which it is quicker) compares the whole tables. Writes nothing when nothing differs.
+
+        Returns:
+            Number of vectors that were retired.
         """
         if self._tables.open(VECTORS_TABLE) is None or (file_paths is not None and not file_paths):
-            return SyncResult(updated=0, retired=0)
+            return 0
         if file_paths is not None and len(file_paths) <= _MANY_FILES:
             return self._follow(is_in("file_path", file_paths), now)
         suspects = self._suspects()
         groups = [suspects[start : start + _GROUP] for start in range(0, len(suspects), _GROUP)]
-        results = [self._follow(is_in("chunk_id", group), now) for group in groups]
+        retired = sum(self._follow(is_in("chunk_id", group), now) for group in groups)
         self._forget_orphaned_errors()
-        return SyncResult(updated=sum(r.updated for r in results), retired=sum(r.retired for r in results))
+        return retired
 
-    def _follow(self, where: str, now: datetime) -> SyncResult:
+    def _follow(self, where: str, now: datetime) -> int:
         # Vectors first: a chunk that a writer adds in between has no vector here and is left alone.
         copies = self._vectors.read(_COLUMNS, where)
         chunks = self._chunks.read(_COLUMNS, where)
         stale = _stale(copies, chunks)
         gone = _without_chunk(copies, chunks)
-        updated = self._tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",)).updated if len(stale) else 0
+        if len(stale):
+            self._tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",))
         retired = 0
         for start in range(0, len(gone), _GROUP):
             retired += self._vectors.retire(now=now, chunk_ids=gone[start : start + _GROUP])
-        return SyncResult(updated=updated, retired=retired)
+        return retired
 
     def _suspects(self) -> list[str]:
         """chunk_ids of the vectors whose copied columns no chunk has; those alone are compared in full.

@@ -9,13 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
 
 from code_index.core.errors import StoreError
 from code_index.tables.search_rows import METRIC
@@ -45,18 +42,6 @@ _AFTER_COMPACTION = 2
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
 _VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not tell it
-
-
-@dataclass(frozen=True, slots=True)
-class TableInfo:
-    """One table as it stands; `columns` maps names to Arrow types."""
-
-    name: str
-    rows: int
-    version: int
-    columns: dict[str, str]
-    indexes: tuple[str, ...]
-    bytes: int
 
 
 class TableUpkeep:
@@ -243,22 +228,6 @@ class TableUpkeep:
     def disk_bytes(self) -> dict[str, int]:
         """Bytes on disk of each table, old versions and indexes included."""
         return {name: self._tables.disk_bytes(name) for name in self._tables.names()}
-
-    def table_info(self, name: str) -> TableInfo:
-        """Rows, version, columns, indexed columns and bytes of a table.
-
-        Raises:
-            StoreError: there is no such table.
-        """
-        schema: pa.Schema = self._tables.run(name, lambda table: table.schema)
-        return TableInfo(
-            name=name,
-            rows=self._tables.count(name),
-            version=self._tables.version(name),
-            columns={field.name: str(field.type) for field in schema},
-            indexes=tuple(sorted(self._indexed_columns(name))),
-            bytes=self._tables.disk_bytes(name),
-        )
 
     def unindexed_rows(self, name: str, column: str) -> int | None:
         """Rows that `optimize` would add to the column's index; `None` when there is no index."""

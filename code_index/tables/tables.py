@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,16 +31,6 @@ T = TypeVar("T")
 
 STAGED_PREFIX = ".staged-"  # of files beside the tables, with rows on their way into one
 _PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
-
-
-@dataclass(frozen=True, slots=True)
-class MergeCounts:
-    """What one merge commit did."""
-
-    inserted: int
-    updated: int
-    deleted: int
-    version: int
 
 
 class Tables:
@@ -234,8 +223,11 @@ class Tables:
 
     def merge(
         self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str], replaces: str | None = None
-    ) -> MergeCounts:
+    ) -> int:
         """Upsert rows by key in one commit; with `replaces`, rows that match it and are not in `rows` are deleted.
+
+        Returns:
+            The version of the table after it.
 
         Raises:
             StoreError: duplicate keys in `rows`, columns that do not fit, or LanceDB's refusal.
@@ -250,17 +242,15 @@ class Tables:
                 builder = builder.when_not_matched_by_source_delete(replaces)
             return builder.use_index(False).execute(rows)
 
-        return _counts(self.run(name, merge))
+        return int(self.run(name, merge).version)
 
-    def update_matched(self, name: str, rows: pa.Table, *, keys: Sequence[str]) -> MergeCounts:
-        """Overwrite the given columns of the rows that exist; keys that do not exist are left out. One commit."""
+    def update_matched(self, name: str, rows: pa.Table, *, keys: Sequence[str]) -> int:
+        """Overwrite the given columns of the rows that exist, in one commit; returns how many there were."""
         refuse_duplicates(rows, keys, table=name)
-        return _counts(
-            self.run(
-                name,
-                lambda table: table.merge_insert(list(keys)).when_matched_update_all().use_index(False).execute(rows),
-            )
+        merged = self.run(
+            name, lambda table: table.merge_insert(list(keys)).when_matched_update_all().use_index(False).execute(rows)
         )
+        return int(merged.num_updated_rows)
 
     def delete(self, name: str, where: str) -> int:
         """Delete rows; returns how many. No commit when none match."""
@@ -343,12 +333,3 @@ def _query(table: Any, columns: Sequence[str], where: str | None, limit: int | N
     if where is not None:
         query = query.where(where)
     return query if limit is None else query.limit(limit)
-
-
-def _counts(result: Any) -> MergeCounts:
-    return MergeCounts(
-        inserted=int(result.num_inserted_rows),
-        updated=int(result.num_updated_rows),
-        deleted=int(result.num_deleted_rows),
-        version=int(result.version),
-    )

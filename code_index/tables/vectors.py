@@ -16,7 +16,7 @@ from code_index.tables import schemas
 from code_index.tables.row_shapes import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
-from code_index.tables.tables import MergeCounts, Tables
+from code_index.tables.tables import Tables
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
@@ -51,15 +51,6 @@ class VectorRows:
                 return int(stored.field("vector").type.list_size)
         return None
 
-    def ensure_table(self, dimension: int) -> None:
-        """See to it that `vectors` is there, for vectors of that dimension.
-
-        Raises:
-            StoreError: the table holds vectors of another dimension.
-        """
-        self._check_dimension(dimension)
-        self._tables.open_or_create(VECTORS_TABLE, schemas.vectors(dimension), keys=_KEYS)
-
     def read(
         self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
     ) -> pa.Table:
@@ -74,7 +65,7 @@ class VectorRows:
             VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=batch_size
         )
 
-    def add(self, rows: pa.Table) -> MergeCounts:
+    def add(self, rows: pa.Table) -> None:
         """Insert or overwrite vectors by chunk_id, in one commit.
 
         `vector_rows` makes such rows. They need chunk_id, vector, text_hash and embedding_model; `VectorSync` fills
@@ -91,7 +82,7 @@ class VectorRows:
         schema = schemas.vectors(dimension)
         rows = conform(rows, schema, table=VECTORS_TABLE)
         _refuse_bad_vectors(rows, dimension)
-        return self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
+        self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
 
     def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
         """text_hash and vector of the texts that `model` has embedded before, in use or retired; each text once."""
@@ -136,10 +127,6 @@ class VectorRows:
     def delete(self, chunk_ids: Sequence[str]) -> int:
         """Remove the vectors of these chunks for good; returns how many."""
         return self._tables.delete(VECTORS_TABLE, is_in("chunk_id", chunk_ids))
-
-    def delete_by_file(self, file_paths: Sequence[str]) -> int:
-        """Remove the vectors of these files for good (`VectorSync` retires them instead); returns how many."""
-        return self._tables.delete(VECTORS_TABLE, is_in("file_path", file_paths))
 
     def drop(self) -> None:
         """Remove all vectors, retired ones too."""

@@ -112,9 +112,9 @@ def _remove_wrong_rows(store: IndexStore) -> Iterator[str]:
     if repeated := ids.filter(ids.is_duplicated()).unique().to_list():
         store.vectors.retire(now=now, chunk_ids=repeated)
         yield f"Took {len(repeated)} vectors that were stored more than once out; each comes back once, unchanged."
-    synced = store.sync.vectors(now=now)
-    if synced.retired:
-        yield f"Put {synced.retired} vectors without a chunk aside."
+    retired = store.sync.vectors(now=now)
+    if retired:
+        yield f"Put {retired} vectors without a chunk aside."
 
 
 def _bad_vectors(store: IndexStore) -> list[str]:

@@ -291,7 +291,6 @@ def test_indexes_are_built_once_and_only_where_there_are_rows(store):
     store.chunks.replace(["a"], chunk_rows("1"), now=NOW)
     assert store.upkeep.ensure_indexes() == ["chunks.chunk_id", "chunks.file_path", "chunks.search_text"]
     assert store.upkeep.ensure_indexes() == []
-    assert store.upkeep.table_info("chunks").indexes == ("chunk_id", "file_path", "search_text")
 
 
 def test_an_index_on_the_key_does_not_break_replacing_or_upserting(store, tables_dir):
@@ -412,13 +411,3 @@ def test_sweeping_removes_old_leftovers_of_killed_writers_alone(store, tables_di
     assert not leftovers[0].exists()
     assert leftovers[1].exists()
     assert store.files.read().num_rows == 1
-
-
-def test_table_info_describes_a_table_and_refuses_one_that_is_not_there(store):
-    store.files.upsert(file_rows("a", "b"))
-    info = store.upkeep.table_info("files")
-    assert (info.name, info.rows, info.version) == ("files", 2, store.upkeep.versions()["files"])
-    assert info.columns["mtime_ns"] == "int64"
-    assert info.bytes == store.upkeep.disk_bytes()["files"] > 0
-    with pytest.raises(StoreError, match="no table 'chunks' in"):
-        store.upkeep.table_info("chunks")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import code_index.tables.sync as sync_module
 from code_index.core.errors import StoreError
-from code_index.tables import IndexStore, SyncResult
+from code_index.tables import IndexStore
 from tests.contract import rows
 from tests.contract.rows import chunk_rows
 
@@ -51,8 +51,7 @@ def one_batch(number=0):
 
 def test_vectors_come_back_bit_by_bit(store):
     values = unit_rows(3)
-    counts = store.vectors.add(vector_rows("1", "2", "3", values=values))
-    assert counts.inserted == 3
+    store.vectors.add(vector_rows("1", "2", "3", values=values))
     found = store.vectors.read().sort_by("chunk_id")
     assert np.array_equal(np.array(found.column("vector").to_pylist(), np.float32), values)
     assert found.column("embedded_at").to_pylist() == [NOW] * 3
@@ -61,8 +60,7 @@ def test_vectors_come_back_bit_by_bit(store):
 
 def test_adding_a_vector_again_overwrites_it(store):
     store.vectors.add(vector_rows("1", "2"))
-    counts = store.vectors.add(vector_rows("1", values=[[1, 0, 0, 0]], model="other"))
-    assert (counts.inserted, counts.updated) == (0, 1)
+    store.vectors.add(vector_rows("1", values=[[1, 0, 0, 0]], model="other"))
     assert store.vectors.counts() == {MODEL: 1, "other": 1}
     assert store.vectors.count() == 2
     assert store.vectors.count("other") == 1
@@ -90,14 +88,9 @@ def test_the_rounding_of_half_precision_is_tolerated(store):
 
 
 def test_another_dimension_is_refused_with_both(store):
-    store.vectors.ensure_table(DIMENSION)
-    store.vectors.ensure_table(DIMENSION)
-    for attempt in (
-        lambda: store.vectors.ensure_table(8),
-        lambda: store.vectors.add(vector_rows("1", values=unit_rows(1, dimension=8))),
-    ):
-        with pytest.raises(StoreError, match="of 4 dimensions, the model gives 8"):
-            attempt()
+    store.vectors.add(vector_rows("1"))
+    with pytest.raises(StoreError, match="of 4 dimensions, the model gives 8"):
+        store.vectors.add(vector_rows("1", values=unit_rows(1, dimension=8)))
 
 
 def test_dropping_the_vectors_makes_room_for_another_dimension(store):
@@ -165,8 +158,8 @@ def test_sync_retires_vectors_whose_chunk_is_gone(store):
     store.chunks.replace(["a", "b"], chunk_rows(("1", "a"), ("2", "b")), now=NOW)
     store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]))
     store.chunks.replace(["a"], chunk_rows(), now=NOW)
-    assert store.sync.vectors(["b"], now=NOW) == SyncResult(updated=0, retired=0)
-    assert store.sync.vectors(["a"], now=NOW) == SyncResult(updated=0, retired=1)
+    assert store.sync.vectors(["b"], now=NOW) == 0
+    assert store.sync.vectors(["a"], now=NOW) == 1
     assert store.vectors.read(["chunk_id"]).column("chunk_id").to_pylist() == ["2"]
     assert store.vectors.by_text_hash(["t1"], MODEL).num_rows == 1
 
@@ -177,7 +170,7 @@ def test_sync_carries_lines_and_names_over_and_leaves_the_vector_alone(store, fi
     store.chunks.replace(["a"], chunk_rows(("1", "a"), **names), now=NOW)
     values = unit_rows(1)
     store.vectors.add(vector_rows("1", values=values, file_path=["a"]))
-    assert store.sync.vectors(file_paths, now=LATER) == SyncResult(updated=1, retired=0)
+    assert store.sync.vectors(file_paths, now=LATER) == 0
     (row,) = store.vectors.read().to_pylist()
     assert (row["function_name"], row["language"], row["start_line"], row["class_name"]) == ("f", "python", 10, None)
     assert np.array_equal(np.array(row["vector"], np.float32), values[0])
@@ -189,7 +182,7 @@ def test_sync_writes_nothing_when_nothing_differs(store):
     store.vectors.add(vector_rows("1"))
     store.sync.vectors(now=NOW)
     before = store.upkeep.versions()
-    assert store.sync.vectors(now=NOW) == store.sync.vectors(["a"], now=NOW) == SyncResult(updated=0, retired=0)
+    assert store.sync.vectors(now=NOW) == store.sync.vectors(["a"], now=NOW) == 0
     assert store.upkeep.versions() == before
 
 
@@ -197,13 +190,13 @@ def test_more_files_than_fit_a_condition_are_synchronized_too(store, monkeypatch
     monkeypatch.setattr(sync_module, "_MANY_FILES", 1)
     store.chunks.replace(["b"], chunk_rows(("2", "b")), now=NOW)
     store.vectors.add(vector_rows("1", "2", file_path=["a", "b"]))
-    assert store.sync.vectors(["a", "b"], now=NOW) == SyncResult(updated=0, retired=1)
-    assert store.sync.vectors([], now=NOW) == SyncResult(updated=0, retired=0)
+    assert store.sync.vectors(["a", "b"], now=NOW) == 1
+    assert store.sync.vectors([], now=NOW) == 0
 
 
 def test_sync_without_vectors_does_nothing(store):
     store.chunks.replace(["a"], chunk_rows(("1", "a")), now=NOW)
-    assert store.sync.vectors(now=NOW) == SyncResult(updated=0, retired=0)
+    assert store.sync.vectors(now=NOW) == 0
     assert "vectors" not in store.upkeep.versions()
 
 
@@ -227,19 +220,18 @@ def test_after_any_drift_one_sync_makes_vectors_a_copy_of_chunks(tmp_path_factor
     store.chunks.replace(["f"], chunk_rows(*((key, "f") for key in chunks), start_line=lines), now=NOW)
     copied = {"start_line": pa.array(list(vectors.values()), pa.int32()), "file_path": ["f"] * len(vectors)}
     store.vectors.add(vector_rows(*vectors, **copied))
-    result = store.sync.vectors(None if whole else ["f"], now=NOW)
+    retired = store.sync.vectors(None if whole else ["f"], now=NOW)
     kept = {key: line for key, line in chunks.items() if key in vectors}
     found = store.vectors.read(["chunk_id", "start_line"]).to_pylist()
     assert {row["chunk_id"]: row["start_line"] for row in found} == kept
     assert len(found) == len(kept)
-    assert result.retired == len(vectors.keys() - chunks.keys())
-    assert result.updated == sum(vectors[key] != line for key, line in kept.items())
+    assert retired == len(vectors.keys() - chunks.keys())
     assert store.vectors.by_text_hash([f"t{key}" for key in vectors], MODEL).num_rows == len(vectors)
 
 
-def test_deleting_vectors_by_file_is_for_good(store):
-    store.vectors.add(vector_rows("1", "2", file_path=["a", "it's"]))
-    assert store.vectors.delete_by_file(["it's"]) == 1
+def test_deleting_vectors_is_for_good(store):
+    store.vectors.add(vector_rows("1", "2"))
+    assert store.vectors.delete(["2", "nope"]) == 1
     assert store.vectors.by_text_hash(["t2"], MODEL).num_rows == 0
 
 
@@ -274,15 +266,6 @@ def test_a_running_batch_is_in_progress_where_nothing_else_is_known(mixed):
 def test_another_model_has_everything_pending(mixed):
     assert mixed.statuses.count("other") == {"pending": 5, "in_progress": 0, "complete": 0, "error": 0}
     assert IndexStore(mixed.tables.directory / "none").statuses.count(MODEL)["pending"] == 0
-
-
-def test_chunks_are_found_by_status_with_the_columns_asked_for(mixed):
-    assert mixed.statuses.chunks("error", MODEL, columns=["chunk_id"]).to_pylist() == [{"chunk_id": "2"}]
-    limited = mixed.statuses.chunks("complete", MODEL, columns=["chunk_id", "content"], limit=2)
-    assert limited.column("chunk_id").to_pylist() == ["1", "3"]
-    assert mixed.statuses.chunks("in_progress", MODEL).num_rows == 0
-    with pytest.raises(ValueError, match="nope"):
-        mixed.statuses.chunks("nope", MODEL)
 
 
 def test_pending_batches_are_those_not_wholly_complete(mixed):

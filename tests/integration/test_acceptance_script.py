@@ -67,7 +67,7 @@ def test_a_damaged_index_fails_and_the_culprits_are_named(
     store = IndexStore(tmp_path / "indexes" / "tiny" / "tables")
     now = datetime.now(UTC)
 
-    store.vectors.delete_by_file(["notes.md"])
+    store.vectors.delete(_of(store.chunks.read(), "notes.md").column("chunk_id").to_pylist())
     shortened = _of(store.chunks.read(), "shortened.py")
     store.chunks.replace(["shortened.py"], shortened.slice(1), now=now)
     rows = _of(store.chunks.read(), "altered.py")

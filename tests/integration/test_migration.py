@@ -28,6 +28,7 @@ from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
+from code_index.tables.sql import equals
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.migration import (
     dry_run,
@@ -176,7 +177,7 @@ def test_hierarchy_complexity_subprojects_and_names_come_along(
     )
     write_old_index(root, with_vectors([{**parent, "child_chunk_ids": child["id"]}, child]))
     _, store, _ = taken_over(root)
-    outer, inner = store.chunks.by_file("a.py").to_pylist()
+    outer, inner = store.chunks.read(where=equals("file_path", "a.py")).sort_by("chunk_depth").to_pylist()
     assert (outer["chunk_type"], outer["qualified_name"]) == ("class", "A")
     assert outer["child_chunk_ids"] == [inner["chunk_id"]]
     assert inner["parent_chunk_id"] == outer["chunk_id"]

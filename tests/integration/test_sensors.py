@@ -13,6 +13,7 @@ import pytest
 
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.tables.sql import equals
 from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.sensor_cursor import SensorCursor
@@ -224,7 +225,9 @@ def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_l
 
 def test_batches_that_a_crash_left_behind_are_embedded(watched: _Watched) -> None:
     _indexed(watched)
-    watched.pipeline.store.vectors.delete_by_file(["app/greeting.py"])
+    store = watched.pipeline.store
+    lost = store.vectors.read(["chunk_id"], equals("file_path", "app/greeting.py")).column("chunk_id").to_pylist()
+    store.vectors.delete(lost)
     (request,), _ = watched.pending()
     assert watched.execute(request).success
     counts = watched.pipeline.store.statuses.count(watched.pipeline.model_id)
