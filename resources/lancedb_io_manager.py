@@ -21,10 +21,10 @@ from pydantic import Field
 from code_index.core.errors import StoreError
 from code_index.index.deployment import deployed_indexes
 from code_index.tables.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
-from code_index.tables.row_shapes import shortened
+from code_index.tables.lance_tables import LanceTables
+from code_index.tables.row_checks import shortened
 from code_index.tables.slices import SliceTables, Write, WriteMode
 from code_index.tables.sql import all_of, equals, is_in
-from code_index.tables.tables import Tables
 from resources.index_resource import IndexResource
 
 Context: typing.TypeAlias = dg.OutputContext | dg.InputContext
@@ -139,7 +139,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         folder, rest = (Path(self.tables_dir), path) if self.tables_dir else self._place_in_index(path, what)
         return _AssetTable(
             what=what,
-            slices=SliceTables(Tables(folder)),
+            slices=SliceTables(LanceTables(folder)),
             name=str(metadata.get("table") or metadata.get("dagster/table_name") or "__".join(rest)),
             mode=mode,
             keys=(key,) if isinstance(key, str) else tuple(key),

@@ -24,7 +24,7 @@ from pathlib import Path
 from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
 from code_index.core.files import write_atomically
 from code_index.index.settings import Settings, load_settings, settings_template
-from code_index.tables.version import check_version
+from code_index.tables.schema_version import check_version
 
 DEFAULT_FOLDER_NAME = ".code-index"
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"

@@ -16,7 +16,7 @@ _STATE, _START_TIME = 0, 19
 _ZOMBIE = "Z"
 
 
-def started(pid: int) -> str:
+def start_stamp(pid: int) -> str:
     """When a living process began, in a form that only that process has; empty where there is none.
 
     On Linux the ticks since the machine started, and not a time of day: that one moves with the clock, and a

@@ -51,12 +51,12 @@ class Counts:
     vectors: int
 
 
-def tables_as_they_are(folder: IndexFolder) -> str:
+def tables_fingerprint(folder: IndexFolder) -> str:
     """Stands for the files of the tables; the same as long as nobody writes."""
     return _digest(sorted(_files(folder.tables_dir)))
 
 
-def record_complete(
+def write_marker(
     folder: IndexFolder, *, token: str, tables: str, counts: Counts, trusted_for: timedelta = TRUSTED_FOR
 ) -> bool:
     """Note that nothing is left to do. For a process that has closed the tables and Dagster's instance.
@@ -64,7 +64,7 @@ def record_complete(
     Args:
         folder: the index.
         token: of `repository_state`, from before the scan whose files are all in the index.
-        tables: of `tables_as_they_are`, from before it was found that nothing is left to do.
+        tables: of `tables_fingerprint`, from before it was found that nothing is left to do.
         counts: what the index holds now.
         trusted_for: when to look at everything again, whatever changed.
 
@@ -75,7 +75,7 @@ def record_complete(
     if settings.embedder.model not in _KNOWN_MODELS:
         return False
     fingerprint = _fingerprint(folder, settings)
-    if tables != tables_as_they_are(folder):
+    if tables != tables_fingerprint(folder):
         return False
     now = time.time()
     record = {
@@ -92,7 +92,7 @@ def record_complete(
     return True
 
 
-def still_complete(folder: IndexFolder) -> Counts | None:
+def read_marker(folder: IndexFolder) -> Counts | None:
     """What the index holds, if nothing is left to do; None where that is not sure.
 
     Raises:

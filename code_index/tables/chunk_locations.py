@@ -26,31 +26,31 @@ _ROW_ID = "_rowid"
 
 
 @dataclass(frozen=True, slots=True)
-class ChunkPlaces:
+class ChunkLocations:
     """The chunks of one version of `chunks`, by row id and by chunk_id."""
 
     _row_ids: npt.NDArray[np.uint64]  # ascending
     _ids: npt.NDArray[np.bytes_]  # chunk_id of each
-    _by_id: npt.NDArray[np.intp]  # places in the order of chunk_id
+    _by_id: npt.NDArray[np.intp]  # positions in the order of chunk_id
     _columns: pa.Table
 
-    def of_rows(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp] | None:
+    def positions_of_rows(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp] | None:
         """Places of rows; `None` when one is unknown."""
         return _found(self._row_ids, row_ids, None)
 
-    def of_ids(self, chunk_ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp] | None:
+    def positions_of_ids(self, chunk_ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp] | None:
         """Places of chunks by chunk_id; `None` when one is unknown."""
         return _found(self._ids, chunk_ids, self._by_id)
 
-    def row_ids(self, places: npt.NDArray[np.intp]) -> list[int]:
-        """Row ids of the chunks at these places."""
-        found: list[int] = self._row_ids[places].tolist()
+    def row_ids(self, positions: npt.NDArray[np.intp]) -> list[int]:
+        """Row ids of the chunks at these positions."""
+        found: list[int] = self._row_ids[positions].tolist()
         return found
 
-    def rows(self, places: npt.NDArray[np.intp], columns: Sequence[str]) -> pa.Table:
-        """`columns` (of `COLUMNS`, and chunk_id) of the chunks at these places, in that order."""
-        taken = self._columns.select([name for name in columns if name != "chunk_id"]).take(pa.array(places))
-        decoded = {"chunk_id": pa.array([chunk_id.decode() for chunk_id in self._ids[places].tolist()], pa.string())}
+    def rows(self, positions: npt.NDArray[np.intp], columns: Sequence[str]) -> pa.Table:
+        """`columns` (of `COLUMNS`, and chunk_id) of the chunks at these positions, in that order."""
+        taken = self._columns.select([name for name in columns if name != "chunk_id"]).take(pa.array(positions))
+        decoded = {"chunk_id": pa.array([chunk_id.decode() for chunk_id in self._ids[positions].tolist()], pa.string())}
         for name in taken.column_names:
             column = taken.column(name).combine_chunks()
             decoded[name] = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
@@ -58,7 +58,7 @@ class ChunkPlaces:
 
 
 @dataclass(frozen=True, slots=True)
-class VectorPlaces:
+class VectorLocations:
     """The vectors of one version of `vectors`, by row id."""
 
     _row_ids: npt.NDArray[np.uint64]  # ascending
@@ -66,15 +66,15 @@ class VectorPlaces:
 
     def chunk_ids(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bytes_] | None:
         """chunk_id of rows; `None` when one is unknown."""
-        places = _found(self._row_ids, row_ids, None)
-        return None if places is None else self._ids[places]
+        positions = _found(self._row_ids, row_ids, None)
+        return None if positions is None else self._ids[positions]
 
 
-def chunk_places(batches: Sequence[pa.RecordBatch]) -> ChunkPlaces:
+def locate_chunks(batches: Sequence[pa.RecordBatch]) -> ChunkLocations:
     """Places of all rows of `chunks`: chunk_id, `COLUMNS` and row id."""
     rows = pa.concat_tables([_compact(batch) for batch in batches]).unify_dictionaries().sort_by(_ROW_ID)
     ids = encoded(rows.column("chunk_id").to_pylist())
-    return ChunkPlaces(
+    return ChunkLocations(
         _row_ids=rows.column(_ROW_ID).to_numpy().astype(np.uint64),
         _ids=ids,
         _by_id=np.argsort(ids, kind="stable"),
@@ -82,10 +82,10 @@ def chunk_places(batches: Sequence[pa.RecordBatch]) -> ChunkPlaces:
     )
 
 
-def vector_places(batches: Sequence[pa.RecordBatch]) -> VectorPlaces:
+def locate_vectors(batches: Sequence[pa.RecordBatch]) -> VectorLocations:
     """Places of all rows of `vectors`: chunk_id and row id."""
     rows = pa.Table.from_batches(batches).sort_by(_ROW_ID)
-    return VectorPlaces(
+    return VectorLocations(
         _row_ids=rows.column(_ROW_ID).to_numpy().astype(np.uint64), _ids=encoded(rows.column("chunk_id").to_pylist())
     )
 
@@ -111,5 +111,5 @@ def _found(
     if not len(known) or not len(wanted):
         return np.zeros(0, np.intp) if not len(wanted) else None
     at = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)
-    places = at if order is None else order[at]
-    return places if (known[places] == wanted).all() else None
+    positions = at if order is None else order[at]
+    return positions if (known[positions] == wanted).all() else None

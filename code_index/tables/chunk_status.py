@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from code_index.core.model import EmbeddingStatus
 from code_index.tables.chunks import ChunkRows
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.schemas import EMBEDDING_ERRORS
 from code_index.tables.sql import equals
 from code_index.tables.table_names import ERRORS_TABLE
-from code_index.tables.tables import Tables
 from code_index.tables.vectors import VectorRows
 
 _STATUS = "embedding_status"
@@ -26,7 +26,7 @@ _STATUS = "embedding_status"
 class ChunkStatuses:
     """Read the derived `embedding_status`."""
 
-    def __init__(self, tables: Tables, chunks: ChunkRows, vectors: VectorRows) -> None:
+    def __init__(self, tables: LanceTables, chunks: ChunkRows, vectors: VectorRows) -> None:
         self._tables = tables
         self._chunks = chunks
         self._vectors = vectors

@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
 from code_index.tables.embedding_errors import ErrorRows
-from code_index.tables.row_shapes import conform, refuse_duplicates, shortened, timestamp
+from code_index.tables.lance_tables import LanceTables, projected
+from code_index.tables.row_checks import conform, refuse_duplicates, shortened, timestamp
 from code_index.tables.schemas import CHUNKS
 from code_index.tables.sql import is_in
 from code_index.tables.table_names import CHUNKS_TABLE
-from code_index.tables.tables import Tables, projected
 
 _KEYS = ("chunk_id",)
 _LONGEST_CONDITION = 20_000  # ids; beyond, reading all rows and picking is quicker than a condition
@@ -25,7 +25,7 @@ _KEPT = ("chunk_id", "created_at", "embedding_batch_id")
 class ChunkRows:
     """Read and write `chunks`; key: chunk_id."""
 
-    def __init__(self, tables: Tables, errors: ErrorRows) -> None:
+    def __init__(self, tables: LanceTables, errors: ErrorRows) -> None:
         self._tables = tables
         self._errors = errors
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from code_index.tables.row_shapes import conform
+from code_index.tables.lance_tables import LanceTables
+from code_index.tables.row_checks import conform
 from code_index.tables.schemas import EMBEDDING_ERRORS
 from code_index.tables.sql import all_of, equals, is_in
 from code_index.tables.table_names import ERRORS_TABLE
-from code_index.tables.tables import Tables
 
 _KEYS = ("chunk_id", "embedding_model")
 
@@ -19,7 +19,7 @@ _KEYS = ("chunk_id", "embedding_model")
 class ErrorRows:
     """Read and write `embedding_errors`; key: chunk_id and embedding_model."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LanceTables) -> None:
         self._tables = tables
 
     def read(self, model: str | None = None) -> pa.Table:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from code_index.tables.table_names import FILES_TABLE
-from code_index.tables.tables import Tables
 
 _KEYS = ("file_path",)
 
@@ -17,7 +17,7 @@ _KEYS = ("file_path",)
 class FileRows:
     """Read and write `files`; key: file_path."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LanceTables) -> None:
         self._tables = tables
 
     def read(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from polars.io.plugins import register_io_source
 
 from code_index.core.errors import StoreError
-from code_index.tables.tables import STAGED_PREFIX
+from code_index.tables.lance_tables import STAGED_PREFIX
 
 Frame: TypeAlias = pa.Table | pa.RecordBatchReader | pl.DataFrame | pl.LazyFrame
 FRAME_TYPES: tuple[type, ...] = (pa.Table, pa.RecordBatchReader, pl.DataFrame, pl.LazyFrame)

@@ -3,8 +3,8 @@
 Belongs here: opening tables for readers that must be quick, telling that a table has changed, and running
 LanceDB's asynchronous calls for callers that wait. What is asked is known by `search`.
 
-Decisions: `tables.Tables` asks the disk for a newer version at every call, which a writer needs and of which a
-search with six calls pays six times. Here a handle stays at its version until the folder of the versions looks
+Decisions: `LanceTables` asks the disk for a newer version at every call, which a writer needs and of which a
+search with six calls pays six times. Here a table stays at its version until the folder of the versions looks
 different (one listing, 0.05 ms), so all that one search reads of a table is of one version as a rule, and what is
 known of that version (rows, columns, indexes) is asked once. LanceDB's asynchronous interface, because two
 queries then use two processors, and because the other one checks and copies each query first (2 ms).
@@ -26,8 +26,8 @@ import pyarrow as pa
 from code_index.core.errors import StoreError
 from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.retries import TableUnreadableError, explained
+from code_index.tables.schema_version import check_version
 from code_index.tables.sql import sql_literal
-from code_index.tables.version import check_version
 
 T = TypeVar("T")
 _State = tuple[int, int, int, str, str]
@@ -37,11 +37,11 @@ STABLE_S = 2.0
 and beside a writer that commits every second nothing is loaded in vain."""
 
 
-class Reader:
+class ReadHandle:
     """A table at one version; what was found out about that version is kept with it."""
 
-    def __init__(self, handle: Any, state: _State, version: int, rows: int, schema: pa.Schema) -> None:
-        self.handle = handle  # lancedb.AsyncTable
+    def __init__(self, table: Any, state: _State, version: int, rows: int, schema: pa.Schema) -> None:
+        self.table = table  # lancedb.AsyncTable
         self.state = state
         self.version = version
         self.rows = rows
@@ -52,49 +52,49 @@ class Reader:
         self._has_vector_index: bool | None = None
 
     def kept(self, load: Callable[[Any], Coroutine[Any, Any, T]]) -> T | None:
-        """What `load` makes of the handle, kept with the version; `None` before it is there.
+        """What `load` makes of the table, kept with the version; `None` before it is there.
 
-        Loaded beside the searches, once searches have found the version unchanged for `STABLE_S`. One reader
+        Loaded beside the searches, once searches have found the version unchanged for `STABLE_S`. One handle
         keeps one thing. Raises what the loading raised.
         """
         if self._loading is None and time.monotonic() - self._since >= STABLE_S:
-            self._loading = asyncio.ensure_future(load(self.handle))
+            self._loading = asyncio.ensure_future(load(self.table))
         return self._loading.result() if self._loading is not None and self._loading.done() else None
 
     async def has_vector_index(self) -> bool:
         """Whether an approximate index answers vector queries."""
         if self._has_vector_index is None:
-            indexes = await self.handle.list_indices()
+            indexes = await self.table.list_indices()
             self._has_vector_index = any("vector" in index.columns for index in indexes)
         return self._has_vector_index
 
     async def holds_only(self, model: str) -> bool:
         """Whether every vector is of that model."""
         if model not in self._holds_only:
-            others = self.handle.query().where(f"embedding_model != {sql_literal(model)}").select(["chunk_id"]).limit(1)
+            others = self.table.query().where(f"embedding_model != {sql_literal(model)}").select(["chunk_id"]).limit(1)
             self._holds_only[model] = not (await others.to_arrow()).num_rows
         return self._holds_only[model]
 
 
-class Reading:
+class ReadHandles:
     """The tables of one folder, for readers. Opens lazily; usable from several threads."""
 
     def __init__(self, directory: Path, *, stored_name: Callable[[str], str] = str) -> None:
         """Tables of a folder; `stored_name` says under which name a table lies there at the moment."""
         self.directory = Path(directory)
         self._stored_name = stored_name
-        self._forget()
+        self._reset()
 
     def __getstate__(self) -> tuple[Path, Callable[[str], str]]:
         return self.directory, self._stored_name  # handles stay behind: a spawned process opens its own
 
     def __setstate__(self, state: tuple[Path, Callable[[str], str]]) -> None:
         self.directory, self._stored_name = state
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._connection: Any = None
-        self._readers: dict[str, Reader] = {}
+        self._handles: dict[str, ReadHandle] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._owner = 0  # process that opened the connection
 
@@ -118,58 +118,58 @@ class Reading:
             future.cancel()
             raise
 
-    async def ask(self, name: str, question: Callable[[Reader], Awaitable[T]]) -> T | None:
+    async def ask(self, name: str, question: Callable[[ReadHandle], Awaitable[T]]) -> T | None:
         """The answer of a table at its newest version; `None` when it was never written.
 
         Raises:
             TableUnreadableError: files of the table are missing or damaged.
             StoreError: any other refusal, or a newer schema version.
         """
-        if (reader := await self.reader(name)) is None:
+        if (handle := await self.current(name)) is None:
             return None
         try:
-            return await self._explaining(name, question(reader))
+            return await self._explaining(name, question(handle))
         except TableUnreadableError:
             # The files may have been exchanged: a table that was removed and made again.
-            self._readers.pop(name, None)
-            if (reader := await self.reader(name)) is None:
+            self._handles.pop(name, None)
+            if (handle := await self.current(name)) is None:
                 return None
-            return await self._explaining(name, question(reader))
+            return await self._explaining(name, question(handle))
 
-    async def reader(self, name: str) -> Reader | None:
-        """The table's reader, moved on to the newest version; `None` when it was never written."""
+    async def current(self, name: str) -> ReadHandle | None:
+        """The table's handle, moved on to the newest version; `None` when it was never written."""
         async with self._locks.setdefault(name, asyncio.Lock()):
             state = self._state(name)
-            known = self._readers.get(name)
+            known = self._handles.get(name)
             if state is None:
-                self._readers.pop(name, None)
+                self._handles.pop(name, None)
                 return None
             if known is None or known.state[0] != state[0]:
-                reader = await self._explaining(name, self._opened(name, state))
+                handle = await self._explaining(name, self._opened(name, state))
             elif known.state != state:
-                reader = await self._explaining(name, self._moved_on(known, state))
+                handle = await self._explaining(name, self._moved_on(known, state))
             else:
                 return known
-            self._readers[name] = reader
-            return reader
+            self._handles[name] = handle
+            return handle
 
-    async def _opened(self, name: str, state: _State) -> Reader:
+    async def _opened(self, name: str, state: _State) -> ReadHandle:
         if self._connection is None:
             check_version(self.directory)
             self._owner = os.getpid()
             # Without an interval handles stay at their version.
             self._connection = await load_lancedb().connect_async(str(self.directory))
-        handle = await self._connection.open_table(self._stored_name(name))
-        return Reader(handle, state, await handle.version(), await handle.count_rows(), await handle.schema())
+        table = await self._connection.open_table(self._stored_name(name))
+        return ReadHandle(table, state, await table.version(), await table.count_rows(), await table.schema())
 
     @staticmethod
-    async def _moved_on(known: Reader, state: _State) -> Reader:
-        await known.handle.checkout_latest()
-        version = await known.handle.version()
+    async def _moved_on(known: ReadHandle, state: _State) -> ReadHandle:
+        await known.table.checkout_latest()
+        version = await known.table.version()
         if version == known.version:  # a file that is no version came or went
             known.state = state
             return known
-        return Reader(known.handle, state, version, await known.handle.count_rows(), await known.handle.schema())
+        return ReadHandle(known.table, state, version, await known.table.count_rows(), await known.table.schema())
 
     def _state(self, name: str) -> _State | None:
         """What tells that a table has changed, from before it is read: its folder of versions, and what is in it.

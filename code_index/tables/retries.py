@@ -1,7 +1,7 @@
 """What LanceDB's errors mean, and which of them pass by themselves.
 
 LanceDB raises plain `RuntimeError` and `ValueError`: only their text tells a lost race from a
-full disk. Every call into it goes through `call`, which repeats lost races and turns the rest
+full disk. Every call into it goes through `with_retries`, which repeats lost races and turns the rest
 into `StoreError`.
 """
 
@@ -44,7 +44,9 @@ class TableUnreadableError(StoreError):
     """Files of the table are missing or damaged."""
 
 
-def call(action: Callable[[], T], *, table: str, directory: Path, sleep: Callable[[float], None] = time.sleep) -> T:
+def with_retries(
+    action: Callable[[], T], *, table: str, directory: Path, sleep: Callable[[float], None] = time.sleep
+) -> T:
     """What `action` returns; repeated while it loses races against other writers, for about 12 seconds.
 
     The wait doubles with each attempt and is drawn at random below it, so that writers that

@@ -1,7 +1,7 @@
 """Arrow schemas of the tables of an index.
 
 Belongs here: names, types, keys and the schema version. Columns only ever get added; a change
-of meaning raises `version.SCHEMA_VERSION`, and gets a step there. Keys are non-nullable, which LanceDB needs to refuse
+of meaning raises `schema_schema_version.SCHEMA_VERSION`, and gets a step there. Keys are non-nullable, which LanceDB needs to refuse
 duplicates from concurrent upserts.
 """
 

@@ -20,19 +20,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError, UsageError
-from code_index.tables.chunk_locations import COLUMNS, ChunkPlaces, VectorPlaces, chunk_places, encoded, vector_places
-from code_index.tables.read_handles import Reader, Reading
-from code_index.tables.row_shapes import conform
+from code_index.tables.chunk_locations import (
+    COLUMNS,
+    ChunkLocations,
+    VectorLocations,
+    encoded,
+    locate_chunks,
+    locate_vectors,
+)
+from code_index.tables.lance_tables import LanceTables, projected
+from code_index.tables.read_handles import ReadHandle, ReadHandles
+from code_index.tables.row_checks import conform
 from code_index.tables.schemas import CHUNKS, FILES
 from code_index.tables.schemas import vectors as vectors_schema
 from code_index.tables.sql import all_of, equals, is_in
 from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, VECTORS_TABLE
-from code_index.tables.tables import Tables, projected
 
 METRIC = "cosine"  # of the index and of every query: an index of another metric is not used
 SCORE = "score"
-_VECTOR_COLUMNS = ("chunk_id", "file_path", "start_line", "end_line", "language", "chunk_type")
-_TEXT_COLUMNS = _VECTOR_COLUMNS
+_COLUMNS = ("chunk_id", "file_path", "start_line", "end_line", "language", "chunk_type")
 _MODEL = "embedding_model"
 _FEW_ROWS = 10_000  # picking and comparing that many vectors takes 40 ms, as much as asking the index
 # Candidates whose exact score is computed from their vectors. Source: docs/performance.md, recall@10.
@@ -55,9 +61,9 @@ class Searchable:
 class SearchRows:
     """Find chunks by vector and by words."""
 
-    def __init__(self, tables: Tables, reading: Reading) -> None:
+    def __init__(self, tables: LanceTables, handles: ReadHandles) -> None:
         self._tables = tables
-        self.reading = reading
+        self.handles = handles
 
     def refuse_other_model(self, model_id: str) -> None:
         """Refuse to compare with the vectors of another model than these.
@@ -80,7 +86,7 @@ class SearchRows:
         limit: int,
         where: str | None = None,
         exact: bool = False,
-        columns: Sequence[str] = _VECTOR_COLUMNS,
+        columns: Sequence[str] = _COLUMNS,
     ) -> pa.Table:
         """The `limit` chunks whose vectors of `model` are nearest: `columns` and `score` (cosine, 1 is equal), best first.
 
@@ -95,25 +101,29 @@ class SearchRows:
         query_vector = np.asarray(vector, dtype=np.float32).reshape(-1)
         empty = _scored(projected(vectors_schema(1), columns).empty_table(), pa.array([], pa.float32()))
 
-        async def nearest(reader: Reader) -> pa.Table:
-            if query_vector.size != (dimension := _dimension(reader)):
+        async def nearest(handle: ReadHandle) -> pa.Table:
+            if query_vector.size != (dimension := _dimension(handle)):
                 raise StoreError(
                     f"The query has {query_vector.size} dimensions, table 'vectors' in {self._tables.directory} "
                     f"{dimension}: search with the model that the index was made with."
                 )
             # A condition that every row fits would be evaluated for every row.
-            condition = where if await reader.holds_only(model) else all_of(where, equals(_MODEL, model))
-            if condition is None and not exact and (places := await self._vector_places(reader, columns)) is not None:
-                found = await _near(reader, query_vector, (), limit=limit, where=None, exact=False)
-                if (known := _places_of_vectors(*places, found)) is not None:
-                    return places[1].rows(known, columns).append_column(SCORE, found.column(SCORE))
-            return await _near(reader, query_vector, columns, limit=limit, where=condition, exact=exact)
+            condition = where if await handle.holds_only(model) else all_of(where, equals(_MODEL, model))
+            if (
+                condition is None
+                and not exact
+                and (locations := await self._vector_locations(handle, columns)) is not None
+            ):
+                found = await _near(handle, query_vector, (), limit=limit, where=None, exact=False)
+                if (known := _positions_of_vectors(*locations, found)) is not None:
+                    return locations[1].rows(known, columns).append_column(SCORE, found.column(SCORE))
+            return await _near(handle, query_vector, columns, limit=limit, where=condition, exact=exact)
 
-        found = self.reading.run(self.reading.ask(VECTORS_TABLE, nearest)) if limit > 0 else None
+        found = self.handles.run(self.handles.ask(VECTORS_TABLE, nearest)) if limit > 0 else None
         return empty if found is None else found
 
     def start_words(
-        self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _TEXT_COLUMNS
+        self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _COLUMNS
     ) -> Future[pa.Table]:
         """Begin to find the chunks whose search_text fits the words best, while the caller does something else.
 
@@ -123,116 +133,120 @@ class SearchRows:
         """
         empty = _scored(projected(CHUNKS, columns).empty_table(), pa.array([], pa.float32()))
 
-        async def holding(reader: Reader) -> pa.Table:
+        async def holding(handle: ReadHandle) -> pa.Table:
             from lancedb.query import MatchQuery
 
-            asked = reader.handle.query().nearest_to_text(MatchQuery(query.lower(), "search_text"))
+            asked = handle.table.query().nearest_to_text(MatchQuery(query.lower(), "search_text"))
             if where is not None:
                 asked = asked.where(where)
-            if (places := _chunk_places(reader, columns)) is not None:
+            if (locations := _chunk_locations(handle, columns)) is not None:
                 found = await asked.limit(limit).select(["_score"]).with_row_id().to_arrow()
-                if (known := places.of_rows(_row_ids(found))) is not None:
-                    return _scored(places.rows(known, columns), found.column("_score"))
+                if (known := locations.positions_of_rows(_row_ids(found))) is not None:
+                    return _scored(locations.rows(known, columns), found.column("_score"))
             found = await asked.limit(limit).select([*columns, "_score"]).to_arrow()
             return _scored(found.select(list(columns)), found.column("_score"))
 
         async def search() -> pa.Table:
-            found = await self.reading.ask(CHUNKS_TABLE, holding) if limit > 0 and query.strip() else None
+            found = await self.handles.ask(CHUNKS_TABLE, holding) if limit > 0 and query.strip() else None
             return empty if found is None else found
 
-        return self.reading.start(search())
+        return self.handles.start(search())
 
     def start_opening(self) -> Future[None]:
         """Import LanceDB and open what a search reads, while the caller loads the model; a search says what fails."""
 
         async def opening() -> None:
-            await asyncio.gather(*map(self.reading.reader, (CHUNKS_TABLE, VECTORS_TABLE, FILES_TABLE)))
+            await asyncio.gather(*map(self.handles.current, (CHUNKS_TABLE, VECTORS_TABLE, FILES_TABLE)))
 
-        return self.reading.start(opening())
+        return self.handles.start(opening())
 
     def available(self) -> Searchable:
         """What there is to search, as the newest versions of the tables have it."""
 
         async def count() -> Searchable:
-            readers = await asyncio.gather(self.reading.reader(CHUNKS_TABLE), self.reading.reader(VECTORS_TABLE))
-            chunks, vectors = readers
+            handles = await asyncio.gather(self.handles.current(CHUNKS_TABLE), self.handles.current(VECTORS_TABLE))
+            chunks, vectors = handles
             return Searchable(
                 chunks=0 if chunks is None else chunks.rows,
                 vectors=0 if vectors is None else vectors.rows,
                 dimension=None if vectors is None else _dimension(vectors),
             )
 
-        return self.reading.run(count())
+        return self.handles.run(count())
 
     def details(
         self, chunk_ids: Sequence[str], file_paths: Sequence[str], columns: Sequence[str]
     ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
         """What a search shows: `columns` of the chunks by id, and the hash of each file's current version by path."""
 
-        async def contents(reader: Reader) -> pa.Table:
-            if (places := _chunk_places(reader, ())) is not None:
-                known = places.of_ids(encoded(chunk_ids))
-                if known is not None and (found := await _picked(reader, places, known, columns)) is not None:
+        async def contents(handle: ReadHandle) -> pa.Table:
+            if (locations := _chunk_locations(handle, ())) is not None:
+                known = locations.positions_of_ids(encoded(chunk_ids))
+                if known is not None and (found := await _picked(handle, locations, known, columns)) is not None:
                     return found
-            return await _rows(reader, CHUNKS, columns, is_in("chunk_id", chunk_ids), CHUNKS_TABLE)
+            return await _rows(handle, CHUNKS, columns, is_in("chunk_id", chunk_ids), CHUNKS_TABLE)
 
-        async def manifest(reader: Reader) -> dict[str, str]:
-            if (hashes := reader.kept(_load_hashes)) is not None:
+        async def manifest(handle: ReadHandle) -> dict[str, str]:
+            if (hashes := handle.kept(_load_hashes)) is not None:
                 return hashes
             where = is_in("file_path", file_paths)
-            return _by_path(await _rows(reader, FILES, _HASHES, where, FILES_TABLE))
+            return _by_path(await _rows(handle, FILES, _HASHES, where, FILES_TABLE))
 
         async def both() -> tuple[pa.Table | None, dict[str, str] | None]:
-            found = self.reading.ask(CHUNKS_TABLE, contents), self.reading.ask(FILES_TABLE, manifest)
+            found = self.handles.ask(CHUNKS_TABLE, contents), self.handles.ask(FILES_TABLE, manifest)
             rows, current = await asyncio.gather(*found)
             return rows, current
 
-        chunks, files = self.reading.run(both())
+        chunks, files = self.handles.run(both())
         return {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}, files or {}
 
     def without_vector(self, chunk_ids: Sequence[str], model: str) -> set[str]:
         """Those of the chunks that the model has not embedded yet; not looked for where all chunks have a vector."""
 
         async def missing() -> set[str]:
-            readers = await asyncio.gather(self.reading.reader(CHUNKS_TABLE), self.reading.reader(VECTORS_TABLE))
-            chunks, vectors = readers
+            handles = await asyncio.gather(self.handles.current(CHUNKS_TABLE), self.handles.current(VECTORS_TABLE))
+            chunks, vectors = handles
             # With as many vectors as chunks none can lack one, and reading their ids costs as much as a search.
             if chunks is None or (vectors is not None and vectors.rows >= chunks.rows and await self._all_of(model)):
                 return set()
-            found = await self.reading.ask(VECTORS_TABLE, embedded)
+            found = await self.handles.ask(VECTORS_TABLE, embedded)
             return set(chunk_ids) - (set() if found is None else set(found.column("chunk_id").to_pylist()))
 
-        async def embedded(reader: Reader) -> pa.Table:
+        async def embedded(handle: ReadHandle) -> pa.Table:
             where = all_of(is_in("chunk_id", chunk_ids), equals(_MODEL, model)) or "false"
-            return await reader.handle.query().where(where).select(["chunk_id"]).to_arrow()
+            return await handle.table.query().where(where).select(["chunk_id"]).to_arrow()
 
-        return self.reading.run(missing()) if chunk_ids else set()
+        return self.handles.run(missing()) if chunk_ids else set()
 
-    async def _vector_places(self, vectors: Reader, columns: Sequence[str]) -> tuple[VectorPlaces, ChunkPlaces] | None:
-        """The places of all vectors and chunks, where they are loaded and hold the columns."""
-        chunks = await self.reading.reader(CHUNKS_TABLE)
-        if chunks is None or (of_chunks := _chunk_places(chunks, columns)) is None:
+    async def _vector_locations(
+        self, vectors: ReadHandle, columns: Sequence[str]
+    ) -> tuple[VectorLocations, ChunkLocations] | None:
+        """The locations of all vectors and chunks, where they are loaded and hold the columns."""
+        chunks = await self.handles.current(CHUNKS_TABLE)
+        if chunks is None or (of_chunks := _chunk_locations(chunks, columns)) is None:
             return None
         of_vectors = vectors.kept(_load_vectors)
         return None if of_vectors is None else (of_vectors, of_chunks)
 
     async def _all_of(self, model: str) -> bool:
-        return await self.reading.ask(VECTORS_TABLE, lambda reader: reader.holds_only(model)) is not False
+        return await self.handles.ask(VECTORS_TABLE, lambda handle: handle.holds_only(model)) is not False
 
 
-def _dimension(vectors: Reader) -> int:
+def _dimension(vectors: ReadHandle) -> int:
     return int(vectors.schema.field("vector").type.list_size)
 
 
-def _chunk_places(chunks: Reader, columns: Sequence[str]) -> ChunkPlaces | None:
-    """The places of all chunks, where they are loaded and hold the columns."""
+def _chunk_locations(chunks: ReadHandle, columns: Sequence[str]) -> ChunkLocations | None:
+    """The locations of all chunks, where they are loaded and hold the columns."""
     return chunks.kept(_load_chunks) if {*columns} <= {"chunk_id", *COLUMNS} else None
 
 
-def _places_of_vectors(vectors: VectorPlaces, chunks: ChunkPlaces, found: pa.Table) -> npt.NDArray[np.intp] | None:
+def _positions_of_vectors(
+    vectors: VectorLocations, chunks: ChunkLocations, found: pa.Table
+) -> npt.NDArray[np.intp] | None:
     """Places of the chunks of found vectors; `None` when one has no chunk in that version."""
     ids = vectors.chunk_ids(_row_ids(found))
-    return None if ids is None else chunks.of_ids(ids)
+    return None if ids is None else chunks.positions_of_ids(ids)
 
 
 def _row_ids(found: pa.Table) -> npt.NDArray[np.uint64]:
@@ -240,21 +254,21 @@ def _row_ids(found: pa.Table) -> npt.NDArray[np.uint64]:
     return ids
 
 
-async def _load_chunks(handle: Any) -> ChunkPlaces:
-    return await asyncio.to_thread(chunk_places, await _batches(handle, ["chunk_id", *COLUMNS]))
+async def _load_chunks(table: Any) -> ChunkLocations:
+    return await asyncio.to_thread(locate_chunks, await _batches(table, ["chunk_id", *COLUMNS]))
 
 
-async def _load_vectors(handle: Any) -> VectorPlaces:
-    return await asyncio.to_thread(vector_places, await _batches(handle, ["chunk_id"]))
+async def _load_vectors(table: Any) -> VectorLocations:
+    return await asyncio.to_thread(locate_vectors, await _batches(table, ["chunk_id"]))
 
 
-async def _batches(handle: Any, columns: Sequence[str]) -> list[pa.RecordBatch]:
-    reader = await handle.query().select(list(columns)).with_row_id().to_batches()
-    return [batch async for batch in reader] or [pa.RecordBatch.from_pylist([], reader.schema)]
+async def _batches(table: Any, columns: Sequence[str]) -> list[pa.RecordBatch]:
+    batches = await table.query().select(list(columns)).with_row_id().to_batches()
+    return [batch async for batch in batches] or [pa.RecordBatch.from_pylist([], batches.schema)]
 
 
-async def _load_hashes(handle: Any) -> dict[str, str]:
-    return _by_path(await handle.query().select(list(_HASHES)).to_arrow())
+async def _load_hashes(table: Any) -> dict[str, str]:
+    return _by_path(await table.query().select(list(_HASHES)).to_arrow())
 
 
 def _by_path(files: pa.Table) -> dict[str, str]:
@@ -262,36 +276,36 @@ def _by_path(files: pa.Table) -> dict[str, str]:
 
 
 async def _picked(
-    reader: Reader, places: ChunkPlaces, known: npt.NDArray[np.intp], columns: Sequence[str]
+    handle: ReadHandle, locations: ChunkLocations, known: npt.NDArray[np.intp], columns: Sequence[str]
 ) -> pa.Table | None:
-    """`columns` of chunks whose places are known: only what is not in memory is read."""
+    """`columns` of chunks whose locations are known: only what is not in memory is read."""
     read = [name for name in columns if name != "chunk_id" and name not in COLUMNS]
-    row_ids = places.row_ids(known)
-    found = await reader.handle.take_row_ids(row_ids).select(read).with_row_id().to_arrow()
+    row_ids = locations.row_ids(known)
+    found = await handle.table.take_row_ids(row_ids).select(read).with_row_id().to_arrow()
     order = pc.index_in(pa.array(row_ids, pa.uint64()), found.column(_ROW_ID).combine_chunks())
     if order.null_count:
         return None
-    rest = places.rows(known, [name for name in columns if name not in read])
+    rest = locations.rows(known, [name for name in columns if name not in read])
     for name in read:
         rest = rest.append_column(name, found.column(name).take(order))
     return rest
 
 
-async def _rows(reader: Reader, schema: pa.Schema, columns: Sequence[str], where: str, table: str) -> pa.Table:
+async def _rows(handle: ReadHandle, schema: pa.Schema, columns: Sequence[str], where: str, table: str) -> pa.Table:
     """Rows that fit, with the types of `schema`; a column that an older table lacks is null."""
     wanted = projected(schema, columns)
-    present = [column for column in columns if column in reader.schema.names]
-    found = await reader.handle.query().where(where).select(present).to_arrow()
+    present = [column for column in columns if column in handle.schema.names]
+    found = await handle.table.query().where(where).select(present).to_arrow()
     return conform(found.select(present), wanted, table=table)
 
 
 async def _near(
-    reader: Reader, vector: np.ndarray, columns: Sequence[str], *, limit: int, where: str | None, exact: bool
+    handle: ReadHandle, vector: np.ndarray, columns: Sequence[str], *, limit: int, where: str | None, exact: bool
 ) -> pa.Table:
     """`columns` (row ids, when there are none) and score of the nearest rows that fit, best first."""
-    if not exact and where is not None and (rows := await _fitting(reader, where, columns)) is not None:
+    if not exact and where is not None and (rows := await _fitting(handle, where, columns)) is not None:
         return _nearest(rows, vector, limit).select([*columns, SCORE])
-    query = reader.handle.query().nearest_to(vector).column("vector").distance_type(METRIC)
+    query = handle.table.query().nearest_to(vector).column("vector").distance_type(METRIC)
     query = query.limit(limit).select([*columns, "_distance"])
     if not columns:
         query = query.with_row_id()
@@ -305,7 +319,7 @@ async def _near(
     return _scored(kept, pc.subtract(pa.scalar(1, pa.float32()), found.column("_distance")))
 
 
-async def _fitting(reader: Reader, condition: str, columns: Sequence[str]) -> pa.Table | None:
+async def _fitting(handle: ReadHandle, condition: str, columns: Sequence[str]) -> pa.Table | None:
     """`columns`, chunk_id and vector of the rows that fit; `None` when they are many or moved meanwhile.
 
     Only where there is a vector index: without one LanceDB compares all rows that fit anyway.
@@ -314,16 +328,16 @@ async def _fitting(reader: Reader, condition: str, columns: Sequence[str]) -> pa
     the table (0.8 s instead of 0.1 s on 576,000). Row ids hold for one version, so what was picked is
     compared with what was meant; a compaction in between leaves the query to the index.
     """
-    if not await reader.has_vector_index():
+    if not await handle.has_vector_index():
         return None
     wanted = list(dict.fromkeys([*columns, "chunk_id", "vector"]))
-    asked = reader.handle.query().where(condition).select(["chunk_id"]).with_row_id().limit(_FEW_ROWS + 1)
+    asked = handle.table.query().where(condition).select(["chunk_id"]).with_row_id().limit(_FEW_ROWS + 1)
     rows = await asked.to_arrow()
     if rows.num_rows > _FEW_ROWS:
         return None
     if not rows.num_rows:
-        return projected(reader.schema, wanted).empty_table()
-    picked = await reader.handle.take_row_ids(rows.column("_rowid").to_pylist()).select(wanted).to_arrow()
+        return projected(handle.schema, wanted).empty_table()
+    picked = await handle.table.take_row_ids(rows.column("_rowid").to_pylist()).select(wanted).to_arrow()
     meant = set(rows.column("chunk_id").to_pylist())
     return picked if set(picked.column("chunk_id").to_pylist()) == meant else None
 

@@ -17,10 +17,10 @@ from typing import Literal
 import pyarrow as pa
 
 from code_index.core.errors import StoreError
-from code_index.tables.row_shapes import conform, refuse_duplicates
+from code_index.tables.lance_tables import LanceTables, with_primary_key
+from code_index.tables.row_checks import conform, refuse_duplicates
+from code_index.tables.schema_version import write_version
 from code_index.tables.table_names import INDEX_TABLES
-from code_index.tables.tables import Tables, with_primary_key
-from code_index.tables.version import write_version
 
 WriteMode = Literal["overwrite", "append", "upsert"]
 ROW_ID = "_row_id"
@@ -38,7 +38,7 @@ class Write:
 class SliceTables:
     """Write and read tables whose schema comes with their rows."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LanceTables) -> None:
         self.tables = tables
 
     def write(self, name: str, rows: pa.Table, how: Write) -> int:

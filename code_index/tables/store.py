@@ -11,12 +11,12 @@ from code_index.tables.chunk_status import ChunkStatuses
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.files import FileRows
-from code_index.tables.read_handles import Reading
+from code_index.tables.lance_tables import LanceTables
+from code_index.tables.model_switching import ModelSwitching
+from code_index.tables.read_handles import ReadHandles
 from code_index.tables.search_rows import SearchRows
-from code_index.tables.switching import ModelSwitching
-from code_index.tables.sync import VectorSync
 from code_index.tables.table_upkeep import TableUpkeep
-from code_index.tables.tables import Tables
+from code_index.tables.vector_sync import VectorSync
 from code_index.tables.vectors import VectorRows
 
 
@@ -28,7 +28,7 @@ class IndexStore:
     and processes; picklable, so that a spawned process opens its own handles.
     """
 
-    tables: Tables
+    tables: LanceTables
     files: FileRows
     chunks: ChunkRows
     vectors: VectorRows
@@ -41,7 +41,7 @@ class IndexStore:
 
     def __init__(self, tables_dir: Path, *, model_id: str | None = None) -> None:
         """The store of a folder of tables; its vectors are the model's, or for None those that search reads."""
-        self.tables = Tables(tables_dir, model_id=model_id)
+        self.tables = LanceTables(tables_dir, model_id=model_id)
         self.files = FileRows(self.tables)
         self.errors = ErrorRows(self.tables)
         self.chunks = ChunkRows(self.tables, self.errors)
@@ -49,7 +49,7 @@ class IndexStore:
         self.statuses = ChunkStatuses(self.tables, self.chunks, self.vectors)
         self.sync = VectorSync(self.tables, self.chunks, self.vectors, self.errors)
         self.models = ModelSwitching(self.tables, self.vectors, self.statuses)
-        self.search = SearchRows(self.tables, Reading(self.tables.directory, stored_name=self.tables.stored_name))
+        self.search = SearchRows(self.tables, ReadHandles(self.tables.directory, stored_name=self.tables.stored_name))
         self.upkeep = TableUpkeep(self.tables)
         self._views: dict[str, IndexStore] = {}
 

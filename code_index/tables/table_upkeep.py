@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from code_index.core.errors import StoreError
+from code_index.tables.lance_tables import STAGED_PREFIX, LanceTables
 from code_index.tables.search_rows import METRIC
 from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, VECTORS_TABLE
-from code_index.tables.tables import STAGED_PREFIX, Tables
 
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
 VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and misses nothing
@@ -47,7 +47,7 @@ _VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not
 class TableUpkeep:
     """Keep the tables fast and small."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LanceTables) -> None:
         self._tables = tables
 
     def ensure_indexes(self) -> list[str]:

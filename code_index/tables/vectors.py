@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from code_index.core.errors import StoreError
 from code_index.core.vectors import Vectors, off_unit, vector_lengths
 from code_index.tables import schemas
-from code_index.tables.row_shapes import conform, shortened, timestamp
+from code_index.tables.lance_tables import LanceTables
+from code_index.tables.row_checks import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
-from code_index.tables.tables import Tables
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
@@ -31,7 +31,7 @@ COPIED_COLUMNS = tuple(
 class VectorRows:
     """Read and write `vectors` (key: chunk_id) and `retired_vectors` (key: cache_key)."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LanceTables) -> None:
         self._tables = tables
         self._of_models: dict[str, VectorRows] = {}
         self._only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
@@ -41,7 +41,7 @@ class VectorRows:
         if self._tables.reads_model(model):
             return self
         if model not in self._of_models:
-            self._of_models[model] = VectorRows(Tables(self._tables.directory, model_id=model))
+            self._of_models[model] = VectorRows(LanceTables(self._tables.directory, model_id=model))
         return self._of_models[model]
 
     def dimension(self) -> int | None:

@@ -64,12 +64,12 @@ def run(
     Raises:
         CodeIndexError: the index cannot be opened or is busy.
     """
-    from code_index.index.unchanged_marker import TRUSTED_FOR, record_complete, still_complete
+    from code_index.index.unchanged_marker import TRUSTED_FOR, read_marker, write_marker
 
     started = time.perf_counter()
     folder = folder_of(path, index_dir)
     as_usual = phase == "all" and not (force or verify or retry_failed)
-    if as_usual and (counts := still_complete(folder)) is not None:
+    if as_usual and (counts := read_marker(folder)) is not None:
         print_unchanged(counts, seconds=time.perf_counter() - started)
         return
 
@@ -89,7 +89,7 @@ def run(
         if phase == "all" and not code:
             complete = pipeline.nothing_left(results["scan"])
     if complete is not None:
-        record_complete(
+        write_marker(
             folder,
             token=complete.token,
             tables=complete.tables,

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
-from code_index.index.unchanged_marker import Counts, tables_as_they_are
+from code_index.index.unchanged_marker import Counts, tables_fingerprint
 from code_index.repository.content_rules import RACY_MTIME_NS
 from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
@@ -178,7 +178,7 @@ class Pipeline:
 
         Not if anything failed or is missing, or the scan has to read a file again, because it was written just before.
         """
-        tables = tables_as_they_are(self.folder)
+        tables = tables_fingerprint(self.folder)
         files = self.store.files.read(columns=["status", "mtime_ns"])
         statuses = set(files.column("status").to_pylist())
         racy = pc.equal(files.column("mtime_ns"), RACY_MTIME_NS)

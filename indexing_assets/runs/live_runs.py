@@ -11,7 +11,7 @@ import socket
 
 import dagster as dg
 
-from code_index.index.processes import started
+from code_index.index.processes import start_stamp
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.job_names import ASSETS_OF_JOB
 from indexing_assets.runs.open_index import OpenIndex
@@ -38,7 +38,7 @@ def process_tags() -> dict[str, str]:
     return {
         HOST_TAG: socket.gethostname(),
         PROCESS_TAG: str(os.getpid()),
-        PROCESS_STARTED_TAG: started(os.getpid()),
+        PROCESS_STARTED_TAG: start_stamp(os.getpid()),
     }
 
 
@@ -98,7 +98,7 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
         if run.tags.get(HOST_TAG) != socket.gethostname():
             continue
         pid = int(run.tags.get(PROCESS_TAG, "0"))
-        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != started(pid):
+        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != start_stamp(pid):
             dead.append(run)
     return dead
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from code_index.core.errors import StoreError
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.slices import SliceTables
-from code_index.tables.tables import Tables
 from resources.lancedb_io_manager import LanceDBIOManager
 
 DAYS = dg.StaticPartitionsDefinition(["mon", "tue", "wed's", "thu"])
@@ -69,7 +69,7 @@ def instance():
 
 
 def stored(manager: LanceDBIOManager, table: str) -> list[dict[str, Any]]:
-    slices = SliceTables(Tables(Path(manager.tables_dir)))
+    slices = SliceTables(LanceTables(Path(manager.tables_dir)))
     schema = slices.schema(table)
     assert schema is not None
     return sorted_rows(pa.Table.from_batches(slices.read(table, schema.names, None), schema))
@@ -182,7 +182,7 @@ def test_a_range_of_partitions_is_replaced_in_one_commit(manager, instance):
     assert metadata["rows_written"].value == 3
     assert "dagster/partition_row_count" not in metadata  # it is known for single partitions only
     assert len(set(versions)) == 1
-    assert versions[0] == Tables(Path(manager.tables_dir)).version("days")
+    assert versions[0] == LanceTables(Path(manager.tables_dir)).version("days")
     values = {row["value"] for row in stored(manager, "days")}
     assert values == {"mon0new", "thu0", "thu1", "tue0new", "wed's0new"}
 
@@ -422,7 +422,7 @@ def test_the_output_metadata_describe_the_table(manager, instance):
     ]
     assert metadata["rows_written"].value == 3
     assert metadata["size_bytes"].value > 0
-    assert metadata["table_version"].value == Tables(Path(manager.tables_dir)).version("days")
+    assert metadata["table_version"].value == LanceTables(Path(manager.tables_dir)).version("days")
 
 
 def test_table_metadata_names_the_table_and_prefixes_are_part_of_it_otherwise(manager, instance):

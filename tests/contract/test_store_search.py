@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lancedb.query import AsyncQueryBase
 from lancedb.table import AsyncTable
 
-import code_index.tables.read_handles as reading_module
+import code_index.tables.read_handles as handles_module
 import code_index.tables.search_rows as search_module
-import code_index.tables.table_upkeep as maintenance_module
+import code_index.tables.table_upkeep as upkeep_module
 from code_index.core.errors import StoreError
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.filters import glob_to_regex, path_condition
@@ -106,8 +106,8 @@ def test_a_query_of_another_dimension_is_refused_with_both(store):
 @pytest.fixture
 def indexed(store, monkeypatch):
     """3,000 vectors under an index of several partitions; 5 of them under rare/."""
-    monkeypatch.setattr(maintenance_module, "VECTOR_INDEX_ROWS", 1_000)
-    monkeypatch.setattr(maintenance_module, "_ROWS_PER_PARTITION", 100)
+    monkeypatch.setattr(upkeep_module, "VECTOR_INDEX_ROWS", 1_000)
+    monkeypatch.setattr(upkeep_module, "_ROWS_PER_PARTITION", 100)
     values = unit_rows(3_000)
     paths = ["rare/x.py" if place % 600 == 0 else f"src/{place}.py" for place in range(3_000)]
     add_vectors(store, values, paths=paths)
@@ -366,7 +366,7 @@ def test_an_index_whose_name_does_not_tell_its_size_is_built_anew_once(indexed):
 @pytest.fixture
 def kept(store, monkeypatch):
     """A store with chunks and vectors whose places are loaded at the first search."""
-    monkeypatch.setattr(reading_module, "STABLE_S", 0.0)
+    monkeypatch.setattr(handles_module, "STABLE_S", 0.0)
     values = unit_rows(40)
     for path in ("src/a.py", "lib/b.py"):
         add_chunks(store, [f"shared word{place}" for place in range(20)], path=path, language=pa.array(["python"] * 20))
@@ -403,7 +403,7 @@ def loaded(store, values, chunk_ids):
     def is_loaded():
         everything(store, values, chunk_ids)
         readers = [
-            store.search.reading.run(store.search.reading.reader(name)) for name in ("chunks", "vectors", "files")
+            store.search.handles.run(store.search.handles.current(name)) for name in ("chunks", "vectors", "files")
         ]
         return all(reader._loading is not None and reader._loading.done() for reader in readers)
 
@@ -416,7 +416,7 @@ def test_what_is_kept_in_memory_is_answered_as_it_is_from_the_tables(kept, monke
     from_memory = everything(store, values, chunk_ids)
     assert len(from_memory[0]) == len(from_memory[1]) == 7
     assert len(from_memory[2][0]) == 4
-    monkeypatch.setattr(reading_module, "STABLE_S", 1e9)
+    monkeypatch.setattr(handles_module, "STABLE_S", 1e9)
     assert from_memory == everything(IndexStore(store.tables.directory), values, chunk_ids)
 
 
@@ -486,7 +486,7 @@ def test_chunks_without_a_vector_are_told_apart_by_model(store):
 def test_a_search_of_a_forked_process_is_refused(kept, monkeypatch):
     store, values, _chunk_ids = kept
     store.search.near(values[0], model=MODEL, limit=1)
-    monkeypatch.setattr(store.search.reading, "_owner", 1)
+    monkeypatch.setattr(store.search.handles, "_owner", 1)
     with pytest.raises(StoreError, match="fork"):
         store.search.near(values[0], model=MODEL, limit=1)
 

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pytest
 from lancedb.table import LanceTable
 
-import code_index.tables.table_upkeep as maintenance_module
+import code_index.tables.table_upkeep as upkeep_module
 from code_index.core.errors import StoreError
 from code_index.tables import IndexStore
-from code_index.tables.retries import ATTEMPTS, TableUnreadableError, call
+from code_index.tables.lance_tables import LanceTables
+from code_index.tables.retries import ATTEMPTS, TableUnreadableError, with_retries
+from code_index.tables.schema_version import SCHEMA_VERSION
 from code_index.tables.schemas import FILES
-from code_index.tables.tables import Tables
-from code_index.tables.version import SCHEMA_VERSION
 from tests.waiting import PATIENCE_S, started
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -94,7 +94,7 @@ def test_tables_without_a_version_file_are_read(store, tables_dir):
 
 
 def test_columns_that_another_process_adds_first_are_no_error(tables_dir, monkeypatch):
-    tables = Tables(tables_dir)
+    tables = LanceTables(tables_dir)
     older = pa.schema([field for field in FILES if field.name != "reason"])
     tables.merge("files", older, file_rows("a"), keys=("file_path",))
     add = LanceTable.add_columns
@@ -109,7 +109,7 @@ def test_columns_that_another_process_adds_first_are_no_error(tables_dir, monkey
 
 
 def test_columns_that_a_newer_code_knows_are_added_to_an_older_table(tables_dir):
-    tables = Tables(tables_dir)
+    tables = LanceTables(tables_dir)
     older = pa.schema([field for field in FILES if field.name != "reason"])
     tables.merge("files", older, file_rows("a"), keys=("file_path",))
     store = IndexStore(tables_dir)
@@ -241,7 +241,7 @@ def test_lost_races_are_repeated_with_growing_waits_and_then_named(tmp_path, wor
             raise errors.pop()
         return "done"
 
-    assert call(lose_thrice, table="chunks", directory=tmp_path, sleep=waits.append) == "done"
+    assert with_retries(lose_thrice, table="chunks", directory=tmp_path, sleep=waits.append) == "done"
     assert len(waits) == 3
     assert all(0 <= wait <= 0.05 * 2**attempt for attempt, wait in enumerate(waits))
 
@@ -250,7 +250,7 @@ def test_lost_races_are_repeated_with_growing_waits_and_then_named(tmp_path, wor
 
     waits.clear()
     with pytest.raises(StoreError, match=f"changing table 'chunks' .* {ATTEMPTS} attempts"):
-        call(lose, table="chunks", directory=tmp_path, sleep=waits.append)
+        with_retries(lose, table="chunks", directory=tmp_path, sleep=waits.append)
     assert len(waits) == ATTEMPTS - 1
     assert max(waits) <= 2
 
@@ -273,7 +273,7 @@ def test_other_errors_are_explained_at_once(tmp_path, error, kind, reason):
         raise error
 
     with pytest.raises(kind, match=reason) as caught:
-        call(fail, table="chunks", directory=tmp_path, sleep=lambda _wait: pytest.fail("waited"))
+        with_retries(fail, table="chunks", directory=tmp_path, sleep=lambda _wait: pytest.fail("waited"))
     assert ".cargo" not in str(caught.value)
     assert caught.value.__cause__ is error
 
@@ -283,7 +283,7 @@ def test_errors_that_are_not_lancedbs_pass_through(tmp_path):
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        call(fail, table="chunks", directory=tmp_path)
+        with_retries(fail, table="chunks", directory=tmp_path)
 
 
 def test_indexes_are_built_once_and_only_where_there_are_rows(store):
@@ -321,11 +321,11 @@ def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versi
     for number in range(4):
         store.chunks.replace([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
     assert store.upkeep.due_for_optimize() == []
-    monkeypatch.setattr(maintenance_module, "_ROWS_OUTSIDE_INDEX", 3)
+    monkeypatch.setattr(upkeep_module, "_ROWS_OUTSIDE_INDEX", 3)
     assert store.upkeep.due_for_optimize() == ["chunks"]
     store.upkeep.optimize(timedelta(minutes=10), tables=["chunks"])
     assert store.upkeep.due_for_optimize() == []
-    monkeypatch.setattr(maintenance_module, "_SMALL_FILES", 0)
+    monkeypatch.setattr(upkeep_module, "_SMALL_FILES", 0)
     assert store.upkeep.due_for_optimize() == ["chunks", "files"], "a file is more than none"
     monkeypatch.undo()
     for _ in range(12):
@@ -344,7 +344,7 @@ def test_copies_that_compaction_leaves_go_once_no_reader_can_need_them(store, mo
     store.upkeep.optimize(timedelta(minutes=10))
     assert store.upkeep.holding_copies() == [], "young versions may be in use"
     monkeypatch.setattr(
-        maintenance_module, "MIN_RETENTION", timedelta(milliseconds=1)
+        upkeep_module, "MIN_RETENTION", timedelta(milliseconds=1)
     )  # as if each step came hours after the last
     assert store.upkeep.disk_bytes()["chunks"] > 1.5 * store.upkeep.live_bytes()["chunks"]
     turns = 0
@@ -369,7 +369,7 @@ def test_several_copies_go_although_there_is_something_to_compact(store, monkeyp
         store.upkeep.optimize(timedelta(minutes=10))
     for number in range(3):
         store.chunks.replace([f"g{number}"], chunk_rows(f"g{number}", path=f"g{number}"), now=NOW)
-    monkeypatch.setattr(maintenance_module, "MIN_RETENTION", timedelta(milliseconds=1))
+    monkeypatch.setattr(upkeep_module, "MIN_RETENTION", timedelta(milliseconds=1))
     assert store.upkeep.copies_on_disk()
     for _ in range(4):
         store.upkeep.optimize(timedelta(milliseconds=1), tables=store.upkeep.holding_copies())

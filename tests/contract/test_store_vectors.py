@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import code_index.tables.sync as sync_module
+import code_index.tables.vector_sync as sync_module
 from code_index.core.errors import StoreError
 from code_index.tables import IndexStore
 from tests.contract import rows

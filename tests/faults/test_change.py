@@ -437,6 +437,6 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
         assert dead_runs(pipeline.instance) == []
         other.kill()
         # Not waited for yet: a process that is dead and on the list all the same.
-        wait_until(lambda: not processes.started(other.pid), "the process is dead")
+        wait_until(lambda: not processes.start_stamp(other.pid), "the process is dead")
         assert [dead.run_id for dead in dead_runs(pipeline.instance)] == [run.run_id]
-    assert processes.started(other.pid) == ""
+    assert processes.start_stamp(other.pid) == ""

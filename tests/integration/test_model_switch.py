@@ -18,7 +18,7 @@ from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import search
 from code_index.tables import IndexStore
-from code_index.tables.models import REGISTRY_FILE, read_registry
+from code_index.tables.model_registry import REGISTRY_FILE, read_registry
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import read_status
 from indexing_assets.runs.planning import embedding_identity

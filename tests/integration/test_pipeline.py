@@ -16,7 +16,7 @@ from code_index.index.contents import failed_chunks, failed_files
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
-from code_index.tables.sync import VectorSync
+from code_index.tables.vector_sync import VectorSync
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import read_status, throughput

@@ -15,9 +15,9 @@ import pytest
 from code_index.core.errors import StoreError
 from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
-from code_index.tables import IndexStore, version
-from code_index.tables.models import REGISTRY_FILE
-from code_index.tables.version import SCHEMA_VERSION, VERSION_FILE
+from code_index.tables import IndexStore, schema_version
+from code_index.tables.model_registry import REGISTRY_FILE
+from code_index.tables.schema_version import SCHEMA_VERSION, VERSION_FILE
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs import planning
 from resources.instance_config import instance_config
@@ -92,7 +92,7 @@ def test_an_older_program_refuses_newer_tables_and_touches_nothing(
     folder: IndexFolder, monkeypatch: pytest.MonkeyPatch, command_line: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
-    monkeypatch.setattr(version, "SCHEMA_VERSION", SCHEMA_VERSION - 1)
+    monkeypatch.setattr(schema_version, "SCHEMA_VERSION", SCHEMA_VERSION - 1)
     for write in (lambda: Pipeline(folder), folder.check, lambda: folder.create(instance_config())):
         with pytest.raises(
             StoreError, match=rf"schema version {SCHEMA_VERSION}.*Upgrade code-index.*nothing was touched"

@@ -14,9 +14,9 @@ from typing import Self
 import dagster as dg
 import pytest
 
-from code_index.index import unchanged_marker as complete_record
+from code_index.index import unchanged_marker
 from code_index.index.folder import resolve_index_folder
-from code_index.index.unchanged_marker import COMPLETE_FILE, still_complete, tables_as_they_are
+from code_index.index.unchanged_marker import COMPLETE_FILE, read_marker, tables_fingerprint
 from indexing_assets.cli.index import run
 from indexing_assets.operations import pipeline as pipeline_module
 from indexing_assets.operations.pipeline import Pipeline
@@ -54,13 +54,13 @@ def old(path: Path, text: str) -> None:
 def test_an_unchanged_repository_is_told_without_opening_anything(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tables = tables_as_they_are(resolve_index_folder(root))
+    tables = tables_fingerprint(resolve_index_folder(root))
     index(root)
     assert _OPENED == []
     first, second, totals = capsys.readouterr().out.splitlines()
     assert (first, second) == ("Parsing: nothing changed.", "Embedding: nothing is missing.")
     assert totals.startswith("4 files, ")
-    assert tables_as_they_are(resolve_index_folder(root)) == tables
+    assert tables_fingerprint(resolve_index_folder(root)) == tables
 
 
 def _edit(root: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_damaged_file_costs_a_scan(root: Path, text: str) -> None:
     (root / ".code-index" / COMPLETE_FILE).write_text(text, "utf-8")
     index(root)
     assert _OPENED == ["opened"]
-    assert still_complete(resolve_index_folder(root)) is not None
+    assert read_marker(resolve_index_folder(root)) is not None
 
 
 @pytest.mark.parametrize("hours", [-1, 13])
@@ -139,8 +139,8 @@ def test_it_holds_for_hours_and_not_before_it_was_written(
     root: Path, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
     now = time.time() + timedelta(hours=hours).total_seconds()
-    monkeypatch.setattr(complete_record.time, "time", lambda: now)
-    assert still_complete(resolve_index_folder(root)) is None
+    monkeypatch.setattr(unchanged_marker.time, "time", lambda: now)
+    assert read_marker(resolve_index_folder(root)) is None
 
 
 def test_a_file_whose_time_cannot_be_trusted_is_read_by_each_scan(root: Path) -> None:
@@ -174,14 +174,14 @@ def _refuse(_: object) -> object:
 def test_a_writer_in_between_keeps_it_from_being_noted(root: Path) -> None:
     folder = resolve_index_folder(root)
     record = json.loads((folder.path / COMPLETE_FILE).read_text("utf-8"))
-    counts = complete_record.Counts(**record["counts"])
-    noted = complete_record.record_complete(folder, token=record["token"], tables="of before", counts=counts)
+    counts = unchanged_marker.Counts(**record["counts"])
+    noted = unchanged_marker.write_marker(folder, token=record["token"], tables="of before", counts=counts)
     assert not noted
 
 
 def test_a_model_that_may_change_in_place_is_always_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(complete_record, "_KNOWN_MODELS", ("all-MiniLM-L6-v2",))
-    assert still_complete(resolve_index_folder(root)) is None
+    monkeypatch.setattr(unchanged_marker, "_KNOWN_MODELS", ("all-MiniLM-L6-v2",))
+    assert read_marker(resolve_index_folder(root)) is None
 
 
 def test_another_repository_in_the_folders_place_is_refused(root: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class ModelEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Registry:
+class ModelRegistry:
     """The models of an index by identity; `serving` is the one that search reads."""
 
     serving: str
@@ -47,7 +47,7 @@ class Registry:
         entry = self.models.get(model_id or self.serving)
         return suffix_of(model_id or self.serving) if entry is None else entry.suffix
 
-    def with_model(self, model_id: str, entry: ModelEntry) -> Registry:
+    def with_model(self, model_id: str, entry: ModelEntry) -> ModelRegistry:
         """The registry with that entry in place of the model's."""
         return replace(self, models={**self.models, model_id: entry})
 
@@ -57,7 +57,7 @@ def suffix_of(model_id: str) -> str:
     return f"__{hashlib.sha256(model_id.encode()).hexdigest()[:12]}"
 
 
-def read_registry(directory: Path) -> Registry | None:
+def read_registry(directory: Path) -> ModelRegistry | None:
     """What the file says; None where there is none.
 
     Raises:
@@ -67,7 +67,7 @@ def read_registry(directory: Path) -> Registry | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         models = {name: ModelEntry(**entry) for name, entry in content["models"].items()}
-        return Registry(serving=content["serving"], models=models)
+        return ModelRegistry(serving=content["serving"], models=models)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -77,7 +77,7 @@ def read_registry(directory: Path) -> Registry | None:
         ) from error
 
 
-def write_registry(directory: Path, registry: Registry) -> None:
+def write_registry(directory: Path, registry: ModelRegistry) -> None:
     """Replace the file at once."""
     content = {"serving": registry.serving, "models": {name: asdict(entry) for name, entry in registry.models.items()}}
     write_atomically(directory / REGISTRY_FILE, json.dumps(content, indent=2) + "\n")

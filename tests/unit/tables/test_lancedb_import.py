@@ -25,9 +25,9 @@ def test_reading_and_writing_tables_never_imports_the_client(tmp_path):
     code = f"""
 import sys
 import pyarrow as pa
-from code_index.tables.tables import Tables
+from code_index.tables.lance_tables import LanceTables
 from pathlib import Path
-tables = Tables(Path(sys.argv[1]))
+tables = LanceTables(Path(sys.argv[1]))
 schema = pa.schema([pa.field("key", pa.string(), nullable=False), pa.field("text", pa.string())])
 tables.merge("t", schema, pa.table({{"key": ["a"], "text": ["x"]}}, schema=schema), keys=["key"])
 print(tables.read("t", schema).to_pylist())

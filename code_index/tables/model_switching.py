@@ -10,23 +10,23 @@ from typing import Any
 import polars as pl
 
 from code_index.tables.chunk_status import ChunkStatuses
-from code_index.tables.models import (
+from code_index.tables.lance_tables import LanceTables
+from code_index.tables.model_registry import (
     ModelEntry,
-    Registry,
+    ModelRegistry,
     read_registry,
     suffix_of,
     write_registry,
 )
+from code_index.tables.schema_version import upgrade
 from code_index.tables.table_names import VECTORS_TABLE
-from code_index.tables.tables import Tables
 from code_index.tables.vectors import VectorRows
-from code_index.tables.version import upgrade
 
 
 class ModelSwitching:
     """Say which model's vectors search reads, and change it. Writers hold the lock of phase 2."""
 
-    def __init__(self, tables: Tables, vectors: VectorRows, statuses: ChunkStatuses) -> None:
+    def __init__(self, tables: LanceTables, vectors: VectorRows, statuses: ChunkStatuses) -> None:
         self._tables = tables
         self._vectors = vectors
         self._statuses = statuses
@@ -65,7 +65,7 @@ class ModelSwitching:
             name: replace(entry, replaced_at=None if name == model_id else entry.replaced_at or moment)
             for name, entry in registry.models.items()
         }
-        write_registry(self._tables.directory, Registry(serving=model_id, models=models))
+        write_registry(self._tables.directory, ModelRegistry(serving=model_id, models=models))
         return True
 
     def vector_counts(self) -> dict[str, int]:
@@ -121,8 +121,8 @@ class ModelSwitching:
         if read_registry(self._tables.directory) is None:
             write_registry(self._tables.directory, self._first_registry(model_id))
 
-    def _first_registry(self, model_id: str) -> Registry:
+    def _first_registry(self, model_id: str) -> ModelRegistry:
         """The registry of an index that has none: what is stored is served, by the model that has most of it."""
         counts = self._vectors.counts() if self._tables.open(VECTORS_TABLE) is not None else {}
         serving = model_id if model_id in counts or not counts else max(counts, key=lambda name: counts[name])
-        return Registry(serving=serving, models={serving: ModelEntry(suffix="")})
+        return ModelRegistry(serving=serving, models={serving: ModelEntry(suffix="")})

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.embedding_errors import ErrorRows
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.sql import is_in
 from code_index.tables.table_names import VECTORS_TABLE
-from code_index.tables.tables import Tables
 from code_index.tables.vectors import COPIED_COLUMNS, VectorRows
 
 _COLUMNS = ["chunk_id", *COPIED_COLUMNS]
@@ -30,7 +30,7 @@ _BATCH = 65_536  # rows hashed at once
 class VectorSync:
     """Carry changes of `chunks` over to `vectors` and `embedding_errors`."""
 
-    def __init__(self, tables: Tables, chunks: ChunkRows, vectors: VectorRows, errors: ErrorRows) -> None:
+    def __init__(self, tables: LanceTables, chunks: ChunkRows, vectors: VectorRows, errors: ErrorRows) -> None:
         self._tables = tables
         self._chunks = chunks
         self._vectors = vectors

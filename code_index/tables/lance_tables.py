@@ -22,10 +22,10 @@ import pyarrow as pa
 
 from code_index.core.errors import StoreError
 from code_index.tables.lancedb_import import load_lancedb
-from code_index.tables.models import REGISTRY_FILE, TABLES_OF_A_MODEL, Registry, read_registry
-from code_index.tables.retries import TableUnreadableError, call
-from code_index.tables.row_shapes import conform, refuse_duplicates
-from code_index.tables.version import check_version, write_version
+from code_index.tables.model_registry import REGISTRY_FILE, TABLES_OF_A_MODEL, ModelRegistry, read_registry
+from code_index.tables.retries import TableUnreadableError, with_retries
+from code_index.tables.row_checks import conform, refuse_duplicates
+from code_index.tables.schema_version import check_version, write_version
 
 T = TypeVar("T")
 
@@ -33,10 +33,10 @@ STAGED_PREFIX = ".staged-"  # of files beside the tables, with rows on their way
 _PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
 
 
-class Tables:
+class LanceTables:
     """The Lance tables of one folder. Opens lazily, never caches rows; usable from several threads and processes."""
 
-    _registry: tuple[tuple[int, int], Registry] | None  # as it was read, and the file's inode and time then
+    _registry: tuple[tuple[int, int], ModelRegistry] | None  # as it was read, and the file's inode and time then
 
     def __init__(self, directory: Path, *, model_id: str | None = None) -> None:
         """Tables of a folder; those of vectors are the model's, or for None those that search reads."""
@@ -51,7 +51,7 @@ class Tables:
         self.directory, self.model_id = state
         self._forget()
 
-    def registry(self) -> Registry | None:
+    def registry(self) -> ModelRegistry | None:
         """Which models have tables; read again when another process changed it."""
         try:
             status = (self.directory / REGISTRY_FILE).stat()
@@ -112,7 +112,7 @@ class Tables:
             del self._handles[stored]  # the table was removed
         if not self._has_data(name):
             return None
-        handle = call(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+        handle = with_retries(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
         self._handles[stored] = handle
         return handle
 
@@ -128,14 +128,14 @@ class Tables:
                 if "already exists" not in str(error):
                     raise StoreError(f"Table {name!r} cannot be created in {self.directory}: {error}") from error
                 # Another process was quicker.
-                handle = call(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+                handle = with_retries(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
             self._handles[stored] = handle
         self._add_missing_columns(name, schema)
         return handle
 
     def create(self, name: str, rows: pa.Table) -> int:
         """Make the table hold exactly `rows`, whatever it was before, in one commit; returns its version."""
-        handle = call(
+        handle = with_retries(
             lambda: self._connect().create_table(self.stored_name(name), data=rows, mode="overwrite"),
             table=name,
             directory=self.directory,
@@ -152,12 +152,12 @@ class Tables:
         if (handle := self.open(name)) is None:
             raise StoreError(f"There is no table {name!r} in {self.directory}; index the repository first.")
         try:
-            return call(lambda: action(handle), table=name, directory=self.directory)
+            return with_retries(lambda: action(handle), table=name, directory=self.directory)
         except TableUnreadableError:
             self._handles.pop(self.stored_name(name), None)
             if (fresh := self.open(name)) is None:
                 raise
-            return call(lambda: action(fresh), table=name, directory=self.directory)
+            return with_retries(lambda: action(fresh), table=name, directory=self.directory)
 
     def read(
         self,
@@ -191,7 +191,7 @@ class Tables:
             return
         present = [column for column in wanted.names if column in stored.names]
         batches = self.run(name, lambda table: _query(table, present, where, None).to_batches(batch_size))
-        while (batch := call(lambda: next(batches, None), table=name, directory=self.directory)) is not None:
+        while (batch := with_retries(lambda: next(batches, None), table=name, directory=self.directory)) is not None:
             rows = conform(pa.Table.from_batches([batch]).select(present), wanted, table=name)
             yield from rows.combine_chunks().to_batches()
 
@@ -274,7 +274,7 @@ class Tables:
         stored = self.stored_name(name)
         self._handles.pop(stored, None)
         if self.path(name).exists():
-            call(lambda: self._connect().drop_table(stored), table=name, directory=self.directory)
+            with_retries(lambda: self._connect().drop_table(stored), table=name, directory=self.directory)
 
     def _add_missing_columns(self, name: str, schema: pa.Schema) -> None:
         def missing() -> list[pa.Field]:
