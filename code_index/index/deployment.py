@@ -1,6 +1,6 @@
-"""Which indexes a Dagster deployment serves: one without a name, or those that a file lists.
+"""Indexes of a Dagster deployment: one without a name, or those that a file lists.
 
-The file is named by the environment variable `CODE_INDEX_DEPLOYMENT`:
+The environment variable `CODE_INDEX_DEPLOYMENT` names the file:
 
     [indexes.flask]
     repository = "/srv/checkouts/flask"
@@ -46,7 +46,7 @@ class _File(BaseModel):
 
 
 def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[str, DeployedIndex]:
-    """The indexes of the deployment by name; none where it serves a single one without a name.
+    """Read the indexes of the deployment, by name; none where it serves a single one without a name.
 
     Paths are absolute. Repositories and index folders need not exist yet.
 

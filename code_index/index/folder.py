@@ -1,15 +1,15 @@
-"""One index is one folder: where its parts are, and how it comes to be.
+"""The folder of an index: its parts, and how it is made.
 
 .code-index/
   .gitignore      ignores the folder itself
   index.json      format of the folder, repository it belongs to
   settings.toml   what the user tunes
-  complete.json   that nothing was left to do, and when that holds; may be deleted
+  complete.json   state at which nothing was left to do; may be deleted
   tables/         LanceDB: the index's tables, and those of assets that use the IO manager
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
-  locks/          who writes at the moment
+  locks/          the processes that write at the moment
   reports/        the page of the asset index_report
-  backup/         what a migration took over, until `cleanup` removes it
+  backup/         the index that a migration imported, until `cleanup` removes it
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from code_index.tables.schema_version import check_version
 DEFAULT_FOLDER_NAME = ".code-index"
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
-# Set and not 0: sensors and schedules run unless somebody stopped them.
+# Set and not 0: sensors and schedules run unless a user stopped them.
 WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
 _SHOWN = 80  # characters of a path that is too long
@@ -51,36 +51,36 @@ class IndexFolder:
 
     @property
     def tables_dir(self) -> Path:
-        """LanceDB's folder."""
+        """Return LanceDB's folder."""
         return self.path / "tables"
 
     @property
     def dagster_home(self) -> Path:
-        """The folder that `DAGSTER_HOME` names."""
+        """Return the folder that `DAGSTER_HOME` names."""
         return self.path / "dagster"
 
     @property
     def locks_dir(self) -> Path:
-        """Folder of the lock files."""
+        """Return the folder of the lock files."""
         return self.path / "locks"
 
     @property
     def settings_path(self) -> Path:
-        """The settings file."""
+        """Return the path of the settings file."""
         return self.path / "settings.toml"
 
     @property
     def backup_dir(self) -> Path:
-        """What a migration keeps of the index that it took over."""
+        """Return the folder where a migration keeps the index that it imported."""
         return self.path / "backup"
 
     @property
     def exists(self) -> bool:
-        """Whether the index was ever made."""
+        """Tell whether the index was ever made."""
         return (self.path / "index.json").is_file()
 
     def settings(self) -> Settings:
-        """Settings from the file and the environment.
+        """Read the settings from the file and the environment.
 
         Raises:
             SettingsError: a value cannot be used.
@@ -179,7 +179,7 @@ class IndexFolder:
             )
 
     def environment(self) -> dict[str, str]:
-        """Variables that make Dagster's own commands work on this index."""
+        """Return the variables that make Dagster's own commands work on this index."""
         return {
             REPOSITORY_VARIABLE: str(self.repository_root),
             INDEX_DIR_VARIABLE: str(self.path),
@@ -189,10 +189,10 @@ class IndexFolder:
 
 
 def resolve_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
-    """The index folder that arguments and environment name; nothing is created.
+    """Resolve the index folder that arguments and environment name; nothing is created.
 
-    An argument wins over its variable. Without a repository, the nearest folder at or above the
-    current one that holds an index is taken, else the current folder.
+    An argument wins over its variable. Without a repository, it is the nearest folder at or above the
+    current one that holds an index, else the current folder.
 
     Raises:
         UsageError: the index folder is, or contains, the repository itself; a path is too long.

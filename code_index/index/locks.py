@@ -1,8 +1,8 @@
-"""Who writes: one process per phase and index, known by name.
+"""Locks of the writers: one process per phase and index, known by name.
 
-An advisory `flock` on a file that tells its owner. The kernel lets go of the lock when its
+An advisory `flock` on a file that names its owner. The kernel frees the lock when the
 process ends, however it ends, so that a dead owner never blocks anyone. Rejected: process-id
-files (a dead one must be told from a living one by guessing) and Dagster's concurrency slots
+files (a dead owner can be told from a living one only by a guess) and Dagster's concurrency slots
 (a killed process keeps its slot until a daemon frees it, and the command line runs no daemon).
 """
 
@@ -26,13 +26,13 @@ from pathlib import Path
 from code_index.core.errors import IndexBusyError, StoreError
 
 _POLL_S = 0.2
-# For what another process does in microseconds: look who holds a lock, write its name into it.
+# Another process looks who holds a lock, or writes its name into it, within microseconds.
 _BLINK_S = 0.002
 _NAME_ATTEMPTS = 250
 
 
 class Phase(StrEnum):
-    """What can be locked apart from each other: files may be parsed while others are embedded."""
+    """A phase with a lock of its own: files may be parsed while others are embedded."""
 
     PARSE = "parse"
     EMBED = "embed"
@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LockOwner:
-    """Who holds a lock; `since` is UTC in ISO 8601."""
+    """The holder of a lock; `since` is UTC in ISO 8601."""
 
     host: str
     pid: int
@@ -49,12 +49,12 @@ class LockOwner:
     run_id: str | None = None
 
     def __str__(self) -> str:
-        """For messages."""
+        """Describe the owner, for messages."""
         return f"process {self.pid} on {self.host} since {self.since} ({self.command})"
 
 
 class _Held:
-    """A lock of this process: by which thread, how often, for which run."""
+    """A lock of this process: its thread, its depth, its run."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -65,7 +65,7 @@ class _Held:
         self.run_id: str | None = None
 
     def write_owner(self, run_id: str | None) -> None:
-        """Write who holds the lock into its file."""
+        """Write the owner into the lock file."""
         self.run_id = run_id
         me = LockOwner(
             host=socket.gethostname(),
@@ -98,13 +98,13 @@ def hold(
 
     Args:
         locks_dir: folder of the lock files.
-        phase: what to lock.
+        phase: the phase to lock.
         run_id: the Dagster run that the lock is for, for `status`.
-        wait_s: how long to wait for another owner; `None` for as long as it takes.
+        wait_s: time to wait for another owner; `None` for as long as it takes.
         on_wait: called once, with the owner, when there is something to wait for.
 
     Raises:
-        IndexBusyError: another process holds it still after `wait_s`.
+        IndexBusyError: another process still holds it after `wait_s`.
         StoreError: the lock file cannot be written.
     """
     path = locks_dir.resolve() / f"{phase}.lock"
@@ -137,7 +137,7 @@ def hold(
 
 
 def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
-    """The living process that holds a phase's lock, or `None`."""
+    """Find the living process that holds a phase's lock, or `None`."""
     path = locks_dir / f"{phase}.lock"
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -182,21 +182,21 @@ def _wait_for_lock(
 
 
 def _try_lock(descriptor: int) -> bool:
-    """Lock, unless another process has; one that only looks (`owner`) is waited for, which takes no time."""
+    """Lock, unless another process has; one that only looks (`owner`) is waited for: it takes no time."""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if _is_locked(descriptor):
                 return False
-            # Two processes that look at once would go on in step for ever: hence the random wait.
+            # Two processes that look at once would stay in step for ever without a random wait.
             time.sleep(random.uniform(0, _BLINK_S))  # noqa: S311
         else:
             return True
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Whether a process holds the lock: a shared one is refused then, and only then."""
+    """Tell whether a process holds the lock: only then is a shared one refused."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -206,7 +206,7 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def _read_owner(descriptor: int) -> LockOwner | None:
-    # The owner writes its name just after it gets the lock: an empty file is one in between.
+    # The owner writes its name just after it gets the lock: the file may still be empty.
     for _ in range(_NAME_ATTEMPTS):
         try:
             return LockOwner(**json.loads(os.pread(descriptor, 1 << 16, 0)))

@@ -1,7 +1,7 @@
-"""Which process a number means: numbers are used again.
+"""Identity of a process beyond its number, which is used again.
 
-Belongs here: telling one process from a later one of the same number. Does not belong here: what
-follows for its runs (`indexing_assets.runs.live_runs`).
+Belongs here: telling one process from a later one of the same number. Does not belong here: its
+runs (`indexing_assets.runs.live_runs`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from pathlib import Path
 import psutil
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-# Of what follows the name in `/proc/<pid>/stat`. Source: proc(5), fields 3 and 22.
+# Positions after the name in `/proc/<pid>/stat`. Source: proc(5), fields 3 and 22.
 _STATE, _START_TIME = 0, 19
 _ZOMBIE = "Z"
 
 
 def start_stamp(pid: int) -> str:
-    """When a living process began, in a form that only that process has; empty where there is none.
+    """Return the start time of a living process, as a stamp that only this process has; empty where there is none.
 
-    On Linux the ticks since the machine started, and not a time of day: that one moves with the clock, and a
-    process would look like another as soon as somebody sets it. One that ended and whose parent has not asked
-    for its status yet (a zombie) is not living.
+    On Linux it counts ticks since the machine started, not the time of day: that moves with the clock, and a
+    process would look like another as soon as somebody sets it. A process that ended and whose parent has not
+    asked for its status yet (a zombie) is not living.
     """
     fields = _fields_of(pid)
     if fields is not None:
@@ -34,7 +34,7 @@ def start_stamp(pid: int) -> str:
 
 
 def _fields_of(pid: int) -> list[str] | None:
-    """What Linux says of a process; `None` where there is no such process, or no Linux."""
+    """Read Linux's fields of a process; `None` where there is no such process, or no Linux."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

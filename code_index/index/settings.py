@@ -1,7 +1,6 @@
 """Settings of an index: one documented TOML file in the index folder, and the environment.
 
-An environment variable wins over the file, the file over the default. Values are checked here,
-once; everything below takes them as they are.
+An environment variable wins over the file, the file over the default. Values are checked here, once.
 """
 
 from __future__ import annotations
@@ -79,7 +78,7 @@ class Settings(CheckedSettings):
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings that hold for an index.
+    """Read the settings of an index.
 
     Args:
         path: `settings.toml`; a missing file means defaults.
@@ -94,7 +93,7 @@ def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> S
 
 @dataclass(frozen=True, slots=True)
 class SettingOrigin:
-    """A setting as it holds, and where its value comes from: `default`, a file, or an environment variable."""
+    """A setting with the source of its value: `default`, a file, or an environment variable."""
 
     name: str
     value: Any
@@ -104,7 +103,7 @@ class SettingOrigin:
 
 
 def explained_settings(path: Path, environment: Mapping[str, str] | None = None) -> list[SettingOrigin]:
-    """Every setting with its origin, in the order of the settings file.
+    """List every setting with its origin, in the order of the settings file.
 
     Raises:
         SettingsError: as `load_settings`.
@@ -118,7 +117,7 @@ def explained_settings(path: Path, environment: Mapping[str, str] | None = None)
 
 
 def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Values as they are written, and where each comes from."""
+    """Gather the values as they are written, and the source of each."""
     values: dict[str, Any] = {}
     try:
         values.update(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -126,7 +125,7 @@ def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any
         pass
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{path} is not valid TOML: {error}. Mend it, or delete it to go back to defaults."
+            f"{path} is not valid TOML: {error}. Fix it, or delete it to go back to defaults."
         ) from error
     except OSError as error:
         raise SettingsError(
@@ -151,7 +150,7 @@ def _checked(values: Mapping[str, Any], sources: Mapping[str, str]) -> Settings:
 
 
 def settings_template() -> str:
-    """Text of a new `settings.toml`: every setting with its meaning, commented out at its default."""
+    """Write the text of a new `settings.toml`: every setting with its meaning, commented out at its default."""
     lines = ["# Settings of this index. Uncomment a line to change it.", ""]
     for name, field in Settings.fields_by_setting().items():
         lines += [
@@ -164,7 +163,7 @@ def settings_template() -> str:
 
 
 def settings_with(text: str, values: Mapping[str, Any]) -> str:
-    """The text of a `settings.toml` with these values set, each at the place where the file speaks of it."""
+    """Set values in the text of a `settings.toml`, each on its own or its commented line, else at the end."""
     lines = text.splitlines()
     for name, value in values.items():
         entry = f"{name} = {_toml(value)}"

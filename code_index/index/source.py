@@ -1,4 +1,4 @@
-"""The repository of an index, looked at as its settings say."""
+"""The repository of an index, with the settings of its walk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from code_index.repository.walk import WalkOptions
 
 
 def walk_options(folder: IndexFolder, settings: Settings) -> WalkOptions:
-    """Gather what a walk of the index's repository is told."""
+    """Gather the options of a walk of the index's repository."""
     return WalkOptions(max_file_bytes=settings.max_file_bytes, index_dir=folder.path, exclude=settings.ignore)
 
 

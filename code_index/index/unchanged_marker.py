@@ -1,11 +1,11 @@
-"""That an index holds all of its repository: one small file, which `code-index index` asks before anything else.
+"""Marker of an unchanged repository: one small file, which `code-index index` reads before anything else.
 
 A command that finds nothing to do would spend seconds on opening Dagster and the tables, and a moment on the
-question. After a run that left nothing to do, the file says what that run saw: the state of the repository, the
+question. After a run that left nothing to do, the file holds what that run saw: the state of the repository, the
 settings, the program's versions, and size and time of each file of the tables and of Dagster's event log. While all of
-it is as it was, there is nothing to do; any difference, and everything is looked at as if there were no such file.
+it is as it was, there is nothing to do; after any difference the command works as if there were no such file.
 
-It is a cache: losing it costs those seconds. Belongs here: the file. Does not belong here: when a run left
+It is a cache: losing it costs those seconds. Belongs here: the file. Does not belong here: finding that a run left
 nothing to do (`indexing_assets.operations.pipeline`).
 """
 
@@ -35,7 +35,7 @@ from code_index.index.source import walk_options
 from code_index.repository.fingerprint import repository_state
 
 COMPLETE_FILE: Final = "complete.json"
-# A scan is due at times for Dagster's sake: its page says how fresh the index is.
+# A scan is due at times for Dagster: its page shows how fresh the index is.
 TRUSTED_FOR: Final = timedelta(hours=12)
 # Other models are files that may change without a trace here.
 _KNOWN_MODELS: Final = (DEFAULT_MODEL, DETERMINISTIC)
@@ -44,7 +44,7 @@ _PACKAGES: Final = ("code-index", "dagster", "lancedb", "tree-sitter", "tree-sit
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the index holds."""
+    """Contents of the index."""
 
     files: int
     chunks: int
@@ -52,24 +52,24 @@ class Counts:
 
 
 def tables_fingerprint(folder: IndexFolder) -> str:
-    """Stands for the files of the tables; the same as long as nobody writes."""
+    """Fingerprint of the files of the tables; the same as long as nobody writes."""
     return _digest(sorted(_files(folder.tables_dir)))
 
 
 def write_marker(
     folder: IndexFolder, *, token: str, tables: str, counts: Counts, trusted_for: timedelta = TRUSTED_FOR
 ) -> bool:
-    """Note that nothing is left to do. For a process that has closed the tables and Dagster's instance.
+    """Record that nothing is left to do. The process must have closed the tables and Dagster's instance.
 
     Args:
         folder: the index.
         token: of `repository_state`, from before the scan whose files are all in the index.
         tables: of `tables_fingerprint`, from before it was found that nothing is left to do.
-        counts: what the index holds now.
-        trusted_for: when to look at everything again, whatever changed.
+        counts: contents of the index now.
+        trusted_for: time after which everything is looked at again, whatever changed.
 
     Returns:
-        whether that was noted; not if somebody wrote meanwhile, or nothing here tells when the model changes.
+        True if that was recorded; not if somebody wrote meanwhile, or the model may change without a trace.
     """
     settings = folder.settings()
     if settings.embedder.model not in _KNOWN_MODELS:
@@ -93,7 +93,7 @@ def write_marker(
 
 
 def read_marker(folder: IndexFolder) -> Counts | None:
-    """What the index holds, if nothing is left to do; None where that is not sure.
+    """Return the contents of the index if nothing is left to do; None where that is not sure.
 
     Raises:
         CodeIndexError: the settings, the folder or the repository cannot be used.
@@ -116,7 +116,7 @@ def read_marker(folder: IndexFolder) -> Counts | None:
 
 
 def _fingerprint(folder: IndexFolder, settings: Settings) -> str:
-    """Everything but the repository that decides whether there is something to do."""
+    """Fingerprint of all but the repository that decides whether there is something to do."""
     parts: list[Any] = [
         settings.model_dump_json(),
         # A computer may suit another precision or device.
@@ -135,7 +135,7 @@ def _digest(parts: list[Any]) -> str:
 
 
 def _files(directory: Path, *, only: str = "") -> Iterator[tuple[str, int, int]]:
-    """Path, size and time of the files under a folder; with `only` of those that begin so, and not below it."""
+    """Yield path, size and time of the files under a folder; with `only` of those directly in it that begin so."""
     pending = [str(directory)]
     while pending:
         with suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:

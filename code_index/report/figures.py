@@ -1,7 +1,7 @@
-"""Figures of an index for its report: distributions, extremes, and what a search costs.
+"""Figures of an index for its report: distributions, extremes, and the time of a search.
 
 Belongs here: reading the tables once and counting. Does not belong here: Dagster's records, which
-the caller hands over, and how figures are shown.
+the caller passes, and the look of figures.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IndexFigures:
-    """What the report shows; lines and complexities are (n,) int64, sizes bytes, latencies milliseconds."""
+    """Figures that the report shows; lines and complexities are (n,) int64, sizes bytes, latencies milliseconds."""
 
     languages: Sequence[Row]
     chunk_types: Sequence[Row]
@@ -60,12 +60,12 @@ class IndexFigures:
 
     @property
     def search_p50_ms(self) -> float | None:
-        """Median latency of a hybrid search, or None where nothing can be searched."""
+        """Return the median latency of a hybrid search; None where nothing can be searched."""
         return float(np.median(self.search_ms)) if self.search_ms else None
 
 
 def gather(store: IndexStore, encoder: QueryEncoder | None) -> IndexFigures:
-    """Read the tables; `encoder` embeds the queries that are timed, None times none.
+    """Gather the figures; `encoder` embeds the queries that are timed, None times none.
 
     Raises:
         StoreError: a table cannot be read.
@@ -126,7 +126,7 @@ def _languages(store: IndexStore, chunks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _latencies(store: IndexStore, chunks: pl.DataFrame, encoder: QueryEncoder) -> list[float]:
-    """Times of hybrid searches for names that the index has, spread over its files, after one that warms up."""
+    """Time hybrid searches for names in the index, spread over its files, after a warm-up."""
     names = (
         chunks.filter(pl.col("qualified_name").fill_null("") != "")
         .sort("chunk_id")["qualified_name"]

@@ -1,6 +1,6 @@
-"""The report as a page that needs nothing but itself: tables, plots, light and dark.
+"""The report as one self-contained page: tables, plots, light and dark.
 
-Belongs here: HTML and Markdown. Everything that comes from a repository is escaped.
+Belongs here: HTML and Markdown. All text from a repository is escaped.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MARKDOWN_ROWS: Final = 10
 
 
 def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
-    """The whole page; `title` names the repository, `made_at` is shown as it is."""
+    """Write the whole page; `title` names the repository, `made_at` is shown as it is."""
     parts = [f"<h1>{_text(title)}</h1>", f"<p>Made {_text(made_at)}.</p>", _summary(figures)]
     drawn = plots(figures)
     parts += [
@@ -48,7 +48,7 @@ def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
 
 
 def markdown(figures: IndexFigures) -> str:
-    """The same for an event's metadata: all plots as one image, and the heads of the tables."""
+    """Write the same for an event's metadata: all plots as one image, and the heads of the tables."""
     parts = []
     drawn = plots(figures)
     if drawn:

@@ -1,7 +1,7 @@
 """Plots of the report, drawn by Matplotlib without a window.
 
 Belongs here: drawing. Does not belong here: the figures (`code_index.report.figures`) and the page
-(`code_index.report.page`). Colours are those that read well on white and on black.
+(`code_index.report.page`). Colours read well on white and on black.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Draw = Callable[[Any, IndexFigures], None]
 
 
 def plots(figures: IndexFigures) -> dict[str, Draw]:
-    """The plots that there is something to draw for, by title."""
+    """Choose the plots that have something to draw, by title."""
     found: dict[str, Draw] = {}
     if figures.languages:
         found["Chunks by language"] = _languages
@@ -43,12 +43,12 @@ def plots(figures: IndexFigures) -> dict[str, Draw]:
 
 
 def as_svg(draw: Draw, figures: IndexFigures) -> bytes:
-    """One plot as SVG, transparent."""
+    """Draw one plot as SVG, transparent."""
     return _rendered([draw], figures, "svg", size=(6.4, 3.2))
 
 
 def as_png(draws: Sequence[Draw], figures: IndexFigures) -> bytes:
-    """All plots on one PNG, white, small enough for an event's metadata."""
+    """Draw all plots on one PNG, white, small enough for an event's metadata."""
     return _rendered(draws, figures, "png", size=(11.0, 3.0 * ((len(draws) + 1) // 2)))
 
 

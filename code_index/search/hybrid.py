@@ -48,7 +48,7 @@ _CONTENT_COLUMNS = (
 
 
 class SearchMode(StrEnum):
-    """How to search."""
+    """Kind of search."""
 
     HYBRID = "hybrid"
     SEMANTIC = "semantic"
@@ -56,7 +56,7 @@ class SearchMode(StrEnum):
 
 
 class QueryEncoder(Protocol):
-    """What search needs of an embedder."""
+    """The part of an embedder that search needs."""
 
     @property
     def model_id(self) -> str:
@@ -105,18 +105,18 @@ def search(
     limit: int = 10,
     filters: SearchFilter | None = None,
 ) -> list[SearchHit]:
-    """Chunks that fit the query best, best first.
+    """Find the chunks that fit the query best, best first.
 
-    Hybrid search is lexical alone as long as there is no vector. Chunks of a file version that
-    is not current any more are never returned.
+    Hybrid search is only lexical as long as there is no vector. Chunks of outdated file
+    versions are never returned.
 
     Args:
         store: tables of the index.
         encoder: the index's model; may be `None` for lexical search.
         query: words or code, in any form.
-        mode: what to compare.
-        limit: how many hits at most, at least 1.
-        filters: what a hit must be.
+        mode: kind of search.
+        limit: number of hits at most, at least 1.
+        filters: conditions that every hit meets.
 
     Raises:
         UsageError: the query is empty or no text, a filter is no text, the limit is below 1, or the vectors in use
@@ -176,9 +176,9 @@ def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchM
 
 
 def query_words(text: str) -> str:
-    """The words of a query as the full-text column holds them, lower case, each once, by spaces.
+    """Split a query into words as the full-text column holds them, lower case, each once, by spaces.
 
-    Identifiers are there joined and split (`getUserName` gives `getusername`, `get`, `user`, `name`);
+    That column holds identifiers joined and split (`getUserName` gives `getusername`, `get`, `user`, `name`);
     words like `how` and `the` are left out unless there is nothing else.
     """
     words: dict[str, None] = {}
@@ -188,7 +188,7 @@ def query_words(text: str) -> str:
 
 
 def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
-    """Id to score of a list of hits; where they stand is added to `places`."""
+    """Map the ids of a list of hits to their scores, and add their files to `places`."""
     ids = rows["chunk_id"].to_pylist()
     places |= {
         chunk_id: Place(file_path=path, language=language)
@@ -202,7 +202,7 @@ def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
 def _hits(
     store: IndexStore, ranked: list[tuple[str, float]], places: Mapping[str, Place], limit: int
 ) -> list[SearchHit]:
-    """The best that are current; reading more than is shown costs as much as a search, so spare ones are read late."""
+    """Read the best that are current; spare ones only if needed, as reading them costs as much as a search."""
     hits: list[SearchHit] = []
     for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
         if part and len(hits) < limit:
@@ -213,7 +213,7 @@ def _hits(
 def _current(
     store: IndexStore, candidates: list[tuple[str, float]], places: Mapping[str, Place]
 ) -> Iterator[SearchHit]:
-    """Those candidates whose file is still as it was when they were cut from it, as the newest scan saw it."""
+    """Yield the candidates whose file is unchanged since they were parsed, as of the newest scan."""
     ids = [chunk_id for chunk_id, _ in candidates]
     paths = sorted({places[chunk_id].file_path for chunk_id in ids})
     rows, hashes = store.search.details(ids, paths, _CONTENT_COLUMNS)

@@ -1,7 +1,7 @@
-"""From two ranked lists of chunks to one that a person would call well ordered.
+"""Ranking: one well ordered list of chunks from two.
 
-Two steps, both pure: `fuse` makes one score of a chunk's similarity and its words, `rerank` looks at
-what the candidates say together: which files they are from. Both see only what the two lists
+Two steps, both pure: `fuse` makes one score of a chunk's similarity and its words, `rerank` also counts
+the files that the candidates come from. Both need only what the two lists
 hold anyway, so neither costs a read or a model call.
 
 Source of all constants: docs/decisions/0003-hybrid-search.md, which also says what was tried and rejected.
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 SEMANTIC_WEIGHT = 0.7
 LEXICAL_WEIGHT = 0.3
 FUSED_DEPTH = 100
-"""How much of each list takes part."""
+"""Length of the part of each list that is fused."""
 
 FILE_SHARE = 0.3
-"""Part of a hit's score that its file has earned: a file with many candidates is what the query is about."""
+"""Share of a hit's score that its file earns: a file with many candidates is what the query is about."""
 SECONDARY_FACTOR = 0.5
-"""Factor on tests and prose, unless the query asks for such: they speak of the code in the query's words."""
+"""Factor on tests and prose, unless the query asks for them: they describe the code in the query's words."""
 REPEAT_FACTOR = 0.5
 """Factor on each further hit of one file: ten hits show more of a repository when they are of several files."""
 
@@ -51,7 +51,7 @@ _PROSE_WORDS = frozenset({"doc", "docs", "documentation", "readme", "changelog",
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a candidate stands."""
+    """File of a candidate."""
 
     file_path: str
     language: str
@@ -64,11 +64,11 @@ def fuse(
     limit: int,
     without_vector: Collection[str] = (),
 ) -> list[tuple[str, float]]:
-    """Best ids of both lists with their fused score in [0, 1], best first, ties by id.
+    """Fuse two lists into the best ids with a score in [0, 1], best first, ties by id.
 
     An id that one list lacks counts as that list's worst, unless it has no vector yet: then its
-    lexical score stands for both, so that code that is not embedded is not buried. With one list
-    empty, the other's normalized scores stand alone.
+    lexical score counts for both, so that code that is not embedded is not buried. With one list
+    empty, only the other's normalized scores count.
 
     Args:
         semantic: id to similarity, higher is better.
@@ -88,7 +88,7 @@ def fuse(
 
 
 def normalized(scores: Mapping[str, float]) -> dict[str, float]:
-    """Scores moved and scaled to [0, 1]; equal scores all become 1."""
+    """Scale scores to [0, 1]; equal scores all become 1."""
     if not scores:
         return {}
     low, high = min(scores.values()), max(scores.values())
@@ -100,13 +100,13 @@ def normalized(scores: Mapping[str, float]) -> dict[str, float]:
 def rerank(
     fused: Sequence[tuple[str, float]], places: Mapping[str, Place], words: Sequence[str]
 ) -> list[tuple[str, float]]:
-    """The same ids with scores in [0, 1] that also count their files, best first, ties by id.
+    """Score the same ids in [0, 1] by their files as well, best first, ties by id.
 
     Candidates of one file keep their order among themselves.
 
     Args:
         fused: id and score in [0, 1], as `fuse` gives them.
-        places: where each of the ids stands.
+        places: file of each id.
         words: lower-case words of the query.
     """
     asked = set(words)
@@ -131,12 +131,12 @@ def rerank(
 
 
 def content_words(words: Sequence[str]) -> list[str]:
-    """The words that say what is looked for; all of them when none does."""
+    """Drop words of questions; keep all when nothing else is left."""
     return [word for word in words if word not in STOP_WORDS] or list(words)
 
 
 def is_test(file_path: str) -> bool:
-    """Whether the path is that of a test, a fixture, an example or a benchmark."""
+    """Tell whether the path is that of a test, a fixture, an example or a benchmark."""
     return _TEST_PATH.search(file_path) is not None
 
 
@@ -152,7 +152,7 @@ def _best(scores: Mapping[str, float], limit: int) -> list[tuple[str, float]]:
 
 
 def snippet_lines(content: str, words: Sequence[str], *, height: int) -> tuple[int, list[str]]:
-    """The part of a chunk to show: the window of lines in which most of the words appear.
+    """Pick the part of a chunk to show: the window of lines with most of the words.
 
     Args:
         content: text of the chunk.

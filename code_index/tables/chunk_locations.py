@@ -1,9 +1,9 @@
-"""Where chunks stand, kept in memory by a process that searches for longer.
+"""Locations of chunks, kept in memory by a process that goes on searching.
 
 Belongs here: the short columns of all chunks at one version of the tables, found by row id. Does not belong here:
-names, docstrings and contents, which are read for the hits that are shown.
+names, docstrings and contents, which a search reads for the hits that it shows.
 
-Decision: of the processor time of a hybrid search over 576,000 chunks more than half went into reading three short
+Decision: a hybrid search over 576,000 chunks spent more than half of its processor time on reading three short
 columns of 200 candidates and eight of ten hits, a read for each value (docs/performance.md). A version is loaded when
 searches have found it unchanged for some seconds: a process that asks once never pays for it, and beside
 a writer that commits all the time searches read the tables. About 120 bytes a chunk. Rejected: a cache
@@ -35,11 +35,11 @@ class ChunkLocations:
     _columns: pa.Table
 
     def positions_of_rows(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp] | None:
-        """Places of rows; `None` when one is unknown."""
+        """Find rows by row id; `None` when one is unknown."""
         return _found(self._row_ids, row_ids, None)
 
     def positions_of_ids(self, chunk_ids: npt.NDArray[np.bytes_]) -> npt.NDArray[np.intp] | None:
-        """Places of chunks by chunk_id; `None` when one is unknown."""
+        """Find chunks by chunk_id; `None` when one is unknown."""
         return _found(self._ids, chunk_ids, self._by_id)
 
     def row_ids(self, positions: npt.NDArray[np.intp]) -> list[int]:
@@ -71,7 +71,7 @@ class VectorLocations:
 
 
 def locate_chunks(batches: Sequence[pa.RecordBatch]) -> ChunkLocations:
-    """Places of all rows of `chunks`: chunk_id, `COLUMNS` and row id."""
+    """Locate all rows of `chunks`; `batches` hold chunk_id, `COLUMNS` and row id."""
     rows = pa.concat_tables([_compact(batch) for batch in batches]).unify_dictionaries().sort_by(_ROW_ID)
     ids = encoded(rows.column("chunk_id").to_pylist())
     return ChunkLocations(
@@ -83,7 +83,7 @@ def locate_chunks(batches: Sequence[pa.RecordBatch]) -> ChunkLocations:
 
 
 def locate_vectors(batches: Sequence[pa.RecordBatch]) -> VectorLocations:
-    """Places of all rows of `vectors`: chunk_id and row id."""
+    """Locate all rows of `vectors`; `batches` hold chunk_id and row id."""
     rows = pa.Table.from_batches(batches).sort_by(_ROW_ID)
     return VectorLocations(
         _row_ids=rows.column(_ROW_ID).to_numpy().astype(np.uint64), _ids=encoded(rows.column("chunk_id").to_pylist())
@@ -91,12 +91,12 @@ def locate_vectors(batches: Sequence[pa.RecordBatch]) -> VectorLocations:
 
 
 def encoded(chunk_ids: Sequence[str]) -> npt.NDArray[np.bytes_]:
-    """chunk_ids as they are compared here."""
+    """Encode chunk_ids as `ChunkLocations` compares them."""
     return np.asarray([chunk_id.encode() for chunk_id in chunk_ids], dtype=np.bytes_)
 
 
 def _compact(batch: pa.RecordBatch) -> pa.Table:
-    """The same rows; texts that repeat are numbers."""
+    """Encode texts that repeat as numbers."""
     rows = pa.Table.from_batches([batch])
     for at, field in enumerate(rows.schema):
         if field.name != "chunk_id" and pa.types.is_string(field.type):
@@ -107,7 +107,7 @@ def _compact(batch: pa.RecordBatch) -> pa.Table:
 def _found(
     known: npt.NDArray[Any], wanted: npt.NDArray[Any], order: npt.NDArray[np.intp] | None
 ) -> npt.NDArray[np.intp] | None:
-    """Place of each wanted value in `known` (ascending, or so in `order`); `None` when one is not there."""
+    """Position of each wanted value in `known` (ascending, or so in `order`); `None` when one is not there."""
     if not len(known) or not len(wanted):
         return np.zeros(0, np.intp) if not len(wanted) else None
     at = np.minimum(np.searchsorted(known, wanted, sorter=order), len(known) - 1)

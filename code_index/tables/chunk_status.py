@@ -1,8 +1,8 @@
-"""Where the chunks stand in phase 2, derived from the tables.
+"""Status of the chunks in phase 2, derived from the tables.
 
 Nothing here is stored: a chunk is complete when `vectors` has its row for the model, failed when
 `embedding_errors` has one and no vector, in progress while a running batch holds it, else pending.
-Stored, the status would go stale, and rewriting it takes the rows out of every index.
+A stored status would go stale, and rewriting it takes the rows out of every index.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ class ChunkStatuses:
         self._vectors = vectors
 
     def read(self, model: str, *, running_batches: Collection[int] = (), columns: Sequence[str] = ()) -> pl.DataFrame:
-        """One row a chunk: chunk_id, file_path, embedding_batch_id, embedding_status, and `columns` of `chunks`."""
+        """Read one row a chunk: chunk_id, file_path, embedding_batch_id, embedding_status, and `columns` of `chunks`."""
         wanted = list(dict.fromkeys(["chunk_id", "file_path", "embedding_batch_id", *columns]))
         return self._with_status(self._chunks.read(wanted), model, running_batches)
 
     def count(self, model: str, running_batches: Collection[int] = ()) -> dict[str, int]:
-        """Number of chunks per status; every status is a key."""
+        """Count the chunks per status; every status is a key."""
         statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, running_batches)
         counted = dict(statuses.get_column(_STATUS).value_counts().iter_rows())
         return {status.value: int(counted.get(status.value, 0)) for status in EmbeddingStatus}
 
     def pending_batches(self, model: str) -> pa.Table:
-        """One row a batch that is not wholly complete: embedding_batch_id, pending, errors, complete (chunks), by id."""
+        """List the batches that are not complete, by id: embedding_batch_id, pending, errors, complete (chunks)."""
         return self._batch_counts(model).filter(pl.col("pending") + pl.col("errors") > 0).to_arrow()
 
     def batches(self, model: str | None = None) -> pa.Table:
-        """One row a batch, by id: embedding_batch_id and chunks; with `model` also pending, errors, complete."""
+        """List all batches, by id: embedding_batch_id and chunks; with `model` also pending, errors, complete."""
         if model is not None:
             counts = self._batch_counts(model)
             return counts.with_columns(chunks=pl.sum_horizontal("pending", "errors", "complete")).to_arrow()

@@ -1,4 +1,4 @@
-"""Rows of `chunks`: what phase 1 makes of the files."""
+"""Rows of `chunks`, which phase 1 makes of the files."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class ChunkRows:
     def read(
         self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
     ) -> pa.Table:
-        """Rows of `chunks`, in no order; `where` is an SQL condition. For whole tables see `iter_read`."""
+        """Read rows of `chunks`, in no order; `where` is an SQL condition. For whole tables see `iter_read`."""
         return self._tables.read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, limit=limit)
 
     def iter_read(
         self, columns: Sequence[str] | None = None, where: str | None = None, batch_size: int = 8_192
     ) -> Iterator[pa.RecordBatch]:
-        """The same as batches of one version of the table; memory stays flat."""
+        """Read the same as batches of one version of the table; memory stays flat."""
         return self._tables.iter_read(CHUNKS_TABLE, CHUNKS, columns=columns, where=where, batch_size=batch_size)
 
     def count(self) -> int:
-        """Rows of `chunks`."""
+        """Count the rows."""
         return self._tables.count(CHUNKS_TABLE)
 
     def by_ids(self, chunk_ids: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
-        """The chunks with these ids, in the order of `chunk_ids`; ids that are not in the table are left out."""
+        """Read the chunks with these ids, in the order of `chunk_ids`; ids that are not in the table are left out."""
         wanted = list(columns or CHUNKS.names)
         found = self._with_ids(chunk_ids, list(dict.fromkeys(["chunk_id", *wanted])))
         places = pc.index_in(pa.array(chunk_ids, pa.string()), found.column("chunk_id").combine_chunks())
@@ -61,7 +61,7 @@ class ChunkRows:
         return pa.Table.from_batches(found, projected(CHUNKS, columns))
 
     def of_batches(self, batch_ids: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
-        """The chunks of these embedding batches, ordered by batch, file and line."""
+        """Read the chunks of these embedding batches, ordered by batch, file and line."""
         wanted = list(columns or CHUNKS.names)
         order = ["embedding_batch_id", "file_path", "start_line", "chunk_id"]
         found = self.read(list(dict.fromkeys([*wanted, *order])), is_in("embedding_batch_id", batch_ids))
@@ -79,9 +79,9 @@ class ChunkRows:
 
         Rows whose chunk_id exists keep `created_at` and `embedding_batch_id`; `updated_at` becomes `now` for
         all rows written. `assign_batch` is called once with the number of rows that have no batch yet, in
-        the order of `chunks`, and gives their batch ids, so that kept rows use up no numbers; without it new
-        rows keep what the source says. `search_text` is stored in lower case: before there is a text index,
-        LanceDB tells cases apart. The errors of chunks that go are removed after the commit.
+        the order of `chunks`, and returns their batch ids, so that kept rows use up no numbers; without it new
+        rows keep the batch of the source. `search_text` is stored in lower case: before there is a text index,
+        LanceDB's search is case-sensitive. The errors of removed chunks are removed after the commit.
 
         Raises:
             StoreError: a chunk_id twice, a chunk of another file, or columns that do not fit.
@@ -109,11 +109,11 @@ class ChunkRows:
         return deleted
 
     def move_to_batches(self, rows: pa.Table) -> int:
-        """Give chunks (chunk_id, embedding_batch_id) another batch, in one commit; returns how many there were."""
+        """Move chunks (chunk_id, embedding_batch_id) to other batches, in one commit; returns how many there were."""
         return self._tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS)
 
     def max_batch_id(self) -> int | None:
-        """The highest embedding batch id in use; `None` when there is none."""
+        """Find the highest embedding batch id in use; `None` when there is none."""
         highest: int | None = pc.max(self.read(["embedding_batch_id"]).column("embedding_batch_id")).as_py()
         return highest
 
@@ -131,7 +131,7 @@ def _refuse_outsiders(rows: pa.Table, paths: Sequence[str]) -> None:
 def _with_history(
     rows: pa.Table, known: pa.Table, *, now: datetime, assign_batch: Callable[[int], Sequence[int]] | None
 ) -> pa.Table:
-    """`rows` with created_at and embedding_batch_id of the known rows of the same id, and the times of the others."""
+    """Take created_at and embedding_batch_id from the known rows of the same id; new rows get the times of now."""
     stamp = timestamp(now)
     places = pc.index_in(rows.column("chunk_id").combine_chunks(), known.column("chunk_id").combine_chunks())
     created = pc.fill_null(known.column("created_at").combine_chunks().take(places), stamp)

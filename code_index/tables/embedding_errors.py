@@ -1,4 +1,4 @@
-"""Rows of `embedding_errors`: chunks that could not be embedded, and how often it was tried."""
+"""Rows of `embedding_errors`: chunks that could not be embedded, and the number of attempts."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class ErrorRows:
         self._tables = tables
 
     def read(self, model: str | None = None) -> pa.Table:
-        """The errors of one model, or of all."""
+        """Read the errors of one model, or of all."""
         where = None if model is None else equals("embedding_model", model)
         return self._tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, where=where)
 
     def record(self, rows: pa.Table) -> None:
-        """Insert errors, or overwrite those of the same chunk and model; `attempts` is counted here.
+        """Insert errors, or overwrite those of the same chunk and model; attempts add up.
 
-        `rows` needs chunk_id, embedding_model, error_message and failed_at; `attempts` in it says how many
-        attempts it stands for (1 when absent) and is added to those on record.
+        `rows` needs chunk_id, embedding_model, error_message and failed_at; `attempts`
+        (1 when absent) is added to the attempts on record.
         """
         rows = conform(rows, EMBEDDING_ERRORS, table=ERRORS_TABLE)
         if not rows.num_rows:
@@ -58,7 +58,7 @@ class ErrorRows:
         return self._tables.delete(ERRORS_TABLE, where or "true")
 
     def forget(self, chunk_ids: Sequence[str]) -> None:
-        """Remove the errors of chunks that are gone; quick where there are no errors."""
+        """Remove the errors of removed chunks; quick where there are no errors."""
         if chunk_ids and self._tables.count(ERRORS_TABLE):
             self.clear(chunk_ids)
 

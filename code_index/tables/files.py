@@ -21,7 +21,7 @@ class FileRows:
         self._tables = tables
 
     def read(self, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
-        """Rows of the manifest, in no order; `where` is an SQL condition (see `sql`)."""
+        """Read rows of the manifest, in no order; `where` is an SQL condition (see `sql`)."""
         return self._tables.read(FILES_TABLE, FILES, columns=columns, where=where)
 
     def upsert(self, rows: pa.Table) -> None:
@@ -37,6 +37,6 @@ class FileRows:
         return self._tables.delete(FILES_TABLE, is_in("file_path", file_paths))
 
     def counts(self) -> dict[str, int]:
-        """Number of files per status that occurs."""
+        """Count the files per status that occurs."""
         status = self.read(columns=["status"]).column("status")
         return {str(entry["values"]): int(entry["counts"]) for entry in status.value_counts().to_pylist()}

@@ -1,4 +1,4 @@
-"""What a search may be narrowed by, and the SQL that says it.
+"""Filters of a search, and their SQL.
 
 Belongs here: `SearchFilter` and its translation, for `chunks` and `vectors` alike (both hold
 the columns named here).
@@ -25,8 +25,8 @@ _REGEX_SPECIAL = frozenset(r"\.+*?()|[]{}^$#&-~")
 class SearchFilter:
     """Conditions that all must hold; empty and `None` mean no condition.
 
-    `path_glob` is read as people write it: `src/x/` and `src/x` are all files below that folder (or
-    that file), `*.py` is any file of that name at any depth, and with a slash the pattern stands for
+    `path_glob` means what people write: `src/x/` and `src/x` are all files below that folder (or
+    that file), `*.py` is any file of that name at any depth, and a pattern with a slash matches
     the whole path: `*` and `?` stop at `/`, `**` does not, `[a-z]` and `[!a-z]` are sets of characters.
     """
 
@@ -38,10 +38,10 @@ class SearchFilter:
     subproject: str | None = None
 
     def where(self) -> str | None:
-        """The filter as an SQL condition; `None` when it lets everything through.
+        """Translate the filter to an SQL condition; `None` when it lets everything through.
 
         Raises:
-            UsageError: a value is no text: bytes of a command line that are no UTF-8.
+            UsageError: a value is not valid UTF-8 (bytes of a command line).
         """
         for value in self._values():
             _refuse_broken_text(value)
@@ -71,10 +71,10 @@ def _refuse_broken_text(value: str) -> None:
 
 
 def path_condition(glob: str) -> str | None:
-    """The SQL condition that a `path_glob` stands for; `None` for a pattern that every path fits.
+    """Translate a `path_glob` to an SQL condition; `None` for a pattern that every path matches.
 
-    Prefixes and suffixes where they say the same: on 576,000 rows `starts_with` with an index on
-    file_path takes 11 ms, a regular expression 250 ms. Both come together where both are needed.
+    Prefixes and suffixes wherever they suffice: on 576,000 rows `starts_with` with an index on
+    file_path takes 11 ms, a regular expression 250 ms. Patterns that need one get a prefix as well.
     """
     pattern = glob.removeprefix("./").lstrip("/")
     if not set(_WILDCARDS) & set(pattern):
@@ -110,7 +110,7 @@ def _ends_with(suffix: str) -> str | None:
 
 
 def glob_to_regex(pattern: str) -> str:
-    """A glob as a regular expression (without anchors) for Rust's `regex` crate, which reads `re` syntax alike here."""
+    """Translate a glob to a regular expression (without anchors) for Rust's `regex` crate; `re` reads it alike."""
     parts: list[str] = []
     place = 0
     while place < len(pattern):

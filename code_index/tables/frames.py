@@ -1,8 +1,8 @@
-"""Tables of rows in the four shapes that assets hand over and ask for.
+"""Tables of rows in the four shapes that assets return and ask for.
 
 Belongs here: Arrow table, Arrow batch reader, Polars frame and lazy frame, into and out of Arrow.
-Streams are staged in a file first: what is refused is refused before anything is written, and a
-write that lost a race can be repeated.
+Streams are staged in a file first: bad rows are refused before anything is written, and a
+write that lost a race can be retried.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Read = Callable[[Sequence[str]], Iterator[pa.RecordBatch]]
 
 @contextmanager
 def as_arrow(frame: Frame, staging: Path) -> Iterator[pa.Table]:
-    """The frame as an Arrow table; streams are staged in a file under `staging` and mapped, not held in memory.
+    """Convert the frame to an Arrow table; streams are staged in a file under `staging` and mapped, not held in memory.
 
     Raises:
         StoreError: the object is none of the four shapes.
@@ -54,7 +54,7 @@ def as_arrow(frame: Frame, staging: Path) -> Iterator[pa.Table]:
 
 
 def from_batches(kind: Any, schema: pa.Schema, read: Read) -> Any:
-    """Rows in the shape `kind`. `read(columns)` starts a scan; lazy shapes call it when they are consumed."""
+    """Return rows in the shape `kind`. `read(columns)` starts a scan; lazy shapes call it when they are consumed."""
     if kind is pa.RecordBatchReader:
         return pa.RecordBatchReader.from_batches(schema, read(schema.names))
     if kind is pl.LazyFrame:
@@ -63,7 +63,7 @@ def from_batches(kind: Any, schema: pa.Schema, read: Read) -> Any:
 
 
 def from_arrow(kind: Any, table: pa.Table) -> Any:
-    """Rows that are in memory already, in one of the two eager shapes."""
+    """Return rows that are in memory already in one of the two eager shapes."""
     return pl.DataFrame(table) if kind is pl.DataFrame else table
 
 
@@ -91,7 +91,7 @@ def _spool(reader: pa.RecordBatchReader, path: str) -> None:
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """The same rows with types that Lance stores: dictionaries decoded, string views as strings."""
+    """Convert columns to types that Lance stores: dictionaries are decoded, string views become strings."""
     fields = [field.with_type(_plain_type(field.type)) for field in rows.schema]
     schema = pa.schema([pa.field(field.name, field.type, field.nullable) for field in fields])
     return rows.replace_schema_metadata(None) if schema == rows.schema else rows.cast(schema)

@@ -1,10 +1,10 @@
 """Tables of one folder: open, create, read, merge, delete.
 
-Belongs here: everything that talks to LanceDB for rows. What the rows mean is known by the
-modules of each table.
+Belongs here: everything that talks to LanceDB for rows. Does not belong here: the meaning of rows, which the
+modules of each table know.
 
-Decisions: every connection has `read_consistency_interval=timedelta(0)`, because a handle that
-is older than another process's commit deletes nothing and inserts duplicates without an error.
+Decisions: every connection has `read_consistency_interval=timedelta(0)`, because a handle
+older than another process's commit deletes nothing and inserts duplicates without an error.
 Keys are primary keys from the first version on (field metadata at creation rather than a
 `set_unenforced_primary_key` commit afterwards, which would leave a moment without protection),
 and merges never use an index, because an index on the key switches the protection off.
@@ -39,7 +39,7 @@ class LanceTables:
     _registry: tuple[tuple[int, int], ModelRegistry] | None  # as it was read, and the file's inode and time then
 
     def __init__(self, directory: Path, *, model_id: str | None = None) -> None:
-        """Tables of a folder; those of vectors are the model's, or for None those that search reads."""
+        """Set the folder; the tables of vectors are the model's, or for None those that search reads."""
         self.directory = Path(directory)
         self.model_id = model_id
         self._forget()
@@ -52,7 +52,7 @@ class LanceTables:
         self._forget()
 
     def registry(self) -> ModelRegistry | None:
-        """Which models have tables; read again when another process changed it."""
+        """Read which models have tables; again only when another process changed the file."""
         try:
             status = (self.directory / REGISTRY_FILE).stat()
         except FileNotFoundError:
@@ -64,16 +64,16 @@ class LanceTables:
         return None if self._registry is None else self._registry[1]
 
     def model(self) -> str | None:
-        """The model whose vectors these are; `None` before the first one."""
+        """Return the model whose vectors these are; `None` before the first one."""
         registry = self.registry()
         return None if registry is None else self.model_id or registry.serving
 
     def reads_model(self, model_id: str) -> bool:
-        """Whether these are the tables that hold that model's vectors, or will."""
+        """Tell whether these tables hold that model's vectors, or will."""
         return self.model() in {None, model_id}
 
     def stored_name(self, name: str) -> str:
-        """The name under which a table lies in the folder: each model has tables of vectors of its own."""
+        """Return the name of a table in the folder: each model has tables of vectors of its own."""
         if name not in TABLES_OF_A_MODEL or (registry := self.registry()) is None:
             return name
         return name + registry.suffix(self.model_id)
@@ -85,7 +85,7 @@ class LanceTables:
         self._owner = 0  # process that opened the connection
 
     def names(self) -> list[str]:
-        """Names of the tables that exist, sorted; those of other models' vectors are left out."""
+        """List the tables that exist by name, without those of other models' vectors."""
         found = {path.name.removesuffix(".lance") for path in self.directory.glob("*.lance") if path.is_dir()}
         of_models = {f"{name}{suffix}" for name in TABLES_OF_A_MODEL for suffix in self._suffixes()}
         return sorted({*(found - of_models), *(name for name in TABLES_OF_A_MODEL if self.stored_name(name) in found)})
@@ -95,11 +95,11 @@ class LanceTables:
         return [""] if registry is None else [entry.suffix for entry in registry.models.values()]
 
     def path(self, name: str) -> Path:
-        """Folder of a table, existing or not."""
+        """Return the folder of a table, existing or not."""
         return self.directory / f"{self.stored_name(name)}.lance"
 
     def open(self, name: str) -> Any | None:
-        """The table's handle, or `None` when the table was never written.
+        """Open the table; `None` when it was never written.
 
         Raises:
             StoreError: the folder is there but holds no readable table, or a newer schema version.
@@ -117,7 +117,7 @@ class LanceTables:
         return handle
 
     def open_or_create(self, name: str, schema: pa.Schema, *, keys: Sequence[str]) -> Any:
-        """The table's handle; creates an empty table, and adds columns (as nulls) that `schema` has in addition."""
+        """Open the table; create it where it is missing, and add columns (as nulls) that only `schema` has."""
         if (handle := self.open(name)) is None:
             write_version(self.directory)
             created = with_primary_key(schema, keys)
@@ -144,7 +144,7 @@ class LanceTables:
         return int(handle.version)
 
     def run(self, name: str, action: Callable[[Any], T]) -> T:
-        """`action` on the open table, with retries, plain errors, and one fresh handle when the files were exchanged.
+        """Run `action` on the open table, with retries, plain errors, and one fresh handle when the files were exchanged.
 
         Raises:
             StoreError: the table does not exist or refuses.
@@ -168,7 +168,7 @@ class LanceTables:
         where: str | None = None,
         limit: int | None = None,
     ) -> pa.Table:
-        """Rows as an Arrow table; empty when the table was never written. Row order is not defined."""
+        """Read rows as an Arrow table; empty when the table was never written. Row order is not defined."""
         wanted = projected(schema, columns)
         if (stored := self.schema(name)) is None or limit == 0:
             return wanted.empty_table()
@@ -185,7 +185,7 @@ class LanceTables:
         where: str | None = None,
         batch_size: int = 8_192,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat."""
+        """Read rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat."""
         wanted = projected(schema, columns)
         if (stored := self.schema(name)) is None:
             return
@@ -196,23 +196,23 @@ class LanceTables:
             yield from rows.combine_chunks().to_batches()
 
     def schema(self, name: str) -> pa.Schema | None:
-        """Columns of the table as it is; `None` when it was never written."""
+        """Return the columns of the stored table; `None` when it was never written."""
         return None if self.open(name) is None else self.run(name, lambda table: table.schema)
 
     def count(self, name: str, where: str | None = None) -> int:
-        """Number of rows; 0 when the table was never written."""
+        """Count rows; 0 when the table was never written."""
         if self.open(name) is None:
             return 0
         return int(self.run(name, lambda table: table.count_rows(where)))
 
     def version(self, name: str) -> int:
-        """Number of the table's latest commit; 0 when the table was never written."""
+        """Return the number of the table's latest commit; 0 when the table was never written."""
         if self.open(name) is None:
             return 0
         return int(self.run(name, lambda table: table.version))
 
     def disk_bytes(self, name: str) -> int:
-        """Bytes on disk of the table, old versions and indexes included."""
+        """Add up the bytes on disk of the table, old versions and indexes included."""
         total = 0
         for path in self.path(name).rglob("*"):
             try:
@@ -259,7 +259,7 @@ class LanceTables:
         return int(self.run(name, lambda table: table.delete(where)).num_deleted_rows)
 
     def append(self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str]) -> None:
-        """Add rows in one commit, without looking at those that are there: for a table that only the caller writes.
+        """Add rows in one commit, without a look at those that are there: for a table that only the caller writes.
 
         Raises:
             StoreError: a key twice in `rows`, or columns that do not fit.
@@ -307,7 +307,7 @@ class LanceTables:
 
 
 def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
-    """`schema` with `keys` as Lance's unenforced primary key: what lets concurrent upserts see each other's new keys."""
+    """Mark `keys` as Lance's unenforced primary key, so that concurrent upserts see each other's new keys."""
     fields = {name: schema.field(name) for name in schema.names}
     for position, key in enumerate(keys, start=1):
         fields[key] = fields[key].with_metadata({_PRIMARY_KEY_METADATA: str(position)})
@@ -315,7 +315,7 @@ def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
 
 
 def projected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:
-    """The fields named by `columns`, in that order; all of them for `None`.
+    """Select the fields named by `columns`, in that order; all of them for `None`.
 
     Raises:
         StoreError: a name is not in the schema.

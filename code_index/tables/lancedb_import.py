@@ -3,10 +3,10 @@
 LanceDB imports a generated client for REST catalogs (`lance_namespace_urllib3_client`: 160 pydantic models
 and 9 interfaces) to have its classes at hand in annotations and for connections over HTTP. That is 0.6 s of the
 1.2 s of processor time of `import lancedb`, in every command. Here its classes are stand-ins while LanceDB is
-imported; the first use of one imports the client and is answered by the real class, so nothing is lost, only late.
+imported; the first use of one imports the client and reaches the real class: nothing is lost, only late.
 
 Does not belong here: anything that LanceDB itself does. Rejected: an empty module in the client's place (an error
-of the catalogs' users would be ours), and LanceDB's native module alone (its Python part is its public face).
+of the catalogs' users would be ours), and only LanceDB's native module (its Python part is its public face).
 
 Source: `python -X importtime -c "import lancedb"`, LanceDB 0.40.0.
 """
@@ -28,7 +28,7 @@ _lock = threading.Lock()
 
 
 def load_lancedb() -> ModuleType:
-    """The package `lancedb`; where it is imported already, or the client is, nothing is put off."""
+    """Import the package `lancedb`; where it or the client is imported already, nothing is put off."""
     if (loaded := sys.modules.get("lancedb")) is not None:
         return loaded
     with _lock:
@@ -40,7 +40,7 @@ def load_lancedb() -> ModuleType:
 
 @contextmanager
 def _putting_off(package: str) -> Iterator[None]:
-    """Imports of the package's modules give stand-ins while the block runs; afterwards they give the package."""
+    """Let imports of the package's modules return stand-ins while the block runs."""
     finder = _Finder(package)
     sys.meta_path.insert(0, finder)
     try:
@@ -52,7 +52,7 @@ def _putting_off(package: str) -> Iterator[None]:
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds the modules of one package as modules of stand-ins."""
+    """Finder of the modules of one package, as modules of stand-ins."""
 
     def __init__(self, package: str) -> None:
         self._package = package
@@ -84,7 +84,7 @@ class _StandInModule(ModuleType):
 
 
 class StandIn:
-    """In place of a class: called, subclassed, asked for an attribute or an instance, it is that class."""
+    """Stand-in for a class: a call, a subclass, an attribute or an `isinstance` reaches that class."""
 
     def __init__(self, module: str, name: str) -> None:
         self._place = (module, name)

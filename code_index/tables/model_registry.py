@@ -1,8 +1,8 @@
-"""Which tables hold the vectors of which model, and which of them search reads.
+"""Registry of the models that have tables of vectors, and of the one that search reads.
 
 Vectors of another model are built beside those in use, in tables of their own; one small file says which are in use.
-Replacing that file is the whole switch, there and back. Without the file there is one table of vectors, that of
-the first model.
+Replacing that file is the whole switch, there and back. Without the file there is one table of vectors, the
+first model's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class ModelEntry:
     """A model that has tables.
 
     `suffix` ends their names, and is empty for the first model. `settings` name the model, for queries; empty where
-    nobody knows them. `replaced_at` is when another one took over (ISO 8601, UTC).
+    nobody knows them. `replaced_at` is the time when another one replaced it (ISO 8601, UTC).
     """
 
     suffix: str
@@ -43,22 +43,22 @@ class ModelRegistry:
     models: Mapping[str, ModelEntry]
 
     def suffix(self, model_id: str | None) -> str:
-        """What ends the names of a model's tables (of the serving one for None), whether they are there or not."""
+        """Return the end of the names of a model's tables (the serving one's for None), existing or not."""
         entry = self.models.get(model_id or self.serving)
         return suffix_of(model_id or self.serving) if entry is None else entry.suffix
 
     def with_model(self, model_id: str, entry: ModelEntry) -> ModelRegistry:
-        """The registry with that entry in place of the model's."""
+        """Return the registry with that entry for the model."""
         return replace(self, models={**self.models, model_id: entry})
 
 
 def suffix_of(model_id: str) -> str:
-    """What ends the names of the tables of a model that is not an index's first."""
+    """Make the end of the names of the tables of any model but an index's first."""
     return f"__{hashlib.sha256(model_id.encode()).hexdigest()[:12]}"
 
 
 def read_registry(directory: Path) -> ModelRegistry | None:
-    """What the file says; None where there is none.
+    """Read the file; None where there is none.
 
     Raises:
         StoreError: the file is damaged.
@@ -78,6 +78,6 @@ def read_registry(directory: Path) -> ModelRegistry | None:
 
 
 def write_registry(directory: Path, registry: ModelRegistry) -> None:
-    """Replace the file at once."""
+    """Replace the file in one step."""
     content = {"serving": registry.serving, "models": {name: asdict(entry) for name, entry in registry.models.items()}}
     write_atomically(directory / REGISTRY_FILE, json.dumps(content, indent=2) + "\n")

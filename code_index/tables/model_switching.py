@@ -1,4 +1,4 @@
-"""Building the vectors of another model beside those in use, and switching over."""
+"""Vectors of another model, built beside those in use, and the switch to them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from code_index.tables.vectors import VectorRows
 
 
 class ModelSwitching:
-    """Say which model's vectors search reads, and change it. Writers hold the lock of phase 2."""
+    """Tell which model's vectors search reads, and change it. Writers hold the lock of phase 2."""
 
     def __init__(self, tables: LanceTables, vectors: VectorRows, statuses: ChunkStatuses) -> None:
         self._tables = tables
@@ -32,17 +32,17 @@ class ModelSwitching:
         self._statuses = statuses
 
     def serving(self) -> tuple[str, Mapping[str, Any]] | None:
-        """Identity of the model that search reads, and the settings that name it; None before the first run."""
+        """Return the identity of the model that search reads, and the settings that name it; None before the first run."""
         registry = read_registry(self._tables.directory)
         return None if registry is None else (registry.serving, registry.models[registry.serving].settings)
 
     def begin(self, model_id: str, settings: Mapping[str, Any]) -> None:
-        """Get ready to store a model's vectors, which `IndexStore.for_model` then writes and reads.
+        """Prepare tables for a model's vectors, which `IndexStore.for_model` then writes and reads.
 
         The first model of an index gets the plain tables and is served at once. Any further one gets tables of
         its own, and is served once `serve_if_complete` says so.
         """
-        # What an older program stored is of the first model, whichever the settings name now.
+        # An older program stored vectors of the first model, whichever the settings name now.
         upgrade(self._tables.directory, {1: lambda: self._write_first_registry(model_id)})
         registry = read_registry(self._tables.directory) or self._first_registry(model_id)
         known = registry.models.get(model_id)
@@ -51,7 +51,7 @@ class ModelSwitching:
             write_registry(self._tables.directory, registry.with_model(model_id, entry))
 
     def serve_if_complete(self, model_id: str, *, now: datetime) -> bool:
-        """Let search read the model's vectors from now on, if no chunk waits for one; whether that changed anything.
+        """Let search read the model's vectors from now on, if no chunk waits for one; tell whether that changed anything.
 
         One file is replaced. The vectors that were read before stay, for going back, until `forget`.
         """
@@ -69,7 +69,7 @@ class ModelSwitching:
         return True
 
     def vector_counts(self) -> dict[str, int]:
-        """Number of vectors of each model that has any, in use or beside."""
+        """Count the vectors of each model that has any, in use or not."""
         registry = read_registry(self._tables.directory)
         counts = self._vectors.counts()
         for model_id in registry.models if registry is not None else ():
@@ -78,7 +78,7 @@ class ModelSwitching:
         return counts
 
     def stale_batches(self, model_id: str) -> int:
-        """Batches that have vectors of the model in use, and not all of that model."""
+        """Count the batches that have vectors of the model in use, and not all of that model."""
         registry = read_registry(self._tables.directory)
         if registry is None or registry.serving == model_id:
             return 0
@@ -89,7 +89,7 @@ class ModelSwitching:
         return len(served.filter(served.is_in(wanted.implode())))
 
     def replaced_vectors(self, *, before: datetime) -> int:
-        """Vectors that `forget` would remove."""
+        """Count the vectors that `forget` would remove."""
         return sum(self._vectors.of_model(model_id).count() for model_id in self._replaced(before))
 
     def forget(self, *, before: datetime) -> int:
@@ -122,7 +122,7 @@ class ModelSwitching:
             write_registry(self._tables.directory, self._first_registry(model_id))
 
     def _first_registry(self, model_id: str) -> ModelRegistry:
-        """The registry of an index that has none: what is stored is served, by the model that has most of it."""
+        """Make the registry of an index without one: the model that has most of the stored vectors serves."""
         counts = self._vectors.counts() if self._tables.open(VECTORS_TABLE) is not None else {}
         serving = model_id if model_id in counts or not counts else max(counts, key=lambda name: counts[name])
         return ModelRegistry(serving=serving, models={serving: ModelEntry(suffix="")})

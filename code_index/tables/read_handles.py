@@ -1,12 +1,12 @@
-"""Handles for searching: looked over once a search, and asked side by side.
+"""Handles for searching: refreshed once a search, and queried concurrently.
 
-Belongs here: opening tables for readers that must be quick, telling that a table has changed, and running
-LanceDB's asynchronous calls for callers that wait. What is asked is known by `search`.
+Belongs here: opening tables for readers that must be quick, noticing that a table has changed, and running
+LanceDB's asynchronous calls for callers that wait. Does not belong here: the queries (`search_rows`).
 
-Decisions: `LanceTables` asks the disk for a newer version at every call, which a writer needs and of which a
-search with six calls pays six times. Here a table stays at its version until the folder of the versions looks
-different (one listing, 0.05 ms), so all that one search reads of a table is of one version as a rule, and what is
-known of that version (rows, columns, indexes) is asked once. LanceDB's asynchronous interface, because two
+Decisions: `LanceTables` asks the disk for a newer version at every call; a writer needs that, but a search with
+six calls pays for it six times. Here a handle stays at its version until the folder of the versions looks
+different (one listing, 0.05 ms), so one search reads a table at one version as a rule, and the facts of
+that version (rows, columns, indexes) are asked once. LanceDB's asynchronous interface, because two
 queries then use two processors, and because the other one checks and copies each query first (2 ms).
 """
 
@@ -38,7 +38,7 @@ and beside a writer that commits every second nothing is loaded in vain."""
 
 
 class ReadHandle:
-    """A table at one version; what was found out about that version is kept with it."""
+    """A table at one version, with the known facts of that version."""
 
     def __init__(self, table: Any, state: _State, version: int, rows: int, schema: pa.Schema) -> None:
         self.table = table  # lancedb.AsyncTable
@@ -52,24 +52,24 @@ class ReadHandle:
         self._has_vector_index: bool | None = None
 
     def kept(self, load: Callable[[Any], Coroutine[Any, Any, T]]) -> T | None:
-        """What `load` makes of the table, kept with the version; `None` before it is there.
+        """Return what `load` made of the table, kept with the version; `None` before it is there.
 
-        Loaded beside the searches, once searches have found the version unchanged for `STABLE_S`. One handle
-        keeps one thing. Raises what the loading raised.
+        It is loaded beside the searches, once they have found the version unchanged for `STABLE_S`. One handle
+        keeps one result. An error of the loading is raised here.
         """
         if self._loading is None and time.monotonic() - self._since >= STABLE_S:
             self._loading = asyncio.ensure_future(load(self.table))
         return self._loading.result() if self._loading is not None and self._loading.done() else None
 
     async def has_vector_index(self) -> bool:
-        """Whether an approximate index answers vector queries."""
+        """Tell whether an approximate index answers vector queries."""
         if self._has_vector_index is None:
             indexes = await self.table.list_indices()
             self._has_vector_index = any("vector" in index.columns for index in indexes)
         return self._has_vector_index
 
     async def holds_only(self, model: str) -> bool:
-        """Whether every vector is of that model."""
+        """Tell whether every vector is of that model."""
         if model not in self._holds_only:
             others = self.table.query().where(f"embedding_model != {sql_literal(model)}").select(["chunk_id"]).limit(1)
             self._holds_only[model] = not (await others.to_arrow()).num_rows
@@ -77,10 +77,10 @@ class ReadHandle:
 
 
 class ReadHandles:
-    """The tables of one folder, for readers. Opens lazily; usable from several threads."""
+    """Handles on the tables of one folder, opened lazily; usable from several threads."""
 
     def __init__(self, directory: Path, *, stored_name: Callable[[str], str] = str) -> None:
-        """Tables of a folder; `stored_name` says under which name a table lies there at the moment."""
+        """Set the folder; `stored_name` gives the name of a table in it at the moment."""
         self.directory = Path(directory)
         self._stored_name = stored_name
         self._reset()
@@ -99,7 +99,7 @@ class ReadHandles:
         self._owner = 0  # process that opened the connection
 
     def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
-        """Begin to read; the future's result is what `work` returns or raises.
+        """Begin to read; the future gets the result or the error of `work`.
 
         Raises:
             StoreError: the process was forked off one that had read already.
@@ -110,7 +110,7 @@ class ReadHandles:
         return asyncio.run_coroutine_threadsafe(work, _loop())
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns, for a caller that waits."""
+        """Run `work` and wait for its result."""
         future = self.start(work)
         try:
             return future.result()
@@ -119,7 +119,7 @@ class ReadHandles:
             raise
 
     async def ask(self, name: str, question: Callable[[ReadHandle], Awaitable[T]]) -> T | None:
-        """The answer of a table at its newest version; `None` when it was never written.
+        """Ask a table at its newest version; `None` when it was never written.
 
         Raises:
             TableUnreadableError: files of the table are missing or damaged.
@@ -137,7 +137,7 @@ class ReadHandles:
             return await self._explaining(name, question(handle))
 
     async def current(self, name: str) -> ReadHandle | None:
-        """The table's handle, moved on to the newest version; `None` when it was never written."""
+        """Return the table's handle at the newest version; `None` when the table was never written."""
         async with self._locks.setdefault(name, asyncio.Lock()):
             state = self._state(name)
             known = self._handles.get(name)
@@ -172,14 +172,14 @@ class ReadHandles:
         return ReadHandle(known.table, state, version, await known.table.count_rows(), await known.table.schema())
 
     def _state(self, name: str) -> _State | None:
-        """What tells that a table has changed, from before it is read: its folder of versions, and what is in it.
+        """Fingerprint of a table's folder of versions, taken before the table is read.
 
-        Each commit adds a name. The folder's number and time tell a table that was removed and made again.
+        Each commit adds a name. The folder's inode and time change when a table is removed and made again.
         """
         folder = self.directory / f"{self._stored_name(name)}.lance" / "_versions"
         try:
             status = folder.stat()
-            names = os.listdir(folder)  # noqa: PTH208 - names alone, for every search
+            names = os.listdir(folder)  # noqa: PTH208 - only names, for every search
         except FileNotFoundError:
             names = []
         if not names:

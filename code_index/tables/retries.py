@@ -1,7 +1,7 @@
-"""What LanceDB's errors mean, and which of them pass by themselves.
+"""Retries of calls into LanceDB, and plain errors in place of its own.
 
 LanceDB raises plain `RuntimeError` and `ValueError`: only their text tells a lost race from a
-full disk. Every call into it goes through `with_retries`, which repeats lost races and turns the rest
+full disk. Every call into it goes through `with_retries`, which retries lost races and turns the rest
 into `StoreError`.
 """
 
@@ -47,9 +47,9 @@ class TableUnreadableError(StoreError):
 def with_retries(
     action: Callable[[], T], *, table: str, directory: Path, sleep: Callable[[float], None] = time.sleep
 ) -> T:
-    """What `action` returns; repeated while it loses races against other writers, for about 12 seconds.
+    """Run `action`, and again while it loses races against other writers, for about 12 seconds.
 
-    The wait doubles with each attempt and is drawn at random below it, so that writers that
+    Waits are random, and their limit doubles with each attempt, so that writers that
     collided once do not collide in step again.
 
     Raises:
@@ -72,7 +72,7 @@ def with_retries(
 
 
 def is_lost_race(error: Exception) -> bool:
-    """Whether the same call may succeed when it is made again."""
+    """Tell whether a retry of the same call may succeed."""
     return isinstance(error, RuntimeError) and _says(error, _LOST_RACE)
 
 
@@ -82,8 +82,8 @@ def _says(error: Exception, phrases: tuple[str, ...]) -> bool:
 
 
 def explained(error: Exception, *, table: str, directory: Path) -> StoreError:
-    """LanceDB's error as one that names the table, the reason and what to do."""
-    # LanceDB ends its messages with the place in its own sources: of no use to a reader.
+    """Turn LanceDB's error into one that names the table, the reason and the fix."""
+    # LanceDB ends its messages with a line of its own sources: no use to a reader.
     reason = str(error).split(", /root/", maxsplit=1)[0].splitlines()[0] if str(error) else type(error).__name__
     if _says(error, _DISK_FULL):
         return StoreError(

@@ -1,7 +1,7 @@
-"""Arrow rows on their way into a table: shape them, or refuse them.
+"""Checks of Arrow rows on their way into a table.
 
 Belongs here: checks that need no table. LanceDB itself inserts duplicate keys of one source
-without a word and takes any column order; what it would accept wrongly is refused here.
+without a word and takes any column order; rows that it would accept wrongly are refused here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAMED_CULPRITS = 5
 
 
 def conform(rows: pa.Table, schema: pa.Schema, *, table: str) -> pa.Table:
-    """`rows` with exactly the columns and types of `schema`; absent nullable columns become nulls.
+    """Bring `rows` to exactly the columns and types of `schema`; absent nullable columns become nulls.
 
     Raises:
         StoreError: a column is unknown, a key column is absent or holds nulls, or a type does not fit.
@@ -60,13 +60,13 @@ def refuse_duplicates(rows: pa.Table, keys: Sequence[str], *, table: str) -> Non
 
 
 def shortened(names: Sequence[str]) -> str:
-    """The first five names, and how many more there are."""
+    """List the first five names, and how many more there are."""
     more = len(names) - _NAMED_CULPRITS
     return ", ".join(names[:_NAMED_CULPRITS]) + (f" and {more} more" if more > 0 else "")
 
 
 def timestamp(now: datetime) -> pa.Scalar:
-    """A point in time as the tables hold it: microseconds, UTC.
+    """Convert a point in time to the tables' type: microseconds, UTC.
 
     Raises:
         ValueError: `now` has no time zone; taking it for UTC would be a guess.

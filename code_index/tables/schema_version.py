@@ -43,7 +43,7 @@ def check_version(directory: Path) -> None:
 
 
 def stored_version(directory: Path) -> int | None:
-    """Version of the tables in a folder; None where nothing was ever stored.
+    """Read the version of the tables in a folder; None where nothing was ever stored.
 
     Raises:
         StoreError: as `check_version`.
@@ -58,12 +58,12 @@ def stored_version(directory: Path) -> int | None:
 def upgrade(directory: Path, steps: Mapping[int, Callable[[], None]]) -> None:
     """Bring older tables to the present version, in place; the caller holds the locks of what the steps touch.
 
-    A step takes tables from its version to the next, is repeatable, and leaves what an older program can still read
-    until the version file is replaced at the end: a process that is killed before has changed nothing for anyone.
+    A step takes tables from its version to the next, is repeatable, and leaves them readable for an older program.
+    The version file is replaced at the end: a process that is killed before has changed nothing for anyone.
 
     Args:
         directory: folder of the tables.
-        steps: what to do, by the version that it starts from; a version without a step needs nothing done.
+        steps: each by the version that it starts from; a version without a step needs none.
     """
     found = stored_version(directory)
     if found is None or found == SCHEMA_VERSION:

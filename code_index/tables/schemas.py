@@ -1,8 +1,8 @@
 """Arrow schemas of the tables of an index.
 
-Belongs here: names, types, keys and the schema version. Columns only ever get added; a change
-of meaning raises `schema_schema_version.SCHEMA_VERSION`, and gets a step there. Keys are non-nullable, which LanceDB needs to refuse
-duplicates from concurrent upserts.
+Belongs here: names, types, keys and the schema version. Columns are only ever added; a change
+of meaning raises `schema_version.SCHEMA_VERSION`, and gets a step there. Keys are non-nullable: LanceDB needs that to
+refuse duplicates from concurrent upserts.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ EMBEDDING_ERRORS = pa.schema(
 
 
 def vectors(dimension: int) -> pa.Schema:
-    """Schema of `vectors` for a model of `dimension` components (float32, unit norm)."""
+    """Make the schema of `vectors` for a model of `dimension` components (float32, unit norm)."""
     return pa.schema(
         [
             _key("chunk_id"),
@@ -113,7 +113,7 @@ def vectors(dimension: int) -> pa.Schema:
 
 
 def retired_vectors(dimension: int) -> pa.Schema:
-    """Schema of `retired_vectors`: vectors whose chunk is gone, kept so that code that returns needs no model call."""
+    """Make the schema of `retired_vectors`, which keeps vectors of removed chunks: code that returns needs no model call."""
     return pa.schema(
         [
             _key("cache_key"),  # text_hash and embedding_model, joined by "@"

@@ -1,6 +1,6 @@
-"""What a search asks of the tables: what is near, what holds the words, and what the found chunks say.
+"""Queries of a search: the nearest vectors, the chunks that hold the words, and the contents of hits.
 
-Fusing and ranking is not done here.
+Does not belong here: fusing and ranking (`code_index.search.ranking`).
 
 Decisions: words go to LanceDB as a `MatchQuery`, which has no operators, so any input is safe.
 The text index has neither stems nor stop words nor positions: identifiers are not English.
@@ -51,7 +51,7 @@ _HASHES = ("file_path", "file_hash")
 
 @dataclass(frozen=True, slots=True)
 class Searchable:
-    """How many chunks and vectors (of all models) there are, and the vectors' dimension; `None` without a table."""
+    """Number of chunks and of vectors (of all models), and the vectors' dimension; `None` without a table."""
 
     chunks: int
     vectors: int
@@ -66,10 +66,10 @@ class SearchRows:
         self.handles = handles
 
     def refuse_other_model(self, model_id: str) -> None:
-        """Refuse to compare with the vectors of another model than these.
+        """Refuse a model whose vectors are not in use.
 
         Raises:
-            UsageError: what to do instead.
+            UsageError: with what to do instead.
         """
         if not self._tables.reads_model(model_id):
             raise UsageError(
@@ -88,10 +88,10 @@ class SearchRows:
         exact: bool = False,
         columns: Sequence[str] = _COLUMNS,
     ) -> pa.Table:
-        """The `limit` chunks whose vectors of `model` are nearest: `columns` and `score` (cosine, 1 is equal), best first.
+        """Find the `limit` chunks with the nearest vectors of `model`: `columns` and `score` (cosine, 1 is equal), best first.
 
-        `where` holds for all results and never costs any: when few rows fit, they are compared one by one,
-        and otherwise the index is asked for more until enough fit. `exact` leaves the index out.
+        All results meet `where`, and it never shortens the list: when few rows meet it, they are compared one by one;
+        otherwise the index is asked for more until enough do. `exact` leaves the index out.
 
         Raises:
             StoreError: the vector has another dimension than the table.
@@ -107,7 +107,7 @@ class SearchRows:
                     f"The query has {query_vector.size} dimensions, table 'vectors' in {self._tables.directory} "
                     f"{dimension}: search with the model that the index was made with."
                 )
-            # A condition that every row fits would be evaluated for every row.
+            # A condition that every row meets would still be evaluated for every row.
             condition = where if await handle.holds_only(model) else all_of(where, equals(_MODEL, model))
             if (
                 condition is None
@@ -153,7 +153,7 @@ class SearchRows:
         return self.handles.start(search())
 
     def start_opening(self) -> Future[None]:
-        """Import LanceDB and open what a search reads, while the caller loads the model; a search says what fails."""
+        """Begin to import LanceDB and open what a search reads; a failure shows in the search itself."""
 
         async def opening() -> None:
             await asyncio.gather(*map(self.handles.current, (CHUNKS_TABLE, VECTORS_TABLE, FILES_TABLE)))
@@ -161,7 +161,7 @@ class SearchRows:
         return self.handles.start(opening())
 
     def available(self) -> Searchable:
-        """What there is to search, as the newest versions of the tables have it."""
+        """Count what can be searched, in the newest versions of the tables."""
 
         async def count() -> Searchable:
             handles = await asyncio.gather(self.handles.current(CHUNKS_TABLE), self.handles.current(VECTORS_TABLE))
@@ -177,7 +177,7 @@ class SearchRows:
     def details(
         self, chunk_ids: Sequence[str], file_paths: Sequence[str], columns: Sequence[str]
     ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """What a search shows: `columns` of the chunks by id, and the hash of each file's current version by path."""
+        """Read `columns` of the chunks by id, and the hash of each file's current version by path."""
 
         async def contents(handle: ReadHandle) -> pa.Table:
             if (locations := _chunk_locations(handle, ())) is not None:
@@ -201,12 +201,12 @@ class SearchRows:
         return {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}, files or {}
 
     def without_vector(self, chunk_ids: Sequence[str], model: str) -> set[str]:
-        """Those of the chunks that the model has not embedded yet; not looked for where all chunks have a vector."""
+        """Pick the chunks that the model has not embedded yet; quick where all chunks have a vector."""
 
         async def missing() -> set[str]:
             handles = await asyncio.gather(self.handles.current(CHUNKS_TABLE), self.handles.current(VECTORS_TABLE))
             chunks, vectors = handles
-            # With as many vectors as chunks none can lack one, and reading their ids costs as much as a search.
+            # With as many vectors as chunks, none can lack one, and reading their ids costs as much as a search.
             if chunks is None or (vectors is not None and vectors.rows >= chunks.rows and await self._all_of(model)):
                 return set()
             found = await self.handles.ask(VECTORS_TABLE, embedded)
@@ -221,7 +221,7 @@ class SearchRows:
     async def _vector_locations(
         self, vectors: ReadHandle, columns: Sequence[str]
     ) -> tuple[VectorLocations, ChunkLocations] | None:
-        """The locations of all vectors and chunks, where they are loaded and hold the columns."""
+        """Locations of all vectors and chunks, where they are loaded and hold the columns."""
         chunks = await self.handles.current(CHUNKS_TABLE)
         if chunks is None or (of_chunks := _chunk_locations(chunks, columns)) is None:
             return None
@@ -237,14 +237,14 @@ def _dimension(vectors: ReadHandle) -> int:
 
 
 def _chunk_locations(chunks: ReadHandle, columns: Sequence[str]) -> ChunkLocations | None:
-    """The locations of all chunks, where they are loaded and hold the columns."""
+    """Locations of all chunks, where they are loaded and hold the columns."""
     return chunks.kept(_load_chunks) if {*columns} <= {"chunk_id", *COLUMNS} else None
 
 
 def _positions_of_vectors(
     vectors: VectorLocations, chunks: ChunkLocations, found: pa.Table
 ) -> npt.NDArray[np.intp] | None:
-    """Places of the chunks of found vectors; `None` when one has no chunk in that version."""
+    """Positions of the chunks of found vectors; `None` when one has no chunk in that version."""
     ids = vectors.chunk_ids(_row_ids(found))
     return None if ids is None else chunks.positions_of_ids(ids)
 
@@ -278,7 +278,7 @@ def _by_path(files: pa.Table) -> dict[str, str]:
 async def _picked(
     handle: ReadHandle, locations: ChunkLocations, known: npt.NDArray[np.intp], columns: Sequence[str]
 ) -> pa.Table | None:
-    """`columns` of chunks whose locations are known: only what is not in memory is read."""
+    """Read `columns` of chunks at known positions; only those that are not in memory."""
     read = [name for name in columns if name != "chunk_id" and name not in COLUMNS]
     row_ids = locations.row_ids(known)
     found = await handle.table.take_row_ids(row_ids).select(read).with_row_id().to_arrow()
@@ -292,7 +292,7 @@ async def _picked(
 
 
 async def _rows(handle: ReadHandle, schema: pa.Schema, columns: Sequence[str], where: str, table: str) -> pa.Table:
-    """Rows that fit, with the types of `schema`; a column that an older table lacks is null."""
+    """Read rows that meet `where`, with the types of `schema`; a column that an older table lacks is null."""
     wanted = projected(schema, columns)
     present = [column for column in columns if column in handle.schema.names]
     found = await handle.table.query().where(where).select(present).to_arrow()
@@ -302,7 +302,7 @@ async def _rows(handle: ReadHandle, schema: pa.Schema, columns: Sequence[str], w
 async def _near(
     handle: ReadHandle, vector: np.ndarray, columns: Sequence[str], *, limit: int, where: str | None, exact: bool
 ) -> pa.Table:
-    """`columns` (row ids, when there are none) and score of the nearest rows that fit, best first."""
+    """Find `columns` (row ids, when there are none) and score of the nearest rows that meet `where`, best first."""
     if not exact and where is not None and (rows := await _fitting(handle, where, columns)) is not None:
         return _nearest(rows, vector, limit).select([*columns, SCORE])
     query = handle.table.query().nearest_to(vector).column("vector").distance_type(METRIC)
@@ -320,13 +320,13 @@ async def _near(
 
 
 async def _fitting(handle: ReadHandle, condition: str, columns: Sequence[str]) -> pa.Table | None:
-    """`columns`, chunk_id and vector of the rows that fit; `None` when they are many or moved meanwhile.
+    """Read `columns`, chunk_id and vector of the rows that meet the condition; `None` when they are many or moved.
 
-    Only where there is a vector index: without one LanceDB compares all rows that fit anyway.
+    Only where there is a vector index: without one LanceDB compares all such rows anyway.
 
-    Picked by row id: with a condition that no scalar index answers LanceDB would read every vector of
-    the table (0.8 s instead of 0.1 s on 576,000). Row ids hold for one version, so what was picked is
-    compared with what was meant; a compaction in between leaves the query to the index.
+    Rows are picked by row id: with a condition that no scalar index answers, LanceDB would read every vector of
+    the table (0.8 s instead of 0.1 s on 576,000). Row ids hold for one version, so the picked rows are
+    compared with the wanted ones; a compaction in between leaves the query to the index.
     """
     if not await handle.has_vector_index():
         return None
@@ -343,7 +343,7 @@ async def _fitting(handle: ReadHandle, condition: str, columns: Sequence[str]) -
 
 
 def _nearest(rows: pa.Table, query_vector: np.ndarray, limit: int) -> pa.Table:
-    """The rows with the highest cosine, best first, with `score`."""
+    """Pick the rows with the highest cosine, best first, with `score`."""
     values = np.asarray(rows.column("vector").combine_chunks().flatten()).reshape(-1, query_vector.size)
     lengths = np.linalg.norm(values, axis=1) * np.linalg.norm(query_vector)
     scores = (values @ query_vector) / np.maximum(lengths, np.finfo(np.float32).tiny)

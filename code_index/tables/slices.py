@@ -1,9 +1,9 @@
 """Tables of any schema, written whole or slice by slice.
 
-Belongs here: what the IO manager needs beyond the fixed tables of the index.
+Belongs here: tables of the IO manager, beyond the fixed tables of the index.
 
 Decision: a slice is replaced in one commit even where rows have no key of their own. Such tables
-carry a row id, fresh with each write: the merge then finds no match, inserts all rows, and
+have a row id, new with each write: the merge then finds no match, inserts all rows, and
 deletes the slice's old ones. Delete and append would be two commits, with an empty slice between.
 """
 
@@ -28,7 +28,7 @@ ROW_ID = "_row_id"
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """How rows go into a table: `slice_where` is what an overwrite replaces (`None`: all), `keys` identify rows."""
+    """Mode of a write: `slice_where` is the slice that an overwrite replaces (`None`: all), `keys` identify rows."""
 
     mode: WriteMode = "overwrite"
     keys: tuple[str, ...] = ()
@@ -72,13 +72,13 @@ class SliceTables:
         return self.tables.merge(name, schema, rows, keys=keys, replaces=replaces)
 
     def schema(self, name: str) -> pa.Schema | None:
-        """Columns of the table as its writers know them; `None` when there is no table."""
+        """Return the columns of the table as its writers know them; `None` when there is no table."""
         if (stored := self.tables.schema(name)) is None:
             return None
         return pa.schema([field.remove_metadata() for field in stored if field.name != ROW_ID])
 
     def read(self, name: str, columns: Sequence[str], where: str | None) -> Iterator[pa.RecordBatch]:
-        """Rows of one version of the table, as a stream."""
+        """Read rows of one version of the table, as a stream."""
         schema = self.schema(name)
         if schema is None:
             raise StoreError(f"There is no table {name!r} in {self.tables.directory}")

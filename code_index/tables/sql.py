@@ -1,6 +1,6 @@
 """Conditions in the SQL dialect of LanceDB (DataFusion).
 
-Belongs here: the one place that turns values into SQL text. Every condition of the store is
+Belongs here: values as SQL text. Every condition of the store is
 built from these functions, so no value can end its own literal. `lancedb.expr` was the other
 choice; it has no `starts_with` on an index, and the by-source delete of a merge reports its
 conditions as text anyway.
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 
 def sql_literal(value: str | int) -> str:
-    """A value as SQL text: strings quoted with every `'` doubled (backslashes mean nothing here), integers as they are.
+    """Write a value as SQL text: strings quoted with every `'` doubled (backslashes mean nothing here), integers as they are.
 
     Raises:
         TypeError: for other types, booleans included.
@@ -25,17 +25,17 @@ def sql_literal(value: str | int) -> str:
 
 
 def equals(column: str, value: str | int) -> str:
-    """`column = value`."""
+    """Write `column = value`."""
     return f"{column} = {sql_literal(value)}"
 
 
 def is_in(column: str, values: Iterable[str | int]) -> str:
-    """`column IN (values)`; no values match no row. 10,000 strings are read in 50 ms, 50,000 in 0.25 s."""
+    """Write `column IN (values)`; no values match no row. 10,000 strings are read in 50 ms, 50,000 in 0.25 s."""
     literals = ",".join(map(sql_literal, values))
     return f"{column} IN ({literals})" if literals else "false"
 
 
 def all_of(*conditions: str | None) -> str | None:
-    """The conditions joined by AND; `None` stands for no condition."""
+    """Join the conditions by AND; `None` stands for no condition."""
     present = [condition for condition in conditions if condition]
     return " AND ".join(f"({condition})" for condition in present) if len(present) > 1 else next(iter(present), None)

@@ -1,6 +1,6 @@
 """`IndexStore`: the tables of one index behind one object.
 
-Belongs here: the parts, each with what it needs. What a part does is in its own module.
+Belongs here: the parts, each with the others that it needs. Does not belong here: their work, each in its own module.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from code_index.tables.vectors import VectorRows
 
 
 class IndexStore:
-    """All that is read from and written to the tables of one index.
+    """Reader and writer of the tables of one index.
 
-    Cheap to construct and free to share: nothing is opened before it is used, tables come into being
-    with their first write, and reads of tables that do not exist give no rows. Safe in several threads
+    Cheap to construct and free to share: nothing is opened before it is used, a table is created
+    by its first write, and reads of tables that do not exist give no rows. Safe in several threads
     and processes; picklable, so that a spawned process opens its own handles.
     """
 
@@ -40,7 +40,7 @@ class IndexStore:
     upkeep: TableUpkeep
 
     def __init__(self, tables_dir: Path, *, model_id: str | None = None) -> None:
-        """The store of a folder of tables; its vectors are the model's, or for None those that search reads."""
+        """Set the folder of tables; the vectors are the model's, or for None those that search reads."""
         self.tables = LanceTables(tables_dir, model_id=model_id)
         self.files = FileRows(self.tables)
         self.errors = ErrorRows(self.tables)
@@ -54,7 +54,7 @@ class IndexStore:
         self._views: dict[str, IndexStore] = {}
 
     def for_model(self, model_id: str) -> IndexStore:
-        """The store with the vectors of that model; itself where it reads those anyway."""
+        """Return the store with the vectors of that model; itself where it reads those anyway."""
         if self.tables.reads_model(model_id):
             return self
         if model_id not in self._views:

@@ -1,6 +1,6 @@
 """Indexes, compaction and sizes of the tables.
 
-Belongs here: what makes reads fast and disk use small, and can be left out without a wrong answer.
+Belongs here: work that makes reads fast and disk use small, and that no right answer needs.
 One process does it at a time; writers go on meanwhile.
 """
 
@@ -25,9 +25,9 @@ VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and
 # 1,000 vectors 1 ms. Source: docs/performance.md, rows outside the indexes.
 _ROWS_OUTSIDE_INDEX = 10_000
 _TEXTS_OUTSIDE_INDEX = 500
-# How many versions that nobody reads any more pile up before a table is optimized: more in a large table, where
-# that takes longer, so that its share of an edit's time stays the same. What optimizing replaces stays as long as
-# a version does, so that it is done for their sake once in that time at most.
+# Versions that nobody reads any more before a table is optimized: more in a large table, where optimizing takes
+# longer, so that its share of an edit's time stays the same. The files that it replaces stay as long as a version
+# does, so versions cause it once in that time at most.
 _UNREAD = 8
 _ROWS_PER_UNREAD = 2_000
 _UNREAD_MAX = 100
@@ -35,7 +35,7 @@ _UNREAD_MAX = 100
 _SMALL_FILES = 32
 _ROWS_PER_SMALL_FILE = 10_000
 _SMALL_FILES_MAX = 100
-# So many times the bytes of the rows and indexes that are read: more is copies that compaction replaced.
+# Times the bytes of the rows and indexes that are read: above, the rest is copies that compaction replaced.
 _COPIES = 1.5
 _MANY_COPIES = 3.0
 _AFTER_COMPACTION = 2
@@ -68,10 +68,10 @@ class TableUpkeep:
         return built
 
     def _ensure_vector_index(self) -> bool:
-        """Build the vector index where there is none, or anew where twice as many partitions are due; whether it did.
+        """Build the vector index where there is none, or again where twice as many partitions are due; tell whether it did.
 
-        What is added later goes into the partitions that there are: with 13 of them, made for 55,000 vectors,
-        a query compares all of 576,000. Rebuilt at each doubling, all builds together cost two of the last.
+        Vectors that are added later go into the existing partitions: with 13 of them, made for 55,000 vectors,
+        a query compares all of 576,000. With a rebuild at each doubling, all builds together cost two of the last.
         """
         rows = 0 if self._tables.open(VECTORS_TABLE) is None else self._tables.count(VECTORS_TABLE)
         if rows <= VECTOR_INDEX_ROWS:
@@ -89,7 +89,7 @@ class TableUpkeep:
         return True
 
     def due_for_optimize(self) -> list[str]:
-        """Tables that a query would find slow, or that take needless space.
+        """List the tables that slow a query down or take needless space.
 
         That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
         """
@@ -115,10 +115,10 @@ class TableUpkeep:
         return due
 
     def holding_copies(self) -> list[str]:
-        """Tables with whole copies of themselves that no reader can need any more, if `optimize` leaves no new one.
+        """List the tables that keep whole copies of themselves for no reader, if `optimize` leaves no new one.
 
-        Each compaction leaves a copy, for readers. It joins files that the indexes know, and apart from them files
-        that they do not know yet: so it leaves two, joins those the next time, and finds nothing to join after that.
+        Each compaction leaves a copy, for readers. It joins indexed files and, apart from them, files that are not
+        indexed yet: so it leaves two, joins those the next time, and finds nothing to join after that.
         A table with more files than two waits until `due_for_optimize` names it, unless it keeps several copies, as
         the upkeep of a long phase leaves them.
         """
@@ -131,23 +131,23 @@ class TableUpkeep:
         ]
 
     def copies_on_disk(self) -> bool:
-        """Whether `holding_copies` will name one of the index's own tables once its versions are old enough."""
+        """Tell whether `holding_copies` will name one of the index's own tables once its versions are old enough."""
         return any(self._tables.open(name) is not None and self._holds_copies(name) for name in INDEX_TABLES)
 
-    def of_assets(self) -> list[str]:
-        """Tables beside the index's own: those of assets that use the IO manager, whose writers hold no lock."""
+    def asset_tables(self) -> list[str]:
+        """List the tables beside the index's own: those of assets that use the IO manager, whose writers hold no lock."""
         return [name for name in self._tables.names() if name not in INDEX_TABLES]
 
     def optimize(
         self,
         retention: timedelta = timedelta(hours=1),
         *,
-        alone: bool = False,
+        exclusive: bool = False,
         tables: Sequence[str] | None = None,
     ) -> None:
         """Compact files, bring indexes up to date, and remove versions older than `retention`, of `tables` or all.
 
-        `alone` also removes data files that no version refers to (left by killed writers), which is only
+        `exclusive` also removes data files that no version refers to (left by killed writers), which is only
         safe while no process writes.
 
         Raises:
@@ -158,7 +158,7 @@ class TableUpkeep:
         for name in self._tables.names() if tables is None else tables:
             if self._tables.open(name) is not None:
                 self._tables.run(
-                    name, lambda table: table.optimize(cleanup_older_than=retention, delete_unverified=alone)
+                    name, lambda table: table.optimize(cleanup_older_than=retention, delete_unverified=exclusive)
                 )
 
     def sweep_leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> int:
@@ -170,7 +170,7 @@ class TableUpkeep:
         return swept
 
     def leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> dict[Path, int]:
-        """Temporary files of writers that are older than that, and their bytes."""
+        """List temporary files of writers that are older than that, and their bytes."""
         limit = clock() - older_than.total_seconds()
         found = {}
         directory = self._tables.directory
@@ -184,7 +184,7 @@ class TableUpkeep:
         return found
 
     def old_versions(self, retention: timedelta) -> dict[str, int]:
-        """Versions of each table that `optimize` with this retention would remove."""
+        """Count the versions of each table that `optimize` with this retention would remove."""
         limit = datetime.now(UTC) - retention
         counts = {}
         for name in self._tables.names():
@@ -194,7 +194,7 @@ class TableUpkeep:
         return counts
 
     def restore_readable(self, name: str) -> int | None:
-        """Make the newest version whose rows can all be read the current one; returns its number, `None` for none."""
+        """Restore the newest version whose rows can all be read; returns its number, `None` for none."""
         try:
             if (handle := self._tables.open(name)) is None:
                 return None
@@ -214,7 +214,7 @@ class TableUpkeep:
         return None
 
     def live_bytes(self) -> dict[str, int]:
-        """Bytes of each table's rows and indexes in its latest version, without old versions."""
+        """Return the bytes of each table's rows and indexes in its latest version, without old versions."""
         return {
             name: int(self._tables.run(name, lambda table: table.stats())["total_bytes"])
             for name in self._tables.names()
@@ -222,15 +222,15 @@ class TableUpkeep:
         }
 
     def versions(self) -> dict[str, int]:
-        """Number of the latest commit of each table that exists."""
+        """Return the number of the latest commit of each table that exists."""
         return {name: self._tables.version(name) for name in self._tables.names()}
 
     def disk_bytes(self) -> dict[str, int]:
-        """Bytes on disk of each table, old versions and indexes included."""
+        """Return the bytes on disk of each table, old versions and indexes included."""
         return {name: self._tables.disk_bytes(name) for name in self._tables.names()}
 
     def unindexed_rows(self, name: str, column: str) -> int | None:
-        """Rows that `optimize` would add to the column's index; `None` when there is no index."""
+        """Count the rows that `optimize` would add to the column's index; `None` when there is no index."""
         for index in self._tables.run(name, lambda table: list(table.list_indices())):
             if list(index.columns) == [column]:
                 return int(index.num_unindexed_rows)
@@ -243,7 +243,7 @@ class TableUpkeep:
         return self._tables.disk_bytes(name) > bound * int(stats["total_bytes"])
 
     def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
-        """Whether more versions than that are old enough to go, and the last ones did not go just before."""
+        """Tell whether more versions than that are old enough to remove, and none was removed just before."""
         ages = []
         now = time.time()
         for path in (self._tables.path(name) / "_versions").glob("*.manifest"):

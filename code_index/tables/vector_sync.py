@@ -1,8 +1,8 @@
 """Keep `vectors` in step with `chunks`.
 
-Search filters read the metadata that `vectors` copies of a chunk, so it follows every edit
-without a model call. Derived from the two tables each time, so that a crash between their
-commits heals on the next run.
+Search filters read the metadata that `vectors` copies from a chunk, so it follows every edit
+without a model call. The difference is derived from the two tables each time, so that the next run
+fixes a crash between their commits.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class VectorSync:
         return retired
 
     def _follow(self, where: str, now: datetime) -> int:
-        # Vectors first: a chunk that a writer adds in between has no vector here and is left alone.
+        # Vectors first: a chunk that a writer adds in between has no vector here and is left as it is.
         copies = self._vectors.read(_COLUMNS, where)
         chunks = self._chunks.read(_COLUMNS, where)
         stale = _stale(copies, chunks)
@@ -69,7 +69,7 @@ class VectorSync:
         return retired
 
     def _suspects(self) -> list[str]:
-        """chunk_ids of the vectors whose copied columns no chunk has; those alone are compared in full.
+        """List the chunk_ids of vectors whose copied columns no chunk has; only those are compared in full.
 
         Compared by 64-bit row hashes, batch by batch: 576,000 rows need 5 MB instead of 700 MB. A stale
         row is overlooked with a probability of 3e-14 (576,000 / 2**64).
@@ -88,7 +88,7 @@ class VectorSync:
 
 
 def _stale(copies: pa.Table, chunks: pa.Table) -> pa.Table:
-    """Rows of `chunks` (chunk_id and the copied columns) whose copy differs."""
+    """Pick the rows of `chunks` (chunk_id and the copied columns) whose copy differs."""
     joined = pl.DataFrame(chunks).lazy().join(pl.DataFrame(copies).lazy(), on="chunk_id", suffix="_copy")
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_copy")) for name in COPIED_COLUMNS)
     stale = joined.filter(differs).select(_COLUMNS).collect()

@@ -1,4 +1,4 @@
-"""Rows of `vectors` and `retired_vectors`: what phase 2 computes, and what it may need again."""
+"""Rows of `vectors` and `retired_vectors`, which phase 2 computes and may need again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class VectorRows:
         self._only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
 
     def of_model(self, model: str) -> VectorRows:
-        """The vectors of that model; themselves where these are read anyway."""
+        """Return the vectors of that model; themselves where these are read anyway."""
         if self._tables.reads_model(model):
             return self
         if model not in self._of_models:
@@ -45,7 +45,7 @@ class VectorRows:
         return self._of_models[model]
 
     def dimension(self) -> int | None:
-        """Components of the vectors in the table; `None` when there is no table yet."""
+        """Return the number of components of the vectors in the table; `None` when there is no table yet."""
         for name in (VECTORS_TABLE, RETIRED_TABLE):
             if (stored := self._tables.schema(name)) is not None:
                 return int(stored.field("vector").type.list_size)
@@ -54,13 +54,13 @@ class VectorRows:
     def read(
         self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
     ) -> pa.Table:
-        """Rows of `vectors`, in no order."""
+        """Read rows of `vectors`, in no order."""
         return self._tables.read(VECTORS_TABLE, self._schema(), columns=columns, where=where, limit=limit)
 
     def iter_read(
         self, columns: Sequence[str], where: str | None = None, *, batch_size: int
     ) -> Iterator[pa.RecordBatch]:
-        """The same as batches of one version of the table; memory stays flat."""
+        """Read the same as batches of one version of the table; memory stays flat."""
         return self._tables.iter_read(
             VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=batch_size
         )
@@ -85,7 +85,7 @@ class VectorRows:
         self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
 
     def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
-        """text_hash and vector of the texts that `model` has embedded before, in use or retired; each text once."""
+        """Find text_hash and vector of texts that `model` has embedded before, in use or retired; each text once."""
         schema = schemas.vectors(self.dimension() or 1)
         columns = ["text_hash", "vector"]
         where = all_of(is_in("text_hash", dict.fromkeys(text_hashes)), equals("embedding_model", model))
@@ -105,7 +105,7 @@ class VectorRows:
     def retire(self, *, now: datetime, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
         """Move vectors (of these chunks, of that model; all for `None`) to `retired_vectors`; returns how many.
 
-        They are copied before they are deleted: a crash between leaves both, which the next call heals.
+        They are copied before they are deleted: a crash in between leaves both, and the next call fixes that.
         """
         where = all_of(
             None if chunk_ids is None else is_in("chunk_id", chunk_ids),
@@ -121,7 +121,7 @@ class VectorRows:
         return self._tables.delete(RETIRED_TABLE, _retired_before(before))
 
     def count_retired(self, *, before: datetime) -> int:
-        """Vectors that `forget_retired` would remove."""
+        """Count the vectors that `forget_retired` would remove."""
         return self._tables.count(RETIRED_TABLE, _retired_before(before))
 
     def delete(self, chunk_ids: Sequence[str]) -> int:
@@ -134,12 +134,12 @@ class VectorRows:
         self._tables.drop(VECTORS_TABLE)
 
     def counts(self) -> dict[str, int]:
-        """Number of vectors per model."""
+        """Count the vectors per model."""
         models = self.read(columns=["embedding_model"]).column("embedding_model")
         return {str(entry["values"]): int(entry["counts"]) for entry in models.value_counts().to_pylist()}
 
     def count(self, model: str | None = None) -> int:
-        """Number of vectors of a model, or of all."""
+        """Count the vectors of a model, or all."""
         if model is None:
             return self._tables.count(VECTORS_TABLE)
         if (rows := self.of_model(model)) is not self:
@@ -147,14 +147,14 @@ class VectorRows:
         return self._tables.count(VECTORS_TABLE, equals("embedding_model", model))
 
     def holds_only(self, model: str) -> bool:
-        """Whether every vector is of that model: a condition that every row fits still costs its evaluation."""
+        """Tell whether every vector is of that model: a condition that every row meets still costs its evaluation."""
         version = f"{self._tables.stored_name(VECTORS_TABLE)}@{self._tables.version(VECTORS_TABLE)}"
         if self._only_model is None or self._only_model[:2] != (version, model):
             self._only_model = (version, model, self.count(model) == self.count())
         return self._only_model[2]
 
     def embedded(self, model: str) -> pa.ChunkedArray:
-        """chunk_id of each vector of that model."""
+        """List the chunk_id of each vector of that model."""
         rows = self.of_model(model)
         where = None if rows.holds_only(model) else equals("embedding_model", model)
         return rows.read(["chunk_id"], where).column("chunk_id")
@@ -188,7 +188,7 @@ def vector_rows(
     model: str,
     embedded_at: datetime,
 ) -> pa.Table:
-    """Rows of `vectors` from chunks and their vectors.
+    """Make rows of `vectors` from chunks and their vectors.
 
     Args:
         chunks: rows of `chunks` with at least chunk_id and `COPIED_COLUMNS`.
@@ -208,7 +208,7 @@ def vector_rows(
 
 
 def cache_key(text_hash: str, model: str) -> str:
-    """Key of `retired_vectors`; a text_hash is hex digits, so `@` ends it."""
+    """Make the key of `retired_vectors`; a text_hash is hex digits, so `@` ends it."""
     return f"{text_hash}@{model}"
 
 
@@ -218,7 +218,7 @@ def _retired_before(moment: datetime) -> str:
 
 
 def _first_of_each(rows: pa.Table, column: str) -> pa.Table:
-    """The first row of each value of `column`, in order of appearance."""
+    """Keep the first row of each value of `column`, in order of appearance."""
     numbered = pa.table({"value": rows.column(column), "place": pa.array(np.arange(rows.num_rows))})
     places = numbered.group_by("value").aggregate([("place", "min")]).column("place_min")
     return rows.take(places.combine_chunks().sort())

@@ -97,14 +97,14 @@ def _maintain(
                 metadata["forgotten_vectors"] = store.vectors.forget_retired(before=unused_since)
                 metadata["forgotten_vectors"] += store.models.forget(before=unused_since)
                 metadata["merged_batches"] = merge_small_batches(opened)
-                store.upkeep.optimize(retention, alone=True, tables=VECTOR_TABLES)
+                store.upkeep.optimize(retention, exclusive=True, tables=VECTOR_TABLES)
                 metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
             metadata["embedding_under_way"] = False
         except IndexBusyError as busy:
             context.log.warning("The vectors are left for the next time: %s", busy)
             metadata["embedding_under_way"] = True
-        store.upkeep.optimize(retention, alone=True, tables=CHUNK_TABLES)
-    store.upkeep.optimize(retention, tables=store.upkeep.of_assets())
+        store.upkeep.optimize(retention, exclusive=True, tables=CHUNK_TABLES)
+    store.upkeep.optimize(retention, tables=store.upkeep.asset_tables())
     removed = expire_records(opened, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),

@@ -127,11 +127,11 @@ def test_upkeep_removes_old_versions_of_the_table_and_copies_of_it_leave_nothing
     for _ in range(3):
         assert _maintained(pipeline).success
     store = IndexStore(pipeline.folder.tables_dir)
-    assert store.upkeep.of_assets() == [_TABLE]
+    assert store.upkeep.asset_tables() == [_TABLE]
     before = store.upkeep.disk_bytes()[_TABLE]
     assert before > 1.5 * store.upkeep.live_bytes()[_TABLE]
     assert not store.upkeep.copies_on_disk(), "an index that is complete would be looked at all over again, for ever"
-    store.upkeep.optimize(timedelta(0), tables=store.upkeep.of_assets())
+    store.upkeep.optimize(timedelta(0), tables=store.upkeep.asset_tables())
     assert store.upkeep.disk_bytes()[_TABLE] < before
 
 
@@ -170,5 +170,5 @@ def test_each_index_of_a_deployment_has_a_table_of_its_own(
     tables = {name: IndexStore(tmp_path / name / ".code-index/tables") for name in ("one", "two")}
     assert {name: _stored(store)["files"].sum() for name, store in tables.items()} == {"one": 4, "two": 5}
     assert seen == [2]
-    assert tables["one"].upkeep.of_assets() == [_TABLE]
-    assert tables["two"].upkeep.of_assets() == [_TABLE, "own"]
+    assert tables["one"].upkeep.asset_tables() == [_TABLE]
+    assert tables["two"].upkeep.asset_tables() == [_TABLE, "own"]
