@@ -61,7 +61,7 @@ def command(
     """
     from code_index.index.contents import folder_bytes
     from indexing_assets.cli.output import human_bytes
-    from indexing_assets.cli.progress import tell_waiting
+    from indexing_assets.cli.terminal_progress import tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
     from indexing_assets.upkeep.expiry import find_expired
 

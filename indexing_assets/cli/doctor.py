@@ -24,7 +24,7 @@ def command(path: Path | None, index_dir: Path | None, fix: bool, verify: bool, 
 
     Ends with 1 when something is wrong that is not only late.
     """
-    from indexing_assets.operations.doctor import examine
+    from indexing_assets.operations.examination import examine
     from indexing_assets.operations.repair import repair
 
     folder = folder_of(path, index_dir)

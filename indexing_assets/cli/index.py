@@ -74,7 +74,7 @@ def run(
         return
 
     from indexing_assets.cli.migrate import offer_migration
-    from indexing_assets.cli.progress import showing_progress, tell_waiting
+    from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
 
     offer_migration(folder, wait=wait)

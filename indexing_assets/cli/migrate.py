@@ -93,7 +93,7 @@ def offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
 
 
 def _run(plan: "Plan", *, dry_run: bool, wait: bool) -> "MigrationReport":
-    from indexing_assets.cli.progress import showing_progress, tell_waiting
+    from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations import migration
 
     with showing_progress():

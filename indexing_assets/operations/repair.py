@@ -1,7 +1,7 @@
 """`code-index doctor --repair`: the fix of what checks found, without loss.
 
 Belongs here: tables, rows and records that a plain index run cannot fix. Does not belong here: finding out what is
-wrong (`indexing_assets.operations.doctor`); what a repair does about a check is said at the check.
+wrong (`indexing_assets.operations.examination`); what a repair does about a check is said at the check.
 
 Decision: nothing is deleted that cannot be made again from the repository; a damaged file is put
 aside, into a folder named `damaged-<time>` next to it. Rows that are wrong are removed, and the next

@@ -17,7 +17,7 @@ import pytest
 
 from code_index.index.folder import resolve_index_folder
 from code_index.tables import IndexStore
-from indexing_assets.operations.doctor import examine
+from indexing_assets.operations.examination import examine
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.repair import repair
 from indexing_assets.runs.live_runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG

@@ -48,11 +48,11 @@ DURABLE = (
 # What a migration does besides.
 MIGRATION = (
     ("code_index.tables.lance_tables", "LanceTables", "append"),
-    ("indexing_assets.operations.migration.take_over", None, "back_up"),
-    ("indexing_assets.operations.migration.take_over", None, "adopt_settings"),
-    ("indexing_assets.operations.migration.take_over", None, "switch_over"),
+    ("indexing_assets.operations.migration.steps", None, "back_up"),
+    ("indexing_assets.operations.migration.steps", None, "adopt_settings"),
+    ("indexing_assets.operations.migration.steps", None, "switch_over"),
     ("indexing_assets.operations.migration.rollback", None, "restore_old_table"),
-    ("indexing_assets.operations.migration.take_over", None, "remove"),
+    ("indexing_assets.operations.migration.steps", None, "remove"),
     ("indexing_assets.operations.migration.rollback", None, "remove"),
 )
 

@@ -15,7 +15,7 @@ from code_index.index.folder import resolve_index_folder
 from code_index.report.figures import language_figures
 from code_index.tables import IndexStore
 from indexing_assets.definitions import build_defs
-from indexing_assets.operations.doctor import examine
+from indexing_assets.operations.examination import examine
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.repair import repair
 from resources.embedder_resource import EmbedderResource

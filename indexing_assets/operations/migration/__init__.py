@@ -7,14 +7,14 @@ one of the modules below. See docs/decisions/0010-migration.md.
     plan        a migration decided
     carrier     the old rows as the new tables will hold them
     staging     the new tables, built beside and compared
-    take_over   all steps in their order
+    steps       all of them in their order
     rollback    backup and record, and the way back
 """
 
 from indexing_assets.operations.migration.carrier import MigrationReport
 from indexing_assets.operations.migration.plan import Plan, find_unmigrated, plan_migration
 from indexing_assets.operations.migration.rollback import read_record, remove_old_index, roll_back
-from indexing_assets.operations.migration.take_over import dry_run, migrate
+from indexing_assets.operations.migration.steps import dry_run, migrate
 
 __all__ = [
     "MigrationReport",

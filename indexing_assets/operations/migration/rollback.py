@@ -1,7 +1,7 @@
 """The way back from a migration: backup and record, and what is done with them.
 
 Belongs here: whatever a rollback or the end of the old index needs. Does not belong here: the way there
-(`indexing_assets.operations.migration.take_over`).
+(`indexing_assets.operations.migration.steps`).
 """
 
 import json

@@ -1,7 +1,7 @@
 """The new tables, built beside the index and compared with the old one before anything is put in place.
 
 Belongs here: rows of `chunks` and `vectors`, their batches, and the comparison. Does not belong here: reading the old
-table (`indexing_assets.operations.migration.carrier`) and the switch (`indexing_assets.operations.migration.take_over`).
+table (`indexing_assets.operations.migration.carrier`) and the switch (`indexing_assets.operations.migration.steps`).
 """
 
 from collections.abc import Mapping, Sequence
