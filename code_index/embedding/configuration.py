@@ -52,12 +52,12 @@ class EmbedderConfig(CheckedSettings):
     text_recipe: Annotated[str, _IDENTITY] = Field(
         default=TextRecipe.FULL.value,
         pattern=_any_of(TextRecipe),
-        description="What of a chunk is embedded: full (path, names and source) or source (as in single-table indexes).",
+        description="Text of a chunk that is embedded: full (path, names and source) or source (as in single-table indexes).",
     )
     device: str = Field(
         default=AUTO,
         pattern=_any_of([AUTO, *(rf"{device}(:\d+)?" if device == "cuda" else device for device in DEVICES)]),
-        description="Where the model runs: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:<number> or mps.",
+        description="Device of the model: auto (CUDA, then MPS, then CPU), cpu, cuda, cuda:<number> or mps.",
     )
     backend: str = Field(
         default=AUTO,
@@ -72,7 +72,7 @@ class EmbedderConfig(CheckedSettings):
     max_tokens: Annotated[int, _IDENTITY] = Field(
         default=0,
         ge=0,
-        description="Tokens of a text that the model reads; 0 for what suits the model. A change embeds all again.",
+        description="Tokens of a text that the model reads; 0 for what suits the model. A change embeds everything again.",
     )
     token_budget: int = Field(
         default=0, ge=0, description="Most tokens in one batch, padding included; 0 for what suits the device."
@@ -80,9 +80,7 @@ class EmbedderConfig(CheckedSettings):
     threads: int = Field(
         default=0, ge=0, le=1_024, alias="embed_threads", description="CPU threads of the model; 0 for all cores."
     )
-    allow_download: bool = Field(
-        default=False, description="Whether a model that is not here may be downloaded from a model hub."
-    )
+    allow_download: bool = Field(default=False, description="Allow the download of a missing model from a model hub.")
 
     @model_validator(mode="after")
     def _backend_runs_on_device(self) -> Self:

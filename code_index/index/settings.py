@@ -26,7 +26,9 @@ ENVIRONMENT_PREFIX = "CODE_INDEX_"
 class Settings(CheckedSettings):
     """The values that a user may tune; each setting is a key of `settings.toml` and an environment variable."""
 
-    max_file_bytes: int = Field(default=1 << 20, ge=1, description="Larger files are skipped, with that reason. Bytes.")
+    max_file_bytes: int = Field(
+        default=1 << 20, ge=1, description="Bytes of the largest file that is indexed; larger ones are skipped."
+    )
     ignore: tuple[str, ...] = Field(
         default=(), description="More ignore patterns in .gitignore syntax, relative to the repository's root."
     )
@@ -43,27 +45,30 @@ class Settings(CheckedSettings):
         default=20.0,
         gt=0,
         le=86_400,
-        description="A file whose grammar takes longer is cut as plain text; one that takes as long again fails. "
-        "Seconds of a processor.",
+        description="Processor seconds that a file's grammar may take, then it is cut as plain text; if that takes as "
+        "long again, the file fails.",
     )
     parse_memory_bytes: int = Field(
         default=2 << 30,
         ge=256 << 20,
         le=1 << 50,
-        description="Address space that a parser process may take for a file, beyond its own; one that needs more fails.",
+        description="Bytes of address space that a parser process may add for a file; one that needs more fails.",
     )
     parse_checkpoint_files: int = Field(
-        default=1_000, ge=1, description="Chunks are committed at the latest after so many files, or every 5 seconds."
+        default=1_000,
+        ge=1,
+        description="Most files between two commits of chunks; one comes every 5 seconds at the latest.",
     )
     embedder: EmbedderConfig = Field(default=EmbedderConfig(), description="The model; its settings stand among these.")
     embedding_batch_chunks: int = Field(
         default=512, ge=1, le=100_000, description="Chunks in one partition of chunk_vectors."
     )
-    checkpoint_chunks: int = Field(
-        default=10_000, ge=1, description="Vectors are committed at the latest after so many chunks ..."
-    )
+    checkpoint_chunks: int = Field(default=10_000, ge=1, description="Most chunks between two commits of vectors.")
     checkpoint_s: float = Field(
-        default=15.0, gt=0, le=86_400, description="... or about so many seconds, whichever comes first."
+        default=15.0,
+        gt=0,
+        le=86_400,
+        description="Seconds between two commits of vectors, about; checkpoint_chunks may come first.",
     )
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ _COLUMNS = 120
 def chunk_preview(chunks: pa.Table) -> dg.MarkdownMetadataValue:
     """Place, name and first lines of code of the first chunks."""
     columns = ["file_path", "start_line", "end_line", "chunk_type", "qualified_name", "language", "content"]
-    parts = []
+    sections = []
     for row in chunks.select(columns).slice(0, _CHUNKS).to_pylist():
         lines = row["content"].splitlines()
         shown = "\n".join(line[:_COLUMNS] for line in lines[:_LINES])
@@ -23,5 +23,5 @@ def chunk_preview(chunks: pa.Table) -> dg.MarkdownMetadataValue:
         more = "\n..." if len(lines) > _LINES else ""
         name = (row["qualified_name"] or "").replace("`", "'")
         title = f"`{place}` {row['chunk_type']} `{name}`" if name else f"`{place}` {row['chunk_type']}"
-        parts.append(f"{title}\n\n{fence}{row['language']}\n{shown}{more}\n{fence}")
-    return dg.MetadataValue.md("\n\n".join(parts) or "(no chunks)")
+        sections.append(f"{title}\n\n{fence}{row['language']}\n{shown}{more}\n{fence}")
+    return dg.MetadataValue.md("\n\n".join(sections) or "(no chunks)")

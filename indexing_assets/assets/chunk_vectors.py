@@ -66,8 +66,8 @@ def build_chunk_vectors(names: IndexNames, folder: IndexFolder, settings: Settin
     ) -> Iterator[dg.AssetCheckResult]:
         """The vector of each chunk, in the table `vectors` that search reads.
 
-        One partition per batch of chunks. A text that the model cannot embed fails alone: its chunk
-        has the status `error` with the reason, its batch shows as failed, all others are stored.
+        One partition per batch of chunks. A text that the model cannot embed costs only its chunk,
+        which has the status `error` with the reason; its batch shows as failed, all others are stored.
         """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
         # event for every partition of the run.
@@ -94,11 +94,11 @@ def _embed(
         run = EmbedRun(context, opened, model, recipe=configured.text_recipe, force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())
         expire_copies(opened.store, VECTOR_TABLES)
-        # What a killed run left half-copied is made good before anything is counted, and chunks
+        # What a killed run left half-copied is fixed before anything is counted, and chunks
         # that another process dropped meanwhile lose their vectors at the end.
         chunks_version = opened.store.tables.version("chunks")
         opened.store.sync.vectors(now=datetime.now(UTC))
-        run.put_other_models_aside()
+        run.retire_other_models()
         run.embed_batches()
         if opened.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
             opened.store.sync.vectors(now=datetime.now(UTC))
@@ -112,7 +112,7 @@ def _embed(
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
     context.log.info(
-        "%d chunks: %d embedded, %d vectors taken over, %d failed (%s chunks/s, %s).",
+        "%d chunks: %d embedded, %d vectors reused, %d failed (%s chunks/s, %s).",
         run.tally.chunks,
         run.tally.embedded,
         run.tally.reused,

@@ -68,7 +68,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "cognitive_complexity": "Decisions, weighted by how deep they are nested.",
     "max_nesting_depth": "Deepest nesting of blocks.",
     "parameter_count": "Parameters of the function.",
-    "lines_of_code": "Lines that are neither blank nor comment alone.",
+    "lines_of_code": "Lines that are neither blank nor only a comment.",
     "decorators": "Decorators, annotations or attributes.",
     "parameters": "Name, type and default of each parameter.",
     "return_type": "Return type as written.",

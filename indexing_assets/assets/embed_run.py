@@ -86,13 +86,13 @@ class EmbedRun:
         self.tally = _Tally()
         self._total = 0
 
-    def put_other_models_aside(self) -> None:
-        """Keep vectors of other models out of this model's table, where an older program stored them side by side."""
+    def retire_other_models(self) -> None:
+        """Retire vectors of other models that an older program stored in this model's table."""
         for model, count in self.store.vectors.counts().items():
             if model != self.embedder.model_id:
                 self.store.vectors.retire(now=datetime.now(UTC), model=model)
                 self.context.log.info(
-                    "Put %d vectors of %s aside; the model is now %s.", count, model, self.embedder.model_id
+                    "Retired %d vectors of %s; the model is now %s.", count, model, self.embedder.model_id
                 )
 
     def embed_batches(self) -> None:
@@ -134,7 +134,7 @@ class EmbedRun:
             bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
 
     def _given_up(self) -> dict[str, str]:
-        """Chunks that this run does not try again, with the reason why they failed."""
+        """Chunks that this run does not retry, with the reason why they failed."""
         if self.force or retries_lasting(self.context.run):
             return {}
         errors = self.store.errors.read(self.embedder.model_id).select(["chunk_id", "error_message", "transient"])

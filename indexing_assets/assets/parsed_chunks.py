@@ -64,7 +64,7 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
     ) -> Iterator[dg.AssetCheckResult]:
         """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
 
-        One partition per file version. A file that cannot be parsed fails alone: its partition shows
+        One partition per file version. A file that cannot be parsed costs only its partition, which shows
         as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.
         """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
@@ -99,12 +99,12 @@ def _parse(
             sum(task.size_bytes for task in run.tasks.values()) / 1e6,
             run.tally.reused,
         )
-        # Of a first index nobody waits for words before it is there, and each compaction leaves a copy for a while.
+        # Nobody searches a first index before it is there, and each compaction leaves a copy for a while.
         compaction = PeriodicCompaction(opened.store, CHUNK_TABLES) if opened.store.chunks.count() else None
         if run.tasks:
             with (
                 ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
-                # During a commit the files of the next are parsed, no more: what a crash can cost stays bounded.
+                # During a commit only the files of the next one are parsed: what a crash can cost stays bounded.
                 closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=COMMIT_CHUNKS)) as ahead,
             ):
                 for groups in commits_of(ahead, bound):

@@ -1,4 +1,4 @@
-"""Upkeep of the whole index: what searching reads fast, and the disk space that nothing needs any more.
+"""The search indexes, and compaction and expiry of the whole index.
 
 Belongs here: the asset that the maintenance schedule materializes. Does not belong here: the part
 of it that each phase does at its end (`indexing_assets.upkeep.compaction`).
@@ -29,23 +29,23 @@ from resources.index_resource import IndexResource
 
 
 class SearchIndexesConfig(dg.Config):
-    """What is kept."""
+    """Retention of one run."""
 
     keep_versions_minutes: int = Field(
         default=USUAL.versions // timedelta(minutes=1),
         ge=10,
-        description="Old versions of the tables are removed after so many minutes; a long read may need one.",
+        description="Minutes to keep old versions of the tables; a long read may need one.",
     )
     keep_unused_vectors_days: int = Field(
         default=USUAL.unused_vectors.days,
         ge=0,
-        description="Vectors of code that is gone are kept for so many days: code that returns needs no model call.",
+        description="Days to keep vectors of code that is gone; code that returns then needs no model call.",
     )
     keep_runs: int = Field(
         default=USUAL.runs,
         ge=1,
-        description="So many of Dagster's runs are kept in full; of older ones what partitions need to show as "
-        "materialized or failed.",
+        description="Dagster runs to keep in full; of older ones only what partitions need to show as materialized "
+        "or failed stays.",
     )
 
 
@@ -67,7 +67,7 @@ def build_search_indexes(names: IndexNames) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult[None]:
         """The vector, full-text and scalar indexes of all tables, brought up to date.
 
-        Also compacts the tables and gives back the space of old versions, of what killed writers left,
+        Also compacts the tables and frees the space of old versions, of what killed writers left,
         and of vectors whose code has been gone for long. Searching goes on meanwhile.
         """
         return _maintain(context, config, index, names)
@@ -101,7 +101,7 @@ def _maintain(
                 metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
             metadata["embedding_under_way"] = False
         except IndexBusyError as busy:
-            context.log.warning("The vectors are left for the next time: %s", busy)
+            context.log.warning("The vectors are left for the next run: %s", busy)
             metadata["embedding_under_way"] = True
         store.upkeep.optimize(retention, exclusive=True, tables=CHUNK_TABLES)
     store.upkeep.optimize(retention, tables=store.upkeep.asset_tables())
@@ -118,7 +118,7 @@ def _maintain(
         "Brought the indexes of %d tables up to date in %.1f s (built %s); %.1f MB on disk, %.1f MB before.",
         len(after),
         time.perf_counter() - started,
-        ", ".join(built) or "none anew",
+        ", ".join(built) or "nothing new",
         sum(after.values()) / 1e6,
         sum(before.values()) / 1e6,
     )

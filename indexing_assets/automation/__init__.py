@@ -1,1 +1,1 @@
-"""Jobs, schedules, sensors, and runs of failed partitions again."""
+"""Jobs, schedules, sensors, and reruns of failed partitions."""

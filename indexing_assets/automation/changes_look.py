@@ -34,8 +34,8 @@ _LOOK_SHARE = 0.1
 class WatchTimes:
     """Times of watching the repository, in seconds.
 
-    A tick watches for `watch_s`; an edit is taken up when the repository was at rest for `quiet_s`.
-    One that is never at rest is taken up all the same after `restless_s`.
+    A tick watches for `watch_s`; an edit is scanned once the repository was at rest for `quiet_s`.
+    A repository that is never at rest is scanned after `restless_s`.
     """
 
     watch_s: float = 4.0
@@ -70,7 +70,7 @@ class ChangesLook:
         prepare_pools(self._instance, index.settings)
         busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
-            return Found(cursor, reason=f"Run {busy[0].run_id} scans or parses; the next look is when it ended.")
+            return Found(cursor, reason=f"Run {busy[0].run_id} scans or parses; the next look follows its end.")
         scanned = _last_scan(index)
         state = _state(index)
         if state.token == scanned.token:

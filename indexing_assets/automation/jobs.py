@@ -21,9 +21,8 @@ _DESCRIPTIONS: Mapping[str, str] = {
     PARSE_JOB: "Phase 1: parse file versions into chunks.",
     CHANGES_JOB: "Scan the repository, then parse the file versions of the run.",
     EMBED_JOB: "Phase 2: embed batches of chunks.",
-    MAINTAIN_JOB: "Scan, bring the search indexes up to date, give back disk space, check the whole index, "
-    "report on it.",
-    CLEANUP_JOB: "Bring the search indexes up to date and give back disk space: what `code-index cleanup` does.",
+    MAINTAIN_JOB: "Scan, bring the search indexes up to date, free disk space, check the whole index, report on it.",
+    CLEANUP_JOB: "Bring the search indexes up to date and free disk space: what `code-index cleanup` does.",
 }
 
 

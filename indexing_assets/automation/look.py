@@ -37,7 +37,7 @@ class Look(Protocol):
     """One look of a sensor."""
 
     def take(self, cursor: SensorCursor) -> Found:
-        """Decide from the cursor and the present what is to be done."""
+        """Compare the cursor with the present state, and say what to run."""
 
 
 def request_run(index: OpenIndex, job: str, keys: Sequence[str], stand: str, cursor: SensorCursor) -> Found:
@@ -57,13 +57,13 @@ def request_run(index: OpenIndex, job: str, keys: Sequence[str], stand: str, cur
         ordered = as_one_range(index.instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
     run_key = f"{stand}:{target}:{cursor.attempts}"
-    # What failed for a reason that lasts is for a person to try again.
+    # Only a person retries what failed for a reason that lasts.
     tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
     return Found(cursor, dg.RunRequest(run_key=run_key, job_name=index.names.prefixed(job), tags=tags))
 
 
 def later(cursor: SensorCursor, wait_s: float, what: str) -> str:
-    """Reason for not asking again yet for `what`, which was asked for and did not come about."""
+    """Reason for not asking again yet for `what`, which was asked for and did not succeed."""
     return (
         f"{what} was asked for {cursor.attempts} times and did not succeed; see the runs. "
         f"The next attempt is in {wait_s:.0f} s."
@@ -76,6 +76,6 @@ def table_versions(store: IndexStore, *tables: str) -> list[str]:
     return [f"{name}={versions.get(name, 0)}" for name in tables]
 
 
-def digest(parts: Sequence[str]) -> str:
-    """Short text that stands for all parts in their order."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def digest(texts: Sequence[str]) -> str:
+    """Short text that stands for all texts in their order."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]

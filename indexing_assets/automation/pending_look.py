@@ -34,7 +34,7 @@ class PendingLook:
         index = open_index(self._instance, self._resource, self._names)
         busy = unfinished_runs(index, CHUNK_VECTORS)
         if busy:
-            return Found(cursor, reason=f"Run {busy[0].run_id} embeds; the next look is when it ended.")
+            return Found(cursor, reason=f"Run {busy[0].run_id} embeds; the next look follows its end.")
         model_id = self._embedder.get_for_queries(index.settings).model_id
         stand = digest([model_id, *table_versions(index.store, "chunks", "vectors", "embedding_errors")])
         nothing = "Every chunk has its vector, or failed for a reason that lasts."

@@ -35,7 +35,7 @@ class RerunConfig(dg.Config):
 
     transient_only: bool = Field(
         default=False,
-        description="Only what failed for a reason that may pass by itself and has waited for its back-off.",
+        description="Rerun only transient failures whose back-off is over.",
     )
 
 
@@ -110,7 +110,7 @@ def request_backfill(
 ) -> str:
     """Ask Dagster for a backfill of these partitions, by asset, as one run per asset; returns its id.
 
-    Without `retry_lasting`, chunks of these partitions that failed for a reason that lasts are left alone.
+    Without `retry_lasting`, chunks of these partitions that failed for a reason that lasts are skipped.
     """
     backfill_id: str = make_new_backfill_id()
     selectors = []

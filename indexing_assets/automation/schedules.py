@@ -1,4 +1,4 @@
-"""Schedules: daily maintenance, and another attempt at what may have passed by itself."""
+"""Schedules: daily maintenance, and retries of transient failures."""
 
 from collections.abc import Mapping
 
@@ -40,7 +40,7 @@ def build_schedules(
         job=rerun_job,
         cron_schedule=_RETRY_CRON,
         default_status=default_status,
-        description="Reruns what failed for a reason that may pass: after 5 minutes, then 20, 80, up to a day.",
+        description="Retries transient failures: after 5 minutes, then 20, 80, up to a day.",
     )
     def retry_transient_failures_schedule(
         context: dg.ScheduleEvaluationContext, index: IndexResource, embedder: EmbedderResource
@@ -59,6 +59,6 @@ def build_schedules(
         job=jobs[MAINTAIN_JOB],
         cron_schedule=_MAINTENANCE_CRON,
         default_status=default_status,
-        description="Every night (UTC): scan, refresh the search indexes, give back disk space, check, report.",
+        description="Every night (UTC): scan, refresh the search indexes, free disk space, check, report.",
     )
     return [maintenance, retry_transient_failures_schedule]

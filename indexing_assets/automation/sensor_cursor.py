@@ -42,7 +42,7 @@ class SensorCursor:
         return json.dumps(asdict(self))
 
     def wait_s(self, target: str, now_s: float) -> float:
-        """Seconds until `target` may be asked for: none, unless it was asked for before and did not come about.
+        """Seconds until `target` may be asked for: none, unless it was asked for before and did not succeed.
 
         Each attempt doubles the wait, from 10 seconds to an hour.
         """

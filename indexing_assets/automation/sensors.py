@@ -1,4 +1,4 @@
-"""Sensors: an edit becomes searchable without anyone's hand.
+"""Sensors: edits become searchable by themselves.
 
 `repo_changes_sensor` asks for scans and parsing, `pending_chunks_sensor` for embedding. Both decide
 from the repository and the tables, not from what they asked for before: a run that failed or was
@@ -62,7 +62,7 @@ def build_sensors(
         jobs=[jobs[EMBED_JOB]],
         minimum_interval_seconds=_TICK_S,
         default_status=default_status,
-        description="Embeds chunks that have no vector yet, those that a crash left behind too.",
+        description="Embeds chunks that have no vector yet, including those that a crash left.",
     )
     def pending_chunks_sensor(
         context: dg.SensorEvaluationContext, index: IndexResource, embedder: EmbedderResource

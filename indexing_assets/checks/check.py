@@ -76,7 +76,7 @@ class Subject:
         return self.rebuild("chunks")
 
     def rebuild(self, table: str) -> str:
-        """The command that drops a table and fills it again; of another asset's table, that puts it aside."""
+        """The command that drops a table and fills it again; for a table of another asset, the one that moves it away."""
         if table not in INDEX_TABLES:
             return REPAIR
         return f"rm -r '{self.index.store.tables.path(table)}' && {INDEX}"
@@ -176,7 +176,7 @@ def _failure(finding: Finding, count: int) -> str:
     more = count - min(len(finding.culprits), _NAMED_CULPRITS)
     listed = named + (f" and {more:,} more" if more else "")
     noun = finding.noun if count == 1 else _plural(finding.noun)
-    return f"{count:,} {noun} {finding.problem}: {listed}. Mend: {finding.fix}"
+    return f"{count:,} {noun} {finding.problem}: {listed}. Fix: {finding.fix}"
 
 
 def _plural(noun: str) -> str:

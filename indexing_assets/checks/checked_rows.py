@@ -1,4 +1,4 @@
-"""Reading what several checks read: rows by their ids, and what runs are at work on.
+"""Reads that several checks share: rows by their ids, and the partition keys that runs are to work on.
 
 Belongs here: no claim, only what claims are made of.
 """
@@ -31,8 +31,8 @@ def few_files(subject: Subject) -> list[str] | None:
     return list(paths) if paths is not None and len(paths) <= _FEW_FILES else None
 
 
-def places(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
-    """Places of chunks as `path:line name`, by id, for the first ids; those without a chunk stand for themselves."""
+def chunk_labels(subject: Subject, chunk_ids: Sequence[str]) -> dict[str, str]:
+    """Labels of chunks, `path:line name`, by id, for the first ids; an id without a chunk is its own label."""
     named = list(dict.fromkeys(chunk_ids))[:_NAMED]
     rows = subject.index.store.chunks.by_ids(named, columns=["chunk_id", "file_path", "start_line", "qualified_name"])
     found = {

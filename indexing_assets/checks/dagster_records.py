@@ -25,6 +25,6 @@ def partitions_are_not_too_many(index: OpenIndex) -> Finding:
         [f"parsed_chunks ({count:,} partitions)"] if count >= _MANY_PARTITIONS else [],
         noun="asset",
         problem="near the 100,000 partitions that Dagster advises at most",
-        fix="exclude generated or vendored files in .codeindexignore, or index parts of the repository by themselves",
+        fix="exclude generated or vendored files in .codeindexignore, or index folders of the repository separately",
         figures={"partitions": count},
     )

@@ -33,15 +33,15 @@ def index_folder_can_be_used(folder: IndexFolder) -> Finding:
 
 @check()
 def index_folder_can_be_written(folder: IndexFolder) -> Finding:
-    """Every part of the index folder can be written."""
+    """The index folder and the folders in it can be written."""
     culprits = []
-    for part in (folder.path, folder.tables_dir, folder.dagster_home, folder.locks_dir):
+    for path in (folder.path, folder.tables_dir, folder.dagster_home, folder.locks_dir):
         try:
-            part.mkdir(exist_ok=True)
-            with tempfile.TemporaryFile(dir=part) as file:
+            path.mkdir(exist_ok=True)
+            with tempfile.TemporaryFile(dir=path) as file:
                 file.write(b"x")
         except OSError as error:
-            culprits.append(f"{part} ({error.strerror})")
+            culprits.append(f"{path} ({error.strerror})")
     return Finding(culprits, "folder", "cannot be written", fix="allow writing, or free space")
 
 
@@ -58,10 +58,10 @@ def no_other_process_writes(folder: IndexFolder) -> Finding:
     """No other process holds the index at the moment."""
     holders = [(phase, owner(folder.locks_dir, phase)) for phase in Phase]
     culprits = [f"{phase} phase: {who}" for phase, who in holders if who is not None and who.pid != os.getpid()]
-    return Finding(culprits, "process", "at work, so that what follows may be of the moment", fix="wait for its end")
+    return Finding(culprits, "process", "at work, so the following results may change", fix="wait until it ends")
 
 
-@check(repair="put the damaged database aside and record again what the tables hold, without parsing or embedding")
+@check(repair="move the damaged database away and record again what the tables hold, without parsing or embedding")
 def dagster_records_can_be_read(folder: IndexFolder) -> Finding:
     """Dagster's databases are whole."""
     damaged = damaged_databases(folder)

@@ -20,7 +20,7 @@ from code_index.core.vectors import off_unit, vector_lengths
 from code_index.tables.schemas import vectors
 from code_index.tables.sql import is_in
 from indexing_assets.checks.check import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check
-from indexing_assets.checks.checked_rows import few_files, in_flux, manifest, places
+from indexing_assets.checks.checked_rows import chunk_labels, few_files, in_flux, manifest
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
 
 # Vectors looked at after a run; the check of the whole index looks at all.
@@ -111,7 +111,7 @@ def chunk_ids_are_unique(subject: Subject) -> Finding:
     ids = pl.Series(subject.index.store.chunks.read(["chunk_id"]).column("chunk_id"))
     repeated = _repeated(ids)
     return Finding(
-        culprits=list(places(subject, repeated).values()),
+        culprits=list(chunk_labels(subject, repeated).values()),
         noun="chunk",
         problem="stored more than once",
         fix=f"`{subject.rebuild_chunks()}` (no text is embedded again)",
@@ -129,16 +129,16 @@ def every_chunk_has_a_batch_with_a_partition(subject: Subject) -> Finding:
     existing = set(subject.index.partition_keys(CHUNK_VECTORS))
     keyless = [key for key in map(batch_partition_key, batches) if key not in existing]
     return Finding(
-        culprits=[*(f"batch {key}" for key in keyless), *places(subject, without).values()],
+        culprits=[*(f"batch {key}" for key in keyless), *chunk_labels(subject, without).values()],
         noun="batch or chunk",
-        problem="of which no embedding run would know (a batch without a partition key, a chunk without a batch)",
+        problem="that no embedding run would find (a batch without a partition key, a chunk without a batch)",
         fix=f"`{subject.rebuild_chunks()}` (no text is embedded again)" if without else f"`{RESUME}`",
         figures={"batches": len(batches), "chunks_without_batch": len(without)},
         count=len(keyless) + len(without),
     )
 
 
-@check(CHUNK_VECTORS, repair="put these vectors aside, for code that returns")
+@check(CHUNK_VECTORS, repair="retire these vectors, for code that returns")
 def every_vector_has_its_chunk(subject: Subject) -> Finding:
     """The chunk of each vector is in the table chunks."""
     ids, orphans = _orphaned_vectors(subject)
@@ -164,7 +164,7 @@ def no_chunk_has_two_vectors(subject: Subject) -> Finding:
     ids = pl.Series(subject.index.store.vectors.read(["chunk_id"]).column("chunk_id"))
     repeated = _repeated(ids)
     return Finding(
-        culprits=list(places(subject, repeated).values()),
+        culprits=list(chunk_labels(subject, repeated).values()),
         noun="chunk",
         problem="with more than one vector",
         fix=f"`{subject.rebuild('vectors')}` (all is embedded again)",
@@ -181,7 +181,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
     for piece in _pieces(subject):
         seen += piece.num_rows
         bad |= lengths_off_unit(piece)
-    where = places(subject, list(bad))
+    where = chunk_labels(subject, list(bad))
     batches = _batches_of(subject, list(where))
     return Finding(
         culprits=[
@@ -196,7 +196,7 @@ def vectors_are_finite_and_of_unit_length(subject: Subject) -> Finding:
     )
 
 
-@check(CHUNK_VECTORS, repair="put vectors of other models aside and embed what is missing")
+@check(CHUNK_VECTORS, repair="retire vectors of other models and embed what is missing")
 def one_model_per_table(subject: Subject) -> Finding:
     """All vectors are of the model that the settings name."""
     model_id = subject.model().model_id

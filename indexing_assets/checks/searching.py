@@ -76,7 +76,7 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
             searched.lost.append(f"{place} (by its own vector)")
         if chunk_id not in _hits(subject, searched, SearchMode.SEMANTIC, name):
             searched.semantic_misses.append(f"{place} (by its meaning)")
-    # A name alone may be nearer to other code; that most names are is a fault.
+    # One name may be nearer to other code; if most names are, that is a fault.
     if 2 * len(searched.semantic_misses) > len(searched.seconds.get(SearchMode.SEMANTIC, ())):
         searched.lost += searched.semantic_misses
     job = subject.index.names.prefixed(MAINTAIN_JOB)

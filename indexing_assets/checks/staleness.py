@@ -34,7 +34,7 @@ def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING, repair="put vectors of other models aside and embed what is missing")
+@check(INDEX_REPORT, severity=Severity.WARNING, repair="retire vectors of other models and embed what is missing")
 def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
     """Every vector was made by the model that the settings name."""
     model_id = subject.model().model_id

@@ -11,7 +11,7 @@ from code_index.core.errors import StoreError
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.checks.check import REINDEXED, RESUME, Finding, Severity, Subject, check
-from indexing_assets.checks.checked_rows import in_flux, manifest, places
+from indexing_assets.checks.checked_rows import chunk_labels, in_flux, manifest
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
 from indexing_assets.runs.job_names import RERUN_JOB
 from indexing_assets.runs.planning import failed_partitions, stored_chunk_counts
@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 8_192
 
 @check(
     INDEX_REPORT,
-    repair="go back to the newest version of the table that can be read, else put it aside; then " + REINDEXED,
+    repair="go back to the newest version of the table that can be read, else move it away; then " + REINDEXED,
 )
 def tables_can_be_read(subject: Subject) -> Finding:
     """Every table opens, and every row of it can be read."""
@@ -45,12 +45,12 @@ def tables_can_be_read(subject: Subject) -> Finding:
 
 @check(INDEX_REPORT, repair=REINDEXED)
 def records_agree_with_the_tables(subject: Subject) -> Finding:
-    """What is stored is recorded as materialized, and what is recorded is stored."""
+    """Everything stored is recorded as materialized, and everything recorded is stored."""
     culprits = [*_files_that_disagree(subject), *_batches_that_disagree(subject)]
     return Finding(
         culprits=culprits,
         noun="partition",
-        problem="of which Dagster's records and the tables disagree",
+        problem="on which Dagster's records and the tables disagree",
         fix=f"`{RESUME}`",
         figures={"partitions_that_disagree": len(culprits)},
     )
@@ -70,12 +70,12 @@ def every_chunk_has_its_vector(subject: Subject) -> Finding:
     failed = of_status.get(EmbeddingStatus.ERROR.value, [])
     pending = of_status.get(EmbeddingStatus.PENDING.value, [])
     reasons = _reasons(subject, model_id)
-    named_failed = [f"{place} ({reasons[chunk_id]})" for chunk_id, place in places(subject, failed).items()]
+    named_failed = [f"{place} ({reasons[chunk_id]})" for chunk_id, place in chunk_labels(subject, failed).items()]
     fix = " and ".join(
         [*([f"`{RESUME}`"] if pending else []), *([f"`{RESUME} --failed` for those that failed"] if failed else [])]
     )
     return Finding(
-        culprits=[*named_failed, *places(subject, pending).values()],
+        culprits=[*named_failed, *chunk_labels(subject, pending).values()],
         noun="chunk",
         problem=f"without a vector ({len(pending):,} pending, {len(failed):,} failed)",
         fix=fix,

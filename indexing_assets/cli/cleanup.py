@@ -1,4 +1,4 @@
-"""`code-index cleanup`: give back disk space that nothing needs."""
+"""`code-index cleanup`: free the disk space that nothing needs."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     type=click.IntRange(10),
     default=USUAL.versions // timedelta(minutes=1),
     show_default=True,
-    help="Keep old versions of the tables for so long; a long read may need one.",
+    help="Minutes to keep old versions of the tables; a long read may need one.",
 )
 @click.option(
     "--keep-unused-vectors-days",
     type=click.IntRange(0),
     default=USUAL.unused_vectors // timedelta(days=1),
     show_default=True,
-    help="Keep vectors of code that is gone for so long; code that returns needs no model call.",
+    help="Days to keep vectors of code that is gone; code that returns then needs no model call.",
 )
 @click.option(
     "--keep-runs",
     type=click.IntRange(1),
     default=USUAL.runs,
     show_default=True,
-    help="Keep so many of Dagster's runs in full; of older ones what partitions need.",
+    help="Dagster runs to keep in full; of older ones only what partitions need stays.",
 )
 @click.option(
     "--old-index",
     is_flag=True,
-    help="Also remove the old table that `code-index migrate` took over, and its backup.",
+    help="Also remove the old table that `code-index migrate` imported, and its backup.",
 )
 @wait_option
 def command(
@@ -78,18 +78,18 @@ def command(
         before = folder_bytes(folder.path)
         result = pipeline.cleanup(kept)
     if result.error is not None:
-        raise click.ClickException(f"{result.error} (Dagster run {result.run_id}). What is indexed is as it was.")
+        raise click.ClickException(f"{result.error} (Dagster run {result.run_id}). What is indexed has not changed.")
     if old_index:
         from indexing_assets.operations.migration import remove_old_index
 
-        click.echo(f"The old index is gone: {human_bytes(remove_old_index(folder))} won.")
+        click.echo(f"The old index is gone: {human_bytes(remove_old_index(folder))} freed.")
     after = folder_bytes(folder.path)
-    won = before - after
-    change = f"{human_bytes(won)} won"
-    if won < 0:
+    freed = before - after
+    change = f"{human_bytes(freed)} freed"
+    if freed < 0:
         change = (
-            f"{human_bytes(-won)} more for now, since what was replaced stays for {keep_versions_minutes} minutes, "
-            "for those who read it"
+            f"{human_bytes(-freed)} more for now, because replaced data stays for its readers for "
+            f"{keep_versions_minutes} minutes"
         )
     click.echo(f"The index takes {human_bytes(after)}: {change}.")
 

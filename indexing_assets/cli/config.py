@@ -17,7 +17,7 @@ from indexing_assets.cli.options import folder_of, index_dir_option, json_option
 def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     """Show each setting, its value, and where it comes from: default, settings.toml or environment.
 
-    Works before there is an index, and ends with 0 also where the model is missing.
+    Works before there is an index, and exits with 0 even if the model is missing.
     """
     from code_index.index.settings import explained_settings
 
@@ -42,7 +42,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
 
 
 def _model(settings: Any) -> dict[str, Any]:
-    """What the model's folder says, or why it cannot be read."""
+    """Describe the model, or say why its folder cannot be read."""
     from code_index.core.errors import CodeIndexError
     from code_index.embedding.models.description import describe_model
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 @click.command("doctor")
 @repository_argument
 @index_dir_option
-@click.option("--repair", "fix", is_flag=True, help="Mend what can be mended without loss.")
+@click.option("--repair", "fix", is_flag=True, help="Fix what can be fixed without loss.")
 @click.option("--verify", is_flag=True, help="Read every file of the repository, not only a sample of 500.")
 @json_option
 def command(path: Path | None, index_dir: Path | None, fix: bool, verify: bool, as_json: bool) -> None:
     """Check tables, Dagster's records, partitions, locks, model, disk and versions against each other.
 
-    Ends with 1 when something is wrong that is not only late.
+    Exits with 1 if something is wrong, with 0 if something is only late.
     """
     from indexing_assets.operations.examination import examine
     from indexing_assets.operations.repair import repair
@@ -66,5 +66,5 @@ def _show(found: "list[CheckOutcome]", *, as_json: bool, to_error: bool = False)
     late = sum(not item.passed for item in found) - wrong
     repairable = any(item.repair for item in found)
     said = "All is well." if not wrong and not late else f"{wrong} wrong, {late} to be aware of."
-    hint = " `code-index doctor --repair` mends what can be mended without loss." if repairable else ""
+    hint = " `code-index doctor --repair` fixes what can be fixed without loss." if repairable else ""
     click.echo(f"{len(found)} checks: {said}{hint}", err=to_error)

@@ -13,9 +13,9 @@ from indexing_assets.cli.output import print_outcome, print_unchanged
 if TYPE_CHECKING:
     from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 
-# A file may change between scan and parse; so many further scans pick such files up.
+# Further scans for files that change between scan and parse.
 _RESCANS = 2
-# What compaction left may be removed then; that takes a run.
+# From then on the copies that compaction left may be removed, which takes a run.
 _UNTIL_COPIES_GO = timedelta(minutes=20)
 _PHASES = {"1": "parse", "2": "embed"}
 
@@ -28,7 +28,7 @@ _PHASES = {"1": "parse", "2": "embed"}
     type=click.Choice(["parse", "embed", "all", "1", "2"]),
     default="all",
     show_default=True,
-    help="1 is parse, 2 is embed.",
+    help="Phase to run; 1 is parse, 2 is embed.",
 )
 @click.option("--force", is_flag=True, help="Parse and embed everything again.")
 @click.option("--verify", is_flag=True, help="Compare contents, not only sizes and times.")
@@ -36,7 +36,7 @@ _PHASES = {"1": "parse", "2": "embed"}
 def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, verify: bool, wait: bool) -> None:
     """Index the repository at PATH: parse what changed, then embed it.
 
-    An unchanged repository costs a look at its files' sizes and times. A run that was stopped goes on where it was.
+    An unchanged repository costs a look at the sizes and times of its files. A stopped run continues where it was.
     """
     run(
         path or Path.cwd(),

@@ -17,13 +17,13 @@ from code_index.core.errors import CodeIndexError, UsageError
 from indexing_assets.cli.os_errors import disk_trouble
 
 _COMMANDS = {
-    "cleanup": "Give back disk space that nothing needs.",
+    "cleanup": "Free the disk space that nothing needs.",
     "config": "Show each setting, its value and where it comes from.",
-    "doctor": "Check an index, say what is wrong, and mend it.",
+    "doctor": "Check an index, say what is wrong, and fix it.",
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
-    "migrate": "Take over an index of the single-table kind.",
-    "resume": "Go on where an interrupted or failed run stopped.",
+    "migrate": "Import an index of the single-table kind.",
+    "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",
     "ui": "Open Dagster's web interface on an index.",
@@ -88,7 +88,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        # Outside of standalone mode click hands back the status of `Exit` instead of raising it.
+        # Outside of standalone mode click returns the status of `Exit` instead of raising it.
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
@@ -100,10 +100,10 @@ def main() -> None:
         click.echo(printable_message(message.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        # What is left is the way out: a second signal must not turn it into a traceback.
+        # Only the exit is left: a second signal must not turn it into a traceback.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        click.echo("Stopped. What was stored is safe; `code-index resume` goes on from here.", err=True)
+        click.echo("Stopped. What was stored is safe; `code-index resume` continues from here.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output (`| head`) has seen enough.

@@ -1,4 +1,4 @@
-"""`code-index migrate`: take over an index of the single-table kind."""
+"""`code-index migrate`: import an index of the single-table kind."""
 
 import json
 import sys
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from indexing_assets.operations.migration import MigrationReport, Plan
 
 _FILES = {
-    "unchanged": "unchanged: the next index leaves them alone",
-    "changed": "changed since: found as they were, the next index redoes them",
-    "gone": "gone: found as they were, the next index removes them",
-    "not indexed any more": "left out by today's rules: the next index removes them",
+    "unchanged": "unchanged: the next index keeps them",
+    "changed": "changed since: searched as they were until the next index parses them",
+    "gone": "gone: searched as they were until the next index removes them",
+    "not indexed any more": "excluded by today's rules: the next index removes them",
 }
 
 
@@ -26,12 +26,15 @@ _FILES = {
 @repository_argument
 @index_dir_option
 @click.option("--dry-run", is_flag=True, help="Read everything, say what would be done, and write nothing.")
-@click.option("--rollback", is_flag=True, help="Undo a migration, while its backup is there.")
+@click.option("--rollback", is_flag=True, help="Undo a migration whose backup is still there.")
 @click.option(
-    "--from", "source", type=click.Path(path_type=Path), help="Folder of the old index; by default it is looked for."
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Folder of the old index; by default the one in the repository.",
 )
-@click.option("--model", help="The model that made its vectors, where its config does not say.")
-@click.option("--old-root", help="What its absolute paths begin with, where its config does not say.")
+@click.option("--model", help="The model that made its vectors, if its config does not name one.")
+@click.option("--old-root", help="The folder that its absolute paths begin with, if its config does not name one.")
 @json_option
 @wait_option
 def command(
@@ -45,7 +48,7 @@ def command(
     as_json: bool,
     wait: bool,
 ) -> None:
-    """Take over the single-table index of the repository at PATH, without a model call.
+    """Import the single-table index of the repository at PATH, without a model call.
 
     The old index stays as it is, and stays searchable. `code-index cleanup --old-index` removes it later.
     """
@@ -70,25 +73,25 @@ def command(
 
 
 def offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
-    """Say that the repository has an old index that can be taken over, and do so if a person at a terminal agrees."""
+    """Say that the repository has an old index, and import it if a person at a terminal agrees."""
     from code_index.core.errors import MigrationError
     from indexing_assets.operations import migration
 
     try:
         old = migration.find_unmigrated(folder)
     except MigrationError as error:
-        click.echo(f"There is an older index that cannot be taken over: {error}", err=True)
+        click.echo(f"There is an older index that cannot be imported: {error}", err=True)
         return
     if old is None:
         return
     click.echo(
-        f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` takes it "
-        "over without embedding anything again.",
+        f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` imports "
+        "it without embedding anything again.",
         err=True,
     )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         click.echo("Indexing from scratch.", err=True)
-    elif click.confirm("Take it over now?", default=True, err=True):
+    elif click.confirm("Import it now?", default=True, err=True):
         _show(_run(migration.plan_migration(folder), dry_run=False, wait=wait), dry_run=False)
 
 
@@ -105,11 +108,11 @@ def _run(plan: "Plan", *, dry_run: bool, wait: bool) -> "MigrationReport":
 def _show(report: "MigrationReport", *, dry_run: bool) -> None:
     from indexing_assets.cli.output import printable
 
-    verb = "Would take over" if dry_run else "Took over"
+    verb = "Would import" if dry_run else "Imported"
     click.echo(f"{verb} {report.source} ({report.program}), model {report.model_id}")
     click.echo(f"  {report.rows:,} rows: {report.chunks:,} chunks, {report.vectors:,} vectors")
     left_out = {
-        "repeat another row whole": report.repeated_rows,
+        "repeat another row": report.repeated_rows,
         "are of files outside its root": report.rows_from_elsewhere,
         **{f"cannot be used ({reason})": count for reason, count in report.unusable_rows.items()},
     }

@@ -1,4 +1,4 @@
-"""What a full, read-only or failing disk looks like from Python, in words.
+"""Errors of a full, read-only or failing disk, in words.
 
 Dagster's records are written by SQLAlchemy, logs by Python itself: their errors name neither the disk
 nor what to do.
@@ -23,7 +23,7 @@ _OF_SYSTEM = {
 
 
 def disk_trouble(error: BaseException) -> str | None:
-    """What is wrong with the disk, where that is what an error came from; `None` for any other error."""
+    """Say what is wrong with the disk, if that caused the error; None for any other error."""
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in _OF_SYSTEM:
             place = f" ({cause.filename})" if cause.filename else ""

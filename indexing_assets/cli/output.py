@@ -1,4 +1,4 @@
-"""What a command says at its end."""
+"""The text that a command prints at its end."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     if files or chunks or broken:
         click.echo(
             "Not everything could be indexed; the rest is safe. `code-index status --failed` lists what failed, "
-            "`code-index resume --failed` tries it again.",
+            "`code-index resume --failed` retries it.",
             err=True,
         )
         return 1

@@ -1,4 +1,4 @@
-"""`code-index resume`: go on after an interruption or a failure."""
+"""`code-index resume`: continue after an interruption or a failure."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from indexing_assets.cli.options import folder_of, index_dir_option, repository_
 @click.command("resume")
 @repository_argument
 @index_dir_option
-@click.option("--failed", is_flag=True, help="Also run again what failed for a reason that lasts.")
+@click.option("--failed", is_flag=True, help="Also retry what failed for a reason that lasts.")
 @wait_option
 def command(path: Path | None, index_dir: Path | None, failed: bool, wait: bool) -> None:
-    """Finish what an interrupted run left over; nothing that is stored is done again."""
+    """Finish what an interrupted run left; nothing that is stored is done twice."""
     from indexing_assets.cli.index import run
 
     folder_of(path, index_dir).check()

@@ -28,7 +28,7 @@ _SNIPPET_LINES = 8
     show_default=True,
     help="By meaning, by words, or both.",
 )
-@click.option("--limit", "-n", type=click.IntRange(1, 1000), default=10, show_default=True, help="Hits at most.")
+@click.option("--limit", "-n", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most hits to show.")
 @click.option("--language", "-l", multiple=True, help="Only this language (may be repeated).")
 @click.option("--glob", "-g", "path_glob", help="Only paths that match, such as 'src/**/*.py' or 'docs/'.")
 @click.option("--type", "-t", "chunk_type", multiple=True, help="Only this chunk type: function, class, method, ...")
@@ -80,7 +80,7 @@ def command(
         click.echo(f"Nothing is indexed yet: code-index index {printable(str(index.folder.repository_root))}", err=True)
     elif vectors < total and mode != "lexical":
         click.echo(
-            f"{total - vectors:,} of {total:,} chunks have no vector yet and are found by their words alone; "
+            f"{total - vectors:,} of {total:,} chunks have no vector yet and are found only by their words; "
             "`code-index resume` embeds them.",
             err=True,
         )

@@ -76,7 +76,7 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
             f"{place} {printable(chunk.qualified_name)}: {printable(chunk.reason)} (tried {chunk.attempts} times)"
         )
     if files or chunks:
-        click.echo("Try again: code-index resume --failed", err=True)
+        click.echo("Retry: code-index resume --failed", err=True)
     else:
         click.echo("Nothing failed.")
 
@@ -110,7 +110,7 @@ def _show_status(
         ("Model", status.model),
         *([("In use", status.serving_model)] if status.serving_model != status.model else []),
         *(
-            [("Stale", f"{status.stale_batches:,} batches hold vectors of the model in use alone")]
+            [("Stale", f"{status.stale_batches:,} batches hold only vectors of the model in use")]
             if status.stale_batches
             else []
         ),

@@ -20,7 +20,7 @@ from rich.progress import (
 from code_index.index.locks import LockOwner
 from indexing_assets.runs import progress as reports
 
-_TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding", "migrate": "Taking over"}
+_TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding", "migrate": "Importing"}
 _PLAIN_EVERY_S = 5.0
 
 err_console = Console(stderr=True, highlight=False)
@@ -96,6 +96,6 @@ def _pace(report: reports.Progress, seconds: float) -> str:
 
 
 def tell_waiting(holder: LockOwner | None) -> None:
-    """Say whom the command waits for."""
+    """Say which process the command waits for."""
     click.echo(f"Waiting: the index is held by {holder or 'another process'}.", err=True)
     sys.stderr.flush()

@@ -11,7 +11,7 @@ import click
 from code_index.index.folder import WATCH_VARIABLE
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
 
-# How long Dagster may take to end.
+# Seconds that Dagster gets to end.
 _STOP_S = 30
 
 
@@ -33,7 +33,7 @@ def command(path: Path | None, index_dir: Path | None, host: str, port: int, wat
         f"Dagster for {printable(str(folder.repository_root))} at http://{host}:{port} (Ctrl-C ends it)", err=True
     )
     if watch:
-        click.echo("Following the repository: what is edited is indexed. The page Automation shows it.", err=True)
+        click.echo("Following the repository: edits are indexed. The page Automation shows it.", err=True)
     arguments = ["dev", "-m", "indexing_assets.definitions", "-h", host, "-p", str(port)]
     # Dagster's advice on its own commands is for its developers, not for the user of this one. Python and
     # Dagster import from the working directory first: in a repository, that would run the user's files.

@@ -172,7 +172,7 @@ def add_chunks(
     wait_s: float | None = None,
     embedder: EmbedderResource | None = None,
 ) -> AddedCounts:
-    """Make the chunks of some files those that are given, with their vectors or without.
+    """Replace the chunks of some files with the given ones, which may bring their vectors.
 
     All chunks of a file are given at once: they replace what is stored of it, until the file is edited (then it is
     parsed as any other) or `index_repository(force=True)`. Chunks without a vector are embedded.

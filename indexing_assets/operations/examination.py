@@ -16,7 +16,7 @@ from indexing_assets.operations.pipeline import Pipeline
 
 
 def examine(folder: IndexFolder, *, every_file: bool = False) -> Iterator[CheckOutcome]:
-    """Check everything, from the outside in; what cannot be looked at because of an earlier fault is left out.
+    """Run all checks from the outside in, without those that an earlier fault makes impossible.
 
     Args:
         folder: an existing index.

@@ -90,7 +90,7 @@ class Pipeline:
             folder: the index; made where it is missing.
             embedder: in place of the one that the settings name.
             wait_s: how long to wait for another process; `None` for as long as it takes.
-            on_wait: told whom there is to wait for.
+            on_wait: called with the process that holds the index.
 
         Raises:
             RepositoryError: the repository is not there.
@@ -151,7 +151,7 @@ class Pipeline:
             return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, plan, {"force": force}, tags)
 
     def cleanup(self, kept: Retention = USUAL) -> PhaseResult:
-        """Bring the search indexes up to date and give back the disk space that nothing needs."""
+        """Bring the search indexes up to date and free the disk space that nothing needs."""
         config = {
             "keep_versions_minutes": kept.versions // timedelta(minutes=1),
             "keep_unused_vectors_days": kept.unused_vectors // timedelta(days=1),
@@ -174,9 +174,9 @@ class Pipeline:
         return self._embedder.get(self.settings).describe()
 
     def nothing_left(self, scan: PhaseResult) -> Complete | None:
-        """Note about the index, if nothing is left to do after this scan and the phases that followed.
+        """Describe the index if nothing is left to do after this scan and the phases that followed; None otherwise.
 
-        Not if anything failed or is missing, or the scan has to read a file again, because it was written just before.
+        Something is left if anything failed or is missing, or if a file that was just written has to be read again.
         """
         tables = tables_fingerprint(self.folder)
         files = self.store.files.read(columns=["status", "mtime_ns"])
@@ -226,7 +226,7 @@ class Pipeline:
         config: Mapping[str, Any],
         tags: Mapping[str, str] | None = None,
     ) -> PhaseResult:
-        """One run over all keys, unless runs that wait for this process are to work on some of them."""
+        """Run the keys in one run; those of runs that wait for this process keep their order, in runs of their own."""
         waiting = keys_of_unfinished_runs(self.index, asset)
         result: PhaseResult | None = None
         for keys in as_ranges(self.instance, UNNAMED.partitions(asset), plan, fixed=waiting):
@@ -305,7 +305,7 @@ def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
         if evaluation.blocking and not evaluation.passed
     ]
     if refused:
-        return "What is stored does not agree with itself. " + " ".join(refused), False
+        return "The stored data contradicts itself. " + " ".join(refused), False
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause

@@ -1,11 +1,11 @@
 """`code-index doctor --repair`: the fix of what checks found, without loss.
 
-Belongs here: tables, rows and records that a plain index run cannot fix. Does not belong here: finding out what is
+Belongs here: tables, rows and records that a plain index run cannot fix. Does not belong here: finding what is
 wrong (`indexing_assets.operations.examination`); what a repair does about a check is said at the check.
 
-Decision: nothing is deleted that cannot be made again from the repository; a damaged file is put
-aside, into a folder named `damaged-<time>` next to it. Rows that are wrong are removed, and the next
-run makes them again, from retired vectors where there are any.
+Decision: nothing is deleted that the repository cannot give again; a damaged file is moved into a folder named
+`damaged-<time>` next to it. Wrong rows are removed, and the next run makes them again, from retired vectors where
+there are any.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
     with hold(folder.locks_dir, Phase.PARSE, wait_s=0), hold(folder.locks_dir, Phase.EMBED, wait_s=0):
         if "dagster_records_can_be_read" in failed:
             for path in damaged_databases(folder):
-                tell(f"Put {path} aside as {_put_aside(path, ('', '-wal', '-shm'))}")
+                tell(f"Moved {path} to {_put_aside(path, ('', '-wal', '-shm'))}")
         store = IndexStore(folder.tables_dir)
         for name in _unreadable_tables(store):
             version = store.upkeep.restore_readable(name)
             if version is not None:
-                tell(f"Table {name}: went back to version {version}, the newest that can be read.")
+                tell(f"Table {name}: restored version {version}, the newest that can be read.")
             else:
-                tell(f"Table {name}: put aside as {_put_aside(store.tables.path(name))}")
+                tell(f"Table {name}: moved to {_put_aside(store.tables.path(name))}")
         with Pipeline(folder) as pipeline:
             for run_id in close_dead_runs(pipeline.instance):
                 tell(f"Closed run {run_id}, whose process is gone.")
@@ -81,14 +81,14 @@ def _put_aside(path: Path, endings: tuple[str, ...] = ("",)) -> Path:
     target = path.parent / f"damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     target.mkdir(exist_ok=True)
     for ending in endings:
-        part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(target / part.name)
+        file = path.with_name(path.name + ending)
+        if file.exists():
+            file.rename(target / file.name)
     return target / path.name
 
 
 def _remove_wrong_rows(store: IndexStore) -> Iterator[str]:
-    """Remove rows that are wrong, so that the next run makes them again; says what it removed."""
+    """Remove wrong rows, so that the next run makes them again; yield what was removed."""
     now = datetime.now(UTC)
     chunks = pl.DataFrame(store.chunks.read(["chunk_id", "file_path", "file_hash", "embedding_batch_id"]))
     files = pl.DataFrame(store.files.read(["file_path", "file_hash", "status"]))
@@ -111,10 +111,9 @@ def _remove_wrong_rows(store: IndexStore) -> Iterator[str]:
     ids = pl.Series(store.vectors.read(["chunk_id"]).column("chunk_id"))
     if repeated := ids.filter(ids.is_duplicated()).unique().to_list():
         store.vectors.retire(now=now, chunk_ids=repeated)
-        yield f"Took {len(repeated)} vectors that were stored more than once out; each comes back once, unchanged."
-    retired = store.sync.vectors(now=now)
-    if retired:
-        yield f"Put {retired} vectors without a chunk aside."
+        yield f"Retired {len(repeated)} vectors that were stored more than once; each returns once, unchanged."
+    if retired := store.sync.vectors(now=now):
+        yield f"Retired {retired} vectors without a chunk."
 
 
 def _bad_vectors(store: IndexStore) -> list[str]:

@@ -21,7 +21,7 @@ HOST_TAG = "code_index/host"
 PROCESS_TAG = "code_index/pid"
 PROCESS_STARTED_TAG = "code_index/pid_started"
 
-# `false` in runs that nobody asked for: they leave chunks alone that failed for a reason that lasts.
+# `false` in runs that nobody asked for: they skip chunks that failed for a reason that lasts.
 RETRY_LASTING_TAG = "code_index/retry_lasting"
 
 _UNFINISHED = [
@@ -49,12 +49,12 @@ def tag_process(context: dg.AssetExecutionContext) -> None:
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
-    """Tell whether a run also tries what failed for a reason that lasts, as one does that a person asked for."""
+    """Tell whether a run also retries what failed for a reason that lasts, as a run that a person asked for does."""
     return run.tags.get(RETRY_LASTING_TAG) != "false"
 
 
 def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
-    """End a run that somebody cancelled: the signal that tells so can get lost in a library that catches it.
+    """End a run that somebody cancelled: a library that catches the signal can lose it.
 
     Raises:
         DagsterExecutionInterruptedError: the run is being cancelled.
@@ -80,8 +80,8 @@ def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = N
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Mark runs as failed whose process on this machine is gone; returns their ids.
 
-    A killed process cannot say that its run ended: its partitions would show as in progress for
-    ever, and sensors would wait for it.
+    A killed process cannot say that its run ended: its partitions would show as in progress
+    forever, and sensors would wait for it.
     """
     dead = dead_runs(instance)
     for run in dead:

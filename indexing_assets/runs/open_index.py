@@ -1,4 +1,4 @@
-"""An index that is at hand: all that a function over its tables and Dagster's records needs.
+"""An open index: all that a function over its tables and Dagster's records needs.
 
 Belongs here: what is read of both, by the names of this index. Does not belong here: what follows from
 it (`planning`, `index_status`, checks, upkeep).
@@ -38,7 +38,7 @@ class OpenIndex:
         return list(self.instance.get_dynamic_partitions(self.names.partitions(asset)))
 
     def materialized_keys(self, asset: str) -> set[str]:
-        """Partition keys of which an event says that they are materialized; some may not exist any more."""
+        """Partition keys that events record as materialized; some may not exist any more."""
         return self.instance.get_materialized_partitions(self.names.asset_key(asset))
 
 

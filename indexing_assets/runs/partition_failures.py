@@ -1,4 +1,4 @@
-"""The failure of a step of which some partitions failed and the rest is durable."""
+"""The failure of a step in which some partitions failed and the others are durable."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +25,7 @@ def partitions_failed(noun: str, reasons: Mapping[str, str], metadata: Mapping[s
     return dg.Failure(
         description=(
             f"{len(reasons)} {plural} failed, the others are stored. First: {first_key}: {first_reason.rstrip('.')}. "
-            "See `code-index status --failed`; `code-index resume --failed` runs them again."
+            "See `code-index status --failed`; `code-index resume --failed` retries them."
         ),
         metadata={**metadata, "failed_partitions": dg.MetadataValue.md("\n".join(lines))},
         allow_retries=False,

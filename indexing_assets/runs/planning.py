@@ -32,7 +32,7 @@ def chunker_identity(settings: Settings) -> str:
 
 
 def embedding_identity(settings: Settings) -> str:
-    """Identity by which Dagster tells vectors of other settings: text recipe, model's name, tokens.
+    """Identity by which Dagster tells vectors of other settings apart: text recipe, model's name, tokens.
 
     The tables know more, the model's hash and arithmetic; but those take loading the model.
     """
@@ -129,7 +129,7 @@ def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
 
 
 def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
-    """Go back to a model whose vectors were kept and are complete, without a run; whether that changed anything."""
+    """Switch back to a model whose kept vectors are complete, without a run; tell whether that changed anything."""
     serving = store.models.serving()
     if serving is None or serving[0] == model_id:
         return False
@@ -142,7 +142,7 @@ def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
 def failed_partitions(index: OpenIndex, model_id: str) -> dict[str, list[str]]:
     """Failed partitions by asset: keys that Dagster shows as failed, and those whose rows say so.
 
-    A run that ended as a whole leaves partitions failed of which the tables say nothing; a failure
+    A run that failed as a whole leaves failed partitions that the tables do not know; a failure
     whose event is older than a materialization is known to the tables only.
     """
     files = index.store.files.read(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
@@ -231,7 +231,7 @@ def match_batch_partitions(index: OpenIndex, *, kept: Collection[str] = ()) -> N
 
 
 def next_batch_id(index: OpenIndex) -> int:
-    """A number that no batch has, nor had as far as events tell: those of a batch that is gone still bear its number."""
+    """A number that no batch has or had: events of a batch that is gone still carry its number."""
     keys = {*index.partition_keys(CHUNK_VECTORS), *index.materialized_keys(CHUNK_VECTORS)}
     numbers = [int(key) for key in keys if key.isdecimal()]
     return max([index.store.chunks.max_batch_id() or 0, *numbers]) + 1

@@ -10,7 +10,7 @@ from code_index.tables.table_upkeep import MIN_RETENTION
 CHUNK_TABLES = ("files", "chunks")
 VECTOR_TABLES = ("vectors", "retired_vectors", "embedding_errors")
 _FIRST_COMPACTION_S = 10.0  # a phase that is shorter compacts once, at its end
-_SHARE = 20  # so many times as long as the last compaction took, nothing is done
+_SHARE = 20  # the pause after a compaction, in times of its duration
 
 
 def compact_due(store: IndexStore, tables: Collection[str]) -> None:
@@ -31,9 +31,9 @@ def compact_due(store: IndexStore, tables: Collection[str]) -> None:
 
 
 def expire_copies(store: IndexStore, tables: Collection[str]) -> None:
-    """Give back the space of what the last compaction replaced, once no reader can need it.
+    """Free the space of what the last compaction replaced, once no reader can need it.
 
-    For the beginning of a phase: then there is little or nothing to compact, which would leave the next copy.
+    Call it at the beginning of a phase, when there is little to compact that would leave the next copy.
 
     Args:
         store: tables of the index.
@@ -60,7 +60,7 @@ class PeriodicCompaction:
         self._not_before = clock() + _FIRST_COMPACTION_S
 
     def after_commit(self) -> bool:
-        """Do what is due, unless the last time was too short ago for what it took; whether it looked."""
+        """Compact what is due, unless the last time is too recent for what it took; tell whether it looked."""
         started = self._clock()
         if started < self._not_before:
             return False

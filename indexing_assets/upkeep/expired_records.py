@@ -1,6 +1,6 @@
 """Dagster's records that nothing refers to any more, and their removal.
 
-Dagster keeps every run, every event and every log for ever; each edit of a file adds a run with a log
+Dagster keeps every run, every event and every log forever; each edit of a file adds a run with a log
 of its own. What has to stay: the newest runs in full, for a person who looks; of older ones the last
 event of each kind of each partition that exists, because a partition is materialized through its
 event; and runs that are not finished. Everything else goes: events of partitions that are gone or
@@ -48,7 +48,7 @@ _VACUUM_SHARE = 4
 
 @dataclass(frozen=True, slots=True)
 class ExpiredRecords:
-    """Records that may go: ids of events and check executions, ids of runs, and of runs of which only the log may go."""
+    """Records that may go: ids of events and check executions, ids of runs, and ids of runs whose log may go."""
 
     events: Sequence[int] = ()
     check_executions: Sequence[int] = ()

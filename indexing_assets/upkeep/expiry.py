@@ -1,6 +1,6 @@
-"""Expiry: what constant change would pile up and nothing needs any more, found and removed.
+"""Expiry: finding and removing what constant change piles up and nothing needs any more.
 
-Belongs here: when what is removed. Does not belong here: which of Dagster's records may go
+Belongs here: what is removed, and when. Does not belong here: which of Dagster's records may go
 (`indexing_assets.upkeep.expired_records`), and the tables' own files.
 """
 
@@ -81,7 +81,7 @@ def expire_records(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
 
 
 def compact_and_expire(index: OpenIndex) -> str:
-    """Clean where much has piled up; what phase 2 does at its end. The caller holds phase 2's lock.
+    """Merge and expire where much has piled up, at the end of phase 2. The caller holds phase 2's lock.
 
     Returns:
         what was done, for a log; empty where there was nothing to do.
@@ -99,7 +99,9 @@ def compact_and_expire(index: OpenIndex) -> str:
             pass  # the next run does it
     unused_since = datetime.now(UTC) - USUAL.unused_vectors
     if store.vectors.count_retired(before=unused_since) >= _OLD_UNUSED_VECTORS:
-        done.append(f"forgot {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days")
+        done.append(
+            f"removed {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days"
+        )
     # Logs and not runs: of a run to which a partition refers a record stays.
     if run_log_count(index.instance) > USUAL.runs + _RUNS_MORE:
         removed = expire_records(index, keep_runs=USUAL.runs)

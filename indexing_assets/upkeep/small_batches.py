@@ -19,8 +19,8 @@ from indexing_assets.runs.phase_one_commit import add_batches
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions, next_batch_id
 
 _MOVED = pa.schema([pa.field("chunk_id", pa.string(), nullable=False), pa.field("embedding_batch_id", pa.int64())])
-# An edit makes a batch of a few chunks: below this part of the full size a batch is small.
-_SMALL_PART = 2
+# An edit makes a batch of a few chunks: a batch is small below the full size divided by this.
+_SMALL_DIVISOR = 2
 
 
 def merge_small_batches(index: OpenIndex, *, at_least: int = 2) -> int:
@@ -79,7 +79,7 @@ def match_batches(index: OpenIndex) -> None:
 def small_batches(index: OpenIndex) -> pl.DataFrame:
     """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
     store = index.store
-    size = index.settings.embedding_batch_chunks // _SMALL_PART
+    size = index.settings.embedding_batch_chunks // _SMALL_DIVISOR
     chunks = pl.DataFrame(store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
     small = chunks.filter(pl.len().over("embedding_batch_id") < size)
     if small.is_empty():

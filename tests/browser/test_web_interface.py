@@ -114,7 +114,7 @@ def test_a_person_mends_files_and_backfills_what_failed(
     dialog = _open_dialog(page)
     dialog.get_by_text("Failed", exact=True).click()
     dialog.get_by_role("button", name="Launch backfill").click()
-    ui.wait_for(lambda: _materialized(ui) == set(keys), "the mended files are materialized")
+    ui.wait_for(lambda: _materialized(ui) == set(keys), "the fixed files are materialized")
     ui.wait_for(lambda: _ended(ui) == {"COMPLETED_FAILED", "COMPLETED_SUCCESS"}, "the second backfill ends green")
     page.goto(f"{ui.url}/assets/parsed_chunks?view=partitions")
     page.get_by_text("Failed (0)").wait_for()

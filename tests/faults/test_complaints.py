@@ -84,9 +84,9 @@ def test_failed_items_are_recorded_with_a_way_to_rerun_them_and_only_them(
     assert _index(poisoned)[-1]
     assert "code-index resume --failed" in read_status(poisoned.index, poisoned.model_id).next_step
     assert poisoned.embed().partitions == 0, "what failed for good is tried again without being asked for"
-    mended = give(Faulty())
+    repaired = give(Faulty())
     rerun = poisoned.embed(retry_failed=True)
-    assert (rerun.error, rerun.partitions, len(mended.asked)) == (None, 1, 1)
+    assert (rerun.error, rerun.partitions, len(repaired.asked)) == (None, 1, 1)
     assert failed_chunks(poisoned.store, poisoned.model_id) == []
     assert not findings(root, fresh_state(root, tmp_path))
 

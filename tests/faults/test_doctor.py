@@ -1,4 +1,4 @@
-"""Each kind of damage is found by `code-index doctor`, and mended by `--repair` without loss."""
+"""Each kind of damage is found by `code-index doctor`, and fixed by `--repair` without loss."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("name", _DAMAGES)
-def test_damage_is_found_and_mended_without_loss(root: Path, name: str) -> None:
+def test_damage_is_found_and_fixed_without_loss(root: Path, name: str) -> None:
     undisturbed = state(root)
     damage, check = _DAMAGES[name]
     damage(root)
@@ -185,8 +185,8 @@ def test_the_command_names_what_is_wrong_and_mends_it(
     told = command_line("doctor", root, check=1)
     assert "WRONG    no chunk has two vectors" in told.stdout
     assert "--repair would: keep one vector each" in told.stdout
-    mended = command_line("doctor", root, "--repair", "--json")
-    assert all(item["passed"] for item in json.loads(mended.stdout))
+    repaired = command_line("doctor", root, "--repair", "--json")
+    assert all(item["passed"] for item in json.loads(repaired.stdout))
     assert pl.DataFrame(_tables(root).vectors.read(["chunk_id"]))["chunk_id"].is_unique().all()
 
 

@@ -302,10 +302,10 @@ def test_a_grammar_that_loops_crashes_or_eats_all_memory_costs_its_file_alone(
         assert rows["loops.py"]["reason"].startswith("cut as plain text: its grammar took longer")
         assert_lossless(pipeline.store, good | {"loops.py": bad["loops.py"]})
         assert search(pipeline.store, None, "quagga1", mode=SearchMode.LEXICAL)[0].file_path == "loops.py"
-    with Pipeline(resolve_index_folder(root)) as mended:
-        assert mended.parse(retry_failed=True).partitions == 2
-        assert mended.embed().error is None
-        assert_lossless(mended.store, good | bad)
+    with Pipeline(resolve_index_folder(root)) as repaired:
+        assert repaired.parse(retry_failed=True).partitions == 2
+        assert repaired.embed().error is None
+        assert_lossless(repaired.store, good | bad)
     assert findings(root, {}) == []
 
 

@@ -117,13 +117,13 @@ def test_an_outcome_keeps_its_figures_culprits_severity_and_words() -> None:
         severity=Severity.WARNING,
         culprits=("a|b.py:1 f", "c.py:2 g"),
         count=30,
-        description="30 chunks stored more than once: ... Mend: `code-index index`",
+        description="30 chunks stored more than once: ... Fix: `code-index index`",
         figures={"chunks": 100, "share": 0.3},
     )
     [result] = results(IndexNames("payments"), PARSED_CHUNKS, [outcome])
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.description == (
-        "30 chunks stored more than once: ... Mend: `code-index index` (in the repository of the index payments)"
+        "30 chunks stored more than once: ... Fix: `code-index index` (in the repository of the index payments)"
     )
     assert result.metadata["chunks"] == dg.MetadataValue.int(100)
     assert result.metadata["share"] == dg.MetadataValue.float(0.3)

@@ -1,4 +1,4 @@
-"""Each check passes on a whole index, fails on the damage that it guards against, and names what mends it."""
+"""Each check passes on a whole index, fails on the damage that it guards against, and names the fix."""
 
 from __future__ import annotations
 
@@ -542,7 +542,7 @@ def test_many_culprits_are_counted_and_only_some_named(pipeline: Pipeline) -> No
     pipeline.store.files.upsert(pa.Table.from_pylist(rows, schema=FILES))
     outcome = outcome_of(pipeline, "every_indexed_file_has_its_partition")
     assert (outcome.count, len(outcome.culprits)) == (100, 20)
-    assert "f004.py and 95 more. Mend: `code-index index`" in outcome.description
+    assert "f004.py and 95 more. Fix: `code-index index`" in outcome.description
 
 
 def test_checks_are_chosen_by_asset_or_by_name(pipeline: Pipeline) -> None:

@@ -105,7 +105,7 @@ def test_checks_and_doctor_stay_green_and_sizes_include_the_table(pipeline: Pipe
     assert outcomes["tables_can_be_read"].figures["language_figures_rows"] == 4
 
 
-def test_a_damaged_table_of_an_asset_is_restored_or_put_aside_and_not_removed(pipeline: Pipeline) -> None:
+def test_a_damaged_table_of_an_asset_is_restored_or_moved_away_and_not_removed(pipeline: Pipeline) -> None:
     assert _maintained(pipeline).success
     table = pipeline.store.tables.path(_TABLE)
     (data,) = (table / "data").iterdir()
@@ -115,7 +115,7 @@ def test_a_damaged_table_of_an_asset_is_restored_or_put_aside_and_not_removed(pi
     assert failed.description.endswith("`code-index doctor --repair`")
     told: list[str] = []
     repair(pipeline.folder, [failed.name], tell=told.append)
-    assert any(line.startswith(f"Table {_TABLE}: put aside as") for line in told)
+    assert any(line.startswith(f"Table {_TABLE}: moved to") for line in told)
     assert _maintained(pipeline).success
     assert _stored(IndexStore(pipeline.folder.tables_dir)).height == 4
 

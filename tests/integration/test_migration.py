@@ -334,13 +334,13 @@ def test_a_table_whose_files_are_missing_is_refused(repository: Path) -> None:
     old = write_old_index(repository)
     for path in (old / "code_search.lance" / "data").iterdir():
         path.unlink()
-    refused(repository, "cannot be read.*damaged or was written by halves")
+    refused(repository, "cannot be read.*damaged or half written")
 
 
 def test_a_table_without_a_manifest_is_refused(repository: Path) -> None:
     old = write_old_index(repository)
     shutil.rmtree(old / "code_search.lance" / "_versions")
-    refused(repository, "cannot be read.*damaged or was written by halves")
+    refused(repository, "cannot be read.*damaged or half written")
 
 
 def test_a_damaged_config_is_refused_by_name(repository: Path) -> None:
@@ -466,7 +466,7 @@ def test_the_commands_find_the_old_index_offer_it_and_report(
     assert not (repository / ".mcp-vector-search" / "code_search.lance").exists()
 
 
-@pytest.mark.parametrize(("answer", "said"), [("", "Took over"), ("n", "Parsing: 12 files")])
+@pytest.mark.parametrize(("answer", "said"), [("", "Imported"), ("n", "Parsing: 12 files")])
 def test_index_asks_a_person_at_a_terminal_whether_to_take_the_old_index_over(
     repository: Path, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
 ) -> None:
@@ -484,7 +484,7 @@ def test_index_asks_a_person_at_a_terminal_whether_to_take_the_old_index_over(
         output, _ = process.communicate(timeout=60)
     os.close(ours)
     assert process.returncode == 0, shown.decode()
-    assert b"Take it over now? [Y/n]" in shown
+    assert b"Import it now? [Y/n]" in shown
     assert said in output
     folder = resolve_index_folder(repository)
     assert (read_record(folder) is not None) == (answer == "")

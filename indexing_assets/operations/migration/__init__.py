@@ -4,8 +4,8 @@ Belongs here: the names that its commands use; nothing else enters. Does not bel
 one of the modules below. See docs/decisions/0010-migration.md.
 
     old_index   such an index, found and read
-    plan        a migration decided
-    carrier     the old rows as the new tables will hold them
+    plan        which old index, which model, which roots
+    carrier     its rows as the new tables will hold them
     staging     the new tables, built beside and compared
     steps       all of them in their order
     rollback    backup and record, and the way back

@@ -1,4 +1,4 @@
-"""Rows of an old table as the new tables will hold them, some files at a time, and the count of what became of each.
+"""Rows of an old table as the new tables will hold them, some files at a time, counted by what became of them.
 
 Belongs here: which file a row is of, whether that file is still the one that the row was made of, and which vectors can
 be used. Does not belong here: the meaning of a row's columns (`indexing_assets.operations.migration.old_index.rows`) and
@@ -21,7 +21,7 @@ from code_index.core.vectors import normalized, off_unit, vector_lengths
 from code_index.index.source import source_repository
 from indexing_assets.operations.migration.old_index.layout import TABLE
 from indexing_assets.operations.migration.old_index.rows import (
-    FileFacts,
+    FileOfRows,
     carried_rows,
     covers,
     relative_path,
@@ -120,7 +120,7 @@ class Carrier:
         )
         if self.survey.repeated_ids:
             self.report.notes.append(
-                f"{self.survey.repeated_ids} rows have the id of another; ids are made anew, so none is lost"
+                f"{self.survey.repeated_ids} rows have the id of another; all get new ids, so none is lost"
             )
 
     def carry(self) -> Iterator[CarriedFiles]:
@@ -178,23 +178,23 @@ class Carrier:
     ) -> CarriedFiles:
         rows = self.table.fetch(np.concatenate([rows_of[path] for path in paths]))
         numbers = np.asarray(rows.column("_rowid")).astype(np.uint64)
-        places = {number: at for at, number in enumerate(numbers.tolist())}
+        position_of = {number: at for at, number in enumerate(numbers.tolist())}
         plain = rows.drop_columns(["vector"]).to_pylist()
         files: list[dict[str, Any]] = []
         chunks: list[Mapping[str, Any]] = []
-        old_places: list[int] = []
+        positions: list[int] = []
         for path in paths:
-            at = [places[number] for number in rows_of[path].tolist()]
-            at = [place for place in at if self._has_content(plain[place])]
-            of_file = [plain[place] for place in at]
-            facts, manifest = self._facts(path, stored_paths[path], of_file, found.get(path))
-            carried = carried_rows(of_file, facts)
+            at = [position_of[number] for number in rows_of[path].tolist()]
+            at = [position for position in at if self._has_content(plain[position])]
+            of_file = [plain[position] for position in at]
+            file, manifest = self._file_and_manifest(path, stored_paths[path], of_file, found.get(path))
+            carried = carried_rows(of_file, file)
             self.report.repeated_rows += len(of_file) - len(carried)
             chunks += [row.values for row in carried]
-            old_places += [at[row.place] for row in carried]
+            positions += [at[row.position] for row in carried]
             files.append({**manifest, "chunk_count": len(carried)})
         matrix, usable = matrix_of(rows, self.dimension)
-        kept = np.asarray(old_places, np.int64)
+        kept = np.asarray(positions, np.int64)
         carried_files = CarriedFiles(files, chunks, matrix[kept], usable[kept], numbers[kept])
         uneven = _to_unit_length(carried_files.vectors)
         self.report.chunks += len(chunks)
@@ -209,10 +209,10 @@ class Carrier:
         self.report.unusable_rows["no content"] = self.report.unusable_rows.get("no content", 0) + 1
         return False
 
-    def _facts(
+    def _file_and_manifest(
         self, path: str, stored_path: str, rows: Sequence[Mapping[str, Any]], file: SourceFile | None
-    ) -> tuple[FileFacts, dict[str, Any]]:
-        """Make the facts that the rows' chunks bear about their file, and the manifest's row.
+    ) -> tuple[FileOfRows, dict[str, Any]]:
+        """Describe the file of some rows, for their chunks and for the manifest.
 
         A file that is not, or not certainly, the one that the rows were made of gets a hash that no file has:
         its rows are found until the next scan, which sees a changed file.
@@ -238,7 +238,7 @@ class Carrier:
             "chunker_version": chunker_identity(self.plan.settings),
             "parsed_at": self.now,
         }
-        return FileFacts(path, file_hash, language, name, place), manifest
+        return FileOfRows(path, file_hash, language, name, place), manifest
 
     def _kind(self, path: str, stored_path: str, rows: Sequence[Mapping[str, Any]], file: SourceFile | None) -> str:
         if file is None:

@@ -59,13 +59,13 @@ def plan_migration(
     """Find the old index, its model and its root.
 
     Args:
-        folder: the index that takes it over.
-        source: folder of the old index; found by itself where there is one in the repository.
+        folder: the index that imports it.
+        source: folder of the old index; by default the one in the repository.
         model: name of its model, where its config does not say or the model has another name here.
         old_root: the folder that its absolute paths begin with, where its config does not say.
 
     Raises:
-        MigrationError: there is none, or it cannot be taken over.
+        MigrationError: there is none, or it cannot be imported.
         ModelError: its model is not here; the message says what to do.
         SettingsError: the environment asks for another model.
     """

@@ -60,8 +60,8 @@ def back_up(plan: Plan) -> None:
     remove(temporary)
     temporary.mkdir()
     # The manifests first: whatever they name was there before them.
-    for part in ("_versions", ""):
-        _link_tree(plan.old.table_path / part, temporary / f"{TABLE}.lance" / part)
+    for subfolder in ("_versions", ""):
+        _link_tree(plan.old.table_path / subfolder, temporary / f"{TABLE}.lance" / subfolder)
     for name in (CONFIG_FILE, METADATA_FILE):
         if (plan.old.folder / name).exists():
             shutil.copy2(plan.old.folder / name, temporary / name)
@@ -127,7 +127,7 @@ def remove_old_index(folder: IndexFolder) -> int:
     record = read_record(folder)
     if record is None:
         raise UsageError(
-            f"{folder.path} does not come from a migration: no old table is removed. `code-index migrate` takes one over."
+            f"{folder.path} does not come from a migration: no old table is removed. `code-index migrate` imports one."
         )
     with both_phases(folder):
         freed = sum(_bytes(place) for place in (Path(record["table"]), folder.backup_dir))

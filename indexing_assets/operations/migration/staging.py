@@ -119,10 +119,10 @@ def _compare_vectors(carrier: Carrier, store: IndexStore, sample: Mapping[int, s
 
 def _stored_vectors(store: IndexStore, chunk_ids: Sequence[str], dimension: int) -> npt.NDArray[np.float32]:
     rows = store.vectors.read(["chunk_id", "vector"], is_in("chunk_id", chunk_ids))
-    places = pc.index_in(pa.array(chunk_ids, pa.string()), rows.column("chunk_id").combine_chunks())
-    if places.null_count:
+    positions = pc.index_in(pa.array(chunk_ids, pa.string()), rows.column("chunk_id").combine_chunks())
+    if positions.null_count:
         return np.zeros((0, dimension), np.float32)
-    matrix, _ = matrix_of(rows.take(places), dimension)
+    matrix, _ = matrix_of(rows.take(positions), dimension)
     return matrix
 
 

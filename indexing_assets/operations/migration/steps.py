@@ -55,10 +55,10 @@ def dry_run(plan: Plan) -> MigrationReport:
 def migrate(
     plan: Plan, *, wait_s: float | None = None, on_wait: Callable[[LockOwner | None], None] | None = None
 ) -> MigrationReport:
-    """Take the old index over; run again after a kill, it goes on or starts again, whichever is right.
+    """Import the old index; after a kill a second call continues or starts again, whichever is right.
 
     Raises:
-        MigrationError: it cannot be taken over; the index and the old index are as they were.
+        MigrationError: it cannot be imported; the index and the old index are as they were.
         IndexBusyError: another process writes to the index.
         StoreError: the disk is full or cannot be written.
     """
@@ -101,7 +101,7 @@ def _refuse_filled(folder: IndexFolder) -> None:
     filled = [name for name in store.tables.names() if name != FILES_TABLE and store.tables.count(name)]
     if filled:
         raise MigrationError(
-            f"{folder.path} holds an index already ({store.chunks.count()} chunks). To take the old index over, name "
+            f"{folder.path} holds an index already ({store.chunks.count()} chunks). To import the old index, name "
             f"another folder with --index-dir, or remove {folder.path} first. Nothing was changed."
         )
 

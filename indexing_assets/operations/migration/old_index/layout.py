@@ -61,17 +61,17 @@ def find_old_index(repository_root: Path, named: Path | None = None) -> OldIndex
 def find_old_table(repository_root: Path, named: Path | None = None) -> tuple[Path, Path] | None:
     """Find the folder of such an index and the folder of its table, without reading either."""
     if named is not None:
-        places = [named]
+        candidates = [named]
     elif not repository_root.is_dir():
         return None
     else:
         hidden = sorted(entry for entry in repository_root.iterdir() if entry.name.startswith(".") and entry.is_dir())
         usual = repository_root / _USUAL_FOLDER
-        places = [usual, *(entry for entry in hidden if entry != usual), repository_root]
-    for place in places:
+        candidates = [usual, *(entry for entry in hidden if entry != usual), repository_root]
+    for candidate in candidates:
         for subfolder in _SUBFOLDERS:
-            if (place / subfolder / f"{TABLE}.lance").is_dir():
-                return place, place / subfolder
+            if (candidate / subfolder / f"{TABLE}.lance").is_dir():
+                return candidate, candidate / subfolder
     return None
 
 

@@ -66,8 +66,8 @@ _PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
 
 
 @dataclass(frozen=True, slots=True)
-class FileFacts:
-    """Facts about a row's file that come from elsewhere than the table."""
+class FileOfRows:
+    """The file that some rows are of, as its own content and the scan describe it."""
 
     file_path: str
     file_hash: str
@@ -78,9 +78,9 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True)
 class CarriedRow:
-    """A chunk made of the row at `place` of its file's rows: values of the columns of a parsed chunk."""
+    """A chunk made of the row at `position` among its file's rows: values of the columns of a parsed chunk."""
 
-    place: int
+    position: int
     values: Mapping[str, Any]
 
 
@@ -104,8 +104,8 @@ def relative_path(path: str, roots: Iterable[str]) -> str | None:
     return None if ".." in parts or not parts else "/".join(parts)
 
 
-def carried_rows(rows: Sequence[Mapping[str, Any]], file: FileFacts) -> list[CarriedRow]:
-    """Make chunks of the rows of one file, in the order of their lines, without rows that repeat another whole.
+def carried_rows(rows: Sequence[Mapping[str, Any]], file: FileOfRows) -> list[CarriedRow]:
+    """Make chunks of the rows of one file, in the order of their lines, without rows that repeat another one.
 
     Ids are made as the chunker makes them, so that a chunk that it cuts alike keeps its vector. Parents and
     children follow; what a row names that is not among the file's rows is dropped.
@@ -179,10 +179,10 @@ def split_list(text: str | None) -> list[str]:
             pass
         else:
             return [str(item) for item in found] if isinstance(found, list) else []
-    return [part for part in _parts(text) if part]
+    return [item for item in _split_at_commas(text) if item]
 
 
-def _parts(text: str) -> Iterator[str]:
+def _split_at_commas(text: str) -> Iterator[str]:
     """Split at the commas that are outside brackets and quotes."""
     start = 0
     closing: list[str] = []
@@ -203,7 +203,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _values(
-    row: Mapping[str, Any], file: FileFacts, identity: str, chunk_type: ChunkType, name: str, ids: Mapping[str, str]
+    row: Mapping[str, Any], file: FileOfRows, identity: str, chunk_type: ChunkType, name: str, ids: Mapping[str, str]
 ) -> dict[str, Any]:
     children = [ids[child] for child in split_list(row.get("child_chunk_ids")) if child in ids]
     own_subproject = row.get("subproject_name") or None

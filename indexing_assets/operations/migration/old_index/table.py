@@ -53,7 +53,7 @@ class OldTable:
         """Open the table.
 
         Raises:
-            MigrationError: it cannot be opened, as when it was written by halves, or lacks columns.
+            MigrationError: it cannot be opened, as when it was half written, or lacks columns.
         """
         import lancedb
 
@@ -68,7 +68,7 @@ class OldTable:
         if missing:
             raise MigrationError(
                 f"{folder / TABLE}.lance lacks the column {', '.join(missing)}: it is no single-table index that "
-                "this program knows. Index the repository anew with `code-index index`; nothing was touched."
+                "this program knows. Index the repository from scratch with `code-index index`; nothing was touched."
             )
         self._columns = [name for name in (*REQUIRED, *IDS, *OPTIONAL) if name in self.schema.names]
 
@@ -86,7 +86,7 @@ class OldTable:
         """
         with self._plain_errors():
             survey = Survey(rows=int(self._table.count_rows()), dimension=self.dimension)
-        places: dict[str, int] = {}
+        number_of: dict[str, int] = {}
         codes: list[npt.NDArray[np.int32]] = []
         numbers: list[npt.NDArray[np.uint64]] = []
         hashes: list[npt.NDArray[np.uint64]] = []
@@ -101,7 +101,7 @@ class OldTable:
                 bad |= mask
             good = batch.filter(pa.array(~bad))
             encoded = good.column("file_path").dictionary_encode()
-            of_batch = [places.setdefault(path, len(places)) for path in encoded.dictionary.to_pylist()]
+            of_batch = [number_of.setdefault(path, len(number_of)) for path in encoded.dictionary.to_pylist()]
             codes.append(np.asarray(of_batch, np.int32)[np.asarray(encoded.indices)])
             numbers.append(np.asarray(good.column("_rowid")).astype(np.uint64))
             hashes.append(
@@ -110,7 +110,7 @@ class OldTable:
         if read != survey.rows:
             raise MigrationError(f"{self.folder / TABLE}.lance says it has {survey.rows} rows, but {read} can be read.")
         survey.unusable = +survey.unusable
-        survey.paths = list(places)
+        survey.paths = list(number_of)
         if codes:
             survey.path_of = np.concatenate(codes)
             survey.row_ids = np.concatenate(numbers)
@@ -164,8 +164,8 @@ class _PlainErrors:
         if isinstance(error, RuntimeError | OSError | ValueError):
             reason = str(error).splitlines()[0][:300] if str(error) else repr(error)
             raise MigrationError(
-                f"{self._folder / TABLE}.lance cannot be read: {reason}. It is damaged or was written by halves. "
-                "Restore it from a backup, or index the repository anew with `code-index index`; nothing was touched."
+                f"{self._folder / TABLE}.lance cannot be read: {reason}. It is damaged or half written. "
+                "Restore it from a backup, or index the repository from scratch with `code-index index`; nothing was touched."
             ) from error
 
 
