@@ -5,7 +5,7 @@ what is indexed (`code_index.repository.content_rules`).
 
 Content-based classifiers were rejected: they need every file's content, and an unchanged tree must be
 scanned without reading files. Only extensionless files and the few extensions that several languages use need a
-look inside (`needs_head`).
+look inside.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _MODE_LINE: Final = re.compile(rb"\A(?:#!.*\n)?.*-\*-[^\n]*?(?:mode:[ \t]*)?([A-
 def detect_language(file_path: str, head: bytes | None = None) -> str:
     """The language of the file at `file_path` (POSIX): a name of `FILE_TYPES`.
 
-    `head` is the file's first bytes; it matters only where `needs_head` says so. Without it the language is the one
-    that declares the extension, and a file with neither a known name nor an extension is `text`.
+    `head` is the file's first bytes; it matters only where the name leaves the language open. Without it the language
+    is the one that declares the extension, and a file with neither a known name nor an extension is `text`.
     """
     name, extension = _name_and_extension(file_path)
     known = _by_name(name, extension)
@@ -47,12 +47,6 @@ def detect_language(file_path: str, head: bytes | None = None) -> str:
     if rule is not None and head is not None:
         return _by_mode_line(head[:HEAD_BYTES]) or rule(head[:HEAD_BYTES])
     return known
-
-
-def needs_head(file_path: str) -> bool:
-    """Whether the name alone leaves the language open, so that `detect_language` wants the first bytes."""
-    name, extension = _name_and_extension(file_path)
-    return extension in _BY_CONTENT or (not extension and _by_name(name, extension) is None)
 
 
 def _name_and_extension(file_path: str) -> tuple[str, str]:

@@ -115,7 +115,6 @@ class Changes:
     touched: tuple[SourceFile, ...]
     skipped: tuple[SourceFile, ...]
     removed: tuple[str, ...]
-    unchanged_count: int
 
     @property
     def is_empty(self) -> bool:
@@ -126,12 +125,11 @@ class Changes:
 def plan_changes(known: Mapping[str, SourceFile], seen: Collection[SourceFile]) -> Changes:
     """The difference between the manifest and a scan; each list is in the order of `seen` or `known`."""
     new, changed, touched, skipped = [], [], [], []
-    unchanged_count = 0
     for file in seen:
         before = known.get(file.file_path)
         if before is not None and (before is file or before == file):
-            unchanged_count += 1
-        elif file.status is FileStatus.SKIPPED:
+            continue
+        if file.status is FileStatus.SKIPPED:
             skipped.append(file)
         elif before is None or before.status is FileStatus.SKIPPED:
             new.append(file)
@@ -141,4 +139,4 @@ def plan_changes(known: Mapping[str, SourceFile], seen: Collection[SourceFile]) 
             touched.append(replace(file, status=before.status, reason=before.reason))
     paths = {file.file_path for file in seen}
     removed = tuple(path for path in known if path not in paths)
-    return Changes(tuple(new), tuple(changed), tuple(touched), tuple(skipped), removed, unchanged_count)
+    return Changes(tuple(new), tuple(changed), tuple(touched), tuple(skipped), removed)

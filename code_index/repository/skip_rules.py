@@ -172,18 +172,6 @@ def file_name_reason(name: str) -> str | None:
     return reason
 
 
-def skip_reason_for_path(file_path: str) -> str | None:
-    """Why a file is skipped for its POSIX path alone, or None: names of its folders, then its own.
-
-    Rules that need to know what stands beside or in a folder are left to a walk.
-    """
-    *folders, name = file_path.split("/")
-    for folder in folders:
-        if (reason := _named_folder_reason(folder)) is not None:
-            return reason
-    return file_name_reason(name)
-
-
 def _named_folder_reason(name: str) -> str | None:
     if name in VCS_FOLDERS:
         return f"version control: {name}"

@@ -65,8 +65,6 @@ class ScanResult:
     subprojects: tuple[Subproject, ...]
     warnings: tuple[str, ...]
     read_count: int
-    unchanged_count: int
-    kept_count: int
     walk: Walk
 
 
@@ -204,24 +202,21 @@ class _Scan:
         self._read_count = 0
 
     def result(self) -> ScanResult:
-        unchanged_count = self._compare()
+        self._compare()
         for entry in self._found.skipped:
             if entry.path not in self._files:  # a file may be called what the escapes of another name give
                 self._skip(entry.path, entry.reason)
-        kept_count = self._keep_unreadable()
+        self._keep_unreadable()
         return ScanResult(
             files=tuple(file for _, file in sorted(self._files.items())),
             unreadable=self._unreadable,
             subprojects=self._subprojects.all,
             warnings=tuple(self._warnings),
             read_count=self._read_count,
-            unchanged_count=unchanged_count,
-            kept_count=kept_count,
             walk=self._found,
         )
 
-    def _compare(self) -> int:
-        unchanged_count = 0
+    def _compare(self) -> None:
         last_folder, subproject = None, None
         for path, folder, size_bytes, mtime_ns in self._found.files:
             if folder != last_folder:
@@ -229,10 +224,8 @@ class _Scan:
             before = self._known.get(path)
             if before is None or self._verify or not is_unchanged(before, size_bytes, mtime_ns):
                 self._read(path, before)
-                continue
-            unchanged_count += 1
-            self._files[path] = self._placed(before, subproject)
-        return unchanged_count
+            else:
+                self._files[path] = self._placed(before, subproject)
 
     def _read(self, path: str, before: SourceFile | None) -> None:
         read_at_ns = time.time_ns()
@@ -266,20 +259,17 @@ class _Scan:
             self._subprojects.nearest(path),
         )
 
-    def _keep_unreadable(self) -> int:
+    def _keep_unreadable(self) -> None:
         """Put back what is known of files that could not be looked at, and list the others as skipped."""
         if not self._unreadable:
-            return 0
+            return
         folders = tuple(path for path in self._unreadable if path.endswith("/"))
-        kept_count = 0
         for path, before in self._known.items():
             if path not in self._files and (path in self._unreadable or path.startswith(folders)):
                 self._files[path] = before
-                kept_count += 1
         for path, reason in self._unreadable.items():
             if path not in self._known:
                 self._skip(path, reason)
-        return kept_count
 
     def _skip(self, path: str, reason: str, *, size_bytes: int = 0, mtime_ns: int = 0, language: str = "") -> None:
         file = SourceFile(path, "", size_bytes, mtime_ns, language, status=FileStatus.SKIPPED, reason=reason)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from code_index.chunking import formats, languages
 from code_index.chunking.file_type import FileType
-from code_index.chunking.language_detection import HEAD_BYTES, detect_language, needs_head
+from code_index.chunking.language_detection import HEAD_BYTES, detect_language
 from code_index.chunking.registry import FILE_TYPES, FORMATS, LANGUAGES, by_name, by_word
 
 
@@ -97,7 +97,6 @@ def test_name_or_extension_tells_the_language(file_path, language):
     ],
 )
 def test_shebang_tells_the_language_of_a_file_without_extension(head, language):
-    assert needs_head("bin/tool")
     assert detect_language("bin/tool", head) == language
 
 
@@ -132,15 +131,13 @@ def test_shebang_tells_the_language_of_a_file_without_extension(head, language):
     ],
 )
 def test_ambiguous_extension_is_settled_by_the_head(file_path, head, language):
-    assert needs_head(file_path)
     assert detect_language(file_path, head) == language
 
 
 @pytest.mark.parametrize(
     "file_path", ["a.py", "Dockerfile", ".gitignore", "x.unknownextension", "a/b.hpp", "notes.txt"]
 )
-def test_head_neither_needed_nor_used_when_the_name_is_enough(file_path):
-    assert not needs_head(file_path)
+def test_head_is_not_used_when_the_name_is_enough(file_path):
     assert detect_language(file_path, b"#!/bin/sh\nclass A {\n") == detect_language(file_path)
 
 
@@ -173,5 +170,3 @@ def test_any_path_and_head_give_a_known_language(file_path, head):
     language = detect_language(file_path, head)
     assert language in FILE_TYPES
     assert language == language.lower()
-    if not needs_head(file_path):
-        assert language == detect_language(file_path)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from code_index.repository.skip_rules import file_name_reason, folder_reason, marker_reason, skip_reason_for_path
+from code_index.repository.skip_rules import file_name_reason, folder_reason, marker_reason
 
 
 def category(reason: str | None) -> str | None:
@@ -101,17 +101,3 @@ def test_a_marker_inside_speaks_for_its_folder() -> None:
     assert marker_reason({"pyvenv.cfg", "bin"}) == "dependency folder: virtual environment (pyvenv.cfg)"
     assert marker_reason({"CACHEDIR.TAG"}) == "cache folder: marked by CACHEDIR.TAG"
     assert marker_reason({"bin", "lib"}) is None
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("src/main.py", None),
-        ("build/main.py", None),
-        ("web/node_modules/react/index.js", "dependency folder: node_modules"),
-        ("a/.git/config", "version control: .git"),
-        ("a/b/yarn.lock", "lock file: yarn.lock"),
-    ],
-)
-def test_a_path_is_skipped_for_a_folder_or_its_name(path: str, expected: str | None) -> None:
-    assert skip_reason_for_path(path) == expected
