@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 from benchmarks.pipeline import fetch
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.partition_keys import file_partition_key
-from code_index.core.vectors import normalized
+from code_index.core.unit_vectors import normalized
 from code_index.embedding.embedder import Embedder
 from code_index.index.folder import IndexFolder
 from code_index.tables import IndexStore

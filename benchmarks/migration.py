@@ -26,7 +26,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 
-from code_index.core.vectors import normalized
+from code_index.core.unit_vectors import normalized
 from tests.old_index import OLD_ROOT, row, schema
 
 _SEED = 6

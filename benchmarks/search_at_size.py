@@ -31,7 +31,7 @@ import pyarrow as pa
 from benchmarks import report
 from benchmarks.corpus_at_size import SEED, base_index, build, copies
 from benchmarks.pipeline import sample_queries
-from code_index.core.vectors import normalized
+from code_index.core.unit_vectors import normalized
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.embedder import Embedder
 from code_index.embedding.loader import get_embedder

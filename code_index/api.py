@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _OPENING_S = 30.0  # half a second as a rule
 
-_Word = TypeVar("_Word", bound=StrEnum)
+_Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +100,11 @@ class Index:
             SettingsError: a setting of the index cannot be used.
             StoreError: a table cannot be read.
         """
-        search_mode = _word("mode", mode, SearchMode)
+        search_mode = _member("mode", mode, SearchMode)
         filters = SearchFilter(
-            languages=_several(language),
+            languages=_as_tuple(language),
             path_glob=glob,
-            chunk_types=tuple(_word("chunk_type", value, ChunkType) for value in _several(chunk_type)),
+            chunk_types=tuple(_member("chunk_type", value, ChunkType) for value in _as_tuple(chunk_type)),
             function_name=function_name,
             class_name=class_name,
             subproject=subproject,
@@ -134,11 +134,11 @@ class Index:
         return index_status(self.folder, self.store, query_embedder(self.folder.settings().embedder).model_id)
 
 
-def _several(value: str | Sequence[str]) -> tuple[str, ...]:
+def _as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def _word(name: str, value: str, words: type[_Word]) -> _Word:
+def _member(name: str, value: str, words: type[_Choice]) -> _Choice:
     try:
         return words(value)
     except ValueError as error:

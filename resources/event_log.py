@@ -57,7 +57,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from resources.dynamic_partition_keys import BatchedPartitionKeys
 from resources.event_watcher import RunWatcher
-from resources.record_storage import CONFIG_TYPE, folder_of_records, make_once
+from resources.record_storage import CONFIG_TYPE, create_once, folder_of_records
 
 # What of a run's materializations goes into the stats of its steps.
 _MATERIALIZATIONS_IN_STATS = 1_000
@@ -84,7 +84,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         self._inherited: list[OrderedDict[str, _Shard]] = []
         self._run_watchers: dict[tuple[str, EventHandlerFn], RunWatcher] = {}
         self._known_tables: set[str] = set()
-        make_once(
+        create_once(
             Path(base_dir) / f"{INDEX_SHARD_NAME}.db", lambda folder: SqliteEventLogStorage(str(folder)).dispose()
         )
         super().__init__(base_dir, inst_data)
@@ -266,7 +266,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
             self._initialized_dbs.discard(shard)
         if _file_identity(path) is None:
             # A database is a copy of one that Dagster made: made anew, each would cost 0.3 s.
-            make_once(Path(path), lambda folder: self._copy_template(folder / Path(path).name))
+            create_once(Path(path), lambda folder: self._copy_template(folder / Path(path).name))
             self._initialized_dbs.add(shard)
         engine = db.create_engine(
             self.conn_string_for_shard(shard),
@@ -290,7 +290,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
             engine = db.create_engine(create_db_conn_string(str(folder), template.stem), poolclass=NullPool)
             self._initdb(engine)
 
-        make_once(template, make)
+        create_once(template, make)
         shutil.copyfile(template, target)
 
     def _close_shards(self) -> None:

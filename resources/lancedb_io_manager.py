@@ -99,7 +99,12 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         if schema is None and not allow_missing:
             raise StoreError(f"{asset.what} has no table {asset.name!r} in {asset.folder}: materialize it first")
         keys = _partition_keys(context)
-        if keys is not None and asset.partition_expr is None and not by_partition and _are_all(context, keys):
+        if (
+            keys is not None
+            and asset.partition_expr is None
+            and not by_partition
+            and _is_every_partition(context, keys)
+        ):
             keys = None
         columns = None if keys is None else asset.partition_columns(context)
         if keys is not None and columns is not None and not allow_missing:
@@ -136,7 +141,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         if mode not in get_args(WriteMode):
             raise StoreError(f"{what}: metadata 'mode' is {mode!r}; use one of {', '.join(get_args(WriteMode))}")
         key = metadata.get("key", ())
-        folder, rest = (Path(self.tables_dir), path) if self.tables_dir else self._place_in_index(path, what)
+        folder, rest = (Path(self.tables_dir), path) if self.tables_dir else self._tables_of_index(path, what)
         return _AssetTable(
             what=what,
             slices=SliceTables(LanceTables(folder)),
@@ -146,7 +151,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
             partition_expr=metadata.get("partition_expr"),
         )
 
-    def _place_in_index(self, path: Sequence[str], what: str) -> tuple[Path, Sequence[str]]:
+    def _tables_of_index(self, path: Sequence[str], what: str) -> tuple[Path, Sequence[str]]:
         """The folder of the index's tables, and the key without the index's name."""
         index = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir)
         deployed = deployed_indexes()
@@ -209,8 +214,8 @@ class _AssetTable:
 
 def _refuse_missing(context: dg.InputContext, asset: _AssetTable, columns: Sequence[str], keys: Sequence[str]) -> None:
     found = asset.slices.read(asset.name, columns, _partition_condition(columns, keys))
-    present = {parts for batch in found for parts in _rows_of(batch, columns)}
-    rowless = [key for key in keys if _parts(key) not in present]
+    present = {parts for batch in found for parts in _partition_values(batch, columns)}
+    rowless = [key for key in keys if _dimension_values(key) not in present]
     if not rowless:
         return
     materialized = context.instance.get_materialized_partitions(context.asset_key)
@@ -222,7 +227,7 @@ def _refuse_missing(context: dg.InputContext, asset: _AssetTable, columns: Seque
         )
 
 
-def _are_all(context: dg.InputContext, keys: Sequence[str]) -> bool:
+def _is_every_partition(context: dg.InputContext, keys: Sequence[str]) -> bool:
     """Whether these are all partitions of the upstream asset."""
     existing = context.asset_partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
     return set(keys) == set(existing)
@@ -233,31 +238,31 @@ def _partition_keys(context: Context) -> Sequence[str] | None:
     return list(context.asset_partition_keys) if context.has_asset_partitions else None
 
 
-def _parts(key: str) -> tuple[str, ...]:
+def _dimension_values(key: str) -> tuple[str, ...]:
     """The key's values, one a dimension, dimensions in alphabetical order."""
     if isinstance(key, dg.MultiPartitionKey):
         return tuple(value for _, value in sorted(key.keys_by_dimension.items()))
     return (str(key),)
 
 
-def _rows_of(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+def _partition_values(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -> list[tuple[Any, ...]]:
     return list(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
 
 
 def _by_partition(rows: pa.Table, columns: Sequence[str], keys: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of each key, in one pass over them."""
-    places: dict[tuple[Any, ...], list[int]] = {_parts(key): [] for key in keys}
-    for place, parts in enumerate(_rows_of(rows, columns)):
+    places: dict[tuple[Any, ...], list[int]] = {_dimension_values(key): [] for key in keys}
+    for place, parts in enumerate(_partition_values(rows, columns)):
         places[parts].append(place)
-    return {key: rows.take(pa.array(places[_parts(key)], pa.int64())) for key in keys}
+    return {key: rows.take(pa.array(places[_dimension_values(key)], pa.int64())) for key in keys}
 
 
 def _partition_condition(columns: Sequence[str], keys: Sequence[str]) -> str:
     if len(columns) == 1:
-        return is_in(columns[0], (_parts(key)[0] for key in keys))
+        return is_in(columns[0], (_dimension_values(key)[0] for key in keys))
     grouped: dict[tuple[str, ...], list[str]] = {}
     for key in keys:
-        *outer, last = _parts(key)
+        *outer, last = _dimension_values(key)
         grouped.setdefault(tuple(outer), []).append(last)
     alternatives = [
         all_of(
@@ -278,7 +283,9 @@ def _within_partitions(rows: pa.Table, columns: Sequence[str], keys: Sequence[st
             raise StoreError(
                 f"{what}: rows for {len(keys)} partitions need the column {column!r} that tells them apart"
             )
-        rows = rows.append_column(column, pa.repeat(pa.scalar(_parts(keys[0])[place], pa.string()), rows.num_rows))
+        rows = rows.append_column(
+            column, pa.repeat(pa.scalar(_dimension_values(keys[0])[place], pa.string()), rows.num_rows)
+        )
     for column in columns:
         found = rows.schema.field(column).type
         if pa.types.is_null(found) and not rows.num_rows:  # an empty list of strings has no type in Arrow
@@ -286,7 +293,7 @@ def _within_partitions(rows: pa.Table, columns: Sequence[str], keys: Sequence[st
             rows = rows.set_column(place, column, pa.array([], pa.string()))
         elif not (pa.types.is_string(found) or pa.types.is_large_string(found)):
             raise StoreError(f"{what}: the partition column {column!r} must hold the keys as strings, not {found}")
-    allowed = {_parts(key) for key in keys}
+    allowed = {_dimension_values(key) for key in keys}
     distinct = rows.select(list(columns)).group_by(list(columns)).aggregate([]).to_pylist()
     outside = [row for row in (tuple(entry[column] for column in columns) for entry in distinct) if row not in allowed]
     if outside:

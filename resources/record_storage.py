@@ -55,7 +55,7 @@ def folder_of_records(config: Mapping[str, Any], *default: str) -> str:
     return str(Path(home, *default))
 
 
-def make_once(path: Path, make: Callable[[Path], None]) -> None:
+def create_once(path: Path, make: Callable[[Path], None]) -> None:
     """See to it that a database file is there and whole, whoever else wants the same or was killed at it.
 
     Args:
@@ -68,7 +68,7 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _making(path.parent):
+    with _creation_lock(path.parent):
         if path.exists():
             return
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=_MAKING_PREFIX))
@@ -80,7 +80,7 @@ def make_once(path: Path, make: Callable[[Path], None]) -> None:
 
 
 @contextmanager
-def _making(folder: Path) -> Iterator[None]:
+def _creation_lock(folder: Path) -> Iterator[None]:
     with (folder / _LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Nobody else makes anything here now: what lies about is of a process that was killed.
@@ -111,7 +111,7 @@ class SharedSqliteRunStorage(SqliteRunStorage):
         def make(folder: Path) -> None:
             SqliteRunStorage.from_local(str(folder))
 
-        make_once(Path(base_dir) / "runs.db", make)
+        create_once(Path(base_dir) / "runs.db", make)
         return super().from_local(base_dir, inst_data)
 
     @contextmanager
@@ -143,7 +143,7 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
         def make(folder: Path) -> None:
             SqliteScheduleStorage.from_local(str(folder))
 
-        make_once(Path(base_dir) / "schedules.db", make)
+        create_once(Path(base_dir) / "schedules.db", make)
         storage = super().from_local(base_dir, inst_data)
         assert isinstance(storage, cls)  # built by `cls(...)`; Dagster's annotation names its own class
         return storage

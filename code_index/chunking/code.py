@@ -23,11 +23,14 @@ from code_index.chunking.definition_tree import (
     Captures,
     Definition,
     find_definitions,
-    free_closures,
     join_clauses,
     nest,
+    unbound_closures,
 )
-from code_index.chunking.definitions import (
+from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
+from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
+from code_index.chunking.registry import LANGUAGES
+from code_index.chunking.signatures import (
     first_field,
     name_node_of,
     name_of,
@@ -38,9 +41,6 @@ from code_index.chunking.definitions import (
     squeezed,
     text_of,
 )
-from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
-from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
-from code_index.chunking.registry import LANGUAGES
 from code_index.core.errors import ParseError
 from code_index.core.model import ChunkType
 
@@ -123,7 +123,7 @@ class _File:
     def blocks(self) -> list[Block]:
         """Top-level blocks in order, complete with their descriptions."""
         definitions = find_definitions(self.captures, self.source, self.spec)
-        closures = free_closures(self.captures, definitions)
+        closures = unbound_closures(self.captures, definitions)
         roots = nest(definitions, closures, self.captures, self.source)
         figures = measure(self._constructs(definitions, closures))
         ends: dict[int, int] = {}  # by parent: where its last child so far ends

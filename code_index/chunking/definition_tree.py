@@ -1,7 +1,7 @@
 """Captured definitions into the tree of blocks.
 
 Belongs here: which spans are definitions, what encloses what, and which definitions own a chunk.
-Does not belong here: what is known about a definition (`definitions`, `code`).
+Does not belong here: what is known about a definition (`signatures`, `code`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tree_sitter import Node
 from code_index.chunking.blocks import Block
 from code_index.chunking.comments import clean_string
 from code_index.chunking.complexity import Construct, Span
-from code_index.chunking.definitions import carrier_of, field_of, first_field, raw_text_of
 from code_index.chunking.language_spec import DEFINITION_ROLES, LanguageSpec
+from code_index.chunking.signatures import carrier_of, field_of, first_field, raw_text_of
 from code_index.core.model import ChunkType
 
 MIN_NESTED_BYTES: Final = 400
@@ -52,7 +52,7 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
     """All definitions with the spans of their wrappers, in document order, outer before inner."""
     wrappers = _wrappers(captures.get("wrapper", []))
     bodies = {node.start_byte: node.end_byte for node in captures.get("body", [])}
-    reaches = _reaches(captures.get("rest", []))
+    reaches = _rest_spans(captures.get("rest", []))
     found: dict[Span, Definition] = {}
     for role in DEFINITION_ROLES:
         for node in captures.get(role, []):
@@ -66,7 +66,7 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
     return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
 
 
-def free_closures(captures: Captures, definitions: list[Definition]) -> list[Span]:
+def unbound_closures(captures: Captures, definitions: list[Definition]) -> list[Span]:
     """Spans of the anonymous functions that no definition binds to a name."""
     bound = {(item.carrier.start_byte, item.carrier.end_byte) for item in definitions}
     spans = ((node.start_byte, node.end_byte) for node in captures.get("closure", []))
@@ -84,7 +84,7 @@ def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) 
     return start, end
 
 
-def _reaches(nodes: list[Node]) -> dict[Span, Span]:
+def _rest_spans(nodes: list[Node]) -> dict[Span, Span]:
     """Spans of definitions without a block, by the spans of their nodes."""
     reaches: dict[Span, Span] = {}
     following: dict[Span, int] = {}  # by what encloses them: where the one found last starts

@@ -60,7 +60,7 @@ def finish(
             block.children = []
         else:
             block.children = _pruned(block.children, points)
-            _give_away_own_text(block)
+            _hand_own_text_to_children(block)
             pending.extend((child, depth + 1) for child in block.children)
     points = sorted(set(points))
     pending_blocks = list(top)
@@ -79,7 +79,7 @@ def _pruned(candidates: list[Block], points: list[int]) -> list[Block]:
     return kept
 
 
-def _give_away_own_text(block: Block) -> None:
+def _hand_own_text_to_children(block: Block) -> None:
     """Let the children cover all of the block when what they leave is too little for a chunk."""
     children = block.children
     own = block.end - block.start - sum(child.end - child.start for child in children)

@@ -18,25 +18,25 @@ class BatchAllocator:
         self._next_id = first_id
         self._batch_chunks = batch_chunks
         self._room = 0
-        self._begun: list[int] = []
+        self._open: list[int] = []
 
     def take(self, count: int) -> list[int]:
         """Batch numbers of the next `count` chunks, in order."""
         numbers = []
         for _ in range(count):
             if self._room == 0:
-                self._begun.append(self._next_id)
+                self._open.append(self._next_id)
                 self._next_id += 1
                 self._room = self._batch_chunks
             self._room -= 1
-            numbers.append(self._begun[-1])
+            numbers.append(self._open[-1])
         return numbers
 
     def drain(self, *, final: bool = False) -> list[int]:
         """Numbers of the batches that are full since the last call; with `final`, of the last one too."""
-        keep = 1 if self._begun and self._room and not final else 0
-        split = len(self._begun) - keep
-        full, self._begun = self._begun[:split], self._begun[split:]
+        keep = 1 if self._open and self._room and not final else 0
+        split = len(self._open) - keep
+        full, self._open = self._open[:split], self._open[split:]
         if final:
             self._room = 0
         return full

@@ -1,7 +1,7 @@
 """The user's cache folder: exported models and what is known about weights files.
 
 Everything here can be deleted at any time and is made again. Files appear whole or not at all
-(`code_index.core.files`), so processes may share the folder without locks.
+(`code_index.core.atomic_writes`), so processes may share the folder without locks.
 """
 
 from __future__ import annotations

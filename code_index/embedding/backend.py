@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from code_index.core.errors import EmbeddingError
-from code_index.core.vectors import Vectors
+from code_index.core.unit_vectors import Vectors
 
 
 class DeviceMemoryError(EmbeddingError):

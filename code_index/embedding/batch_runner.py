@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from code_index.core.errors import EmbeddingError
-from code_index.core.vectors import Vectors, normalized, vector_lengths
+from code_index.core.unit_vectors import Vectors, normalized, vector_lengths
 from code_index.embedding.backend import (
     Backend,
     DeviceLostError,

@@ -1,7 +1,7 @@
 """The choices that a caller has about the embedder: the one declaration of these settings.
 
 Belongs here: name, default, bounds and description of each. `Settings.embedder` and the fields of the Dagster resource
-are made of them. Does not belong here: what `auto` and 0 mean on a machine (`loader`) and for a model (`models.files`).
+are made of them. Does not belong here: what `auto` and 0 mean on a machine (`loader`) and for a model (`models.model_files`).
 """
 
 from __future__ import annotations

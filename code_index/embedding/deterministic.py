@@ -12,7 +12,7 @@ import numpy as np
 
 from code_index.core.embedding_text import TextRecipe, recipe_version
 from code_index.core.errors import EmbeddingError
-from code_index.core.vectors import Vectors, normalized
+from code_index.core.unit_vectors import Vectors, normalized
 from code_index.embedding.embedder import EmbeddingResult, Progress, mix_names
 
 _DIMENSION = 64

@@ -18,7 +18,7 @@ import numpy as np
 
 from code_index.core.embedding_text import NAME_WEIGHT
 from code_index.core.errors import EmbeddingError
-from code_index.core.vectors import Vectors, normalized, off_unit, vector_lengths
+from code_index.core.unit_vectors import Vectors, normalized, off_unit, vector_lengths
 from code_index.embedding.backend import Backend, Tokens
 from code_index.embedding.batch_runner import BatchRunner
 
@@ -103,7 +103,7 @@ def all_or_raise(result: EmbeddingResult) -> Vectors:
     raise EmbeddingError(f"{len(result.errors)} of {len(result.vectors)} texts cannot be embedded: {shown}")
 
 
-def usable(result: EmbeddingResult, *, texts: int, embedder: Embedder) -> EmbeddingResult:
+def verified_result(result: EmbeddingResult, *, texts: int, embedder: Embedder) -> EmbeddingResult:
     """The result, with a reason for each text whose vector cannot be searched: not finite, or not of unit length.
 
     Raises:

@@ -18,7 +18,7 @@ from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.devices import DeviceChoice, available_threads, choose_device, has_fast_int8
 from code_index.embedding.embedder import Embedder, TextEmbedder
-from code_index.embedding.models.files import ModelFiles, configured_model_files
+from code_index.embedding.models.model_files import ModelFiles, configured_model_files
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _REGISTRY_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EmbedderPlan:
     """Device, backend and arithmetic, decided before anything heavy is loaded."""
 
     device: str
@@ -115,7 +115,7 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
     return embedder
 
 
-def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -> Plan:
+def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -> EmbedderPlan:
     """Device, backend and precision for a model on this machine, with the reasons.
 
     Raises:
@@ -140,7 +140,7 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
             raise SettingsError(
                 f"precision = {config.precision} needs backend onnx on the CPU: use float32, float16 or bfloat16"
             )
-        return Plan(choice.device, "torch", config.precision, "; ".join(reasons))
+        return EmbedderPlan(choice.device, "torch", config.precision, "; ".join(reasons))
     if config.precision not in {AUTO, *BACKENDS["onnx"].precisions}:
         raise SettingsError(f"precision = {config.precision} needs backend torch: on backend onnx use float32 or int8")
     precision = config.precision
@@ -148,10 +148,10 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
         precision = "int8" if has_fast_int8() else "float32"
         if precision == "float32":
             reasons.append("float32: this processor has no fast int8 products")
-    return Plan("cpu", "onnx", precision, "; ".join(reasons))
+    return EmbedderPlan("cpu", "onnx", precision, "; ".join(reasons))
 
 
-def _backend(plan: Plan, files: ModelFiles, window: int, threads: int) -> Backend:
+def _backend(plan: EmbedderPlan, files: ModelFiles, window: int, threads: int) -> Backend:
     if plan.backend == "onnx":
         from code_index.embedding.backends.onnx import OnnxBackend
 

@@ -21,8 +21,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
-from code_index.core.files import write_atomically
 from code_index.index.settings import Settings, load_settings, settings_template
 from code_index.tables.schema_version import check_version
 

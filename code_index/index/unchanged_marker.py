@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from code_index.chunking import CHUNKER_VERSION
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.embedding_text import TEXT_RECIPE_VERSION
-from code_index.core.files import write_atomically
 from code_index.embedding.configuration import DETERMINISTIC
 from code_index.embedding.models.lookup import DEFAULT_MODEL
 from code_index.index.folder import IndexFolder

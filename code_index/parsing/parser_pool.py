@@ -42,7 +42,7 @@ _IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 # Workers in a row that may die before they touch a file.
 _MAX_EARLY_DEATHS = 3
 # How often it is looked whether the caller wants no more groups.
-_LOOK_S = 0.2
+_POLL_S = 0.2
 # Groups that may be done or under way ahead of the one that is handed out next: bounds memory.
 _WINDOW_PER_WORKER = 4
 
@@ -178,15 +178,15 @@ class ParserPool:
     def _assign(self, queue: deque[_Job]) -> None:
         while queue and len(self._workers) < self.worker_count and all(w.job is not None for w in self._workers):
             self._workers.append(self._start_worker())
-            self._give(self._workers[-1], queue.popleft())
+            self._send(self._workers[-1], queue.popleft())
         for worker in self._workers:
             if not queue:
                 return
             if worker.job is None:
-                self._give(worker, queue.popleft())
+                self._send(worker, queue.popleft())
 
     @staticmethod
-    def _give(worker: _Worker, job: _Job) -> None:
+    def _send(worker: _Worker, job: _Job) -> None:
         worker.job = job
         worker.position = -1
         try:
@@ -197,12 +197,12 @@ class ParserPool:
 
     def _collect(self, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
         busy = {worker.connection: (worker, worker.job) for worker in self._workers if worker.job is not None}
-        for ready in wait(list(busy), timeout=_LOOK_S):
+        for ready in wait(list(busy), timeout=_POLL_S):
             worker, job = busy[ready]  # type: ignore[index]
             try:
                 message: Started | Answer = worker.connection.recv()
             except (EOFError, OSError):  # an end within a message is a plain OSError
-                self._bury(worker, job, queue, pieces)
+                self._replace_dead(worker, job, queue, pieces)
                 continue
             if isinstance(message, Started):
                 worker.position = message.position
@@ -213,7 +213,7 @@ class ParserPool:
                 piece.missing -= 1
                 worker.job = None
 
-    def _bury(self, worker: _Worker, job: _Job, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
+    def _replace_dead(self, worker: _Worker, job: _Job, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
         worker.connection.close()
         status = worker.process.wait()
         self._workers.remove(worker)

@@ -27,22 +27,22 @@ def read_ahead(
         bound: sizes that may wait together; the thread then waits before it takes another item.
         stop: called when the caller ends early; must make `source` end soon, since this waits for it.
     """
-    shelf = _Shelf[T](bound)
-    thread = threading.Thread(target=_fill, args=(shelf, source, size), name="read-ahead", daemon=True)
+    buffer = _Buffer[T](bound)
+    thread = threading.Thread(target=_fill, args=(buffer, source, size), name="read-ahead", daemon=True)
     thread.start()
     try:
-        while (item := shelf.take()) is not None:
+        while (item := buffer.take()) is not None:
             yield item[0]
     finally:
         if thread.is_alive():
-            shelf.close()
+            buffer.close()
             stop()
             thread.join()
-    if shelf.error is not None:
-        raise shelf.error
+    if buffer.error is not None:
+        raise buffer.error
 
 
-class _Shelf(Generic[T]):
+class _Buffer(Generic[T]):
     """The items that wait."""
 
     def __init__(self, bound: float) -> None:
@@ -88,13 +88,13 @@ class _Shelf(Generic[T]):
             self._changed.notify_all()
 
 
-def _fill(shelf: _Shelf[T], source: Generator[T, None, None], size: Callable[[T], float]) -> None:
+def _fill(buffer: _Buffer[T], source: Generator[T, None, None], size: Callable[[T], float]) -> None:
     failure: BaseException | None = None
     try:
         for item in source:
-            if not shelf.put(item, size(item)):
+            if not buffer.put(item, size(item)):
                 break
         source.close()
     except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
         failure = error
-    shelf.end(failure)
+    buffer.end(failure)

@@ -130,7 +130,7 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     contents = [_content(root, path) for path in ignore_files]
     patterns = [*map(os.fsencode, options.exclude), *(line for content in contents for line in content.splitlines())]
     _refuse_what_git_misses(tracked, changed, patterns)
-    return [*tracked, b"changed", *(_looked_at(root, path) for path in changed), b"ignored", *contents]
+    return [*tracked, b"changed", *(_file_state(root, path) for path in changed), b"ignored", *contents]
 
 
 def _refuse_what_git_misses(tracked: Iterable[bytes], changed: Iterable[bytes], patterns: Iterable[bytes]) -> None:
@@ -147,7 +147,7 @@ def _ignore_files(*paths: Iterable[bytes]) -> list[bytes]:
     return sorted(found | {_IGNORE_FILE})
 
 
-def _looked_at(root: Path, path: bytes) -> bytes:
+def _file_state(root: Path, path: bytes) -> bytes:
     """A file as it is now: an edit of a file that was edited before changes at least one of these."""
     try:
         status = os.lstat(os.path.join(os.fsencode(root), path))  # noqa: PTH118 - a path of bytes

@@ -52,7 +52,7 @@ _ALWAYS_SUFFIXES: Final = ((".egg-info", _BUILD), (".dist-info", _DEPENDENCY), (
 
 
 @dataclass(frozen=True, slots=True)
-class _Beside:
+class _SkippedBeside:
     """A folder skipped beside one of `manifests` (a name, or `*` and a suffix); `tracked_stays` if git has it."""
 
     category: str
@@ -60,8 +60,8 @@ class _Beside:
     tracked_stays: bool = True
 
 
-def _beside(category: str, manifests: str, *, tracked_stays: bool = True) -> _Beside:
-    return _Beside(category, frozenset(manifests.split()), tracked_stays)
+def _skipped_beside(category: str, manifests: str, *, tracked_stays: bool = True) -> _SkippedBeside:
+    return _SkippedBeside(category, frozenset(manifests.split()), tracked_stays)
 
 
 _ANY_PROJECT: Final = (
@@ -70,20 +70,20 @@ _ANY_PROJECT: Final = (
     "Package.swift build.xml build.sbt Makefile"
 )
 _BY_SIBLING: Final = {
-    "build": _beside(_BUILD, _ANY_PROJECT),
-    "out": _beside(_BUILD, _ANY_PROJECT),
-    "dist": _beside(_BUILD, _ANY_PROJECT, tracked_stays=False),
-    "target": _beside(_BUILD, "Cargo.toml pom.xml build.sbt project.clj"),
-    "bin": _beside(_BUILD, "*.csproj *.fsproj *.vbproj"),
-    "obj": _beside(_BUILD, "*.csproj *.fsproj *.vbproj", tracked_stays=False),
-    "_build": _beside(_BUILD, "mix.exs rebar.config dune-project conf.py", tracked_stays=False),
-    ".build": _beside(_BUILD, "Package.swift", tracked_stays=False),
-    "deps": _beside(_DEPENDENCY, "mix.exs"),
-    "vendor": _beside(_DEPENDENCY, "go.mod composer.json Gemfile Cargo.toml", tracked_stays=False),
-    "Carthage": _beside(_DEPENDENCY, "Cartfile", tracked_stays=False),
-    "coverage": _beside(_BUILD, "package.json"),
-    "site": _beside(_BUILD, "mkdocs.yml"),
-    "_site": _beside(_BUILD, "_config.yml"),
+    "build": _skipped_beside(_BUILD, _ANY_PROJECT),
+    "out": _skipped_beside(_BUILD, _ANY_PROJECT),
+    "dist": _skipped_beside(_BUILD, _ANY_PROJECT, tracked_stays=False),
+    "target": _skipped_beside(_BUILD, "Cargo.toml pom.xml build.sbt project.clj"),
+    "bin": _skipped_beside(_BUILD, "*.csproj *.fsproj *.vbproj"),
+    "obj": _skipped_beside(_BUILD, "*.csproj *.fsproj *.vbproj", tracked_stays=False),
+    "_build": _skipped_beside(_BUILD, "mix.exs rebar.config dune-project conf.py", tracked_stays=False),
+    ".build": _skipped_beside(_BUILD, "Package.swift", tracked_stays=False),
+    "deps": _skipped_beside(_DEPENDENCY, "mix.exs"),
+    "vendor": _skipped_beside(_DEPENDENCY, "go.mod composer.json Gemfile Cargo.toml", tracked_stays=False),
+    "Carthage": _skipped_beside(_DEPENDENCY, "Cartfile", tracked_stays=False),
+    "coverage": _skipped_beside(_BUILD, "package.json"),
+    "site": _skipped_beside(_BUILD, "mkdocs.yml"),
+    "_site": _skipped_beside(_BUILD, "_config.yml"),
 }
 
 _MARKERS: Final = {

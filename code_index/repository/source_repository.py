@@ -169,7 +169,7 @@ class SourceRepository:
             raise FileVanishedError(f"{shown}: gone. Scan again.") from error
         except OSError as error:
             raise FileUnreadableError(f"{shown}: {error.strerror}. Check its permissions and the disk.") from error
-        if _version(before) != _version(after) or len(content) != before.st_size:
+        if _file_state(before) != _file_state(after) or len(content) != before.st_size:
             return None
         return FileContent(content, content_hash(content), before.st_size, before.st_mtime_ns)
 
@@ -225,7 +225,7 @@ class _Scan:
             if before is None or self._verify or not is_unchanged(before, size_bytes, mtime_ns):
                 self._read(path, before)
             else:
-                self._files[path] = self._placed(before, subproject)
+                self._files[path] = self._with_subproject(before, subproject)
 
     def _read(self, path: str, before: SourceFile | None) -> None:
         read_at_ns = time.time_ns()
@@ -246,7 +246,7 @@ class _Scan:
             self._skip(path, reason, size_bytes=read.size_bytes, mtime_ns=mtime_ns, language=language)
             return
         same = before if before is not None and before.file_hash == read.file_hash else None
-        self._files[path] = self._placed(
+        self._files[path] = self._with_subproject(
             SourceFile(
                 file_path=path,
                 file_hash=read.file_hash,
@@ -273,10 +273,10 @@ class _Scan:
 
     def _skip(self, path: str, reason: str, *, size_bytes: int = 0, mtime_ns: int = 0, language: str = "") -> None:
         file = SourceFile(path, "", size_bytes, mtime_ns, language, status=FileStatus.SKIPPED, reason=reason)
-        self._files[path] = self._placed(file, self._subprojects.nearest(path))
+        self._files[path] = self._with_subproject(file, self._subprojects.nearest(path))
 
     @staticmethod
-    def _placed(file: SourceFile, subproject: Subproject | None) -> SourceFile:
+    def _with_subproject(file: SourceFile, subproject: Subproject | None) -> SourceFile:
         """The record with its subproject; the same object where that is right already."""
         name, path = (subproject.name, subproject.path) if subproject is not None else (None, None)
         if file.subproject_name == name and file.subproject_path == path:
@@ -292,5 +292,5 @@ def _read_all(file: io.FileIO, at_most: int) -> bytes:
     return content
 
 
-def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+def _file_state(status: os.stat_result) -> tuple[int, int, int, int]:
     return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev

@@ -33,7 +33,7 @@ _NESTED_WORKTREE: Final = "version control: another working tree of this reposit
 
 
 @dataclass(frozen=True, slots=True)
-class _Located:
+class _PlacedIgnoreFile:
     """An ignore file, and how to name a path from its folder: cut `cut` characters off, or put `above` in front."""
 
     file: IgnoreFile
@@ -75,17 +75,17 @@ class Skip:
 class FolderRules:
     """What holds for the entries of the folder at `path` (relative to the root, `""` for the root).
 
-    `passed_on` is the skip of a folder that is entered all the same, because something in it is brought back.
+    `inherited_skip` is the skip of a folder that is entered all the same, because something in it is brought back.
     `brought_back` folders are indexed by an explicit wish.
     """
 
     path: str
-    own: tuple[_Located, ...]
-    git: tuple[_Located, ...]
-    user_wide: tuple[_Located, ...]
+    own: tuple[_PlacedIgnoreFile, ...]
+    git: tuple[_PlacedIgnoreFile, ...]
+    user_wide: tuple[_PlacedIgnoreFile, ...]
     repository: _Repository
     use_gitignore: bool
-    passed_on: Skip | None = None
+    inherited_skip: Skip | None = None
     brought_back: bool = False
 
     def file_skip(self, name: str, path: str) -> Skip | None:
@@ -106,7 +106,7 @@ class FolderRules:
             or (skip.from_git and self.repository.tracks_below(path))
             or any(rules.brings_back_below(path) for rules in self.own)
         ):
-            return replace(self, path=path, passed_on=skip, brought_back=brought_back)
+            return replace(self, path=path, inherited_skip=skip, brought_back=brought_back)
         return skip
 
     def _written_rules(self, name: str, path: str, is_folder: bool) -> tuple[bool, Skip | None]:
@@ -114,7 +114,7 @@ class FolderRules:
         rule = _last_match(self.own, name, path, is_folder)
         if rule is not None:
             return rule.negated, None if rule.negated else Skip(f"ignored: {rule}")
-        skip = self.passed_on
+        skip = self.inherited_skip
         if skip is None:
             rule = _last_match(self.git, name, path, is_folder)
             if rule is None or rule.negated:
@@ -136,8 +136,8 @@ class RulesReader:
         """The rules for the root, before its own ignore files are read."""
         checkout = find_checkout(self._root) if use_gitignore else None
         repository = self._repository(self._root, checkout)
-        user_wide: tuple[_Located, ...] = ()
-        git: tuple[_Located, ...] = ()
+        user_wide: tuple[_PlacedIgnoreFile, ...] = ()
+        git: tuple[_PlacedIgnoreFile, ...] = ()
         if use_gitignore:
             path, warning = global_ignore_file(self._root)
             self._warn(warning)
@@ -151,7 +151,7 @@ class RulesReader:
                 path = checkout.top.joinpath(*above[:count]) / _GIT_IGNORE_FILE
                 git += self._outside(path, os.path.relpath(path, self._root), repository, above[count:])
         lines = [*exclude, *(f"!{pattern}" for pattern in include)]
-        own = (_Located(IgnoreFile("settings", lines)),) if lines else ()
+        own = (_PlacedIgnoreFile(IgnoreFile("settings", lines)),) if lines else ()
         return FolderRules("", own, git, user_wide, repository, use_gitignore)
 
     def entered(self, rules: FolderRules, names: Collection[str]) -> FolderRules | Skip:
@@ -185,21 +185,23 @@ class RulesReader:
 
     def _outside(
         self, path: Path, source: str, repository: _Repository, above: tuple[str, ...] = (), cut: int = 0
-    ) -> tuple[_Located, ...]:
+    ) -> tuple[_PlacedIgnoreFile, ...]:
         """Rules of a file that the walk does not come across; users may link it from elsewhere."""
         content = self._content(path, source, os.O_RDONLY | os.O_NONBLOCK)
         if content is None:
             return ()
         file = IgnoreFile.from_bytes(source, content, ignore_case=repository.ignore_case)
-        return (_Located(file, cut, "".join(f"{part}/" for part in above)),) if file.rules else ()
+        return (_PlacedIgnoreFile(file, cut, "".join(f"{part}/" for part in above)),) if file.rules else ()
 
-    def _inside(self, rules: FolderRules, name: str, first: tuple[_Located, ...] = ()) -> tuple[_Located, ...]:
+    def _inside(
+        self, rules: FolderRules, name: str, first: tuple[_PlacedIgnoreFile, ...] = ()
+    ) -> tuple[_PlacedIgnoreFile, ...]:
         source = f"{rules.path}/{name}" if rules.path else name
         content = self._content(self._root / source, source, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         if content is None:
             return first
         file = IgnoreFile.from_bytes(source, content, ignore_case=rules.repository.ignore_case)
-        return (*first, _Located(file, len(rules.path) + 1 if rules.path else 0)) if file.rules else first
+        return (*first, _PlacedIgnoreFile(file, len(rules.path) + 1 if rules.path else 0)) if file.rules else first
 
     def _content(self, path: Path, source: str, flags: int) -> bytes | None:
         try:
@@ -215,7 +217,7 @@ class RulesReader:
         return None
 
 
-def _last_match(rules: tuple[_Located, ...], name: str, path: str, is_folder: bool) -> IgnoreRule | None:
+def _last_match(rules: tuple[_PlacedIgnoreFile, ...], name: str, path: str, is_folder: bool) -> IgnoreRule | None:
     for located in reversed(rules):
         if (rule := located.match(name, path, is_folder)) is not None:
             return rule

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError
-from code_index.core.files import write_atomically
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
 
 REGISTRY_FILE = "models.json"

@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError
-from code_index.core.files import write_atomically
 
 SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 VERSION_FILE = "schema_version.json"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
-from code_index.core.vectors import Vectors, off_unit, vector_lengths
+from code_index.core.unit_vectors import Vectors, off_unit, vector_lengths
 from code_index.tables import schemas
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.row_checks import conform, shortened, timestamp

@@ -18,7 +18,7 @@ from code_index.core.batching import checkpoint_groups
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
-from code_index.embedding.embedder import Embedder, usable
+from code_index.embedding.embedder import Embedder, verified_result
 from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
 from indexing_assets.assets.embedded_rows import error_rows, known_vectors
 from indexing_assets.runs.index_names import CHUNK_VECTORS
@@ -205,7 +205,7 @@ class EmbedRun:
             done += texts_done
             report(Progress("embed", "chunks", done, self._total))
 
-        result = usable(
+        result = verified_result(
             self.embedder.embed_documents_detailed(
                 [item.text for item in missing.values()],
                 [item.name for item in missing.values()],

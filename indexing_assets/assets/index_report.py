@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from code_index.core.files import write_atomically
+from code_index.core.atomic_writes import write_atomically
 from code_index.index.contents import IndexStatus, failed_chunks, failed_files
 from code_index.index.folder import IndexFolder
 from code_index.report.figures import IndexFigures, gather

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
-from code_index.core.vectors import off_unit, vector_lengths
+from code_index.core.unit_vectors import off_unit, vector_lengths
 from code_index.tables.schemas import vectors
 from code_index.tables.sql import is_in
 from indexing_assets.checks.check import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check

@@ -27,7 +27,7 @@ from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
-from code_index.core.vectors import Vectors, normalized, vector_lengths
+from code_index.core.unit_vectors import Vectors, normalized, vector_lengths
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
 from code_index.parsing.chunk_rows import chunks_to_batch

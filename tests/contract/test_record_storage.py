@@ -15,7 +15,7 @@ import pytest
 
 from code_index.core.errors import SettingsError
 from resources.instance_config import instance_config
-from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage, make_once
+from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage, create_once
 from tests.waiting import PATIENCE_S, started
 
 _OPEN = """
@@ -64,7 +64,7 @@ def test_what_a_killed_maker_left_is_removed_and_made_anew(tmp_path: Path) -> No
     left = tmp_path / ".making-left"
     left.mkdir()
     (left / "some.db").write_text("half", encoding="utf-8")
-    make_once(tmp_path / "some.db", lambda folder: _write(folder / "some.db", "whole"))
+    create_once(tmp_path / "some.db", lambda folder: _write(folder / "some.db", "whole"))
     assert (tmp_path / "some.db").read_text(encoding="utf-8") == "whole"
     assert not left.exists()
 
@@ -75,13 +75,13 @@ def test_a_maker_that_fails_leaves_no_file(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        make_once(tmp_path / "some.db", fail)
+        create_once(tmp_path / "some.db", fail)
     assert [path.name for path in tmp_path.iterdir()] == [".making.lock"]
 
 
 def test_a_file_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "some.db").write_text("first", encoding="utf-8")
-    make_once(tmp_path / "some.db", lambda folder: pytest.fail("made again"))
+    create_once(tmp_path / "some.db", lambda folder: pytest.fail("made again"))
     assert (tmp_path / "some.db").read_text(encoding="utf-8") == "first"
 
 

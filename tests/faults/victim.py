@@ -24,8 +24,8 @@ from code_index.core.embedding_text import EmbeddingInput
 DURABLE = (
     ("code_index.index.unchanged_marker", None, "write_atomically"),
     ("code_index.index.folder", None, "write_atomically"),
-    ("resources.record_storage", None, "make_once"),
-    ("resources.event_log", None, "make_once"),
+    ("resources.record_storage", None, "create_once"),
+    ("resources.event_log", None, "create_once"),
     ("resources.event_log", "BatchingSqliteEventLogStorage", "store_event"),
     ("resources.event_log", "BatchingSqliteEventLogStorage", "store_event_batch"),
     ("resources.event_log", "BatchingSqliteEventLogStorage", "add_dynamic_partitions"),

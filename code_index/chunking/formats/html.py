@@ -157,7 +157,7 @@ class _Reader:
             self.open_tags[section.tag] -= 1
             section.block.end = end
             if section.tag:
-                _take_over_only_child(section.block)
+                _merge_with_only_heading(section.block)
 
     @staticmethod
     def _landmark_name(tag: bytes, attributes: bytes) -> str:
@@ -165,7 +165,7 @@ class _Reader:
         return label(found[1] or found[2]) if found else tag.decode()
 
 
-def _take_over_only_child(block: Block) -> None:
+def _merge_with_only_heading(block: Block) -> None:
     """Give a landmark the name of the one heading that makes up all but its tags: one section, not two."""
     if len(block.children) == 1 and block.children[0].name not in _EMBEDDED:
         child = block.children[0]

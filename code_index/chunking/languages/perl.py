@@ -8,8 +8,8 @@ from typing import Final
 from tree_sitter import Node
 
 from code_index.chunking.comments import without_markers
-from code_index.chunking.definitions import first_child, first_field, text_of
 from code_index.chunking.language_spec import LanguageSpec
+from code_index.chunking.signatures import first_child, first_field, text_of
 from code_index.core.model import Parameter
 
 _PERL_MARKS: Final = re.compile(

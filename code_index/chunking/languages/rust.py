@@ -7,8 +7,8 @@ from typing import Final
 
 from tree_sitter import Node
 
-from code_index.chunking.definitions import text_of, without_generics
 from code_index.chunking.language_spec import LanguageSpec
+from code_index.chunking.signatures import text_of, without_generics
 
 _REFERENCE: Final = re.compile(r"^(?:[&*]|'\w+\s|mut\s|const\s|dyn\s|\s)+")
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from tree_sitter import Node
 
-from code_index.chunking.definitions import first_child, text_of
 from code_index.chunking.language_spec import LanguageSpec
+from code_index.chunking.signatures import first_child, text_of
 from code_index.core.model import Parameter
 
 

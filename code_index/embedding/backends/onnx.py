@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.core.vectors import Vectors
+from code_index.core.unit_vectors import Vectors
 from code_index.embedding.backend import DeviceMemoryError, Tokens
 from code_index.embedding.devices import is_out_of_memory
-from code_index.embedding.models.files import ModelFiles
+from code_index.embedding.models.model_files import ModelFiles
 from code_index.embedding.models.onnx_cache import exported_graph
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 

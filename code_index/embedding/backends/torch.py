@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.core.vectors import Vectors
+from code_index.core.unit_vectors import Vectors
 from code_index.embedding.backend import DeviceLostError, DeviceMemoryError, Tokens
 from code_index.embedding.backends.registry import AUTO, device_kind
 from code_index.embedding.devices import has_fast_bfloat16, is_device_lost, is_out_of_memory
-from code_index.embedding.models.files import ModelFiles
+from code_index.embedding.models.model_files import ModelFiles
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
 _LOG = logging.getLogger(__name__)

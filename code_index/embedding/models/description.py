@@ -8,7 +8,7 @@ from typing import Any
 from code_index.core.embedding_text import TextRecipe
 from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
-from code_index.embedding.models.files import configured_model_files, load_model_files
+from code_index.embedding.models.model_files import configured_model_files, load_model_files
 
 
 @dataclass(frozen=True, slots=True)

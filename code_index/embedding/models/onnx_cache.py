@@ -22,7 +22,7 @@ from typing import Final
 
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
-from code_index.embedding.models.files import ModelFiles
+from code_index.embedding.models.model_files import ModelFiles
 
 _LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from code_index.core.errors import ModelError
-from code_index.core.vectors import Vectors, vector_lengths
+from code_index.core.unit_vectors import Vectors, vector_lengths
 from code_index.embedding.backend import Tokens
 from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE
 from code_index.embedding.models.weights import weights_files

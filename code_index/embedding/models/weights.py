@@ -11,9 +11,9 @@ import json
 import logging
 from pathlib import Path
 
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
-from code_index.core.files import write_atomically
 
 _LOG = logging.getLogger(__name__)
 _PATTERNS = ("*.safetensors", "pytorch_model*.bin")

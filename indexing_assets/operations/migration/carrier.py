@@ -17,7 +17,7 @@ from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import MigrationError
 from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
-from code_index.core.vectors import normalized, off_unit, vector_lengths
+from code_index.core.unit_vectors import normalized, off_unit, vector_lengths
 from code_index.index.source import source_repository
 from indexing_assets.operations.migration.old_index.layout import TABLE
 from indexing_assets.operations.migration.old_index.rows import (

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError, UsageError
-from code_index.core.files import write_atomically
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
 from indexing_assets.operations.migration.carrier import MigrationReport

@@ -14,8 +14,8 @@ from typing import Any
 
 from dagster._core.definitions.data_version import compute_logical_data_version
 
+from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import MigrationError
-from code_index.core.files import write_atomically
 from code_index.core.partition_keys import batch_partition_key
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner

@@ -14,7 +14,7 @@ import pytest
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
 from code_index.embedding.models import onnx_cache
-from code_index.embedding.models.files import ModelFiles
+from code_index.embedding.models.model_files import ModelFiles
 from tests.waiting import PATIENCE_S
 
 

@@ -9,10 +9,9 @@ import os
 import pytest
 
 from code_index.core.errors import ModelError, SettingsError
-from code_index.embedding.models import files as model_files
 from code_index.embedding.models import lookup as model_lookup
-from code_index.embedding.models import weights
-from code_index.embedding.models.files import load_model_files
+from code_index.embedding.models import model_files, weights
+from code_index.embedding.models.model_files import load_model_files
 
 PLAIN_MODULES = [
     {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

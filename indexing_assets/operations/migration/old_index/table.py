@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import MigrationError
-from code_index.core.vectors import vector_lengths
+from code_index.core.unit_vectors import vector_lengths
 from indexing_assets.operations.migration.old_index.layout import TABLE
 from indexing_assets.operations.migration.old_index.rows import IDS, OPTIONAL, REQUIRED
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from code_index.core.files import write_atomically
+from code_index.core.atomic_writes import write_atomically
 
 
 def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from code_index.core.vectors import UNIT_TOLERANCE, normalized, off_unit, vector_lengths
+from code_index.core.unit_vectors import UNIT_TOLERANCE, normalized, off_unit, vector_lengths
 
 
 def test_lengths_are_computed_in_float64_and_show_what_is_not_finite() -> None:
