@@ -1,6 +1,6 @@
 """The engine: a library without Dagster that parses, stores, embeds and searches code.
 
-Public are the names of `__all__`; importing the package loads neither tables nor models.
+The names in `__all__` are public; importing the package loads neither tables nor models.
 
     from code_index import Index
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from code_index.api import Index
     from code_index.index.contents import IndexStatus
     from code_index.search.hybrid import SearchHit
-else:  # unseen by type checkers, for which it would make any name right
+else:  # hidden from type checkers, which would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:

@@ -1,7 +1,7 @@
 """`Index`: an index in one object, for Python programs.
 
 Belongs here: opening an index, searching it and asking for its state, each in one call. Does not belong here: how a
-search ranks (`code_index.search`), what is counted (`code_index.index.contents`), and whatever writes: the phases
+search ranks (`code_index.search`), what is counted (`code_index.index.contents`), and writing: the phases
 are assets of the Dagster project (`indexing_assets.index_repository` runs them).
 """
 
@@ -34,8 +34,8 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 class Index:
     """An index on disk: any number of threads and processes may search it, also while it grows.
 
-    `folder` says where it lies and `store` has its tables, for what the methods do not offer. The tables are opened
-    and the model is loaded by the first call that needs them; there is nothing to close.
+    `folder` says where it is and `store` has its tables, for what the methods do not offer. The first call that needs
+    them opens the tables and loads the model; there is nothing to close.
 
     Example:
         >>> from code_index import Index
@@ -52,7 +52,7 @@ class Index:
 
     @classmethod
     def open(cls, path: str | Path | None = None, index_dir: str | Path | None = None) -> Index:
-        """Find the index of a repository, as the command line does, and see that this program can read it.
+        """Find the index of a repository, as the command line does, and check that this program can read it.
 
         Args:
             path: the repository; by default `CODE_INDEX_REPOSITORY`, or the nearest folder at or above the current
@@ -81,12 +81,12 @@ class Index:
         class_name: str | None = None,
         subproject: str | None = None,
     ) -> list[SearchHit]:
-        """Find the chunks that fit a query best, best first.
+        """Find the chunks that match a query best, best first.
 
         Args:
             query: words or code, in any form.
             mode: `semantic` compares meanings, `lexical` words (and needs no model), `hybrid` both.
-            limit: how many hits at most, at least 1.
+            limit: maximum number of hits, at least 1.
             language: only that language, or one of those.
             glob: only paths that match, such as `src/**/*.py` or `docs/`.
             chunk_type: only that type, or one of those: function, class, method, module, section, rule, ...
@@ -122,7 +122,7 @@ class Index:
     def status(self) -> IndexStatus:
         """Count what the index holds, lacks and takes on disk.
 
-        Chunks that a run embeds at the moment count as pending: only Dagster's records tell them from the others.
+        Chunks that a run is embedding count as pending: only Dagster's records tell them apart.
 
         Raises:
             ModelError: the model that the settings name is missing or cannot be loaded.
@@ -142,4 +142,4 @@ def _member(name: str, value: str, words: type[_Choice]) -> _Choice:
     try:
         return words(value)
     except ValueError as error:
-        raise UsageError(f"{name} {value!r:.80} is none of {', '.join(words)}.") from error
+        raise UsageError(f"{name} {value!r:.80} is not one of {', '.join(words)}.") from error

@@ -1,4 +1,4 @@
-"""Partition keys by the thousand, in one transaction: what the project's event logs add to Dagster's own."""
+"""Partition keys by the thousand in one transaction: an addition to Dagster's event logs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _KEYS_PER_STATEMENT = 5_000
 
 
 class BatchedPartitionKeys(SqlEventLogStorage):
-    """Stands before an event log of Dagster's among the base classes."""
+    """Mix-in for an event log of Dagster's; comes before it among the base classes."""
 
     def _insert_keys(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Add rows of keys; those that are there stay where they are."""
+        """Add rows of keys; existing keys keep their place."""
         raise NotImplementedError
 
     def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Add keys, as many as there are, in one transaction; those that are there stay where they are.
+        """Add any number of keys in one transaction; existing keys keep their place.
 
-        Dagster's own SQLite storage looks first and adds then: of two processes that add one key, one fails.
+        Dagster's own SQLite storage looks first, then adds: of two processes that add one key, one fails.
         """
         self._check_partitions_table()
         with self.index_transaction() as connection:
@@ -36,7 +36,7 @@ class BatchedPartitionKeys(SqlEventLogStorage):
             _delete_keys(connection, partitions_def_name, partition_keys)
 
     def move_dynamic_partitions_to_end(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
-        """Put keys behind all others, in this order, in one transaction: no process sees them missing."""
+        """Move keys after all others, in this order, in one transaction: no process sees them missing."""
         with self.index_transaction() as connection:
             _delete_keys(connection, partitions_def_name, partition_keys)
             self._add_keys(connection, partitions_def_name, partition_keys)

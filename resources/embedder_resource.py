@@ -15,7 +15,7 @@ from code_index.index.settings import Settings
 
 
 def _optional(field: FieldInfo) -> tuple[Any, None]:
-    """The type of a field with the same bounds and description that may be left out, and its default."""
+    """Type and default of an optional field with the same bounds and description."""
     kind: Any = field.annotation
     return Annotated[(kind | None, *field.metadata, Field(description=field.description))], None
 
@@ -28,17 +28,17 @@ _Fields = create_model(  # type: ignore[call-overload]
 
 
 class EmbedderResource(_Fields):  # type: ignore[misc, valid-type]
-    """Gives the process's embedder; constructing it loads nothing.
+    """The process's embedder; constructing the resource loads nothing.
 
-    Its fields are those of `EmbedderConfig`. A field that is left out takes the index's setting. Definitions must load
-    without a model, torch or a network, so values that only the model can judge are refused by `get`.
+    The fields are those of `EmbedderConfig`. A field that is left out takes the index's setting. Definitions must load
+    without a model, torch or a network, so `get` refuses the values that only the model can judge.
     """
 
     def get(self, settings: Settings | None = None) -> Embedder:
         """The embedder for documents, loaded by the first call in the process.
 
         Args:
-            settings: of the index; defaults without.
+            settings: of the index; the defaults if None.
 
         Raises:
             ModelError: the model is missing or cannot be loaded, or the device cannot be used.
@@ -47,7 +47,7 @@ class EmbedderResource(_Fields):  # type: ignore[misc, valid-type]
         return get_embedder(self.embedder_config(settings), "documents")
 
     def get_for_queries(self, settings: Settings | None = None) -> Embedder:
-        """The embedder for queries: the same space, on the CPU and without torch whatever device documents take.
+        """The embedder for queries: the same space, on the CPU and without torch, whatever device documents use.
 
         Raises:
             ModelError, SettingsError: as `get`.
@@ -55,7 +55,7 @@ class EmbedderResource(_Fields):  # type: ignore[misc, valid-type]
         return query_embedder(self.embedder_config(settings))
 
     def embedder_config(self, settings: Settings | None = None) -> EmbedderConfig:
-        """The index's settings with the fields that are given in their place.
+        """The index's settings, with the given fields in their place.
 
         Raises:
             SettingsError: the fields contradict each other or the settings.

@@ -3,12 +3,12 @@
 Dagster's `SqliteEventLogStorage` opens a new connection and commits to two databases for each
 event (benchmarks/bookkeeping.py measures both). This subclass keeps one connection per
 database, commits without `fsync` (write-ahead log, `synchronous=NORMAL`: a killed process loses
-nothing, a power cut may lose the last transactions, which the tables then make good) and writes
+nothing, a power cut may lose the last transactions, which are restored from the tables) and writes
 a batch of events in one transaction per database. A lasting connection leaves what it writes in
 the write-ahead log for a while, so live logs are polled (`resources.event_watcher`).
 
 Rejected: `ConsolidatedSqliteEventLogStorage` (one database for all runs; the run page then scans
-it) and a log of our own (the UI reads Dagster's).
+it) and a separate log (the UI reads Dagster's).
 
 Named in `dagster.yaml` under `event_log_storage`; batches arrive when `DAGSTER_EVENT_BATCH_SIZE`
 is set.
@@ -59,11 +59,11 @@ from resources.dynamic_partition_keys import BatchedPartitionKeys
 from resources.event_watcher import RunWatcher
 from resources.record_storage import CONFIG_TYPE, create_once, folder_of_records
 
-# What of a run's materializations goes into the stats of its steps.
+# Maximum of a run's materializations in the stats of its steps.
 _MATERIALIZATIONS_IN_STATS = 1_000
 # Databases of runs kept open at once; each takes three file descriptors.
 _MAX_OPEN_SHARDS = 16
-# A watcher that is in the middle of a read ends after it.
+# A watcher that is reading ends after the read.
 _WATCHER_END_S = 15
 
 
@@ -91,7 +91,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Config of the class: `base_dir`, by default `history/runs` in `DAGSTER_HOME`."""
+        """Config schema: `base_dir`, by default `history/runs` in `DAGSTER_HOME`."""
         return CONFIG_TYPE
 
     @classmethod
@@ -106,7 +106,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         return cls(base_dir=folder_of_records(config_value, "history", "runs"), inst_data=inst_data)
 
     def has_table(self, table_name: str) -> bool:
-        """Whether the index database has the table; a table once seen stays."""
+        """Tell whether the index database has the table; one that was seen once stays."""
         if table_name not in self._known_tables and super().has_table(table_name):
             self._known_tables.add(table_name)
         return table_name in self._known_tables
@@ -173,7 +173,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         return sum(path.stat().st_size for path in self._run_log_files(run_id) if path.exists())
 
     def run_log_count(self) -> int:
-        """How many runs have a log of their own."""
+        """Number of runs that have a log."""
         index = Path(self.path_for_shard(INDEX_SHARD_NAME)).name
         return sum(path.name != index for path in Path(self._base_dir).glob("*.db"))
 
@@ -183,9 +183,9 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
     def get_step_stats_for_run(
         self, run_id: str, step_keys: Sequence[str] | None = None
     ) -> Sequence[RunStepKeyStatsSnapshot]:
-        """Times and states of a run's steps; of each run's materializations the first 1,000 at most.
+        """Times and states of a run's steps; of a run's materializations the first 1,000 at most.
 
-        The page of a run asks for this. Dagster's own storage reads every materialization of the run for it:
+        The page of a run needs this. Dagster's own storage reads every materialization of the run for it:
         14 s for a run over 60,000 partitions, of which the page shows none.
         """
         columns = SqlEventLogStorageTable.c
@@ -213,13 +213,13 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         watcher.start()
 
     def end_watch(self, run_id: str, handler: EventHandlerFn) -> None:
-        """End what `watch` began."""
+        """End a watch."""
         watcher = self._run_watchers.pop((run_id, handler), None)
         if watcher is not None:
             watcher.stop()
 
     def wipe(self) -> None:
-        """Delete every event; open connections would go on in the deleted files."""
+        """Delete every event; closes connections first, which would go on in the deleted files."""
         self._close_shards()
         super().wipe()
 
@@ -237,7 +237,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         if not stored:
             return
         self._store_asset_event_tags(connection, [event for event, _ in stored], [event_id for _, event_id in stored])
-        # The asset's own row keeps the last event of each type alone.
+        # The asset's own row keeps only the last event of each type.
         last = {(event.get_dagster_event().asset_key, event.dagster_event_type): (event, i) for event, i in stored}
         for event, event_id in sorted(last.values(), key=lambda pair: pair[1]):
             self._store_asset_event(connection, event, event_id)
@@ -261,11 +261,11 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
             if known.file == _file_identity(path):
                 self._shards.move_to_end(shard)
                 return known.engine
-            # Another process wiped the log, and may have begun the file anew.
+            # Another process wiped the log, and may have started a new file.
             self._shards.pop(shard).engine.dispose()
             self._initialized_dbs.discard(shard)
         if _file_identity(path) is None:
-            # A database is a copy of one that Dagster made: made anew, each would cost 0.3 s.
+            # A database is a copy of one that Dagster made: making each would cost 0.3 s.
             create_once(Path(path), lambda folder: self._copy_template(folder / Path(path).name))
             self._initialized_dbs.add(shard)
         engine = db.create_engine(

@@ -1,10 +1,10 @@
-"""Live logs: new events of a run, handed to the web interface as they come.
+"""Live logs: new events of a run, passed to the web interface as they come.
 
 Dagster's `SqliteEventLogStorage` waits until the file system reports a change of the database
-file. Lasting connections leave their writes in the write-ahead log, and a report of that file can
-come before what was written may be read, so the last events of a run could be missed. A look
-twice a second costs about a millisecond and misses nothing. Rejected: Dagster's
-`SqlPollingEventWatcher`, which looks only every 16 s after a quiet minute.
+file. Lasting connections leave their writes in the write-ahead log, and the report about that file
+can come before the writes are readable, so the last events of a run could be missed. A poll twice a
+second costs about a millisecond and misses nothing. Rejected: Dagster's `SqlPollingEventWatcher`,
+which polls only every 16 s after a quiet minute.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RunWatcher(threading.Thread):
-    """Calls back for each event of a run after a cursor, in order, until it is stopped or the run ends."""
+    """A thread that calls back for each event of a run after a cursor, in order, until stopped or the run ends."""
 
     def __init__(self, storage: EventLogStorage, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
         super().__init__(name=f"events of run {run_id}", daemon=True)
@@ -34,11 +34,11 @@ class RunWatcher(threading.Thread):
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Make no further call; the thread ends by itself."""
+        """Stop the calls; the thread ends by itself."""
         self._stopped.set()
 
     def run(self) -> None:
-        """Look for new events until stopped."""
+        """Poll for new events until stopped."""
         while not self._stopped.is_set():
             found = self._storage.get_records_for_run(self._run_id, self._cursor)
             self._cursor = found.cursor
@@ -51,7 +51,7 @@ class RunWatcher(threading.Thread):
                         record.event_log_entry, str(EventLogCursor.from_storage_id(record.storage_id))
                     )
                 except Exception:
-                    # As in Dagster: what one reader makes of an event must not end its log.
+                    # As in Dagster: an error of one reader must not end its log.
                     _logger.exception("A watcher of run %s failed on an event.", self._run_id)
                 if status in _FINAL:
                     self._stopped.set()

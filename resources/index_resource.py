@@ -1,4 +1,4 @@
-"""The index as a Dagster resource: which repository, which folder, its tables and settings."""
+"""The index as a Dagster resource: its repository, folder, tables and settings."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from code_index.tables import IndexStore
 
 
 class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Finds an index; nothing is opened or created before an asset asks for it.
+    """The indexes of a deployment; nothing is opened or created before an asset needs it.
 
-    `name` is that of an index in the deployment file, or None for the only index of a deployment
-    without one, which the fields describe.
+    `name` is that of an index in the deployment file. Without such a file there is one index, called None, which the
+    fields describe.
     """
 
     repository_root: str = Field(
@@ -44,7 +44,7 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"Correct the file that {DEPLOYMENT_VARIABLE} names."
             )
         index = indexes[name]
-        # Both are named, so that the variables of a single index do not count.
+        # Both paths are given, so that the variables of a single index do not apply.
         return resolve_index_folder(index.repository, index.index_dir or Path(index.repository, DEFAULT_FOLDER_NAME))
 
     def store(self, name: str | None = None) -> IndexStore:

@@ -1,10 +1,10 @@
 """Dagster assets as LanceDB tables.
 
-Belongs here: the translation of a Dagster context into a table, a slice of it, and metadata. Does not
-belong here: how tables are written (`code_index.tables.slices`), and what their rows mean.
+Belongs here: the translation of a Dagster context to a table, a slice of it, and metadata. Does not
+belong here: writing tables (`code_index.tables.slices`) and the meaning of rows.
 
-Decision: one table an asset with the partition key in a column, not one table a partition: a
-commit can then replace many partitions at once, and a table of 60,000 partitions stays one table.
+Decision: one table per asset, with the partition key in a column, not one table per partition: a
+commit can then replace many partitions at once, and 60,000 partitions need one table.
 """
 
 import typing
@@ -31,24 +31,24 @@ Context: typing.TypeAlias = dg.OutputContext | dg.InputContext
 
 
 class LanceDBIOManager(dg.ConfigurableIOManager):
-    """Stores what assets return in LanceDB tables, and loads it as the input's annotation asks.
+    """LanceDB tables for the values that assets return, loaded in the shape of the input's annotation.
 
     Shapes, in and out: PyArrow `Table` and `RecordBatchReader`, Polars `DataFrame` and `LazyFrame`; an
-    input may also be a `dict` of one of them per partition key. Without annotation inputs are `Table`s.
+    input may also be a `dict` of one of them by partition key. Inputs without annotation are `Table`s.
 
     Metadata of an asset (or of an op's output):
 
-    - `table`: name of the table; `dagster/table_name` or the asset key joined by `__` when absent.
+    - `table`: name of the table; by default `dagster/table_name`, else the asset key joined by `__`.
     - `partition_expr`: column that holds the partition key; for multi-partitions a mapping from
-      dimension to column. Partitioned assets need it; a column that the rows lack is filled in when a
-      single partition is written.
+      dimension to column. Partitioned assets need it; where a single partition is written, a column that
+      the rows lack is added.
     - `mode`: `overwrite` (the output's partitions, or the whole table), `append` or `upsert`.
     - `key`: column or columns that identify a row; `upsert` needs it.
 
     Metadata of an input: `columns` to read, `allow_missing_partitions`.
     """
 
-    # An `IndexResource` inside this one would say the same; Dagster 1.13 warns of deprecation where resources nest.
+    # Not a nested `IndexResource`: Dagster 1.13 warns of deprecation where resources nest.
     repository_root: str = Field(default="", description="Repository of the index, as in `IndexResource`.")
     index_dir: str = Field(default="", description="Folder of the index, as in `IndexResource`.")
     tables_dir: str = Field(
@@ -86,7 +86,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         """The upstream asset's rows of the partitions that the run maps to, in the annotated shape.
 
         A partition without rows counts as missing when it was never materialized. All partitions of an asset
-        without `partition_expr` are the whole table, whatever is in it.
+        without `partition_expr` are the whole table.
 
         Raises:
             StoreError: a partition or the whole table is missing and `allow_missing_partitions` is not set.
@@ -130,7 +130,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         return {key: from_arrow(shape, piece.select(wanted.names)) for key, piece in pieces.items()}
 
     def _asset_table(self, context: Context) -> "_AssetTable":
-        """The table of an output, or of what an input comes from, as metadata describe it."""
+        """The table of an output, or of an input's source, as metadata describe it."""
         source = context if isinstance(context, dg.OutputContext) else context.upstream_output or context
         metadata = {**(source.definition_metadata or {}), **(context.definition_metadata or {})}
         if context.has_asset_key:
@@ -170,7 +170,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
 
 @dataclass(frozen=True, slots=True)
 class _AssetTable:
-    """The table of an asset: where it lies, and how it is written and read; `what` names the asset to a person."""
+    """The table of an asset: its place, and the ways to write and read it; `what` names the asset in messages."""
 
     what: str
     slices: SliceTables
@@ -185,7 +185,7 @@ class _AssetTable:
         return self.slices.tables.directory
 
     def partition_columns(self, context: Context) -> tuple[str, ...]:
-        """The columns that hold the partition key, one a dimension, dimensions in alphabetical order."""
+        """The columns that hold the partition key, one per dimension, in alphabetical order of dimensions."""
         partitions = context.asset_partitions_def
         if self.partition_expr is None:
             raise StoreError(
@@ -200,7 +200,7 @@ class _AssetTable:
         return tuple(str(self.partition_expr[dimension]) for dimension in dimensions)
 
     def describe(self) -> dict[str, Any]:
-        """Metadata of a materialization, under Dagster's own names where it has one."""
+        """Metadata of a materialization, under Dagster's names where there are any."""
         tables = self.slices.tables
         return {
             "dagster/table_name": self.name,
@@ -228,7 +228,7 @@ def _refuse_missing(context: dg.InputContext, asset: _AssetTable, columns: Seque
 
 
 def _is_every_partition(context: dg.InputContext, keys: Sequence[str]) -> bool:
-    """Whether these are all partitions of the upstream asset."""
+    """Tell whether these are all partitions of the upstream asset."""
     existing = context.asset_partitions_def.get_partition_keys(dynamic_partitions_store=context.instance)
     return set(keys) == set(existing)
 
@@ -239,7 +239,7 @@ def _partition_keys(context: Context) -> Sequence[str] | None:
 
 
 def _dimension_values(key: str) -> tuple[str, ...]:
-    """The key's values, one a dimension, dimensions in alphabetical order."""
+    """The key's values, one per dimension, in alphabetical order of dimensions."""
     if isinstance(key, dg.MultiPartitionKey):
         return tuple(value for _, value in sorted(key.keys_by_dimension.items()))
     return (str(key),)
@@ -275,7 +275,11 @@ def _partition_condition(columns: Sequence[str], keys: Sequence[str]) -> str:
 
 
 def _within_partitions(rows: pa.Table, columns: Sequence[str], keys: Sequence[str], what: str) -> pa.Table:
-    """`rows` with their partition columns, which hold nothing but `keys`."""
+    """`rows` with their partition columns, which hold only `keys`.
+
+    Raises:
+        StoreError: a column is missing or of another type, or a row belongs to another partition.
+    """
     for place, column in enumerate(columns):
         if column in rows.column_names:
             continue
@@ -303,7 +307,7 @@ def _within_partitions(rows: pa.Table, columns: Sequence[str], keys: Sequence[st
 
 
 def _shape_of(annotation: Any) -> tuple[type, bool]:
-    """The shape that an input's type asks for, and whether it is a dict of it per partition."""
+    """The shape that an input's type names, and whether it is a dict of it by partition."""
     origin = typing.get_origin(annotation)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
         return _shape_of(get_args(annotation)[-1])[0], True

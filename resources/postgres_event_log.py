@@ -1,7 +1,7 @@
 """Dagster's event log on PostgreSQL, for a team's server, with planned events written in batches.
 
 `dagster-postgres` writes materializations of a batch in one statement, but the planned event of each partition by
-itself, over two new connections: most of what a partition costs there (benchmarks/bookkeeping.py). Needs the extra
+itself, over two new connections: most of the cost of a partition there (benchmarks/bookkeeping.py). Needs the extra
 `postgres`; named in `dagster.yaml` under `event_log_storage`, with the configuration of `dagster-postgres`.
 """
 
@@ -56,7 +56,7 @@ class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStor
                 ids = sorted(int(row[0]) for row in connection.execute(insert))
                 self._store_asset_event_tags(connection, some, ids)
                 last |= {event.get_dagster_event().asset_key: (event, i) for event, i in zip(some, ids, strict=True)}
-            # The asset's own row keeps the last event alone.
+            # The asset's own row keeps only the last event.
             for event, event_id in last.values():
                 self._store_asset_event(connection, event, event_id)
 

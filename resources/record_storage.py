@@ -2,8 +2,8 @@
 
 Dagster's own storages make a database step by step in its final place: of four processes that open
 a new instance at once, two fail on average, some leave a database behind that no process can open
-again ("more than one head present"), and so does a process killed in between. Here a database is
-made in a folder of its own, by one process at a time, and put in its place whole.
+again ("more than one head present"), and so does a process killed in between. Here one process at a
+time makes a database in a folder of its own, then moves it, whole, to its place.
 
 Named in `dagster.yaml` under `run_storage` and `schedule_storage`; `resources.event_log` does the
 same for events.
@@ -49,18 +49,18 @@ def folder_of_records(config: Mapping[str, Any], *default: str) -> str:
     home = os.environ.get("DAGSTER_HOME")
     if not home:
         raise SettingsError(
-            "Dagster's records have no place: set the environment variable DAGSTER_HOME to the instance's folder "
+            "Dagster's records have no folder: set the environment variable DAGSTER_HOME to the instance's folder "
             '(`eval "$(code-index env PATH)"`), or base_dir in the config of each storage in dagster.yaml.'
         )
     return str(Path(home, *default))
 
 
 def create_once(path: Path, make: Callable[[Path], None]) -> None:
-    """See to it that a database file is there and whole, whoever else wants the same or was killed at it.
+    """Create a database file, whole, unless it exists; safe among processes, and after one that was killed.
 
     Args:
         path: the file.
-        make: makes a file of that name in the folder that it is given, and closes it.
+        make: creates a file of that name in the given folder, and closes it.
 
     Raises:
         OSError: the folder cannot be written.
@@ -83,7 +83,7 @@ def create_once(path: Path, make: Callable[[Path], None]) -> None:
 def _creation_lock(folder: Path) -> Iterator[None]:
     with (folder / _LOCK_NAME).open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        # Nobody else makes anything here now: what lies about is of a process that was killed.
+        # Nobody else creates anything here now: leftovers are of killed processes.
         for left in folder.glob(f"{_MAKING_PREFIX}*/"):
             shutil.rmtree(left, ignore_errors=True)
         yield
@@ -94,19 +94,19 @@ class SharedSqliteRunStorage(SqliteRunStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Config of the class: `base_dir`, by default `history` in `DAGSTER_HOME`."""
+        """Config schema: `base_dir`, by default `history` in `DAGSTER_HOME`."""
         return CONFIG_TYPE
 
     @classmethod
     def from_config_value(  # type: ignore[override]
         cls, inst_data: ConfigurableClassData | None, config_value: dict[str, Any]
     ) -> Self:
-        """Build the storage that `dagster.yaml` describes; raises `SettingsError` where it has no place."""
+        """Build the storage that `dagster.yaml` describes; raises `SettingsError` where no folder is set."""
         return cls.from_local(folder_of_records(config_value, "history"), inst_data)
 
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> Self:
-        """Open the database in `base_dir`, and make it where it is missing."""
+        """Open the database in `base_dir`; create a missing one."""
 
         def make(folder: Path) -> None:
             SqliteRunStorage.from_local(str(folder))
@@ -126,19 +126,19 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
-        """Config of the class: `base_dir`, by default `schedules` in `DAGSTER_HOME`."""
+        """Config schema: `base_dir`, by default `schedules` in `DAGSTER_HOME`."""
         return CONFIG_TYPE
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> SharedSqliteScheduleStorage:
-        """Build the storage that `dagster.yaml` describes; raises `SettingsError` where it has no place."""
+        """Build the storage that `dagster.yaml` describes; raises `SettingsError` where no folder is set."""
         return cls.from_local(folder_of_records(config_value, "schedules"), inst_data)
 
     @classmethod
     def from_local(cls, base_dir: str, inst_data: ConfigurableClassData | None = None) -> SharedSqliteScheduleStorage:
-        """Open the database in `base_dir`, and make it where it is missing."""
+        """Open the database in `base_dir`; create a missing one."""
 
         def make(folder: Path) -> None:
             SqliteScheduleStorage.from_local(str(folder))

@@ -1,4 +1,4 @@
-"""Files into chunks. Public: `chunk_file`, `CHUNKER_VERSION`."""
+"""Files to chunks. Public: `chunk_file`, `CHUNKER_VERSION`."""
 
 from code_index.chunking.chunker import CHUNKER_VERSION, chunk_file
 

@@ -1,7 +1,7 @@
-"""The tree of blocks into chunks: the part that is the same for all formats.
+"""The tree of blocks to chunks: the part that all formats share.
 
-Belongs here: who owns which text, packing it into chunks, identities and the hierarchy.
-Does not belong here: what a definition is (extractors), where a long text is cut (`splitting`).
+Belongs here: owners of text, packing text into chunks, identities and the hierarchy.
+Does not belong here: finding definitions (extractors) and cutting long texts (`splitting`).
 
 A chunk's content is the block's own text: its span without the spans of its children. Overlapping contents
 (a class with all of its methods) were rejected: every edit of a method would embed the class again, and
@@ -23,13 +23,13 @@ from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkingOptions, ChunkType, TypeAnnotation
 
 MAX_BLOCK_DEPTH: Final = 32
-"""Blocks nested deeper belong to the text of the last ancestor: qualified names stay short on any input."""
+"""Blocks nested deeper belong to the text of the last ancestor: so qualified names stay short on any input."""
 
 Span = tuple[int, int]
 
 _TRAILING: Final = re.compile(rb"[ \t]*[;,]+")
 _WORD: Final = re.compile(rb"[\w\x80-\xff]")
-_CODE_LINE: Final = re.compile(r"\n[ \t\f\v]*[^\s]")  # a literal first: three times as fast as `^` with MULTILINE
+_CODE_LINE: Final = re.compile(r"\n[ \t\f\v]*[^\s]")  # starts with a literal: three times as fast as `^` with MULTILINE
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Owner:
 
 @dataclass(slots=True)
 class Piece:
-    """The spans of one chunk, in order, and whose they are; `part` counts the owner's chunks from 0."""
+    """The spans of one chunk, in order, with their owner; `part` counts the owner's chunks from 0."""
 
     owner: Owner
     spans: list[Span]
@@ -68,7 +68,7 @@ def assemble(
 ) -> tuple[Chunk, ...]:
     """The chunks of one file, ordered by where they start.
 
-    `source` is valid UTF-8 (`encoding.to_utf8`). Every character that is not whitespace stands in exactly one
+    `source` is valid UTF-8 (`encoding.to_utf8`). Every character that is not white space is in exactly one
     content, no content is blank or longer than `options.max_characters`, and the same bytes give the same ids.
     """
     text = SourceText(source, _all_break_points(extraction))
@@ -130,7 +130,7 @@ def assemble(
 
 
 def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> list[Piece]:
-    """Which spans make up which chunk; ordered by start, disjoint, and all of the file that is not blank."""
+    """The spans of each chunk; ordered by start, disjoint, together all of the file that is not blank."""
     pieces: list[Piece] = []
     for owner in _owners(text, extraction):  # parents before children
         spans: list[Span] = []
@@ -152,7 +152,7 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
 
 
 def _packed(text: SourceText, spans: list[Span], enough: int, limit: int) -> list[list[Span]]:
-    """Neighbours together until they reach `enough`, as far as both fit into `limit`; no short rest at the end."""
+    """Neighbours joined until they reach `enough`, within `limit`; a short rest joins the last group."""
     if len(spans) <= 1:
         return [spans] if spans else []
     groups: list[list[Span]] = []
@@ -176,7 +176,7 @@ def _owners(text: SourceText, extraction: Extraction) -> list[Owner]:
     end = len(text.source)
     root = Owner(None, None, "", None)
     owners = [root]
-    # A frame is a run of siblings: who owns the text between them, their prefix, and the span they share.
+    # A frame is a run of siblings: owner of the text between them, their prefix, and the span they share.
     stack: list[tuple[Owner, str, list[Block], int, int, int]] = [(root, "", extraction.blocks, 0, end, 0)]
     while stack:
         owner, prefix, blocks, start, end, depth = stack.pop()
@@ -205,13 +205,13 @@ def _owners(text: SourceText, extraction: Extraction) -> list[Owner]:
 
 
 def _absorbed(source: bytes, end: int, limit: int) -> int:
-    """`end` moved over separators that end the definition, such as the `;` after a C struct."""
+    """`end` moved past separators that end the definition, such as the `;` after a C struct."""
     match = _TRAILING.match(source, end, limit)
     return match.end() if match else end
 
 
 def _with_closers(source: bytes, end: int, limit: int) -> int:
-    """`end` moved to the last character before `limit` if all is punctuation: a lone `});` is no chunk."""
+    """`end` moved to the last character before `limit` if only punctuation follows: a lone `});` is no chunk."""
     return end if _WORD.search(source, end, limit) else end + len(source[end:limit].rstrip())
 
 
@@ -273,7 +273,7 @@ def _is_callable(block: Block) -> bool:
 
 
 def _class_name(block: Block, owner: Owner) -> str | None:
-    """A class's own name; for what is inside one, the nearest class; for a method outside, its owner's name."""
+    """A class's own name; inside a class, the nearest one's; for a method outside, its owner's name."""
     if block.chunk_type is ChunkType.CLASS:
         return block.name or owner.class_name
     if block.chunk_type is ChunkType.METHOD and owner.class_name is None:
@@ -289,7 +289,7 @@ def _function_name(block: Block | None) -> str | None:
 
 
 def _annotations(block: Block) -> tuple[TypeAnnotation, ...]:
-    """Types of parameters, then what the extractor found inside, then the return type."""
+    """Types of parameters, then those that the extractor found inside, then the return type."""
     parameters = tuple(TypeAnnotation(item.name, item.type) for item in block.parameters if item.name and item.type)
     returned = (TypeAnnotation("return", block.return_type),) if block.return_type else ()
     return parameters + block.type_annotations + returned

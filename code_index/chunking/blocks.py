@@ -1,9 +1,9 @@
 """The tree of spans that an extractor hands to the assembly.
 
-An extractor (one per family of formats) only says where the named things of a file are and
-what is known about them. `assembly.assemble` does the rest for all formats alike: it gives
-uncovered text to module or text chunks, splits what is too long, merges what is tiny, and
-computes lines, identities and the hierarchy.
+An extractor (one per family of formats) only lists the named things of a file, with their spans and
+descriptions. `assembly.assemble` does the rest for all formats alike: it gives uncovered text to
+module or text chunks, splits long texts, merges tiny ones, and computes lines, identities and the
+hierarchy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from code_index.core.model import ChunkType, Parameter, TypeAnnotation
 class Block:
     """A named span of a file, bytes half-open; children lie inside, ordered, without overlap.
 
-    The names of what encloses it come before its own, unless that is `absolute`.
+    Its qualified name begins with the names of the enclosing blocks, unless it is `absolute`.
     `start` includes what belongs to the definition (decorators, attributes, the doc comment above).
     `break_points` are byte offsets, in order, at which the assembly may cut the block when it is too long
     (starts of statements, rows, list items); it falls back to line starts, then to any character.
@@ -42,10 +42,10 @@ class Block:
 
 @dataclass(slots=True)
 class Extraction:
-    """What an extractor found in one file: top-level blocks in order, and the file's imports.
+    """The result of an extractor for one file: top-level blocks in order, and the file's imports.
 
-    `import_offsets` says at which byte each of `imports` starts (same length), so that the chunk in which
-    an import stands carries it. `docstring` is the file's own; the first module chunk carries it.
+    `import_offsets` has the first byte of each of `imports` (same length), so that the chunk around an import
+    carries it. `docstring` is the file's own; the first module chunk carries it.
     A block of type `MODULE` (namespace, Rust `mod`) only qualifies the names inside: its own text is module code.
     The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
     """

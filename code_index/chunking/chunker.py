@@ -1,6 +1,6 @@
-"""One file into chunks: the face of this package.
+"""One file to chunks: the public side of this package.
 
-Belongs here: the way from bytes to chunks, and which extractor reads which language.
+Belongs here: the path from bytes to chunks, and the choice of an extractor for a language.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from code_index.core.errors import ParseError
 from code_index.core.model import Chunk, ChunkingOptions
 
 _VERSION: Final = "1"
-"""Raise it with a change that gives other chunks in several languages; a change in one raises its `revision`."""
+"""Raise it with a change of the chunks of several languages; a change in one raises its `revision`."""
 
 
 def chunker_version(file_types: Iterable[FileType]) -> str:
-    """The version of all that makes chunks, such as `1+perl1`."""
+    """The version of the chunker and all languages, such as `1+perl1`."""
     return "+".join([_VERSION, *sorted(f"{kind.name}{kind.revision}" for kind in file_types if kind.revision)])
 
 
 CHUNKER_VERSION: Final = chunker_version(FILE_TYPES.values())
-"""Another one means that the same bytes may give other chunks: stored files are then parsed again."""
+"""With another version the same bytes may give other chunks: stored files are then parsed again."""
 
 _DEFAULTS: Final = ChunkingOptions()
 
@@ -46,9 +46,9 @@ def chunk_file(
 ) -> tuple[Chunk, ...]:
     """The chunks of one file, ordered by where they start; none for a blank file.
 
-    A language without a code specification is handed to the structured formats, which read what they do not
-    know as plain text. Time and memory are bounded by the caller: some small inputs are bombs for a parser; with
-    `as_text` no parser is asked, and the text is cut at its lines alone.
+    The structured formats read a language without a code specification; one that they do not know is plain text.
+    The caller bounds time and memory, because some small inputs are bombs for a parser. With `as_text` no parser
+    runs, and the text is cut only at its lines.
 
     Raises:
         ParseError: the grammar is missing or gave no tree; the message names the file.

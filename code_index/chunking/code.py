@@ -1,10 +1,10 @@
-"""Programming languages into blocks: one engine for all, driven by the specifications.
+"""Source code to blocks: one engine for all languages, driven by their specifications.
 
 Belongs here: running a language's query and turning its captures into the tree of blocks.
 Does not belong here: any one language (`languages`), chunks (`assembly`).
 
-Broken code needs no special path: tree-sitter puts error nodes between the good ones, definitions are found
-where they are whole, and assembly gives all other text to module chunks.
+Broken code needs no special path: tree-sitter puts error nodes between the good ones, whole definitions are found,
+and assembly gives all other text to module chunks.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from code_index.core.errors import ParseError
 from code_index.core.model import ChunkType
 
 LONG_LINE_BYTES: Final = 400
-"""Minified and generated code has longer lines; written code hardly ever."""
+"""Minified and generated code has longer lines; handwritten code hardly ever."""
 
 _CONSTRUCTS: Final = {role: Construct[role.upper()] for role in COMPLEXITY_ROLES if role != "closure"}
 _TAKEN_BY: Final = {"branch": "else_if", "path": "not_path"}
@@ -77,7 +77,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
 
 @cache
 def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
-    """Parser and compiled queries, once a process."""
+    """Parser and compiled queries, made once per process."""
     spec = LANGUAGES.get(language)
     if spec is None:
         raise ParseError(f"no specification for the language {language!r}; known are {', '.join(sorted(LANGUAGES))}")
@@ -96,9 +96,9 @@ def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
 
 
 def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]:
-    """Where statements start, asked only for files with long lines: elsewhere lines by indentation serve as well.
+    """Starts of statements, only for files with long lines: elsewhere lines by indentation do as well.
 
-    A query of its own: together with patterns that span several levels, tree-sitter's cursor takes time
+    A separate query: together with patterns that span several levels, tree-sitter's cursor takes time
     quadratic in the statements of a block (20,000 statements: 1.1 s instead of 0.07 s).
     """
     if max(map(len, source.split(b"\n"))) <= LONG_LINE_BYTES:
@@ -108,7 +108,7 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
 
 
 class _File:
-    """One file's captures on their way to blocks."""
+    """The captures of one file, and the blocks made from them."""
 
     def __init__(self, source: bytes, spec: LanguageSpec, captures: Captures) -> None:
         self.source = source
@@ -126,7 +126,7 @@ class _File:
         closures = unbound_closures(self.captures, definitions)
         roots = nest(definitions, closures, self.captures, self.source)
         figures = measure(self._constructs(definitions, closures))
-        ends: dict[int, int] = {}  # by parent: where its last child so far ends
+        ends: dict[int, int] = {}  # by parent: the end of its last child so far
         for definition in definitions:
             block, parent = definition.block, definition.parent
             if block is not None:
@@ -139,7 +139,7 @@ class _File:
         return roots
 
     def docstring(self) -> str | None:
-        """The file's own: a string, or the comments that document it."""
+        """The file's own docstring: a string, or the comments that document the file."""
         nodes = sorted(self.captures.get("file_docstring", []), key=lambda node: node.start_byte)
         texts = [raw_text_of(node, self.source).strip() for node in nodes]
         if texts and texts[0].endswith(('"', "'")):
@@ -150,7 +150,7 @@ class _File:
         return clean_comments(texts, self.spec.doc_text)
 
     def _constructs(self, definitions: list[Definition], closures: list[Span]) -> list[tuple[int, int, Construct]]:
-        """What counts for complexity; nodes captured for several roles count as the last one says."""
+        """The constructs that count for complexity; a node captured for several roles has the last one."""
         found = [(*item.own, item.construct) for item in definitions if item.role != "scope"]
         found += [(*span, Construct.CLOSURE) for span in closures]
         taken = {role: self._spans(role) for role in ("else_if", "not_path")}
@@ -165,7 +165,7 @@ class _File:
         return {(node.start_byte, node.end_byte) for node in self.captures.get(role, [])}
 
     def _describe(self, definition: Definition, block: Block, above: list[Above], figure: Complexity | None) -> None:
-        """Fills in what is known about the definition."""
+        """Fill in the description of the definition."""
         spec, source = self.spec, self.source
         block.name = name_of(definition.node, source, spec)
         block.absolute = spec.is_absolute is not None and spec.is_absolute(definition.node)
@@ -190,7 +190,7 @@ class _File:
         block.return_type = returned[:_MAX_TYPE] if returned else None
 
     def _decorators(self, definition: Definition, block: Block) -> tuple[str, ...]:
-        """Those between the definition's start and its name; a parameter's annotations come later."""
+        """Decorators between the definition's start and its name; annotations of parameters come later."""
         name = name_node_of(definition.node, self.spec)
         head_end = definition.node.start_byte if name is None else name.start_byte
         first = bisect_left(self.decorators, (block.start, 0))

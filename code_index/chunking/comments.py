@@ -1,7 +1,7 @@
 """Documentation comments as plain text.
 
-Belongs here: taking off the markers that most languages use.
-Does not belong here: those of one language (`languages`), and which comments belong to a definition (`definitions`).
+Belongs here: removing the markers that most languages use.
+Does not belong here: markers of one language (`languages`), and the choice of a definition's comments (`leading`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def without_markers(comment: str) -> str:
 def clean_comments(comments: Sequence[str], text_of: Callable[[str], str] = without_markers) -> str | None:
     """The text of neighbouring comments without markers and common indentation; `None` when nothing is left.
 
-    `text_of` takes off the markers of one comment.
+    `text_of` removes the markers of one comment.
     """
     lines = [text_of(comment) for comment in comments]
     text = _RULE.sub("", dedent("\n".join(lines))).strip()
@@ -45,7 +45,7 @@ def clean_comments(comments: Sequence[str], text_of: Callable[[str], str] = with
 
 
 def clean_string(literal: str) -> str | None:
-    """The text of a documentation string as the source spells it: prefix, quotes, common indentation gone."""
+    """The text of a documentation string, without prefix, quotes and common indentation."""
     literal = literal.removeprefix("~S").removeprefix("~s")
     body = literal[_PYTHON_STRING.match(literal).end() :]  # type: ignore[union-attr]  # matches anything
     for quote in QUOTES:

@@ -1,14 +1,14 @@
-"""How hard code is to follow: cyclomatic and cognitive complexity, nesting, and one score of all.
+"""Complexity of code: cyclomatic and cognitive complexity, nesting, and one score of all.
 
-Belongs here: counting, given where the constructs of a file are. What counts as which construct in which
-language is said by the language specifications (`code_index.chunking`).
+Belongs here: counting, given the spans of a file's constructs. Does not belong here: the constructs of a language,
+which its specification names (`code_index.chunking.languages`).
 
 Cyclomatic complexity is 1 plus the decisions: branches, loops, cases, handlers, conditional expressions and
 each logical operator. Cognitive complexity follows G. A. Campbell, "Cognitive Complexity", SonarSource 2023,
-without the increment for recursion (it needs name resolution), and with one difference: whatever stands in a
+without the increment for recursion (it needs name resolution), and with one difference: everything in a
 construct's span is nested in it, its condition included.
 
-A function counts what its nested functions contain; a class counts what its methods add up to.
+A function includes its nested functions; a class is the sum of its methods.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ Span = tuple[int, int]
 
 
 class Construct(IntEnum):
-    """What a span of source means for complexity; of equal spans the smaller encloses the greater."""
+    """Meaning of a span of source for complexity; of equal spans the smaller value encloses the greater."""
 
     CLASS = 0  # sums its methods
     FUNCTION = 1  # gets figures of its own; nests inside another function
     CLOSURE = 2  # anonymous function: nests, without increment
     BRANCH = 3  # if, loop, handler, conditional expression: decision, increment by nesting, nests
     SWITCH = 4  # increment by nesting, nests; its cases are the decisions
-    ELSE_IF = 5  # the `if` after an `else` that is counted as ELSE: decision alone
+    ELSE_IF = 5  # the `if` after an `else` that is counted as ELSE: only a decision
     ELIF = 6  # decision, increment
     ELSE = 7  # increment
     JUMP = 8  # goto, break or continue to a label: increment
     PATH = 9  # case, comprehension clause, optional chaining: decision
-    AND = 10  # decision; one increment a run of equal operators
+    AND = 10  # decision; one increment per run of equal operators
     OR = 11
 
 
@@ -100,11 +100,11 @@ def measure(constructs: Iterable[tuple[int, int, Construct]]) -> dict[Span, Comp
 def complexity_score(
     *, cyclomatic: int, cognitive: int, max_nesting_depth: int, parameter_count: int, lines_of_code: int
 ) -> float:
-    """One figure from 0 (trivial) towards 100, to sort and filter by.
+    """One figure from 0 (trivial) up to 100, for sorting and filtering.
 
     Each part is its share of the value at which common linters object: 10 for cyclomatic (McCabe 1976),
     15 for cognitive (SonarSource), 4 levels, 7 parameters, 60 lines. With their weighted mean m the score is
-    100 m / (1 + m): a function at all limits has 50, and none leaves the scale.
+    100 m / (1 + m): a function at all limits has 50, and none exceeds 100.
     """
     mean = (
         0.30 * (cyclomatic - 1) / 10
@@ -138,7 +138,7 @@ def _count(frame: _Frame, start: int, end: int, construct: Construct) -> None:
 
 
 def _starts_run(frame: _Frame, start: int, end: int, construct: Construct) -> bool:
-    """Whether the operator's expression is not an operand of the same operator's, as `a && b` in `a && b && c`."""
+    """Tell whether the operator's expression is no operand of the same operator, as `a && b` is in `a && b && c`."""
     logical = frame.logical
     while logical and logical[-1][1] <= start:
         logical.pop()

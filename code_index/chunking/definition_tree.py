@@ -1,7 +1,7 @@
-"""Captured definitions into the tree of blocks.
+"""Captured definitions to the tree of blocks.
 
-Belongs here: which spans are definitions, what encloses what, and which definitions own a chunk.
-Does not belong here: what is known about a definition (`signatures`, `code`).
+Belongs here: spans of definitions, their nesting, and the choice of definitions that own a chunk.
+Does not belong here: the description of a definition (`signatures`, `code`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from code_index.chunking.signatures import carrier_of, field_of, first_field, ra
 from code_index.core.model import ChunkType
 
 MIN_NESTED_BYTES: Final = 400
-"""A function inside a function owns a chunk from this length on; shorter ones are read with their surroundings."""
+"""Shortest function inside a function that owns a chunk; shorter ones are read with their surroundings."""
 
 Captures = dict[str, list[Node]]
 
@@ -44,7 +44,7 @@ class Definition:
 
     @property
     def construct(self) -> Construct:
-        """What it is for complexity."""
+        """The construct that counts for complexity."""
         return Construct.CLASS if self.role == "class" else Construct.FUNCTION
 
 
@@ -74,7 +74,7 @@ def unbound_closures(captures: Captures, definitions: list[Definition]) -> list[
 
 
 def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) -> Span:
-    """The node's span, with a body beside it and a prefix before it where the grammar has such."""
+    """The node's span, with the body beside it and the prefix before it, where the grammar has them."""
     start, end = node.start_byte, node.end_byte
     if bodies:
         gap = _GAP.match(source, end)
@@ -87,7 +87,7 @@ def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) 
 def _rest_spans(nodes: list[Node]) -> dict[Span, Span]:
     """Spans of definitions without a block, by the spans of their nodes."""
     reaches: dict[Span, Span] = {}
-    following: dict[Span, int] = {}  # by what encloses them: where the one found last starts
+    following: dict[Span, int] = {}  # by enclosing span: the start of the definition found last
     for node in sorted(nodes, key=lambda node: -node.start_byte):
         outer = node.parent
         if outer is not None:
@@ -98,7 +98,7 @@ def _rest_spans(nodes: list[Node]) -> dict[Span, Span]:
 
 
 def _wrappers(nodes: list[Node]) -> dict[Span, Span]:
-    """Span of what is wrapped to span of its wrapper."""
+    """Spans of wrappers by the spans that they wrap."""
     wrappers: dict[Span, Span] = {}
     for node in nodes:
         inner = first_field(node, _WRAPPER_FIELDS)
@@ -112,20 +112,20 @@ def _wrappers(nodes: list[Node]) -> dict[Span, Span]:
 
 
 def _only_one_of_its_type(node: Node) -> Node | None:
-    """The last named child, unless the node declares several such (`const a = ..., b = ...`)."""
+    """The last named child, unless the node has several of its type (`const a = ..., b = ...`)."""
     *others, last = node.named_children
     return None if any(other.type == last.type for other in others) else last
 
 
 def nest(definitions: list[Definition], closures: list[Span], captures: Captures, source: bytes) -> list[Block]:
-    """Gives every definition that owns a chunk its block, under the one that encloses it; returns the outermost."""
+    """Give every definition that owns a chunk its block, under the enclosing one; return the outermost blocks."""
     roots: list[Block] = []
     items: list[tuple[int, int, Definition | Node | None]] = [(item.start, -item.end, item) for item in definitions]
     items += [(start, -end, None) for start, end in closures]
     members = captures.get("field", []) + captures.get("inner_doc", [])
     items += [(node.start_byte, -node.end_byte, node) for node in members]
     items.sort(key=lambda item: item[:2])
-    # What is open: its end, the block that takes children, whether a function is open, whether it is a class.
+    # Open definitions: end, block that takes children, whether a function is open, whether it is a class.
     stack: list[tuple[int, Block | None, bool, bool]] = []
     for start, negative_end, item in items:
         end = -negative_end
@@ -154,7 +154,7 @@ def _chunk_type(role: str, *, in_class: bool) -> ChunkType:
 
 
 def _annotate(block: Block, member: Node, source: bytes) -> None:
-    """Gives a class the type of a field, or its documentation, whichever `member` is."""
+    """Give a class the type of a field, or its documentation, whichever `member` is."""
     if member.type in {"string", "sigil"}:
         block.docstring = block.docstring or clean_string(raw_text_of(member, source))
     else:
@@ -162,7 +162,7 @@ def _annotate(block: Block, member: Node, source: bytes) -> None:
 
 
 def join_clauses(roots: list[Block], source: bytes) -> None:
-    """Makes neighbouring functions of one name one block; the first one's description stands for all."""
+    """Join neighbouring functions of one name to one block with the description of the first."""
     stack = [roots]
     while stack:
         siblings = stack.pop()
@@ -183,7 +183,7 @@ def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
 
 
 def _join(first: Block, second: Block) -> None:
-    """Adds a clause: each is one more way through the function."""
+    """Add a clause: each is one more path through the function."""
     first.end = second.end
     first.children += second.children
     first.docstring = first.docstring or second.docstring

@@ -1,4 +1,4 @@
-"""Bytes of a file as UTF-8, which is what the parsers read.
+"""Bytes of a file as UTF-8, which the parsers read.
 
 Belongs here: the choice of the encoding. Statistical detectors were rejected: on short files they guess
 differently from one version to the next, and with the text every chunk's id would change.
@@ -23,9 +23,9 @@ _MARKS: Final = (
 def to_utf8(content: bytes) -> bytes:
     """The text of `content` as valid UTF-8 without a byte order mark; never fails.
 
-    A byte order mark decides. Without one it is UTF-8; where that is invalid, it is UTF-8 with replacement
-    characters when most of its non-ASCII text is good UTF-8 (a damaged file), else Windows-1252, whose
-    five undefined bytes are read as Latin-1.
+    A byte order mark decides. Without one the content is UTF-8; where that is invalid, it is UTF-8 with replacement
+    characters if most of its non-ASCII text is valid UTF-8 (a damaged file), else Windows-1252, with its five
+    undefined bytes as Latin-1.
     """
     for mark, encoding in _MARKS:
         if content.startswith(mark):

@@ -1,7 +1,7 @@
-"""What is known of a kind of file before it is read: its name, and how its files are told from others.
+"""A kind of file: its name, and the marks that tell its files from others before they are parsed.
 
 Belongs here: `FileType`. Does not belong here: any one language or format (`languages`, `formats`,
-`plain_languages`), and the order in which the rules are asked (`language_detection`).
+`plain_languages`), and the order of the rules (`language_detection`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 TEXT: Final = "text"
-"""The language of every file that is in no other."""
+"""The language of files that have no other."""
 
 LanguageOf = Callable[[bytes], str]
 
@@ -23,15 +23,14 @@ def _no_rules() -> Mapping[str, LanguageOf]:
 
 @dataclass(frozen=True, slots=True)
 class FileType:
-    """A language or format; `name` is the word of tables and filters, `title` that of people.
+    """A language or format; tables and filters use `name`, people read `title`.
 
-    The words of a field stand between blanks, and no two file types share one: `extensions` without their dot
-    (an upper case one counts only as it is spelled: `x.C` is C++), `file_names`, `file_name_prefixes`,
-    `interpreters` of a shebang without their version, and `modes` of an Emacs mode line.
-    `by_content` serves extensions that other languages use as well: it tells from a file's first bytes which one
-    it is in. The file type that declares the extension decides, and is the answer where there are no bytes.
-    `revision` counts the changes that give other chunks for files of this language only. The first is that they were
-    read as plain text before.
+    The words of a field are separated by blanks, and no two file types share one: `extensions` without their dot
+    (one in upper case matches only as spelled: `x.C` is C++), `file_names`, `file_name_prefixes`, `interpreters` of a
+    shebang without their version, and `modes` of an Emacs mode line.
+    `by_content` serves extensions that several languages use: it finds the language from a file's first bytes. The
+    file type that declares the extension has the rule, and is the answer where there are no bytes.
+    `revision` counts the changes of the chunks of this language only. The first one replaced plain text.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What the chunker must know about a structured format.
+"""The specification of a structured format.
 
 Belongs here: `FormatSpec`. Does not belong here: any one format (`formats`).
 """
@@ -17,7 +17,7 @@ class FormatSpec(FileType):
     """A format and its extractor.
 
     `extract` gets valid UTF-8 without a byte order mark and gives blocks in order, nested, without overlap. It
-    accepts every text (what is malformed only gives fewer blocks) in time linear in its length.
+    accepts every text (malformed parts only give fewer blocks) in time linear in its length.
     """
 
     extract: Callable[[bytes], Extraction]

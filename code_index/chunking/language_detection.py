@@ -1,9 +1,9 @@
-"""Which language a file is in: by name, then extension, then its first bytes.
+"""The language of a file: by name, then extension, then its first bytes.
 
-Belongs here: the order of the rules. Does not belong here: the names (`code_index.chunking.file_type`) and deciding
-what is indexed (`code_index.repository.content_rules`).
+Belongs here: the order of the rules. Does not belong here: the names (`code_index.chunking.file_type`) and the choice
+of indexed files (`code_index.repository.content_rules`).
 
-Content-based classifiers were rejected: they need every file's content, and an unchanged tree must be
+Content-based classifiers were rejected: they need every file's content, but an unchanged tree must be
 scanned without reading files. Only extensionless files and the few extensions that several languages use need a
 look inside.
 """
@@ -17,7 +17,7 @@ from code_index.chunking.file_type import TEXT
 from code_index.chunking.registry import FILE_TYPES, by_word
 
 HEAD_BYTES: Final = 4_096
-"""How much of a file `detect_language` looks at; a longer head is cut."""
+"""Bytes of a file that `detect_language` reads; a longer head is cut."""
 
 _BY_EXTENSION: Final = by_word(FILE_TYPES.values(), "extensions")
 _BY_FILE_NAME: Final = by_word(FILE_TYPES.values(), "file_names")

@@ -1,25 +1,25 @@
-"""What the engine must know about a language, and the words in which a specification says it.
+"""The specification of a language for the engine, and the roles in its query.
 
 Belongs here: `LanguageSpec`. Does not belong here: any one language (`languages`), the engine (`code`).
 
-A specification is a tree-sitter query whose capture names are roles. Captures hand over only the nodes that
-matter: walking all nodes in Python was rejected, it costs more than parsing them.
+A specification is a tree-sitter query whose capture names are roles. Captures return only the nodes that
+matter; walking all nodes in Python was rejected, because it costs more than parsing.
 
 Roles of definitions
     function, class   own a chunk at the top level or in a class; a function in a function when it is long
     member            function that owns a chunk only when it is long (callbacks in object literals)
     scope             namespace or module: qualifies the names inside, its text is module code
-    rest              definition without a block: reaches to the next one beside it, or to the end of what encloses both
+    rest              definition without a block: lasts to the next one beside it, or to the end of the enclosing node
     wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
     signature         declares the type of the definition that follows and belongs to it
-Roles of what describes them
+Roles of descriptions
     comment           any comment
     doc               comment that documents the definition below it, blank lines between or not
-    attribute         decorator or attribute that stands before the definition, outside its node
+    attribute         decorator or attribute before the definition, outside its node
     decorator         decorator or attribute inside the definition's node or its wrapper
     body              body that the grammar puts beside its signature; belongs to the definition before it
-    docstring         string that documents the definition in whose body it comes first
-    inner_doc         string that documents the innermost class in which it stands
+    docstring         string that comes first in the body of the definition that it documents
+    inner_doc         string that documents the innermost class around it
     file_docstring    string or comment that documents the file
     file_head         clause that names the file's module; the comment directly above documents the file
     field             typed member of a class
@@ -55,16 +55,16 @@ def _empty() -> Mapping[str, NameOf]:
 class LanguageSpec(FileType):
     """One language for the engine.
 
-    `query` has the roles above. `statements` captures as `statement` what may start a piece when a definition
-    is too long for one chunk.
-    `names` (by node type), `parameters_of` and `return_type_of` override how a definition is read; the rule
-    without them are the fields. `name_types` serve grammars in which the name is a child without a field.
-    With `dotted_methods` a name `Owner.name` makes a method of a function.
-    `value_fields`, or `carrier`, lead from a binding to the function bound (`const f = () => ...`).
-    `doc_prefixes` mark documentation comments; `plain_docs` says that where none is marked, any comment
-    directly above documents. `doc_text` takes the markers off where they are not those that most languages use.
+    `query` has the roles above. `statements` captures as `statement` the nodes at which a definition too long for
+    one chunk may be cut.
+    A definition is read from its fields unless `names` (by node type), `parameters_of` or `return_type_of` override
+    that. `name_types` serve grammars in which the name is a child without a field.
+    With `dotted_methods` a function named `Owner.name` is a method.
+    `value_fields`, or `carrier`, lead from a binding to the bound function (`const f = () => ...`).
+    `doc_prefixes` mark documentation comments; with `plain_docs`, where none is marked, any comment directly above
+    documents. `doc_text` removes markers that other languages do not use.
     `indentation_binds`: a comment above belongs only when equally indented.
-    `is_absolute` says of a definition that what encloses it does not qualify its name.
+    `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
     leaves it outside.
     """

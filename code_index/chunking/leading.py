@@ -1,6 +1,6 @@
-"""What stands directly above a definition and belongs to it: comments, attributes, signatures.
+"""Comments, attributes and signatures directly above a definition, which belong to it.
 
-Belongs here: finding it by position. Asking nodes for their siblings was rejected: tree-sitter walks from the
+Belongs here: finding them by position. Asking nodes for their siblings was rejected: tree-sitter walks from the
 root for each answer.
 """
 
@@ -37,17 +37,17 @@ class Leading:
         for item in sorted(
             (node.start_byte, node.end_byte, role) for role in ROLES_ABOVE for node in captures.get(role, [])
         ):
-            if item[0] >= last:  # a comment inside a comment's node is that comment
+            if item[0] >= last:  # a comment node inside a comment is the same comment
                 self._items.append(item)
                 last = item[1]
         self._starts = [item[0] for item in self._items]
-        # Found once: in a file that is one line of a megabyte, searching back for its start takes a second a thousand
+        # Cached: in a file that is one line of a megabyte, searching back for its start takes a second per thousand
         # comments.
         self._line_starts = [0, *(match.end() for match in _LINE_END.finditer(source))] if self._items else [0]
-        self._code_start = (-1, -1)  # of which line, and where its blanks end
+        self._code_start = (-1, -1)  # start of a line, and the end of its blanks
 
     def take(self, block: Block, floor: int) -> list[Above]:
-        """Moves the block's start up over what stands directly above it, not before `floor`; gives it in order."""
+        """Move the block's start up over the items directly above it, not before `floor`; return them in order."""
         taken: list[Above] = []
         index = bisect_left(self._starts, block.start) - 1
         while index >= 0:
@@ -65,8 +65,8 @@ class Leading:
         return taken[::-1]
 
     def _adjacent(self, end: int, start: int, gap: re.Pattern[bytes]) -> bool:
-        """Whether nothing but the gap stands between the two."""
-        end -= self._source[end - 1 : end] in (b"\n", b"\r")  # some grammars count the line end to the comment
+        """Tell whether only the gap is between the two."""
+        end -= self._source[end - 1 : end] in (b"\n", b"\r")  # in some grammars the comment includes the line end
         return gap.fullmatch(self._source, end, start) is not None
 
     def _starts_line(self, offset: int) -> bool:

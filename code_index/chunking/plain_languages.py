@@ -1,7 +1,7 @@
-"""Languages that are known by name only: their files are read as plain text, and the name serves filters.
+"""Languages known only by name: their files are read as plain text, and the name serves filters.
 
-Belongs here: one row a language. Does not belong here: what has a grammar or an extractor (`languages`, `formats`);
-when a language gets one, its row goes.
+Belongs here: one row per language. Does not belong here: languages with a grammar or an extractor (`languages`,
+`formats`); a language that gets one loses its row.
 """
 
 from __future__ import annotations

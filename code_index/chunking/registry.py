@@ -1,7 +1,7 @@
 """All languages and formats that the chunker knows.
 
 Belongs here: finding them. Each is a module of `languages` or `formats` with a constant `LANGUAGE` or `FORMAT`;
-nothing else lists them. Modules whose name begins with an underscore hold what several share.
+nothing else lists them. Modules whose name begins with an underscore are shared by several.
 """
 
 from __future__ import annotations
@@ -59,10 +59,10 @@ def _constants(package: ModuleType, constant: str) -> Iterator[Any]:
 
 
 LANGUAGES: Final[Mapping[str, LanguageSpec]] = by_name(_constants(languages, "LANGUAGE"))
-"""Programming languages, whose definitions are found by a grammar."""
+"""Programming languages, whose definitions a grammar finds."""
 
 FORMATS: Final[Mapping[str, FormatSpec]] = by_name(_constants(formats, "FORMAT"))
 """Structured formats, and plain text."""
 
 FILE_TYPES: Final[Mapping[str, FileType]] = by_name((*LANGUAGES.values(), *FORMATS.values(), *PLAIN_LANGUAGES))
-"""All that files can be in."""
+"""All languages and formats of files."""

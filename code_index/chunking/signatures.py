@@ -1,6 +1,6 @@
-"""What a definition's node says: name, parameters, return type.
+"""Name, parameters, field types and return type of a definition, read from its node.
 
-Belongs here: the rules that hold for most grammars. Those of one language stand in its specification.
+Belongs here: the rules that hold for most grammars. Does not belong here: those of one language (`languages`).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def squeezed(text: str) -> str:
 
 
 def first_field(node: Node, names: tuple[str, ...]) -> Node | None:
-    """The child in the first of the fields that is there."""
+    """The child in the first of the fields that the node has."""
     for name in names:
         child = node.child_by_field_name(name)
         if child is not None:
@@ -72,12 +72,12 @@ def without_generics(name: str) -> str:
 
 
 def name_node_of(node: Node, spec: LanguageSpec) -> Node | None:
-    """The node at which the definition's name stands."""
+    """The node of the definition's name."""
     return first_field(node, spec.name_fields) or first_child(node, spec.name_types)
 
 
 def name_of(node: Node, source: bytes, spec: LanguageSpec) -> str:
-    """The definition's name; empty for an anonymous one. Cut, so that broken code gives no page-long names."""
+    """The definition's name; empty for an anonymous one. Cut, so that broken code has no page-long names."""
     special = spec.names.get(node.type)
     name = special(node, source) if special else text_of(name_node_of(node, spec), source)
     return name[:_MAX_NAME].rstrip()
@@ -133,7 +133,7 @@ def _parameters(node: Node, source: bytes) -> list[Parameter]:
         # No name but a type (a prototype's), or a pattern that is its own name (`{a, b}`, `&self`).
         return [Parameter("", type_text)] if type_node is not None else [Parameter(whole)]
     if type_text is None and default is None:
-        return [Parameter(whole.removesuffix(":"))]  # with its mark: `*rest`, `&block`
+        return [Parameter(whole.removesuffix(":"))]  # with its marker: `*rest`, `&block`
     return [Parameter(text_of(name, source), type_text, default) for name in names]
 
 

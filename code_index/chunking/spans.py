@@ -1,11 +1,11 @@
-"""What the extractors of structured formats share: which candidates become blocks, and where lines end.
+"""Shared parts of the extractors of structured formats: choice of blocks, and line ends.
 
 Belongs here: the policy of sizes and depth, and helpers on byte offsets.
 Does not belong here: anything about one format.
 
-An extractor lists every candidate that its format has; `finish` keeps what is worth being found on its own.
-Formats are read by scanners instead of grammars: the files are full of templates, dialects and comments
-that a grammar answers with error nodes, and the HTML grammar is quadratic in nesting (20,000 unclosed
+An extractor lists every candidate of its format; `finish` keeps those worth finding on their own. Formats are read
+by scanners instead of grammars: the files are full of templates, dialects and comments
+that become error nodes in a grammar, and the HTML grammar is quadratic in nesting (20,000 unclosed
 elements, 100 KB: 0.8 s). A scanner is linear and cannot fail.
 """
 
@@ -19,10 +19,10 @@ from code_index.chunking.blocks import Block, Extraction
 from code_index.core.model import ChunkType
 
 MIN_BLOCK_BYTES: Final = 200
-"""Smaller candidates stay part of what encloses them: one-line keys and rules say little alone."""
+"""Smaller candidates stay part of their parent: one-line keys and rules say little on their own."""
 
 WHOLE_BLOCK_BYTES: Final = 1_000
-"""Data up to this size (a member, a rule, a manifest) is not taken apart: it is read at one glance."""
+"""Data up to this size (a member, a rule, a manifest) is not split: it is read at one glance."""
 
 MIN_OWN_BYTES: Final = 80
 """A parent with less text of its own (a key and its brackets, a bare heading) gives it to its children."""
@@ -45,7 +45,7 @@ def finish(
     name_separator: str = ".",
     whole_bytes: int = WHOLE_BLOCK_BYTES,
 ) -> Extraction:
-    """Prune the candidates and hand each block the break points of its own text.
+    """Prune the candidates and give each block the break points of its own text.
 
     `blocks` is a tree of candidates, spans in order and nested; it is changed in place. `break_points` may
     be in any order. Dropped candidates leave their start as a break point.
@@ -80,7 +80,7 @@ def _pruned(candidates: list[Block], points: list[int]) -> list[Block]:
 
 
 def _hand_own_text_to_children(block: Block) -> None:
-    """Let the children cover all of the block when what they leave is too little for a chunk."""
+    """Let the children cover the whole block when the rest is too little for a chunk."""
     children = block.children
     own = block.end - block.start - sum(child.end - child.start for child in children)
     if children and own < MIN_OWN_BYTES:
@@ -108,7 +108,7 @@ def _own_points(points: list[int], start: int, end: int, children: list[Block]) 
 
 
 def line_start(source: bytes, offset: int) -> int:
-    """`offset` moved back over indentation to its line's start; as it is when other text precedes it."""
+    """`offset` moved back over indentation to its line's start; unchanged when other text precedes it."""
     start = offset
     while start and source[start - 1] in _BLANK:
         start -= 1
@@ -116,14 +116,14 @@ def line_start(source: bytes, offset: int) -> int:
 
 
 def line_rest(source: bytes, offset: int) -> int:
-    """`offset` moved past a blank rest of its line, newline included; as it is when other text follows."""
+    """`offset` moved past a blank rest of its line, newline included; unchanged when other text follows."""
     match = _LINE_REST.match(source, offset)
     return match.end() if match else offset
 
 
 def label(text: bytes) -> str:
     """A name as one line of at most `MAX_NAME_CHARACTERS`."""
-    # Four bytes a character at most, and as much again for white space that collapses.
+    # At most four bytes per character, and as much again for white space that collapses.
     return (
         _SPACES.sub(" ", text[: MAX_NAME_CHARACTERS * 8].decode("utf-8", "ignore"))
         .strip()[:MAX_NAME_CHARACTERS]

@@ -1,10 +1,10 @@
-"""Where a text that is too long is cut.
+"""Cuts of texts that are too long.
 
 Belongs here: `SourceText`, which knows lines, characters and break points of one file, and its cuts.
-Does not belong here: which text belongs to which chunk (`assembly`).
+Does not belong here: the owners of texts (`assembly`).
 
-Offsets are bytes, limits are characters: parsers count bytes, and a limit in bytes would cut Chinese
-comments three times as short as English ones.
+Offsets are bytes, limits are characters: parsers count bytes, but a limit in bytes would make pieces of
+Chinese comments three times as short as those of English ones.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CLOSERS: Final = (b")", b"]", b"}")  # a piece does not start with the end of a
 
 
 class SourceText:
-    r"""One file's UTF-8 bytes with the questions that assembly asks.
+    r"""UTF-8 bytes of one file, with their lines, lengths and cuts.
 
     Lines are those of LSP and of the common editors: a line ends at `\n`, `\r\n` or a lone `\r`.
     """
@@ -36,17 +36,17 @@ class SourceText:
         self._ascii = source.isascii()
         self._break_points = break_points
         self._line_starts = [0, *accumulate(map(len, source.splitlines(keepends=True)))]
-        # The last answers: a line that starts with a megabyte of blanks must not be read once a cut.
-        self._code_start = (-1, -1)  # of which line, and where its indentation ends
-        self._blanks = (0, 0)  # indentation alone
-        self._not_blank = (0, 0)  # blank from the first to the second, which is not
+        # Cached answers: a line that starts with a megabyte of blanks must not be read again for each cut.
+        self._code_start = (-1, -1)  # start of a line, and the end of its indentation
+        self._blanks = (0, 0)  # only indentation
+        self._not_blank = (0, 0)  # blank from the first offset to the second, which is not
 
     def line(self, offset: int) -> int:
-        """The 1-based line in which the byte at `offset` stands."""
+        """The 1-based line of the byte at `offset`."""
         return bisect_right(self._line_starts, offset)
 
     def line_start(self, offset: int) -> int:
-        """Start of the line in which `offset` stands."""
+        """Start of the line of `offset`."""
         return self._line_starts[bisect_right(self._line_starts, offset) - 1]
 
     def text(self, start: int, end: int) -> str:
@@ -68,13 +68,13 @@ class SourceText:
         return self.with_indent(first.start(), start), inner_end
 
     def _is_blank(self, start: int, end: int) -> bool:
-        """Whether there is only white space beyond ASCII's six, such as no-break spaces, in a trimmed span."""
+        """Tell whether a trimmed span has only white space beyond ASCII's six, such as no-break spaces."""
         byte = self.source[start]
         may_be = byte >= _CONTINUATION or _FIRST_SEPARATOR <= byte < ord(" ")
         return may_be and not self.text(start, end).strip()
 
     def with_indent(self, offset: int, floor: int) -> int:
-        """`offset`, or the start of its line when only indentation stands between, never before `floor`."""
+        """`offset`, or the start of its line when only indentation is between, never before `floor`."""
         line_start = max(self._line_starts[bisect_right(self._line_starts, offset) - 1], floor)
         if line_start >= offset:
             return offset
@@ -86,10 +86,10 @@ class SourceText:
         return line_start
 
     def pieces(self, start: int, end: int, max_characters: int) -> Iterator[tuple[int, int]]:
-        """Cuts a trimmed span into trimmed pieces of at most `max_characters`, about equally long.
+        """Cut a trimmed span into trimmed pieces of at most `max_characters`, about equally long.
 
-        The best cut is the break point with the least indentation, else such a line start; both are sought
-        between half the ideal length and the limit, then below; the last resort is any character.
+        The best cut is the break point with the least indentation, else the line start with the least; both are
+        sought between half the ideal length and the limit, then below. The last resort is any character.
         """
         length = self.length(start, end)
         code = start
@@ -105,7 +105,7 @@ class SourceText:
             following = self.with_indent(rest, cut)
             length -= self.length(start, following)
             start = following
-        # Not from `start`: an indentation may be followed by nothing but rarer blanks.
+        # Not from `start`: only rarer blanks may follow an indentation.
         if not self._is_blank(code, end):
             yield start, end
 
@@ -138,7 +138,7 @@ class SourceText:
         return self._forward(start, limit)
 
     def _best(self, offsets: Sequence[int], low: int, high: int, target: int, start: int) -> int | None:
-        """The offset in `(low, high]` with the least indentation, of equals the nearest to `target`."""
+        """The offset in `(low, high]` with the least indentation; of equals the nearest to `target`."""
         best: tuple[int, int, int] | None = None
         for offset in offsets[bisect_right(offsets, low) : bisect_right(offsets, high)]:
             if self.source[offset] & _CONTINUATION_MASK == _CONTINUATION:

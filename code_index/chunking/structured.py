@@ -1,4 +1,4 @@
-"""Files that are no code into blocks."""
+"""Structured files to blocks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 def extract_structured(source: bytes, language: str) -> Extraction:
-    """The named parts of a file; a language that is no structured format is read as plain text.
+    """The named parts of a file; any other language is read as plain text.
 
     `source` is valid UTF-8.
     """
     if source.startswith(_BOM):
-        source = b"\n" * len(_BOM) + source[len(_BOM) :]  # offsets stay, and the first line starts clean
+        source = b"\n" * len(_BOM) + source[len(_BOM) :]  # keeps offsets, and the first line starts without the mark
     return FORMATS.get(language, FORMATS[TEXT]).extract(source)

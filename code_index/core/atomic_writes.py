@@ -1,6 +1,6 @@
-"""Small files that a reader finds whole, old or new.
+"""Atomic writes of small files: readers find the old content or the new, always whole.
 
-Belongs here: the one way in which the project writes a small file of its own. Does not belong here: databases
+Belongs here: the one way in which the project writes its own small files. Does not belong here: databases
 (`resources.record_storage`) and tables (LanceDB).
 """
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file at once: written beside its place, then renamed. Its folder is made.
+    """Write a temporary file beside `path`, then rename it to `path`. Creates the folder.
 
-    The file is as readable to others as the user's umask says. A process that is killed may leave the file that it
-    wrote beside, whose name begins with a dot and ends with `.tmp`.
+    The user's umask decides who may read the file. A killed process may leave its temporary file, whose name begins
+    with a dot and ends with `.tmp`.
 
     Raises:
         OSError: the folder cannot be written.

@@ -1,4 +1,4 @@
-"""How chunks are dealt out to embedding batches, and batches to checkpoints."""
+"""Assignment of chunks to embedding batches, and of batches to checkpoints."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 
 class BatchAllocator:
-    """Numbers batches and fills them in the order in which chunks come."""
+    """Number batches and fill them in the order in which chunks come."""
 
     def __init__(self, *, first_id: int, batch_chunks: int) -> None:
         """Start counting.
 
         Args:
-            first_id: number of the first batch; must never have been used.
+            first_id: number of the first batch; must be unused.
             batch_chunks: chunks in a full batch.
         """
         self._next_id = first_id
@@ -33,7 +33,7 @@ class BatchAllocator:
         return numbers
 
     def drain(self, *, final: bool = False) -> list[int]:
-        """Numbers of the batches that are full since the last call; with `final`, of the last one too."""
+        """Numbers of the batches filled since the last call; with `final`, of the last one too."""
         keep = 1 if self._open and self._room and not final else 0
         split = len(self._open) - keep
         full, self._open = self._open[:split], self._open[split:]

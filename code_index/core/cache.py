@@ -1,6 +1,6 @@
-"""The user's cache folder: exported models and what is known about weights files.
+"""The user's cache folder: exported models and the digests of weights files.
 
-Everything here can be deleted at any time and is made again. Files appear whole or not at all
+Everything here can be deleted at any time and is then made again. Files appear whole or not at all
 (`code_index.core.atomic_writes`), so processes may share the folder without locks.
 """
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 def cache_folder() -> Path:
     """A writable folder: `CODE_INDEX_CACHE_DIR`, else `code-index` in `XDG_CACHE_HOME`, else in `~/.cache`.
 
-    When that cannot be written, a folder of this user's own under the system's temporary folder, with a warning.
+    Where that cannot be written: a private folder in the system's temporary folder, with a warning.
     """
     wanted = _wanted_folder()
     reason = _obstacle(wanted)
@@ -44,7 +44,7 @@ def _wanted_folder() -> Path:
 def _obstacle(folder: Path) -> str | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Trying beats asking: `os.access` knows nothing of read-only mounts.
+        # Writing is tried, because `os.access` does not see read-only mounts.
         with tempfile.TemporaryFile(dir=folder):
             return None
     except OSError as error:
@@ -52,7 +52,7 @@ def _obstacle(folder: Path) -> str | None:
 
 
 def _temporary_folder() -> Path:
-    # The name is guessable, so the folder counts only if it is ours alone: else somebody could plant a model.
+    # The name is guessable: a folder that others can write to may hold a planted model.
     folder = Path(tempfile.gettempdir()) / f"code-index-cache-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)

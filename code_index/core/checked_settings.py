@@ -1,7 +1,7 @@
 """Groups of settings that are checked when they are made, and their flat form: a file or an environment.
 
-Belongs here: a setting's name, and that bounds which do not hold become a `SettingsError`. Does not belong here: which
-settings there are (`code_index.index.settings`, `code_index.embedding.configuration`) and where their values stand.
+Belongs here: names of settings, and turning broken bounds into a `SettingsError`. Does not belong here: which settings
+there are (`code_index.index.settings`, `code_index.embedding.configuration`) and where their values come from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from code_index.core.errors import SettingsError
 class CheckedSettings(BaseModel):
     """A frozen group of settings, some of which may be groups themselves.
 
-    A setting has the name of its field, or the field's alias where that says too little beside other settings.
+    A setting has the name of its field, or the field's alias where the name says too little beside other settings.
 
     Raises:
         SettingsError: a value cannot be used; names the setting and the value.
@@ -28,7 +28,7 @@ class CheckedSettings(BaseModel):
 
     @classmethod
     def fields_by_setting(cls) -> dict[str, FieldInfo]:
-        """The declaration of each setting by its name, those of inner groups at the group's place."""
+        """The declaration of each setting by its name, those of inner groups in the group's place."""
         fields: dict[str, FieldInfo] = {}
         for name, field in cls.model_fields.items():
             group = _group(field)
@@ -48,7 +48,7 @@ class CheckedSettings(BaseModel):
         """The group with these settings, and defaults for the others.
 
         Raises:
-            SettingsError: a name is none of a setting, or a value cannot be used.
+            SettingsError: a name is unknown, or a value cannot be used.
         """
         known = cls.fields_by_setting()
         for name in values:

@@ -1,4 +1,4 @@
-"""The text of a chunk that is embedded, and its identity.
+"""The text that is embedded for a chunk, and its identity.
 
 Belongs here: the recipe of the text and of the name that is mixed into its vector.
 Does not belong here: tokenizing, truncation and models (`code_index.embedding`).
@@ -28,17 +28,17 @@ class TextRecipe(StrEnum):
 
 
 TEXT_RECIPE_VERSION: Final = "1"
-"""Goes into every text's hash: raise it with any change that gives other texts, and all is embedded again."""
+"""Goes into every text's hash: raise it with any change of the texts; everything is then embedded again."""
 
 _VERSIONS: Final = {TextRecipe.FULL: TEXT_RECIPE_VERSION, TextRecipe.SOURCE: "source-1"}
 
 EMBEDDED_FIELDS: Final = ("file_path", "qualified_name", "content", "language")
-"""Fields of a chunk that decide what of it is embedded: the arguments of `EmbeddingInput.of_chunk`."""
+"""Fields of a chunk that decide its embedded text: the arguments of `EmbeddingInput.of_chunk`."""
 
 NAME_WEIGHT: Final = 0.2
 """Share of the name's unit vector added to the text's unit vector before normalizing again."""
 
-# Names that say what kind of thing they are, not what it is about; the enclosing name tells.
+# Names of a kind of thing, not of its subject; the enclosing name says that.
 _GENERIC_NAMES: Final = frozenset({"init", "new", "constructor", "default", "main", "call", "index"})
 _JSON_STRING_LINE: Final = re.compile(r'^[ \t]*("(?:[^"\\\n]|\\.)*"),?[ \t]*$', re.MULTILINE)
 
@@ -68,8 +68,8 @@ class EmbeddingInput:
     ) -> EmbeddingInput:
         """Path, qualified name and source, a line each, and the words of the symbol's own name, by spaces.
 
-        The source of a notebook's cells is unquoted, so that the model reads code rather than JSON strings. With
-        the recipe `source` it is the source as it is, and no name.
+        The source of a notebook's cells is unquoted, so that the model reads code, not JSON strings. With the
+        recipe `source` it is the unchanged source, and no name.
         """
         if recipe == TextRecipe.SOURCE:
             return cls(content, "", recipe)
@@ -88,7 +88,7 @@ class EmbeddingInput:
 
 
 def _name_words(qualified_name: str, file_path: str) -> str:
-    """A name like `__init__` or `main` is preceded by that of its enclosing definition, or of its file."""
+    """Words of a name; `__init__` or `main` follows the name of its enclosing definition, or of its file."""
     words = split_identifier(own_name(qualified_name))
     if len(words) == 1 and words[0] in _GENERIC_NAMES:
         enclosing = qualified_name.rpartition(".")[0] or file_path.rpartition("/")[2].partition(".")[0]

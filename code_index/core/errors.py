@@ -1,6 +1,6 @@
-"""The one family of errors that a user of code-index can meet.
+"""The one family of errors that users of code-index see.
 
-A class per thing that a caller handles differently. Each message names the culprit and the fix.
+One class for each thing that a caller handles differently. Each message names the culprit and the fix.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class CodeIndexError(Exception):
 
 
 class UsageError(CodeIndexError):
-    """The request itself is wrong: exit status 2.
+    """A wrong request: exit status 2.
 
     Example:
         >>> from code_index import Index
         >>> Index.open("repository").search("greet", mode="psychic")
         Traceback (most recent call last):
-        code_index.core.errors.UsageError: mode 'psychic' is none of hybrid, semantic, lexical.
+        code_index.core.errors.UsageError: mode 'psychic' is not one of hybrid, semantic, lexical.
     """
 
 
 class SettingsError(UsageError):
-    """A setting has a value that cannot be used; `settings` names it, for who knows where its value comes from."""
+    """A setting has a value that cannot be used; `settings` names it, for callers that know where the value is set."""
 
     def __init__(self, message: str, *, settings: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -49,7 +49,7 @@ class FileVanishedError(RepositoryError):
 
 
 class FileUnreadableError(RepositoryError):
-    """A file is there and the system refuses to hand it over."""
+    """A file exists, but the system refuses to read it."""
 
 
 class FileUnstableError(RepositoryError):
@@ -61,11 +61,11 @@ class NotRegularFileError(RepositoryError):
 
 
 class FileTooLargeError(RepositoryError):
-    """A file is over the limit of what is read."""
+    """A file is larger than the limit."""
 
 
 class ParseError(CodeIndexError):
-    """A file cannot be parsed; it fails alone."""
+    """A file cannot be parsed; the others are not affected."""
 
 
 class ModelError(CodeIndexError):
@@ -81,7 +81,7 @@ class StoreError(CodeIndexError):
 
 
 class MigrationError(CodeIndexError):
-    """An index of another kind cannot be taken over; it stays as it was."""
+    """An index of another kind cannot be imported; it stays as it was."""
 
 
 class IndexMissingError(UsageError):

@@ -13,9 +13,8 @@ def content_hash(content: bytes) -> str:
 def chunk_id(*, file_path: str, chunk_type: str, qualified_name: str, content: str, occurrence: int) -> str:
     """Identity of a chunk, 32 hex digits (128 bits).
 
-    Lines are left out on purpose: code that moves within its file keeps its id, and with it
-    its vector. `occurrence` counts equal chunks of one file from 0, so that two different
-    chunks never share an id.
+    Lines are left out on purpose: code that moves within its file keeps its id, and so its vector. `occurrence`
+    counts equal chunks of one file from 0, so that two different chunks never share an id.
     """
     return _digest(file_path, chunk_type, qualified_name, content, str(occurrence))
 

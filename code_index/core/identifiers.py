@@ -1,4 +1,4 @@
-"""Identifiers as words: what lets `getUserName` and `get_user_name` find each other.
+"""Identifiers as words, so that `getUserName` and `get_user_name` find each other.
 
 Belongs here: splitting names and making the content of the full-text column.
 Does not belong here: the index over it (`code_index.tables`) and the text that is embedded
@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final
 
 MAX_IDENTIFIER_CHARACTERS: Final = 128
-"""Longer runs of word characters are data (hashes, base64), which nobody searches for, and are left out."""
+"""Longer runs of word characters are data (hashes, base64), which nobody searches for; they are left out."""
 
 NAME_REPEATS: Final = 3
 """Weight of the symbol's own name in the full text. Source: retrieval measurement in docs (BM25, name x3)."""
@@ -25,7 +25,7 @@ _WORD: Final = re.compile(r"\w+")
 # An acronym before a capitalized word (HTTP|Server), a word with its digits (utf8, Sha256), a run of capitals.
 _PART: Final = re.compile(r"[A-Z]+(?:[0-9]+|(?![a-z]))|[A-Z]?[a-z]+[0-9]*|[0-9]+|[^\W_A-Za-z0-9]+")
 _PART_UNICODE: Final = re.compile(r"[^\W_]+")
-# Spaces for the ASCII bytes that are no word characters: `translate` and `split` take a third of the time of `findall`.
+# Spaces for ASCII bytes that are no word characters: `translate` and `split` take a third of the time of `findall`.
 _SPACED: Final = bytes(ord(" ") if re.match(rb"[\x00-\x7f](?<!\w)", bytes((byte,))) else byte for byte in range(256))
 _CACHED_WORDS: Final = 1 << 16
 
@@ -43,7 +43,7 @@ def split_identifier(name: str) -> list[str]:
 
 def _split_unicode(run: str) -> list[str]:
     """Words of one run of letters and digits beyond ASCII, by the same rules, by character class."""
-    if run.isalpha() and not any(map(str.isupper, run[1:])):  # nearly every word of a text in a natural language
+    if run.isalpha() and not any(map(str.isupper, run[1:])):  # nearly every word of natural language
         return [run.lower()]
     starts = [0]
     for at in range(1, len(run)):
@@ -68,7 +68,7 @@ def _expanded(run: str) -> str:
 
 
 class _Expansions(dict[str, str]):
-    """Runs and their search tokens, as far as met: a look-up in a dictionary is half of a call to `lru_cache`."""
+    """Search tokens by run, filled on demand: a dictionary look-up takes half the time of `lru_cache`."""
 
     def __missing__(self, run: str) -> str:
         if len(self) >= _CACHED_WORDS:
@@ -93,7 +93,7 @@ def search_tokens(text: str) -> str:
 def own_name(qualified_name: str) -> str:
     """The last component of a qualified name: the symbol, key or heading itself.
 
-    Components are joined by `.` or ` > `. After white space a dot belongs to the name, as in a heading.
+    Components are joined by `.` or ` > `. A dot after white space belongs to the name, as in a heading.
     """
     last = qualified_name.rpartition(" > ")[2]
     first_word, space, rest = last.partition(" ")
@@ -101,9 +101,9 @@ def own_name(qualified_name: str) -> str:
 
 
 def full_text(*, file_path: str, qualified_name: str, content: str) -> str:
-    """What the full-text index sees of a chunk: path, qualified name, own name again, source.
+    """Text of a chunk for the full-text index: path, qualified name, own name again, source.
 
-    The own name stands `NAME_REPEATS` times in all.
+    The own name occurs `NAME_REPEATS` times in all.
     """
     source = search_tokens(content)
     path = _path_tokens(file_path)

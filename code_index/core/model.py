@@ -1,4 +1,4 @@
-"""The records that travel between the phases.
+"""The records that the phases exchange.
 
 Belongs here: plain records and the closed sets of words their fields may hold.
 Does not belong here: Arrow schemas (`code_index.tables.schemas`) and behaviour.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class ChunkType(StrEnum):
-    """What a chunk is. The first four are code, the others come from structured formats."""
+    """Kinds of chunks. The first four are code, the others come from structured formats."""
 
     FUNCTION = "function"
     CLASS = "class"
@@ -26,7 +26,7 @@ class ChunkType(StrEnum):
 
 
 class FileStatus(StrEnum):
-    """Where a file stands in phase 1."""
+    """State of a file in phase 1."""
 
     PENDING = "pending"
     PARSED = "parsed"
@@ -35,7 +35,7 @@ class FileStatus(StrEnum):
 
 
 class EmbeddingStatus(StrEnum):
-    """Where a chunk stands in phase 2; derived from the tables, never stored."""
+    """State of a chunk in phase 2; derived from the tables, never stored."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -80,7 +80,7 @@ class SourceFile:
 
 
 class Chunk(NamedTuple):
-    """A piece of a file that is found on its own.
+    """A piece of a file that a search finds on its own.
 
     Lines are 1-based and inclusive. `content` is the chunk's own text: its span without the
     spans of its children, so the contents of a file's chunks do not overlap.
@@ -88,7 +88,7 @@ class Chunk(NamedTuple):
     keeps it (see `code_index.core.hashing.chunk_id`). `qualified_name` joins the names of
     the enclosing definitions and its own with `.`, of headings with ` > `; empty for module code.
 
-    A tuple and not a dataclass: a frozen one of so many fields takes several times as long to make.
+    A tuple: a frozen dataclass of so many fields takes several times as long to construct.
     """
 
     chunk_id: str

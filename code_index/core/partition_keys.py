@@ -1,6 +1,6 @@
 """Partition keys of both phases: readable, unique and within Dagster's rules.
 
-Nothing is ever read back out of a key; the tables hold the full facts.
+A file's key is never parsed; the tables hold the full facts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Vectors: their lengths, bringing them to length 1, and how far from it one may be.
+"""Lengths of vectors, normalization to length 1, and the tolerance for it.
 
 Belongs here: arithmetic on arrays of vectors, with numpy only. Does not belong here: how vectors are made
 (`code_index.embedding`) and stored (`code_index.tables.vectors`).
@@ -24,12 +24,12 @@ def vector_lengths(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     return np.sqrt(squares)
 
 
-def off_unit(found: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+def off_unit(lengths: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
     """Indexes of the lengths that are not 1, in order; NaN and infinity are among them."""
-    return np.flatnonzero(~(np.abs(found - 1) <= UNIT_TOLERANCE))  # NaN fails any comparison
+    return np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))  # NaN fails any comparison
 
 
 def normalized(vectors: Vectors) -> Vectors:
-    """The rows brought to length 1; a zero row stays zero, and NaN stays NaN. Infinity is the caller's to refuse."""
-    found = vector_lengths(vectors)[:, np.newaxis]
-    return np.divide(vectors, found, out=np.zeros_like(vectors), where=found != 0, casting="same_kind")
+    """The rows scaled to length 1; zero rows stay zero, NaN stays NaN. The caller must refuse infinity."""
+    lengths = vector_lengths(vectors)[:, np.newaxis]
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths != 0, casting="same_kind")

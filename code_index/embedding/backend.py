@@ -1,7 +1,7 @@
 """The contract of an embedding backend, and the errors that tell its failures apart.
 
-Belongs here: the seam between "which texts go into which batch" (`batch_runner`) and "how a batch
-becomes vectors" (`onnx_backend`, `torch_backend`). Does not belong here: anything that imports a model library.
+Belongs here: the seam between the choice of texts for a batch (`batch_runner`) and the computation of its vectors
+(`backends.onnx`, `backends.torch`). Does not belong here: anything that imports a model library.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class DeviceLostError(EmbeddingError):
 
 
 class TransientReason(str):
-    """A reason why a text has no vector, where another attempt at another time may give one."""
+    """A reason why a text has no vector, where a later retry may give one."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ class TransientReason(str):
 class Tokens:
     """A text ready for a backend.
 
-    `length` counts tokens with the special ones, after truncation; it decides the batch. `ids` are
+    `length` counts tokens, special ones included, after truncation; it decides the batch. `ids` are
     the tokens; a backend that tokenizes inside its model leaves them empty and reads `text` and `prompt`.
     """
 
@@ -63,7 +63,7 @@ class Backend(Protocol):
 
     @property
     def parallelism(self) -> int:
-        """Batches that may be computed at once, each by a thread that calls `forward`."""
+        """Number of batches that may be computed at once, each by a thread that calls `forward`."""
 
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
         """Tokens of each text, in order, cut to the window.
@@ -77,9 +77,9 @@ class Backend(Protocol):
 
         Raises:
             DeviceMemoryError: the batch does not fit.
-            DeviceLostError: nothing can be embedded any more.
+            DeviceLostError: the device cannot be used again.
             EmbeddingError: the batch fails for another reason.
         """
 
     def release_memory(self) -> None:
-        """Give back what the library's allocator holds."""
+        """Free the memory that the library's allocator holds."""

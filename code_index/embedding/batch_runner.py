@@ -1,7 +1,7 @@
-"""Runs tokenized texts through a backend, whatever single texts or the device's memory do.
+"""Tokenized texts through a backend, in spite of faulty texts and little memory.
 
 Belongs here: batches, halving when memory runs out, and the search for the text that spoils its batch.
-Does not belong here: what the texts are (`embedder`) and how a batch is computed (the backends).
+Does not belong here: preparing texts (`embedder`) and computing a batch (the backends).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Recovery:
 
 
 class BatchRunner:
-    """Embeds tokens in batches of at most `token_budget` tokens.
+    """Embedding of tokens in batches of at most `token_budget` tokens.
 
     `token_budget` shrinks when the device runs out of memory and stays at the size that worked.
     """
@@ -58,7 +58,7 @@ class BatchRunner:
     ) -> tuple[Vectors, dict[int, str]]:
         """Vectors ((n, dim) float32, unit rows, input order; zero where it failed) and the failed items' reasons.
 
-        `progress` is told the number of items finished since it was last called.
+        `progress` gets the number of items finished since its last call.
 
         Raises:
             DeviceLostError: the device cannot be used again.
@@ -94,7 +94,7 @@ class BatchRunner:
     def _start(
         self, pending: deque[list[int]], running: dict[Future[Vectors], list[int]], items: Sequence[Tokens]
     ) -> None:
-        """Keep every worker busy, with one batch waiting for each."""
+        """Submit batches until every worker is busy and one more batch waits for each."""
         limit = 1 if self._workers is None else _BATCHES_PER_WORKER * self._backend.parallelism
         while pending and len(running) < limit:
             batch = pending.popleft()
@@ -115,7 +115,7 @@ class BatchRunner:
     def _reason_to_give_up(
         self, error: EmbeddingError, items: Sequence[Tokens], batch: Sequence[int], recovery: _Recovery
     ) -> str | None:
-        """The reason why the one text of a batch has no vector; None when its halves (or itself, once more) are worth a try.
+        """The reason why the one text of a batch has no vector; None to retry its halves (or a single text, once).
 
         Raises:
             EmbeddingError: the backend fails on a harmless text as well.
@@ -144,7 +144,7 @@ class BatchRunner:
 
     def _unit_rows(self, batch: Sequence[Tokens]) -> Vectors:
         # One bad row condemns the batch: int8 activations share one scale, so a neighbour's vector
-        # may be finite and still wrong. The halves are computed again until the culprit stands alone.
+        # may be finite and still wrong. Halves are computed again until the culprit is isolated.
         vectors = np.asarray(self._backend.forward(batch), dtype=np.float32)
         if vectors.shape != (len(batch), self._backend.dimension):
             raise EmbeddingError(
@@ -158,7 +158,7 @@ class BatchRunner:
 
     def _shrink(self, tokens: int) -> None:
         if tokens > self.token_budget:
-            return  # the budget shrank while this batch was under way
+            return  # the budget shrank while this batch was computed
         self.token_budget = max(1, tokens // 2)
         _LOG.warning(
             "%s ran out of memory on a batch of %d tokens; batches now hold at most %d tokens",
@@ -168,7 +168,7 @@ class BatchRunner:
         )
 
     def _probe(self, failure: EmbeddingError) -> None:
-        """Tell a spoilt text from a broken backend before every text of a call is blamed in turn.
+        """Embed a harmless text, to tell a bad text from a broken backend.
 
         Raises:
             DeviceLostError: the device cannot be used again.

@@ -1,7 +1,8 @@
-"""The choices that a caller has about the embedder: the one declaration of these settings.
+"""Settings of the embedder, declared once.
 
 Belongs here: name, default, bounds and description of each. `Settings.embedder` and the fields of the Dagster resource
-are made of them. Does not belong here: what `auto` and 0 mean on a machine (`loader`) and for a model (`models.model_files`).
+are made from them. Does not belong here: what `auto` and 0 mean on a machine (`loader`) and for a model
+(`models.model_files`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from code_index.embedding.backends.registry import AUTO, BACKENDS, DEVICES, PREC
 from code_index.embedding.models.lookup import DEFAULT_MODEL
 
 DETERMINISTIC: Final = "deterministic"
-"""The model of hashed trigrams, for trials: no files, no meaning."""
+"""The model of hashed trigrams, for trials: needs no files, knows no meaning."""
 
 _IDENTITY: Final = "part of the vectors' identity"
 
@@ -28,9 +29,9 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 class EmbedderConfig(CheckedSettings):
-    """The choices; 0, `auto` and an empty revision mean what suits the model and the machine.
+    """Choices of a caller; 0, `auto` and an empty revision mean what suits the model and the machine.
 
-    A field's alias is the setting's name in `settings.toml`, where other settings stand beside it.
+    A field's alias is the setting's name in `settings.toml`, beside other settings.
     """
 
     model: Annotated[str, _IDENTITY] = Field(
@@ -41,7 +42,7 @@ class EmbedderConfig(CheckedSettings):
     revision: Annotated[str, _IDENTITY] = Field(
         default="",
         alias="model_revision",
-        description="Branch, tag or commit of a hub's model; empty for the one that is here, or the newest.",
+        description="Branch, tag or commit of a hub's model; empty for the local copy, else the newest.",
     )
     document_prompt: Annotated[str, _IDENTITY] = Field(
         default=AUTO, description="Text put before each chunk for the model; auto for what the model's folder says."
@@ -75,7 +76,7 @@ class EmbedderConfig(CheckedSettings):
         description="Tokens of a text that the model reads; 0 for what suits the model. A change embeds everything again.",
     )
     token_budget: int = Field(
-        default=0, ge=0, description="Most tokens in one batch, padding included; 0 for what suits the device."
+        default=0, ge=0, description="Maximum of tokens in one batch, padding included; 0 for what suits the device."
     )
     threads: int = Field(
         default=0, ge=0, le=1_024, alias="embed_threads", description="CPU threads of the model; 0 for all cores."
@@ -92,6 +93,6 @@ class EmbedderConfig(CheckedSettings):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide what vectors a model gives, by name: kept with them, to embed queries later."""
+        """The settings that decide the vectors of a model, by name; stored with them, to embed queries later."""
         names = {name for name, field in EmbedderConfig.model_fields.items() if _IDENTITY in field.metadata}
         return self.model_dump(by_alias=True, include=names)

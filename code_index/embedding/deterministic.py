@@ -1,7 +1,7 @@
 """An embedder without a model: hashed character trigrams.
 
-For tests, trials and machines without the model: texts that share trigrams are near each other, the same
-text gives the same vector on every machine, and nothing is loaded. It knows nothing of meaning.
+For tests, trials and machines without the model: texts that share trigrams are near each other, and the
+same text gives the same vector on every machine. Nothing is loaded, and meaning plays no part.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Devices and abilities of the machine, found without importing a model library where that can be avoided.
+"""Devices and abilities of the machine, found without importing a model library where possible.
 
-Belongs here: the choice of a device with its reason, processor features, and how many threads are ours. A machine
-without an accelerator must never pay the seconds that importing torch takes just to hear so.
+Belongs here: the choice of a device with its reason, processor features, and the number of usable threads. A machine
+without an accelerator must not spend the seconds of importing torch to learn that.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def mps_obstacle() -> str | None:
 
 
 def nvidia_driver_present() -> bool:
-    """Look for a loaded NVIDIA driver; microseconds where there is none."""
+    """Tell whether an NVIDIA driver is loaded; takes microseconds where none is."""
     if sys.platform == "darwin":
         return False
     if _NVIDIA_DRIVER.exists():
@@ -133,20 +133,20 @@ def cpu_features() -> frozenset[str]:
 
 
 def has_fast_int8() -> bool:
-    """Look for instructions that make int8 products exact and fast (VNNI or the Arm dot product).
+    """Tell whether the processor has exact and fast int8 products (VNNI or the Arm dot product).
 
-    Without these instructions x86 adds pairs of products in 16 bits, which overflow, and int8 gains little.
+    Without them x86 adds pairs of products in 16 bits, which overflow, and int8 gains little.
     """
     return bool(cpu_features() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 
 
 def has_fast_bfloat16() -> bool:
-    """Look for native bfloat16 products; elsewhere it is emulated, up to four times slower than float32."""
+    """Tell whether bfloat16 products are native; emulated ones are up to four times slower than float32."""
     return bool(cpu_features() & {"avx512_bf16", "amx_bf16"})
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell a library's error that means that memory ran out. They have no class in common, so their words decide.
+    """Tell whether an error of a library means that memory ran out, by its text: the errors share no class.
 
     Source: the messages of torch 2.9-2.13 (CUDA, cuBLAS, Metal and CPU allocators) and ONNX Runtime 1.24-1.32.
     """
@@ -167,6 +167,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Tell a CUDA error that leaves the process's context unusable: all that is not about memory."""
+    """Tell whether a CUDA error leaves the process's context unusable: any that is not about memory."""
     text = str(error)
     return "CUDA error" in text or "device-side assert" in text or "CUBLAS_STATUS_EXECUTION_FAILED" in text

@@ -1,7 +1,7 @@
-"""Texts become unit vectors: what callers of the embedding package see.
+"""Texts to unit vectors: the public side of the embedding package.
 
-Belongs here: the contract (`Embedder`), and the recipe that a document's vector follows. Does not belong here:
-batches and failures (`batch_runner`), devices and libraries (the backends), or which text stands for a chunk
+Belongs here: the contract (`Embedder`), and the recipe of a document's vector. Does not belong here:
+batches and failures (`batch_runner`), devices and libraries (the backends), and the text of a chunk
 (`code_index.core.embedding_text`).
 """
 
@@ -23,21 +23,21 @@ from code_index.embedding.backend import Backend, Tokens
 from code_index.embedding.batch_runner import BatchRunner
 
 _SLICE_TEXTS = 4_096
-"""Texts sorted by length together. While one slice is embedded the next is tokenized; more texts
-a slice would pad hardly less and make the device wait for its first batch."""
+"""Texts that are sorted by length together. The next slice is tokenized while one is embedded; larger slices
+would save hardly any padding and make the device wait for its first batch."""
 _NAME_CACHE_SIZE = 16_384
 """Name vectors kept between calls: 25 MB at 384 dimensions."""
 _ERRORS_SHOWN = 3
 
 Progress = Callable[[int], None]
-"""Told the number of texts finished since it was last called."""
+"""Gets the number of texts finished since its last call."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingResult:
     """Vectors of a call, (n, dim) float32, input order: unit rows, zero for the texts in `errors`.
 
-    `errors` maps an input's index to the reason why it has no vector; a `TransientReason` may pass by itself.
+    `errors` maps an input's index to the reason why it has no vector; a `TransientReason` may pass on a retry.
     """
 
     vectors: Vectors
@@ -45,7 +45,7 @@ class EmbeddingResult:
 
 
 class Embedder(Protocol):
-    """Turns chunk texts and queries into vectors of one space."""
+    """Chunk texts and queries to vectors of one space."""
 
     @property
     def model_id(self) -> str:
@@ -77,7 +77,7 @@ class Embedder(Protocol):
     def embed_documents_detailed(
         self, texts: Sequence[str], names: Sequence[str], *, progress: Progress | None = None
     ) -> EmbeddingResult:
-        """As `embed_documents`, but a text that cannot be embedded fails alone.
+        """Like `embed_documents`, but a text that cannot be embedded fails by itself.
 
         Raises:
             EmbeddingError: nothing can be embedded (the device is lost, the model is broken).
@@ -107,8 +107,8 @@ def verified_result(result: EmbeddingResult, *, texts: int, embedder: Embedder) 
     """The result, with a reason for each text whose vector cannot be searched: not finite, or not of unit length.
 
     Raises:
-        EmbeddingError: the array has another shape than (texts, dimension), or no vector of several can be used:
-            then the model is to blame and no text.
+        EmbeddingError: the array has another shape than (texts, dimension), or none of several vectors can be used:
+            the fault is the model's, not a text's.
     """
     shape = (texts, embedder.dimension)
     if result.vectors.shape != shape:
@@ -131,7 +131,7 @@ def verified_result(result: EmbeddingResult, *, texts: int, embedder: Embedder) 
 
 
 def mix_names(vectors: Vectors, name_vectors: Vectors) -> Vectors:
-    """normalize(text + `NAME_WEIGHT` x name) by row; a zero row of `name_vectors` mixes nothing in.
+    """normalize(text + `NAME_WEIGHT` x name) for each row; a zero row of `name_vectors` adds nothing.
 
     Both are (n, dim) float32 with unit or zero rows; so is the result.
     """
@@ -179,7 +179,7 @@ class TextEmbedder:
 
     @property
     def token_budget(self) -> int:
-        """Most tokens a batch holds, padding included; smaller than configured once memory ran out."""
+        """Most tokens a batch holds, padding included; smaller than configured after memory ran out."""
         return self._runner.token_budget
 
     def describe(self) -> str:
@@ -279,7 +279,7 @@ class TextEmbedder:
 
 
 class _NameVectors:
-    """The vectors of the names used last. Names repeat (`get`, `run`, `to dict`): each is embedded once."""
+    """Vectors of the names used last. Names repeat (`get`, `run`, `to dict`): each is embedded once."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -1,6 +1,6 @@
-"""Makes embedders: picks device, backend and precision, says why, and keeps what was made.
+"""Embedders for a configuration: device, backend and precision with the reasons, each loaded once.
 
-A model is loaded once a process, however many batches, runs or threads ask for it.
+A model is loaded once per process, for any number of batches, runs and threads.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ class EmbedderPlan:
 
 
 def get_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embedder:
-    """The process's embedder for a configuration; loaded by the first caller, while others wait for it.
+    """The process's embedder for a configuration; the first caller loads it, others wait.
 
     Raises:
-        ModelError, SettingsError: as `load_embedder`; the next call tries again.
+        ModelError, SettingsError: as `load_embedder`; the next call retries.
     """
     key = (config, purpose)
     with _REGISTRY_LOCK:
@@ -56,7 +56,7 @@ def get_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embe
 
 
 def query_embedder(config: EmbedderConfig) -> Embedder:
-    """The embedder for queries, on the CPU and without torch whatever device documents take.
+    """The embedder for queries, on the CPU and without torch, whatever device documents use.
 
     Raises:
         ModelError, SettingsError: as `load_embedder`.
@@ -69,7 +69,7 @@ def serving_embedder(config: EmbedderConfig, serving: tuple[str, Mapping[str, An
 
     Args:
         config: of the index.
-        serving: what `IndexStore.serving_model` says.
+        serving: the model in use, from `IndexStore.models.serving`.
 
     Raises:
         ModelError: the model in use is missing, cannot be loaded, or is known only by its identity.
@@ -89,7 +89,7 @@ def serving_embedder(config: EmbedderConfig, serving: tuple[str, Mapping[str, An
 
 
 def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Embedder:
-    """Load a model for documents, or for queries: those run on the CPU unless a device is named.
+    """Load a model for documents or for queries; queries run on the CPU unless a device is named.
 
     Importing torch takes seconds, embedding a query on the CPU milliseconds.
 

@@ -1,7 +1,7 @@
-"""The texts that share a batch.
+"""Texts dealt out to batches by their length.
 
-Belongs here: arithmetic on token counts. Batches hold texts of like length, so little is padded, and as many as
-fit a budget of tokens. A fixed number of texts a batch was rejected: its memory grows with the longest text.
+Belongs here: arithmetic on token counts. Batches hold texts of similar length, so little is padded, and as many as
+fit a budget of tokens. A fixed number of texts per batch was rejected: its memory grows with the longest text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Texts to token ids, with the Rust tokenizers only.
 
-Belongs here: loading `tokenizer.json`, truncation, and padding a batch into arrays. The work is done outside the
-interpreter's lock, so it runs beside the model.
+Belongs here: loading `tokenizer.json`, truncation, and padding a batch into arrays. The work
+releases the interpreter's lock, so it runs beside the model.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from code_index.embedding.backend import Tokens
 
 _CHARACTERS_PER_TOKEN = 64
 """Longest text that is tokenized, per token of the window: a megabyte on one line costs no more than a page.
-No real text is cut by it: tokens of code hold 3-4 characters."""
+It cuts no real text: tokens of code hold 3-4 characters."""
 
 
 class Tokenizer:
     """A model's tokenizer that cuts texts to `window` tokens, special ones included."""
 
     def __init__(self, folder: Path, *, window: int, lower_case: bool = False) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the model's threads have the cores
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the model's threads use the cores
         from tokenizers import Tokenizer as RustTokenizer
 
         path = folder / "tokenizer.json"
@@ -55,7 +55,7 @@ class Tokenizer:
 def graph_inputs(
     batch: Sequence[Tokens], *, pad_id: int, length: int, names: Sequence[str]
 ) -> dict[str, npt.NDArray[np.int64]]:
-    """A batch as the arrays that a model with inputs `names` wants, (n, length) int64 each, padded on the right."""
+    """A batch as arrays for a model with inputs `names`, (n, length) int64 each, padded on the right."""
     ids = np.full((len(batch), length), pad_id, dtype=np.int64)
     mask = np.zeros((len(batch), length), dtype=np.int64)
     for row, item in enumerate(batch):
@@ -66,7 +66,7 @@ def graph_inputs(
 
 
 def _pad_id(folder: Path, token_to_id: Callable[[str], int | None]) -> int:
-    """The padding token's id. It matters although it is masked: some models count positions by it."""
+    """The padding token's id. It matters although it is masked: some models derive positions from it."""
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         try:
             token = json.loads((folder / name).read_bytes()).get("pad_token")

@@ -1,4 +1,4 @@
-"""Chunks as rows of the table `chunks`; what the store adds (batch, times) is not in here yet."""
+"""Chunks as rows of the table `chunks`, without the columns that the store adds (batch, times)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from code_index.tables.schemas import CHUNKS
 
 _ADDED_BY_STORE = frozenset({"embedding_batch_id", "created_at", "updated_at"})
 
-# Columns of a parsed chunk: those of `chunks` without what the store adds.
+# Columns of a parsed chunk: those of `chunks` that the store does not add.
 PARSED_CHUNKS = pa.schema([field for field in CHUNKS if field.name not in _ADDED_BY_STORE])
 
 

@@ -1,9 +1,9 @@
-"""Parser processes, kept for a whole run; a file that kills its process fails alone.
+"""Parser processes, kept for a whole run; a file that kills its process fails by itself.
 
-A file whose grammar takes too long is tried once more, as plain text: it can then be found, though not by its
+A file whose grammar takes too long is retried once, as plain text: it can then be found, though not by its
 definitions.
 
-Each worker is a fresh interpreter that imports the parser alone. Rejected: `fork` (LanceDB and
+Each worker is a fresh interpreter that imports only the parser. Rejected: `fork` (LanceDB and
 torch do not survive it), `multiprocessing` with `spawn` (imports the parent's main module, and
 with it Dagster, into every worker) and `concurrent.futures` (one dead worker breaks the pool).
 """
@@ -31,19 +31,19 @@ from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
 from code_index.parsing.read_ahead import read_ahead
 
-# A group is what one worker parses between two answers: smaller ones cost more messages, larger
-# ones leave workers idle at the end. The bounds are a choice, not a measurement.
+# A worker parses one group between two answers: smaller groups cost more messages, larger ones leave
+# workers idle at the end. The bounds are a choice, not a measurement.
 GROUP_FILES = 32
 _GROUP_BYTES = 512 << 10
 # Not `-m`: the messages would then belong to a module called `__main__`. `-P` and this path, so that a worker
-# never imports what happens to lie in the working directory, which may be the repository.
+# never imports from the working directory, which may be the repository.
 _WORKER = "import sys; sys.path.append(sys.argv[2]); from code_index.parsing.parser_worker import main; main()"
 _IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
-# Workers in a row that may die before they touch a file.
+# Maximum of workers in a row that die before they touch a file.
 _MAX_EARLY_DEATHS = 3
-# How often it is looked whether the caller wants no more groups.
+# Interval of checking whether the caller wants no more groups.
 _POLL_S = 0.2
-# Groups that may be done or under way ahead of the one that is handed out next: bounds memory.
+# Groups that may be done or in progress ahead of the one that is returned next: bounds memory.
 _WINDOW_PER_WORKER = 4
 
 
@@ -57,7 +57,7 @@ class ParsedGroup:
 
 @dataclass(slots=True)
 class _Job:
-    """Neighbouring files of a group; `start` is the first one's place in the group."""
+    """Neighbouring files of a group; `start` is the first one's index in the group."""
 
     number: int
     start: int
@@ -81,15 +81,15 @@ class _Pieces:
 
 
 class ParserPool:
-    """Parses files in several processes and hands the results out in the order of the tasks."""
+    """Several processes that parse files; results come in the order of the tasks."""
 
     def __init__(self, config: ParserConfig, *, workers: int = 0, group_files: int = GROUP_FILES) -> None:
         """Prepare the pool; processes start with the first files.
 
         Args:
             config: limits and options, the same for all workers.
-            workers: how many processes; 0 for one per processor that this process may use.
-            group_files: how many files a worker parses between two answers.
+            workers: number of processes; 0 for one per processor that this process may use.
+            group_files: number of files that a worker parses between two answers.
         """
         self._config = config
         self._group_files = group_files
@@ -118,9 +118,9 @@ class ParserPool:
         self._workers.clear()
 
     def parse_ahead(self, tasks: Iterable[ParseTask], *, files: int, chunks: int) -> Generator[ParsedGroup, None, None]:
-        """As `parse`, but the processes go on while the caller works on a group: until so much waits for the caller.
+        """Like `parse`, but the processes go on while the caller works, until `files` or `chunks` wait for it.
 
-        Close what is returned before the pool is closed.
+        Close the returned generator before the pool.
         """
         return read_ahead(
             self.parse(tasks),
@@ -130,7 +130,7 @@ class ParserPool:
         )
 
     def _stop(self) -> None:
-        # For good: what runs in another thread must not begin anew.
+        # For good: the other thread must not start again.
         self._stopped = True
 
     def parse(self, tasks: Iterable[ParseTask]) -> Generator[ParsedGroup, None, None]:
@@ -145,7 +145,7 @@ class ParserPool:
         try:
             yield from self._parse(tasks)
         finally:
-            # Left before the end: answers that nobody waits for any more must not reach the next caller.
+            # The caller left early: answers that nobody waits for must not reach the next caller.
             if any(worker.job is not None for worker in self._workers):
                 self.close()
 
@@ -192,7 +192,7 @@ class ParserPool:
         try:
             worker.connection.send(job.tasks)
         except OSError:
-            # It died between two groups; reading from it says so.
+            # It died between two groups; reading from it raises.
             return
 
     def _collect(self, queue: deque[_Job], pieces: dict[int, _Pieces]) -> None:
@@ -265,7 +265,7 @@ class ParserPool:
                 env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )
         connection = Connection(ours.detach())
-        with contextlib.suppress(OSError):  # it died at once; reading from it says so
+        with contextlib.suppress(OSError):  # it died at once; reading from it raises
             connection.send(self._config)
         return _Worker(process=process, connection=connection)
 

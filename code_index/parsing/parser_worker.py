@@ -3,8 +3,8 @@
 Started by `code_index.parsing.parser_pool` in an interpreter of its own; imports neither Dagster nor
 LanceDB nor torch. The process sets its own limits: an alarm that the kernel delivers even inside
 native code ends it when a file takes too long, and an address space limit makes a file that needs
-too much memory fail. What counts is the processor's time: by the clock a busy machine would cut good
-files as plain text, which lasts until they are edited.
+too much memory fail. The limit counts processor time: by the clock, a busy machine would cut good
+files as plain text, and they would stay so until they are edited.
 """
 
 from __future__ import annotations
@@ -31,16 +31,18 @@ from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.repository.source_repository import SourceRepository
 
 TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
-"""What ends a process whose file takes too long: by the processor's time, and by the clock."""
+"""Signals that end a process whose file takes too long: by processor time, and by the clock."""
 
-_CLOCK_PER_LIMIT: Final = 10  # a file that waits (for a disk, for a turn) may take so many times the limit by the clock
+_CLOCK_PER_LIMIT: Final = (
+    10  # times the limit that a file may take by the clock, while it waits for a disk or a processor
+)
 
 _OBJECTS_PER_COLLECTION = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class ParserConfig:
-    """What a worker is told once; `memory_bytes` is for files, beyond what the process itself takes."""
+    """Options sent to a worker once; `memory_bytes` is for files, beyond what the process itself takes."""
 
     repository_root: str
     max_file_bytes: int
@@ -51,9 +53,9 @@ class ParserConfig:
 
 @dataclass(frozen=True, slots=True)
 class ParseTask:
-    """One file to parse; `file_hash` is what the scan saw.
+    """One file to parse; `file_hash` is that of the scan.
 
-    `as_text_because` is why the file is cut as plain text, without its grammar; `None` for a file that is not.
+    `as_text_because` is the reason to cut the file as plain text, without its grammar; `None` to use the grammar.
     """
 
     file_path: str
@@ -67,9 +69,9 @@ class ParseTask:
 
 @dataclass(frozen=True, slots=True)
 class ParseOutcome:
-    """What became of one file; `error` is `None` when its chunks are in the answer's batch.
+    """Result of one file; `error` is `None` when its chunks are in the answer's batch.
 
-    `note` is what a reader of those chunks should know.
+    `note` is a remark for readers of those chunks.
     """
 
     file_path: str
@@ -83,7 +85,7 @@ class ParseOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Sent before a file is touched, so that the parent knows whom a sudden death is about."""
+    """Sent before a file is touched, so that the parent knows which file a sudden death belongs to."""
 
     position: int
 
@@ -133,7 +135,7 @@ def _parse_group(
         outcomes.append(replace(outcome, duration_s=time.perf_counter() - started))
         if outcome.error is None:
             parsed[position] = chunks
-    # All files of the group in one batch: a batch a file costs as much again as its rows.
+    # All files of the group in one batch: one batch per file costs as much again as its rows.
     try:
         batch = _serialized([chunks_to_batch(list(chain.from_iterable(parsed.values())))]) if parsed else b""
     except Exception:  # noqa: BLE001 - whichever file it is, the others must not fail with it
@@ -196,9 +198,9 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
 
 
 def _collect_rarely() -> None:
-    """Let garbage collection pass over what is imported, and come less often.
+    """Exempt imported objects from garbage collection, and collect less often.
 
-    A file's nodes and blocks die with it, nearly all by their counts of references: looking for cycles
+    A file's nodes and blocks are freed with it, nearly all by reference counts: looking for cycles
     after every 700 new objects costs 4 % of the time.
     """
     gc.collect()
@@ -207,7 +209,7 @@ def _collect_rarely() -> None:
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """Bound the address space, counted from what the process, with its libraries and threads, has by now."""
+    """Bound the address space, counted from the present size of the process with its libraries and threads."""
     if sys.platform != "linux":  # elsewhere the limit is not enforced, or refuses to be set
         return
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])

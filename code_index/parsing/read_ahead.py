@@ -1,9 +1,9 @@
-"""Items that a thread takes from their source while the caller works on those before.
+"""A thread that takes items from their source while the caller works on earlier ones.
 
 Belongs here: the thread, and how far it may go ahead. Does not belong here: what the items are.
 
-The caller keeps its thread: what it does between two items (commits, events, the reaction to Ctrl-C) stays
-as it is without this. A thread for that work instead was rejected: signals reach the main thread alone.
+The caller keeps its own thread for its work between two items (commits, events, the reaction to Ctrl-C). A thread
+for that work was rejected: signals reach only the main thread.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ T = TypeVar("T")
 def read_ahead(
     source: Generator[T, None, None], *, size: Callable[[T], float], bound: float, stop: Callable[[], None]
 ) -> Generator[T, None, None]:
-    """The items of `source`, in order; an error of it is raised after the items before it.
+    """The items of `source`, in order; its error is raised after the items before it.
 
     Args:
         source: runs in a thread, and is closed there.
         size: of an item.
-        bound: sizes that may wait together; the thread then waits before it takes another item.
+        bound: total size of waiting items from which the thread takes no further item.
         stop: called when the caller ends early; must make `source` end soon, since this waits for it.
     """
     buffer = _Buffer[T](bound)
@@ -43,7 +43,7 @@ def read_ahead(
 
 
 class _Buffer(Generic[T]):
-    """The items that wait."""
+    """The items that wait for the caller."""
 
     def __init__(self, bound: float) -> None:
         self._bound = bound
@@ -55,7 +55,7 @@ class _Buffer(Generic[T]):
         self.error: BaseException | None = None
 
     def put(self, item: T, size: float) -> bool:
-        """Add an item, then wait for room; false when no more are wanted."""
+        """Add an item, then wait for room; false when the caller wants no more."""
         with self._changed:
             self._items.append((item, size))
             self._held += size
@@ -75,14 +75,14 @@ class _Buffer(Generic[T]):
             return (item,)
 
     def end(self, error: BaseException | None) -> None:
-        """No more items come."""
+        """Declare that no more items come."""
         with self._changed:
             self._ended = True
             self.error = error
             self._changed.notify_all()
 
     def close(self) -> None:
-        """No more items are wanted."""
+        """Declare that the caller wants no more items."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

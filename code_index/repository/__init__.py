@@ -1,1 +1,1 @@
-"""Which files a repository has, which of them are indexed, and what changed."""
+"""The files of a repository: found, selected for the index, and compared with the last scan."""

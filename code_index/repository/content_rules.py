@@ -1,12 +1,12 @@
-"""What is indexed, judged by content, and what changed since the last scan.
+"""Rules by content for what is indexed, and the changes since the last scan.
 
-Belongs here: pure decisions about bytes and records. Does not belong here: names (`code_index.repository.skip_rules`), ignore files
-(`code_index.repository.ignore_rules`) and the file system (`code_index.repository.source_repository`).
+Belongs here: pure decisions about bytes and records. Does not belong here: names (`code_index.repository.skip_rules`),
+ignore files (`code_index.repository.ignore_rules`) and the file system (`code_index.repository.source_repository`).
 
-Change detection is git's: size and mtime first, content only where they differ. Its known hole, an edit that keeps
-the size within one tick of the clock, is closed git's way as well: a file that was modified less than
+Change detection is git's: size and mtime first, content only where they differ. It misses an edit that keeps the
+size within one tick of the clock; that hole is closed as git closes it: a file that was modified less than
 `RACY_WINDOW_NS` before it was read is recorded with `RACY_MTIME_NS`, which no file has, and so is hashed again by the
-next scan. What stays open is an edit that keeps the size and sets the old mtime back; a verifying scan finds it.
+next scan. One hole stays: an edit that keeps the size and restores the old mtime. A verifying scan finds it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Final
 from code_index.core.model import FileStatus, SourceFile
 
 RACY_WINDOW_NS: Final = 2_000_000_000
-"""As coarse as the coarsest usual clock of a file system (FAT: 2 s)."""
+"""The coarsest clock of the usual file systems (FAT: 2 s)."""
 
 RACY_MTIME_NS: Final = -1
-"""Recorded instead of an mtime that proves nothing."""
+"""Recorded in place of an mtime that proves nothing."""
 
 HEAD_BYTES: Final = 8_000
-"""Where a NUL byte is looked for; as in git (`buffer_is_binary`)."""
+"""First bytes that are searched for a NUL byte; as in git (`buffer_is_binary`)."""
 
 _TEXT_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _PDF: Final = b"%PDF-"
@@ -35,14 +35,14 @@ _PRIVATE_KEY: Final = re.compile(rb"\s*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: 
 _BUNDLED_LANGUAGES: Final = frozenset({"javascript", "css"})
 _MINIFIED_MIN_BYTES: Final = 1_024
 _MINIFIED_MEAN_LINE: Final = 250
-"""Mean line length in bytes from which JavaScript or CSS is taken for minified. Linguist says 110, which hits
+"""Mean line length in bytes from which JavaScript or CSS counts as minified. Linguist says 110, which hits
 hand-written tables; minifiers give thousands."""
 _BUNDLER_MARKS: Final = re.compile(
     rb"^(?:/\*{6}/ ?\(|\(function webpackUniversalModuleDefinition\(|(?:(?:var|let|const) )?\$?parcelRequire\w* ?="
     rb"|\(function\(\)\{function r\(e,n,t\)\{|var __commonJS = |var __getOwnPropNames = Object\.getOwnPropertyNames;)",
     re.MULTILINE,
 )
-"""How the output of webpack, Parcel, Browserify and esbuild begins a line; their own sources only quote it."""
+"""Beginnings of lines in the output of webpack, Parcel, Browserify and esbuild; their own sources only quote them."""
 
 BINARY: Final = "binary: NUL bytes"
 PDF: Final = "binary: PDF"
@@ -55,10 +55,10 @@ _CONTENT_REASONS: Final = frozenset({BINARY, PDF, BLANK, LFS_POINTER, PRIVATE_KE
 
 
 def skip_reason_for_content(content: bytes, language: str) -> str | None:
-    """Why a file with these bytes is skipped, or None.
+    """Reason to skip a file with these bytes, or None.
 
     UTF-16 and UTF-32 text with a byte order mark is text; without one it holds NUL bytes and counts as binary.
-    A PDF is known by its first bytes: illustrators save it under names of their own, and its head may hold no NUL.
+    A PDF is recognized by its first bytes: illustrators save it under other extensions, and its head may hold no NUL.
     """
     head = content[:HEAD_BYTES]
     reason = None
@@ -82,7 +82,7 @@ def skip_reason_for_content(content: bytes, language: str) -> str | None:
 
 
 def is_unchanged(known: SourceFile, size_bytes: int, mtime_ns: int) -> bool:
-    """Whether a file's size and mtime prove that `known` still describes its content.
+    """Tell whether a file's size and mtime prove that `known` still describes its content.
 
     A record that was skipped for its name proves nothing about the content: it holds no hash.
     """
@@ -96,18 +96,18 @@ def is_unchanged(known: SourceFile, size_bytes: int, mtime_ns: int) -> bool:
 def recorded_mtime_ns(mtime_ns: int, read_at_ns: int) -> int:
     """The mtime to store for content read at `read_at_ns` (Unix time): itself, or `RACY_MTIME_NS` while it is young.
 
-    A file from the future stays young until its time has come: it is hashed by every scan rather than trusted.
+    A file with an mtime in the future counts as young until then: every scan hashes it.
     """
     return mtime_ns if mtime_ns < read_at_ns - RACY_WINDOW_NS else RACY_MTIME_NS
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What a scan means for the manifest.
+    """The difference between a scan and the manifest.
 
-    `new` and `changed` have content to parse. `touched` keep their content and status, and another field (mtime,
-    subproject, language) is to be stored. `skipped` are newly skipped, or for another reason than before; what was
-    indexed of them goes. `removed` are paths that are gone.
+    `new` and `changed` have content to parse. `touched` keep their content and status; another field (mtime,
+    subproject, language) changed. `skipped` are newly skipped, or for another reason than before; their chunks are
+    removed. `removed` are paths that are gone.
     """
 
     new: tuple[SourceFile, ...]
@@ -118,7 +118,7 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the manifest can stay as it is."""
+        """Tell whether the manifest can stay as it is."""
         return not (self.new or self.changed or self.touched or self.skipped or self.removed)
 
 

@@ -1,14 +1,13 @@
-"""Whether a repository changed: a token that costs less than a scan.
+"""A token that changes when a repository changes, and costs less than a scan.
 
 Belongs here: the token. Does not belong here: what changed (`code_index.repository.source_repository`).
 
-In a git checkout git tells which files differ from its index, with its cache of sizes and times; of
-those alone the present state is looked at. The token is of contents rather than commits: a commit of
-what was seen before is no change. Where git does not see all that a scan sees (another repository
-inside, patterns that bring ignored files back, files that git was told not to look at), or cannot be
-asked, every file's size and time is looked at, as a scan does. Not noticed in a checkout: a
-`.codeindexignore` below the root that git itself ignores. Rejected: file system events, which are
-lost while nobody listens and cost a watch a folder.
+In a git checkout, git lists the files that differ from its index, by its cache of sizes and times; only their
+present state is read. The token covers contents, not commits: a commit of contents seen before is no change. Where
+git cannot be asked, or does not see all that a scan sees (another repository inside, patterns that bring ignored
+files back, files that git was told not to look at), the size and time of every file is read, as in a scan. Not
+noticed in a checkout: a `.codeindexignore` below the root that git itself ignores. Rejected: file system events,
+which are lost while nobody listens and cost one watch per folder.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class RepositoryState:
     """The state of a repository.
 
     Equal tokens mean that a scan would find the same files with the same contents. `source` says how it was
-    found: `git`, or `walk` with the reason.
+    read: `git`, or `walk` with the reason.
     """
 
     token: str
@@ -45,7 +44,7 @@ class RepositoryState:
 
 
 def repository_state(root: Path, options: WalkOptions) -> RepositoryState:
-    """Look at the repository at `root`.
+    """Read the state of the repository at `root`.
 
     Args:
         root: folder of the repository, absolute.
@@ -61,7 +60,7 @@ def repository_state(root: Path, options: WalkOptions) -> RepositoryState:
 
 
 def git_state(root: Path, options: WalkOptions) -> RepositoryState | str:
-    """The state as git tells it, or why git does not tell all that a scan sees; arguments as above."""
+    """The state that git reports, or the reason why git misses something; arguments as for `repository_state`."""
     root = Path(os.path.realpath(root))
     if not root.is_dir():
         raise RepositoryError(f"{root} is not a folder. Check the path and that its disk is mounted.")
@@ -72,7 +71,7 @@ def git_state(root: Path, options: WalkOptions) -> RepositoryState | str:
 
 
 def walked_state(found: Walk, options: WalkOptions, *, reason: str) -> RepositoryState:
-    """The state that a walk with these options saw: a scan's own serves as well."""
+    """The state that a walk with these options saw; the walk of a scan will do."""
     return RepositoryState(_token(_walk_parts(found), options), f"walk: {reason}")
 
 
@@ -92,7 +91,7 @@ def settled_state(
     patience_s: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RepositoryState | None:
-    """The state once it stayed the same for `quiet_s`; None if it kept changing for `patience_s`.
+    """The state after `quiet_s` without a change; None if it kept changing for `patience_s`.
 
     Raises:
         RepositoryError: the root cannot be read.
@@ -110,11 +109,11 @@ def settled_state(
 
 
 class _GitMissesSomethingError(Exception):
-    """Why git does not tell all that a scan sees."""
+    """Git does not see all that a scan sees; the text is the reason."""
 
 
 def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
-    """What the token is made of."""
+    """The parts of a token, as git reports them."""
     checkout = find_checkout(root)
     if checkout is None:
         raise _GitMissesSomethingError("no git checkout")
@@ -148,7 +147,7 @@ def _ignore_files(*paths: Iterable[bytes]) -> list[bytes]:
 
 
 def _file_state(root: Path, path: bytes) -> bytes:
-    """A file as it is now: an edit of a file that was edited before changes at least one of these."""
+    """Path and present state of a file: any further edit changes at least one of these figures."""
     try:
         status = os.lstat(os.path.join(os.fsencode(root), path))  # noqa: PTH118 - a path of bytes
     except (FileNotFoundError, NotADirectoryError):

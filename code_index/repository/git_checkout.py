@@ -1,11 +1,11 @@
-"""What git knows about a folder: where its checkout begins, which files it tracks, which ignore files it names.
+"""Facts from git about a folder: its checkout, the tracked files, and the ignore files that git names.
 
 Belongs here: everything that asks git or reads `.git`. Does not belong here: applying ignore rules.
 
-The file system tells where a checkout is, so that a machine without git sees the same one. Only two things need the
-program: the setting `core.excludesFile`, and the list of tracked files, which decides about tracked files that an
-ignore rule covers. Where git is missing or refuses, a warning says what is not known. No command of git that runs
-here executes anything that a repository configures (`core.fsmonitor` is switched off).
+A checkout is found by the file system, so that a machine without git finds the same one. Only two things need the
+program: the setting `core.excludesFile`, and the list of tracked files, since tracked files stay although an ignore
+rule covers them. Where git is missing or fails, a warning says what is not known. No git command here executes
+anything that a repository configures (`core.fsmonitor` is switched off).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 _TIMEOUT_S: Final = 60
-_NOT_SET: Final = 1  # exit status of `git config --get` for a setting that nobody made
+_NOT_SET: Final = 1  # exit status of `git config --get` for a setting that is not set
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def checkout_at(top: Path) -> Checkout | None:
     try:
         if dot_git.is_dir():
             git_dir = dot_git
-        elif not dot_git.is_file():  # nothing, or a pipe that reading would wait on
+        elif not dot_git.is_file():  # nothing, or a pipe on which reading would block
             return None
         else:  # a submodule or a linked working tree
             kind, _, target = dot_git.read_text("utf-8", "surrogateescape").partition(":")
@@ -76,7 +76,7 @@ class TrackedFiles:
         return path in self._all
 
     def has_below(self, folder: str) -> bool:
-        """Whether a tracked file lies in `folder`."""
+        """Tell whether git tracks a file in `folder`."""
         prefix = f"{folder}/"
         at = bisect.bisect_left(self._sorted, prefix)
         return at < len(self._sorted) and self._sorted[at].startswith(prefix)
@@ -107,17 +107,17 @@ def global_ignore_file(folder: Path) -> tuple[Path | None, str | None]:
 
 
 def ignores_case(folder: Path) -> bool:
-    """Whether the checkout compares names without case (`core.ignoreCase`, set by git on such file systems)."""
+    """Tell whether the checkout compares names without case (`core.ignoreCase`, set by git on such file systems)."""
     done = _git(folder, "config", "--type=bool", "--get", "core.ignoreCase", allowed=(0, _NOT_SET))
     return not isinstance(done, str) and done.stdout.strip() == b"true"
 
 
 def listed_files(folder: Path) -> tuple[list[bytes], list[bytes]] | str:
-    """What git tracks below a folder, and what differs from that in the working tree; or why git cannot tell.
+    """Tracked files below a folder, and the paths that differ in the working tree; or why git cannot tell.
 
     The first list has tag, mode, object and stage, a tab, and the path of each entry of the index
-    (`git ls-files -s -v`), the second the paths, relative to the folder, that are modified, deleted or untracked and not ignored. A path of
-    the second that ends with `/` is another repository.
+    (`git ls-files -s -v`). The second has the paths, relative to the folder, that are modified, deleted, or untracked
+    and not ignored; one that ends with `/` is another repository.
     """
     tracked = _git(folder, "ls-files", "-z", "--stage", "-v")
     if isinstance(tracked, str):
@@ -129,13 +129,13 @@ def listed_files(folder: Path) -> tuple[list[bytes], list[bytes]] | str:
 
 
 def is_ignored(folder: Path) -> bool:
-    """Whether an ignore rule of its checkout covers a folder, so that git lists nothing in it."""
+    """Tell whether an ignore rule of its checkout covers a folder, so that git lists nothing in it."""
     return not isinstance(_git(folder, "check-ignore", "-q", "."), str)
 
 
 def _git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[bytes] | str:
     """The finished command, or what went wrong."""
-    # Hooks set GIT_DIR, GIT_INDEX_FILE and more: they would point every question at the hook's own repository.
+    # Hooks set GIT_DIR, GIT_INDEX_FILE and more, so git would answer for the hook's repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:

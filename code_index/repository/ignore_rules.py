@@ -1,13 +1,13 @@
-"""Gitignore rules: which entry of a folder a list of patterns ignores, and which line says so.
+"""Gitignore rules: match an entry of a folder against patterns, and name the line that decides.
 
 Belongs here: parsing and matching of one ignore file. Does not belong here: where ignore files are found and
 which of them wins (`code_index.repository.walk`).
 
-Rules are matched one entry at a time on the way down, as git does it: a pattern is never applied to what lies
-below a match, because an ignored folder is not entered. Rejected: `pathspec`, which matches whole paths
-(descendants included, so that it needs priorities to make up for it), tries every pattern on every file (14 times
-slower for 60,000 files and 50 patterns) and trims more white space than git does. Rejected: asking `git check-ignore`, which
-needs git and a checkout. The tests compare every rule with git itself.
+Rules are matched one entry at a time on the way down, as in git: a pattern is never applied below a match, because
+an ignored folder is not entered. Rejected: `pathspec`, which matches whole paths (descendants included, so that it
+needs priorities), tries every pattern on every file (14 times slower for 60,000 files and 50 patterns) and trims more
+white space than git. Rejected: asking `git check-ignore`, which needs git and a checkout. The tests compare every
+rule with git itself.
 
 Git matches bytes, so that `?` and `[...]` stand for one byte of a UTF-8 name. Here names and patterns are text whose
 characters are those bytes (`_bytewise`). Where case is ignored, `[X]` matches `x` here; git forgets that case.
@@ -38,7 +38,7 @@ _SPECIAL: Final = re.compile(r"[*?\[\\]")
 
 
 class _NeverMatchesError(Exception):
-    """The pattern is one that git gives up on: an open bracket, an unknown class, a lone final backslash."""
+    """Git gives up on the pattern: an open bracket, an unknown class, a lone final backslash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class IgnoreRule:
     """One line of an ignore file.
 
     `text` is the pattern as it was written, `line` its 1-based number in `source`. A `negated` rule brings back
-    what an earlier one ignored; a `folders_only` rule applies to folders alone; an `anchored` one to the path
+    what an earlier one ignored; a `folders_only` rule applies only to folders; an `anchored` one to the path
     from the ignore file's folder, any other to the name.
     """
 
@@ -63,10 +63,10 @@ class IgnoreRule:
 
 
 class IgnoreFile:
-    """The rules of one ignore file, quick to ask.
+    """The rules of one ignore file, with a fast path for names that match none.
 
-    Most names meet none of the rules, so a question first costs a dictionary look-up, one `str.endswith` and
-    at most two regular expressions; the rules are gone through one by one only after a hit.
+    Most names match no rule, so a query first costs a dictionary look-up, one `str.endswith` and at most two
+    regular expressions; the rules are tried one by one only after a hit.
     """
 
     def __init__(self, source: str, lines: Iterable[str], *, ignore_case: bool = False) -> None:
@@ -100,7 +100,7 @@ class IgnoreFile:
         return cls(source, (line.removesuffix("\r") for line in text.split("\n")), ignore_case=ignore_case)
 
     def match(self, name: str, path: str, *, is_folder: bool) -> IgnoreRule | None:
-        """The last rule that speaks about an entry, negated ones included, or None.
+        """The last rule that matches an entry, negated ones included, or None.
 
         `name` is the entry's own, `path` leads to it from the ignore file's folder.
         """
@@ -122,7 +122,7 @@ class IgnoreFile:
         return None
 
     def brings_back_below(self, path: str) -> bool:
-        """Whether a negated rule spells out a way through the folder at `path` (`!vendor/own/` through `vendor`)."""
+        """Tell whether a negated rule spells out a path through the folder at `path` (`!vendor/own/` through `vendor`)."""
         return any(opening.fullmatch(_bytewise(path)) for opening in self._openings)
 
     def _folded(self, text: str) -> str:
@@ -167,7 +167,7 @@ def _any_of(patterns: list[str], ignore_case: bool) -> re.Pattern[str] | None:
 
 
 def _openings(rule: IgnoreRule, ignore_case: bool) -> list[re.Pattern[str]]:
-    """One expression for each folder on the way to what a negated rule brings back; none where `**` leaves it open."""
+    """One expression for each folder above what a negated rule brings back; none where `**` leaves them open."""
     if not rule.negated or not rule.anchored or "**" in rule.text:
         return []
     segments = _bytewise(_body(rule.text)).removeprefix("/").split("/")
@@ -181,15 +181,15 @@ def _openings(rule: IgnoreRule, ignore_case: bool) -> list[re.Pattern[str]]:
 
 
 def _trim_trailing_spaces(line: str) -> str:
-    """Drop spaces at the end, except one behind a backslash."""
+    """Drop spaces at the end, except one after a backslash."""
     trimmed = line.rstrip(" ")
     backslashes = len(trimmed) - len(trimmed.rstrip("\\"))
     return trimmed + " " if backslashes % 2 and len(trimmed) < len(line) else trimmed
 
 
 def _anchored_regex(pattern: str) -> str:
-    # Git compares the part before the first special character as it is and hands only the rest to its matcher,
-    # for which `**` behind `a` in `a**/b` then stands at the beginning.
+    # Git compares the part before the first special character literally and passes only the rest to its matcher,
+    # for which `**` after `a` in `a**/b` then is at the beginning.
     special = _SPECIAL.search(pattern)
     if special is None:
         return re.escape(pattern)
@@ -199,8 +199,8 @@ def _anchored_regex(pattern: str) -> str:
 def _wildmatch(pattern: str) -> str:
     """Regular expression for a glob as git's wildmatch reads it (`*` and `?` stop at a slash).
 
-    Between two stars the first place that fits is as good as any other, hence the atomic groups: a name is
-    matched in linear time for each `**`, whatever the pattern.
+    Between two stars the first match is as good as any other, hence the atomic groups: a name is matched in linear
+    time for each `**`, whatever the pattern.
 
     Raises:
         _NeverMatchesError: where wildmatch gives up.

@@ -1,15 +1,15 @@
-"""What is never worth indexing, by name: rules that hold in every repository without being written down.
+"""Built-in skip rules by name, which hold in every repository.
 
-Belongs here: tables of names and the questions asked of them. Does not belong here: rules that the repository
-writes itself (`code_index.repository.ignore_rules`) and looks into contents (`code_index.repository.content_rules`).
+Belongs here: tables of names and look-ups in them. Does not belong here: rules in the repository's ignore files
+(`code_index.repository.ignore_rules`) and rules about contents (`code_index.repository.content_rules`).
 
-A reason is `<category>: <detail>`, so that lists can be grouped by what stands before the colon.
+A reason is `<category>: <detail>`, so that lists can be grouped by category.
 
-Folders whose name says it all (`node_modules`) are skipped anywhere. Names that may just as well hold source
-(`build`, `vendor`, `target`) are skipped only beside the manifest of the tool that fills them, and most of them
-only while git tracks nothing inside. Generated source is indexed, because it is often the only definition of what
-the code calls; left out are bundles and the stubs of protocol compilers, whose source of truth is the `.proto`.
-A `!pattern` in `.codeindexignore` brings any of it back, except version control folders.
+Folders with an unmistakable name (`node_modules`) are skipped anywhere. Folders that may hold source (`build`,
+`vendor`, `target`) are skipped only beside the manifest of the tool that fills them, and most of them only while git
+tracks nothing inside. Generated source is indexed, because it is often the only definition of what the code calls;
+bundles are not, nor the stubs of protocol compilers, whose source of truth is the `.proto`. A `!pattern` in
+`.codeindexignore` brings any of it back, except version control folders.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _words(*lines: str) -> frozenset[str]:
 VCS_FOLDERS: Final = frozenset({".git", ".hg", ".svn", ".jj", ".sl", ".bzr", ".pijul", "_darcs", "CVS"})
 
 INDEX_FOLDER: Final = ".code-index"
-"""Where an index is kept unless another place is chosen; skipped even when it is another repository's."""
+"""Default folder of an index; skipped even when it is another repository's."""
 
 _DEPENDENCY: Final = "dependency folder"
 _BUILD: Final = "build folder"
@@ -132,9 +132,9 @@ _BINARY_EXTENSIONS: Final = _words(
 
 
 def folder_reason(name: str, siblings: Collection[str], has_tracked: Callable[[], bool]) -> str | None:
-    """Why the folder `name`, beside entries named `siblings`, is skipped, or None.
+    """Reason to skip the folder `name`, beside entries named `siblings`, or None.
 
-    `has_tracked` tells whether git tracks a file inside; it is asked only where that decides.
+    `has_tracked` tells whether git tracks a file inside; it is called only where that decides.
     """
     if (reason := _named_folder_reason(name)) is not None:
         return reason
@@ -148,12 +148,12 @@ def folder_reason(name: str, siblings: Collection[str], has_tracked: Callable[[]
 
 
 def marker_reason(names: Collection[str]) -> str | None:
-    """Why a folder with entries named `names` is skipped for what stands in it, or None."""
+    """Reason to skip a folder for one of the entries `names` in it, or None."""
     return next((reason for marker, reason in _MARKERS.items() if marker in names), None)
 
 
 def file_name_reason(name: str) -> str | None:
-    """Why a file called `name` is skipped wherever it stands, or None."""
+    """Reason to skip a file called `name` in any folder, or None."""
     if name in VCS_FOLDERS:  # `.git` is a file in submodules and linked working trees
         return f"version control: {name}"
     lower = name.lower()

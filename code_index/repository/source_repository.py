@@ -1,10 +1,11 @@
-"""The files of a repository: found, compared with what is known, and read.
+"""The files of a repository: found, compared with the known records, and read.
 
-Belongs here: reading contents and putting walk, languages and subprojects together. Does not belong here: which
-entries a walk leaves out (`code_index.repository.walk`) and what is done about a change (`code_index.repository.content_rules.plan_changes`).
+Belongs here: reading contents and combining walk, languages and subprojects. Does not belong here: which entries a
+walk leaves out (`code_index.repository.walk`) and what follows from a change
+(`code_index.repository.content_rules.plan_changes`).
 
-A content is read once and what was read is hashed: a file that is replaced meanwhile can never be stored under
-another content's hash. A file counts as read when size, mtime and inode are the same before and after.
+A content is read once, and the bytes read are hashed: a file that is replaced meanwhile is never stored under another
+content's hash. A file counts as read when size, mtime and inode are the same before and after.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ class FileContent:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """What a scan found.
+    """The result of a scan.
 
     `files` holds a record for every file, ordered by path: the known record itself where nothing changed, a pending
     one for a new or changed content, a skipped one with its reason (a skipped folder is one record whose path ends
-    with `/`). Files that could not be looked at (`unreadable`: path or folder with a final `/` → reason) keep their
-    known record, so that what `files` lacks is really gone. `walk` is what the walk saw, before anything was read.
+    with `/`). Files that could not be read (`unreadable`: path or folder with a final `/` → reason) keep their
+    known record, so that a path missing from `files` is really gone. `walk` is what the walk saw, before any reading.
     """
 
     files: tuple[SourceFile, ...]
@@ -101,7 +102,7 @@ class SourceRepository:
 
         Raises:
             RepositoryError: the root cannot be listed, was replaced meanwhile, or holds nothing although files are
-                known (as a disk does that is not mounted) and the caller does not `allow_empty`.
+                known (as where a disk is not mounted) and the caller does not `allow_empty`.
         """
         identity = self._identity()
         found = walk(self.root, self._options)
@@ -117,13 +118,13 @@ class SourceRepository:
         return _Scan(self, found, known, verify=verify).result()
 
     def read(self, file_path: str) -> FileContent:
-        """The content of a file (POSIX path relative to the root), read in a moment in which it did not change.
+        """The content of a file (POSIX path relative to the root), read while it did not change.
 
         Raises:
             FileVanishedError: there is no such file.
             NotRegularFileError: it is a folder, link, pipe or device, or lies outside the root.
             FileTooLargeError: it is over the limit.
-            FileUnreadableError: the system refuses it.
+            FileUnreadableError: the system refuses to read it.
             FileUnstableError: it changed during every attempt.
         """
         path = self._prefix + file_path
@@ -140,10 +141,10 @@ class SourceRepository:
         )
 
     def _check_folder(self, folder: str, file_path: str) -> None:
-        """Refuse a folder that lies elsewhere; one that was looked at last, and still is the same, is not walked again."""
+        """Refuse a folder outside the root; the folder checked last is not checked again while it is the same."""
         try:
             status = os.stat(folder)  # noqa: PTH116 - called for every file
-        except OSError:  # reading the file says what is the matter
+        except OSError:  # reading the file gives the reason
             found = None
         else:
             found = (folder, status.st_dev, status.st_ino)
@@ -186,7 +187,7 @@ class SourceRepository:
 
 
 class _Scan:
-    """One comparison of a walk with what is known."""
+    """One comparison of a walk with the known records."""
 
     def __init__(
         self, repository: SourceRepository, found: Walk, known: Mapping[str, SourceFile], *, verify: bool
@@ -204,7 +205,7 @@ class _Scan:
     def result(self) -> ScanResult:
         self._compare()
         for entry in self._found.skipped:
-            if entry.path not in self._files:  # a file may be called what the escapes of another name give
+            if entry.path not in self._files:  # a file's name may equal the escaped name of another
                 self._skip(entry.path, entry.reason)
         self._keep_unreadable()
         return ScanResult(
@@ -260,7 +261,7 @@ class _Scan:
         )
 
     def _keep_unreadable(self) -> None:
-        """Put back what is known of files that could not be looked at, and list the others as skipped."""
+        """Keep the known records of files that could not be read, and list the others as skipped."""
         if not self._unreadable:
             return
         folders = tuple(path for path in self._unreadable if path.endswith("/"))
@@ -277,7 +278,7 @@ class _Scan:
 
     @staticmethod
     def _with_subproject(file: SourceFile, subproject: Subproject | None) -> SourceFile:
-        """The record with its subproject; the same object where that is right already."""
+        """The record with its subproject; the same object where nothing changes."""
         name, path = (subproject.name, subproject.path) if subproject is not None else (None, None)
         if file.subproject_name == name and file.subproject_path == path:
             return file
@@ -285,7 +286,7 @@ class _Scan:
 
 
 def _read_all(file: io.FileIO, at_most: int) -> bytes:
-    """Up to `at_most` bytes; one call usually, more where the system hands out less at a time."""
+    """Up to `at_most` bytes; usually one call, more where the system returns less at a time."""
     content = file.read(at_most) or b""
     while len(content) < at_most and (more := file.read(at_most - len(content))):
         content += more

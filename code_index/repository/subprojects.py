@@ -1,11 +1,11 @@
-"""Subprojects of a repository: which folders hold a project of their own, and how it is called.
+"""Subprojects of a repository: folders with a manifest, and the names of their projects.
 
 Belongs here: the manifests that are known and how a name is read from their bytes. A folder with a manifest is a
 subproject, and the nearest one above a file names it. Workspace files (pnpm, Lerna, Nx, Cargo, Gradle) only list
-folders that have a manifest themselves, so they are not followed: a member that the list forgets is found too.
+folders that have a manifest themselves, so they are not followed; a member missing from the list is found too.
 
-Manifests are read with the least that gives the name (JSON, TOML, or one regular expression for formats that are
-programs or XML). One that cannot be read names its folder after the folder, and a warning says so.
+Manifests are read by the simplest means that give the name (JSON, TOML, or one regular expression for formats that
+are programs or XML). Where one cannot be read, the folder's name is used, with a warning.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Subproject:
 
 
 class _NotAManifestError(Exception):
-    """The file has a manifest's name and describes no project (tool settings, a module marker)."""
+    """The file has a manifest's name but describes no project (tool settings, a module marker)."""
 
 
 class _BrokenManifestError(Exception):
@@ -45,15 +45,15 @@ _Reader = Callable[[bytes], str | None]
 
 
 def is_manifest(file_name: str) -> bool:
-    """Whether a file of this name can make its folder a subproject."""
+    """Tell whether a file of this name can make its folder a subproject."""
     return file_name in _READERS or file_name.endswith(_SUFFIXES)
 
 
 def find_subprojects(manifests: Mapping[str, bytes], root_name: str) -> tuple[Subprojects, tuple[str, ...]]:
     """The subprojects that manifests (POSIX path → bytes) describe, and a warning for each broken manifest.
 
-    Where several stand in one folder, the first in the order of `_READERS` that states a name wins.
-    `root_name` is what a nameless project at the root is called.
+    Where a folder has several, the first in the order of `_READERS` that states a name wins.
+    `root_name` is the name of a nameless project at the root.
     """
     by_folder: dict[str, list[str]] = {}
     for path in manifests:
@@ -92,7 +92,7 @@ class Subprojects:
         return self.of_folder(file_path.rpartition("/")[0])
 
     def of_folder(self, folder: str) -> Subproject | None:
-        """The same for the files of a folder (`""` is the root); answers are remembered."""
+        """The same for the files of a folder (`""` is the root); answers are cached."""
         passed: list[str] = []
         while folder not in self._by_folder and folder:
             passed.append(folder)
@@ -135,7 +135,7 @@ def _table(value: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 def _package_json(content: bytes) -> str | None:
     package = _json(content)
     name = _text(package.get("name"))
-    # Build tools drop {"type": "module"} into output and source folders to set the module system.
+    # Build tools write {"type": "module"} into output and source folders to set the module system.
     if name is None and not package.keys() & {"dependencies", "devDependencies", "scripts", "workspaces", "version"}:
         raise _NotAManifestError
     return name
@@ -175,7 +175,7 @@ def _toml_name(*keys: str) -> _Reader:
 
 
 def _pom(content: bytes) -> str | None:
-    # The project's own artifactId stands before its dependencies, plugins and profiles, but behind its parent's.
+    # The project's own artifactId comes before its dependencies, plugins and profiles, but after its parent's.
     text = re.sub(r"<!--.*?-->|<parent>.*?</parent>", "", _decoded(content), flags=re.DOTALL)
     head = re.split(r"<(?:dependencies|dependencyManagement|build|profiles|reporting|modules)\b", text, maxsplit=1)[0]
     match = re.search(r"<artifactId>\s*([^<\s]+)\s*</artifactId>", head)
@@ -249,6 +249,6 @@ def _rank(path: str) -> int:
 
 
 def _stem(paths: Iterable[str]) -> str | None:
-    """Name of the project whose manifest is called after it (`Web.csproj`), or None."""
+    """Name of the project after which the manifest is called (`Web.csproj`), or None."""
     names = sorted(name for path in paths if (name := path.rpartition("/")[2]).endswith(_SUFFIXES))
     return names[0].rpartition(".")[0] if names else None

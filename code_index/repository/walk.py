@@ -1,27 +1,27 @@
-"""One walk over a repository's folders: which files are candidates, and why the others are not.
+"""One walk over a repository's folders: candidate files, and the reasons why the others are skipped.
 
-Belongs here: the order in which rules speak, and what may not be entered. Does not belong here: file contents and
-what is known from earlier scans (`code_index.repository.source_repository`).
+Belongs here: the order in which rules apply, and what may not be entered. Does not belong here: file contents and
+records of earlier scans (`code_index.repository.source_repository`).
 
-An own walk was chosen over `git ls-files --cached --others --exclude-standard`: a plain folder and a machine without
-git need one anyway, git gives no reason for what it leaves out and no size or mtime, and two lists of rules would
-disagree. The walk needs no second pass for the sizes: `os.scandir` hands them over.
+Rejected: `git ls-files --cached --others --exclude-standard`. A plain folder and a machine without git need a walk
+anyway, git gives neither the reason for what it leaves out nor size and mtime, and two lists of rules would disagree.
+Sizes need no second pass: `os.scandir` gives them.
 
-Who decides about an entry, first to last:
+The rules for an entry, first to last:
 
 1. Names that are not UTF-8, symbolic links, anything that is neither file nor folder, version control folders and the
-   index itself are skipped whatever the rules say. A symbolic link is never followed: what it leads to inside the
-   root is indexed there, and so no loop and no way out exists.
+   index itself are skipped whatever the rules say. A symbolic link is never followed: its target inside the root
+   is indexed there, and so no loop and no way out exists.
 2. `.codeindexignore` files, the innermost first, and the `exclude` and `include` patterns of the caller. A negated
    pattern here brings back what rules 3 to 5 skip; with a spelled-out path (`!vendor/own/`) even out of a skipped
    folder. Such a pattern applies to the entry itself: a lock file inside needs its own.
-3. What a skipped folder that was entered for the sake of rule 2 or of tracked files passes on to the rest of it.
+3. The skip of the folder above, where it was entered only because of rule 2 or of tracked files.
 4. `.gitignore` files, `.git/info/exclude`, the global ignore file, also in a plain folder. Files that git tracks
    although a rule covers them (`git add -f`) are part of the project and stay.
-5. The built-in rules (`code_index.repository.skip_rules`), then empty and too large files, which no pattern brings back.
+5. The built-in rules (`code_index.repository.skip_rules`), then empty and too large files; no pattern brings those back.
 
 Submodules and other nested repositories are indexed under their own git rules; another working tree of the same
-repository is not, since it would repeat everything.
+repository is not: it would repeat everything.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class WalkOptions:
-    """What a walk is told; patterns are in gitignore syntax and relative to the root."""
+    """Options of a walk; patterns are in gitignore syntax and relative to the root."""
 
     max_file_bytes: int
     index_dir: Path
@@ -59,9 +59,9 @@ class WalkOptions:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """An entry that is left out; a folder's path ends with `/` and stands for all that is below.
+    """An entry that is skipped; a folder's path ends with `/` and stands for everything below.
 
-    Size and mtime are left out on purpose: a log file that grows is no news while it is ignored.
+    Size and mtime are left out on purpose: an ignored log file that grows is no change.
     """
 
     path: str
@@ -70,10 +70,10 @@ class Skipped:
 
 @dataclass(slots=True)
 class Walk:
-    """What was found: `files` are (path, folder, size in bytes, mtime in ns), in no particular order.
+    """The result of a walk: `files` are (path, folder, size in bytes, mtime in ns), in no particular order.
 
-    `unreadable` maps a folder (with a final `/`) or file that the system refused to the reason; what was known of it
-    before still holds. `manifests` are the contents of the manifests of subprojects.
+    `unreadable` maps a folder (with a final `/`) or file that the system refused to the reason; its known records
+    still hold. `manifests` are the contents of the manifests of subprojects.
     """
 
     files: list[tuple[str, str, int, int]] = field(default_factory=list)
@@ -125,7 +125,9 @@ class _Walker:
                     f"{self._root} cannot be listed: {error.strerror}. Check that the folder exists, that it may be "
                     "read, and that its disk is mounted; the index stays as it was."
                 ) from error
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):  # those went since their parent was read
+            if not isinstance(
+                error, FileNotFoundError | NotADirectoryError
+            ):  # those were removed since their parent was read
                 self.found.unreadable[f"{rules.path}/"] = f"unreadable: {error.strerror}"
             return
         names = {entry.name for entry in entries}

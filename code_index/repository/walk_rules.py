@@ -1,7 +1,7 @@
-"""The rules that hold in a folder during a walk, and what they say about its entries.
+"""The rules that hold in a folder during a walk, and their verdicts on its entries.
 
-Belongs here: collecting ignore files on the way down and asking them in the right order (stated in
-`code_index.repository.walk`). Does not belong here: listing folders, and rules about kinds and sizes of files.
+Belongs here: collecting ignore files on the way down and applying them in the order that
+`code_index.repository.walk` states. Does not belong here: listing folders, and rules about kinds and sizes of files.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NESTED_WORKTREE: Final = "version control: another working tree of this reposit
 
 @dataclass(frozen=True, slots=True)
 class _PlacedIgnoreFile:
-    """An ignore file, and how to name a path from its folder: cut `cut` characters off, or put `above` in front."""
+    """An ignore file with its place: a path from its folder is the path without `cut` characters, or after `above`."""
 
     file: IgnoreFile
     cut: int = 0
@@ -49,7 +49,7 @@ class _PlacedIgnoreFile:
 
 @dataclass(frozen=True, slots=True)
 class _Repository:
-    """The git side of a part of the tree; tracked paths begin behind `cut` characters of a path."""
+    """The git side of a part of the tree; tracked paths begin after `cut` characters of a path."""
 
     checkout: Checkout | None
     tracked: TrackedFiles
@@ -65,7 +65,7 @@ class _Repository:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """Why an entry is skipped; a skip that comes `from_git` does not hold for tracked files."""
+    """Reason to skip an entry; a skip `from_git` does not hold for tracked files."""
 
     reason: str
     from_git: bool = False
@@ -73,10 +73,10 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class FolderRules:
-    """What holds for the entries of the folder at `path` (relative to the root, `""` for the root).
+    """The rules for the entries of the folder at `path` (relative to the root, `""` for the root).
 
-    `inherited_skip` is the skip of a folder that is entered all the same, because something in it is brought back.
-    `brought_back` folders are indexed by an explicit wish.
+    `inherited_skip` is the skip of a folder that is entered only because something in it is brought back.
+    A pattern of the user brings `brought_back` folders back.
     """
 
     path: str
@@ -89,14 +89,14 @@ class FolderRules:
     brought_back: bool = False
 
     def file_skip(self, name: str, path: str) -> Skip | None:
-        """Why the file `name` at `path` is skipped, or None."""
+        """Reason to skip the file `name` at `path`, or None."""
         brought_back, skip = self._written_rules(name, path, is_folder=False)
         if skip is None and not brought_back and (reason := file_name_reason(name)) is not None:
             return Skip(reason)
         return skip
 
     def below(self, name: str, path: str, siblings: Collection[str]) -> FolderRules | Skip:
-        """The rules to enter the folder `name` at `path` with, or why it is skipped with all below."""
+        """The rules for the folder `name` at `path`, or the reason to skip it with everything below."""
         brought_back, skip = self._written_rules(name, path, is_folder=True)
         if skip is None and not brought_back:
             reason = folder_reason(name, siblings, lambda: self.repository.tracks_below(path))
@@ -110,7 +110,7 @@ class FolderRules:
         return skip
 
     def _written_rules(self, name: str, path: str, is_folder: bool) -> tuple[bool, Skip | None]:
-        """Whether an entry is brought back, and the skip that ignore files and folders above cause."""
+        """Tell whether an entry is brought back, with the skip that ignore files and folders above cause."""
         rule = _last_match(self.own, name, path, is_folder)
         if rule is not None:
             return rule.negated, None if rule.negated else Skip(f"ignored: {rule}")
@@ -126,7 +126,7 @@ class FolderRules:
 
 
 class RulesReader:
-    """Reads ignore files and asks git, and keeps the warnings."""
+    """Reader of ignore files and git's answers; collects the warnings."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -155,7 +155,7 @@ class RulesReader:
         return FolderRules("", own, git, user_wide, repository, use_gitignore)
 
     def entered(self, rules: FolderRules, names: Collection[str]) -> FolderRules | Skip:
-        """The rules with those that stand in the folder itself, whose entries are `names`; or why to leave it out."""
+        """The rules with the ignore files of the folder, whose entries are `names`; or the reason to skip it."""
         if ".git" in names and rules.path and rules.use_gitignore:
             checkout = checkout_at(self._root / rules.path)
             if checkout is not None:
@@ -186,7 +186,7 @@ class RulesReader:
     def _outside(
         self, path: Path, source: str, repository: _Repository, above: tuple[str, ...] = (), cut: int = 0
     ) -> tuple[_PlacedIgnoreFile, ...]:
-        """Rules of a file that the walk does not come across; users may link it from elsewhere."""
+        """Rules of a file outside the walk; users may link it from elsewhere."""
         content = self._content(path, source, os.O_RDONLY | os.O_NONBLOCK)
         if content is None:
             return ()

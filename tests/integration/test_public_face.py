@@ -118,9 +118,9 @@ def test_filters_take_one_value_or_several(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mode": "psychic"}, r"^mode 'psychic' is none of hybrid, semantic, lexical\.$"),
-        ({"chunk_type": "thing"}, r"^chunk_type 'thing' is none of function, class, method, .*text\.$"),
-        ({"chunk_type": ("class", "x" * 10_000)}, r"^chunk_type 'x{79} is none of "),
+        ({"mode": "psychic"}, r"^mode 'psychic' is not one of hybrid, semantic, lexical\.$"),
+        ({"chunk_type": "thing"}, r"^chunk_type 'thing' is not one of function, class, method, .*text\.$"),
+        ({"chunk_type": ("class", "x" * 10_000)}, r"^chunk_type 'x{79} is not one of "),
         ({"query": " "}, "Say what to look for"),
         ({"limit": 0}, "limit is 0, but must be at least 1"),
         ({"language": "\udcff"}, "is not valid UTF-8"),

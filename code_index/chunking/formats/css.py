@@ -1,4 +1,4 @@
-"""CSS by rule, and what SCSS and Less have beyond it.
+"""CSS by rule, with the additions of SCSS and Less.
 
 Belongs here: rules and at-rules with their blocks.
 Does not belong here: declarations, selectors' meaning, the indented Sass syntax.
@@ -21,7 +21,7 @@ _COMMON: Final = (
 _TOKEN: Final = re.compile(_COMMON)
 _TOKEN_WITH_LINE_COMMENTS: Final = re.compile(rb"//[^\n]*|" + _COMMON)
 _MAX_OPEN: Final = 4 * MAX_DEPTH
-"""Rules that are open at once; deeper ones are part of their parent's text."""
+"""Maximum of open rules; deeper ones are part of their parent's text."""
 _SPACE: Final = re.compile(rb"\s*")
 _BLANK_LINE: Final = re.compile(rb"[ \t]*\r?\n[ \t]*\r?\n")
 _COMMENT: Final = re.compile(rb"/\*(?s:.*?)\*/|(?<!:)//[^\n]*")
@@ -30,12 +30,12 @@ _COMMENT: Final = re.compile(rb"/\*(?s:.*?)\*/|(?<!:)//[^\n]*")
 def extract_css(source: bytes, *, line_comments: bool = False) -> Extraction:
     """Rules named by selector or at-rule, nested; a rule starts with the comment directly above it.
 
-    `line_comments` are those of the languages that become CSS.
+    `line_comments`: read `//` comments, as in SCSS and Less.
     """
     root = Block(start=0, end=len(source), chunk_type=ChunkType.RULE)
     stack = [root]
     points: list[int] = []
-    statement = 0  # where the declaration or rule being read may start, white space included
+    statement = 0  # earliest start of the present declaration or rule, white space included
     skipped = 0  # blocks that are open beyond the deepest one that counts
     pattern = _TOKEN_WITH_LINE_COMMENTS if line_comments else _TOKEN
     for match in pattern.finditer(source):
@@ -66,7 +66,7 @@ def extract_css(source: bytes, *, line_comments: bool = False) -> Extraction:
 
 
 def _stands_apart(source: bytes, statement: int, comment: re.Match[bytes]) -> bool:
-    """Whether a blank line parts the comment from the rule below: it is about the file or a group of rules."""
+    """Tell whether a blank line separates the comment from the rule below: it then describes the file or a group."""
     before = _SPACE.match(source, statement, comment.start())
     return (
         before is not None and before.end() == comment.start() and _BLANK_LINE.match(source, comment.end()) is not None

@@ -1,6 +1,6 @@
-"""CSV and its like by record.
+"""CSV and similar formats by record.
 
-Belongs here: where a record starts; a quoted field may go over lines.
+Belongs here: starts of records; a quoted field may span lines.
 """
 
 from __future__ import annotations

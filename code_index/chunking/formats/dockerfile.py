@@ -24,7 +24,7 @@ _HEREDOC: Final = re.compile(rb"<<-?[ \t]*[\"']?(\w+)[\"']?")
 def extract_dockerfile(source: bytes) -> Extraction:
     """Each stage from its `FROM` (with the comment above) to the next; named by its alias, else its image.
 
-    What precedes the first stage (`ARG`, parser directives) is left to the remainder.
+    Text before the first stage (`ARG`, parser directives) belongs to the remainder.
     """
     stages: list[Block] = []
     points: list[int] = []

@@ -1,6 +1,6 @@
 """HTML by heading, landmark, script and style; Vue and Svelte components with it.
 
-Belongs here: tags, and which of them begin a section.
+Belongs here: tags, and those that begin a section.
 Does not belong here: the languages inside `script` and `style`, which are only cut at blank lines.
 """
 
@@ -34,7 +34,7 @@ _CUTS: Final = frozenset(
     {b"p", b"div", b"ul", b"ol", b"dl", b"li", b"dt", b"table", b"tr", b"pre", b"figure", b"svg", b"blockquote"}
 )
 _MAX_OPEN: Final = 32
-"""Sections that are open at once; deeper ones are part of their parent."""
+"""Maximum of open sections; deeper ones are part of their parent."""
 
 _TAG: Final = re.compile(rb"<(?:!--|(?P<close>/?)(?P<name>[a-zA-Z][\w:.-]*))")
 _ATTRIBUTES: Final = re.compile(rb"(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
@@ -48,7 +48,7 @@ _MAX_UNCLOSED_QUOTES: Final = 20
 
 @dataclass(slots=True)
 class _Open:
-    """A section that lasts: `tag` of a landmark, or `level` of a heading."""
+    """An open section: `tag` of a landmark, or `level` of a heading."""
 
     block: Block
     tag: bytes = b""
@@ -62,7 +62,7 @@ def extract_html(source: bytes) -> Extraction:
 
 
 class _Reader:
-    """One pass over the tags; `open` holds the sections that last, outermost first."""
+    """One pass over the tags; `open` holds the open sections, outermost first."""
 
     def __init__(self, source: bytes) -> None:
         self.source = source
@@ -80,7 +80,7 @@ class _Reader:
         return self.top
 
     def _take(self, match: re.Match[bytes]) -> int:
-        """Account for one tag or comment; where to read on."""
+        """Process one tag or comment; return the offset after it."""
         if match["name"] is None:
             close = self.source.find(b"-->", match.end())
             return len(self.source) if close < 0 else close + 3
@@ -151,7 +151,7 @@ class _Reader:
         return self.open[-1].block.children if self.open else self.top
 
     def _end_down_to(self, depth: int, end: int) -> None:
-        """End the innermost sections until `depth` are left."""
+        """End the innermost sections until `depth` remain."""
         while len(self.open) > depth:
             section = self.open.pop()
             self.open_tags[section.tag] -= 1
@@ -166,7 +166,7 @@ class _Reader:
 
 
 def _merge_with_only_heading(block: Block) -> None:
-    """Give a landmark the name of the one heading that makes up all but its tags: one section, not two."""
+    """Merge a landmark with the one heading that fills it but for its tags: one section, not two."""
     if len(block.children) == 1 and block.children[0].name not in _EMBEDDED:
         child = block.children[0]
         if (block.end - block.start) - (child.end - child.start) < MIN_BLOCK_BYTES:

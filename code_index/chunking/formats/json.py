@@ -1,9 +1,9 @@
 """JSON by member: plain, with comments, JSON lines, and notebooks.
 
-Belongs here: one linear pass over the tokens, and what of it becomes an entry.
-Does not belong here: the values' meaning; nothing is decoded but names.
+Belongs here: one linear pass over the tokens, and the choice of entries.
+Does not belong here: the meaning of values; only names are decoded.
 
-Containers that are too small to matter are forgotten as soon as they close, so memory follows the large
+Containers that are too small to matter are dropped as soon as they close, so memory grows only with the large
 ones. Broken input gives fewer entries, never an error.
 """
 
@@ -26,7 +26,7 @@ from code_index.chunking.spans import (
 )
 from code_index.core.model import ChunkType
 
-# An unclosed string ends with its line. What matters not (numbers, white space) is passed over in one step.
+# An unclosed string ends with its line. Irrelevant text (numbers, white space) is skipped in one step.
 _TOKEN: Final = re.compile(
     rb"\"(?:[^\"\\\n]+|\\.)*+\"?|'(?:[^'\\\n]+|\\.)*+'?|//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|[\[{\]},]"
 )
@@ -36,7 +36,7 @@ _OPEN: Final = frozenset(b"[{")
 _CLOSE: Final = frozenset(b"]}")
 _TITLES: Final = frozenset({"name", "id", "title", "key", "label", "slug", "operationId"})
 _MAX_OPEN: Final = 4 * MAX_DEPTH
-"""Containers that are open at once; deeper ones are part of their parent's text."""
+"""Maximum of open containers; deeper ones are part of their parent's text."""
 _BRACE: Final = ord("{")
 _COMMA: Final = ord(",")
 _WHITE: Final = frozenset(b" \t\r\n")
@@ -45,7 +45,7 @@ _QUOTES: Final = frozenset(b"\"'")
 
 @dataclass(slots=True)
 class _Container:
-    """An open `{` or `[`, its finished members, and the member that is being read."""
+    """An open `{` or `[`, its finished members, and the member being read."""
 
     is_object: bool
     name: str = ""
@@ -53,11 +53,11 @@ class _Container:
     item_start: int = 0
     item_name: str = ""
     count: int = 0
-    first_point: int = 0  # how many break points there were when it opened
+    first_point: int = 0  # number of break points when it opened
     members: list[Block] = field(default_factory=list)
     title: str = ""  # value of the first member that names the object
     item_title: str = ""  # title of the item being read
-    inner: list[Block] = field(default_factory=list)  # what the value of the member being read left
+    inner: list[Block] = field(default_factory=list)  # entries in the value of the member being read
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ class _Reader:
         here.item_name = here.item_title = ""
 
     def _leave(self, end: int) -> None:
-        """Close the innermost container; a small one is forgotten."""
+        """Close the innermost container; drop a small one."""
         closed = self.stack.pop()
         outer = self.stack[-1]
         outer.item_title = closed.title
@@ -147,7 +147,7 @@ def extract_json(source: bytes, *, cells: bool = False) -> Extraction:
     """Members of at least `MIN_BLOCK_BYTES`, nested where they are long.
 
     Array items are entries when a member names them (`name`, `id`, ...) or when they are cells of a notebook;
-    the others, and the values of JSON lines, are places to cut.
+    other items, and the values of JSON lines, are break points.
     """
     reader = _Reader(source, cells=cells)
     return finish(reader.read(), reader.points, remainder_type=ChunkType.ENTRY)

@@ -1,6 +1,6 @@
 """Markdown by heading.
 
-Belongs here: headings, what only looks like one, and front matter.
+Belongs here: headings, their look-alikes, and front matter.
 Does not belong here: inline markup beyond what a heading's name needs.
 """
 
@@ -14,7 +14,7 @@ from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
 
-# One alternative a kind of line; fences may be indented by the list that they are in.
+# One alternative per kind of line; a list may indent the fences in it.
 _LINE: Final = re.compile(
     rb"^(?:[ \t]*(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)"
     rb"|[ ]{0,3}(?P<marks>\#{1,6})(?:[ \t]+(?P<title>[^\n]*)|\r?$)"
@@ -65,7 +65,7 @@ def extract_markdown(source: bytes) -> Extraction:
 
 
 def _after_fence(source: bytes, opening: re.Match[bytes]) -> int:
-    """Where the code block ends: after the closing fence, at the end of the file, or at once for `` ```x``` ``."""
+    """End of the code block: after the closing fence, at the end of the file, or at once for `` ```x``` ``."""
     fence = opening["fence"]
     if fence[:1] == b"`" and b"`" in opening["info"]:
         return opening.end()
@@ -77,7 +77,7 @@ def _after_fence(source: bytes, opening: re.Match[bytes]) -> int:
 
 
 def _setext(source: bytes, underline: re.Match[bytes]) -> tuple[int, int, str] | None:
-    """The heading that is underlined here, if a paragraph of one line stands above."""
+    """The heading that is underlined here, if a paragraph of one line is above."""
     end = underline.start() - 1
     start = source.rfind(b"\n", 0, max(end, 0)) + 1
     title = source[start : max(end, 0)]

@@ -1,10 +1,10 @@
 """SQL by statement.
 
-Belongs here: finding where statements end in the common dialects, and what object each is about.
+Belongs here: ends of statements in the common dialects, and the object of each statement.
 Does not belong here: the grammar inside statements.
 
 A tokenizer was chosen over a grammar: dumps and migrations mix dialects, procedural bodies, client commands
-and templates, of which a grammar makes error nodes that swallow the statements after them.
+and templates, which become error nodes that swallow the statements after them.
 """
 
 from __future__ import annotations
@@ -62,14 +62,14 @@ _MAX_UNCLOSED_DOLLARS: Final = 50
 
 
 def extract_sql(source: bytes) -> Extraction:
-    """Statements about a named object (created, altered, filled); all statements and rows are places to cut."""
+    """Statements about a named object (created, altered, filled); all statements and rows are break points."""
     reader = _Reader(source)
     reader.read()
     return finish(reader.blocks, reader.points, remainder_type=ChunkType.STATEMENT)
 
 
 class _Reader:
-    """One pass over the tokens; `start` is where the statement being read begins, white space included."""
+    """One pass over the tokens; `start` is the start of the statement being read, white space included."""
 
     def __init__(self, source: bytes) -> None:
         self.source = source
@@ -92,7 +92,7 @@ class _Reader:
         self._end_statement(len(self.source))
 
     def _take(self, match: re.Match[bytes]) -> int:
-        """Account for one token; where to read on."""
+        """Process one token; return the offset after it."""
         if match["end"] or (match["dollar"] and match["dollar"] == self.delimiter):
             return self._at_delimiter(match)
         if match["dollar"]:
@@ -123,7 +123,7 @@ class _Reader:
         return self._end_statement(tail.end() if tail else line_rest(self.source, end))
 
     def _is_open(self, end: int) -> bool:
-        """Whether the semicolon before `end` stands in a body, which goes on."""
+        """Tell whether the semicolon before `end` is inside a body that goes on."""
         if not self.depth and not self.has_batches:
             return False
         following = line_rest(self.source, end)
@@ -145,14 +145,14 @@ class _Reader:
         return match.end()
 
     def _keyword(self) -> int:
-        """Where the first word of the statement stands; found once a statement."""
+        """Offset of the statement's first word; found once per statement."""
         if self.keyword < self.start:
             found = _LEADING.match(self.source, self.start)
             self.keyword = found.end() if found else self.start
         return self.keyword
 
     def _end_statement(self, end: int) -> int:
-        """Record the statement up to `end`, with the data that `COPY ... FROM stdin` has after it; where it ended."""
+        """Record the statement up to `end`, with the data after `COPY ... FROM stdin`; return its end."""
         source, keyword = self.source, self._keyword()
         if keyword < end:
             end = self._after_copied_rows(keyword, end)
@@ -166,7 +166,7 @@ class _Reader:
         return end
 
     def _after_copied_rows(self, keyword: int, end: int) -> int:
-        """Past the rows that follow `COPY ... FROM stdin;`, else `end`."""
+        """Offset after the rows that follow `COPY ... FROM stdin;`, else `end`."""
         if self.copies_end and _COPY_DATA.match(self.source, keyword):
             rows_end = _COPY_END.search(self.source, end)
             if rows_end is not None:
@@ -175,7 +175,7 @@ class _Reader:
         return end
 
     def _first_line(self, keyword: int) -> int:
-        """The statement with the comment directly above it; a blank line parts what is above."""
+        """Start of the statement, or of the comment directly above it without a blank line between."""
         start = self.start
         for blank in _BLANK_LINE.finditer(self.source, start, keyword):
             start = blank.end()

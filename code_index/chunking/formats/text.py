@@ -1,4 +1,4 @@
-"""Text without known structure: only where it may be cut.
+"""Text without known structure: only its break points.
 
 Belongs here: paragraphs of prose and of languages without a grammar, records of logs.
 """

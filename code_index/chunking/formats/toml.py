@@ -1,7 +1,7 @@
 """TOML by table.
 
 Belongs here: tables, arrays of tables and long keys.
-Does not belong here: values; they are only skipped correctly.
+Does not belong here: values, which are only skipped.
 """
 
 from __future__ import annotations

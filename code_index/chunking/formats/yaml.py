@@ -1,9 +1,9 @@
 """YAML by document and key.
 
-Belongs here: documents, keys and named list items, told by their indentation.
+Belongs here: documents, keys and named list items, found by their indentation.
 Does not belong here: anchors, tags and values; flow collections count as values.
 
-Indentation is enough to cut well, and it also reads Helm and Jinja templates, which no YAML parser does.
+Indentation is enough to cut well, also in Helm and Jinja templates, which no YAML parser reads.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class _Reader:
     """One pass over the lines.
 
     `stack` holds the open document, keys and items with their levels: twice the column for a key, one more
-    for a list item, since an item may share the column of the key that it belongs to.
+    for a list item, since an item may share the column of its key.
     """
 
     def __init__(self, source: bytes) -> None:
@@ -114,7 +114,7 @@ class _Reader:
         self.stack.append((level, block))
 
     def _end(self, level: int, end: int) -> None:
-        """End what stands at or below `level`; an item without a name is no entry, only a place to cut."""
+        """End keys and items at or below `level`; an item without a name is no entry, only a break point."""
         while self.stack[-1][0] >= level:
             closed = self.stack.pop()[1]
             closed.end = end
@@ -123,7 +123,7 @@ class _Reader:
 
 
 def _item_name(key: bytes | None, value: bytes | None) -> bytes:
-    """What the first key of a list item says, when that is short and plain, else the key; empty without one."""
+    """Value of the first key of a list item, if short and plain, else the key; empty without one."""
     text = (value or b"").strip()
     plain = 0 < len(text) <= _MAX_ITEM_NAME_BYTES and text[:1] not in _SYNTAX
     return text if plain else (key or b"")

@@ -1,1 +1,1 @@
-"""Programming languages, a module each: all that is known of it, as the constant `LANGUAGE`."""
+"""Programming languages: one module each, with its specification in the constant `LANGUAGE`."""

@@ -13,7 +13,7 @@ _EXPORTS: Final = frozenset({"exports", "module", "window", "self", "global", "g
 
 
 def _bound_name(node: Node, source: bytes) -> str:
-    """Name of `exports.f = ...`, `A.prototype.f = ...` or `a.b.f = ...`: the owner, if it is one, and the last."""
+    """Name of `exports.f = ...`, `A.prototype.f = ...` or `a.b.f = ...`: owner, if any, and last part."""
     parts = [part for part in text_of(node.child_by_field_name("left"), source).split(".") if part]
     while len(parts) > 1 and parts[0] in _EXPORTS:
         del parts[0]

@@ -21,7 +21,7 @@ _EXTERN_C_GUARD: Final = re.compile(
 
 
 def _language_of_header(head: bytes) -> str:
-    """C, C++ or Objective-C. A header guards `extern "C" {` for C++ callers, and what stands inside is no evidence."""
+    """C, C++ or Objective-C. The guard of `extern "C" {` for C++ callers is no evidence."""
     if OBJECTIVE_C_MARKS.search(head):
         return "objective-c"
     return "cpp" if _CPP_MARKS.search(_EXTERN_C_GUARD.sub(b"", head)) else "c"

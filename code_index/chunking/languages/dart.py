@@ -16,7 +16,7 @@ _LISTS: Final = frozenset({"formal_parameter_list", "optional_formal_parameters"
 
 
 def _signature(node: Node) -> Node:
-    """The signature proper: that of a method stands one level deeper."""
+    """The signature itself; that of a method is one level deeper."""
     if node.type != "method_signature":
         return node
     return next((child for child in node.named_children if child.type.endswith("_signature")), node)
@@ -36,7 +36,7 @@ def _name(node: Node, source: bytes) -> str:
 
 
 def _named_child_name(node: Node, source: bytes) -> str:
-    """Mixins carry their name without a field."""
+    """Name of a mixin, which the grammar gives no field."""
     name = node.child_by_field_name("name") or first_child(node, ("identifier",))
     return text_of(name or node.child_by_field_name("class"), source)
 

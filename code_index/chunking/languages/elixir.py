@@ -16,7 +16,7 @@ _ATTRIBUTE: Final = re.compile(r"@(?:type)?doc\s*\(?\s*(?:~[sS])?")
 
 
 def _head(node: Node) -> Node | None:
-    """What follows `def`: a call, an identifier or an operator, without its guard."""
+    """The part after `def`: a call, an identifier or an operator, without its guard."""
     values = first_child(node, ("arguments",))
     head = values.named_child(0) if values is not None and values.named_child_count else None
     while head is not None and head.type == "binary_operator":

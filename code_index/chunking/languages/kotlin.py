@@ -28,7 +28,7 @@ def _constructor_name(_node: Node, _source: bytes) -> str:
 
 
 def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
-    """The grammar puts a default after its parameter, as a child of the list."""
+    """Parameters; the grammar puts a default after its parameter, as a child of the list."""
     values = first_child(carrier, ("function_value_parameters",))
     found: list[Parameter] = []
     after_equals = False

@@ -1,4 +1,4 @@
-"""Perl: packages are classes, those without a block reach to the next one."""
+"""Perl: packages are classes; one without a block lasts to the next."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _language_of_pl(head: bytes) -> str:
 
 
 def _language_of_t(head: bytes) -> str:
-    """Tests of Perl; other programs have tests of this name as well, each in a notation of its own."""
+    """Perl, or text: other programs have tests of this name too, each in its own notation."""
     return "perl" if _PERL_MARKS.search(head) else "text"
 
 
@@ -44,7 +44,7 @@ def _dotted(node: Node, source: bytes) -> str:
 
 
 def _is_absolute(node: Node) -> bool:
-    """Packages, and `sub Shop::f` or `*Shop::f = sub ...` in any of them."""
+    """Tell whether a name is absolute: packages, and `sub Shop::f` or `*Shop::f = sub ...` in any of them."""
     name = first_field(node, ("name", "left"))
     return node.type in _PACKAGES or (name is not None and b"::" in (name.text or b""))
 
@@ -55,7 +55,7 @@ def _assigned_name(node: Node, source: bytes) -> str:
 
 
 def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
-    """Those of the signature, else what the first statements take from `@_`."""
+    """Parameters of the signature, else those that the first statements take from `@_`."""
     signature = first_child(carrier, ("signature",))
     if signature is not None:
         return tuple(
@@ -79,7 +79,7 @@ def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
 
 
 def _taken_from_arguments(statement: Node, source: bytes) -> tuple[list[str], bool]:
-    """Variables of `my ($a, $b) = @_` or `my $a = shift`; whether they take all that is left."""
+    """Variables of `my ($a, $b) = @_` or `my $a = shift`, and true if they take the whole rest."""
     assignment = first_child(statement, ("assignment_expression",))
     declared = assignment.child_by_field_name("left") if assignment is not None else None
     if assignment is None or declared is None or declared.type != "variable_declaration":

@@ -12,7 +12,7 @@ from code_index.core.model import Parameter
 
 
 def _types(call: Node, source: bytes) -> list[str]:
-    """What a call takes and what it returns, such as `stream Order`."""
+    """Types of a call's request and response, such as `stream Order`."""
     found: list[str] = []
     prefix = ""
     for child in call.children:

@@ -33,7 +33,7 @@ def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
 
 
 def _return_type(carrier: Node, source: bytes) -> str:
-    """What stands between the parameters (or the calling convention) and the body."""
+    """The type between the parameters (or the calling convention) and the body."""
     prototype = first_child(carrier, ("FnProto",))
     if prototype is None:
         return ""

@@ -1,8 +1,8 @@
 """The CPU backend: ONNX Runtime on an exported graph. Neither torch nor transformers is imported.
 
-Each batch is computed by one thread, and as many batches at once as there are cores. Sharing each batch between
-the cores was rejected: 100 instead of 160 texts a core-second, and a third of that beside other busy processes,
-because the library's threads wait for each other at every operator.
+One thread computes each batch, and as many batches run at once as there are cores. Sharing each batch between the
+cores was rejected: 100 instead of 160 texts per core-second, and a third of that beside other busy processes, because
+the library's threads wait for each other at every operator.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ int8, one thread)."""
 class OnnxBackend:
     """A `Backend` on the CPU. Several threads may call it at once.
 
-    In int8 a text's vector depends a little on its batch, whose activations share one scale:
-    cosine 0.995 between a text alone and the same text in company.
+    In int8 a text's vector depends slightly on its batch, whose activations share one scale:
+    cosine 0.995 between a text by itself and in a batch.
     """
 
     length_multiple = 1
@@ -82,4 +82,4 @@ class OnnxBackend:
         return vectors
 
     def release_memory(self) -> None:
-        """See `Backend`. The allocator returns a failed batch's memory by itself."""
+        """See `Backend`. The allocator frees a failed batch's memory by itself."""

@@ -1,7 +1,7 @@
 """The backends by name and what each can do; known without a model library.
 
-Belongs here: the words that a caller may use for backends, devices and precisions. Does not belong here: which of
-them suits a machine (`code_index.embedding.loader`).
+Belongs here: the names of backends, devices and precisions. Does not belong here: the choice for a machine
+(`code_index.embedding.loader`).
 """
 
 from __future__ import annotations

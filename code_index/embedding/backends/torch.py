@@ -1,6 +1,6 @@
-"""The backend for GPUs, and for models that are no plain graph: sentence-transformers on torch.
+"""The backend for GPUs, and for models that are not one plain graph: sentence-transformers on torch.
 
-torch and sentence-transformers are imported when a backend is made, never before.
+torch and sentence-transformers are imported only when a backend is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _CHARACTERS_PER_TOKEN: Final = 4
 
 
 class TorchBackend:
-    """A `Backend` on `cuda:<n>`, `mps` or `cpu`. torch shares each batch between the device's cores itself."""
+    """A `Backend` on `cuda:<n>`, `mps` or `cpu`. torch itself shares each batch between the cores."""
 
     parallelism = 1
 
@@ -55,7 +55,7 @@ class TorchBackend:
         self._tokenizer: Tokenizer | None = None
         if files.graph_obstacle is None:
             if kind != "cpu":
-                # The GPU computes; the processor's cores are free to tokenize.
+                # The GPU computes, so the processor's cores can tokenize.
                 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
             self._tokenizer = Tokenizer(files.transformer_folder, window=window, lower_case=files.lower_case)
         self._inputs = ["input_ids", "attention_mask"]
@@ -66,7 +66,7 @@ class TorchBackend:
         self.dimension = self._probed_dimension()
 
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
-        """See `Backend`. A model that tokenizes by itself gets the text, and an estimate of its length."""
+        """See `Backend`. A model with a tokenizer of its own gets the text, and an estimate of its length."""
         if self._tokenizer is not None:
             return self._tokenizer.tokenize(texts, prompt)
         return [
@@ -89,7 +89,7 @@ class TorchBackend:
             failure = self._translated(error)
             if not isinstance(failure, DeviceMemoryError):
                 raise failure from error
-        # Raised after the handler: the caught error's traceback keeps the failed batch's tensors on the device.
+        # Raised after the handler, because the caught error's traceback keeps the failed batch's tensors on the device.
         raise failure
 
     def release_memory(self) -> None:
@@ -145,7 +145,7 @@ class TorchBackend:
         return model
 
     def _probed_dimension(self) -> int:
-        """Columns of a vector, from a first forward pass: a model that cannot run here fails now, by name."""
+        """Length of a vector, from a first forward pass, so that a model that cannot run here fails at once."""
         try:
             vectors = self.forward(self.tokenize(["def add(a, b): return a + b"], ""))
         except EmbeddingError as error:

@@ -1,1 +1,1 @@
-"""A model's files: found, checked, described and exported."""
+"""Files of a model: found, checked, described and exported."""

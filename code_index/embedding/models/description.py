@@ -1,4 +1,4 @@
-"""A model described from its small files, in milliseconds and without loading it."""
+"""Description of a model from its small files, in milliseconds and without loading it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def describe_model(config: EmbedderConfig) -> ModelDescription:
     """Describe the model that a configuration names.
 
     Raises:
-        ModelError: the model is not here, or is damaged; the message says what to do.
+        ModelError: the model is missing or damaged; the message says what to do.
         SettingsError: the configuration contradicts the model.
     """
     if config.model == DETERMINISTIC:
@@ -46,10 +46,10 @@ def describe_model(config: EmbedderConfig) -> ModelDescription:
 
 
 def settings_for_plain_encoding(model: str, *, allow_download: bool = False) -> dict[str, Any]:
-    """Settings under which vectors are those of the model's own `encode`: its window, its default prompt, plain text.
+    """Settings that give the vectors of the model's own `encode`: its window, its default prompt, plain text.
 
     Raises:
-        ModelError: the model is not here, or is damaged.
+        ModelError: the model is missing or damaged.
     """
     plain: dict[str, Any] = {"model": model, "text_recipe": TextRecipe.SOURCE.value}
     if model == DETERMINISTIC:

@@ -1,7 +1,7 @@
-"""From a model's name to its folder.
+"""Look-up of a model's folder by its name.
 
-A name is the built-in model, a folder, or a hub's name. Nothing is downloaded unless that was allowed: an index
-run on a machine without a network should say so at once, not after a row of timeouts.
+A name is the built-in model, a folder, or a hub's name. Downloads need permission: a run on a machine without a
+network should fail at once, not after several timeouts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DOWNLOADED: Final = ("*.json", "*.txt", "*.model", "*.safetensors", "*/*.json",
 
 
 def is_default_model(model: str) -> bool:
-    """Tell the names of the model that comes with the package."""
+    """Tell whether a name is that of the built-in model."""
     return model in _DEFAULT_NAMES
 
 
@@ -29,7 +29,7 @@ def find_model(model: str, *, allow_download: bool, revision: str = "") -> Path:
     """The folder of a model: the built-in one, a path, or a hub's snapshot.
 
     Raises:
-        ModelError: it is not here; the message says what to do.
+        ModelError: the model is missing; the message says what to do.
     """
     if is_default_model(model):
         return _packaged_folder()
@@ -42,7 +42,7 @@ def find_model(model: str, *, allow_download: bool, revision: str = "") -> Path:
 
 
 def _packaged_folder() -> Path:
-    # Found without importing it: a package's code is not needed to read its files.
+    # The package is not imported: only its files are read.
     spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)
     if spec is not None and spec.origin is not None:
         folder = Path(spec.origin).resolve().parent / "model"

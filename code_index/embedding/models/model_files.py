@@ -1,4 +1,4 @@
-"""Reads from a model's folder what the embedder needs to know.
+"""Facts about a model, read from its folder.
 
 Belongs here: the facts of the sentence-transformers folder layout (modules, pooling, prompts, lengths) and the
 identity of the vectors. Only small JSON files are read, so the query path pays milliseconds.
@@ -34,9 +34,9 @@ _SINGLE_FILE_ONNX_BYTES: Final = 1_900_000_000
 class ModelFiles:
     """A model on disk.
 
-    `graph_obstacle` says why the model cannot be turned into one graph from tokens to vectors (and is None
-    when it can): such a model needs the library that it was made with. `pooling` is `mean` or `cls` then.
-    `dimension` is what the folder says of the vectors' length, None where only the library knows.
+    `graph_obstacle` says why the model cannot become one graph from tokens to vectors, and so needs the library that
+    it was made with. It is None for other models, whose `pooling` is `mean` or `cls`. `dimension` is the vectors'
+    length according to the folder, None where only the library knows.
     """
 
     name: str
@@ -54,10 +54,10 @@ class ModelFiles:
     default_prompt: str = ""
 
     def window(self, max_tokens: int) -> int:
-        """Tokens of a text that the model reads: those asked for, or for 0 the model's measured or own window.
+        """Number of tokens of a text that the model reads: `max_tokens`, or for 0 the model's measured or own window.
 
         Raises:
-            SettingsError: the model cannot read so many.
+            SettingsError: the model cannot read that many.
         """
         if not max_tokens:
             if self.weights_sha256 == DEFAULT_MODEL_SHA256:
@@ -79,7 +79,7 @@ class ModelFiles:
 
 
 def configured_model_files(config: EmbedderConfig) -> ModelFiles:
-    """The files of the model that a configuration names, with its prompts in place of those that the folder names.
+    """The files of the model that a configuration names; its prompts replace those of the folder.
 
     Raises:
         ModelError: as `load_model_files`.
@@ -134,7 +134,7 @@ def load_model_files(model: str, *, allow_download: bool = False, revision: str 
 
 
 def _dimension(folder: Path, modules: dict[str, str], config: dict[str, Any], pooling: str | None) -> int | None:
-    """Components of a vector: what the last layer gives, else what is pooled, else the transformer's width."""
+    """Length of a vector: that of the last layer, else of the pooling, else the transformer's width."""
     if "Dense" in modules:
         found = _json(folder / modules["Dense"] / "config.json", missing={}).get("out_features")
     elif set(modules) - {"Transformer", "Pooling", "Normalize"} or (modules and pooling is None):
@@ -194,7 +194,7 @@ def _pooling(folder: Path, modules: dict[str, str]) -> str | None:
 def _limit(config: dict[str, Any], transformer: Path) -> int:
     positions = config.get("max_position_embeddings")
     if isinstance(positions, int) and positions > 0:
-        # These families number positions from after the padding token's: two fewer are left for tokens.
+        # These families number positions after the padding token's, which leaves two fewer for tokens.
         padded = config.get("model_type") in {"roberta", "xlm-roberta", "camembert", "mpnet", "longformer"}
         return positions - 2 if padded else positions
     length = _json(transformer / "tokenizer_config.json", missing={}).get("model_max_length")

@@ -1,7 +1,7 @@
-"""Exported graphs, kept so that a model is exported once per machine.
+"""Cache of exported graphs: a model is exported once per machine.
 
-A graph's folder is named by all that it depends on, is filled beside its place, and is renamed: processes that
-export at the same time do the work twice, and the first to finish wins.
+A graph's folder is named after everything that the graph depends on. It is filled under another name, then renamed:
+processes that export at the same time do the work twice, and the first to finish wins.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from code_index.embedding.models.model_files import ModelFiles
 _LOG = logging.getLogger(__name__)
 
 EXPORT_VERSION: Final = 1
-"""Part of the cache key: raise it with any change to what `onnx_export` makes."""
+"""Part of the cache key: raise it with any change to the output of `onnx_export`."""
 GRAPH_FILE: Final = "model.onnx"
 REPORT_FILE: Final = "export.json"
 _EXPORT_TIMEOUT_S: Final = 900
@@ -38,7 +38,7 @@ _SOURCE_ROOT: Final = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """An exported graph. `precision` is what it holds; `reason` says why that is not what was asked for."""
+    """An exported graph. `precision` is that of the graph; `reason` says why it is not the requested one."""
 
     path: Path
     precision: str
@@ -49,7 +49,7 @@ def exported_graph(files: ModelFiles, precision: str) -> Graph:
     """The model as an ONNX graph (`float32` or `int8`), from the cache or exported now (about 15 s).
 
     Raises:
-        ModelError: the model cannot be exported; the message holds the end of the exporter's words.
+        ModelError: the model cannot be exported; the message ends with the exporter's last line.
     """
     place = cache_folder() / "onnx" / _key(files, precision)
     return _read(place) or _export(files, precision, place)
@@ -86,7 +86,7 @@ def _export(files: ModelFiles, precision: str, place: Path) -> Graph:
     _LOG.info("preparing %s for the CPU (%s); this happens once and takes some seconds", files.name, precision)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(place.parent)
+        _remove_leftovers(place.parent)
         work = Path(tempfile.mkdtemp(dir=place.parent, prefix=_WORK_PREFIX))
         try:
             _run_exporter(files, precision, work)
@@ -105,14 +105,14 @@ def _export(files: ModelFiles, precision: str, place: Path) -> Graph:
 def _move(work: Path, place: Path) -> None:
     try:
         work.rename(place)
-    except OSError:  # the place is taken: by a process that was faster, or by a damaged entry
+    except OSError:  # the folder exists: from a faster process, or damaged
         if _read(place) is None:
             shutil.rmtree(place)
             work.rename(place)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what exports that were killed left behind; none runs as long as that."""
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the folders of killed exports: those older than any export runs."""
     oldest = time.time() - 2 * _EXPORT_TIMEOUT_S
     for left in folder.glob(f"{_WORK_PREFIX}*"):
         if left.stat().st_mtime < oldest:

@@ -1,10 +1,10 @@
-"""Turns a model folder into one ONNX graph from token ids to unit vectors; runs as a process of its own.
+"""Export of a model folder as one ONNX graph from token ids to unit vectors; runs as a process of its own.
 
     python -m code_index.embedding.models.onnx_export <model folder> <pooling> <precision> <output folder>
 
-Belongs here: the export, its int8 form, and the proof that both agree with the model they were made from. It is a
-process of its own so that the one or two gigabytes and the warnings of torch end with it. A ready-made ONNX
-file was rejected: any sentence-transformers folder should do, and the weights' digest should say what ran.
+Belongs here: the export, its int8 form, and the check that both agree with their model. A process of its own, so that
+torch's one or two gigabytes and its warnings end with it. A ready-made ONNX file was rejected: any
+sentence-transformers folder should work, and the weights' digest should identify what ran.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from code_index.embedding.models.weights import weights_files
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
 LEAST_EXPORT_COSINE: Final = 0.9999
-"""Of the float32 graph with the model in torch: it is the same arithmetic."""
+"""Of the float32 graph with the model in torch: the arithmetic is the same."""
 LEAST_INT8_COSINE: Final = 0.985
 """Mean over real code. MiniLM has 0.991, with a loss in retrieval of 0.004 (MRR@10); a graph below this is not used."""
 
@@ -40,8 +40,8 @@ _PROBE_TOKENS = 16
 def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str, Any]:
     """Write `GRAPH_FILE` and `REPORT_FILE` into `output` and return the report.
 
-    `precision` is `float32` or `int8`. The report's `precision` is `float32` when int8 was asked for but strays too
-    far from the model, and `reason` says so.
+    `precision` is `float32` or `int8`. The report's `precision` is `float32` when int8 was requested but strays too
+    far from the model; `reason` says so.
 
     Raises:
         ModelError: the exported graph does not compute what the model computes.
@@ -132,7 +132,7 @@ def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[To
         input_names=names,
         output_names=["vectors"],
         dynamo=True,
-        # One entry a positional input, inside the one of `*inputs`.
+        # One entry per positional input, inside the one of `*inputs`.
         dynamic_shapes=(tuple({0: rows, 1: columns} for _ in names),),
         external_data=False,
         verbose=False,
@@ -144,10 +144,10 @@ def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[To
 
 
 def _quantize(full: Path, small: Path) -> None:
-    """Weights of the matrix products to int8 by output channel; activations are scaled when the graph runs.
+    """Convert the weights of matrix products to int8 by output channel; activations are scaled when the graph runs.
 
     The embedding tables stay float32: quantizing them too takes the cosine from 0.991 to 0.975 and gains no time.
-    One scale a matrix was rejected: 0.896.
+    One scale per matrix was rejected: 0.896.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -157,7 +157,7 @@ def _quantize(full: Path, small: Path) -> None:
 
 
 def _sample_texts() -> list[str]:
-    """Real code that is always at hand: the modules of the package, in pieces of 20 lines."""
+    """Real code that is always available: the modules of the package, in pieces of 20 lines."""
     lines = [line for path in sorted(Path(__file__).parents[1].rglob("*.py")) for line in path.read_text().splitlines()]
     pieces = ["\n".join(lines[at : at + _SAMPLE_LINES]) for at in range(0, len(lines), _SAMPLE_LINES)]
     return pieces[:: max(1, len(pieces) // _SAMPLE_TEXTS)][:_SAMPLE_TEXTS]

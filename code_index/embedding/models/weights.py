@@ -1,7 +1,7 @@
 """Identity of a model's weights.
 
-The digest goes into the identity of every vector, so it is taken from the bytes, not from a name. Hashing
-90 MB takes 60-190 ms, which a query should not pay: the result is kept with the file's size and time of change.
+The digest goes into the identity of every vector, so it is computed from the bytes, not from a name. Hashing
+90 MB takes 60-190 ms, too long for a query: the result is kept with the file's size and mtime.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _file_digest(path: Path) -> str:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     try:
         write_atomically(record, json.dumps({"stamp": stamp, "sha256": digest}))
-    except OSError as error:  # only the next start pays for it
+    except OSError as error:  # costs only time at the next start
         _LOG.warning("the digest of %s cannot be kept in %s: %s", path, record, error)
     return digest
 
