@@ -47,6 +47,7 @@ from resources.instance_config import instance_config
 from tests.fakes import texts_asked
 from tests.faults.harness import write_repository
 from tests.old_index import OLD_ROOT, row, rows_of_repository, schema, with_vectors, write_old_index
+from tests.waiting import PATIENCE_S, started
 
 # Beside the checkout, where there is one.
 _PLACES = [parent / "shared" / "fixtures" / "code_search_index.tar.gz" for parent in Path(__file__).parents[3:]]
@@ -473,15 +474,15 @@ def test_index_asks_a_person_at_a_terminal_whether_to_take_the_old_index_over(
     write_old_index(repository)
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     ours, theirs = pty.openpty()
-    arguments = [sys.executable, "-m", "indexing_assets.cli.main", "index", str(repository)]
-    with subprocess.Popen(arguments, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
+    command = (sys.executable, "-m", "indexing_assets.cli.main", "index", repository)
+    with started(*command, stdin=theirs, stdout=subprocess.PIPE, stderr=theirs, text=True) as process:
         os.close(theirs)
         os.write(ours, f"{answer}\n".encode())
         shown = b""
         with suppress(OSError):  # nobody has the terminal's other end any more
             while read := os.read(ours, 65_536):
                 shown += read
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=PATIENCE_S)
     os.close(ours)
     assert process.returncode == 0, shown.decode()
     assert b"Import it now? [Y/n]" in shown
