@@ -1,4 +1,4 @@
-"""What an index holds and lacks, in figures and lists.
+"""Figures and lists of what an index holds and lacks.
 
 Belongs here: counting what the tables and the index folder say, once for the command line, checks, the report and
 Python. Does not belong here: what Dagster's records say, such as rates (`indexing_assets.runs.index_status`).
@@ -75,7 +75,7 @@ class IndexStatus:
 
     @property
     def failed(self) -> bool:
-        """Whether a file or a chunk failed."""
+        """Tell whether a file or a chunk failed."""
         return bool(self.files[FileStatus.ERROR.value] or self.chunks[EmbeddingStatus.ERROR.value])
 
 
