@@ -1,7 +1,9 @@
-"""Comments, attributes and signatures directly above a definition, which belong to it.
+"""Comments, attributes and signatures directly above a definition and outside its node, which belong to it.
 
-Belongs here: finding them by position. Asking nodes for their siblings was rejected: tree-sitter walks from the
-root for each answer.
+Belongs here: finding them by position. Does not belong here: decorators in a node around the definition, such as
+Python's (`definition_tree` takes them into its span, `code` lists them).
+
+Asking nodes for their siblings was rejected: tree-sitter walks from the root for each answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Names of the tables of an index, which are names of folders on the disk too."""
+"""Names of the tables of an index; the folder of another model's vectors adds a suffix (`model_registry`)."""
 
 FILES_TABLE = "files"
 CHUNKS_TABLE = "chunks"

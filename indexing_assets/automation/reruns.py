@@ -2,7 +2,7 @@
 
 The job asks Dagster for a backfill rather than doing the work itself, so that runs, progress and
 cancellation are those of any backfill. It needs the daemon (`code-index ui`, `dagster dev`); without
-one, `code-index resume --failed` does the same.
+one, `code-index resume --failed` retries the same, by other code (`indexing_assets.runs.planning`).
 """
 
 import time

@@ -1,4 +1,7 @@
-"""`code-index resume`: continue after an interruption or a failure."""
+"""`code-index resume`: continue after an interruption or a failure.
+
+It is `code-index index`; `--failed` adds `retry_failed` to the plans (`indexing_assets.runs.planning`).
+"""
 
 from pathlib import Path
 

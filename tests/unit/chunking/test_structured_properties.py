@@ -19,7 +19,9 @@ from code_index.chunking.structured import extract_structured
 LANGUAGES = sorted({*FORMATS, "rst"})
 PACKAGES = Path(dagster.__file__).parents[1]
 MEGABYTE = 1_000_000
-SECONDS_PER_MEGABYTE = 20.0  # about 1 on a quiet core, several times that with coverage; what is quadratic takes minutes
+SECONDS_PER_MEGABYTE = (
+    20.0  # about 1 on a quiet core, several times that with coverage; what is quadratic takes minutes
+)
 
 PIECES = {
     "markdown": ["# a\n", "### b #\n", "```\n", "~~~~\n", "text\n", "---\n", "===\n", "- x\n", "<!--", "-->", "|a|\n"],
