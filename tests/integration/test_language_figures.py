@@ -124,16 +124,16 @@ def test_a_damaged_table_of_an_asset_is_restored_or_moved_away_and_not_removed(p
 def test_upkeep_removes_old_versions_of_the_table_and_copies_of_it_leave_nothing_to_do(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("code_index.tables.table_upkeep.MIN_RETENTION", timedelta(0))
+    monkeypatch.setattr("code_index.tables.table_upkeep.MIN_RETENTION", timedelta(milliseconds=1))
     for _ in range(3):
         assert _maintained(pipeline).success
     store = IndexStore(pipeline.folder.tables_dir)
     assert store.upkeep.asset_tables() == [_TABLE]
-    store.upkeep.optimize(timedelta(0), tables=sorted(set(store.tables.names()) - {_TABLE}))
+    store.upkeep.optimize(timedelta(milliseconds=1), tables=sorted(set(store.tables.names()) - {_TABLE}))
     before = store.upkeep.disk_bytes()[_TABLE]
     assert before > 1.5 * store.upkeep.live_bytes()[_TABLE]
     assert not store.upkeep.copies_on_disk(), "an index that is complete would be looked at all over again, for ever"
-    store.upkeep.optimize(timedelta(0), tables=store.upkeep.asset_tables())
+    store.upkeep.optimize(timedelta(milliseconds=1), tables=store.upkeep.asset_tables())
     assert store.upkeep.disk_bytes()[_TABLE] < before
 
 
