@@ -63,7 +63,7 @@ def assert_as_fresh(pipeline: Pipeline, place: Path) -> None:
 
 
 def paths(pipeline: Pipeline, table: str) -> set[str]:
-    rows = getattr(pipeline.store, table)(["file_path"])
+    rows = getattr(pipeline.store, table).read(["file_path"])
     return set(rows["file_path"].to_pylist())
 
 
