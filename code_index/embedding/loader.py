@@ -141,13 +141,17 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
                 f"precision = {config.precision} needs backend onnx on the CPU: use float32, float16 or bfloat16"
             )
         return EmbedderPlan(choice.device, "torch", config.precision, "; ".join(reasons))
+    return _onnx_plan(config, reasons)
+
+
+def _onnx_plan(config: EmbedderConfig, reasons: list[str]) -> EmbedderPlan:
     if config.precision not in {AUTO, *BACKENDS["onnx"].precisions}:
         raise SettingsError(f"precision = {config.precision} needs backend torch: on backend onnx use float32 or int8")
     precision = config.precision
     if precision == AUTO:
         precision = "int8" if has_fast_int8() else "float32"
         if precision == "float32":
-            reasons.append("float32: this processor has no fast int8 products")
+            reasons = [*reasons, "float32: this processor has no fast int8 products"]
     return EmbedderPlan("cpu", "onnx", precision, "; ".join(reasons))
 
 
