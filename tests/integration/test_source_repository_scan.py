@@ -503,7 +503,7 @@ def test_a_growing_ignored_file_is_no_change(tmp_path: Path) -> None:
 
 def test_without_a_home_there_is_no_global_ignore_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOME")
-    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     result = scan(write(tmp_path, {"a.py": "x"}))
     assert (indexed(result), result.warnings) == ({"a.py"}, ())
 
