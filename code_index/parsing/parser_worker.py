@@ -25,6 +25,7 @@ from typing import Final, cast
 import pyarrow as pa
 
 from code_index.chunking import chunk_file
+from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import ParseError, RepositoryError
 from code_index.core.model import Chunk, ChunkingOptions
 from code_index.parsing.chunk_rows import chunks_to_batch
@@ -56,6 +57,7 @@ class ParseTask:
     """One file to parse; `file_hash` is that of the scan.
 
     `as_text_because` is the reason to cut the file as plain text, without its grammar; `None` to use the grammar.
+    With `detect_language`, `language` is not trusted: an earlier version of the program may have detected it.
     """
 
     file_path: str
@@ -65,13 +67,14 @@ class ParseTask:
     subproject_name: str | None = None
     subproject_path: str | None = None
     as_text_because: str | None = None
+    detect_language: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ParseOutcome:
     """Result of one file; `error` is `None` when its chunks are in the answer's batch.
 
-    `note` is a remark for readers of those chunks.
+    `note` is a remark for readers of those chunks, `language` theirs; `None` for that of the scan.
     """
 
     file_path: str
@@ -81,6 +84,7 @@ class ParseOutcome:
     error: str | None = None
     transient: bool = False
     note: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +173,12 @@ def _parse_one(
         read = repository.read(task.file_path)
         if read.file_hash != task.file_hash:
             return replace(started, error="changed since the scan; index again", transient=True), ()
+        language = detect_language(task.file_path, read.content) if task.detect_language else task.language
         chunks = chunk_file(
             read.content,
             file_path=task.file_path,
             file_hash=task.file_hash,
-            language=task.language,
+            language=language,
             subproject_name=task.subproject_name,
             subproject_path=task.subproject_path,
             options=options,
@@ -181,7 +186,7 @@ def _parse_one(
         )
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
         return _failed(started, error), ()
-    return replace(started, chunk_count=len(chunks), note=task.as_text_because), chunks
+    return replace(started, chunk_count=len(chunks), note=task.as_text_because, language=language), chunks
 
 
 def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
@@ -194,7 +199,7 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
         traceback.print_exception(error)
         reason = f"the chunker failed with {type(error).__name__}: {error}"
     transient = isinstance(error, RepositoryError)
-    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None)
+    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None, language=None)
 
 
 def _collect_rarely() -> None:

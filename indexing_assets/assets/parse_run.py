@@ -84,7 +84,11 @@ class ParseRun:
             files = files.join(self._record_stored(files), on="file_path", how="anti")
         for row in files.iter_rows(named=True):
             self._keys[row["file_path"]] = row["partition_key"]
-            self.tasks[row["file_path"]] = ParseTask(**{name: row[name] for name in _TASK_COLUMNS})
+            self.tasks[row["file_path"]] = ParseTask(
+                **{name: row[name] for name in _TASK_COLUMNS},
+                # An earlier version may have scanned the file; a scan does not read it again until it changes.
+                detect_language=row["chunker_version"] != self.identity,
+            )
 
     def _record_stored(self, files: pl.DataFrame) -> pl.DataFrame:
         """Finish what a killed run left half done; returns the paths that need no parsing.
@@ -201,6 +205,7 @@ class ParseRun:
             rows.append(
                 {
                     **row,
+                    "language": outcome.language or row["language"],
                     "status": (FileStatus.ERROR if failed else FileStatus.PARSED).value,
                     "reason": outcome.error or outcome.note,
                     "transient": outcome.transient if failed else None,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from code_index.core.errors import StoreError
@@ -18,6 +19,7 @@ from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.tables import IndexStore, schema_version
 from code_index.tables.model_registry import REGISTRY_FILE
 from code_index.tables.schema_version import SCHEMA_VERSION, VERSION_FILE
+from code_index.tables.schemas import FILES
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs import planning
 from resources.instance_config import instance_config
@@ -109,4 +111,24 @@ def test_a_new_chunker_parses_all_again_and_embeds_only_texts_that_changed(
 ) -> None:
     monkeypatch.setattr(planning, "CHUNKER_VERSION", "another")
     assert index(folder) == (12, 0)
+    assert index(folder) == (0, 0)
+
+
+def test_a_new_chunker_detects_languages_again_of_files_that_did_not_change(
+    folder: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder.repository_root / "family.pl"
+    path.write_text(":- module(family, [parent/2]).\n\nparent(ann, bob).\n")
+    os.utime(path, (1.7e9, 1.7e9))  # a scan reads a file again that was written just before
+    index(folder)
+    store = IndexStore(folder.tables_dir)
+    row = store.files.read(where="file_path = 'family.pl'")
+    earlier = row.set_column(row.schema.get_field_index("language"), FILES.field("language"), pa.array(["perl"]))
+    store.files.upsert(earlier)
+
+    monkeypatch.setattr(planning, "CHUNKER_VERSION", "another")
+    index(folder)
+
+    for rows in (store.files, store.chunks, store.vectors):
+        assert set(rows.read(["language"], "file_path = 'family.pl'")["language"].to_pylist()) == {"prolog"}
     assert index(folder) == (0, 0)
