@@ -28,6 +28,7 @@ from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.sql import equals
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.migration import (
@@ -281,6 +282,38 @@ def test_rollback_restores_an_old_table_that_was_lost_and_cleanup_ends_it(reposi
     assert find_old_index(repository) is None
     with pytest.raises(UsageError, match=r"backup .* is gone"):
         roll_back(folder)
+
+
+def test_a_table_of_a_users_asset_outlives_a_migration_that_is_killed_and_its_rollback(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_old_index(repository)
+    folder = resolve_index_folder(repository)
+    folder.create(instance_config())
+    LanceTables(folder.tables_dir).create("notes", pa.table({"note": ["mine"]}))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", renamed_except_the_staged_tables)
+        with pytest.raises(KeyboardInterrupt):
+            migrate(plan_migration(folder))
+    taken_over(repository)
+    assert notes(folder) == ["mine"]
+    roll_back(folder)
+    assert notes(folder) == ["mine"]
+    _, store, _ = taken_over(repository)
+    assert notes(folder) == ["mine"]
+    assert store.chunks.count() == 60
+
+
+def renamed_except_the_staged_tables(path: Path, target: Path) -> Path:
+    """Rename, but end where a migration puts its tables in place."""
+    if path.name == ".migration":
+        raise KeyboardInterrupt
+    return path.replace(target)
+
+
+def notes(folder: IndexFolder) -> list[str]:
+    """Rows of the table of a user's asset."""
+    return lancedb.connect(folder.tables_dir).open_table("notes").to_arrow()["note"].to_pylist()
 
 
 def test_an_old_table_of_which_nothing_is_known_is_never_removed(repository: Path) -> None:

@@ -18,6 +18,7 @@ from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError, UsageError
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
+from code_index.tables import IndexStore
 from indexing_assets.operations.migration.carrier import MigrationReport
 from indexing_assets.operations.migration.old_index.layout import CONFIG_FILE, METADATA_FILE, TABLE
 from indexing_assets.operations.migration.plan import Plan
@@ -104,6 +105,7 @@ def roll_back(folder: IndexFolder) -> dict[str, Any]:
         if folder.tables_dir.exists() and not undone.exists():
             folder.tables_dir.rename(undone)
         folder.tables_dir.mkdir(exist_ok=True)
+        move_asset_tables(undone, folder.tables_dir)
         before = backup / "settings.toml"
         if before.exists():
             write_atomically(folder.settings_path, before.read_text(encoding="utf-8"))
@@ -149,6 +151,14 @@ def both_phases(
         hold(folder.locks_dir, Phase.EMBED, wait_s=wait_s, on_wait=on_wait),
     ):
         yield
+
+
+def move_asset_tables(source: Path, target: Path) -> None:
+    """Move the tables of a user's own assets, which came from no migration; one that is at the target stays there."""
+    for name in IndexStore(source).upkeep.asset_tables():
+        place = target / f"{name}.lance"
+        if not place.exists():
+            (source / place.name).rename(place)
 
 
 def remove(path: Path) -> None:

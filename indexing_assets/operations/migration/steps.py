@@ -21,11 +21,18 @@ from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner
 from code_index.index.settings import settings_template, settings_with
 from code_index.tables import IndexStore
-from code_index.tables.table_names import FILES_TABLE
+from code_index.tables.table_names import FILES_TABLE, INDEX_TABLES
 from indexing_assets.operations.migration.carrier import Carrier, MigrationReport
 from indexing_assets.operations.migration.old_index.table import OldTable
 from indexing_assets.operations.migration.plan import Plan
-from indexing_assets.operations.migration.rollback import back_up, both_phases, read_record, remove, write_record
+from indexing_assets.operations.migration.rollback import (
+    back_up,
+    both_phases,
+    move_asset_tables,
+    read_record,
+    remove,
+    write_record,
+)
 from indexing_assets.operations.migration.staging import stage
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
@@ -72,6 +79,7 @@ def migrate(
         _refuse_filled(folder)
         back_up(plan)
         staging = folder.path / _STAGING
+        move_asset_tables(staging, folder.tables_dir)  # a kill during the switch-over left them there
         remove(staging)
         carrier = Carrier(plan, OldTable(folder.backup_dir))
         stage(carrier, staging)
@@ -90,7 +98,8 @@ def adopt_settings(plan: Plan) -> None:
 
 
 def switch_over(folder: IndexFolder, staging: Path) -> None:
-    """Put the staged tables in place by one rename; those that are there have no rows."""
+    """Put the staged tables in place by one rename; those of the index that are there have no rows."""
+    move_asset_tables(folder.tables_dir, staging)
     for leftover in list(folder.tables_dir.iterdir()):
         remove(leftover)
     staging.rename(folder.tables_dir)
@@ -98,8 +107,7 @@ def switch_over(folder: IndexFolder, staging: Path) -> None:
 
 def _refuse_filled(folder: IndexFolder) -> None:
     store = IndexStore(folder.tables_dir)
-    filled = [name for name in store.tables.names() if name != FILES_TABLE and store.tables.count(name)]
-    if filled:
+    if any(store.tables.count(name) for name in INDEX_TABLES - {FILES_TABLE}):
         raise MigrationError(
             f"{folder.path} holds an index already ({store.chunks.count()} chunks). To import the old index, name "
             f"another folder with --index-dir, or remove {folder.path} first. Nothing was changed."
