@@ -7,7 +7,7 @@ One process does it at a time; writers go on meanwhile.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -88,15 +88,13 @@ class TableUpkeep:
                 self._tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
         return True
 
-    def due_for_optimize(self) -> list[str]:
-        """List the tables that slow a query down or take needless space.
+    def due_for_optimize(self, among: Collection[str] | None = None) -> list[str]:
+        """List the tables (of those that `among` names, or of all) that slow a query down or take needless space.
 
         That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
         """
         due = []
-        for name in self._tables.names():
-            if self._tables.open(name) is None:
-                continue
+        for name in self._existing(among):
             indexes = self._tables.run(name, lambda table: list(table.list_indices()))
             stats = self._tables.run(name, lambda table: table.stats())
             outside = any(
@@ -114,20 +112,18 @@ class TableUpkeep:
                 due.append(name)
         return due
 
-    def holding_copies(self) -> list[str]:
-        """List the tables that keep whole copies of themselves for no reader, if `optimize` leaves no new one.
+    def holding_copies(self, among: Collection[str] | None = None) -> list[str]:
+        """List the tables (of those that `among` names, or of all) that keep whole copies of themselves for no reader.
 
-        Each compaction leaves a copy, for readers. It joins indexed files and, apart from them, files that are not
+        They are named if `optimize` leaves no new copy. Each compaction leaves a copy, for readers. It joins indexed files and, apart from them, files that are not
         indexed yet: so it leaves two, joins those the next time, and finds nothing to join after that.
         A table with more files than two waits until `due_for_optimize` names it, unless it keeps several copies, as
         the upkeep of a long phase leaves them.
         """
         return [
             name
-            for name in self._tables.names()
-            if self._tables.open(name) is not None
-            and self._unread_versions_pile_up(name, 0)
-            and self._holds_copies(name)
+            for name in self._existing(among)
+            if self._unread_versions_pile_up(name, 0) and self._holds_copies(name)
         ]
 
     def copies_on_disk(self) -> bool:
@@ -235,6 +231,11 @@ class TableUpkeep:
             if list(index.columns) == [column]:
                 return int(index.num_unindexed_rows)
         return None
+
+    def _existing(self, among: Collection[str] | None) -> list[str]:
+        # A table that is not asked for may be damaged, such as one of a user's asset.
+        names = [name for name in self._tables.names() if among is None or name in among]
+        return [name for name in names if self._tables.open(name) is not None]
 
     def _holds_copies(self, name: str) -> bool:
         stats = self._tables.run(name, lambda table: table.stats())

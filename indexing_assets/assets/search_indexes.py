@@ -139,6 +139,6 @@ def _rows_outside(store: IndexStore) -> dict[str, int]:
     """Rows that a query finds without the index of their column, by `table.column`."""
     found = {}
     for table, column in (("chunks", "search_text"), ("vectors", "vector")):
-        if table in store.upkeep.versions() and (rows := store.upkeep.unindexed_rows(table, column)) is not None:
+        if store.tables.version(table) and (rows := store.upkeep.unindexed_rows(table, column)) is not None:
             found[f"{table}.{column}"] = rows
     return found

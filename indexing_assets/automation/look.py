@@ -72,8 +72,7 @@ def later(cursor: SensorCursor, wait_s: float, what: str) -> str:
 
 def table_versions(store: IndexStore, *tables: str) -> list[str]:
     """Versions of tables as text, which changes with every write to one of them."""
-    versions = store.upkeep.versions()
-    return [f"{name}={versions.get(name, 0)}" for name in tables]
+    return [f"{name}={store.tables.version(name)}" for name in tables]
 
 
 def digest(texts: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ def compact_due(store: IndexStore, tables: Collection[str]) -> None:
         tables: names of the tables that the calling phase writes.
     """
     store.upkeep.ensure_indexes()
-    due = [name for name in store.upkeep.due_for_optimize() if name in tables]
+    due = store.upkeep.due_for_optimize(tables)
     if due:
         # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
         store.upkeep.optimize(MIN_RETENTION, tables=due)
@@ -39,7 +39,7 @@ def expire_copies(store: IndexStore, tables: Collection[str]) -> None:
         store: tables of the index.
         tables: names of the tables that the calling phase writes.
     """
-    holding = [name for name in store.upkeep.holding_copies() if name in tables]
+    holding = store.upkeep.holding_copies(tables)
     if holding:
         store.upkeep.optimize(MIN_RETENTION, tables=holding)
 

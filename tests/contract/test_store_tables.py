@@ -336,6 +336,17 @@ def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versi
     assert store.upkeep.due_for_optimize() == ["files"]
 
 
+def test_a_damaged_table_beside_those_that_are_asked_for_is_not_opened(store):
+    store.chunks.replace(["a"], chunk_rows("1", "2"), now=NOW)
+    store.tables.create("notes", pa.table({"note": ["mine"]}))
+    shutil.rmtree(store.tables.path("notes") / "_versions")
+    fresh = IndexStore(store.tables.directory)
+    assert fresh.upkeep.due_for_optimize(["chunks", "files"]) == []
+    assert fresh.upkeep.holding_copies(["chunks", "files"]) == []
+    with pytest.raises(StoreError, match="notes"):
+        fresh.upkeep.due_for_optimize()
+
+
 def test_copies_that_compaction_leaves_go_once_no_reader_can_need_them(store, monkeypatch):
     store.chunks.replace(["a"], chunk_rows(*map(str, range(2_000))), now=NOW)
     store.upkeep.ensure_indexes()
