@@ -122,6 +122,23 @@ def test_the_python_example_runs_as_written(
     assert "app/greeting.py" in done.stdout
 
 
+def test_the_examples_for_debugging_run_as_written(
+    small_repository: Path, command_line: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    command_line("index", small_repository)
+    page = (_ROOT / "docs/debugging.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    said = []
+    for code in (example.replace("src/app.py", "app/greeting.py") for example in examples):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=small_repository, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert "Counter.increment" in said[0]
+    assert "'parsed': 4" in said[1]
+
+
 def test_dagster_commands_of_the_page_are_the_tested_ones() -> None:
     tested = (_ROOT / "tests/integration/test_command_line.py").read_text(encoding="utf-8")
     shown = re.findall(r"dagster asset materialize -m indexing_assets.definitions --select (\w+)( --[\w-]+)?", _DAGSTER)
