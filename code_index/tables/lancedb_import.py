@@ -28,11 +28,12 @@ _lock = threading.Lock()
 
 
 def load_lancedb() -> ModuleType:
-    """Import the package `lancedb`; where it or the client is imported already, nothing is put off."""
-    if (loaded := sys.modules.get("lancedb")) is not None:
-        return loaded
+    """Import the package `lancedb`; where it or the client is imported already, nothing is put off.
+
+    Safe in threads: each waits until the package is whole, also where another thread imports it by itself.
+    """
     with _lock:
-        if _CLIENT in sys.modules or "lance_namespace" in sys.modules:
+        if not sys.modules.keys().isdisjoint({"lancedb", "lance_namespace", _CLIENT}):
             return importlib.import_module("lancedb")
         with _putting_off(_CLIENT):
             return importlib.import_module("lancedb")

@@ -36,6 +36,25 @@ print([name for name in sys.modules if name.startswith("{CLIENT}")])
     assert in_a_new_process(code, str(tmp_path)).splitlines() == ["[{'key': 'a', 'text': 'x'}]", "[]"]
 
 
+def test_threads_that_begin_at_once_all_get_the_whole_package():
+    code = """
+import threading
+from code_index.tables.lancedb_import import load_lancedb
+begin = threading.Barrier(16)
+got = []
+def load():
+    begin.wait()
+    got.append(all(hasattr(load_lancedb(), name) for name in ("connect", "connect_async", "Table")))
+threads = [threading.Thread(target=load) for _ in range(16)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(got == [True] * 16)
+"""
+    assert in_a_new_process(code) == "True"
+
+
 def test_a_class_of_the_client_that_lancedb_uses_is_the_real_one(tmp_path):
     code = f"""
 import sys
