@@ -7,7 +7,8 @@ from pydantic import Field
 
 from code_index.core.errors import SettingsError
 from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
-from code_index.index.folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.tables import IndexStore
 
 
@@ -45,7 +46,7 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         index = indexes[name]
         # Both paths are given, so that the variables of a single index do not apply.
-        return resolve_index_folder(index.repository, index.index_dir or Path(index.repository, DEFAULT_FOLDER_NAME))
+        return resolve_index_folder(index.repository, index.index_dir or Path(index.repository, INDEX_FOLDER))
 
     def store(self, name: str | None = None) -> IndexStore:
         """The tables of the index."""

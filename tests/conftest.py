@@ -13,6 +13,7 @@ import hypothesis
 import psutil
 import pytest
 
+from code_index.index.trust import STATE_VARIABLE
 from tests.waiting import PATIENCE_S
 
 # How long an example takes depends on what else the machine does.
@@ -22,6 +23,18 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("any machine")
 
 _OWN_PREFIXES = ("CODE_INDEX_", "DAGSTER_", "GIT_")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The indexes that the suite makes are remembered in a folder of its own, for fixtures of any scope."""
+    before = os.environ.get(STATE_VARIABLE)
+    os.environ[STATE_VARIABLE] = str(tmp_path_factory.mktemp("state"))
+    yield
+    if before is None:
+        del os.environ[STATE_VARIABLE]
+    else:
+        os.environ[STATE_VARIABLE] = before
 
 
 @pytest.fixture(autouse=True)

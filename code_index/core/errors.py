@@ -95,5 +95,20 @@ class IndexMissingError(UsageError):
     """
 
 
+class UntrustedIndexError(UsageError):
+    """An index folder that this user did not make on this machine; nothing of it was used.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from code_index import Index
+        >>> committed = Path("cloned/.code-index/settings.toml")
+        >>> committed.parent.mkdir(parents=True)
+        >>> _ = committed.write_text("max_file_bytes = 1")
+        >>> Index.open("cloned")
+        Traceback (most recent call last):
+        code_index.core.errors.UntrustedIndexError: ...
+    """
+
+
 class IndexBusyError(CodeIndexError):
     """Another process holds the index."""

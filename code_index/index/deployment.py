@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +22,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from code_index.core.errors import SettingsError
+from code_index.core.regular_files import load_toml, read_regular_file
 
 DEPLOYMENT_VARIABLE: Final = "CODE_INDEX_DEPLOYMENT"
 # A name becomes part of the names of jobs, ops and partitions, for which Dagster allows no more.
@@ -58,12 +58,13 @@ def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[st
         return _SINGLE
     path = Path(named).expanduser()
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        # A link is fine here: the user's environment names the file, and Kubernetes mounts files as links.
+        content = load_toml(read_regular_file(path.resolve()).decode())
     except OSError as error:
         raise SettingsError(
             f"The deployment file {path} cannot be read: {error.strerror}. Correct {DEPLOYMENT_VARIABLE}."
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"The deployment file {path} is not valid TOML: {error}.") from error
     indexes = _checked(path, content).indexes
     folder = path.resolve().parent

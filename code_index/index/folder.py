@@ -2,7 +2,7 @@
 
 .code-index/
   .gitignore      ignores the folder itself
-  index.json      format of the folder, repository it belongs to
+  index.json      format of the folder, repository it belongs to, mark of the user who made it
   settings.toml   what the user tunes
   complete.json   state at which nothing was left to do; may be deleted
   tables/         LanceDB: the index's tables, and those of assets that use the IO manager
@@ -20,13 +20,31 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from code_index.core.atomic_writes import write_atomically
-from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UntrustedIndexError, UsageError
+from code_index.core.regular_files import read_regular_file
+from code_index.index.permissions import set_permissions
 from code_index.index.settings import Settings, load_settings, settings_template
+from code_index.index.trust import (
+    IGNORE_ALL,
+    IGNORE_FILE,
+    RECORD_FILE,
+    belongs_to_others,
+    is_trusted,
+    make_mark,
+    mark_of,
+    read_record,
+    refuse_other_content,
+    refuse_unfit,
+    refuse_untrusted,
+    remember,
+)
+from code_index.repository.git_checkout import top_checkout
+from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.tables.schema_version import check_version
 
-DEFAULT_FOLDER_NAME = ".code-index"
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
 # Set and not 0: sensors and schedules run unless a user stopped them.
@@ -34,9 +52,6 @@ WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
 _SHOWN = 80  # characters of a path that is too long
 
-_PARTS = frozenset(
-    {"index.json", "complete.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"}
-)
 # Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
 # characters and bytes that are not UTF-8.
 _UNFIT_IN_PATH = re.compile(r"\?|%[0-9A-Fa-f]{2}|[\x00-\x1f\x7f]|[\ud800-\udfff]")
@@ -77,7 +92,7 @@ class IndexFolder:
     @property
     def exists(self) -> bool:
         """Tell whether the index was ever made."""
-        return (self.path / "index.json").is_file()
+        return (self.path / RECORD_FILE).is_file()
 
     def settings(self) -> Settings:
         """Read the settings from the file and the environment.
@@ -102,27 +117,77 @@ class IndexFolder:
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
         try:
             # Refuse before anything is written.
+            refuse_untrusted(self.path)
             if self.exists:
-                self.check()
+                self._check_record()
             else:
-                self._check_fitness()
-            for folder in (self.path, self.tables_dir, self.dagster_home, self.locks_dir):
-                folder.mkdir(parents=True, exist_ok=True)
-            _write_if_missing(self.path / ".gitignore", "*\n")
+                self._check_path()
+            # The record first: what follows is then known as this user's, should the process be killed.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            remember(self.path, self._mark())
+            for folder in (self.tables_dir, self.dagster_home, self.locks_dir):
+                folder.mkdir(exist_ok=True)
+            _write_if_missing(self.path / IGNORE_FILE, IGNORE_ALL)
             _write_if_missing(self.settings_path, settings_template())
-            _write_if_missing(
-                self.path / "index.json",
-                json.dumps({"format": FOLDER_FORMAT, "repository_root": str(self.repository_root)}) + "\n",
-            )
             target = self.dagster_home / "dagster.yaml"
-            if not target.exists() or target.read_bytes() != instance_config.encode():
+            if not target.exists() or read_regular_file(target) != instance_config.encode():
                 write_atomically(target, instance_config)
+            set_permissions(self.path, shared=self.settings().shared_with_group, private=self.locks_dir)
         except OSError as error:
             raise StoreError(
                 f"Cannot write the index folder {self.path}: {error.strerror}. Free space, allow writing, or name "
                 f"another folder with --index-dir or {INDEX_DIR_VARIABLE}."
             ) from error
         self.check()
+
+    def _mark(self) -> str:
+        """Return the mark in `index.json`; a new folder gets one."""
+        if self.exists and (mark := mark_of(read_record(self.path))) is not None:
+            return mark
+        mark = make_mark()
+        # Known before it is written: a folder with a mark that nobody knows would be refused.
+        remember(self.path, mark)
+        self._write_record(mark)
+        return mark
+
+    def _write_record(self, mark: str) -> None:
+        record = {"format": FOLDER_FORMAT, "repository_root": str(self.repository_root), "mark": mark}
+        write_atomically(self.path / RECORD_FILE, json.dumps(record) + "\n")
+
+    def trust(self, *, owner: int | None = None) -> None:
+        """Trust an index that an older version made, that was copied here, or that another user shares.
+
+        Args:
+            owner: user id of the other user, who may change the index at any time; by default it has to be one's own.
+
+        Raises:
+            IndexMissingError: there is no such folder.
+            UntrustedIndexError: no index may be used that holds a link, is tracked by git, or belongs to others.
+            UsageError: the folder holds other things than an index.
+            StoreError: `index.json`, or the state folder, cannot be written; or the index is of another repository.
+        """
+        refuse_unfit(self.path, owner=os.geteuid() if owner is None else owner)
+        self._check_path()
+        refuse_other_content(self.path)
+        try:
+            record = self._record_or_none()
+            if record is not None:
+                self._check_record()
+            if owner in {None, os.geteuid()}:
+                # A new mark: a copy must not take the place of its original.
+                mark = make_mark()
+                remember(self.path, mark)
+                self._write_record(mark)
+                set_permissions(self.path, shared=self.settings().shared_with_group, private=self.locks_dir)
+                return
+            given = None if record is None else mark_of(record)
+            if given is None:
+                raise UntrustedIndexError(
+                    f"{self.path} has no mark of its owner. Ask them to run `code-index index` once, then trust it."
+                )
+            remember(self.path, given)
+        except OSError as error:
+            raise StoreError(f"Cannot write {self.path}: {error.strerror}. Free space or allow writing.") from error
 
     def check(self) -> None:
         """Refuse a folder that this program must not write to.
@@ -135,14 +200,20 @@ class IndexFolder:
             raise IndexMissingError(
                 f"There is no index at {self.path}. Run `code-index index {self.repository_root}` first."
             )
-        record_path = self.path / "index.json"
+        self._check_record()
+        if not self.tables_dir.is_dir() or not self.dagster_home.is_dir():
+            raise IndexMissingError(
+                f"The index at {self.path} was never finished, or lost a part. Run `code-index index "
+                f"{self.repository_root}`: it makes what is missing."
+            )
+
+    def _check_record(self) -> None:
+        record_path = self.path / RECORD_FILE
         try:
-            record = json.loads(record_path.read_text(encoding="utf-8"))
+            record = read_record(self.path)
             folder_format, root = int(record["format"]), str(record["repository_root"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{record_path} cannot be read ({error}). Delete this one file and index again."
-            ) from error
+            raise StoreError(f"{record_path} cannot be read ({error}). Delete {self.path} and index again.") from error
         if folder_format > FOLDER_FORMAT:
             raise StoreError(
                 f"{self.path} was written by a newer code-index (format {folder_format}, this one knows "
@@ -158,25 +229,19 @@ class IndexFolder:
                 f"write its new place into {record_path}."
             )
 
-    def _check_fitness(self) -> None:
+    def _check_path(self) -> None:
         unfit = _UNFIT_IN_PATH.search(str(self.path))
         if unfit is not None:
             raise UsageError(
                 f"The index cannot lie in {str(self.path)!r}: Dagster or LanceDB misread {unfit[0]!r} in a path. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}."
             )
-        if not self.path.exists():
-            return
-        foreign = sorted(
-            entry.name
-            for entry in self.path.iterdir()
-            if entry.name not in _PARTS and not entry.name.startswith(".") and not entry.name.endswith(".tmp")
-        )
-        if foreign:
-            raise UsageError(
-                f"{self.path} holds other things than an index, such as {foreign[0]!r}: all of it would be ignored by "
-                f"git and by code-index. Name a folder of its own with --index-dir or {INDEX_DIR_VARIABLE}."
-            )
+
+    def _record_or_none(self) -> dict[str, Any] | None:
+        try:
+            return read_record(self.path)
+        except (OSError, ValueError):  # missing or damaged: it says nothing that the arguments do not say
+            return None
 
     def environment(self) -> dict[str, str]:
         """Return the variables that make Dagster's own commands work on this index."""
@@ -192,20 +257,29 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     """Resolve the index folder that arguments and environment name; nothing is created.
 
     An argument wins over its variable. Without a repository, it is the nearest folder at or above the
-    current one that holds an index, else the current folder.
+    current one that holds an index, else the current folder. Folders above the top of the checkout, or of another
+    user, are not looked at.
 
     Raises:
+        UntrustedIndexError: there is a folder in its place that this user did not make on this machine.
         UsageError: the index folder is, or contains, the repository itself; a path is too long.
     """
+    folder = locate_index_folder(repository, index_dir)
+    refuse_untrusted(folder.path)
+    return folder
+
+
+def locate_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
+    """Do as `resolve_index_folder`, for `IndexFolder.trust`: whose folder it is, is not asked."""
     named = repository or os.environ.get(REPOSITORY_VARIABLE)
     root = _absolute(named) if named else _nearest_indexed(Path.cwd())
     folder = index_dir or os.environ.get(INDEX_DIR_VARIABLE)
-    path = _absolute(folder) if folder else root / DEFAULT_FOLDER_NAME
+    path = _absolute(folder) if folder else root / INDEX_FOLDER
     if root.is_relative_to(path):
         relation = "is" if path == root else "contains"
         raise UsageError(f"The index folder {path} {relation} the repository itself. Name a folder of its own.")
     _refuse_too_long(root)
-    _refuse_too_long(path / "index.json")
+    _refuse_too_long(path / RECORD_FILE)
     return IndexFolder(path=path, repository_root=root)
 
 
@@ -226,9 +300,16 @@ def _refuse_too_long(path: Path) -> None:
 
 
 def _nearest_indexed(start: Path) -> Path:
+    top = top_checkout(start)
+    owner = start.stat().st_uid
     for folder in (start, *start.parents):
-        if (folder / DEFAULT_FOLDER_NAME / "index.json").is_file():
+        index = folder / INDEX_FOLDER
+        if folder.stat().st_uid != owner or (belongs_to_others(index) and not is_trusted(index)):
+            break
+        if (index / RECORD_FILE).is_file():
             return folder
+        if folder == top:
+            break
     return start
 
 

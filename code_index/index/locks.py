@@ -13,6 +13,7 @@ import json
 import os
 import random
 import socket
+import stat
 import sys
 import threading
 import time
@@ -24,11 +25,14 @@ from enum import StrEnum
 from pathlib import Path
 
 from code_index.core.errors import IndexBusyError, StoreError
+from code_index.core.regular_files import load_json
 
 _POLL_S = 0.2
 # Another process looks who holds a lock, or writes its name into it, within microseconds.
 _BLINK_S = 0.002
 _NAME_ATTEMPTS = 250
+_OPEN_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_MODE = 0o600
 
 
 class Phase(StrEnum):
@@ -140,8 +144,8 @@ def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
     """Find the living process that holds a phase's lock, or `None`."""
     path = locks_dir / f"{phase}.lock"
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
+    except (FileNotFoundError, PermissionError):  # the locks of an index that another user shares are closed
         return None
     try:
         return _read_owner(descriptor) if _is_locked(descriptor) else None
@@ -152,15 +156,25 @@ def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
 def _acquire(path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN_FLAGS, _MODE)
     except OSError as error:
         raise _unwritable(path, error) from error
     try:
+        _refuse_foreign_file(descriptor, path)
         _wait_for_lock(descriptor, path, phase, wait_s, on_wait)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _refuse_foreign_file(descriptor: int, path: Path) -> None:
+    """Refuse what is no lock file; one that older versions made is closed: who can open it can hold the lock."""
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError(f"The lock file {path} is not a regular file. Delete it.")
+    if stat.S_IMODE(status.st_mode) & ~_MODE:
+        os.fchmod(descriptor, _MODE)
 
 
 def _wait_for_lock(
@@ -209,7 +223,7 @@ def _read_owner(descriptor: int) -> LockOwner | None:
     # The owner writes its name just after it gets the lock: the file may still be empty.
     for _ in range(_NAME_ATTEMPTS):
         try:
-            return LockOwner(**json.loads(os.pread(descriptor, 1 << 16, 0)))
+            return LockOwner(**load_json(os.pread(descriptor, 1 << 16, 0)))
         except (ValueError, TypeError):
             time.sleep(_BLINK_S)
     return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from pydantic import Field, model_validator
 
 from code_index.core.checked_settings import CheckedSettings
 from code_index.core.errors import SettingsError
+from code_index.core.regular_files import load_toml, read_regular_file
 from code_index.embedding.configuration import EmbedderConfig
 
 ENVIRONMENT_PREFIX = "CODE_INDEX_"
@@ -31,6 +31,11 @@ class Settings(CheckedSettings):
     )
     ignore: tuple[str, ...] = Field(
         default=(), description="More ignore patterns in .gitignore syntax, relative to the repository's root."
+    )
+    shared_with_group: bool = Field(
+        default=False,
+        description="Let the group of the index folder read the index, with those source files that the group may "
+        "read; otherwise it is closed to other users.",
     )
     max_chunk_characters: int = Field(
         default=2_000, ge=200, le=100_000, description="A longer definition is split at syntax boundaries."
@@ -125,10 +130,10 @@ def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any
     """Gather the values as they are written, and the source of each."""
     values: dict[str, Any] = {}
     try:
-        values.update(tomllib.loads(path.read_text(encoding="utf-8")))
+        values.update(load_toml(read_regular_file(path).decode()))
     except FileNotFoundError:
         pass
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(
             f"{path} is not valid TOML: {error}. Fix it, or delete it to go back to defaults."
         ) from error

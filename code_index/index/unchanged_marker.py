@@ -27,6 +27,7 @@ from typing import Any, Final
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.embedding_text import TEXT_RECIPE_VERSION
+from code_index.core.regular_files import load_json, read_regular_file
 from code_index.embedding.configuration import DETERMINISTIC
 from code_index.embedding.models.lookup import DEFAULT_MODEL
 from code_index.index.folder import IndexFolder
@@ -99,7 +100,7 @@ def read_marker(folder: IndexFolder) -> Counts | None:
         CodeIndexError: the settings, the folder or the repository cannot be used.
     """
     try:
-        record = json.loads((folder.path / COMPLETE_FILE).read_text("utf-8"))
+        record = load_json(read_regular_file(folder.path / COMPLETE_FILE))
         at, until = float(record["at"]), float(record["until"])
         token, index = str(record["token"]), str(record["index"])
         counts = Counts(**{name: int(value) for name, value in record["counts"].items()})

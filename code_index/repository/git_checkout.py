@@ -42,6 +42,17 @@ def find_checkout(folder: Path) -> Checkout | None:
     return None
 
 
+def top_checkout(folder: Path) -> Path | None:
+    """Return the top of the checkout that an absolute `folder` is in; for a submodule, of the one that it is part of."""
+    checkout = find_checkout(folder)
+    while checkout is not None:
+        outer = find_checkout(checkout.top.parent)
+        if outer is None or not checkout.common_dir.is_relative_to(outer.common_dir / "modules"):
+            return checkout.top
+        checkout = outer
+    return None
+
+
 def checkout_at(top: Path) -> Checkout | None:
     """The checkout whose top folder is `top`, or None where `.git` is missing or is not git's."""
     dot_git = top / ".git"
@@ -126,6 +137,16 @@ def listed_files(folder: Path) -> tuple[list[bytes], list[bytes]] | str:
     if isinstance(changed, str):
         return changed
     return tracked.stdout.split(b"\0")[:-1], sorted(set(changed.stdout.split(b"\0")[:-1]))
+
+
+def first_tracked_in(folder: Path) -> str | None:
+    """Return the first path that git tracks at or in a folder, relative to the folder above it; None without git."""
+    if find_checkout(folder.parent) is None:
+        return None
+    done = _git(folder.parent, "ls-files", "-z", "--cached", "--", f":(icase,literal){folder.name}")
+    if isinstance(done, str) or not done.stdout:
+        return None
+    return os.fsdecode(done.stdout.split(b"\0", 1)[0])
 
 
 def is_ignored(folder: Path) -> bool:

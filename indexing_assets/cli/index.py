@@ -39,7 +39,7 @@ def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, 
     An unchanged repository costs a look at the sizes and times of its files. A stopped run continues where it was.
     """
     run(
-        path or Path.cwd(),
+        path,
         index_dir,
         phase=_PHASES.get(phase, phase),
         force=force,

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from code_index.core.errors import CodeIndexError, UsageError
+from code_index.index.permissions import umask_of
 from indexing_assets.cli.os_errors import disk_trouble
 
 _COMMANDS = {
@@ -26,6 +27,7 @@ _COMMANDS = {
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",
+    "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",
 }
 
@@ -82,6 +84,8 @@ def main() -> None:
     """Entry point of the console script."""
     # Warnings of LanceDB's native code, one per query; must be set before its import.
     os.environ.setdefault("LANCEDB_LOG", "error")
+    # Whatever a command writes is its user's own; an index that is shared sets another umask (`options.folder_of`).
+    os.umask(umask_of(shared=False))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
         # A character that the terminal's encoding lacks is shown by its number, and does not end the command.

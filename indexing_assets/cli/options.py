@@ -1,12 +1,16 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
 
+from code_index.core.errors import SettingsError
 from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
+from code_index.index.permissions import umask_of
 
 _Command = Callable[..., Any]
 
@@ -48,5 +52,8 @@ def wait_option(command: _Command) -> _Command:
 
 
 def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
-    """The index folder that a command's options name."""
-    return resolve_index_folder(path, index_dir)
+    """The index folder that a command's options name; files that this process makes in it get its permissions."""
+    folder = resolve_index_folder(path, index_dir)
+    with suppress(SettingsError):  # the command says so itself, or works without settings
+        os.umask(umask_of(shared=folder.settings().shared_with_group))
+    return folder

@@ -22,7 +22,8 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from code_index.index.folder import DEFAULT_FOLDER_NAME, IndexFolder, resolve_index_folder
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.tables import IndexStore
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.operations.pipeline import Pipeline
@@ -67,7 +68,7 @@ def write_module(path: Path, number: int) -> None:
 
 def folder_of(root: Path) -> IndexFolder:
     """The index in a repository, whatever the environment of an open pipeline says."""
-    return resolve_index_folder(root, root / DEFAULT_FOLDER_NAME)
+    return resolve_index_folder(root, root / INDEX_FOLDER)
 
 
 def state(root: Path) -> dict[str, pl.DataFrame]:

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UsageError
+from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UntrustedIndexError, UsageError
+from code_index.index import folder as folder_module
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.index.settings import Settings
 from resources.instance_config import instance_config
+from tests.checkout import git
 
 
 @pytest.fixture(autouse=True)
@@ -55,16 +57,6 @@ def test_a_new_index_has_its_parts_and_hides_from_git(repository):
     assert folder.settings() == Settings()
 
 
-def test_files_of_an_index_are_readable_for_whom_the_umask_allows(repository):
-    before = os.umask(0o022)
-    try:
-        resolve_index_folder(repository).create(instance_config())
-    finally:
-        os.umask(before)
-
-    assert (repository / ".code-index" / "index.json").stat().st_mode & 0o777 == 0o644
-
-
 def test_creating_an_index_again_changes_nothing_the_user_wrote(repository):
     folder = resolve_index_folder(repository)
     folder.create(instance_config())
@@ -89,12 +81,25 @@ def test_an_instance_config_of_an_older_program_is_replaced(repository):
 def test_an_index_whose_creation_was_cut_short_is_completed(repository):
     folder = resolve_index_folder(repository)
     folder.create(instance_config())
-    (folder.path / "index.json").unlink()
-    (folder.path / "index.jsonabc.tmp").mkdir()
+    for part in (folder.tables_dir, folder.dagster_home / "dagster.yaml", folder.settings_path):
+        part.rmdir() if part.is_dir() else part.unlink()
+    with pytest.raises(IndexMissingError, match=r"never finished.*makes what is missing"):
+        resolve_index_folder(repository).check()
 
+    resolve_index_folder(repository).create(instance_config())
+
+    folder.check()
+    assert (folder.dagster_home / "dagster.yaml").read_text() == instance_config()
+
+
+def test_what_a_killed_first_run_leaves_may_become_an_index(repository):
+    (repository / ".code-index").mkdir()
+    (repository / ".code-index" / ".index.json.0123456789ab.tmp").write_text('{"form')
+
+    folder = resolve_index_folder(repository)
     folder.create(instance_config())
 
-    assert folder.exists
+    folder.check()
 
 
 def test_a_newer_index_is_refused_and_left_as_it_is(repository):
@@ -142,14 +147,16 @@ def test_an_index_that_was_never_made_is_missed_with_the_command_that_makes_it(r
         resolve_index_folder(repository).check()
 
 
-@pytest.mark.parametrize("record", ["", "[]", "{}", '{"format": "x", "repository_root": "/"}', "\udcff"])
+@pytest.mark.parametrize("record", ["", "[]", "{}", '{"format": "x", "repository_root": "/"}', "\udcff", "[" * 100_000])
 def test_an_unreadable_record_is_named_with_the_way_out(repository, record):
     folder = resolve_index_folder(repository)
     folder.create(instance_config())
     (folder.path / "index.json").write_bytes(record.encode("utf-8", "surrogateescape"))
 
-    with pytest.raises(StoreError, match=r"index\.json cannot be read .* Delete this one file"):
+    with pytest.raises(StoreError, match=r"index\.json cannot be read .* Delete .* and index again"):
         folder.check()
+    with pytest.raises(UntrustedIndexError, match="code-index trust"):
+        resolve_index_folder(repository)
 
 
 def test_a_repository_that_is_not_there_is_refused(tmp_path):
@@ -174,7 +181,7 @@ def test_a_folder_that_cannot_be_written_is_named_with_the_reason(repository, mo
 def test_a_file_in_place_of_the_folder_is_refused(repository):
     (repository / ".code-index").write_text("")
 
-    with pytest.raises(StoreError, match=r"Cannot write the index folder .*Not a directory"):
+    with pytest.raises(UntrustedIndexError, match=r"is no folder, not an index"):
         resolve_index_folder(repository).create(instance_config())
 
 
@@ -183,11 +190,12 @@ def test_a_write_that_fails_leaves_neither_a_half_file_nor_a_temporary_one(repos
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(folder_module, "remember", lambda *_: None)
 
     with pytest.raises(StoreError, match="No space left on device"):
         resolve_index_folder(repository).create(instance_config())
 
-    assert sorted(e.name for e in (repository / ".code-index").iterdir()) == ["dagster", "locks", "tables"]
+    assert list((repository / ".code-index").iterdir()) == []
 
 
 def test_a_folder_that_holds_other_things_is_refused_and_left_as_it_is(repository):
@@ -260,6 +268,29 @@ def test_below_an_indexed_repository_its_index_is_found(repository, monkeypatch)
     below = repository / "src" / "deep"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
+
+    assert resolve_index_folder().repository_root == repository
+
+
+def test_an_index_above_the_checkout_is_not_taken(repository, monkeypatch):
+    resolve_index_folder(repository).create(instance_config())
+    inner = repository / "inner"
+    inner.mkdir()
+    git(inner, "init", "-q")
+    monkeypatch.chdir(inner)
+
+    assert resolve_index_folder().repository_root == inner
+
+
+def test_below_a_submodule_the_index_of_the_whole_is_found(repository, tmp_path, monkeypatch):
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "-q")
+    git(library, "commit", "-q", "--allow-empty", "-m", "first")
+    git(repository, "init", "-q")
+    git(repository, "submodule", "add", "-q", str(library), "lib")
+    resolve_index_folder(repository).create(instance_config())
+    monkeypatch.chdir(repository / "lib")
 
     assert resolve_index_folder().repository_root == repository
 

@@ -1,3 +1,4 @@
+import os
 import tomllib
 
 import pytest
@@ -150,7 +151,21 @@ def test_a_file_in_another_encoding_is_refused(path):
 def test_a_folder_in_place_of_the_file_is_refused(path):
     path.mkdir()
 
-    with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
+    with pytest.raises(SettingsError, match="cannot be read: not a regular file"):
+        load_settings(path, {})
+
+
+def test_a_pipe_in_place_of_the_file_is_refused_at_once(path):
+    os.mkfifo(path)
+
+    with pytest.raises(SettingsError, match="cannot be read: not a regular file"):
+        load_settings(path, {})
+
+
+def test_settings_nested_too_deep_are_refused(path):
+    path.write_text("ignore = " + "[" * 100_000)
+
+    with pytest.raises(SettingsError, match="is not valid TOML"):
         load_settings(path, {})
 
 

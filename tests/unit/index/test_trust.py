@@ -1,0 +1,293 @@
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+
+import pytest
+
+from code_index.core.errors import IndexMissingError, StoreError, UntrustedIndexError, UsageError
+from code_index.index.folder import IndexFolder, locate_index_folder, resolve_index_folder
+from code_index.index.locks import Phase, hold, owner
+from code_index.index.permissions import set_permissions
+from code_index.index.trust import STATE_VARIABLE
+from resources.instance_config import instance_config
+from tests.checkout import git
+
+# Another user's files: only root can make them.
+_NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="files of another user need root")
+_OTHER = 65534
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "repository"
+    root.mkdir()
+    return root
+
+
+@pytest.fixture
+def folder(repository: Path) -> IndexFolder:
+    folder = resolve_index_folder(repository)
+    folder.create(instance_config())
+    return folder
+
+
+def _contents(path: Path) -> dict[str, bytes | None]:
+    return {str(part): part.read_bytes() if part.is_file() else None for part in sorted(path.rglob("*"))}
+
+
+def _plant(repository: Path, **record: object) -> Path:
+    """Make what a stranger may commit, as `code-index` would lay it out."""
+    planted = repository / ".code-index"
+    for part in ("tables", "dagster", "locks"):
+        (planted / part).mkdir(parents=True)
+    content = {"format": 1, "repository_root": str(repository), **record}
+    (planted / "index.json").write_text(json.dumps(content))
+    (planted / "settings.toml").write_text("max_file_bytes = 4711")
+    return planted
+
+
+@pytest.mark.parametrize("mark", [None, "0" * 32, "../../../../etc/passwd", 7, ["0" * 32]])
+def test_an_index_that_was_not_made_here_is_refused_and_left_as_it_is(repository, mark):
+    planted = _plant(repository, **({} if mark is None else {"mark": mark}))
+    before = _contents(planted)
+
+    with pytest.raises(UntrustedIndexError, match=f"Delete it.*`code-index trust {repository}`"):
+        resolve_index_folder(repository)
+    with pytest.raises(UntrustedIndexError):
+        locate_index_folder(repository).create(instance_config())
+
+    assert _contents(planted) == before
+
+
+@pytest.mark.parametrize("name", ["settings.toml", "complete.json", ".gitignore", "dagster/dagster.yaml"])
+def test_a_folder_without_a_record_is_no_empty_one(repository, name):
+    planted = repository / ".code-index" / name
+    planted.parent.mkdir(parents=True, exist_ok=True)
+    planted.write_text("!*")
+
+    with pytest.raises(UntrustedIndexError, match="may have come with the repository"):
+        resolve_index_folder(repository)
+
+
+def test_an_empty_folder_and_one_that_only_hides_itself_pass(repository):
+    (repository / ".code-index").mkdir()
+    resolve_index_folder(repository)
+    (repository / ".code-index" / ".gitignore").write_text("*\n")
+
+    resolve_index_folder(repository).create(instance_config())
+
+
+def test_an_index_of_one_s_own_passes_wherever_it_is_named_from(folder, repository, tmp_path):
+    (tmp_path / "link").symlink_to(repository)
+
+    assert resolve_index_folder(repository) == folder
+    assert resolve_index_folder(tmp_path / "link") == folder
+    assert resolve_index_folder(repository, repository / ".code-index") == folder
+
+
+def test_a_copy_is_refused_until_it_is_trusted_and_the_original_stays(folder, repository, tmp_path):
+    shutil.copytree(repository, tmp_path / "copy")
+    with pytest.raises(UntrustedIndexError, match="copied here on purpose"):
+        resolve_index_folder(tmp_path / "copy")
+
+    locate_index_folder(tmp_path / "copy").trust()
+
+    resolve_index_folder(tmp_path / "copy").check()
+    resolve_index_folder(repository).check()
+
+
+def test_an_index_that_was_restored_to_its_place_passes(folder, repository, tmp_path):
+    shutil.move(folder.path, tmp_path / "backup")
+    shutil.copytree(tmp_path / "backup", folder.path)
+
+    assert resolve_index_folder(repository) == folder
+
+
+def test_a_mark_of_an_older_version_s_index_comes_by_trust(repository):
+    planted = _plant(repository)
+
+    locate_index_folder(repository).trust()
+
+    assert resolve_index_folder(repository).settings().max_file_bytes == 4711
+    assert len(json.loads((planted / "index.json").read_text())["mark"]) == 32
+
+
+@pytest.mark.parametrize("record", ["", "{}", "[" * 100_000])
+def test_a_damaged_record_is_written_again_by_trust(folder, repository, record):
+    (folder.path / "index.json").write_text(record)
+    with pytest.raises((UntrustedIndexError, StoreError)):
+        resolve_index_folder(repository).check()
+
+    if record == "{}":  # a JSON object that says nothing is somebody's
+        with pytest.raises(StoreError, match="cannot be read"):
+            locate_index_folder(repository).trust()
+    else:
+        locate_index_folder(repository).trust()
+        resolve_index_folder(repository).check()
+
+
+def test_nothing_that_is_no_index_is_trusted(repository):
+    with pytest.raises(IndexMissingError):
+        locate_index_folder(repository).trust()
+    (repository / "src").mkdir()
+    (repository / "src" / "main.py").write_text("")
+
+    with pytest.raises(UsageError, match="holds other things than an index"):
+        locate_index_folder(repository, repository / "src").trust()
+
+
+@pytest.mark.parametrize("part", ["", "index.json", "tables", "dagster/dagster.yaml", "locks/parse.lock", "a/b/c"])
+@pytest.mark.parametrize("trusting", [False, True])
+def test_a_link_anywhere_is_refused_and_nothing_is_written_through_it(folder, repository, tmp_path, part, trusting):
+    target = tmp_path / "outside"
+    place = folder.path / part
+    if place.is_dir():
+        shutil.move(place, target)
+    else:
+        target.write_text("precious")
+        place.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+    before = _contents(tmp_path)
+
+    with pytest.raises(UntrustedIndexError, match="symbolic link"):
+        locate_index_folder(repository).trust() if trusting else resolve_index_folder(repository)
+
+    assert _contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["settings.toml", "index.json", "tables/x", "locks/parse.lock"])
+def test_a_pipe_anywhere_is_refused_at_once(folder, repository, name):
+    (folder.path / name).unlink(missing_ok=True)
+    os.mkfifo(folder.path / name)
+
+    with pytest.raises(UntrustedIndexError, match="special file"):
+        resolve_index_folder(repository)
+
+
+@pytest.mark.parametrize("where", ["top", "below", "above", "gitlink"])
+def test_an_index_that_git_tracks_is_refused_even_to_its_maker(repository, where):
+    root = repository / "part" if where == "below" else repository
+    root.mkdir(exist_ok=True)
+    top = repository.parent if where == "above" else repository
+    git(top, "init", "-q")
+    folder = resolve_index_folder(root)
+    folder.create(instance_config())
+    if where == "gitlink":
+        git(folder.path, "init", "-q")
+        git(folder.path, "commit", "-q", "--allow-empty", "-m", "first")
+        git(top, "-c", "advice.addEmbeddedRepo=false", "add", "-f", ".code-index")
+    else:
+        git(top, "add", "-f", str(folder.path / "settings.toml"))
+
+    with pytest.raises(UntrustedIndexError, match=r"git tracks .*git rm -r --cached"):
+        resolve_index_folder(root)
+    with pytest.raises(UntrustedIndexError, match="git tracks"):
+        locate_index_folder(root).trust()
+
+
+def test_a_tracked_folder_of_a_similar_name_is_not_taken_for_the_index(folder, repository):
+    git(repository, "init", "-q")
+    (repository / ".code-index-notes").mkdir()
+    (repository / ".code-index-notes" / "a.md").write_text("# A")
+    git(repository, "add", "-A")
+
+    assert resolve_index_folder(repository) == folder
+
+
+@_NEEDS_ROOT
+def test_an_index_of_another_user_is_refused_until_its_owner_is_trusted_by_name(folder, repository):
+    os.chown(folder.path, _OTHER, _OTHER)
+    with pytest.raises(UntrustedIndexError, match=r"belongs to the user nobody.*trust --owner nobody"):
+        resolve_index_folder(repository)
+    with pytest.raises(UntrustedIndexError, match="belongs to the user nobody"):
+        locate_index_folder(repository).trust()
+
+    locate_index_folder(repository).trust(owner=_OTHER)
+
+    resolve_index_folder(repository).check()
+
+
+@_NEEDS_ROOT
+def test_an_index_that_another_user_laid_above_is_not_looked_at(repository, monkeypatch):
+    planted = _plant(repository)
+    os.chown(planted, _OTHER, _OTHER)
+    (repository / "project").mkdir()
+    monkeypatch.chdir(repository / "project")
+
+    assert resolve_index_folder().repository_root == repository / "project"
+
+
+def test_without_a_folder_for_its_records_no_index_is_made(repository, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "file"))
+
+    with pytest.raises(StoreError, match=f"remembers the indexes.*{STATE_VARIABLE}"):
+        resolve_index_folder(repository).create(instance_config())
+
+    assert not (repository / ".code-index" / "index.json").exists()
+
+
+def test_a_record_that_is_a_link_is_not_believed(folder, repository, tmp_path):
+    (record,) = Path(os.environ[STATE_VARIABLE], "code-index", "indexes").glob(
+        json.loads((folder.path / "index.json").read_text())["mark"] + ".json"
+    )
+    shutil.move(record, tmp_path / "elsewhere")
+    record.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(UntrustedIndexError):
+        resolve_index_folder(repository)
+
+
+def _modes(path: Path) -> dict[str, int]:
+    return {str(part.relative_to(path)): stat.S_IMODE(part.stat().st_mode) for part in [path, *path.rglob("*")]}
+
+
+def test_an_index_is_closed_to_others_and_its_locks_to_all(folder, repository, monkeypatch):
+    (folder.tables_dir / "rows").write_text("")
+    (folder.tables_dir / "rows").chmod(0o644)
+    folder.path.chmod(0o755)
+
+    folder.create(instance_config())
+    closed = _modes(folder.path)
+    monkeypatch.setenv("CODE_INDEX_SHARED_WITH_GROUP", "true")
+    folder.create(instance_config())
+    shared = _modes(folder.path)
+
+    assert closed["."] == 0o700
+    assert closed["tables/rows"] == 0o600
+    assert shared["."] == shared["tables"] == 0o750
+    assert shared["tables/rows"] == shared["index.json"] == 0o640
+    assert shared["locks"] == 0o700
+    assert all(not mode & 0o077 for mode in closed.values())
+
+
+def test_permissions_that_are_as_they_should_be_cost_one_look(folder, monkeypatch):
+    monkeypatch.setattr(os, "walk", lambda _: pytest.fail("looked at every file"))
+
+    set_permissions(folder.path, shared=False, private=folder.locks_dir)
+
+
+def test_who_may_only_read_a_lock_file_cannot_open_it(folder):
+    lock = folder.locks_dir / "parse.lock"
+    lock.write_text("")
+    lock.chmod(0o644)
+
+    with hold(folder.locks_dir, Phase.PARSE):
+        assert stat.S_IMODE(lock.stat().st_mode) == 0o600
+        assert owner(folder.locks_dir, Phase.PARSE) is not None
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_lock_file_that_is_none_is_named_and_left_as_it_is(folder, tmp_path, kind):
+    lock = folder.locks_dir / "parse.lock"
+    outside = tmp_path / "outside"
+    outside.write_text("precious")
+    {"link": lambda: lock.symlink_to(outside), "pipe": lambda: os.mkfifo(lock), "folder": lock.mkdir}[kind]()
+
+    with pytest.raises(StoreError, match=r"parse\.lock"), hold(folder.locks_dir, Phase.PARSE):
+        pass
+
+    assert outside.read_text() == "precious"
