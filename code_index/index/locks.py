@@ -140,6 +140,18 @@ def hold(
             held.write_owner(outer_run_id)
 
 
+@contextmanager
+def hold_all(
+    locks_dir: Path, *, wait_s: float | None = None, on_wait: Callable[[LockOwner | None], None] | None = None
+) -> Iterator[None]:
+    """Hold the locks of both phases, so that nobody else writes to the index; arguments and errors as for `hold`."""
+    with (
+        hold(locks_dir, Phase.PARSE, wait_s=wait_s, on_wait=on_wait),
+        hold(locks_dir, Phase.EMBED, wait_s=wait_s, on_wait=on_wait),
+    ):
+        yield
+
+
 def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
     """Find the living process that holds a phase's lock, or `None`."""
     path = locks_dir / f"{phase}.lock"

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
+from indexing_assets.cli.options import (
+    confirm_loss,
+    folder_of,
+    index_dir_option,
+    repository_argument,
+    wait_option,
+    yes_option,
+)
 from indexing_assets.upkeep.retention import USUAL, Retention
 
 if TYPE_CHECKING:
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also remove the old table that `code-index migrate` imported, and its backup.",
 )
+@yes_option
 @wait_option
 def command(
     path: Path | None,
@@ -53,6 +61,7 @@ def command(
     keep_unused_vectors_days: int,
     keep_runs: int,
     old_index: bool,
+    yes: bool,
     wait: bool,
 ) -> None:
     """Compact the tables and remove old versions, orphaned files, unused vectors and old records.
@@ -75,6 +84,8 @@ def command(
             _show_old_index(folder)
         if dry_run:
             return
+        if old_index:
+            confirm_loss("Remove the old index for good?", yes=yes)
         before = folder_bytes(folder.path)
         result = pipeline.cleanup(kept)
     if result.error is not None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument, wait_option
+from indexing_assets.cli.options import (
+    confirm_loss,
+    folder_of,
+    index_dir_option,
+    json_option,
+    repository_argument,
+    wait_option,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
@@ -36,6 +44,7 @@ _FILES = {
 @click.option("--model", help="The model that made its vectors, if its config does not name one.")
 @click.option("--old-root", help="The folder that its absolute paths begin with, if its config does not name one.")
 @json_option
+@yes_option
 @wait_option
 def command(
     path: Path | None,
@@ -46,6 +55,7 @@ def command(
     model: str | None,
     old_root: str | None,
     as_json: bool,
+    yes: bool,
     wait: bool,
 ) -> None:
     """Import the single-table index of the repository at PATH, without a model call.
@@ -56,6 +66,9 @@ def command(
 
     folder = folder_of(path, index_dir)
     if rollback:
+        confirm_loss(
+            f"Remove all that {folder.path} holds of the imported index and of what was indexed since?", yes=yes
+        )
         record = migration.roll_back(folder)
         click.echo(f"Undone: {folder.path} is empty again. The old index is in {record['source']}, as it was.")
         return

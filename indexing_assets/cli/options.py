@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 import click
 
-from code_index.core.errors import SettingsError
+from code_index.core.errors import SettingsError, UsageError
 from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
 from code_index.index.permissions import umask_of
+from indexing_assets.cli.output import printable
 
 _Command = Callable[..., Any]
 
@@ -49,6 +51,25 @@ def wait_option(command: _Command) -> _Command:
     return click.option(
         "--wait/--no-wait", default=True, show_default=True, help="Wait while another process writes to the index."
     )(command)
+
+
+def yes_option(command: _Command) -> _Command:
+    """`--yes`, for commands that may remove what cannot be made again."""
+    return click.option("--yes", "-y", is_flag=True, help="Remove without asking.")(command)
+
+
+def confirm_loss(question: str, *, yes: bool) -> None:
+    """Ask a person at a terminal before something is removed for good, unless they said `--yes`.
+
+    Raises:
+        UsageError: nobody can be asked.
+        click.Abort: the answer is no.
+    """
+    if yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(f"{question} Nothing was removed: nobody can be asked here. Say --yes if that is meant.")
+    click.confirm(printable(question), default=False, err=True, abort=True)
 
 
 def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:

@@ -29,7 +29,7 @@ from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
 from code_index.core.unit_vectors import Vectors, normalized, vector_lengths
 from code_index.index.folder import resolve_index_folder
-from code_index.index.locks import Phase, hold
+from code_index.index.locks import hold_all
 from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
@@ -203,10 +203,7 @@ def add_chunks(
     with Pipeline(folder, embedder=embedder, wait_s=wait_s) as pipeline:
         encoder = pipeline.query_encoder()
         matrix = _matrix(vectors, len(chunks), encoder.embed_query("dimension").size) if vectors is not None else None
-        with (
-            hold(folder.locks_dir, Phase.PARSE, wait_s=wait_s),
-            hold(folder.locks_dir, Phase.EMBED, wait_s=wait_s),
-        ):
+        with hold_all(folder.locks_dir, wait_s=wait_s):
             _require(pipeline.scan())
             manifest = _manifest(pipeline, chunks)
             rows = _chunks(chunks, manifest)

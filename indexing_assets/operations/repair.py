@@ -20,7 +20,7 @@ import pyarrow as pa
 from code_index.core.errors import StoreError
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import Phase, hold
+from code_index.index.locks import hold_all
 from code_index.tables import IndexStore
 from indexing_assets.checks.index_folder import damaged_databases
 from indexing_assets.checks.per_run import lengths_off_unit
@@ -37,7 +37,7 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
         IndexBusyError: another process holds the index.
         CodeIndexError: it cannot be fixed; the message says why.
     """
-    with hold(folder.locks_dir, Phase.PARSE, wait_s=0), hold(folder.locks_dir, Phase.EMBED, wait_s=0):
+    with hold_all(folder.locks_dir, wait_s=0):
         if "dagster_records_can_be_read" in failed:
             for path in damaged_databases(folder):
                 tell(f"Moved {path} to {_put_aside(path, ('', '-wal', '-shm'))}")

@@ -97,9 +97,9 @@ def test_a_killed_rollback_is_whole_when_it_is_run_again(root: Path, tmp_path: P
     assert command(tmp_path, "none", "migrate", root).returncode == 0
     shutil.rmtree(root / ".mcp-vector-search" / "code_search.lance")
     kill = kill.removeprefix("_")
-    died = command(tmp_path, kill, "migrate", root, "--rollback")
+    died = command(tmp_path, kill, "migrate", root, "--rollback", "--yes")
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    again = command(tmp_path, "none", "migrate", root, "--rollback")
+    again = command(tmp_path, "none", "migrate", root, "--rollback", "--yes")
     assert again.returncode == 0, again.stderr.decode()
     assert lancedb.connect(root / ".mcp-vector-search").open_table("code_search").count_rows() == 60
     assert all(table.is_empty() for table in state(root).values())

@@ -284,6 +284,31 @@ def test_rollback_restores_an_old_table_that_was_lost_and_cleanup_ends_it(reposi
         roll_back(folder)
 
 
+@pytest.mark.parametrize(
+    "place", ["outside", "outside/code_search.lance", "repository/link/code_search.lance", "repository/photos"]
+)
+def test_nothing_is_removed_or_written_where_only_a_record_says_so(repository: Path, place: str) -> None:
+    write_old_index(repository)
+    folder, _, _ = taken_over(repository)
+    victim = repository.parent / place
+    (repository.parent / "outside").mkdir()
+    (repository / "link").symlink_to(repository.parent / "outside")
+    victim.mkdir(exist_ok=True)
+    (victim / "photo").write_text("precious")
+    record = folder.tables_dir / "migration.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"table": str(victim)}))
+
+    with pytest.raises(UsageError, match="neither removes nor restores"):
+        remove_old_index(folder)
+    assert (victim / "photo").read_text() == "precious"
+    assert folder.backup_dir.exists()
+
+    shutil.rmtree(victim)
+    with pytest.raises(UsageError, match="neither removes nor restores"):
+        roll_back(folder)
+    assert not victim.exists()
+
+
 def test_a_table_of_a_users_asset_outlives_a_migration_that_is_killed_and_its_rollback(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,9 +519,13 @@ def test_the_commands_find_the_old_index_offer_it_and_report(
     kept = command_line("cleanup", repository, "--old-index", "--dry-run").stdout
     assert "code_search.lance" in kept
     assert (repository / ".mcp-vector-search" / "code_search.lance").exists()
-    assert "Undone" in command_line("migrate", repository, "--rollback").stdout
+    asked = command_line("migrate", repository, "--rollback", check=2)
+    assert "Say --yes" in asked.stderr
+    assert "Undone" in command_line("migrate", repository, "--rollback", "--yes").stdout
     command_line("migrate", repository)
-    assert "The old index is gone" in command_line("cleanup", repository, "--old-index").stdout
+    command_line("cleanup", repository, "--old-index", check=2)
+    assert (repository / ".mcp-vector-search" / "code_search.lance").exists()
+    assert "The old index is gone" in command_line("cleanup", repository, "--old-index", "--yes").stdout
     assert not (repository / ".mcp-vector-search" / "code_search.lance").exists()
 
 

@@ -7,8 +7,6 @@ Belongs here: whatever a rollback or the end of the old index needs. Does not be
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +14,9 @@ from typing import Any
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError, UsageError
+from code_index.core.regular_files import load_json, read_regular_file
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import LockOwner, Phase, hold
+from code_index.index.locks import hold_all
 from code_index.tables import IndexStore
 from indexing_assets.operations.migration.carrier import MigrationReport
 from indexing_assets.operations.migration.old_index.layout import CONFIG_FILE, METADATA_FILE, TABLE
@@ -88,10 +87,10 @@ def roll_back(folder: IndexFolder) -> dict[str, Any]:
         the record of the migration that is undone.
 
     Raises:
-        UsageError: there is nothing to undo, or the backup is gone.
+        UsageError: there is nothing to undo, the backup is gone, or the old table was lost outside of the repository.
     """
     folder.check()
-    with both_phases(folder):
+    with hold_all(folder.locks_dir):
         undone = folder.path / _UNDONE
         record = read_record(folder) or _read_record(undone)
         if record is None:
@@ -101,6 +100,7 @@ def roll_back(folder: IndexFolder) -> dict[str, Any]:
             raise UsageError(f"The backup {backup} is gone: the migration cannot be undone any more.")
         table = Path(record["table"])
         if not table.exists():
+            _refuse_outside(table, folder)
             restore_old_table(backup, table)
         if folder.tables_dir.exists() and not undone.exists():
             folder.tables_dir.rename(undone)
@@ -124,33 +124,34 @@ def remove_old_index(folder: IndexFolder) -> int:
     """Remove the old table and the backup of a migration for good; returns the bytes that were freed.
 
     Raises:
-        UsageError: there was no migration, so that the table is somebody else's.
+        UsageError: there was no migration, so that the table is somebody else's; or it lies outside of the repository.
     """
     record = read_record(folder)
     if record is None:
         raise UsageError(
             f"{folder.path} does not come from a migration: no old table is removed. `code-index migrate` imports one."
         )
-    with both_phases(folder):
-        freed = sum(_bytes(place) for place in (Path(record["table"]), folder.backup_dir))
+    table = Path(record["table"])
+    with hold_all(folder.locks_dir):
+        if table.exists():
+            _refuse_outside(table, folder)
+        freed = sum(_bytes(place) for place in (table, folder.backup_dir))
         remove(folder.backup_dir)
-        remove(Path(record["table"]))
+        remove(table)
     return freed
 
 
-@contextmanager
-def both_phases(
-    folder: IndexFolder,
-    *,
-    wait_s: float | None = None,
-    on_wait: Callable[[LockOwner | None], None] | None = None,
-) -> Iterator[None]:
-    """Hold the locks of both phases, so that nobody else writes to the index."""
-    with (
-        hold(folder.locks_dir, Phase.PARSE, wait_s=wait_s, on_wait=on_wait),
-        hold(folder.locks_dir, Phase.EMBED, wait_s=wait_s, on_wait=on_wait),
-    ):
-        yield
+def _refuse_outside(table: Path, folder: IndexFolder) -> None:
+    """Refuse to write or delete an old table where only the record of a migration says that it lies.
+
+    Its true place has to be in this repository, and its name that of an old table.
+    """
+    real = Path(os.path.realpath(table))
+    if not real.is_relative_to(folder.repository_root) or real.name != f"{TABLE}.lance":
+        raise UsageError(
+            f"{table} is not an old index of {folder.repository_root}: code-index neither removes nor restores it. "
+            f"Do that yourself; its backup is {folder.backup_dir / f'{TABLE}.lance'}."
+        )
 
 
 def move_asset_tables(source: Path, target: Path) -> None:
@@ -172,10 +173,11 @@ def remove(path: Path) -> None:
 def _read_record(tables_dir: Path) -> dict[str, Any] | None:
     path = tables_dir / _RECORD_FILE
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = load_json(read_regular_file(path))
+        _ = Path(found["table"]), Path(found["source"])
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path} cannot be read: {error}. Restore it from a backup, or index again.") from error
     return found
 

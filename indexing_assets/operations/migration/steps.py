@@ -18,7 +18,7 @@ from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import MigrationError
 from code_index.core.partition_keys import batch_partition_key
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import LockOwner
+from code_index.index.locks import LockOwner, hold_all
 from code_index.index.settings import settings_template, settings_with
 from code_index.tables import IndexStore
 from code_index.tables.table_names import FILES_TABLE, INDEX_TABLES
@@ -27,7 +27,6 @@ from indexing_assets.operations.migration.old_index.table import OldTable
 from indexing_assets.operations.migration.plan import Plan
 from indexing_assets.operations.migration.rollback import (
     back_up,
-    both_phases,
     move_asset_tables,
     read_record,
     remove,
@@ -72,7 +71,7 @@ def migrate(
     started = time.perf_counter()
     folder = plan.folder
     folder.create(instance_config())
-    with both_phases(folder, wait_s=wait_s, on_wait=on_wait):
+    with hold_all(folder.locks_dir, wait_s=wait_s, on_wait=on_wait):
         if (known := read_record(folder)) is not None:
             _register(folder, known)
             return _finished(MigrationReport(**known["report"]), started)
