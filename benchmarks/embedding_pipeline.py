@@ -72,7 +72,9 @@ def through_pipeline(root: Path, index: Path, profile: bool) -> dict[str, float]
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary) / "index"
         shutil.copytree(index, fresh)
-        with Pipeline(IndexFolder(path=fresh, repository_root=root)) as pipeline:
+        folder = IndexFolder(path=fresh, repository_root=root)
+        folder.trust()
+        with Pipeline(folder) as pipeline:
             # As after phase 1 in the same process: model and tables are open.
             pipeline.describe_embedder()
             pipeline.store.chunks.count()

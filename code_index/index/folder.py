@@ -201,9 +201,9 @@ class IndexFolder:
                 f"There is no index at {self.path}. Run `code-index index {self.repository_root}` first."
             )
         self._check_record()
-        if not self.tables_dir.is_dir() or not self.dagster_home.is_dir():
+        if not self.tables_dir.is_dir():
             raise IndexMissingError(
-                f"The index at {self.path} was never finished, or lost a part. Run `code-index index "
+                f"The index at {self.path} was never finished, or lost its tables. Run `code-index index "
                 f"{self.repository_root}`: it makes what is missing."
             )
 

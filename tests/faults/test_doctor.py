@@ -22,6 +22,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.repair import repair
 from indexing_assets.runs.live_runs import HOST_TAG, PROCESS_STARTED_TAG, PROCESS_TAG
 from tests.faults.harness import findings, small_steps, state, write_repository
+from tests.indexed_copies import copy_indexed
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in small_steps({}).items():
         monkeypatch.setenv(name, value)
-    return Path(shutil.copytree(indexed, tmp_path / "repository"))
+    return copy_indexed(indexed, tmp_path / "repository")
 
 
 def _tables(root: Path) -> IndexStore:

@@ -6,7 +6,6 @@ All through the pipeline. What the embedder itself does about memory and single 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,6 +30,7 @@ from indexing_assets.runs.partitions import partitions_definition
 from indexing_assets.runs.planning import batches_to_embed, transient_failures_due
 from tests.fakes import Fault, Faulty, GivenEmbedder, give
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
+from tests.indexed_copies import copy_indexed
 
 VECTORS = dg.AssetKey("chunk_vectors")
 _POISON = "function_3_2"  # one chunk of 60
@@ -57,7 +57,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pipeline(parsed: Path, embedder: Faulty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     for name, value in small_steps({}).items():
         monkeypatch.setenv(name, value)
-    root = Path(shutil.copytree(parsed, tmp_path / "repository"))
+    root = copy_indexed(parsed, tmp_path / "repository")
     with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as opened:
         yield opened
 

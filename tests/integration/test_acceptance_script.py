@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks.acceptance import lost_text, tree_findings
+from code_index.index.folder import IndexFolder
 from code_index.tables import IndexStore
 from tests.waiting import PATIENCE_S
 
@@ -64,6 +65,7 @@ def test_a_damaged_index_fails_and_the_culprits_are_named(
     accepted: tuple[Path, subprocess.CompletedProcess[str]], repository: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(accepted[0], tmp_path / "indexes")
+    IndexFolder(tmp_path / "indexes" / "tiny", repository).trust()
     store = IndexStore(tmp_path / "indexes" / "tiny" / "tables")
     now = datetime.now(UTC)
 

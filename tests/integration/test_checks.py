@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from indexing_assets.runs.index_names import (
 )
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.indexed_copies import copy_indexed
 
 REPORT = dg.AssetKey(INDEX_REPORT)
 
@@ -43,8 +43,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Cal
 
 @pytest.fixture
 def pipeline(indexed: Path, tmp_path: Path) -> Iterator[Pipeline]:
-    root = tmp_path / "repository"
-    shutil.copytree(indexed, root)
+    root = copy_indexed(indexed, tmp_path / "repository")
     with Pipeline(resolve_index_folder(root), embedder=EmbedderResource(model="deterministic")) as opened:
         yield opened
 

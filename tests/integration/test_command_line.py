@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
+from tests.indexed_copies import copy_indexed
 from tests.waiting import PATIENCE_S, busy_parser, started, wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,7 +47,7 @@ def index_template(tmp_path_factory: pytest.TempPathFactory, make_small_reposito
 
 @pytest.fixture
 def indexed(index_template: Path, tmp_path: Path, command_line: Run) -> Path:
-    return Path(shutil.copytree(index_template, tmp_path / "repository"))
+    return copy_indexed(index_template, tmp_path / "repository")
 
 
 def test_index_says_what_it_did_and_a_second_one_that_nothing_changed(

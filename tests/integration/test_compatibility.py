@@ -19,6 +19,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from code_index.index.folder import locate_index_folder
 from code_index.tables import IndexStore
 from indexing_assets.runs.planning import chunker_identity
 from tests.faults.harness import Durable, Work, findings, folder_of, fresh_state, run_victim, state
@@ -33,7 +34,18 @@ def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     with tarfile.open(_ARCHIVE) as archive:
         archive.extractall(tmp_path, filter="data")
+    locate_index_folder(tmp_path / "project").trust()
     return tmp_path
+
+
+def test_an_earlier_index_is_used_after_its_user_says_that_it_is_theirs(tmp_path: Path, command_line: Run) -> None:
+    with tarfile.open(_ARCHIVE) as archive:
+        archive.extractall(tmp_path, filter="data")
+    root = tmp_path / "project"
+    refused = command_line("search", "greet", "-C", root, check=2)
+    assert f"made by an older version or copied here on purpose, run `code-index trust {root}`" in refused.stderr
+    command_line("trust", root)
+    assert "greet" in command_line("search", "greet", "-C", root).stdout
 
 
 def test_an_earlier_index_answers_before_anything_is_written(unpacked: Path, command_line: Run) -> None:

@@ -25,6 +25,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.partitions import range_tags
 from tests.fakes import Faulty, GivenEmbedder, give, refusing
+from tests.indexed_copies import copy_indexed
 
 GREETING = "file_path = 'app/greeting.py'"
 GREET = f"{GREETING} AND qualified_name = 'greet'"
@@ -49,8 +50,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Cal
 def pipeline(indexed: Path, tmp_path: Path) -> Iterator[Pipeline]:
     """An index of one's own to damage."""
     give(Faulty())
-    root = tmp_path / "repository"
-    shutil.copytree(indexed, root)
+    root = copy_indexed(indexed, tmp_path / "repository")
     with Pipeline(resolve_index_folder(root), embedder=GivenEmbedder()) as opened:
         yield opened
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import doctest
 import inspect
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import code_index
 import indexing_assets
 from code_index import CodeIndexError, Index, IndexMissingError, UsageError
 from code_index.core.errors import ModelError, SettingsError, StoreError
+from tests.indexed_copies import copy_indexed
 
 _PUBLIC = {
     code_index: ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"],
@@ -41,7 +41,8 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Callab
 @pytest.fixture
 def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder, with a `repository` of the test's own."""
-    shutil.copytree(made, tmp_path / "here")
+    (tmp_path / "here").mkdir()
+    copy_indexed(made / "repository", tmp_path / "here" / "repository")
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     return tmp_path / "here"
