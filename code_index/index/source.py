@@ -10,14 +10,21 @@ from code_index.repository.walk import WalkOptions
 
 def walk_options(folder: IndexFolder, settings: Settings) -> WalkOptions:
     """Gather the options of a walk of the index's repository."""
-    return WalkOptions(max_file_bytes=settings.max_file_bytes, index_dir=folder.path, exclude=settings.ignore)
+    return WalkOptions(
+        max_file_bytes=settings.max_file_bytes,
+        index_dir=folder.path,
+        exclude=settings.ignore,
+        readers_group=folder.path.stat().st_gid if settings.shared_with_group else None,
+    )
 
 
 def source_repository(folder: IndexFolder, settings: Settings) -> SourceRepository:
     """Make the reader of the index's repository."""
+    options = walk_options(folder, settings)
     return SourceRepository(
         folder.repository_root,
-        max_file_bytes=settings.max_file_bytes,
-        exclude=settings.ignore,
-        index_dir=folder.path,
+        max_file_bytes=options.max_file_bytes,
+        exclude=options.exclude,
+        index_dir=options.index_dir,
+        readers_group=options.readers_group,
     )

@@ -73,7 +73,8 @@ class SourceRepository:
     """A folder of source files, in a git checkout or not.
 
     `include` and `exclude` are patterns in gitignore syntax that count like lines at the top of the root's
-    `.codeindexignore` (`include` ones negated). `index_dir` is never indexed.
+    `.codeindexignore` (`include` ones negated). `index_dir` is never indexed. `readers_group` is as in
+    `WalkOptions`.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class SourceRepository:
         exclude: Iterable[str] = (),
         use_gitignore: bool = True,
         index_dir: Path | None = None,
+        readers_group: int | None = None,
     ) -> None:
         self.root = Path(os.path.realpath(root))
         self._checked_folder: tuple[str, int, int] | None = None
@@ -95,6 +97,7 @@ class SourceRepository:
             include=tuple(include),
             exclude=tuple(exclude),
             use_gitignore=use_gitignore,
+            readers_group=readers_group,
         )
 
     def scan(self, known: Mapping[str, SourceFile], *, verify: bool = False, allow_empty: bool = False) -> ScanResult:

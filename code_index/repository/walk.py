@@ -44,17 +44,23 @@ _KINDS: Final = {
     stat.S_IFCHR: "character device",
     stat.S_IFBLK: "block device",
 }
+_CLOSED = "private: the group that may read the index may not read it"
 
 
 @dataclass(frozen=True, slots=True)
 class WalkOptions:
-    """Options of a walk; patterns are in gitignore syntax and relative to the root."""
+    """Options of a walk; patterns are in gitignore syntax and relative to the root.
+
+    `readers_group` is the id of the group that may read what is made of the files; those that it may not read are
+    skipped. None where only the user may.
+    """
 
     max_file_bytes: int
     index_dir: Path
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     use_gitignore: bool = True
+    readers_group: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +152,25 @@ class _Walker:
             elif entry.is_symlink():
                 self._skip(path, self._link_reason(path))
             elif entry.is_dir(follow_symlinks=False):
-                self._folder(entry.name, path, entered, names, pending)
+                self._folder(entry, path, entered, names, pending)
             else:
                 self._file(entry, path, entered)
 
     def _folder(
-        self, name: str, path: str, rules: FolderRules, siblings: Collection[str], pending: list[FolderRules]
+        self,
+        entry: os.DirEntry[str],
+        path: str,
+        rules: FolderRules,
+        siblings: Collection[str],
+        pending: list[FolderRules],
     ) -> None:
+        name = entry.name
         if name in VCS_FOLDERS:
             self._skip(f"{path}/", f"version control: {name}")
         elif name == INDEX_FOLDER or path == self._index_path:
             self._skip(f"{path}/", "index folder: code-index's own files")
+        elif self._is_closed(entry, stat.S_IXGRP, stat.S_IXOTH):
+            self._skip(f"{path}/", _CLOSED)
         else:
             inside = rules.below(name, path, siblings)
             if isinstance(inside, Skip):
@@ -176,6 +190,8 @@ class _Walker:
             self._skip(path, f"not a file: {_KINDS.get(stat.S_IFMT(status.st_mode), 'unknown kind')}")
         elif (skip := rules.file_skip(entry.name, path)) is not None:
             self._skip(path, skip.reason)
+        elif self._is_closed(entry, stat.S_IRGRP, stat.S_IROTH):
+            self._skip(path, _CLOSED)
         else:
             if is_manifest(entry.name) and status.st_size <= MAX_MANIFEST_BYTES:
                 self._read_manifest(path)
@@ -185,6 +201,17 @@ class _Walker:
                 self._skip(path, f"too large: over {self._options.max_file_bytes} bytes")
             else:
                 self.found.files.append((path, rules.path, status.st_size, status.st_mtime_ns))
+
+    def _is_closed(self, entry: os.DirEntry[str], to_group: int, to_all: int) -> bool:
+        """Tell whether the group that may read the index may not read or enter this."""
+        group = self._options.readers_group
+        if group is None:
+            return False
+        try:
+            status = entry.stat(follow_symlinks=False)
+        except OSError:  # what follows says so
+            return False
+        return not status.st_mode & (to_group if status.st_gid == group else to_all)
 
     def _skip(self, path: str, reason: str) -> None:
         self.found.skipped.append(Skipped(path, reason))

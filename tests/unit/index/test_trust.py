@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from code_index.core.errors import IndexMissingError, StoreError, UntrustedIndexError, UsageError
+from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, locate_index_folder, resolve_index_folder
 from code_index.index.locks import Phase, hold, owner
 from code_index.index.permissions import set_permissions
+from code_index.index.source import source_repository
 from code_index.index.trust import STATE_VARIABLE
 from resources.instance_config import instance_config
 from tests.checkout import git
@@ -291,3 +293,21 @@ def test_a_lock_file_that_is_none_is_named_and_left_as_it_is(folder, tmp_path, k
         pass
 
     assert outside.read_text() == "precious"
+
+
+def test_what_the_group_may_not_read_stays_out_of_an_index_that_it_may(folder, repository, monkeypatch):
+    for name in ("open/all.py", "open/group.py", "open/own.py", "closed/all.py"):
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text("x = 1\n")
+    (repository / "open" / "all.py").chmod(0o604)
+    (repository / "open" / "group.py").chmod(0o640)
+    (repository / "open" / "own.py").chmod(0o600)
+    (repository / "closed").chmod(0o700)
+
+    def indexed() -> list[str]:
+        found = source_repository(folder, folder.settings()).scan({}).files
+        return sorted(file.file_path for file in found if file.status is not FileStatus.SKIPPED)
+
+    assert indexed() == ["closed/all.py", "open/all.py", "open/group.py", "open/own.py"]
+    monkeypatch.setenv("CODE_INDEX_SHARED_WITH_GROUP", "true")
+    assert indexed() == ["open/group.py"]
