@@ -30,7 +30,9 @@ def test_every_command_of_the_page_runs_in_the_order_in_which_it_is_written(
     assert len(ran) == 11
     for program, *arguments in ran:
         assert program == "code-index"
-        command_line(*arguments, cwd=repository)
+        # Nobody is at a terminal here to answer.
+        answer = ["--yes"] if {"--rollback", "--old-index"} & set(arguments) else []
+        command_line(*arguments, *answer, cwd=repository)
 
 
 def test_the_example_is_that_of_the_module_and_links_lead_somewhere() -> None:
