@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from code_index.core.errors import UsageError
 from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
 
 _Command = Callable[..., Any]
@@ -48,5 +49,16 @@ def wait_option(command: _Command) -> _Command:
 
 
 def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
-    """The index folder that a command's options name."""
-    return resolve_index_folder(path, index_dir)
+    """The index folder that a command's options name.
+
+    Raises:
+        UsageError: the repository is no folder, or none that may be entered; an index that lies elsewhere may outlive it.
+    """
+    folder = resolve_index_folder(path, index_dir)
+    try:
+        usable = folder.repository_root.is_dir() or folder.exists
+    except OSError as error:
+        raise UsageError(f"{folder.repository_root} cannot be used: {error.strerror}.") from error
+    if not usable:
+        raise UsageError(f"{folder.repository_root} is not a folder. Name the folder of a repository.")
+    return folder
