@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from code_index.core.errors import UsageError
+from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
@@ -131,7 +132,8 @@ class Index:
             SettingsError: a setting of the index cannot be used.
             StoreError: a table cannot be read.
         """
-        from code_index.index.contents import index_status  # not for the command line's search
+        with importing:
+            from code_index.index.contents import index_status  # not for the command line's search
 
         return index_status(self.folder, self.store, query_embedder(self.folder.settings().embedder).model_id)
 

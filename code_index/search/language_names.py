@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from functools import cache
 
 from code_index.core.errors import UsageError
+from code_index.core.lazy_imports import importing
 from code_index.tables.filters import refuse_broken_text
 
 _SHOWN = 80  # characters of a value that a message quotes
@@ -59,7 +60,8 @@ def _language_named(value: str, held: Callable[[str], bool]) -> str:
 @cache
 def _spellings() -> dict[str, str]:
     """Names by spelling; the same word as a name comes before a title, and that before an extension."""
-    from code_index.chunking.registry import FILE_TYPES  # 0.1 s, and most searches name no language
+    with importing:
+        from code_index.chunking.registry import FILE_TYPES  # 0.1 s, and most searches name no language
 
     kinds = FILE_TYPES.values()
     found = {_key(kind.name): kind.name for kind in kinds}
