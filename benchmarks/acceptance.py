@@ -30,9 +30,9 @@ import polars as pl
 from benchmarks.pipeline import MemoryPeak
 from code_index.chunking.encoding import to_utf8
 from code_index.core.partition_keys import batch_partition_key
+from code_index.core.printable import printable
 from code_index.core.unit_vectors import off_unit, vector_lengths
 from code_index.index.folder import IndexFolder
-from indexing_assets.cli.output import printable
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
 

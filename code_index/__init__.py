@@ -11,14 +11,20 @@ The names in `__all__` are public; importing the package loads neither tables no
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
-
 __all__ = ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"]
 
-_MODULES = {"Index": "api", "IndexStatus": "index.contents", "SearchHit": "search.hybrid"}
+_MODULES = {
+    "CodeIndexError": "core.errors",
+    "Index": "api",
+    "IndexMissingError": "core.errors",
+    "IndexStatus": "index.contents",
+    "SearchHit": "search.hybrid",
+    "UsageError": "core.errors",
+}
 
 if TYPE_CHECKING:
     from code_index.api import Index
+    from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
     from code_index.index.contents import IndexStatus
     from code_index.search.hybrid import SearchHit
 else:  # hidden from type checkers, which would accept any name
@@ -26,4 +32,8 @@ else:  # hidden from type checkers, which would accept any name
     def __getattr__(name: str) -> Any:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+        # Not above: whoever imports a module of the package first would be in the way of whoever imports the package.
+        from code_index.core.lazy_imports import importing
+
+        with importing:
+            return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from code_index.core.errors import UsageError
+from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import SearchHit, SearchMode, search
+from code_index.search.language_names import languages_named
 from code_index.tables.filters import SearchFilter
 from code_index.tables.store import IndexStore
 
@@ -87,8 +89,8 @@ class Index:
             query: words or code, in any form.
             mode: `semantic` compares meanings, `lexical` words (and needs no model), `hybrid` both.
             limit: maximum number of hits, at least 1.
-            language: only that language, or one of those.
-            glob: only paths that match, such as `src/**/*.py` or `docs/`.
+            language: only that language, or one of those; `TypeScript`, `ts` and `.ts` mean `typescript`.
+            glob: only paths that match, such as `src/**/*.py` or `docs/`; brackets and braces in names match as well.
             chunk_type: only that type, or one of those: function, class, method, module, section, rule, ...
             function_name: only the function or method of this name.
             class_name: only the class of this name and its members.
@@ -101,19 +103,20 @@ class Index:
             StoreError: a table cannot be read.
         """
         search_mode = _member("mode", mode, SearchMode)
-        filters = SearchFilter(
-            languages=_as_tuple(language),
-            path_glob=glob,
-            chunk_types=tuple(_member("chunk_type", value, ChunkType) for value in _as_tuple(chunk_type)),
-            function_name=function_name,
-            class_name=class_name,
-            subproject=subproject,
-        )
+        chunk_types = tuple(_member("chunk_type", value, ChunkType) for value in _as_tuple(chunk_type))
         opening = self.store.search.start_opening()  # while the model is loaded
         encoder = None
         try:
             if search_mode is not SearchMode.LEXICAL:
                 encoder = serving_embedder(self.folder.settings().embedder, self.store.models.serving())
+            filters = SearchFilter(
+                languages=languages_named(_as_tuple(language), held=self.store.search.holds_language),
+                path_glob=glob,
+                chunk_types=chunk_types,
+                function_name=function_name,
+                class_name=class_name,
+                subproject=subproject,
+            )
             return search(self.store, encoder, query, mode=search_mode, limit=limit, filters=filters)
         finally:
             # A refusal may come first: a process that ends while LanceDB is being imported aborts.
@@ -129,7 +132,8 @@ class Index:
             SettingsError: a setting of the index cannot be used.
             StoreError: a table cannot be read.
         """
-        from code_index.index.contents import index_status  # not for the command line's search
+        with importing:
+            from code_index.index.contents import index_status  # not for the command line's search
 
         return index_status(self.folder, self.store, query_embedder(self.folder.settings().embedder).model_id)
 
@@ -140,6 +144,6 @@ def _as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def _member(name: str, value: str, words: type[_Choice]) -> _Choice:
     try:
-        return words(value)
+        return words(value.lower())
     except ValueError as error:
         raise UsageError(f"{name} {value!r:.80} is not one of {', '.join(words)}.") from error

@@ -7,6 +7,8 @@ Dagster. Import time stays free of Dagster, LanceDB and torch.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from code_index.core.lazy_imports import importing
+
 __all__ = ["AddedCounts", "GivenChunk", "IndexCounts", "add_chunks", "index_repository"]
 
 if TYPE_CHECKING:
@@ -16,4 +18,5 @@ else:  # unseen by type checkers, for which it would make any name right
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(importlib.import_module("indexing_assets.operations.api"), name)
+        with importing:
+            return getattr(importlib.import_module("indexing_assets.operations.api"), name)

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from code_index.core.errors import ModelError
+from code_index.core.lazy_imports import importing
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
@@ -64,7 +65,8 @@ def cuda_obstacle(index: int) -> str | None:
         return "CUDA_VISIBLE_DEVICES hides all GPUs"
     if not nvidia_driver_present():
         return "no NVIDIA driver"
-    import torch
+    with importing:
+        import torch
 
     if not torch.cuda.is_available():
         built = f"is built for CUDA {torch.version.cuda}" if torch.version.cuda else "is built without CUDA"
@@ -77,7 +79,8 @@ def mps_obstacle() -> str | None:
     """The reason why Metal cannot be used, or None. torch is imported only on Apple processors."""
     if (sys.platform, platform.machine()) != ("darwin", "arm64"):
         return "no Apple processor"
-    import torch
+    with importing:
+        import torch
 
     if torch.backends.mps.is_available():
         return None

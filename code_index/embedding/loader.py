@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from code_index.core.errors import ModelError, SettingsError
+from code_index.core.lazy_imports import importing
 from code_index.embedding.backend import Backend
 from code_index.embedding.backends.registry import AUTO, BACKENDS, BackendName, device_kind
 from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
@@ -157,9 +158,11 @@ def _onnx_plan(config: EmbedderConfig, reasons: list[str]) -> EmbedderPlan:
 
 def _backend(plan: EmbedderPlan, files: ModelFiles, window: int, threads: int) -> Backend:
     if plan.backend == "onnx":
-        from code_index.embedding.backends.onnx import OnnxBackend
+        with importing:
+            from code_index.embedding.backends.onnx import OnnxBackend
 
         return OnnxBackend(files, window=window, precision=plan.precision, threads=threads)
-    from code_index.embedding.backends.torch import TorchBackend
+    with importing:
+        from code_index.embedding.backends.torch import TorchBackend
 
     return TorchBackend(files, device=plan.device, window=window, precision=plan.precision, threads=threads)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from code_index.core.errors import EmbeddingError, ModelError
+from code_index.core.lazy_imports import importing
 from code_index.embedding.backend import Tokens
 
 _CHARACTERS_PER_TOKEN = 64
@@ -27,7 +28,8 @@ class Tokenizer:
 
     def __init__(self, folder: Path, *, window: int, lower_case: bool = False) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the model's threads use the cores
-        from tokenizers import Tokenizer as RustTokenizer
+        with importing:
+            from tokenizers import Tokenizer as RustTokenizer
 
         path = folder / "tokenizer.json"
         try:

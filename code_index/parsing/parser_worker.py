@@ -28,6 +28,7 @@ from code_index.chunking import chunk_file
 from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import ParseError, RepositoryError
 from code_index.core.model import Chunk, ChunkingOptions
+from code_index.core.printable import printable_message
 from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.repository.source_repository import SourceRepository
 
@@ -196,7 +197,7 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
     elif isinstance(error, MemoryError):
         reason = "needs more memory than parse_memory_bytes allows"
     else:
-        traceback.print_exception(error)
+        sys.stderr.write(printable_message("".join(traceback.format_exception(error))))
         reason = f"the chunker failed with {type(error).__name__}: {error}"
     transient = isinstance(error, RepositoryError)
     return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None, language=None)

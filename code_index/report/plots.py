@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from code_index.core.cache import cache_folder
+from code_index.core.lazy_imports import importing
 from code_index.report.figures import IndexFigures
 
 _INK: Final = "#7a7f87"
@@ -56,8 +57,9 @@ def _rendered(draws: Sequence[Draw], figures: IndexFigures, kind: str, *, size: 
     # Matplotlib makes a folder for its font list where the user has none that can be written.
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    with importing:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
 
     style: dict[str, Any] = {
         "svg.hashsalt": "code-index",
@@ -110,7 +112,8 @@ def _complexity(axes: Any, figures: IndexFigures) -> None:
 
 
 def _throughput(axes: Any, figures: IndexFigures) -> None:
-    from matplotlib.dates import ConciseDateFormatter
+    with importing:
+        from matplotlib.dates import ConciseDateFormatter
 
     for label, runs, color in (
         ("parsed", figures.parse_runs, _FILL),

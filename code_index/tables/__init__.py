@@ -7,6 +7,8 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
+from code_index.core.lazy_imports import importing
+
 # Lance warns once per query on a table with unindexed rows; it reads this when it is imported.
 os.environ.setdefault("LANCEDB_LOG", "error")
 
@@ -25,4 +27,5 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    with importing:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

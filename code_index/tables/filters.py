@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from code_index.core.errors import UsageError
-from code_index.tables.sql import all_of, equals, is_in, sql_literal
+from code_index.tables.sql import all_of, any_of, equals, is_in, sql_literal
 
 _SHOWN = 80  # characters of a value that a message quotes
 _WILDCARDS = "*?["
+_WHOLE_PATH = re.compile(r"[*?]")
 _ANY_NAME = re.compile(r"(?P<folder>)\*(?P<suffix>[^*?\[/]*)", re.DOTALL)  # *.py
 _ANY_DEPTH = re.compile(r"(?P<folder>([^*?\[]*/)?)\*\*(/\*(?P<suffix>[^*?\[/]*))?", re.DOTALL)  # src/**, src/**/*.py
 _NAME_AT_ANY_DEPTH = re.compile(r"(?P<folder>([^*?\[]*/)?)\*\*/(?P<name>[^*?\[]+)", re.DOTALL)  # **/setup.py
 _REGEX_SPECIAL = frozenset(r"\.+*?()|[]{}^$#&-~")
+_ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~ ])")  # a backslash before a letter or a digit is part of a name
+_CHOICE = re.compile(r"\{([^{}]*,[^{}]*)\}")
+_MEANING_MORE = frozenset("*?[]{},!^-\\")
+_MAX_PATTERNS = 64  # that braces may stand for
+# A character that means itself is moved to the lone surrogates, which no value holds (`refuse_broken_text`).
+_LITERAL_BASE = 0xDC00
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +34,9 @@ class SearchFilter:
 
     `path_glob` means what people write: `src/x/` and `src/x` are all files below that folder (or
     that file), `*.py` is any file of that name at any depth, and a pattern with a slash matches
-    the whole path: `*` and `?` stop at `/`, `**` does not, `[a-z]` and `[!a-z]` are sets of characters.
+    the whole path: `*` and `?` stop at `/`, `**` does not, `[a-z]` and `[!a-z]` are sets of characters,
+    `{a,b}` is one of both. Brackets and braces are ordinary in names as well (`app/[id]/page.tsx`): what they spell
+    matches too. A backslash makes the next character mean only itself.
     """
 
     languages: tuple[str, ...] = ()
@@ -44,7 +53,7 @@ class SearchFilter:
             UsageError: a value is not valid UTF-8 (bytes of a command line).
         """
         for value in self._values():
-            _refuse_broken_text(value)
+            refuse_broken_text(value)
         return all_of(
             is_in("language", self.languages) if self.languages else None,
             path_condition(self.path_glob) if self.path_glob else None,
@@ -61,7 +70,12 @@ class SearchFilter:
         yield from (value for value in one_each if value is not None)
 
 
-def _refuse_broken_text(value: str) -> None:
+def refuse_broken_text(value: str) -> None:
+    """Refuse text with lone surrogates.
+
+    Raises:
+        UsageError: no table can hold it.
+    """
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -75,7 +89,44 @@ def path_condition(glob: str) -> str | None:
 
     Prefixes and suffixes wherever they suffice: on 576,000 rows `starts_with` with an index on
     file_path takes 11 ms, a regular expression 250 ms. Patterns that need one get a prefix as well.
+
+    Raises:
+        UsageError: braces in it stand for too many patterns.
     """
+    return any_of(*map(_condition, _without_choices(_ESCAPE.sub(_as_literal, glob))))
+
+
+def _as_literal(escape: re.Match[str]) -> str:
+    return chr(_LITERAL_BASE + ord(escape[1])) if escape[1] in _MEANING_MORE else escape[1]
+
+
+def _plain(text: str) -> str:
+    """Text without wildcards as the names of files have it."""
+    return "".join(chr(ord(c) - _LITERAL_BASE) if _is_literal(c) else c for c in text)
+
+
+def _is_literal(character: str) -> bool:
+    return _LITERAL_BASE <= ord(character) < _LITERAL_BASE + 128
+
+
+def _without_choices(pattern: str) -> list[str]:
+    """The patterns that one with braces stands for, itself included: a folder may be called so."""
+    found = [pattern]
+    pending = [pattern]
+    while pending:
+        current = pending.pop()
+        choice = _CHOICE.search(current)
+        if choice is None:
+            continue
+        variants = [current[: choice.start()] + one + current[choice.end() :] for one in choice[1].split(",")]
+        pending += filter(None, variants)
+        found += filter(None, variants)
+        if len(found) > _MAX_PATTERNS:
+            raise UsageError(f"The braces of {_plain(pattern)[:_SHOWN]!r} stand for too many patterns. Name fewer.")
+    return found
+
+
+def _condition(glob: str) -> str | None:
     pattern = glob.removeprefix("./").lstrip("/")
     if not set(_WILDCARDS) & set(pattern):
         return _path_or_folder(pattern)
@@ -85,10 +136,12 @@ def path_condition(glob: str) -> str | None:
         return all_of(_starts_with(match["folder"] or ""), _ends_with(match["suffix"] or ""))
     if match := _NAME_AT_ANY_DEPTH.fullmatch(pattern):
         folder, name = match["folder"], match["name"]
-        here_or_below = f"({equals('file_path', folder + name)} OR {_ends_with('/' + name)})"
+        here_or_below = f"({equals('file_path', _plain(folder + name))} OR {_ends_with('/' + name)})"
         return all_of(_starts_with(folder), here_or_below)
     anchor = "(?s)^" if "/" in pattern else "(?s)(^|/)"
-    matches = f"regexp_like(file_path, {sql_literal(anchor + glob_to_regex(pattern) + '$')})"
+    # Only sets, as in app/[id]: a folder's name is all that is below it, as without sets.
+    ending = "$" if _WHOLE_PATH.search(pattern) else "(/.*)?$"
+    matches = f"regexp_like(file_path, {sql_literal(anchor + glob_to_regex(pattern) + ending)})"
     prefix = pattern[: min(place for place in map(pattern.find, _WILDCARDS) if place >= 0)] if "/" in pattern else ""
     return all_of(_starts_with(prefix), matches)
 
@@ -98,15 +151,15 @@ def _path_or_folder(pattern: str) -> str | None:
     if not folder:
         return None
     below = _starts_with(folder + "/")
-    return below if pattern.endswith("/") else f"({equals('file_path', folder)} OR {below})"
+    return below if pattern.endswith("/") else f"({equals('file_path', _plain(folder))} OR {below})"
 
 
 def _starts_with(prefix: str) -> str | None:
-    return f"starts_with(file_path, {sql_literal(prefix)})" if prefix else None
+    return f"starts_with(file_path, {sql_literal(_plain(prefix))})" if prefix else None
 
 
 def _ends_with(suffix: str) -> str | None:
-    return f"ends_with(file_path, {sql_literal(suffix)})" if suffix else None
+    return f"ends_with(file_path, {sql_literal(_plain(suffix))})" if suffix else None
 
 
 def glob_to_regex(pattern: str) -> str:
@@ -121,7 +174,8 @@ def glob_to_regex(pattern: str) -> str:
             parts.append(".*")
             place += 2
         elif pattern[place] == "[" and (end := _end_of_set(pattern, place)):
-            parts.append(_character_set(pattern[place + 1 : end]))
+            as_spelled = "".join(map(_escaped, pattern[place : end + 1]))
+            parts.append(f"({_character_set(pattern[place + 1 : end])}|{as_spelled})")
             place = end + 1
         else:
             parts.append({"*": "[^/]*", "?": "[^/]"}.get(pattern[place]) or _escaped(pattern[place]))
@@ -143,7 +197,11 @@ def _character_set(members: str) -> str:
     out: list[str] = []
     place = 0
     while place < len(members):
-        if place + 2 < len(members) and members[place + 1] == "-" and members[place] <= members[place + 2]:
+        if (
+            place + 2 < len(members)
+            and members[place + 1] == "-"
+            and _plain(members[place]) <= _plain(members[place + 2])
+        ):
             out.append(f"{_escaped(members[place])}-{_escaped(members[place + 2])}")
             place += 3
         else:
@@ -153,4 +211,6 @@ def _character_set(members: str) -> str:
 
 
 def _escaped(character: str) -> str:
+    if _is_literal(character):
+        character = _plain(character)
     return "\\" + character if character in _REGEX_SPECIAL else character

@@ -23,6 +23,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Union
 
+from code_index.core.lazy_imports import importing
+
 _CLIENT = "lance_namespace_urllib3_client"
 _lock = threading.Lock()
 
@@ -92,7 +94,8 @@ class StandIn:
 
     def _real(self) -> Any:
         module, name = self._place
-        return getattr(importlib.import_module(module), name)
+        with importing:
+            return getattr(importlib.import_module(module), name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Make an instance of the class."""

@@ -29,6 +29,7 @@ from code_index.tables.chunk_locations import (
     locate_vectors,
 )
 from code_index.tables.lance_tables import LanceTables, projected
+from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.read_handles import ReadHandle, ReadHandles
 from code_index.tables.row_checks import conform
 from code_index.tables.schemas import CHUNKS, FILES
@@ -134,9 +135,8 @@ class SearchRows:
         empty = _scored(projected(CHUNKS, columns).empty_table(), pa.array([], pa.float32()))
 
         async def holding(handle: ReadHandle) -> pa.Table:
-            from lancedb.query import MatchQuery
-
-            asked = handle.table.query().nearest_to_text(MatchQuery(query.lower(), "search_text"))
+            words = load_lancedb().query.MatchQuery(query.lower(), "search_text")
+            asked = handle.table.query().nearest_to_text(words)
             if where is not None:
                 asked = asked.where(where)
             if (locations := _chunk_locations(handle, columns)) is not None:
@@ -173,6 +173,15 @@ class SearchRows:
             )
 
         return self.handles.run(count())
+
+    def holds_language(self, language: str) -> bool:
+        """Tell whether a chunk is of that language, spelled exactly so."""
+
+        async def one(handle: ReadHandle) -> bool:
+            asked = handle.table.query().where(equals("language", language)).select(["chunk_id"]).limit(1)
+            return bool((await asked.to_arrow()).num_rows)
+
+        return bool(self.handles.run(self.handles.ask(CHUNKS_TABLE, one)))
 
     def details(
         self, chunk_ids: Sequence[str], file_paths: Sequence[str], columns: Sequence[str]

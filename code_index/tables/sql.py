@@ -39,3 +39,11 @@ def all_of(*conditions: str | None) -> str | None:
     """Join the conditions by AND; `None` stands for no condition."""
     present = [condition for condition in conditions if condition]
     return " AND ".join(f"({condition})" for condition in present) if len(present) > 1 else next(iter(present), None)
+
+
+def any_of(*conditions: str | None) -> str | None:
+    """Join the conditions by OR; `None`, which every row meets, makes the whole `None`."""
+    if None in conditions:
+        return None
+    present = [f"({condition})" for condition in dict.fromkeys(conditions)]
+    return " OR ".join(present) if len(present) > 1 else conditions[0]

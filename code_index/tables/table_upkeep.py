@@ -16,6 +16,7 @@ from typing import Any
 
 from code_index.core.errors import StoreError
 from code_index.tables.lance_tables import STAGED_PREFIX, LanceTables
+from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.search_rows import METRIC
 from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, VECTORS_TABLE
 
@@ -276,29 +277,23 @@ def _partitions_in(index: str) -> int:
 
 
 def _btree() -> Any:
-    from lancedb.index import BTree
-
-    return BTree()
+    return load_lancedb().index.BTree()
 
 
 def _bitmap() -> Any:
     # Halves the time of a filtered query on 576,000 vectors (115 to 50 ms), built in 0.1 s.
-    from lancedb.index import Bitmap
-
-    return Bitmap()
+    return load_lancedb().index.Bitmap()
 
 
 def _full_text() -> Any:
-    from lancedb.index import FTS
-
-    return FTS(base_tokenizer="simple", lower_case=True, stem=False, remove_stop_words=False, with_position=False)
+    return load_lancedb().index.FTS(
+        base_tokenizer="simple", lower_case=True, stem=False, remove_stop_words=False, with_position=False
+    )
 
 
 def _vector(partitions: int) -> Any:
     # IVF_SQ: built in 13-26 s on 576,000 vectors; IVF_PQ took 100-240 s, HNSW did not end in 14 minutes.
-    from lancedb.index import IvfSq
-
-    return IvfSq(distance_type=METRIC, num_partitions=partitions)
+    return load_lancedb().index.IvfSq(distance_type=METRIC, num_partitions=partitions)
 
 
 _WANTED: tuple[tuple[str, str, Callable[[], Any]], ...] = (

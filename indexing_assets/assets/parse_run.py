@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from code_index.core.model import FileStatus
+from code_index.core.printable import printable
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
 from code_index.tables.schemas import FILES
@@ -173,7 +174,7 @@ class ParseRun:
             self.tally.files += 1
             if outcome.error is not None:
                 self.tally.failures[key] = outcome.error
-                self.context.log.error("%s: %s", outcome.file_path, outcome.error)
+                self.context.log.error("%s: %s", printable(outcome.file_path), printable(outcome.error))
             else:
                 self.tally.chunks += outcome.chunk_count
                 events[key] = {
@@ -183,7 +184,7 @@ class ParseRun:
                 }
                 if outcome.note is not None:
                     events[key]["note"] = outcome.note
-                    self.context.log.warning("%s: %s", outcome.file_path, outcome.note)
+                    self.context.log.warning("%s: %s", printable(outcome.file_path), printable(outcome.note))
         if events:
             # The asset's page shows the newest event: it carries the run's figures and a sample.
             events[next(reversed(events))].update(self.tally.metadata(), preview=chunk_preview(chunks))

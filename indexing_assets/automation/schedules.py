@@ -47,7 +47,7 @@ def build_schedules(
     ) -> dg.RunRequest | dg.SkipReason:
         try:
             due = keys_to_rerun(context.instance, index, embedder, names, transient_only=True)
-        except CodeIndexError as error:
+        except (CodeIndexError, OSError) as error:
             return dg.SkipReason(f"{type(error).__name__}: {error}")
         if not any(due.values()):
             return dg.SkipReason("Nothing that failed is due for another attempt.")

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 from code_index.core.errors import CodeIndexError
+from code_index.core.lazy_imports import importing
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, owner
 from indexing_assets.checks.check import REPAIR, Finding, Severity, check
@@ -71,7 +72,8 @@ def dagster_records_can_be_read(folder: IndexFolder) -> Finding:
 @check()
 def model_can_be_loaded(folder: IndexFolder) -> Finding:
     """The model that the settings name is here and is the right one."""
-    from code_index.embedding.loader import query_embedder
+    with importing:
+        from code_index.embedding.loader import query_embedder
 
     try:
         _ = query_embedder(folder.settings().embedder).model_id

@@ -14,6 +14,7 @@ from indexing_assets.cli.options import (
     wait_option,
     yes_option,
 )
+from indexing_assets.cli.output import human_bytes, say
 from indexing_assets.upkeep.retention import USUAL, Retention
 
 if TYPE_CHECKING:
@@ -69,7 +70,6 @@ def command(
     Safe while others search or index.
     """
     from code_index.index.contents import folder_bytes
-    from indexing_assets.cli.output import human_bytes
     from indexing_assets.cli.terminal_progress import tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
     from indexing_assets.upkeep.expiry import find_expired
@@ -93,7 +93,7 @@ def command(
     if old_index:
         from indexing_assets.operations.migration import remove_old_index
 
-        click.echo(f"The old index is gone: {human_bytes(remove_old_index(folder))} freed.")
+        say(f"The old index is gone: {human_bytes(remove_old_index(folder))} freed.")
     after = folder_bytes(folder.path)
     freed = before - after
     change = f"{human_bytes(freed)} freed"
@@ -102,7 +102,7 @@ def command(
             f"{human_bytes(-freed)} more for now, because replaced data stays for its readers for "
             f"{keep_versions_minutes} minutes"
         )
-    click.echo(f"The index takes {human_bytes(after)}: {change}.")
+    say(f"The index takes {human_bytes(after)}: {change}.")
 
 
 def _show_old_index(folder: "IndexFolder") -> None:
@@ -111,23 +111,21 @@ def _show_old_index(folder: "IndexFolder") -> None:
 
     if (record := read_record(folder)) is None:
         raise UsageError(f"{folder.path} does not come from a migration: there is no old index to remove.")
-    click.echo(f"  the old table {record['table']} and its backup {folder.backup_dir}")
+    say(f"  the old table {record['table']} and its backup {folder.backup_dir}")
 
 
 def _show(expired: "Expired", verb: str) -> None:
-    from indexing_assets.cli.output import human_bytes
-
     records = expired.records
     spare = max(0, expired.table_bytes - expired.live_bytes)
-    click.echo(f"{verb}:")
-    click.echo(
+    say(f"{verb}:")
+    say(
         f"  {expired.old_versions:,} old versions of tables (all versions but the last and the indexes: "
         f"{human_bytes(spare)})"
     )
-    click.echo(f"  {expired.leftovers:,} files that killed writers left ({human_bytes(expired.leftover_bytes)})")
-    click.echo(f"  {expired.unused_vectors:,} vectors whose code is gone")
-    click.echo(
+    say(f"  {expired.leftovers:,} files that killed writers left ({human_bytes(expired.leftover_bytes)})")
+    say(f"  {expired.unused_vectors:,} vectors whose code is gone")
+    say(
         f"  {len(records.events):,} events, {len(records.runs):,} runs and {len(records.logs):,} logs of runs of "
         f"Dagster's records ({human_bytes(records.log_bytes)})"
     )
-    click.echo(f"  {expired.small_batches:,} small batches, merged into {expired.merged_batches:,}")
+    say(f"  {expired.small_batches:,} small batches, merged into {expired.merged_batches:,}")

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+from indexing_assets.cli.output import say, say_json
 
 
 @click.command("config")
@@ -26,19 +27,19 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     model = _model(folder.settings())
     if as_json:
         listed = [asdict(item) for item in settings]
-        click.echo(json.dumps({"file": str(folder.settings_path), "settings": listed, "model": model}, indent=2))
+        say_json({"file": str(folder.settings_path), "settings": listed, "model": model})
         return
     exists = "" if folder.settings_path.exists() else " (not there yet: all defaults)"
-    click.echo(f"{folder.settings_path}{exists}")
+    say(f"{folder.settings_path}{exists}")
     width = max(len(item.name) for item in settings)
     values = {item.name: json.dumps(item.value, ensure_ascii=False) for item in settings}
     value_width = min(40, max(map(len, values.values())))
     for item in settings:
         source = item.source.replace(str(folder.settings_path), "settings.toml")
-        click.echo(f"  {item.name:<{width}}  {values[item.name]:<{value_width}}  {source}")
-    click.echo("Model")
+        say(f"  {item.name:<{width}}  {values[item.name]:<{value_width}}  {source}")
+    say("Model")
     for name, value in model.items():
-        click.echo(f"  {name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}")
+        say(f"  {name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}")
 
 
 def _model(settings: Any) -> dict[str, Any]:

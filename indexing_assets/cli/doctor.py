@@ -1,6 +1,5 @@
 """`code-index doctor`: check an index, say what is wrong, and fix it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+from indexing_assets.cli.output import say, say_json, tell
 
 if TYPE_CHECKING:
     from indexing_assets.checks import CheckOutcome
@@ -34,8 +34,8 @@ def command(path: Path | None, index_dir: Path | None, fix: bool, verify: bool, 
     failed = {item.name for item in found if not item.passed}
     if fix and any(item.repair for item in found):
         _show(found, as_json=False, to_error=as_json)
-        repair(folder, failed, tell=lambda text: click.echo(text, err=True))
-        click.echo("Checking again.", err=True)
+        repair(folder, failed, tell=tell)
+        tell("Checking again.")
         found = list(examine(folder, every_file=verify))
     _show(found, as_json=as_json)
     if any(_is_wrong(item) for item in found):
@@ -49,22 +49,21 @@ def _is_wrong(item: "CheckOutcome") -> bool:
 
 
 def _show(found: "list[CheckOutcome]", *, as_json: bool, to_error: bool = False) -> None:
-    from indexing_assets.cli.output import printable
-
     if as_json:
-        click.echo(json.dumps([asdict(item) for item in found], indent=2))
+        say_json([asdict(item) for item in found])
         return
+    show = tell if to_error else say
     for item in found:
         mark = "ok     " if item.passed else "WRONG  " if _is_wrong(item) else "warning"
         title = item.name.replace("_", " ")
-        click.echo(f"{mark}  {title}", err=to_error)
+        show(f"{mark}  {title}")
         if not item.passed:
-            click.echo(f"         {printable(item.description)}", err=to_error)
+            show(f"         {item.description}")
             if item.repair:
-                click.echo(f"         --repair would: {item.repair}.", err=to_error)
+                show(f"         --repair would: {item.repair}.")
     wrong = sum(map(_is_wrong, found))
     late = sum(not item.passed for item in found) - wrong
     repairable = any(item.repair for item in found)
     said = "All is well." if not wrong and not late else f"{wrong} wrong, {late} to be aware of."
     hint = " `code-index doctor --repair` fixes what can be fixed without loss." if repairable else ""
-    click.echo(f"{len(found)} checks: {said}{hint}", err=to_error)
+    show(f"{len(found)} checks: {said}{hint}")

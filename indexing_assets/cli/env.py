@@ -1,12 +1,11 @@
 """`code-index env`: point Dagster's own commands at an index."""
 
-import os
-import shlex
 from pathlib import Path
 
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
+from indexing_assets.cli.output import say_exports
 from resources.instance_config import instance_config
 
 
@@ -20,5 +19,4 @@ def command(path: Path | None, index_dir: Path | None) -> None:
     """
     folder = folder_of(path, index_dir)
     folder.create(instance_config())
-    for name, value in folder.environment().items():
-        click.echo(os.fsencode(f"export {name}={shlex.quote(value)}"))
+    say_exports(folder.environment())

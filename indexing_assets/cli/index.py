@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
-from indexing_assets.cli.output import print_outcome, print_unchanged
+from indexing_assets.cli.outcome import print_outcome, print_unchanged
 
 if TYPE_CHECKING:
     from indexing_assets.operations.pipeline import PhaseResult, Pipeline

@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ import click
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.index.permissions import umask_of
 from indexing_assets.cli.os_errors import disk_trouble
+from indexing_assets.cli.output import tell, tell_message
+from indexing_assets.cli.streams import finish, open_streams
 
 _COMMANDS = {
     "cleanup": "Free the disk space that nothing needs.",
@@ -50,13 +53,12 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            _refuse_without_folder()
             return super().invoke(ctx)
         except UsageError as error:
             raise _Refused(str(error)) from error
         except CodeIndexError as error:
             raise _Failed(str(error)) from error
-        except BrokenPipeError:
-            raise
         except Exception as error:
             if (trouble := disk_trouble(error)) is None:
                 raise
@@ -64,6 +66,14 @@ class _LazyGroup(click.Group):
                 f"The disk that holds the index {trouble}. Free space or allow writing, then `code-index resume`; "
                 "what was stored is safe."
             ) from error
+
+
+def _refuse_without_folder() -> None:
+    """Refuse to work in a folder that was deleted: relative paths mean nothing there, and Dagster asks for it."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise UsageError(f"The current folder cannot be used ({error.strerror}). Change to one that exists.") from error
 
 
 class _Failed(click.ClickException):
@@ -87,32 +97,28 @@ def main() -> None:
     # Whatever a command writes is its user's own; an index that is shared sets another umask (`options.folder_of`).
     os.umask(umask_of(shared=False))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal's encoding lacks is shown by its number, and does not end the command.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    open_streams()
+    sys.exit(finish(_run()))
+
+
+def _run() -> int:
+    """Run the command and print what it ended with; returns the exit status."""
     try:
         # Outside of standalone mode click returns the status of `Exit` instead of raising it.
         status = cli.main(standalone_mode=False)
-        sys.exit(status if isinstance(status, int) else 0)
     except click.ClickException as error:
-        from indexing_assets.cli.output import printable_message
-
         message = io.StringIO()
         error.show(file=message)
         # It may quote a file's name or an argument.
-        click.echo(printable_message(message.getvalue()), err=True, nl=False)
-        sys.exit(error.exit_code)
+        tell_message(message.getvalue())
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         # Only the exit is left: a second signal must not turn it into a traceback.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        click.echo("Stopped. What was stored is safe; `code-index resume` continues from here.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output (`| head`) has seen enough.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        tell("Stopped. What was stored is safe; `code-index resume` continues from here.")
+        return 130
+    return status if isinstance(status, int) else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """`code-index migrate`: import an index of the single-table kind."""
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from indexing_assets.cli.options import (
     wait_option,
     yes_option,
 )
+from indexing_assets.cli.output import confirm, say, say_json, tell
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
@@ -70,19 +70,19 @@ def command(
             f"Remove all that {folder.path} holds of the imported index and of what was indexed since?", yes=yes
         )
         record = migration.roll_back(folder)
-        click.echo(f"Undone: {folder.path} is empty again. The old index is in {record['source']}, as it was.")
+        say(f"Undone: {folder.path} is empty again. The old index is in {record['source']}, as it was.")
         return
     plan = migration.plan_migration(folder, source=source, model=model, old_root=old_root)
     report = _run(plan, dry_run=dry_run, wait=wait)
     if as_json:
-        click.echo(json.dumps(asdict(report), indent=2))
+        say_json(asdict(report))
         return
     _show(report, dry_run=dry_run)
     if dry_run:
-        click.echo("Nothing was written.")
+        say("Nothing was written.")
     else:
-        click.echo(f"Next: code-index index {folder.repository_root}")
-        click.echo("Undo: code-index migrate --rollback. Remove the old index: code-index cleanup --old-index")
+        say(f"Next: code-index index {folder.repository_root}")
+        say("Undo: code-index migrate --rollback. Remove the old index: code-index cleanup --old-index")
 
 
 def offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
@@ -93,18 +93,17 @@ def offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
     try:
         old = migration.find_unmigrated(folder)
     except MigrationError as error:
-        click.echo(f"There is an older index that cannot be imported: {error}", err=True)
+        tell(f"There is an older index that cannot be imported: {error}")
         return
     if old is None:
         return
-    click.echo(
+    tell(
         f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` imports "
-        "it without embedding anything again.",
-        err=True,
+        "it without embedding anything again."
     )
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        click.echo("Indexing from scratch.", err=True)
-    elif click.confirm("Import it now?", default=True, err=True):
+        tell("Indexing from scratch.")
+    elif confirm("Import it now?"):
         _show(_run(migration.plan_migration(folder), dry_run=False, wait=wait), dry_run=False)
 
 
@@ -119,11 +118,9 @@ def _run(plan: "Plan", *, dry_run: bool, wait: bool) -> "MigrationReport":
 
 
 def _show(report: "MigrationReport", *, dry_run: bool) -> None:
-    from indexing_assets.cli.output import printable
-
     verb = "Would import" if dry_run else "Imported"
-    click.echo(f"{verb} {report.source} ({report.program}), model {report.model_id}")
-    click.echo(f"  {report.rows:,} rows: {report.chunks:,} chunks, {report.vectors:,} vectors")
+    say(f"{verb} {report.source} ({report.program}), model {report.model_id}")
+    say(f"  {report.rows:,} rows: {report.chunks:,} chunks, {report.vectors:,} vectors")
     left_out = {
         "repeat another row": report.repeated_rows,
         "are of files outside its root": report.rows_from_elsewhere,
@@ -131,17 +128,17 @@ def _show(report: "MigrationReport", *, dry_run: bool) -> None:
     }
     for reason, count in left_out.items():
         if count:
-            click.echo(f"  {count:,} rows {reason}; they stay in the old table and in the backup")
+            say(f"  {count:,} rows {reason}; they stay in the old table and in the backup")
     if report.chunks_without_vector:
-        click.echo(f"  {report.chunks_without_vector:,} chunks have no usable vector; the next index embeds them")
+        say(f"  {report.chunks_without_vector:,} chunks have no usable vector; the next index embeds them")
     if report.normalized_vectors:
-        click.echo(f"  {report.normalized_vectors:,} vectors were brought to unit length")
+        say(f"  {report.normalized_vectors:,} vectors were brought to unit length")
     for kind, count in report.files.items():
-        names = ", ".join(printable(name) for name in report.examples.get(kind, ()))
+        names = ", ".join(report.examples.get(kind, ()))
         shown = "" if kind == "unchanged" else f" ({names}{', ...' if count > len(report.examples[kind]) else ''})"
-        click.echo(f"  {count:,} files {_FILES.get(kind, kind)}{shown}")
+        say(f"  {count:,} files {_FILES.get(kind, kind)}{shown}")
     for note in report.notes:
-        click.echo(f"  Note: {note}")
+        say(f"  Note: {note}")
     if not dry_run:
-        click.echo(f"  Verified: all counts, and {report.verified_vectors:,} vectors bit by bit")
-    click.echo(f"{report.seconds:.1f} s")
+        say(f"  Verified: all counts, and {report.verified_vectors:,} vectors bit by bit")
+    say(f"{report.seconds:.1f} s")

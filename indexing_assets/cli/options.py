@@ -12,7 +12,7 @@ import click
 from code_index.core.errors import SettingsError, UsageError
 from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
 from code_index.index.permissions import umask_of
-from indexing_assets.cli.output import printable
+from indexing_assets.cli.output import confirm
 
 _Command = Callable[..., Any]
 
@@ -69,12 +69,24 @@ def confirm_loss(question: str, *, yes: bool) -> None:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{question} Nothing was removed: nobody can be asked here. Say --yes if that is meant.")
-    click.confirm(printable(question), default=False, err=True, abort=True)
+    if not confirm(question, default=False):
+        raise click.Abort
 
 
 def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
-    """The index folder that a command's options name; files that this process makes in it get its permissions."""
+    """The index folder that a command's options name; files that this process makes in it get its permissions.
+
+    Raises:
+        UntrustedIndexError: the folder may not be used.
+        UsageError: the repository is no folder, or none that may be entered; an index that lies elsewhere may outlive it.
+    """
     folder = resolve_index_folder(path, index_dir)
+    try:
+        usable = folder.repository_root.is_dir() or folder.exists
+    except OSError as error:
+        raise UsageError(f"{folder.repository_root} cannot be used: {error.strerror}.") from error
+    if not usable:
+        raise UsageError(f"{folder.repository_root} is not a folder. Name the folder of a repository.")
     with suppress(SettingsError):  # the command says so itself, or works without settings
         os.umask(umask_of(shared=folder.settings().shared_with_group))
     return folder

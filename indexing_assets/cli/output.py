@@ -1,99 +1,93 @@
-"""The text that a command prints at its end."""
+"""All printing of the command line: no other module of this room writes to a stream (a test reads the sources).
 
-import unicodedata
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+Belongs here: lines, code, JSON and shell words for a terminal or a pipe, each escaped. Does not belong here: the streams
+themselves (`indexing_assets.cli.streams`) and the words of a command.
+
+Decision: everything that is printed is data. Values come from repositories, tables, settings and other processes,
+and an escape sequence in one commands the terminal. So it is not each value that is escaped, which one forgets, but
+each line, here; only `Styled` text gets a colour, and is escaped as well.
+"""
+
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, TextIO
 
 import click
 
-if TYPE_CHECKING:
-    from code_index.index.unchanged_marker import Counts
-    from indexing_assets.operations.pipeline import PhaseResult, Pipeline
-
-_NOTHING_PARSED = "Parsing: nothing changed."
-_NOTHING_EMBEDDED = "Embedding: nothing is missing."
-_LAYOUT = "\n\t"
-# Control characters (escape sequences begin with one, C1 ones included), direction marks, separators of lines.
-_COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_HARMLESS = frozenset("\t\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH NO-BREAK SPACE}")
+from code_index.core.printable import printable, printable_code, printable_message
 
 
-def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
-    """Print what was done and what is left; returns the exit status."""
-    from code_index.index.contents import failed_chunks, failed_files
+@dataclass(frozen=True, slots=True)
+class Styled:
+    """A part of a line with a style, which is left out where no terminal shows it."""
 
-    counts = pipeline.store.files.counts()
-    parsed = results.get("parse")
-    embedded = results.get("embed")
-    if parsed is not None and not parsed.partitions:
-        click.echo(_NOTHING_PARSED)
-    elif parsed is not None:
-        click.echo(f"Parsing: {_plural(parsed.partitions, 'file')}.")
-    if embedded is not None and not embedded.partitions:
-        click.echo(_NOTHING_EMBEDDED)
-    elif embedded is not None:
-        click.echo(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
-
-    files = failed_files(pipeline.store)
-    chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
-    for item in files[:5]:
-        click.echo(f"Failed: {printable(item.file_path)}: {printable(item.reason)}", err=True)
-    for chunk in chunks[:5]:
-        click.echo(f"Failed: {printable(chunk.file_path)}:{chunk.start_line}: {printable(chunk.reason)}", err=True)
-    broken = [(name, r) for name, r in results.items() if r.error is not None and not r.partial]
-    for name, result in broken:
-        click.echo(
-            f"The {name} phase failed: {printable_message(result.error or '')} (Dagster run {result.run_id})", err=True
-        )
-    total = pipeline.store.chunks.count()
-    vectors = (
-        pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
-    )
-    click.echo(_totals(counts.get("parsed", 0), total, vectors, seconds))
-    if files or chunks or broken:
-        click.echo(
-            "Not everything could be indexed; the rest is safe. `code-index status --failed` lists what failed, "
-            "`code-index resume --failed` retries it.",
-            err=True,
-        )
-        return 1
-    return 0
+    text: str
+    fg: str | None = None
+    bold: bool | None = None
+    dim: bool | None = None
 
 
-def print_unchanged(counts: "Counts", *, seconds: float) -> None:
-    """Print the same where there was nothing to do."""
-    click.echo(f"{_NOTHING_PARSED}\n{_NOTHING_EMBEDDED}")
-    click.echo(_totals(counts.files, counts.chunks, counts.vectors, seconds))
+def say(*parts: str | Styled) -> None:
+    r"""Print one line; control characters in it are escaped, also an end of line (`\n`) that a value holds."""
+    coloured = _has_colours(sys.stdout)
+    _write("".join(_shown(part, coloured=coloured) for part in parts) + "\n")
 
 
-def _totals(files: int, chunks: int, vectors: int, seconds: float) -> str:
-    return f"{_plural(files, 'file')}, {_plural(chunks, 'chunk')}, {_plural(vectors, 'vector')} in {seconds:.1f} s."
+def tell(text: str) -> None:
+    """Print one line on standard error, escaped as by `say`."""
+    tell_message(printable(text))
 
 
-def printable(text: str, *, keep: str = "") -> str:
-    """Text with control characters escaped, so that a file's name cannot command the terminal; those in `keep` stay."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in keep else _escaped(c) for c in text)
+def tell_message(text: str) -> None:
+    """Print text of several lines on standard error; all control characters but ends of lines and tabs are escaped."""
+    sys.stdout.flush()  # both may go to the same place
+    sys.stderr.write(printable_message(text).rstrip("\n") + "\n")
+    sys.stderr.flush()
 
 
-def printable_code(line: str) -> str:
-    """A line of code as it is, but for what commands a terminal or makes it show another order than the real one.
+def say_code(lines: Sequence[str], language: str, *, indent: str) -> None:
+    """Print lines of source code, highlighted on a terminal."""
+    lines = [printable_code(line) for line in lines]
+    for line in _highlighted(lines, language) if _has_colours(sys.stdout) else lines:
+        _write(f"{indent}{line}\n")
 
-    Spaces of other scripts, private and unassigned characters, and the joiners of emoji stay: they do no harm.
+
+def say_json(data: Any) -> None:
+    """Print JSON in ASCII, so that nothing in it commands a terminal; a number that JSON cannot spell is `null`."""
+    text = json.dumps(_json_value(data), indent=2, ensure_ascii=True, allow_nan=False, default=str)
+    _write(text.replace("\x7f", "\\u007f") + "\n")
+
+
+def say_exports(variables: Mapping[str, str]) -> None:
+    """Print `export NAME=value` lines for a POSIX shell to evaluate; each value arrives there byte by byte as it is."""
+    text = "".join(f"export {name}={shell_word(value)}\n" for name, value in variables.items())
+    sys.stdout.flush()
+    # Bytes: the encoding of the terminal may lack a character of a path.
+    sys.stdout.buffer.write(os.fsencode(text))
+
+
+def confirm(question: str, *, default: bool = True) -> bool:
+    """Ask a person at the terminal; Enter means the default."""
+    return click.confirm(printable(question), default=default, err=True)
+
+
+def shell_word(value: str) -> str:
+    """A word that every POSIX shell reads as `value`, without any control character but ends of lines.
+
+    What a terminal would obey is spelled for `printf`: every shell has that, and not every one has `$'...'`.
     """
-    if line.isprintable():
-        return line
-    return "".join(_escaped(c) if c not in _HARMLESS and unicodedata.category(c) in _COMMANDING else c for c in line)
-
-
-def printable_message(text: str) -> str:
-    """A message of several lines with all other control characters escaped."""
-    return printable(text, keep=_LAYOUT)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode("ascii")
+    words = []
+    for harmless, run in groupby(value, key=lambda c: c.isprintable() or c == "\n"):
+        text = "".join(run)
+        octal = "".join(f"\\{byte:03o}" for byte in os.fsencode(text))
+        words.append(shlex.quote(text) if harmless else f"\"$(printf '{octal}')\"")
+    return "".join(words) or "''"
 
 
 def human_bytes(size: float) -> str:
@@ -108,5 +102,42 @@ def human_bytes(size: float) -> str:
     return f"{size / step:,.1f} GB"
 
 
-def _plural(count: int, noun: str, plural: str | None = None) -> str:
-    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+def _write(text: str) -> None:
+    """Write text that is escaped already, colours included."""
+    write = getattr(sys.stdout, "write_plain", sys.stdout.write)
+    write(text)
+
+
+def _shown(part: str | Styled, *, coloured: bool) -> str:
+    if isinstance(part, str):
+        return printable(part)
+    text = printable(part.text)
+    return click.style(text, fg=part.fg, bold=part.bold, dim=part.dim) if coloured else text
+
+
+def _has_colours(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _highlighted(lines: Sequence[str], language: str) -> list[str]:
+    from pygments import highlight
+    from pygments.formatters import TerminalFormatter
+    from pygments.lexers import TextLexer, get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False)
+    except ClassNotFound:
+        lexer = TextLexer(stripnl=False)
+    text: str = highlight("\n".join(lines), lexer, TerminalFormatter())
+    return text.splitlines()[: len(lines)]
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(item) for item in value]
+    return value

@@ -1,6 +1,5 @@
 """`code-index status`: what is indexed, what is missing, what failed, what to do next."""
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+from indexing_assets.cli.output import human_bytes, say, say_json, tell
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
@@ -45,40 +45,35 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
 
 
 def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
-    from indexing_assets.cli.output import printable
-
     # A parsed file has a reason only where its grammar could not be used.
     where = "status = 'skipped' OR (status = 'parsed' AND reason IS NOT NULL)"
     rows = store.files.read(columns=["file_path", "reason"], where=where).sort_by("file_path").to_pylist()
     if as_json:
-        click.echo(_json(rows))
+        say_json(rows)
         return
     for row in rows:
-        click.echo(f"{printable(row['file_path'])}: {printable(row['reason'])}")
+        say(f"{row['file_path']}: {row['reason']}")
     if not rows:
-        click.echo("Nothing is skipped.")
+        say("Nothing is skipped.")
 
 
 def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
     from code_index.index.contents import failed_chunks, failed_files
-    from indexing_assets.cli.output import printable
 
     files, chunks = failed_files(store), failed_chunks(store, model_id)
     if as_json:
-        click.echo(_json({"files": [asdict(item) for item in files], "chunks": [asdict(item) for item in chunks]}))
+        say_json({"files": [asdict(item) for item in files], "chunks": [asdict(item) for item in chunks]})
         return
     for item in files:
         kind = "may pass by itself" if item.transient else "lasts until the file or a setting changes"
-        click.echo(f"{printable(item.file_path)}: {printable(item.reason)} ({kind}; Dagster run {item.run_id})")
+        say(f"{item.file_path}: {item.reason} ({kind}; Dagster run {item.run_id})")
     for chunk in chunks:
-        place = f"{printable(chunk.file_path)}:{chunk.start_line}-{chunk.end_line}"
-        click.echo(
-            f"{place} {printable(chunk.qualified_name)}: {printable(chunk.reason)} (tried {chunk.attempts} times)"
-        )
+        place = f"{chunk.file_path}:{chunk.start_line}-{chunk.end_line}"
+        say(f"{place} {chunk.qualified_name}: {chunk.reason} (tried {chunk.attempts} times)")
     if files or chunks:
-        click.echo("Retry: code-index resume --failed", err=True)
+        tell("Retry: code-index resume --failed")
     else:
-        click.echo("Nothing failed.")
+        say("Nothing failed.")
 
 
 def _show_status(
@@ -86,7 +81,6 @@ def _show_status(
 ) -> None:
     import dagster as dg
 
-    from indexing_assets.cli.output import human_bytes, printable
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
@@ -96,7 +90,7 @@ def _show_status(
         index = OpenIndex(UNNAMED, folder, settings, store, instance)
         status, rates = read_status(index, model_id), throughput(index)
     if as_json:
-        click.echo(_json(asdict(status) | {"throughput": rates}))
+        say_json(asdict(status) | {"throughput": rates})
         return
     languages = list(status.languages.items())
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
@@ -125,12 +119,8 @@ def _show_status(
     lines.append(("Next", status.next_step))
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
-        click.echo(f"{name:<{width}}  {printable(value)}")
+        say(f"{name:<{width}}  {value}")
 
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count) or "none"
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, indent=2, default=str)

@@ -1,11 +1,9 @@
 """Running phases from a terminal: progress bars where there is one, plain lines where not."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,24 +16,25 @@ from rich.progress import (
 )
 
 from code_index.index.locks import LockOwner
+from indexing_assets.cli.output import tell
+from indexing_assets.cli.streams import escaping_stderr, plain_stderr
 from indexing_assets.runs import progress as reports
 
 _TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding", "migrate": "Importing"}
 _PLAIN_EVERY_S = 5.0
 
-err_console = Console(stderr=True, highlight=False)
-
 
 @contextmanager
 def showing_progress() -> Iterator[None]:
     """Show the reports of the phases while the block runs; on standard error, so that output can be piped."""
-    shown = _bars() if err_console.is_terminal else _lines()
+    console = Console(file=plain_stderr(), highlight=False)
+    shown = _bars(console) if console.is_terminal else _lines()
     with shown:
         yield
 
 
 @contextmanager
-def _bars() -> Iterator[None]:
+def _bars(console: Console) -> Iterator[None]:
     tasks: dict[str, TaskID] = {}
     with Progress(
         SpinnerColumn(),
@@ -44,7 +43,7 @@ def _bars() -> Iterator[None]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[unit]} {task.fields[rate]}"),
         TimeRemainingColumn(),
-        console=err_console,
+        console=console,
         transient=True,
     ) as bars:
         started: dict[str, float] = {}
@@ -59,7 +58,8 @@ def _bars() -> Iterator[None]:
             rate = f"({report.done / seconds:,.0f}/s)" if report.done and seconds > 1 else ""
             bars.update(tasks[report.phase], completed=report.done, total=report.total, unit=report.unit, rate=rate)
 
-        with reports.listening(show):
+        # Lines of others appear above the bars: `Progress` stands in for standard error.
+        with escaping_stderr(), reports.listening(show):
             yield
 
 
@@ -80,7 +80,7 @@ def _lines() -> Iterator[None]:
         if done:
             finished.add(report.phase)
         pace = _pace(report, now - begun)
-        click.echo(f"{_TITLES[report.phase]}: {report.done:,} of {report.total:,} {report.unit}{pace}", err=True)
+        tell(f"{_TITLES[report.phase]}: {report.done:,} of {report.total:,} {report.unit}{pace}")
 
     with reports.listening(show):
         yield
@@ -97,5 +97,4 @@ def _pace(report: reports.Progress, seconds: float) -> str:
 
 def tell_waiting(holder: LockOwner | None) -> None:
     """Say which process the command waits for."""
-    click.echo(f"Waiting: the index is held by {holder or 'another process'}.", err=True)
-    sys.stderr.flush()
+    tell(f"Waiting: the index is held by {holder or 'another process'}.")

@@ -9,6 +9,7 @@ from code_index.core.errors import UsageError
 from code_index.index.folder import locate_index_folder
 from code_index.repository.skip_rules import INDEX_FOLDER
 from indexing_assets.cli.options import index_dir_option, repository_argument
+from indexing_assets.cli.output import say
 
 
 @click.command("trust")
@@ -20,13 +21,11 @@ def command(path: Path | None, index_dir: Path | None, owner: str | None) -> Non
 
     Its settings choose what is read and which model runs. An index that holds links or that git tracks stays refused.
     """
-    from indexing_assets.cli.output import printable
-
     if path is not None and path.name == INDEX_FOLDER and index_dir is None:
         path = path.parent
     folder = locate_index_folder(path, index_dir)
     folder.trust(owner=None if owner is None else _user_id(owner))
-    click.echo(f"Trusted: {printable(str(folder.path))}")
+    say(f"Trusted: {folder.path}")
 
 
 def _user_id(owner: str) -> int:

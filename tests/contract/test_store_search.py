@@ -16,7 +16,7 @@ from lancedb.table import AsyncTable
 import code_index.tables.read_handles as handles_module
 import code_index.tables.search_rows as search_module
 import code_index.tables.table_upkeep as upkeep_module
-from code_index.core.errors import StoreError
+from code_index.core.errors import StoreError, UsageError
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.filters import glob_to_regex, path_condition
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
@@ -214,6 +214,14 @@ PATHS = [
     "src/aXb/1000.py",
     "src/it's.py",
     "src/[slug]/page.tsx",
+    "app/[id]/page.tsx",
+    "app/[[...all]]/page.tsx",
+    "app/(group)/+page.svelte",
+    "app/$id.tsx",
+    "app/with space/#1.md",
+    "app/{{name}}/a,b.py",
+    "app/*star/what?.md",
+    "app/i/page.tsx",
     "src/new\nline.py",
     "src/back\\slash.py",
     "docs/a.md",
@@ -245,6 +253,30 @@ PATHS = [
         ("src/[[]slug]/*", {"src/[slug]/page.tsx"}),
         ("*slash.py", {"src/back\\slash.py"}),
         ("nothing/*.py", set()),
+        *(
+            (glob, {"app/[id]/page.tsx", "app/i/page.tsx"})
+            for glob in ("app/[id]/**", "app/[id]", "app/[id]/", "app/[id]/*")
+        ),
+        *((glob, {"app/[id]/page.tsx"}) for glob in (r"app/\[id\]/**", r"app/\[id\]", "app/[[]id]/*")),
+        ("app/[[...all]]/**", {"app/[[...all]]/page.tsx"}),
+        ("app/[[...all]]/page.tsx", {"app/[[...all]]/page.tsx"}),
+        ("**/[id]/page.tsx", {"app/[id]/page.tsx", "app/i/page.tsx"}),
+        ("app/(group)/**", {"app/(group)/+page.svelte"}),
+        (r"app/\(group\)", {"app/(group)/+page.svelte"}),
+        ("+page.svelte", set()),
+        ("**/+page.svelte", {"app/(group)/+page.svelte"}),
+        ("app/$id.tsx", {"app/$id.tsx"}),
+        (r"app/\$*.tsx", {"app/$id.tsx"}),
+        ("app/with space/#*", {"app/with space/#1.md"}),
+        (r"app/with\ space", {"app/with space/#1.md"}),
+        ("app/{{name}}/*", {"app/{{name}}/a,b.py"}),
+        (r"app/*/a\,b.py", {"app/{{name}}/a,b.py"}),
+        (r"app/\*star/what\?.md", {"app/*star/what?.md"}),
+        (r"app/\*star/*", {"app/*star/what?.md"}),
+        ("{a,src/x/a}.py", {"a.py", "src/x/a.py"}),
+        ("src/{x,xy}/*.{py,md}", {"src/x/a.py", "src/xy/c.py"}),
+        ("{nothing,docs}/**", {"docs/a.md"}),
+        ("{,a.py}", {"a.py"}),
         ("a.md", set()),
     ],
 )
@@ -259,9 +291,22 @@ def test_the_root_is_no_condition(glob):
 
 
 @settings(max_examples=60, deadline=None)
-@given(pattern=st.text("ab*?[]!-^.%_'\\/ ", min_size=1, max_size=8))
+@given(pattern=st.text("ab*?[]{,}!-^.%_'\\/ ", min_size=1, max_size=8))
 def test_no_glob_breaks_the_query(shared_store, pattern):
     shared_store.chunks.read(["file_path"], path_condition(pattern))
+
+
+def test_a_store_says_which_languages_it_holds(store):
+    assert not store.search.holds_language("python")
+    add_chunks(store, ["alpha"], language=pa.array(["python"]))
+    assert store.search.holds_language("python")
+    assert not store.search.holds_language("Python")
+    assert not store.search.holds_language("' OR true --")
+
+
+def test_braces_that_stand_for_too_many_patterns_are_refused():
+    with pytest.raises(UsageError, match="too many patterns"):
+        path_condition("{a,b}" * 7)
 
 
 PIECES = st.sampled_from(["src/", "**/", "**", "*", "?", "x/", "a", "a.py", ".py", "b.py", "[a-c]", "'"])

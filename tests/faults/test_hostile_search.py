@@ -83,7 +83,24 @@ _VALUES = (
 )
 _GLOBS = (
     *("*'", "*' OR '1'='1*", "[", "]", "[!", "[a", "[]", "[!]", "[]]", "[z-a]", "[[:alpha:]]", "[&&x]", "[~~]"),
-    *("(", ")", "+", "{src,web}", "\\d*", "\\*", "(?i)SRC/*", "*\x00", "*\n", "../*", "/etc/*", "[\x00]*", "(?s).*?"),
+    *(
+        "(",
+        ")",
+        "+",
+        "{src,web}'",
+        "{,}",
+        "{a,'",
+        "[a-\\*]",
+        "\\d*",
+        "\\*",
+        "(?i)SRC/*",
+        "*\x00",
+        "*\n",
+        "../*",
+        "/etc/*",
+        "[\x00]*",
+        "(?s).*?",
+    ),
     *("?" * 5_000, "[!a]*" * 1_000, "[^'é😀]*" * 500, "a" * 5_000 + "*", "**/x" * 1_000, "src/" * 2_000 + "*"),
 )
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -221,13 +238,14 @@ def test_bytes_of_the_command_line_that_are_no_utf8_end_in_a_message(root: Path)
         (["search", "x", "-C", "a" * 5_000], "characters, too many"),
         (["search", "x", "-C", "ab/" * 2_000], "characters, too many"),
         (["search", "x", "--index-dir", "a" * 5_000], "characters, too many"),
-        (["search", "x", "-C", "' OR 1=1 --"], "There is no index at"),
-        (["search", "x", "-C", "\x1b[31m"], "There is no index at"),
-        (["search", "x", "-C", "\udcff"], "There is no index at"),
+        (["search", "x", "-C", "' OR 1=1 --"], "is not a folder"),
+        (["search", "x", "-C", "\x1b[31m"], "is not a folder"),
+        (["search", "x", "-C", "\udcff"], "is not a folder"),
         (["search", "x", "--mode", "\x1b[31m"], "Invalid value for '--mode'"),
         (["search", "x", "--\x1b[31m"], "No such option"),
         (["\x1b[31m"], "No such command"),
-        (["status", "\x1b]0;title\a"], "There is no index at"),
+        (["status", "\x1b]0;title\a"], "is not a folder"),
+        (["status", "--index-dir", "\x1b]0;title\a"], "There is no index at"),
     ],
 )
 def test_a_hostile_argument_ends_with_2_and_a_message_that_commands_no_terminal(

@@ -159,12 +159,6 @@ def test_a_missing_index_is_named_with_the_command_that_makes_it(
     assert "code-index index" in done.stderr
 
 
-def test_a_missing_repository_is_an_error(tmp_path: Path, command_line: Run) -> None:
-    done = command_line("index", tmp_path / "missing", check=1)
-    assert "is not a folder" in done.stderr
-    assert not (tmp_path / "missing").exists()
-
-
 def test_a_bad_setting_is_named_with_its_source(
     indexed: Path, command_line: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,13 +259,6 @@ def test_an_interrupted_index_ends_in_order_and_says_how_to_go_on(
     assert process.returncode == 130, err
     assert "code-index resume" in err
     assert "Traceback" not in err
-
-
-def test_output_into_a_closed_pipe_is_no_error(indexed: Path) -> None:
-    command = f"{shlex.quote(sys.executable)} -m indexing_assets.cli.main search name -C {shlex.quote(str(indexed))} | head -1"
-    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
-    assert "Traceback" not in done.stderr
-    assert "BrokenPipe" not in done.stderr
 
 
 @pytest.fixture

@@ -110,6 +110,8 @@ def test_filters_take_one_value_or_several(here: Path) -> None:
     assert found(language="python") == {"app/greeting.py"}
     assert found(language=["python", "typescript"]) == {"app/greeting.py", "web/getUserName.ts"}
     assert found(glob="docs/") == {"docs/guide.md"}
+    assert found(language=["Python", ".ts"]) == {"app/greeting.py", "web/getUserName.ts"}
+    assert found(chunk_type="Method") == {"app/greeting.py"}
     assert found(chunk_type="method", class_name="Counter") == {"app/greeting.py"}
     assert found(chunk_type=["method", "function"]) == {"app/greeting.py", "web/getUserName.ts"}
     assert found(function_name="getUserName") == {"web/getUserName.ts"}
@@ -120,6 +122,7 @@ def test_filters_take_one_value_or_several(here: Path) -> None:
     ("arguments", "message"),
     [
         ({"mode": "psychic"}, r"^mode 'psychic' is not one of hybrid, semantic, lexical\.$"),
+        ({"language": ("python", "klingon")}, r"^No index can hold the language 'klingon'\."),
         ({"chunk_type": "thing"}, r"^chunk_type 'thing' is not one of function, class, method, .*text\.$"),
         ({"chunk_type": ("class", "x" * 10_000)}, r"^chunk_type 'x{79} is not one of "),
         ({"query": " "}, "Say what to look for"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +27,7 @@ from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.planning import retry_wait
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.waiting import PATIENCE_S
 
 _IMPATIENT = WatchTimes(watch_s=0, quiet_s=0.01, patience_s=0.05)
 _WRITE = Callable[[Path, Mapping[str, str | bytes]], None]
@@ -100,6 +104,58 @@ def test_a_first_look_asks_for_a_scan_then_for_parsing_then_for_vectors_then_for
     assert watched.execute(embed).success
     assert watched.changes() == ([], "The index is up to date with the repository.")
     assert watched.pending() == ([], "Every chunk has its vector, or failed for a reason that lasts.")
+
+
+# As Dagster's code server does it: definitions in the main thread, each look in one of its own.
+_LOOKS_AT_ONCE = """
+import datetime, sys, threading, traceback
+import dagster as dg
+from indexing_assets.definitions import defs
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
+
+sys.setswitchinterval(1e-5)
+assert "lancedb" not in sys.modules
+repository = defs.get_repository_def()
+with dg.DagsterInstance.get() as instance:
+    given = {"instance": instance, "resources": {"index": IndexResource(), "embedder": EmbedderResource()}}
+    now = datetime.datetime.now(datetime.UTC)
+    looks = [(sensor, lambda: dg.build_sensor_context(**given)) for sensor in repository.sensor_defs]
+    looks += [
+        (schedule, lambda: dg.build_schedule_context(scheduled_execution_time=now, **given))
+        for schedule in repository.schedule_defs
+    ]
+    begin = threading.Barrier(4 * len(looks))
+
+    def look(asked, context):
+        begin.wait()
+        try:
+            told = asked.evaluate_tick(context())
+            print(f"{asked.name}: {told.skip_message or 'runs'}\\n", end="")
+        except BaseException:
+            traceback.print_exc()
+
+    threads = [threading.Thread(target=look, args=one) for one in looks * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+assert "lancedb" in sys.modules
+"""
+
+
+def test_sensors_and_schedules_that_first_look_all_at_once_answer_as_ever(watched: _Watched) -> None:
+    assert watched.pipeline.scan().error is None
+    done = subprocess.run(
+        [sys.executable, "-c", _LOOKS_AT_ONCE], capture_output=True, text=True, timeout=PATIENCE_S, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert Counter(done.stdout.splitlines()) == {
+        "repo_changes_sensor: runs": 4,
+        "pending_chunks_sensor: Every chunk has its vector, or failed for a reason that lasts.": 4,
+        "retry_transient_failures_schedule: Nothing that failed is due for another attempt.": 4,
+        "maintenance_schedule: runs": 4,
+    }
 
 
 def test_an_edit_is_one_run_over_exactly_the_new_file_versions(watched: _Watched, write: _WRITE) -> None:

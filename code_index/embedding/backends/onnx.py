@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from code_index.core.errors import EmbeddingError, ModelError
+from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors
 from code_index.embedding.backend import DeviceMemoryError, Tokens
 from code_index.embedding.devices import is_out_of_memory
@@ -38,7 +39,8 @@ class OnnxBackend:
         Raises:
             ModelError: the graph cannot be exported or loaded.
         """
-        import onnxruntime
+        with importing:
+            import onnxruntime
 
         self._tokenizer = Tokenizer(files.transformer_folder, window=window, lower_case=files.lower_case)
         graph = exported_graph(files, precision)

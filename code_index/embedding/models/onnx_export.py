@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from code_index.core.errors import ModelError
+from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors, vector_lengths
 from code_index.embedding.backend import Tokens
 from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE
@@ -76,7 +77,8 @@ def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str
 
 def run_graph(graph: Path, batch: Sequence[Tokens], pad_id: int) -> Vectors:
     """Vectors of a batch from a graph file."""
-    import onnxruntime
+    with importing:
+        import onnxruntime
 
     session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
     feeds = graph_inputs(
@@ -95,8 +97,9 @@ def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[To
     Raises:
         ModelError: the weights cannot be loaded.
     """
-    import torch
-    from transformers import AutoModel
+    with importing:
+        import torch
+        from transformers import AutoModel
 
     try:
         model = AutoModel.from_pretrained(str(folder), attn_implementation="eager", local_files_only=True)
@@ -149,7 +152,8 @@ def _quantize(full: Path, small: Path) -> None:
     The embedding tables stay float32: quantizing them too takes the cosine from 0.991 to 0.975 and gains no time.
     One scale per matrix was rejected: 0.896.
     """
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    with importing:
+        from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(
         str(full), str(small), per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"]

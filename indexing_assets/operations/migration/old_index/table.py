@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from code_index.core.errors import MigrationError
 from code_index.core.unit_vectors import vector_lengths
+from code_index.tables.lancedb_import import load_lancedb
 from indexing_assets.operations.migration.old_index.layout import TABLE
 from indexing_assets.operations.migration.old_index.rows import IDS, OPTIONAL, REQUIRED
 
@@ -55,11 +56,9 @@ class OldTable:
         Raises:
             MigrationError: it cannot be opened, as when it was half written, or lacks columns.
         """
-        import lancedb
-
         self.folder = folder
         with self._plain_errors():
-            connection = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+            connection = load_lancedb().connect(str(folder), read_consistency_interval=timedelta(0))
             self._table = connection.open_table(TABLE)
             self.schema: pa.Schema = self._table.schema
         missing = [name for name in REQUIRED if name not in self.schema.names]

@@ -1,0 +1,67 @@
+"""The text that `index` and `resume` print at their end."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from indexing_assets.cli.output import say, tell, tell_message
+
+if TYPE_CHECKING:
+    from code_index.index.unchanged_marker import Counts
+    from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+
+_NOTHING_PARSED = "Parsing: nothing changed."
+_NOTHING_EMBEDDED = "Embedding: nothing is missing."
+
+
+def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
+    """Print what was done and what is left; returns the exit status."""
+    from code_index.index.contents import failed_chunks, failed_files
+
+    counts = pipeline.store.files.counts()
+    parsed = results.get("parse")
+    embedded = results.get("embed")
+    if parsed is not None and not parsed.partitions:
+        say(_NOTHING_PARSED)
+    elif parsed is not None:
+        say(f"Parsing: {_plural(parsed.partitions, 'file')}.")
+    if embedded is not None and not embedded.partitions:
+        say(_NOTHING_EMBEDDED)
+    elif embedded is not None:
+        say(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+
+    files = failed_files(pipeline.store)
+    chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
+    for item in files[:5]:
+        tell(f"Failed: {item.file_path}: {item.reason}")
+    for chunk in chunks[:5]:
+        tell(f"Failed: {chunk.file_path}:{chunk.start_line}: {chunk.reason}")
+    broken = [(name, r) for name, r in results.items() if r.error is not None and not r.partial]
+    for name, result in broken:
+        tell_message(f"The {name} phase failed: {result.error or ''} (Dagster run {result.run_id})")
+    total = pipeline.store.chunks.count()
+    vectors = (
+        pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
+    )
+    say(_totals(counts.get("parsed", 0), total, vectors, seconds))
+    if files or chunks or broken:
+        tell(
+            "Not everything could be indexed; the rest is safe. `code-index status --failed` lists what failed, "
+            "`code-index resume --failed` retries it."
+        )
+        return 1
+    return 0
+
+
+def print_unchanged(counts: "Counts", *, seconds: float) -> None:
+    """Print the same where there was nothing to do."""
+    say(_NOTHING_PARSED)
+    say(_NOTHING_EMBEDDED)
+    say(_totals(counts.files, counts.chunks, counts.vectors, seconds))
+
+
+def _totals(files: int, chunks: int, vectors: int, seconds: float) -> str:
+    return f"{_plural(files, 'file')}, {_plural(chunks, 'chunk')}, {_plural(vectors, 'vector')} in {seconds:.1f} s."
+
+
+def _plural(count: int, noun: str, plural: str | None = None) -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -1,0 +1,33 @@
+"""A path that cannot be a repository is wrong use, in every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from indexing_assets.cli.main import cli
+from indexing_assets.cli.options import folder_of
+
+
+@pytest.mark.parametrize("name", sorted(cli.list_commands(None)))
+@pytest.mark.parametrize("path", ["nowhere", "file.py", "file.py/below"])
+def test_a_path_that_is_no_folder_ends_with_2_and_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, path: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.py").write_text("x = 1\n")
+    command = cli.get_command(None, name)
+    by_option = any("-C" in parameter.opts for parameter in command.params)
+    done = CliRunner().invoke(cli, [name, *(["words", "-C"] if by_option else []), path])
+    assert done.exit_code == 2, done.output
+    assert f"{tmp_path / path} is not a folder" in done.output
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file.py"]
+
+
+def test_an_index_that_lies_elsewhere_outlives_its_repository(tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    (index / "index.json").write_text("{}")
+    assert folder_of(tmp_path / "gone", index).path == index
