@@ -12,6 +12,7 @@ which are lost while nobody listens and cost one watch per folder.
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import time
@@ -21,14 +22,24 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import RepositoryError
-from code_index.repository.git_checkout import find_checkout, is_ignored, listed_files
+from code_index.repository.git_checkout import (
+    Checkout,
+    ask_for_user_ignore_file,
+    find_checkout,
+    isolated_checkout,
+    repository_settings,
+    user_ignore_file,
+)
+from code_index.repository.git_program import Git, GitFailedError, read_git_file
 from code_index.repository.walk import Walk, WalkOptions, walk
+from code_index.repository.walk_rules import OWN_IGNORE_FILE, read_ignore_file
 
-_IGNORE_FILE: Final = b".codeindexignore"
-_MAX_IGNORE_BYTES: Final = 1 << 20
+_IGNORE_FILE: Final = os.fsencode(OWN_IGNORE_FILE)
+_NOT_IGNORED: Final = 1  # exit status of `git check-ignore`
 _SUBMODULE: Final = b"160000"
+_OTHER_REPOSITORIES: Final = "it holds other repositories"
 # Tags of `git ls-files -v` for files that git compares with the working tree: cached, unmerged.
-_COMPARED: Final = (b"H", b"M")
+_COMPARED: Final = (b"\0H ", b"\0M ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ def walked_state(found: Walk, options: WalkOptions, *, reason: str) -> Repositor
 
 
 def _token(parts: Iterable[bytes], options: WalkOptions) -> str:
-    digest = hashlib.sha256(repr((options.max_file_bytes, options.exclude)).encode())
+    digest = hashlib.sha256(repr((options.max_file_bytes, options.exclude, options.readers_group)).encode())
     for part in parts:
         digest.update(b"%d:" % len(part))
         digest.update(part)
@@ -117,33 +128,64 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     checkout = find_checkout(root)
     if checkout is None:
         raise _GitMissesSomethingError("no git checkout")
-    if checkout.top != root and is_ignored(root):
-        raise _GitMissesSomethingError("the checkout around it ignores this folder")
-    listed = listed_files(root)
-    if isinstance(listed, str):
-        raise _GitMissesSomethingError(listed)
-    tracked, changed = listed
+    try:
+        tracked, changed = _listed(Git(root), root, checkout)
+    except GitFailedError as error:
+        raise _GitMissesSomethingError(str(error)) from error
     own = os.fsencode(os.path.relpath(os.path.realpath(options.index_dir), root)) + b"/"
     changed = [path for path in changed if not path.startswith(own)]
-    ignore_files = _ignore_files([entry.partition(b"\t")[2] for entry in tracked], changed)
-    contents = [_content(root, path) for path in ignore_files]
+    if any(path.endswith(b"/") for path in changed):
+        raise _GitMissesSomethingError(_OTHER_REPOSITORIES)
+    contents = [_content(root, path) for path in _ignore_files(tracked, changed)]
     patterns = [*map(os.fsencode, options.exclude), *(line for content in contents for line in content.splitlines())]
-    _refuse_what_git_misses(tracked, changed, patterns)
-    return [*tracked, b"changed", *(_file_state(root, path) for path in changed), b"ignored", *contents]
-
-
-def _refuse_what_git_misses(tracked: Iterable[bytes], changed: Iterable[bytes], patterns: Iterable[bytes]) -> None:
-    if any(path.endswith(b"/") for path in changed) or any(entry.split(b" ", 2)[1] == _SUBMODULE for entry in tracked):
-        raise _GitMissesSomethingError("it holds other repositories")
-    if not all(entry.startswith(_COMPARED) for entry in tracked):
-        raise _GitMissesSomethingError("git was told not to look at some files")
     if any(pattern.startswith(b"!") for pattern in patterns):
         raise _GitMissesSomethingError("a pattern brings ignored files back")
+    return [tracked, b"changed", *(_file_state(root, path) for path in changed), b"ignored", *contents]
 
 
-def _ignore_files(*paths: Iterable[bytes]) -> list[bytes]:
-    found = {path for some in paths for path in some if path.rpartition(b"/")[2] == _IGNORE_FILE}
-    return sorted(found | {_IGNORE_FILE})
+def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes]]:
+    """Tracked files below the root, and the paths that differ in the working tree.
+
+    The former are tag, mode, object and stage, a tab, the path and a NUL for each entry of the index
+    (`git ls-files -s -v`). The latter are the paths, relative to the root, that are modified, deleted, or untracked
+    and not ignored; one that ends with `/` is another repository.
+
+    Raises:
+        GitFailedError: git cannot tell.
+        _GitMissesSomethingError: git does not see all that a scan sees.
+    """
+    settings = repository_settings(git, checkout)
+    with isolated_checkout(git, checkout, settings) as own, ask_for_user_ignore_file(git) as asked:
+        _, tracked = own.run(root, "ls-files", "-z", "--stage", "-v", quiet=True)
+        # Before the next command, for which git would read files in the git folders of submodules.
+        if _SUBMODULE in tracked and any(entry.split(b" ", 2)[1:2] == [_SUBMODULE] for entry in tracked.split(b"\0")):
+            raise _GitMissesSomethingError(_OTHER_REPOSITORIES)
+        if sum((b"\0" + tracked).count(begin) for begin in _COMPARED) != tracked.count(b"\0"):
+            raise _GitMissesSomethingError("git was told not to look at some files")
+        ignore_file, _ = user_ignore_file(git, checkout, settings, asked=asked)
+        # Of two rules that match, git takes the later one.
+        with own.ignoring(
+            b"\n".join(_rules(path) for path in (ignore_file, checkout.exclude_file) if path is not None)
+        ):
+            if checkout.top != root and own.run(root, "check-ignore", "-q", ".", allowed=(0, _NOT_IGNORED))[0] == 0:
+                raise _GitMissesSomethingError("the checkout around it ignores this folder")
+            _, said = own.run(root, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+    return tracked, sorted(set(said.split(b"\0")[:-1]))
+
+
+def _rules(path: Path) -> bytes:
+    """Rules of an ignore file outside of the working tree; none where it cannot be read."""
+    try:
+        return read_git_file(path).removeprefix(codecs.BOM_UTF8)
+    except OSError:  # the walk of the scan warns
+        return b""
+
+
+def _ignore_files(tracked: bytes, changed: list[bytes]) -> list[bytes]:
+    paths = list(changed)
+    if _IGNORE_FILE + b"\0" in tracked:  # rarely; a repository has many files
+        paths += [entry.partition(b"\t")[2] for entry in tracked.split(b"\0")]
+    return sorted({path for path in paths if path.rpartition(b"/")[2] == _IGNORE_FILE} | {_IGNORE_FILE})
 
 
 def _file_state(root: Path, path: bytes) -> bytes:
@@ -160,14 +202,9 @@ def _file_state(root: Path, path: bytes) -> bytes:
 
 def _content(root: Path, path: bytes) -> bytes:
     try:
-        descriptor = os.open(os.path.join(os.fsencode(root), path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # noqa: PTH118
+        return read_ignore_file(root / os.fsdecode(path))
     except OSError as error:
         return f"errno {error.errno}".encode()
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            return file.read(_MAX_IGNORE_BYTES)
-        except OSError as error:
-            return f"errno {error.errno}".encode()
 
 
 def _walk_parts(found: Walk) -> list[bytes]:

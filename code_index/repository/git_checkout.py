@@ -1,31 +1,59 @@
 """Facts from git about a folder: its checkout, the tracked files, and the ignore files that git names.
 
-Belongs here: everything that asks git or reads `.git`. Does not belong here: applying ignore rules.
+Belongs here: questions to git, and reading `.git`. Does not belong here: how git is run, so that it runs and reads
+nothing that a repository names (`code_index.repository.git_program`), and applying ignore rules.
 
-A checkout is found by the file system, so that a machine without git finds the same one. Only two things need the
-program: the setting `core.excludesFile`, and the list of tracked files, since tracked files stay although an ignore
-rule covers them. Where git is missing or fails, a warning says what is not known. No git command here executes
-anything that a repository configures (`core.fsmonitor` is switched off).
+A checkout is found by the file system, so that a machine without git finds the same one. Only three things need the
+program: the settings of the user, those of a repository where they are not git's defaults, and the list of tracked
+files, since tracked files stay although an ignore rule covers them. Where git is missing or fails, a warning says what
+is not known.
+
+Of a repository's own configuration these settings count: how files are compared and, where it leads to a file of the
+repository itself, `core.excludesFile`. Files that it includes and `config.worktree` are not read.
 """
 
 from __future__ import annotations
 
 import bisect
 import os
-import subprocess
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_TIMEOUT_S: Final = 60
+from code_index.core.regular_files import read_regular_file
+from code_index.repository.git_program import Git, GitFailedError, IsolatedGit, RunningGit, isolated, read_git_file
+
+_MAX_INDEX_BYTES: Final = 1 << 30
+_INDEX_WITH_WHOLE_PATHS: Final = (2, 3)
 _NOT_SET: Final = 1  # exit status of `git config --get` for a setting that is not set
+_EXCLUDES_FILE: Final = "core.excludesfile"
+# Settings of a repository that say how its files are compared, with the values that are handed on to git.
+_COMPARING: Final = {
+    "core.filemode": re.compile("true|false"),
+    "core.symlinks": re.compile("true|false"),
+    "core.ignorecase": re.compile("true|false"),
+    "core.trustctime": re.compile("true|false"),
+    "core.checkstat": re.compile("default|minimal"),
+    "extensions.objectformat": re.compile("sha1|sha256"),
+}
+_TRUE: Final = frozenset({"", "true", "yes", "on", "1"})
+_FALSE: Final = frozenset({"false", "no", "off", "0"})
+# `git init` writes this line into every configuration.
+_DEFAULT: Final = re.compile(rb"^\tfilemode = true$", re.MULTILINE)
+_NOT_DEFAULT: Final = re.compile(
+    rb"excludesfile|filemode|symlinks|ignorecase|trustctime|checkstat|objectformat", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A working tree: its top folder, and the folder that all working trees of the repository share."""
+    """A working tree: its top folder, its git folder, and the one that all working trees of the repository share."""
 
     top: Path
+    git_dir: Path
     common_dir: Path
 
     @property
@@ -59,19 +87,19 @@ def checkout_at(top: Path) -> Checkout | None:
     try:
         if dot_git.is_dir():
             git_dir = dot_git
-        elif not dot_git.is_file():  # nothing, or a pipe on which reading would block
+        elif not dot_git.exists():
             return None
         else:  # a submodule or a linked working tree
-            kind, _, target = dot_git.read_text("utf-8", "surrogateescape").partition(":")
+            kind, _, target = _text(dot_git).partition(":")
             if kind != "gitdir":
                 return None
             git_dir = top / target.strip()
         if not (git_dir / "HEAD").is_file():
             return None
+        git_dir = Path(os.path.realpath(git_dir))
         common = git_dir / "commondir"
-        if common.is_file():
-            git_dir = git_dir / common.read_text("utf-8", "surrogateescape").strip()
-        return Checkout(top, Path(os.path.realpath(git_dir)))
+        common_dir = git_dir / _text(common).strip() if common.exists() else git_dir
+        return Checkout(top, git_dir, Path(os.path.realpath(common_dir)))
     except (OSError, ValueError):  # the latter for a path with a NUL byte
         return None
 
@@ -93,86 +121,175 @@ class TrackedFiles:
         return at < len(self._sorted) and self._sorted[at].startswith(prefix)
 
 
-def tracked_files(folder: Path) -> tuple[TrackedFiles, str | None]:
-    """The tracked files below `folder`, and a warning where git could not tell."""
-    done = _git(folder, "ls-files", "-z", "--cached")
-    if isinstance(done, str):
-        warning = f"{folder}: {done}; files that git tracks although an ignore rule covers them stay out of the index"
-        return TrackedFiles([]), warning
-    return TrackedFiles([os.fsdecode(path) for path in done.stdout.split(b"\0") if path]), None
+@dataclass(frozen=True, slots=True)
+class RepositorySettings:
+    """Settings of a repository's own configuration.
+
+    `comparing` are those that git needs to compare files; `excludes_file` is the value of `core.excludesFile`, or None.
+    """
+
+    comparing: Mapping[str, str]
+    excludes_file: str | None = None
+
+    @property
+    def ignore_case(self) -> bool:
+        """Names are compared without case (set by git on file systems that do so)."""
+        return self.comparing.get("core.ignorecase") == "true"
 
 
-def global_ignore_file(folder: Path) -> tuple[Path | None, str | None]:
-    """The user's own ignore file (`core.excludesFile`, else git's default place), and a warning where git failed."""
-    done = _git(folder, "config", "--type=path", "--get", "core.excludesFile", allowed=(0, _NOT_SET))
-    if not isinstance(done, str) and done.returncode == 0:
-        path = os.fsdecode(done.stdout.removesuffix(b"\n"))
-        return (folder / path if path else None), None
+def repository_settings(git: Git, checkout: Checkout) -> RepositorySettings:
+    """Read the settings of a repository's configuration, without what it includes.
+
+    Raises:
+        GitFailedError: the file cannot be read, or git does not understand it.
+    """
+    path = checkout.common_dir / "config"
+    try:
+        content = read_git_file(path)
+    except FileNotFoundError:
+        content = b""
+    except OSError as error:
+        raise GitFailedError(f"{path} cannot be read: {error.strerror}") from error
+    if _NOT_DEFAULT.search(_DEFAULT.sub(b"", content)) is None:
+        return RepositorySettings({})
+    found: dict[str, str] = {}
+    for entry in git.parse_configuration(content):
+        name, separator, value = entry.partition("\n")
+        found[name] = value if separator else "true"
+    comparing = {}
+    for name, fitting in _COMPARING.items():
+        value = found.get(name, "unset").lower()
+        value = "true" if value in _TRUE else "false" if value in _FALSE else value
+        if fitting.fullmatch(value):
+            comparing[name] = value
+    return RepositorySettings(comparing, found.get(_EXCLUDES_FILE))
+
+
+def ask_for_user_ignore_file(git: Git) -> RunningGit:
+    """Start to read the user's setting, so that `user_ignore_file` does not wait for it.
+
+    Raises:
+        GitFailedError: git is missing.
+    """
+    return git.user_setting("path", _EXCLUDES_FILE)
+
+
+def user_ignore_file(
+    git: Git, checkout: Checkout | None, settings: RepositorySettings, *, asked: RunningGit | None = None
+) -> tuple[Path | None, str | None]:
+    """The ignore file of `core.excludesFile`, else git's default place, and a warning where that is not sure.
+
+    Args:
+        git: the program.
+        checkout: whose files are listed, if any.
+        settings: of the checkout.
+        asked: `ask_for_user_ignore_file`, if it was called before.
+    """
+    warning = None
+    if checkout is not None and settings.excludes_file:
+        path = checkout.top / settings.excludes_file
+        real = Path(os.path.realpath(path))
+        if any(real.is_relative_to(os.path.realpath(place)) for place in (checkout.top, checkout.common_dir)):
+            return path, None
+        warning = (
+            f"{checkout.top}: its configuration sets core.excludesFile to {path}, out of the repository; the rules "
+            "there do not hold. Set it in your own configuration (`git config --global`) if you mean it"
+        )
+    try:
+        status, said = (asked or ask_for_user_ignore_file(git)).output(allowed=(0, _NOT_SET))
+    except GitFailedError as error:
+        return _default_ignore_file(), f"{git.root}: {error}; core.excludesFile is not known"
+    if status != 0:
+        return _default_ignore_file(), warning
+    path_of_user = os.fsdecode(said.removesuffix(b"\0").rpartition(b"\0")[2])
+    return (git.root / path_of_user if path_of_user else None), warning
+
+
+def _default_ignore_file() -> Path | None:
     config_home = os.environ.get("XDG_CONFIG_HOME")
     home = os.environ.get("HOME")
     if config_home:
-        default: Path | None = Path(config_home) / "git" / "ignore"
-    else:
-        default = Path(home) / ".config" / "git" / "ignore" if home else None
-    return default, f"{folder}: {done}; core.excludesFile is not known" if isinstance(done, str) else None
+        return Path(config_home) / "git" / "ignore"
+    return Path(home) / ".config" / "git" / "ignore" if home else None
 
 
-def ignores_case(folder: Path) -> bool:
-    """Tell whether the checkout compares names without case (`core.ignoreCase`, set by git on such file systems)."""
-    done = _git(folder, "config", "--type=bool", "--get", "core.ignoreCase", allowed=(0, _NOT_SET))
-    return not isinstance(done, str) and done.stdout.strip() == b"true"
+def tracked_files(git: Git, checkout: Checkout, settings: RepositorySettings, folder: Path) -> TrackedFiles:
+    """The tracked files below a folder of a checkout.
 
-
-def listed_files(folder: Path) -> tuple[list[bytes], list[bytes]] | str:
-    """Tracked files below a folder, and the paths that differ in the working tree; or why git cannot tell.
-
-    The first list has tag, mode, object and stage, a tab, and the path of each entry of the index
-    (`git ls-files -s -v`). The second has the paths, relative to the folder, that are modified, deleted, or untracked
-    and not ignored; one that ends with `/` is another repository.
+    Raises:
+        GitFailedError: git cannot tell.
     """
-    tracked = _git(folder, "ls-files", "-z", "--stage", "-v")
-    if isinstance(tracked, str):
-        return tracked
-    changed = _git(folder, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
-    if isinstance(changed, str):
-        return changed
-    return tracked.stdout.split(b"\0")[:-1], sorted(set(changed.stdout.split(b"\0")[:-1]))
+    with isolated_checkout(git, checkout, settings) as own:
+        _, said = own.run(folder, "ls-files", "-z", "--cached")
+    return TrackedFiles([os.fsdecode(path) for path in said.split(b"\0") if path])
 
 
 def first_tracked_in(folder: Path) -> str | None:
-    """Return the first path that git tracks at or in a folder, relative to the folder above it; None without git."""
-    if find_checkout(folder.parent) is None:
+    """Return the first path that git tracks at or in a folder, relative to the one above it; None if git cannot tell."""
+    checkout = find_checkout(folder.parent)
+    if checkout is None or not _may_track(checkout, os.fsencode(folder.name)):
         return None
-    done = _git(folder.parent, "ls-files", "-z", "--cached", "--", f":(icase,literal){folder.name}")
-    if isinstance(done, str) or not done.stdout:
-        return None
-    return os.fsdecode(done.stdout.split(b"\0", 1)[0])
-
-
-def is_ignored(folder: Path) -> bool:
-    """Tell whether an ignore rule of its checkout covers a folder, so that git lists nothing in it."""
-    return not isinstance(_git(folder, "check-ignore", "-q", "."), str)
-
-
-def _git(folder: Path, *arguments: str, allowed: tuple[int, ...] = (0,)) -> subprocess.CompletedProcess[bytes] | str:
-    """The finished command, or what went wrong."""
-    # Hooks set GIT_DIR, GIT_INDEX_FILE and more, so git would answer for the hook's repository.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or "CONFIG" in name}
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    git = Git(folder.parent)
     try:
-        done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-C", os.fspath(folder), *arguments],
-            capture_output=True,
-            check=False,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            timeout=_TIMEOUT_S,
-        )
+        with isolated_checkout(git, checkout, repository_settings(git, checkout)) as own:
+            _, said = own.run(folder.parent, "ls-files", "-z", "--cached", "--", f":(icase,literal){folder.name}")
+    except GitFailedError:
+        return None
+    return os.fsdecode(said.split(b"\0", 1)[0]) or None
+
+
+def _may_track(checkout: Checkout, name: bytes) -> bool:
+    """Tell whether git's index may have an entry of that name, which costs a tenth of asking git."""
+    index = checkout.git_dir / "index"
+    try:
+        if any(checkout.git_dir.glob("sharedindex.*")):
+            return True
+        content = read_regular_file(Path(os.path.realpath(index)), max_bytes=_MAX_INDEX_BYTES)
     except FileNotFoundError:
-        return "git is not installed"
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"git {arguments[0]} failed ({error})"
-    if done.returncode not in allowed:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return f"git {arguments[0]} failed ({said[0] if said else f'exit status {done.returncode}'})"
-    return done
+        return False
+    except OSError:
+        return True
+    # From version 4 on a path is stored without what it shares with the one before it.
+    return int.from_bytes(content[4:8], "big") not in _INDEX_WITH_WHOLE_PATHS or name in content
+
+
+@contextmanager
+def isolated_checkout(git: Git, checkout: Checkout, settings: RepositorySettings) -> Iterator[IsolatedGit]:
+    """Git on the index and the working tree of a checkout.
+
+    Raises:
+        GitFailedError: it cannot be asked, or another user owns the repository.
+    """
+    _require_own(git, checkout)
+    with isolated(git, git_dir=checkout.git_dir, top=checkout.top, settings=settings.comparing) as own:
+        yield own
+
+
+def _require_own(git: Git, checkout: Checkout) -> None:
+    """Refuse the repository of another user where git does.
+
+    Raises:
+        GitFailedError: with the words of git.
+    """
+    own = {os.geteuid()}
+    if own == {0} and os.environ.get("SUDO_UID", "").isdecimal():
+        own.add(int(os.environ["SUDO_UID"]))
+    try:
+        owners = {os.lstat(path).st_uid for path in (checkout.top, checkout.top / ".git", checkout.git_dir)}
+    except OSError as error:
+        raise GitFailedError(f"{checkout.top} cannot be read: {error.strerror}") from error
+    if owners <= own:
+        return
+    _, said = git.user_setting("path", "safe.directory").output(allowed=(0, _NOT_SET))
+    safe: set[str] = set()
+    for value in map(os.fsdecode, said.split(b"\0")[:-1]):
+        safe = safe | {value} if value else set()  # an empty value takes back those before it
+    if safe.isdisjoint({"*", os.fspath(checkout.top)}):
+        raise GitFailedError(
+            f"git refuses it: detected dubious ownership in repository at '{checkout.top}'; if you trust its owner, "
+            f"run `git config --global --add safe.directory {checkout.top}`"
+        )
+
+
+def _text(path: Path) -> str:
+    return read_git_file(path).decode("utf-8", "surrogateescape")

@@ -6,29 +6,29 @@ Belongs here: collecting ignore files on the way down and applying them in the o
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from code_index.core.regular_files import UnfitFileError, read_regular_file
 from code_index.repository.git_checkout import (
     Checkout,
+    RepositorySettings,
     TrackedFiles,
     checkout_at,
     find_checkout,
-    global_ignore_file,
-    ignores_case,
+    repository_settings,
     tracked_files,
+    user_ignore_file,
 )
+from code_index.repository.git_program import MAX_IGNORE_FILE_BYTES, Git, GitFailedError, read_git_file
 from code_index.repository.ignore_rules import IgnoreFile, IgnoreRule
 from code_index.repository.skip_rules import file_name_reason, folder_reason
 
 OWN_IGNORE_FILE: Final = ".codeindexignore"
 _GIT_IGNORE_FILE: Final = ".gitignore"
-_MAX_IGNORE_FILE_BYTES: Final = 16 << 20
 _NESTED_WORKTREE: Final = "version control: another working tree of this repository"
 
 
@@ -53,7 +53,7 @@ class _Repository:
 
     checkout: Checkout | None
     tracked: TrackedFiles
-    ignore_case: bool
+    settings: RepositorySettings
     cut: int = 0
 
     def tracks(self, path: str) -> bool:
@@ -130,16 +130,17 @@ class RulesReader:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._git = Git(root)
         self.warnings: list[str] = []
 
     def start(self, include: Collection[str], exclude: Collection[str], *, use_gitignore: bool) -> FolderRules:
         """The rules for the root, before its own ignore files are read."""
         checkout = find_checkout(self._root) if use_gitignore else None
-        repository = self._repository(self._root, checkout)
+        repository = self._repository(checkout, self._root)
         user_wide: tuple[_PlacedIgnoreFile, ...] = ()
         git: tuple[_PlacedIgnoreFile, ...] = ()
         if use_gitignore:
-            path, warning = global_ignore_file(self._root)
+            path, warning = user_ignore_file(self._git, checkout, repository.settings)
             self._warn(warning)
             if path is not None:
                 user_wide = self._outside(path, str(path), repository)
@@ -162,7 +163,7 @@ class RulesReader:
                 outer = rules.repository.checkout
                 if outer is not None and checkout.common_dir == outer.common_dir:
                     return Skip(_NESTED_WORKTREE)
-                repository = self._repository(checkout.top, checkout, cut=len(rules.path) + 1)
+                repository = self._repository(checkout, checkout.top, cut=len(rules.path) + 1)
                 source = f"{rules.path}/.git/info/exclude"
                 exclude = self._outside(checkout.exclude_file, source, repository, cut=repository.cut)
                 rules = replace(rules, repository=repository, git=rules.user_wide + exclude)
@@ -172,12 +173,17 @@ class RulesReader:
             rules = replace(rules, own=self._inside(rules, OWN_IGNORE_FILE, first=rules.own))
         return rules
 
-    def _repository(self, top: Path, checkout: Checkout | None, cut: int = 0) -> _Repository:
-        if checkout is None:
-            return _Repository(None, TrackedFiles([]), ignore_case=False)
-        tracked, warning = tracked_files(top)
-        self._warn(warning)
-        return _Repository(checkout, tracked, ignores_case(top), cut)
+    def _repository(self, checkout: Checkout | None, folder: Path, cut: int = 0) -> _Repository:
+        settings = RepositorySettings({})
+        tracked = TrackedFiles([])
+        if checkout is not None:
+            try:
+                settings = repository_settings(self._git, checkout)
+                tracked = tracked_files(self._git, checkout, settings, folder)
+            except GitFailedError as error:
+                lost = "files that git tracks although an ignore rule covers them stay out of the index"
+                self._warn(f"{folder}: {error}; {lost}")
+        return _Repository(checkout, tracked, settings, cut)
 
     def _warn(self, warning: str | None) -> None:
         if warning is not None and warning not in self.warnings:
@@ -187,34 +193,42 @@ class RulesReader:
         self, path: Path, source: str, repository: _Repository, above: tuple[str, ...] = (), cut: int = 0
     ) -> tuple[_PlacedIgnoreFile, ...]:
         """Rules of a file outside the walk; users may link it from elsewhere."""
-        content = self._content(path, source, os.O_RDONLY | os.O_NONBLOCK)
+        content = self._content(read_git_file, path, source)
         if content is None:
             return ()
-        file = IgnoreFile.from_bytes(source, content, ignore_case=repository.ignore_case)
+        file = IgnoreFile.from_bytes(source, content, ignore_case=repository.settings.ignore_case)
         return (_PlacedIgnoreFile(file, cut, "".join(f"{part}/" for part in above)),) if file.rules else ()
 
     def _inside(
         self, rules: FolderRules, name: str, first: tuple[_PlacedIgnoreFile, ...] = ()
     ) -> tuple[_PlacedIgnoreFile, ...]:
         source = f"{rules.path}/{name}" if rules.path else name
-        content = self._content(self._root / source, source, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        content = self._content(read_ignore_file, self._root / source, source)
         if content is None:
             return first
-        file = IgnoreFile.from_bytes(source, content, ignore_case=rules.repository.ignore_case)
+        file = IgnoreFile.from_bytes(source, content, ignore_case=rules.repository.settings.ignore_case)
         return (*first, _PlacedIgnoreFile(file, len(rules.path) + 1 if rules.path else 0)) if file.rules else first
 
-    def _content(self, path: Path, source: str, flags: int) -> bytes | None:
+    def _content(self, read: Callable[[Path], bytes], path: Path, source: str) -> bytes | None:
         try:
-            with os.fdopen(os.open(path, flags | os.O_CLOEXEC), "rb") as file:
-                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                    return file.read(_MAX_IGNORE_FILE_BYTES)
-                self._warn(f"{source}: not a regular file; its rules are not known")
+            return read(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except UnfitFileError as error:
+            self._warn(f"{source}: {error.strerror}; its rules are not known")
         except OSError as error:
-            if error.errno == errno.ELOOP:
-                self._warn(f"{source}: a symbolic link, which git does not follow here either; its rules do not hold")
-            elif error.errno not in {errno.ENOENT, errno.ENOTDIR}:
-                self._warn(f"{source}: {error.strerror}; its rules are not known, so ignored files may get indexed")
+            self._warn(f"{source}: {error.strerror}; its rules are not known, so ignored files may get indexed")
         return None
+
+
+def read_ignore_file(path: Path) -> bytes:
+    """Read an ignore file in the working tree; as in git, a link is not followed.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it is no regular file, too large, or the system refuses to read it.
+    """
+    return read_regular_file(path, max_bytes=MAX_IGNORE_FILE_BYTES)
 
 
 def _last_match(rules: tuple[_PlacedIgnoreFile, ...], name: str, path: str, is_folder: bool) -> IgnoreRule | None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from code_index.core.model import FileStatus
-from code_index.repository import git_checkout
+from code_index.repository import git_program
 from code_index.repository.source_repository import ScanResult, SourceRepository
 from tests.checkout import git
 
@@ -264,7 +264,7 @@ def test_a_git_that_hangs_is_given_up_with_a_warning(tmp_path: Path, monkeypatch
     slow = write(tmp_path / "bin", {"git": "#!/bin/sh\nexec sleep 60\n"}) / "git"
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(git_checkout, "_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(git_program, "_TIMEOUT_S", 0.1)
     result = scan(root)
     assert indexed(result) == {"a.py"}
     assert any("git ls-files failed" in warning and "timed out" in warning for warning in result.warnings)
