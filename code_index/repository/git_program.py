@@ -62,7 +62,7 @@ class GitFailedError(Exception):
 
 
 class Git:
-    """The program, for questions about what lies below `root`."""
+    """The program, for questions about what lies below `root`: the top of a checkout, or a folder in none."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root))
@@ -74,7 +74,6 @@ class Git:
         environment: Mapping[str, str],
         options: Sequence[str] = (),
         stdin: bytes = b"",
-        pass_fds: Sequence[int] = (),
     ) -> RunningGit:
         """Start a command in `folder`; of our environment, all variables of git are replaced by `environment`.
 
@@ -95,13 +94,13 @@ class Git:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=pass_fds,
                 start_new_session=True,  # without a terminal that something could read from
             )
         except (OSError, ValueError) as error:  # the latter for a path with a NUL byte
             raise GitFailedError(f"git {arguments[0]} failed ({error})") from error
-        with suppress(OSError):  # it ended already
-            resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        if (limit := getattr(resource, "prlimit", None)) is not None:  # absent on macOS
+            with suppress(OSError):  # it ended already
+                limit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
         return RunningGit(process, arguments[0], self.root, stdin)
 
     def user_setting(self, kind: str, name: str) -> RunningGit:
@@ -202,7 +201,7 @@ class IsolatedGit:
             **environment,
         }
         self._options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._rules: int | None = None
+        self._rules = os.devnull
 
     def run(
         self, folder: Path, *arguments: str, allowed: Sequence[int] = (0,), quiet: bool = False
@@ -212,30 +211,30 @@ class IsolatedGit:
         Raises:
             GitFailedError: as for `Git.start` and `RunningGit.output`.
         """
-        options = ["-c", f"core.excludesFile={os.devnull if self._rules is None else f'/dev/fd/{self._rules}'}"]
-        running = self._git.start(
-            *arguments,
-            folder=folder,
-            environment=self._environment,
-            options=[*self._options, *options],
-            pass_fds=() if self._rules is None else (self._rules,),
-        )
+        options = [*self._options, "-c", f"core.excludesFile={self._rules}"]
+        running = self._git.start(*arguments, folder=folder, environment=self._environment, options=options)
         return running.output(allowed=allowed, quiet=quiet)
 
     @contextmanager
     def ignoring(self, rules: bytes) -> Iterator[None]:
-        """Let these ignore rules hold, as if they stood in the exclude file."""
-        if not rules.strip():
+        """Let these ignore rules hold, as if they stood in the exclude file.
+
+        Raises:
+            GitFailedError: they cannot be written.
+        """
+        if all(not line.strip() or line.startswith(b"#") for line in rules.splitlines()):
             yield
             return
-        with open(os.memfd_create("ignore-rules"), "w+b") as file:  # noqa: PTH123
-            file.write(rules)
-            file.flush()
-            self._rules = file.fileno()
+        with ExitStack() as stack:
             try:
-                yield
-            finally:
-                self._rules = None
+                file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="code-index-git-"))
+                file.write(rules)
+                file.flush()
+            except OSError as error:
+                raise GitFailedError(f"git cannot be told what to ignore ({error})") from error
+            self._rules = file.name
+            yield
+            self._rules = os.devnull
 
 
 @contextmanager
