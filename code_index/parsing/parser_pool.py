@@ -20,12 +20,12 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
 
+from code_index.core.child_python import IMPORT_ROOT, child_environment
 from code_index.core.errors import CodeIndexError
 from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
@@ -38,7 +38,6 @@ _GROUP_BYTES = 512 << 10
 # Not `-m`: the messages would then belong to a module called `__main__`. `-P` and this path, so that a worker
 # never imports from the working directory, which may be the repository.
 _WORKER = "import sys; sys.path.append(sys.argv[2]); from code_index.parsing.parser_worker import main; main()"
-_IMPORT_ROOT = str(Path(__file__).resolve().parents[2])
 # Maximum of workers in a row that die before they touch a file.
 _MAX_EARLY_DEATHS = 3
 # Interval of checking whether the caller wants no more groups.
@@ -259,10 +258,10 @@ class ParserPool:
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), _IMPORT_ROOT],
+                [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), str(IMPORT_ROOT)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+                env={**child_environment(), "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
             )
         connection = Connection(ours.detach())
         with contextlib.suppress(OSError):  # it died at once; reading from it raises

@@ -129,7 +129,7 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     if checkout is None:
         raise _GitMissesSomethingError("no git checkout")
     try:
-        tracked, changed = _listed(Git(root), root, checkout)
+        tracked, changed = _listed(Git(checkout.top), root, checkout)
     except GitFailedError as error:
         raise _GitMissesSomethingError(str(error)) from error
     own = os.fsencode(os.path.relpath(os.path.realpath(options.index_dir), root)) + b"/"

@@ -6,9 +6,8 @@ Belongs here: finding git, starting it, ending it. Does not belong here: questio
 `.git` may come with an archive or a shared disk, so what it says is a stranger's. Its configuration alone can name
 programs in dozens of places, and every version of git adds some. They are not switched off one by one: git never sees
 the configuration. It gets an empty git folder of this package (`git_folders`), with the repository's index and working
-tree beside it, and as settings only values that were looked at (`IsolatedGit`). Neither is the user's own configuration
-read then, whose filters (Git LFS) would start for the repository's files. Rejected: the repository's own git folder with
-`-c` for each setting that is known to run something, and `git diff-files` or `git status`, which run filters.
+tree beside it, and as settings only values that were looked at (`IsolatedGit`). Neither is the user's own configuration read then, whose filters (Git LFS) would start for the repository's files. Rejected: the repository's own git folder with `-c` for
+each setting that is known to run something, and `git diff-files` or `git status`, which run filters.
 
 Each hazard has a test in `tests/unit/repository/test_git_hazards.py` that plants it and has plain git fall for it:
 
@@ -64,7 +63,7 @@ class GitFailedError(Exception):
 
 
 class Git:
-    """The program, for questions about what lies below `root`."""
+    """The program, for questions about what lies below `root`: the top of a checkout, or a folder in none."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root))
@@ -76,7 +75,6 @@ class Git:
         environment: Mapping[str, str],
         options: Sequence[str] = (),
         stdin: bytes = b"",
-        pass_fds: Sequence[int] = (),
     ) -> RunningGit:
         """Start a command in `folder`; of our environment, all variables of git are replaced by `environment`.
 
@@ -97,7 +95,6 @@ class Git:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=pass_fds,
                 start_new_session=True,  # without a terminal that something could read from
             )
         except (OSError, ValueError) as error:  # the latter for a path with a NUL byte
@@ -205,7 +202,7 @@ class IsolatedGit:
             **environment,
         }
         self._options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self._rules: int | None = None
+        self._rules = os.devnull
 
     def run(
         self, folder: Path, *arguments: str, allowed: Sequence[int] = (0,), quiet: bool = False
@@ -215,30 +212,30 @@ class IsolatedGit:
         Raises:
             GitFailedError: as for `Git.start` and `RunningGit.output`.
         """
-        options = ["-c", f"core.excludesFile={os.devnull if self._rules is None else f'/dev/fd/{self._rules}'}"]
-        running = self._git.start(
-            *arguments,
-            folder=folder,
-            environment=self._environment,
-            options=[*self._options, *options],
-            pass_fds=() if self._rules is None else (self._rules,),
-        )
+        options = [*self._options, "-c", f"core.excludesFile={self._rules}"]
+        running = self._git.start(*arguments, folder=folder, environment=self._environment, options=options)
         return running.output(allowed=allowed, quiet=quiet)
 
     @contextmanager
     def ignoring(self, rules: bytes) -> Iterator[None]:
-        """Let these ignore rules hold, as if they stood in the exclude file."""
-        if not rules.strip():
+        """Let these ignore rules hold, as if they stood in the exclude file.
+
+        Raises:
+            GitFailedError: they cannot be written.
+        """
+        if all(not line.strip() or line.startswith(b"#") for line in rules.splitlines()):
             yield
             return
-        with tempfile.TemporaryFile() as file:
-            file.write(rules)
-            file.flush()
-            self._rules = file.fileno()
+        with ExitStack() as stack:
             try:
-                yield
-            finally:
-                self._rules = None
+                file = stack.enter_context(tempfile.NamedTemporaryFile(prefix="code-index-git-"))
+                file.write(rules)
+                file.flush()
+            except OSError as error:
+                raise GitFailedError(f"git cannot be told what to ignore ({error})") from error
+            self._rules = file.name
+            yield
+            self._rules = os.devnull
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import RepositoryError
+from code_index.core.regular_files import read_regular_file
 from code_index.repository.skip_rules import INDEX_FOLDER, VCS_FOLDERS, marker_reason
 from code_index.repository.subprojects import MAX_MANIFEST_BYTES, is_manifest
 from code_index.repository.walk_rules import FolderRules, RulesReader, Skip
@@ -227,8 +228,7 @@ class _Walker:
 
     def _read_manifest(self, path: str) -> None:
         try:
-            with os.fdopen(os.open(self._prefix + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-                self.found.manifests[path] = file.read(MAX_MANIFEST_BYTES)
+            self.found.manifests[path] = read_regular_file(Path(self._prefix + path), max_bytes=MAX_MANIFEST_BYTES)
         except OSError as error:
             self.found.warnings.append(f"{path}: {error.strerror}; the subproject's name is not known")
 

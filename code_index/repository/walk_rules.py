@@ -136,6 +136,7 @@ class RulesReader:
     def start(self, include: Collection[str], exclude: Collection[str], *, use_gitignore: bool) -> FolderRules:
         """The rules for the root, before its own ignore files are read."""
         checkout = find_checkout(self._root) if use_gitignore else None
+        self._git = Git(checkout.top if checkout is not None else self._root)
         repository = self._repository(checkout, self._root)
         user_wide: tuple[_PlacedIgnoreFile, ...] = ()
         git: tuple[_PlacedIgnoreFile, ...] = ()

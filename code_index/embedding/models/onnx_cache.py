@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import shutil
 import subprocess
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.cache import cache_folder
+from code_index.core.child_python import IMPORT_ROOT, child_environment
 from code_index.core.errors import ModelError
 from code_index.embedding.models.model_files import ModelFiles
 
@@ -33,7 +33,6 @@ REPORT_FILE: Final = "export.json"
 _EXPORT_TIMEOUT_S: Final = 900
 _WORK_PREFIX: Final = ".export-"
 _NAME_CHARACTERS: Final = 60
-_SOURCE_ROOT: Final = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +126,7 @@ def _run_exporter(files: ModelFiles, precision: str, work: Path) -> None:
         "code_index.embedding.models.onnx_export",
     ]  # -P: nothing from the working directory
     arguments = [str(files.transformer_folder), str(files.pooling), precision, str(work)]
-    paths = [str(_SOURCE_ROOT), *filter(None, sys.path)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
+    environment = child_environment([str(IMPORT_ROOT), *sys.path]) | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
     advice = f"cannot be exported for the CPU backend: use backend torch for {files.name}"
     try:
         outcome = subprocess.run(
