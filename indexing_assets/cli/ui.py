@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -24,6 +25,17 @@ from indexing_assets.cli.options import folder_of, index_dir_option, repository_
 # Seconds that Dagster gets to end, and what it started after it.
 _STOP_S, _LEAVE_S = 30, 5
 _TOKEN_BYTES = 32
+# Bytes: a socket's path has at most 107, and Dagster's names have 11. Source: unix(7).
+_LONGEST_FOLDER = 107 - 12
+# A host as browsers write it: a name or an address, and perhaps a port.
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s/:@?#]+)(:\d{1,5})?")
+
+
+def _checked_hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if not _HOST.fullmatch(name):
+            raise click.BadParameter(f"{name!r} is no NAME or NAME:PORT, such as box.example or localhost:8080.")
+    return names
 
 
 @click.command("ui")
@@ -38,6 +50,7 @@ _TOKEN_BYTES = 32
     "allowed",
     multiple=True,
     metavar="NAME[:PORT]",
+    callback=_checked_hosts,
     help="Answer to this name too, as after a tunnel or a proxy; may be given several times.",
 )
 @click.option("--watch", is_flag=True, help="Start the sensors and schedules: the index follows the repository.")
@@ -52,13 +65,13 @@ def command(
     with ExitStack() as opened:
         sockets = [opened.enter_context(listener) for listener in listen(host, port)]
         port = sockets[0].getsockname()[1]
+        place = opened.enter_context(_own_folder())
         from indexing_assets.cli.output import printable
         from indexing_assets.operations.pipeline import Pipeline
         from indexing_assets.operations.web_interface import Opening
 
         with Pipeline(folder):
             pass  # opened once, an index has its folder and its concurrency pools
-        place = opened.enter_context(_own_folder())
         opening = Opening(
             sockets=[listener.fileno() for listener in sockets],
             folder=str(place.parent),
@@ -113,7 +126,13 @@ def _own_folder() -> Iterator[Path]:
 
     The folder around it, which only this user may enter, holds the sockets between Dagster's processes.
     """
-    around = Path(tempfile.mkdtemp(prefix="code-index-ui-"))
+    try:
+        around = Path(tempfile.mkdtemp(prefix="code-index-ui-"))
+    except OSError as error:
+        raise click.ClickException(f"{error.strerror}. Let TMPDIR name a folder that can be written.") from error
+    if len(os.fsencode(around)) > _LONGEST_FOLDER:
+        around.rmdir()
+        raise click.ClickException(f"The path {around.parent} is too long for sockets. Let TMPDIR name a shorter one.")
     try:
         place = around / "empty"
         place.mkdir()

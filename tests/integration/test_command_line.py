@@ -320,13 +320,19 @@ def test_version_and_help_answer_at_once(command_line: Run) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_web_interface_serves_the_index_and_ends_in_order(
-    indexed: Path, command_line: Run, number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    indexed: Path,
+    command_line: Run,
+    number: signal.Signals,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Where Dagster worked, and would import modules from and read a file of variables.
     for place in (indexed, indexed / ".code-index/dagster"):
         _write_shadows(place)
         (place / ".env").write_text("CODE_INDEX_DIR=/nowhere\nDAGSTER_HOME=/nowhere\n")
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    temporary = tmp_path_factory.mktemp("t")
+    monkeypatch.setenv("TMPDIR", str(temporary))
     log = tmp_path / "log"
     with (
         log.open("w") as output,
@@ -340,7 +346,7 @@ def test_the_web_interface_serves_the_index_and_ends_in_order(
         assert stats["parsed_chunks"] == {"numMaterialized": 4}
         children = psutil.Process(process.pid).children(recursive=True)
         (place,) = {child.cwd() for child in children}
-        assert Path(place).is_relative_to(tmp_path)
+        assert Path(place).is_relative_to(temporary)
         assert list(Path(place).iterdir()) == []
         assert Path(place).parent.stat().st_mode & 0o777 == 0o700
         assert not [
@@ -368,6 +374,32 @@ def test_a_taken_port_is_named_before_anything_starts(
         "Choose another one with `--port`, or `--port 0` for any.\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "status", "says"),
+    [
+        (["--allow-host", "http://box.example/"], {}, 2, "is no NAME or NAME:PORT"),
+        (["--port", "0"], {"TMPDIR": "long"}, 1, "too long for sockets. Let TMPDIR"),
+    ],
+)
+def test_what_the_web_interface_cannot_use_is_named_in_a_sentence(
+    arguments: list[str],
+    variables: dict[str, str],
+    status: int,
+    says: str,
+    indexed: Path,
+    command_line: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long = indexed / ("x" * 100)
+    long.mkdir()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.replace("long", str(long)))
+    done = command_line("ui", indexed, *arguments, check=status)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(long.iterdir()) == []
 
 
 def test_files_of_the_repository_are_read_and_never_imported(indexed: Path, command_line: Run) -> None:
