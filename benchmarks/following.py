@@ -82,7 +82,7 @@ def follow(root: Path, edits: int, log: Path) -> dict[str, Any]:
     with log.open("wb") as output:
         started = time.monotonic()
         ui = subprocess.Popen(
-            [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--watch", "--port", str(free_port())],
+            [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--watch", "--port", "0"],
             stdout=output,
             stderr=subprocess.STDOUT,
         )

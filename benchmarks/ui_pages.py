@@ -32,7 +32,6 @@ from typing import Any
 
 import dagster as dg
 
-from benchmarks.following import free_port
 from benchmarks.report import machine, table, write
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
@@ -153,11 +152,12 @@ def visits(instance: dg.DagsterInstance) -> list[Visit]:
     return visited
 
 
-def measure(browser: Any, base: str, visit: Visit, screenshot: Path | None) -> dict[str, Any]:
+def measure(browser: Any, base: str, token: str, visit: Visit, screenshot: Path | None) -> dict[str, Any]:
     """One visit in a fresh page; one that takes too long counts as the limit."""
     from playwright.sync_api import TimeoutError  # noqa: A004
 
     page = browser.new_page(viewport={"width": 1500, "height": 950})
+    page.context.add_cookies([{"name": f"code_index_{base.rpartition(':')[2]}", "value": token, "url": base}])
     page.set_default_timeout(_PAGE_MS)
     requests: list[tuple[float, str]] = []
 
@@ -213,24 +213,25 @@ def failed_backfill(base: str, instance: dg.DagsterInstance) -> float:
         time.sleep(1)
 
 
-def serve(root: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
-    port = free_port()
+def serve(root: Path, log: Path) -> tuple[subprocess.Popen[bytes], str, str]:
+    """Start the web interface; the process, its address and the token."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--port", str(port)],
+        [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--port", "0"],
         stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
     )
-    base = f"http://127.0.0.1:{port}"
     ends = time.monotonic() + _START_S
     while True:
         try:
-            urllib.request.urlopen(f"{base}/server_info", timeout=5)
+            printed = re.search(r"(http://\S+)/\?token=(\S+)", log.read_text(encoding="utf-8"))
+            if printed is not None:
+                urllib.request.urlopen(f"{printed[1]}/server_info", timeout=5)
+                return process, printed[1], printed[2]
         except OSError:
-            if time.monotonic() > ends or process.poll() is not None:
-                raise SystemExit(f"The web interface does not start; see {log}.") from None
-            time.sleep(0.5)
-        else:
-            return process, base
+            pass
+        if time.monotonic() > ends or process.poll() is not None:
+            raise SystemExit(f"The web interface does not start; see {log}.")
+        time.sleep(0.5)
 
 
 def main() -> None:
@@ -263,7 +264,7 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
     phases = build_index(root, options.files)
     print(phases, flush=True)
     os.environ.update(resolve_index_folder(root).environment())
-    process, base = serve(root, work / "ui.log")
+    process, base, token = serve(root, work / "ui.log")
     try:
         with dg.DagsterInstance.get() as instance:
             planned = visits(instance)
@@ -275,7 +276,7 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
             for number in range(options.rounds):
                 for visit in planned:
                     shots = options.screenshots if number == 0 else None
-                    figures = measure(browser, base, visit, shots)
+                    figures = measure(browser, base, token, visit, shots)
                     found.setdefault(visit.name, []).append(figures)
                     print(visit.name, figures, flush=True)
             browser.close()

@@ -24,6 +24,7 @@ from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.checks.asset_checks import build_index_checks
 from indexing_assets.runs.index_names import UNNAMED, IndexNames
 from indexing_assets.runs.partitions import accepting_beta_parameters
+from resources.bound_values import bound
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.lancedb_io_manager import LanceDBIOManager
@@ -35,7 +36,8 @@ def build_defs(
     """The definitions of all indexes of the deployment.
 
     Args:
-        overrides: resources in place of the usual ones (`index`, `embedder`, `lancedb_io_manager`).
+        overrides: resources in place of the usual ones (`index`, `embedder`, `lancedb_io_manager`, and `io_manager`,
+            for assets that name none).
         indexes: the indexes; by default those of the deployment file, or a single one without a name.
 
     Raises:
@@ -46,6 +48,8 @@ def build_defs(
     resources.setdefault(
         "lancedb_io_manager", LanceDBIOManager(repository_root=index.repository_root, index_dir=index.index_dir)
     )
+    # Dagster's own, which it would give itself: its folder of pickled values is then not bound.
+    resources.setdefault("io_manager", dg.FilesystemIOManager())
     if indexes is None:
         indexes = [IndexNames(name) for name in deployed_indexes()] or [UNNAMED]
     assets: list[dg.AssetsDefinition] = []
@@ -80,7 +84,7 @@ def build_defs(
         jobs=jobs,
         sensors=sensors,
         schedules=schedules,
-        resources=resources,
+        resources={key: bound(resource) for key, resource in resources.items()},
         # One process a run: a step has no work that others could share, and a start costs seconds.
         executor=dg.in_process_executor,
     )

@@ -112,3 +112,7 @@ class UntrustedIndexError(UsageError):
 
 class IndexBusyError(CodeIndexError):
     """Another process holds the index."""
+
+
+class AddressError(CodeIndexError):
+    """The address or the port that a server was to listen on cannot be had."""

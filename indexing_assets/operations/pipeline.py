@@ -7,6 +7,7 @@ assets) and what is printed (the command line).
 import os
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -243,12 +244,14 @@ class Pipeline:
         more_tags: Mapping[str, str] | None = None,
     ) -> PhaseResult:
         partitioned = job in {PARSE_JOB, EMBED_JOB}
-        tags = {**process_tags(), **(more_tags or {})}
+        run_id = str(uuid.uuid4())
+        tags = {**process_tags(run_id), **(more_tags or {})}
         if partitioned:
             tags |= range_tags(keys)
         with _sigterm_kept():
             result = self._definitions.resolve_job_def(job).execute_in_process(
                 instance=self.instance,
+                run_id=run_id,
                 tags=tags,
                 run_config={**_QUIET, "ops": {op: {"config": dict(config)}}},
                 raise_on_error=False,

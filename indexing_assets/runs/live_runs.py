@@ -20,6 +20,8 @@ from indexing_assets.runs.partitions import keys_of_run
 HOST_TAG = "code_index/host"
 PROCESS_TAG = "code_index/pid"
 PROCESS_STARTED_TAG = "code_index/pid_started"
+# The run that the three above are about: a run that is executed again inherits its parent's tags.
+RUN_TAG = "code_index/run"
 
 # `false` in runs that nobody asked for: they skip chunks that failed for a reason that lasts.
 RETRY_LASTING_TAG = "code_index/retry_lasting"
@@ -33,9 +35,10 @@ _UNFINISHED = [
 ]
 
 
-def process_tags() -> dict[str, str]:
-    """Tags that name this process as the one that executes a run."""
+def process_tags(run_id: str) -> dict[str, str]:
+    """Tags that name this process as the one that executes the run."""
     return {
+        RUN_TAG: run_id,
         HOST_TAG: socket.gethostname(),
         PROCESS_TAG: str(os.getpid()),
         PROCESS_STARTED_TAG: start_stamp(os.getpid()),
@@ -44,13 +47,17 @@ def process_tags() -> dict[str, str]:
 
 def tag_process(context: dg.AssetExecutionContext) -> None:
     """Write this process into its run's tags, so that the run can be closed if the process is killed."""
-    if PROCESS_TAG not in context.run.tags:
-        context.instance.add_run_tags(context.run.run_id, process_tags())
+    run_id = context.run.run_id
+    if context.run.tags.get(RUN_TAG) != run_id:
+        context.instance.add_run_tags(run_id, process_tags(run_id))
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
-    """Tell whether a run also retries what failed for a reason that lasts, as a run that a person asked for does."""
-    return run.tags.get(RETRY_LASTING_TAG) != "false"
+    """Tell whether a run also retries what failed for a reason that lasts, as a run that a person asked for does.
+
+    Only a person executes a run again; the tag is then its parent's.
+    """
+    return run.tags.get(RETRY_LASTING_TAG) != "false" or run.parent_run_id is not None
 
 
 def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
@@ -95,12 +102,18 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     dead = []
     # A command's run has its process from the first record on, before it is started.
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        if run.tags.get(HOST_TAG) != socket.gethostname():
+        if run.tags.get(HOST_TAG) != socket.gethostname() or not _names_its_own_process(run):
             continue
         pid = int(run.tags.get(PROCESS_TAG, "0"))
         if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != start_stamp(pid):
             dead.append(run)
     return dead
+
+
+def _names_its_own_process(run: dg.DagsterRun) -> bool:
+    """Tell whether a run's tags were written for it; records of before `RUN_TAG` are told by having no parent."""
+    written_for = run.tags.get(RUN_TAG)
+    return run.parent_run_id is None if written_for is None else written_for == run.run_id
 
 
 def _is_run_of(run: dg.DagsterRun, names: IndexNames, asset: str) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -31,10 +31,12 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-sta
 class DagsterUI:
     """The web interface of one index."""
 
-    def __init__(self, folder: IndexFolder, port: int) -> None:
+    def __init__(self, folder: IndexFolder, address: str) -> None:
         self.folder = folder
         self.root = folder.repository_root
-        self.url = f"http://127.0.0.1:{port}"
+        # As it is printed, with the token.
+        self.address = address
+        self.url, _, self.token = address.partition("/?token=")
 
     def graphql(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """Data of a GraphQL answer; an error in it fails the test."""
@@ -79,22 +81,26 @@ def dagster_ui(
         folder.create(instance_config())
         # Instances of this process find their event log by it.
         monkeypatch.setenv("DAGSTER_HOME", str(folder.dagster_home))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         log = tmp_path / "ui.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--port", str(port)],
+                [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--port", "0"],
                 env=dict(os.environ),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         running.append((process, log))
-        ui = DagsterUI(folder, port)
+
+        def printed() -> list[str]:
+            text = log.read_text(encoding="utf-8", errors="replace")
+            assert process.poll() is None, text[-3_000:]
+            return re.findall(r"http://\S+token=\S+", text)
+
+        wait_until(lambda: bool(printed()), "the address is printed")
+        ui = DagsterUI(folder, printed()[0])
 
         def loaded() -> bool:
-            assert process.poll() is None, log.read_text(encoding="utf-8", errors="replace")[-3_000:]
+            printed()
             with contextlib.suppress(OSError):
                 return bool(ui.graphql("{ repositoriesOrError { ... on RepositoryConnection { nodes { id } } } }"))
             return False
@@ -113,6 +119,7 @@ def dagster_ui(
                 process.kill()
                 process.wait()
                 raise
+            assert process.returncode == 0
             print(log.read_text(encoding="utf-8", errors="replace")[-4_000:])  # noqa: T201
 
 
@@ -142,7 +149,16 @@ def browser() -> Iterator[Browser]:
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            executable_path=program,
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                # A name of somebody else's that leads to this machine.
+                "--host-resolver-rules=MAP rebound.example 127.0.0.1",
+            ],
         )
         page = chromium.new_page(viewport={"width": 1500, "height": 950})
         page.set_default_timeout(PATIENCE_S * 1e3)

@@ -66,6 +66,7 @@ def test_a_person_opens_the_lineage_and_materializes_one_partition(
     keys = _scan(root)
     ui = dagster_ui(root)
     page = browser.page
+    page.goto(ui.address)
 
     page.goto(f"{ui.url}{_LOCATION}/asset-groups/code_index/lineage")
     for asset in ("source_files", "parsed_chunks", "chunk_vectors", "search_indexes"):
@@ -93,6 +94,7 @@ def test_a_person_mends_files_and_backfills_what_failed(
     keys = _scan(root)
     ui = dagster_ui(root)
     page = browser.page
+    page.goto(ui.address)
     broken = [root / "src/module_1.py", root / "src/module_3.py"]
     contents = [path.read_bytes() for path in broken]
     for path in broken:
@@ -142,6 +144,7 @@ def test_a_person_starts_the_sensors_and_sees_an_edit_arrive(
     command_line("index", root)
     ui = dagster_ui(root)
     page = browser.page
+    page.goto(ui.address)
     page.goto(f"{ui.url}/automation")
     for sensor in ("repo_changes_sensor", "pending_chunks_sensor"):
         page.goto(f"{ui.url}{_LOCATION}/sensors/{sensor}")

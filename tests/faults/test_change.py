@@ -427,10 +427,10 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
         """Nothing."""
 
     with started(sys.executable, "-c", "input()", stdin=subprocess.PIPE) as other:
+        run = pipeline.instance.create_run_for_job(some_job, status=dg.DagsterRunStatus.STARTED)
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: other.pid)
-            tags = process_tags()
-        run = pipeline.instance.create_run_for_job(some_job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+            pipeline.instance.add_run_tags(run.run_id, process_tags(run.run_id))
         # What the clock moves: the time of day at which the machine started, and so all processes.
         boot_time = psutil.boot_time()
         monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time - 3_600)

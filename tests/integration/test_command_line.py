@@ -305,27 +305,88 @@ def test_version_and_help_answer_at_once(command_line: Run) -> None:
         assert name in shown
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_web_interface_serves_the_index_and_ends_in_order(
-    indexed: Path, command_line: Run, name: str, unused_port: int
+    indexed: Path,
+    command_line: Run,
+    number: signal.Signals,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _write_shadows(indexed)
-    with started(
-        *(_SCRIPT, "ui", "--port", unused_port),
-        cwd=indexed,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        answer = _ask(unused_port, "{assetNodes{assetKey{path} partitionStats{numMaterialized}}}")
+    # Where Dagster worked, and would import modules from and read a file of variables.
+    for place in (indexed, indexed / ".code-index/dagster"):
+        _write_shadows(place)
+        (place / ".env").write_text("CODE_INDEX_DIR=/nowhere\nDAGSTER_HOME=/nowhere\n")
+    temporary = tmp_path_factory.mktemp("t")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    log = tmp_path / "log"
+    with (
+        log.open("w") as output,
+        started(
+            *(_SCRIPT, "ui", "--port", "0"), cwd=indexed, stdout=output, stderr=output, start_new_session=True
+        ) as process,
+    ):
+        port, token = wait_until(lambda: re.findall(r":(\d+)/\?token=(\S+) ", log.read_text()), "the address")[0]
+        answer = _ask(int(port), "{assetNodes{assetKey{path} partitionStats{numMaterialized}}}")
         stats = {node["assetKey"]["path"][0]: node["partitionStats"] for node in answer["data"]["assetNodes"]}
         assert stats["parsed_chunks"] == {"numMaterialized": 4}
         children = psutil.Process(process.pid).children(recursive=True)
-        assert children
-        process.send_signal(getattr(signal, name))
-        assert process.wait(timeout=PATIENCE_S) == 0
+        (place,) = {child.cwd() for child in children}
+        assert Path(place).is_relative_to(temporary)
+        assert list(Path(place).iterdir()) == []
+        assert Path(place).parent.stat().st_mode & 0o777 == 0o700
+        assert not [
+            child for child in children if token in " ".join(child.cmdline()) or token in child.environ().values()
+        ]
+        process.send_signal(number)
+        killed = number == signal.SIGKILL
+        assert process.wait(timeout=PATIENCE_S) == (-signal.SIGKILL if killed else 0)
         _, alive = psutil.wait_procs(children, timeout=PATIENCE_S)
         assert alive == []
+    assert Path(place).exists() == killed
+    assert log.read_text().count("\n") == 1, "the address, and nothing else"
+
+
+def test_a_taken_port_is_named_before_anything_starts(
+    command_line: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = command_line("ui", tmp_path, "--port", port, check=1)
+    assert done.stderr == (
+        f"Error: Cannot listen on 127.0.0.1: port {port} is taken by another program. "
+        "Choose another one with `--port`, or `--port 0` for any.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "status", "says"),
+    [
+        (["--allow-host", "http://box.example/"], {}, 2, "is no NAME or NAME:PORT"),
+        (["--port", "0"], {"TMPDIR": "long"}, 1, "too long for sockets. Let TMPDIR"),
+    ],
+)
+def test_what_the_web_interface_cannot_use_is_named_in_a_sentence(
+    arguments: list[str],
+    variables: dict[str, str],
+    status: int,
+    says: str,
+    indexed: Path,
+    command_line: Run,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    long = indexed / ("x" * 100)
+    long.mkdir()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.replace("long", str(long)))
+    done = command_line("ui", indexed, *arguments, check=status)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(long.iterdir()) == []
 
 
 def test_files_of_the_repository_are_read_and_never_imported(indexed: Path, command_line: Run) -> None:
@@ -341,13 +402,6 @@ def _write_shadows(root: Path) -> None:
     """Files with the names of packages that the program imports, which must not run."""
     for name in ("gql", "click", "resources", "indexing_assets", "dagster", "torch", "tree_sitter", "numpy"):
         (root / f"{name}.py").write_text('raise SystemExit("a shadow of a package ran")\n')
-
-
-@pytest.fixture
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _ask(port: int, query: str) -> dict:

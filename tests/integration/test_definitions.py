@@ -110,3 +110,73 @@ def test_the_instance_file_of_the_project_is_the_one_that_indexes_get() -> None:
 
 def test_the_workspace_names_the_definitions() -> None:
     assert "python_module: indexing_assets.definitions" in (_ROOT / "workspace.yaml").read_text()
+
+
+_REDIRECTED = {
+    "index": {"repository_root": "/", "index_dir": "/tmp/other"},
+    "embedder": {"model": "somebody/model", "allow_download": True},
+    "lancedb_io_manager": {"repository_root": "/", "index_dir": "/tmp/other", "tables_dir": "/tmp/other"},
+    "io_manager": {"base_dir": "/tmp/other"},
+}
+_JOBS = [job.name for job in defs.resolve_all_job_defs()]
+
+
+@pytest.mark.parametrize("job", _JOBS)
+@pytest.mark.parametrize(
+    ("resource", "field", "value"),
+    [(resource, field, value) for resource, values in _REDIRECTED.items() for field, value in values.items()],
+)
+def test_no_run_config_redirects_a_resource(job: str, resource: str, field: str, value: object) -> None:
+    definition = defs.resolve_job_def(job)
+    dg.validate_run_config(definition, {})
+    with pytest.raises(dg.DagsterInvalidConfigError, match=f'unexpected config entry "{field}"'):
+        dg.validate_run_config(definition, {"resources": {resource: {"config": {field: value}}}})
+
+
+@pytest.mark.parametrize("job", _JOBS)
+def test_run_config_has_no_resource_but_bound_ones_and_no_option_that_names_a_place(job: str) -> None:
+    fields = defs.resolve_job_def(job).run_config_schema.config_type.fields
+    assert set(fields["resources"].config_type.fields) == set(_REDIRECTED)
+    options = {
+        f"{op}.{option}"
+        for op, of_op in fields["ops"].config_type.fields.items()
+        if "config" in of_op.config_type.fields
+        for option in getattr(of_op.config_type.fields["config"].config_type, "fields", {})
+    }
+    assert options <= {
+        "source_files.verify",
+        "parsed_chunks.force",
+        "chunk_vectors.force",
+        "search_indexes.keep_versions_minutes",
+        "search_indexes.keep_unused_vectors_days",
+        "search_indexes.keep_runs",
+        "request_backfill_of_failed_partitions.transient_only",
+    }
+    assert not [op for op, of_op in fields["ops"].config_type.fields.items() if "inputs" in of_op.config_type.fields]
+
+
+def test_a_run_that_redirects_a_resource_is_refused_and_touches_nothing(tmp_path: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(dg.DagsterInvalidConfigError):
+        defs.resolve_job_def("scan_source_files_job").execute_in_process(
+            instance=instance,
+            run_config={"resources": {"index": {"config": {"repository_root": str(tmp_path)}}}},
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bound_resource_keeps_its_values_also_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from resources.bound_values import bound
+    from resources.index_resource import IndexResource
+
+    monkeypatch.setenv("PLACE_OF_THE_INDEX", "/srv/index")
+    given = bound(IndexResource(repository_root="/srv/repository", index_dir=dg.EnvVar("PLACE_OF_THE_INDEX")))
+    with dg.build_resources({"index": given}) as built:
+        assert (built.index.repository_root, built.index.index_dir) == ("/srv/repository", "/srv/index")
+
+
+def test_a_resource_that_its_maker_leaves_open_stays_open() -> None:
+    from resources.bound_values import bound
+    from resources.index_resource import IndexResource
+
+    left_open = IndexResource.configure_at_launch()
+    assert bound(left_open) is left_open

@@ -1,0 +1,1 @@
+"""Serving: how a program of this project listens, and whom it answers."""

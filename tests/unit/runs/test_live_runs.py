@@ -1,0 +1,92 @@
+"""Which runs count as dead, by what their tags say of a process."""
+
+import socket
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+import pytest
+
+from indexing_assets.runs import live_runs
+from indexing_assets.runs.live_runs import (
+    HOST_TAG,
+    PROCESS_STARTED_TAG,
+    PROCESS_TAG,
+    RETRY_LASTING_TAG,
+    RUN_TAG,
+    dead_runs,
+    process_tags,
+    retries_lasting,
+)
+
+_GONE = {HOST_TAG: socket.gethostname(), PROCESS_TAG: "999999999", PROCESS_STARTED_TAG: "1.00"}
+
+
+@dg.job
+def _job() -> None:
+    """Nothing."""
+
+
+@dg.asset
+def _asset(context: dg.AssetExecutionContext) -> None:
+    """Say who executes it."""
+    live_runs.tag_process(context)
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def _run(instance: dg.DagsterInstance, tags: Mapping[str, str], parent: str | None = None) -> dg.DagsterRun:
+    return instance.create_run_for_job(
+        _job, tags=dict(tags), status=dg.DagsterRunStatus.STARTED, parent_run_id=parent, root_run_id=parent
+    )
+
+
+def _dead(instance: dg.DagsterInstance) -> set[str]:
+    return {run.run_id for run in dead_runs(instance)}
+
+
+def test_a_run_whose_own_process_is_gone_is_dead(instance: dg.DagsterInstance) -> None:
+    run = _run(instance, {})
+    instance.add_run_tags(run.run_id, {**_GONE, RUN_TAG: run.run_id})
+    assert run.run_id in _dead(instance)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_a_run_that_is_executed_again_is_not_taken_for_its_parent(
+    instance: dg.DagsterInstance, status: dg.DagsterRunStatus
+) -> None:
+    parent = _run(instance, {})
+    tags = {**_GONE, RUN_TAG: parent.run_id}
+    again = instance.create_run_for_job(
+        _job, tags=tags, status=status, parent_run_id=parent.run_id, root_run_id=parent.run_id
+    )
+    # From the launchpad with the tags of a run: Dagster knows of no parent.
+    alike = instance.create_run_for_job(_job, tags=tags, status=status)
+    assert not _dead(instance) & {again.run_id, alike.run_id}
+
+
+def test_tags_of_before_they_named_a_run_count_only_without_a_parent(instance: dg.DagsterInstance) -> None:
+    own = _run(instance, _GONE)
+    again = _run(instance, _GONE, parent=own.run_id)
+    assert own.run_id in _dead(instance)
+    assert again.run_id not in _dead(instance)
+
+
+def test_a_run_replaces_the_tags_that_it_inherited(instance: dg.DagsterInstance) -> None:
+    tags = {**_GONE, RUN_TAG: "its parent"}
+    done = dg.materialize([_asset], instance=instance, tags=tags)
+    run = instance.get_run_by_id(done.run_id)
+    assert run is not None
+    assert process_tags(done.run_id).items() <= run.tags.items()
+
+
+def test_a_run_that_a_person_executes_again_retries_what_failed_for_a_reason_that_lasts(
+    instance: dg.DagsterInstance,
+) -> None:
+    asked_by_a_sensor = _run(instance, {RETRY_LASTING_TAG: "false"})
+    again = _run(instance, asked_by_a_sensor.tags, parent=asked_by_a_sensor.run_id)
+    assert not retries_lasting(asked_by_a_sensor)
+    assert retries_lasting(again)
