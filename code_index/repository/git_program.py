@@ -3,11 +3,12 @@
 Belongs here: finding git, starting it, ending it. Does not belong here: questions to it
 (`code_index.repository.git_checkout`).
 
-`.git` may come with an archive or a shared disk, so what it says is a stranger's. Its configuration alone can name
-programs in dozens of places, and every version of git adds some. They are not switched off one by one: git never sees
-the configuration. It gets an empty git folder of this package (`git_folders`), with the repository's index and working
-tree beside it, and as settings only values that were looked at (`IsolatedGit`). Neither is the user's own configuration read then, whose filters (Git LFS) would start for the repository's files. Rejected: the repository's own git folder with `-c` for
-each setting that is known to run something, and `git diff-files` or `git status`, which run filters.
+`.git` may come with an archive or a shared disk, so what it says is a stranger's. Its configuration can name programs in
+dozens of places, and every version of git adds some. They are not switched off one by one: git never sees the
+configuration. It gets an empty git folder of this package (`git_folders`), with the repository's index and working tree
+beside it, and as settings only values that were looked at (`IsolatedGit`). Neither does it then see the user's own
+configuration, whose filters (Git LFS) would start for the repository's files. Rejected: the repository's own git folder
+with `-c` for each setting that is known to run something, and `git diff-files` or `git status`, which run filters.
 
 Each hazard has a test in `tests/unit/repository/test_git_hazards.py` that plants it and has plain git fall for it:
 

@@ -1,6 +1,6 @@
 """Hazards that a repository's git folder holds: nothing of them runs, blocks, or leads elsewhere.
 
-Each is planted twice as real: plain git must fall for it first, or its test would pass for nothing.
+Each is planted for real: plain git must fall for it first, or its test would pass for nothing.
 """
 
 from __future__ import annotations
