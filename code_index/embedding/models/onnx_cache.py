@@ -6,7 +6,6 @@ processes that export at the same time do the work twice, and the first to finis
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Final
 
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
+from code_index.core.regular_files import load_json, read_regular_file
 from code_index.embedding.models.model_files import ModelFiles
 
 _LOG = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _major(package: str) -> str:
 
 def _read(place: Path) -> Graph | None:
     try:
-        report = json.loads((place / REPORT_FILE).read_bytes())
+        report = load_json(read_regular_file(place / REPORT_FILE))
         graph = place / GRAPH_FILE
         if graph.stat().st_size == report["graph_bytes"]:
             return Graph(graph, str(report["precision"]), str(report["reason"]))
@@ -119,21 +119,36 @@ def _remove_leftovers(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
+def _is_working_directory(path: str) -> bool:
+    try:
+        return Path(path).samefile(os.curdir)
+    except OSError:  # one of them is not there
+        return False
+
+
 def _run_exporter(files: ModelFiles, precision: str, work: Path) -> None:
     command = [
         sys.executable,
         "-P",
         "-m",
         "code_index.embedding.models.onnx_export",
-    ]  # -P: nothing from the working directory
+    ]
     arguments = [str(files.transformer_folder), str(files.pooling), precision, str(work)]
-    paths = [str(_SOURCE_ROOT), *filter(None, sys.path)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONWARNINGS": "ignore"}
+    # Nothing is imported or configured from the working directory, which may be a stranger's repository: the exporter
+    # works in its own empty folder, and neither it (-P) nor what it starts (PYTHONSAFEPATH) looks there for modules.
+    paths = [str(_SOURCE_ROOT), *(path for path in sys.path if path and not _is_working_directory(path))]
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     advice = f"cannot be exported for the CPU backend: use backend torch for {files.name}"
     try:
         outcome = subprocess.run(
             [*command, *arguments],
             env=environment,
+            cwd=work,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
