@@ -13,6 +13,7 @@ from pydantic import Field
 
 from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
+from code_index.core.quoting import printable
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.source import walk_options
@@ -110,9 +111,9 @@ def _scan(
         state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git
         changes = plan_changes(known, scan.files)
         for warning in scan.warnings:
-            context.log.warning("%s", warning)
+            context.log.warning("%s", printable(warning))
         for place, reason in scan.unreadable.items():
-            context.log.warning("%s: %s; what is indexed of it stays.", place, reason)
+            context.log.warning("%s: %s; what is indexed of it stays.", printable(place), printable(reason))
         partitions = _apply(opened, changes, scan.files)
         seconds = time.perf_counter() - started
         outcomes = list(evaluate(Subject(opened), asset=SOURCE_FILES))
@@ -130,7 +131,7 @@ def _scan(
     reasons = Counter((file.reason or "").partition(":")[0] for file in scan.files if file.status is FileStatus.SKIPPED)
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", counts)
+        context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", printable(counts))
     if partitions.added or partitions.removed:
         context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
     return dg.MaterializeResult(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
+from code_index.core.quoting import printable
 from indexing_assets.checks import CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.runs.index_names import INDEX_REPORT, IndexNames
 from indexing_assets.runs.materializations import markdown_table
@@ -47,7 +48,7 @@ def results(names: IndexNames, asset: str, outcomes: Iterable[CheckOutcome]) -> 
             check_name=outcome.name,
             passed=outcome.passed,
             severity=_SEVERITIES[outcome.severity],
-            description=outcome.description + where,
+            description=outcome.markdown + where,
             metadata=metadata,
         )
 
@@ -73,7 +74,7 @@ def build_index_checks(names: IndexNames) -> list[dg.AssetChecksDefinition]:
         selected = {key.name for key in context.selected_asset_check_keys}
         for outcome in evaluate(subject, names=selected):
             if not outcome.passed:
-                context.log.warning("%s: %s", outcome.name, outcome.description)
+                context.log.warning("%s: %s", outcome.name, printable(outcome.description))
             yield from results(names, INDEX_REPORT, [outcome])
 
     return [index_checks]
