@@ -117,7 +117,9 @@ def test_the_library_refuses_a_folders_own_modules_by_itself_unless_they_are_tru
     base = "from sentence_transformers.models import Normalize\nclass Thing(Normalize): pass\n"
     (folder / "planted.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n{base}")
     modules = json.loads((folder / "modules.json").read_text())
-    (folder / "modules.json").write_text(json.dumps([*modules, {"name": "2", "path": "", "type": "planted.Thing"}]))
+    (folder / "modules.json").write_text(
+        json.dumps([*modules, {"name": "2", "path": "2_Thing", "type": "planted.Thing"}])
+    )
     if trusted:
         SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=True)
     else:

@@ -142,7 +142,7 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     waiting = [value]
     while waiting:
         current = waiting.pop()
-        if isinstance(current, Mapping):
+        if isinstance(current, dict):
             yield from current.items()
             waiting.extend(current.values())
         elif isinstance(current, list):
@@ -166,7 +166,7 @@ def _check_entry(path: Path, key: str, value: Any) -> None:
     for applies, problem in _RULES:
         if applies(key, value):
             raise _refusal(path, f"has the key {key!r} ({str(value)[:_SHOWN]!r}): {problem}")
-    if key == "types" and isinstance(value, Mapping):  # the modules of a router, by folder
+    if key == "types" and isinstance(value, dict):  # the modules of a router, by folder
         for module, kind in value.items():
             _check_module(path, kind, module)
 
@@ -184,12 +184,12 @@ def _names_kernel(key: str, value: Any) -> bool:
     """Tell whether an implementation is a hub's repository, `org/name`, instead of one that the library has."""
     if not key.endswith(("_implementation", "_implementation_internal")):
         return False
-    named = value.values() if isinstance(value, Mapping) else [value]
+    named = value.values() if isinstance(value, dict) else [value]
     return any(isinstance(name, str) and not name.replace("_", "").isalnum() for name in named)
 
 
 def _sets_loader(key: str, value: Any) -> bool:
-    return key in _LOADER_KEYS and not (isinstance(value, Mapping | None) and _LOADER_OPTIONS.issuperset(value or ()))
+    return key in _LOADER_KEYS and not (isinstance(value, dict | None) and _LOADER_OPTIONS.issuperset(value or ()))
 
 
 _RULES: Final[tuple[tuple[Callable[[str, Any], bool], str], ...]] = (
@@ -212,8 +212,8 @@ def _check_module(path: Path, kind: Any, place: Any) -> None:
 
 def _check_shards(path: Path, index: Any) -> None:
     """The index of weights may name only safetensors beside it."""
-    shards = index.get("weight_map") if isinstance(index, Mapping) else None
-    for name in shards.values() if isinstance(shards, Mapping) else ():
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    for name in shards.values() if isinstance(shards, dict) else ():
         if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+\.safetensors", name):
             raise _refusal(path, f"names {name!r} under 'weight_map': only safetensors files beside it are read")
 
@@ -232,8 +232,8 @@ def _module_folders(folder: Path, configs: Mapping[Path, Any]) -> Iterator[Path]
         _check_module(folder / MODULES_FILE, kind, place)
         yield folder / place
     for path, config in configs.items():
-        types = config.get("types") if isinstance(config, Mapping) else None
-        if isinstance(types, Mapping):
+        types = config.get("types") if isinstance(config, dict) else None
+        if isinstance(types, dict):
             yield from (path.parent / module for module in types)
 
 
