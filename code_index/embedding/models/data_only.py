@@ -100,7 +100,7 @@ def _refusal(path: Path, problem: str) -> ModelError:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """The files below a folder, links to files included, in order; git's own folder is left out."""
+    """The files below a folder, links to files included, in order."""
     count = 0
     waiting = [(folder, 0)]
     while waiting:
@@ -115,8 +115,7 @@ def _files(folder: Path) -> Iterator[Path]:
                     _check_link(folder, path)
                     yield path
                 elif entry.is_dir(follow_symlinks=False):
-                    if entry.name != ".git":
-                        waiting.append((path, depth + 1))
+                    waiting.append((path, depth + 1))
                 elif entry.is_file(follow_symlinks=False):
                     yield path
                 else:

@@ -113,7 +113,9 @@ def test_the_built_in_model_is_data():
     require_data_only(find_model("all-MiniLM-L6-v2", allow_download=False))
 
 
-@pytest.mark.parametrize("place", ["evil.py", "1_Pooling/evil.py", "custom_generate/generate.py", "a/b/native.so.1"])
+@pytest.mark.parametrize(
+    "place", ["evil.py", "1_Pooling/evil.py", "custom_generate/generate.py", ".git/x/evil.py", "a/native.so.1"]
+)
 def test_a_file_of_code_is_refused_wherever_it_lies(folder, marker, place):
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
     (folder / place).write_text(code(marker))
