@@ -30,7 +30,7 @@ import polars as pl
 from benchmarks.pipeline import MemoryPeak
 from code_index.chunking.encoding import to_utf8
 from code_index.core.partition_keys import batch_partition_key
-from code_index.core.printable import printable
+from code_index.core.quoting import printable
 from code_index.core.unit_vectors import off_unit, vector_lengths
 from code_index.index.folder import IndexFolder
 from indexing_assets.operations.pipeline import PhaseResult, Pipeline

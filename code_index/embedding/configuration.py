@@ -37,7 +37,7 @@ class EmbedderConfig(CheckedSettings):
     model: Annotated[str, _IDENTITY] = Field(
         default=DEFAULT_MODEL,
         min_length=1,
-        description="Embedding model: the built-in name, a folder, or a model hub's name.",
+        description="Embedding model: the built-in name, a folder's absolute path, or a model hub's name.",
     )
     revision: Annotated[str, _IDENTITY] = Field(
         default="",

@@ -6,7 +6,6 @@ releases the interpreter's lock, so it runs beside the model.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from code_index.core.errors import EmbeddingError, ModelError
 from code_index.core.lazy_imports import importing
 from code_index.embedding.backend import Tokens
+from code_index.embedding.models.data_only import read_config
 
 _CHARACTERS_PER_TOKEN = 64
 """Longest text that is tokenized, per token of the window: a megabyte on one line costs no more than a page.
@@ -71,9 +71,10 @@ def _pad_id(folder: Path, token_to_id: Callable[[str], int | None]) -> int:
     """The padding token's id. It matters although it is masked: some models derive positions from it."""
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         try:
-            token = json.loads((folder / name).read_bytes()).get("pad_token")
-        except (OSError, ValueError):
+            config = read_config(folder / name)
+        except FileNotFoundError:
             continue
+        token = config.get("pad_token") if isinstance(config, dict) else None
         token = token.get("content") if isinstance(token, dict) else token
         found = token_to_id(token) if token else None
         if found is not None:

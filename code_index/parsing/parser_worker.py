@@ -28,7 +28,7 @@ from code_index.chunking import chunk_file
 from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import ParseError, RepositoryError
 from code_index.core.model import Chunk, ChunkingOptions
-from code_index.core.printable import printable_message
+from code_index.core.quoting import printable_message
 from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.repository.source_repository import SourceRepository
 

@@ -1,17 +1,18 @@
 """The report as one self-contained page: tables, plots, light and dark.
 
-Belongs here: HTML and Markdown. All text from a repository is escaped.
+Belongs here: HTML and Markdown. All text from a repository is escaped
+(`code_index.core.quoting`), and the page's own policy lets a browser fetch and run nothing.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from code_index.core.quoting import code_span, html_text
 from code_index.report.figures import IndexFigures, Row
 from code_index.report.plots import as_png, as_svg, plots
 
@@ -28,21 +29,24 @@ dd { margin: 0; } p.none { color: GrayText; }
 """
 _HTML_ROWS: Final = 200
 _MARKDOWN_ROWS: Final = 10
+_CELL_CHARACTERS: Final = 160
+_POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
     """Write the whole page; `title` names the repository, `made_at` is shown as it is."""
-    parts = [f"<h1>{_text(title)}</h1>", f"<p>Made {_text(made_at)}.</p>", _summary(figures)]
+    parts = [f"<h1>{html_text(title)}</h1>", f"<p>Made {html_text(made_at)}.</p>", _summary(figures)]
     drawn = plots(figures)
     parts += [
-        f'<h2>{_text(name)}</h2><img alt="{_text(name)}" src="{_data("image/svg+xml", as_svg(draw, figures))}">'
+        f'<h2>{html_text(name)}</h2><img alt="{html_text(name)}" src="{_data("image/svg+xml", as_svg(draw, figures))}">'
         for name, draw in drawn.items()
     ]
-    parts += [f"<h2>{_text(name)}</h2>{_html_table(name, rows)}" for name, rows in _tables(figures).items()]
+    parts += [f"<h2>{html_text(name)}</h2>{_html_table(name, rows)}" for name, rows in _tables(figures).items()]
     body = "\n".join(parts)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_text(title)}</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html_text(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
@@ -69,7 +73,9 @@ def _summary(figures: IndexFigures) -> str:
     )
     if figures.search_p50_ms is not None:
         items["hybrid search"] = f"median {figures.search_p50_ms:.0f} ms, slowest {max(figures.search_ms):.0f} ms"
-    return "<dl>" + "".join(f"<dt>{_text(k)}</dt><dd>{_text(_shown(v))}</dd>" for k, v in items.items()) + "</dl>"
+    return (
+        "<dl>" + "".join(f"<dt>{html_text(k)}</dt><dd>{html_text(_shown(v))}</dd>" for k, v in items.items()) + "</dl>"
+    )
 
 
 def _tables(figures: IndexFigures) -> Mapping[str, Sequence[Row]]:
@@ -88,11 +94,11 @@ def _html_table(caption: str, rows: Sequence[Row]) -> str:
     if not rows:
         return '<p class="none">None.</p>'
     columns = list(rows[0])
-    head = "".join(f'<th scope="col">{_text(column)}</th>' for column in columns)
+    head = "".join(f'<th scope="col">{html_text(column)}</th>' for column in columns)
     shown = rows[:_HTML_ROWS]
     body = "".join("<tr>" + "".join(_html_cell(row[column]) for column in columns) + "</tr>" for row in shown)
     return (
-        f'<div class="wide"><table><caption>{_text(caption)}: {_how_many(rows, _HTML_ROWS)}</caption>'
+        f'<div class="wide"><table><caption>{html_text(caption)}: {_how_many(rows, _HTML_ROWS)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -103,7 +109,7 @@ def _how_many(rows: Sequence[Row], limit: int) -> str:
 
 def _html_cell(value: Any) -> str:
     numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return f'<td class="n">{_text(_shown(value))}</td>' if numeric else f"<td>{_text(_shown(value))}</td>"
+    return f'<td class="n">{html_text(_shown(value))}</td>' if numeric else f"<td>{html_text(_shown(value))}</td>"
 
 
 def _markdown_table(rows: Sequence[Row]) -> str:
@@ -114,10 +120,7 @@ def _markdown_table(rows: Sequence[Row]) -> str:
 
 
 def _markdown_cell(value: Any) -> str:
-    text = _shown(value).replace("\\", "\\\\")
-    for character in "|`*_[]<>!#":
-        text = text.replace(character, f"\\{character}")
-    return " ".join(text.split())[:160]
+    return code_span(value, longest=_CELL_CHARACTERS) if isinstance(value, str) else _shown(value)
 
 
 def _shown(value: Any) -> str:
@@ -126,10 +129,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _text(value: str) -> str:
-    return html.escape(value, quote=True)
 
 
 def _data(media_type: str, content: bytes) -> str:

@@ -62,6 +62,7 @@ def _rendered(draws: Sequence[Draw], figures: IndexFigures, kind: str, *, size: 
         from matplotlib.figure import Figure
 
     style: dict[str, Any] = {
+        "text.parse_math": False,  # a label from a table is text
         "svg.hashsalt": "code-index",
         "axes.edgecolor": _INK,
         "axes.labelcolor": _INK,
@@ -73,7 +74,10 @@ def _rendered(draws: Sequence[Draw], figures: IndexFigures, kind: str, *, size: 
         "axes.spines.right": False,
     }
     columns = 1 if len(draws) == 1 else 2
-    with mpl.rc_context(style):
+    with mpl.rc_context():
+        # Matplotlib reads a `matplotlibrc` of the working directory, which could have a label typeset by LaTeX.
+        mpl.rcdefaults()
+        mpl.rcParams.update(style)
         figure = Figure(figsize=size, layout="constrained")
         for position, draw in enumerate(draws, start=1):
             axes = figure.add_subplot((len(draws) + columns - 1) // columns, columns, position)

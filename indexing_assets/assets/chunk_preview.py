@@ -1,9 +1,9 @@
 """A few chunks as a reader of an asset's page sees them."""
 
-import re
-
 import dagster as dg
 import pyarrow as pa
+
+from code_index.core.quoting import code_block, code_span
 
 _CHUNKS = 5
 _LINES = 12
@@ -16,12 +16,8 @@ def chunk_preview(chunks: pa.Table) -> dg.MarkdownMetadataValue:
     sections = []
     for row in chunks.select(columns).slice(0, _CHUNKS).to_pylist():
         lines = row["content"].splitlines()
-        shown = "\n".join(line[:_COLUMNS] for line in lines[:_LINES])
-        # A fence longer than any in the code.
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", shown)), default=0))
-        place = f"{row['file_path']}:{row['start_line']}-{row['end_line']}".replace("`", "'")
-        more = "\n..." if len(lines) > _LINES else ""
-        name = (row["qualified_name"] or "").replace("`", "'")
-        title = f"`{place}` {row['chunk_type']} `{name}`" if name else f"`{place}` {row['chunk_type']}"
-        sections.append(f"{title}\n\n{fence}{row['language']}\n{shown}{more}\n{fence}")
+        shown = "\n".join(line[:_COLUMNS] for line in lines[:_LINES]) + ("\n..." if len(lines) > _LINES else "")
+        place = code_span(f"{row['file_path']}:{row['start_line']}-{row['end_line']}")
+        title = f"{place} {code_span(row['chunk_type'])} {code_span(row['qualified_name'] or '')}".rstrip()
+        sections.append(f"{title}\n\n{code_block(shown, row['language'])}")
     return dg.MetadataValue.md("\n\n".join(sections) or "(no chunks)")

@@ -18,7 +18,7 @@ from code_index.core.batching import checkpoint_groups
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
-from code_index.core.printable import printable
+from code_index.core.quoting import printable
 from code_index.embedding.embedder import Embedder, verified_result
 from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
 from indexing_assets.assets.embedded_rows import error_rows, known_vectors
@@ -187,7 +187,7 @@ class EmbedRun:
             for row in rows:
                 if row["chunk_id"] in failed:
                     place = f"{row['file_path']}:{row['start_line']} {row['qualified_name']}".strip()
-                    self.context.log.error("%s: %s", printable(place), printable(failed[row["chunk_id"]]))
+                    self.context.log.error("%s", printable(f"{place}: {failed[row['chunk_id']]}"))
         self.tally.chunks += len(rows)
         self.tally.reused += len(stored) - (len(missing) - len(reasons))
         self.tally.failed_chunks += len(failed)

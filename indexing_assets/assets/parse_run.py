@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from code_index.core.model import FileStatus
-from code_index.core.printable import printable
+from code_index.core.quoting import printable
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
 from code_index.tables.schemas import FILES
@@ -164,7 +164,7 @@ class ParseRun:
             self.context.log.info(
                 "%d file versions of this run are no longer in the repository; their partitions are gone: %s",
                 len(self._replaced),
-                ", ".join(self._replaced[:_LISTED]),
+                printable(", ".join(self._replaced[:_LISTED])),
             )
 
     def _log(self, outcomes: Sequence[ParseOutcome], chunks: pa.Table) -> None:
@@ -174,7 +174,7 @@ class ParseRun:
             self.tally.files += 1
             if outcome.error is not None:
                 self.tally.failures[key] = outcome.error
-                self.context.log.error("%s: %s", printable(outcome.file_path), printable(outcome.error))
+                self.context.log.error("%s", printable(f"{outcome.file_path}: {outcome.error}"))
             else:
                 self.tally.chunks += outcome.chunk_count
                 events[key] = {
@@ -183,8 +183,8 @@ class ParseRun:
                     "parse_ms": round(outcome.duration_s * 1e3, 1),
                 }
                 if outcome.note is not None:
-                    events[key]["note"] = outcome.note
-                    self.context.log.warning("%s: %s", printable(outcome.file_path), printable(outcome.note))
+                    events[key]["note"] = printable(outcome.note)
+                    self.context.log.warning("%s", printable(f"{outcome.file_path}: {outcome.note}"))
         if events:
             # The asset's page shows the newest event: it carries the run's figures and a sample.
             events[next(reversed(events))].update(self.tally.metadata(), preview=chunk_preview(chunks))

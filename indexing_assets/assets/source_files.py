@@ -13,7 +13,7 @@ from pydantic import Field
 
 from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
-from code_index.core.printable import printable
+from code_index.core.quoting import printable
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.source import walk_options
@@ -131,7 +131,7 @@ def _scan(
     reasons = Counter((file.reason or "").partition(":")[0] for file in scan.files if file.status is FileStatus.SKIPPED)
     if reasons:
         counts = ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
-        context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", counts)
+        context.log.info("Skipped by reason: %s. `code-index status --skipped` lists them.", printable(counts))
     if partitions.added or partitions.removed:
         context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
     return dg.MaterializeResult(

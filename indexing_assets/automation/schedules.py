@@ -6,6 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from code_index.core.errors import CodeIndexError
+from code_index.core.quoting import printable
 from indexing_assets.automation.reruns import RERUN_OP, RerunConfig, keys_to_rerun
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.job_names import MAINTAIN_JOB
@@ -48,7 +49,7 @@ def build_schedules(
         try:
             due = keys_to_rerun(context.instance, index, embedder, names, transient_only=True)
         except (CodeIndexError, OSError) as error:
-            return dg.SkipReason(f"{type(error).__name__}: {error}")
+            return dg.SkipReason(printable(f"{type(error).__name__}: {error}"))
         if not any(due.values()):
             return dg.SkipReason("Nothing that failed is due for another attempt.")
         config = RerunConfig(transient_only=True)

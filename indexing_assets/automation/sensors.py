@@ -13,6 +13,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from code_index.core.errors import CodeIndexError
+from code_index.core.quoting import printable
 from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
 from indexing_assets.automation.look import Look
 from indexing_assets.automation.pending_look import PendingLook
@@ -77,8 +78,8 @@ def _answer(context: dg.SensorEvaluationContext, look: Look) -> dg.SensorResult 
         found = look.take(SensorCursor.from_text(context.cursor))
     except (CodeIndexError, OSError) as error:
         # The next tick looks again; what is indexed stays as it is.
-        return dg.SkipReason(f"{type(error).__name__}: {error}")
+        return dg.SkipReason(printable(f"{type(error).__name__}: {error}"))
     kept = found.cursor.to_text()
     if found.request is None:
-        return dg.SensorResult(skip_reason=dg.SkipReason(found.reason), cursor=kept)
+        return dg.SensorResult(skip_reason=dg.SkipReason(printable(found.reason)), cursor=kept)
     return dg.SensorResult(run_requests=[found.request], cursor=kept)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import dagster as dg
 
-from code_index.core.printable import printable
+from code_index.core.quoting import printable
 from indexing_assets.checks import CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.runs.index_names import INDEX_REPORT, IndexNames
 from indexing_assets.runs.materializations import markdown_table
@@ -48,7 +48,7 @@ def results(names: IndexNames, asset: str, outcomes: Iterable[CheckOutcome]) -> 
             check_name=outcome.name,
             passed=outcome.passed,
             severity=_SEVERITIES[outcome.severity],
-            description=outcome.description + where,
+            description=outcome.markdown + where,
             metadata=metadata,
         )
 

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from code_index.core.errors import CodeIndexError, UsageError
+from code_index.core.quoting import code_span
 from code_index.search.hybrid import QueryEncoder
 from code_index.tables.table_names import INDEX_TABLES
 from indexing_assets.runs.open_index import OpenIndex
@@ -103,7 +104,7 @@ class CheckOutcome:
     """Outcome of a check.
 
     `culprits` are at most 20, `count` is how many there are; `description` names the first ones and
-    the command that fixes them. `repair` says what `code-index doctor --repair` would do; empty where it
+    the command that fixes them, `markdown` the same with what comes from the index as code. `repair` says what `code-index doctor --repair` would do; empty where it
     passed, and where only a person can do something.
     """
 
@@ -113,6 +114,7 @@ class CheckOutcome:
     culprits: tuple[str, ...]
     count: int
     description: str
+    markdown: str
     figures: Mapping[str, int | float]
     repair: str = ""
 
@@ -138,8 +140,10 @@ class Check(Generic[S]):
         try:
             finding = self.function(subject)
         except CodeIndexError as error:
-            said = f"Cannot be checked: {error}"
-            return CheckOutcome(self.name, False, Severity.ERROR, (), 0, said, {}, self.repair)
+            said = "Cannot be checked: "
+            return CheckOutcome(
+                self.name, False, Severity.ERROR, (), 0, f"{said}{error}", said + code_span(str(error)), {}, self.repair
+            )
         culprits = tuple(finding.culprits[:_KEPT_CULPRITS])
         count = len(finding.culprits) if finding.count is None else finding.count
         return CheckOutcome(
@@ -149,6 +153,7 @@ class Check(Generic[S]):
             culprits=culprits,
             count=count,
             description=_failure(finding, count) if count else self.description,
+            markdown=_failure(finding, count, shown=code_span) if count else self.description,
             figures=finding.figures,
             repair=self.repair if count else "",
         )
@@ -171,8 +176,8 @@ def checks_in(module: ModuleType) -> list[Check[Any]]:
     return [value for value in vars(module).values() if isinstance(value, Check)]
 
 
-def _failure(finding: Finding, count: int) -> str:
-    named = ", ".join(finding.culprits[:_NAMED_CULPRITS])
+def _failure(finding: Finding, count: int, *, shown: Callable[[str], str] = str) -> str:
+    named = ", ".join(map(shown, finding.culprits[:_NAMED_CULPRITS]))
     more = count - min(len(finding.culprits), _NAMED_CULPRITS)
     listed = named + (f" and {more:,} more" if more else "")
     noun = finding.noun if count == 1 else _plural(finding.noun)

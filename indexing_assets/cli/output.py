@@ -20,7 +20,7 @@ from typing import Any, TextIO
 
 import click
 
-from code_index.core.printable import printable, printable_code, printable_message
+from code_index.core.quoting import printable, printable_code, printable_message
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from code_index.core.printable import printable_message
+from code_index.core.quoting import printable_message
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _LINE_BYTES = 1 << 16

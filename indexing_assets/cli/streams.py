@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-from code_index.core.printable import printable_message
+from code_index.core.quoting import printable_message
 from indexing_assets.cli.output import tell
 
 

@@ -32,7 +32,10 @@ from dagster._core.events import (
 from dagster._core.events.log import EventLogEntry
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
+from code_index.core.quoting import code_span
+
 _EVENTS_AT_ONCE = 5_000
+_CELL_CHARACTERS = 80
 
 
 def log_materializations(
@@ -130,7 +133,7 @@ def _input_version(instance: dg.DagsterInstance, parent: dg.AssetKey) -> dict[st
 
 
 def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
-    """Rows as a Markdown table; columns are the keys of the first row."""
+    """Rows as a Markdown table, texts in it as code; columns are the keys of the first row."""
     if not rows:
         return dg.MetadataValue.md("(no rows)")
     columns = list(rows[0])
@@ -140,5 +143,6 @@ def markdown_table(rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValu
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")[:80]
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, int | float) else code_span(str(value), longest=_CELL_CHARACTERS)

@@ -116,18 +116,20 @@ def test_an_outcome_keeps_its_figures_culprits_severity_and_words() -> None:
         severity=Severity.WARNING,
         culprits=("a|b.py:1 f", "c.py:2 g"),
         count=30,
-        description="30 chunks stored more than once: ... Fix: `code-index index`",
+        description="30 chunks stored more than once: a|b.py:1 f ... Fix: `code-index index`",
+        markdown="30 chunks stored more than once: `a¦b.py:1 f` ... Fix: `code-index index`",
         figures={"chunks": 100, "share": 0.3},
     )
     [result] = results(IndexNames("payments"), PARSED_CHUNKS, [outcome])
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.description == (
-        "30 chunks stored more than once: ... Fix: `code-index index` (in the repository of the index payments)"
+        "30 chunks stored more than once: `a¦b.py:1 f` ... Fix: `code-index index` "
+        "(in the repository of the index payments)"
     )
     assert result.metadata["chunks"] == dg.MetadataValue.int(100)
     assert result.metadata["share"] == dg.MetadataValue.float(0.3)
     assert result.metadata["culprits_found"] == dg.MetadataValue.int(30)
-    assert result.metadata["culprits"] == dg.MetadataValue.md("| culprit |\n| --- |\n| a\\|b.py:1 f |\n| c.py:2 g |")
+    assert result.metadata["culprits"] == dg.MetadataValue.md("| culprit |\n| --- |\n| `a¦b.py:1 f` |\n| `c.py:2 g` |")
 
 
 def test_the_checks_of_a_whole_index_all_pass_and_give_figures(pipeline: Pipeline) -> None:
@@ -149,7 +151,7 @@ def test_a_failed_check_leaves_the_run_green_and_tells_the_command(pipeline: Pip
         "records_agree_with_the_tables": "ERROR",
     }
     assert "`code-index resume`" in failed["every_chunk_has_its_vector"].description
-    assert "| app/greeting.py:" in failed["every_chunk_has_its_vector"].metadata["culprits"].value
+    assert "| `app/greeting.py:" in failed["every_chunk_has_its_vector"].metadata["culprits"].value
 
 
 def test_one_check_can_be_run_alone(pipeline: Pipeline) -> None:

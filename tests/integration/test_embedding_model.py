@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError, SettingsError
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import load_embedder
@@ -186,7 +187,7 @@ def test_two_processes_may_export_at_once(tmp_path):
 
 
 def test_the_export_proves_its_agreement(cache, int8):
-    (report,) = (json.loads(path.read_text()) for path in (cache / "onnx").glob("*-int8-*/export.json"))
+    (report,) = (json.loads(path.read_text()) for path in (cache_folder() / "onnx").glob("*-int8-*/export.json"))
     assert report["precision"] == "int8"
     assert report["export_cosine_min"] >= 0.9999
     assert report["int8_cosine_mean"] >= 0.985

@@ -107,6 +107,29 @@ def test_families_and_poolings_export_to_the_same_vectors(make_model, kind, pool
     assert embedder.dimension == 32
 
 
+@pytest.mark.parametrize("trusted", [False, True])
+def test_the_library_refuses_a_folders_own_modules_by_itself_unless_they_are_trusted(make_model, tmp_path, trusted):
+    """The lower bound of sentence-transformers: before 6.0 it imported them from a folder without being asked."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = make_model("bert")
+    marker = tmp_path / "code-has-run"
+    base = "from sentence_transformers.models import Normalize\nclass Thing(Normalize): pass\n"
+    (folder / "planted.py").write_text(f"from pathlib import Path\nPath({str(marker)!r}).touch()\n{base}")
+    modules = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(
+        json.dumps([*modules, {"name": "2", "path": "2_Thing", "type": "planted.Thing"}])
+    )
+    if trusted:
+        SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=True)
+    else:
+        with pytest.raises(ValueError, match="not part of Sentence Transformers"):
+            SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    assert marker.exists() is trusted
+    with pytest.raises(ModelError, match=r"planted\.py is code, which is never run"):
+        load_embedder(EmbedderConfig(model=str(folder), backend="torch", device="cpu"))
+
+
 @pytest.mark.parametrize("odd", [{"dense": True}, {"pooling": "max"}])
 def test_models_that_are_no_plain_graph_run_on_torch_and_say_so(make_model, odd, caplog):
     folder = make_model("bert", **odd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from code_index.index.folder import resolve_index_folder
 from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
+from code_index.report.plots import as_svg, plots
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
@@ -87,7 +89,7 @@ def test_the_metadata_show_a_picture_and_tables_that_fit_into_an_event(pipeline:
     (picture,) = re.findall(r"\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", text)
     assert base64.b64decode(picture).startswith(b"\x89PNG")
     assert "**Languages** (4)" in text
-    assert "| python | 1 |" in text
+    assert "| `python` | 1 |" in text
     assert len(text) < 120_000
 
 
@@ -146,8 +148,25 @@ def test_a_name_from_the_repository_cannot_become_markup() -> None:
     assert {name for name, _ in page.tags}.isdisjoint({"script", "img", "a"})
     assert "<script>alert(1)</script>" in page.text
     row = markdown(figures).splitlines()[-1]
-    assert len(re.findall(r"(?<!\\)\|", row)) == 3
-    assert not re.search(r"(?<!\\)[<`\[]", row)
+    harmless = "`<script>alert(1)</script>¦'a' ![x](http://example.com/x.png)`"
+    assert row == f"| {harmless} | {harmless} |"
+
+
+def test_the_page_lets_a_browser_fetch_and_run_nothing(pipeline: Pipeline) -> None:
+    _materialized(_indexed(pipeline))
+    page = _Page((pipeline.folder.path / "reports/index_report.html").read_text(encoding="utf-8"))
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert ("meta", {"http-equiv": "Content-Security-Policy", "content": policy}) in page.tags
+
+
+def test_plots_take_no_settings_from_the_working_directory(pipeline: Pipeline) -> None:
+    """Matplotlib reads `matplotlibrc` there when it is imported, and LaTeX may run commands."""
+    import matplotlib as mpl
+
+    figures = replace(gather(_indexed(pipeline).store, None), languages=[{"language": "$x_1$", "chunks": 1}])
+    plain = as_svg(plots(figures)["Chunks by language"], figures)
+    with mpl.rc_context({"text.usetex": True, "text.parse_math": True, "figure.facecolor": "red"}):
+        assert as_svg(plots(figures)["Chunks by language"], figures) == plain
 
 
 def test_a_table_that_is_cut_says_how_much_there_is() -> None:

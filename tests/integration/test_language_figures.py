@@ -71,7 +71,7 @@ def test_the_nightly_job_stores_a_row_for_each_language(pipeline: Pipeline) -> N
     (event,) = result.asset_materializations_for_node(_TABLE)
     assert event.metadata["dagster/table_name"].value == _TABLE
     assert event.metadata["dagster/row_count"].value == 4
-    assert "| python |" in event.metadata["languages"].value
+    assert "| `python` |" in event.metadata["languages"].value
 
 
 def test_skipped_and_failed_files_count_as_in_the_report(

@@ -144,14 +144,14 @@ class TestLogMaterializations:
 def test_a_table_has_the_columns_of_its_first_row():
     table = markdown_table([{"file": "a.py", "n": 1}, {"file": "b.py", "n": None}])
 
-    assert table.value == "| file | n |\n| --- | --- |\n| a.py | 1 |\n| b.py |  |"
+    assert table.value == "| file | n |\n| --- | --- |\n| `a.py` | 1 |\n| `b.py` |  |"
 
 
 def test_a_cell_can_neither_break_its_row_nor_be_long():
     (line,) = markdown_table([{"text": "a|b\nc" + "x" * 200}]).value.splitlines()[2:]
 
-    assert line.startswith("| a\\|b cxxx")
-    assert len(line) == 80 + 4
+    assert line.startswith("| `a¦b cxxx")
+    assert len(line) == 80 + 6
 
 
 def test_no_rows_say_so():

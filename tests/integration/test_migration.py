@@ -23,7 +23,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
-from code_index.core.errors import MigrationError, SettingsError, UsageError
+from code_index.core.errors import MigrationError, ModelError, SettingsError, UsageError
 from code_index.embedding.loader import query_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
@@ -407,6 +407,13 @@ def test_a_damaged_config_is_refused_by_name(repository: Path) -> None:
     (old / "config.json").write_text("{")
     with pytest.raises(MigrationError, match=r"config\.json cannot be read.*--model"):
         plan_migration(resolve_index_folder(repository))
+
+
+def test_a_model_folder_is_not_chosen_by_the_repository(repository: Path, tmp_path: Path) -> None:
+    write_old_index(repository, model=str(tmp_path / "model"))
+    refused(repository, r"config\.json names a model folder, '.*/model'.*name it with --model")
+    with pytest.raises(ModelError, match=r"model folder .*/model does not exist"):
+        plan_migration(resolve_index_folder(repository), model=str(tmp_path / "model"))
 
 
 def test_an_old_index_without_small_files_is_taken_over_when_model_and_root_are_named(repository: Path) -> None:

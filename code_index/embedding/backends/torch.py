@@ -136,7 +136,13 @@ class TorchBackend:
             from sentence_transformers import SentenceTransformer
 
         try:
-            model = SentenceTransformer(str(files.folder), device=self.device, local_files_only=True)
+            model = SentenceTransformer(
+                str(files.folder),
+                device=self.device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )
             model = model.to(dtype=getattr(self._torch, self.precision)).eval()
             if isinstance(model.max_seq_length, int):  # a static model has no window
                 model.max_seq_length = self._window

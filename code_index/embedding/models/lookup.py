@@ -1,7 +1,8 @@
 """Look-up of a model's folder by its name.
 
-A name is the built-in model, a folder, or a hub's name. Downloads need permission: a run on a machine without a
-network should fail at once, not after several timeouts.
+A name is the built-in model, a folder's absolute path, or a hub's name. A name never means a folder below the working
+directory: that may be a stranger's repository, which then would choose the model. Downloads need permission, because a
+run on a machine without a network should fail at once, not after several timeouts.
 """
 
 from __future__ import annotations
@@ -27,26 +28,33 @@ def is_default_model(model: str) -> bool:
 
 
 def find_model(model: str, *, allow_download: bool, revision: str = "") -> Path:
-    """The folder of a model: the built-in one, a path, or a hub's snapshot.
+    """The folder of a model, absolute and without links: the built-in one, a path, or a hub's snapshot.
 
     Raises:
         ModelError: the model is missing; the message says what to do.
     """
     if is_default_model(model):
         return _packaged_folder()
-    folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder.resolve()
-    if folder.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1:
+    if names_folder(model):
+        folder = Path(model).expanduser()
+        if folder.is_dir():
+            return folder.resolve()
         raise ModelError(f"the model folder {folder} does not exist")
-    return _hub_folder(model, allow_download=allow_download, revision=revision)
+    if model.startswith(".") or model.count("/") > 1:
+        raise ModelError(f"the model {model!r} is a relative path: name its folder by the absolute path")
+    return _hub_folder(model, allow_download=allow_download, revision=revision).resolve()
+
+
+def names_folder(model: str) -> bool:
+    """Tell whether a name is a folder's path: an absolute one, or one that begins with `~`."""
+    return model.startswith(("/", "~"))
 
 
 def _packaged_folder() -> Path:
     # The package is not imported: only its files are read.
     spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)
     if spec is not None and spec.origin is not None:
-        folder = Path(spec.origin).resolve().parent / "model"
+        folder = (Path(spec.origin).parent / "model").resolve()
         if folder.is_dir():
             return folder
     raise ModelError(
@@ -65,12 +73,12 @@ def _hub_folder(model: str, *, allow_download: bool, revision: str) -> Path:
             snapshot_download(model, revision=revision or None, local_files_only=True, allow_patterns=list(_DOWNLOADED))
         )
     except HFValidationError as error:
-        raise ModelError(f"{model!r} is neither a folder nor a hub's model name: {error}") from error
+        raise ModelError(f"{model!r} is neither a folder's absolute path nor a hub's model name: {error}") from error
     except (OSError, ValueError) as error:
         if not allow_download:
             raise ModelError(
-                f"the model {model!r} is neither a folder nor in the local hub cache: download it with "
-                f"`hf download {model}`, allow the download (allow_download), or use {DEFAULT_MODEL}"
+                f"the model {model!r} is not in the local hub cache (a folder is named by its absolute path): download it "
+                f"with `hf download {model} --include '*.json' '*.txt' '*.model' '*.safetensors'`, allow the download (allow_download), or use {DEFAULT_MODEL}"
             ) from error
     try:
         return Path(snapshot_download(model, revision=revision or None, allow_patterns=list(_DOWNLOADED)))

@@ -16,7 +16,14 @@ from code_index.core.embedding_text import TextRecipe, recipe_version
 from code_index.core.errors import ModelError, SettingsError
 from code_index.embedding.backends.registry import AUTO
 from code_index.embedding.configuration import EmbedderConfig
-from code_index.embedding.models.lookup import DEFAULT_MODEL, DEFAULT_MODEL_SHA256, find_model, is_default_model
+from code_index.embedding.models.data_only import MODULES_FILE, read_config, require_data_only
+from code_index.embedding.models.lookup import (
+    DEFAULT_MODEL,
+    DEFAULT_MODEL_SHA256,
+    find_model,
+    is_default_model,
+    names_folder,
+)
 from code_index.embedding.models.weights import weights_digest, weights_files
 
 _DEFAULT_MODEL_WINDOW: Final = 128
@@ -96,9 +103,10 @@ def load_model_files(model: str, *, allow_download: bool = False, revision: str 
     """Find a model and read its facts; the built-in model's weights are checked against their published digest.
 
     Raises:
-        ModelError: the model is missing, damaged, or not in sentence-transformers layout.
+        ModelError: the model is missing, damaged, not in sentence-transformers layout, or more than data.
     """
     folder = find_model(model, allow_download=allow_download, revision=revision)
+    require_data_only(folder)
     modules = _modules(folder)
     # The first module holds weights and tokenizer, whatever its kind; only a transformer must have a config.json.
     transformer = folder / next(iter(modules.values()), "")
@@ -157,7 +165,6 @@ def _graph_obstacle(
         "it has no transformer": bool(modules) and "Transformer" not in modules,
         "its pooling is neither mean nor cls": pooling is None,
         "it has an encoder and a decoder": bool(config.get("is_encoder_decoder")),
-        "it brings its own code": "auto_map" in config,
         "it has no tokenizer.json": not (transformer / "tokenizer.json").is_file(),
         f"its weights take {size:,} bytes, more than one graph file holds": size > _SINGLE_FILE_ONNX_BYTES,
     }
@@ -166,14 +173,11 @@ def _graph_obstacle(
 
 def _modules(folder: Path) -> dict[str, str]:
     """Class name → subfolder of each module; empty for a plain transformers folder, which gets mean pooling."""
-    path = folder / "modules.json"
-    if not path.is_file():
-        return {}
     try:
-        entries = json.loads(path.read_bytes())
-        return {str(entry["type"]).rpartition(".")[2]: str(entry["path"]) for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{path} is not a list of modules: {error!r}") from error
+        entries = read_config(folder / MODULES_FILE)
+    except FileNotFoundError:
+        return {}
+    return {entry["type"].rpartition(".")[2]: entry["path"] for entry in entries}
 
 
 def _pooling(folder: Path, modules: dict[str, str]) -> str | None:
@@ -202,18 +206,16 @@ def _limit(config: dict[str, Any], transformer: Path) -> int:
 
 
 def _display_name(model: str, folder: Path) -> str:
-    return folder.name if Path(model).expanduser().is_dir() else model
+    return folder.name if names_folder(model) else model
 
 
 def _json(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_config(path)
     except FileNotFoundError as error:
         if missing is not None:
             return missing
         raise ModelError(f"{path} is missing: name a model folder in sentence-transformers layout") from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} is not a JSON object")
     return content

@@ -6,7 +6,6 @@ processes that export at the same time do the work twice, and the first to finis
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import shutil
@@ -22,6 +21,7 @@ from typing import Final
 from code_index.core.cache import cache_folder
 from code_index.core.child_python import IMPORT_ROOT, child_environment
 from code_index.core.errors import ModelError
+from code_index.core.regular_files import load_json, read_regular_file
 from code_index.embedding.models.model_files import ModelFiles
 
 _LOG = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def _major(package: str) -> str:
 
 def _read(place: Path) -> Graph | None:
     try:
-        report = json.loads((place / REPORT_FILE).read_bytes())
+        report = load_json(read_regular_file(place / REPORT_FILE))
         graph = place / GRAPH_FILE
         if graph.stat().st_size == report["graph_bytes"]:
             return Graph(graph, str(report["precision"]), str(report["reason"]))
@@ -124,14 +124,16 @@ def _run_exporter(files: ModelFiles, precision: str, work: Path) -> None:
         "-P",
         "-m",
         "code_index.embedding.models.onnx_export",
-    ]  # -P: nothing from the working directory
+    ]
     arguments = [str(files.transformer_folder), str(files.pooling), precision, str(work)]
+    # Nothing is imported or configured from the working directory, which may be a stranger's repository.
     environment = child_environment([str(IMPORT_ROOT), *sys.path]) | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
     advice = f"cannot be exported for the CPU backend: use backend torch for {files.name}"
     try:
         outcome = subprocess.run(
             [*command, *arguments],
             env=environment,
+            cwd=work,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -102,7 +102,13 @@ def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[To
         from transformers import AutoModel
 
     try:
-        model = AutoModel.from_pretrained(str(folder), attn_implementation="eager", local_files_only=True)
+        model = AutoModel.from_pretrained(
+            str(folder),
+            attn_implementation="eager",
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+        )
     except Exception as error:  # the weights' library and transformers raise errors without a common base
         raise ModelError(f"the weights {weights_files(folder)[0]} cannot be loaded: {error}") from error
     model = model.float().eval()

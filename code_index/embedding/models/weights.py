@@ -14,10 +14,11 @@ from pathlib import Path
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
+from code_index.core.regular_files import load_json, read_regular_file
 
 _LOG = logging.getLogger(__name__)
-_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
-"""Tried in this order, as the loading libraries do."""
+_PATTERN = "*.safetensors"
+"""No other form is read: opening one of the others may run code (`code_index.embedding.models.data_only`)."""
 
 
 def weights_files(folder: Path) -> list[Path]:
@@ -26,12 +27,9 @@ def weights_files(folder: Path) -> list[Path]:
     Raises:
         ModelError: there are none.
     """
-    for pattern in _PATTERNS:
-        if files := sorted(folder.glob(pattern)):
-            return files
-    raise ModelError(
-        f"{folder} has no weights (looked for {' and '.join(_PATTERNS)}): name a folder in sentence-transformers layout"
-    )
+    if files := sorted(folder.glob(_PATTERN)):
+        return files
+    raise ModelError(f"{folder} has no weights ({_PATTERN}): name a folder in sentence-transformers layout")
 
 
 def weights_digest(files: list[Path]) -> str:
@@ -69,7 +67,7 @@ def _file_digest(path: Path) -> str:
 
 def _read(record: Path) -> dict[str, object]:
     try:
-        known = json.loads(record.read_bytes())
-    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        known = load_json(read_regular_file(record))
+    except (OSError, ValueError):  # absent or damaged: made again
         return {}
     return known if isinstance(known, dict) else {}

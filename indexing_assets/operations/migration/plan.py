@@ -12,6 +12,7 @@ from typing import Any
 
 from code_index.core.errors import MigrationError, SettingsError
 from code_index.embedding.models.description import ModelDescription, describe_model, settings_for_plain_encoding
+from code_index.embedding.models.lookup import names_folder
 from code_index.index.folder import IndexFolder
 from code_index.index.settings import ENVIRONMENT_PREFIX, Settings
 from code_index.tables import IndexStore
@@ -74,6 +75,11 @@ def plan_migration(
         place = source or folder.repository_root
         raise MigrationError(
             f"There is no single-table index (a table {TABLE}.lance) in {place}. Name its folder with --from."
+        )
+    if model is None and old.model is not None and names_folder(old.model):
+        raise MigrationError(
+            f"{old.folder / CONFIG_FILE} names a model folder, {old.model!r}. A repository does not choose one: if you "
+            "trust that folder, name it with --model."
         )
     name = model or old.model
     if name is None:

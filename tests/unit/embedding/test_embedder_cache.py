@@ -67,11 +67,49 @@ def test_the_folder_is_the_variables_then_xdgs_then_the_homes(monkeypatch, tmp_p
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"
+    own = f"user-{os.getuid()}"
+    assert cache_folder() == tmp_path / "own" / own
     monkeypatch.delenv("CODE_INDEX_CACHE_DIR")
-    assert cache_folder() == tmp_path / "xdg" / "code-index"
+    assert cache_folder() == tmp_path / "xdg" / "code-index" / own
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == tmp_path / "home" / ".cache" / "code-index"
+    assert cache_folder() == tmp_path / "home" / ".cache" / "code-index" / own
+
+
+def test_a_relative_folder_is_not_taken_from_the_working_directory(monkeypatch, tmp_path, caplog):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", ".cache")
+    assert cache_folder().parent == tmp_path / "temporary"
+    assert "not absolute" in caplog.text
+    monkeypatch.delenv("CODE_INDEX_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", ".cache")
+    assert cache_folder().parent == tmp_path / "home" / ".cache" / "code-index"
+
+
+@pytest.mark.parametrize("planted", ["as a checkout makes it", "writable for all", "a link", "another user's"])
+def test_a_planted_cache_folder_is_not_used(monkeypatch, tmp_path, caplog, files, planted):
+    home = tmp_path / "cache" / f"user-{os.getuid()}"
+    folder = tmp_path / "elsewhere" if planted == "a link" else home
+    place = folder / "onnx" / onnx_cache._key(files, "int8")
+    place.mkdir(parents=True)
+    FakeExporter()(["", "int8", str(place)])
+    folder.chmod({"as a checkout makes it": 0o755, "writable for all": 0o777}.get(planted, 0o700))
+    if planted == "a link":
+        home.parent.mkdir()
+        home.symlink_to(folder)
+    if planted == "another user's":
+        real = os.getuid()
+        monkeypatch.setattr("code_index.core.cache.os.getuid", lambda: real + 1)
+        folder.rename(folder.with_name(f"user-{real + 1}"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    exporter = run_with(monkeypatch, FakeExporter())
+    graph = onnx_cache.exported_graph(files, "int8")
+    assert len(exporter.commands) == 1
+    assert (tmp_path / "temporary") in graph.path.parents
+    assert "others may have written to it: delete it" in caplog.text
 
 
 def test_a_folder_that_cannot_be_written_is_replaced_with_a_warning(monkeypatch, tmp_path, caplog):
@@ -161,12 +199,12 @@ def test_a_failed_export_names_the_model_and_the_way_out_and_leaves_nothing(file
     run_with(monkeypatch, FakeExporter(status=1, stderr="unsupported operator"))
     with pytest.raises(ModelError, match=r"use backend torch for org/model.*status 1: unsupported operator"):
         onnx_cache.exported_graph(files, "int8")
-    assert list((tmp_path / "cache" / "onnx").iterdir()) == []
+    assert list((cache_folder() / "onnx").iterdir()) == []
 
 
 def test_what_killed_exports_left_behind_is_swept_when_it_is_old(files, monkeypatch, tmp_path):
     run_with(monkeypatch, FakeExporter())
-    old, fresh = tmp_path / "cache" / "onnx" / ".export-old", tmp_path / "cache" / "onnx" / ".export-fresh"
+    old, fresh = cache_folder() / "onnx" / ".export-old", tmp_path / "cache" / "onnx" / ".export-fresh"
     for folder in (old, fresh):
         folder.mkdir(parents=True)
         (folder / "float32.onnx").write_bytes(b"part")

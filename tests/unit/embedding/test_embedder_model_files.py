@@ -102,7 +102,6 @@ def test_roberta_positions_start_after_the_padding_token(model):
         ({"pooling": {**MEAN, "include_prompt": False}}, "pooling"),
         ({"tokenizer": False}, "no tokenizer.json"),
         ({"is_encoder_decoder": True}, "encoder and a decoder"),
-        ({"auto_map": {"AutoModel": "custom.Model"}}, "its own code"),
     ],
 )
 def test_models_that_are_no_plain_graph_say_why(model, layout, reason):
@@ -162,7 +161,7 @@ def test_a_missing_model_package_says_how_to_get_it(monkeypatch):
         load_model_files("sentence-transformers/all-MiniLM-L6-v2")
 
 
-@pytest.mark.parametrize("name", ["/no/such/folder", "./missing", "a/b/c"])
+@pytest.mark.parametrize("name", ["/no/such/folder", "~/missing"])
 def test_a_missing_folder_is_named(name):
     with pytest.raises(ModelError, match="does not exist"):
         load_model_files(name)
@@ -195,7 +194,7 @@ def test_a_hub_name_in_the_local_cache_is_used_under_its_name(model, monkeypatch
 
 
 def test_a_name_that_no_hub_can_have_is_refused():
-    with pytest.raises(ModelError, match="neither a folder nor a hub's model name"):
+    with pytest.raises(ModelError, match="neither a folder's absolute path nor a hub's model name"):
         load_model_files("what is this?")
 
 
