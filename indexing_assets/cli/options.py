@@ -78,15 +78,24 @@ def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
 
     Raises:
         UntrustedIndexError: the folder may not be used.
-        UsageError: the repository is no folder, or none that may be entered; an index that lies elsewhere may outlive it.
+        UsageError: the repository is no folder, or none that may be entered.
     """
     folder = resolve_index_folder(path, index_dir)
+    refuse_no_repository(folder)
+    with suppress(SettingsError):  # the command says so itself, or works without settings
+        os.umask(umask_of(shared=folder.settings().shared_with_group))
+    return folder
+
+
+def refuse_no_repository(folder: IndexFolder) -> None:
+    """Refuse a repository that is no folder, unless its index exists: one that lies elsewhere may outlive it.
+
+    Raises:
+        UsageError: it is no folder, or none that may be entered.
+    """
     try:
         usable = folder.repository_root.is_dir() or folder.exists
     except OSError as error:
         raise UsageError(f"{folder.repository_root} cannot be used: {error.strerror}.") from error
     if not usable:
         raise UsageError(f"{folder.repository_root} is not a folder. Name the folder of a repository.")
-    with suppress(SettingsError):  # the command says so itself, or works without settings
-        os.umask(umask_of(shared=folder.settings().shared_with_group))
-    return folder

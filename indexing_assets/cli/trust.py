@@ -8,7 +8,7 @@ import click
 from code_index.core.errors import UsageError
 from code_index.index.folder import locate_index_folder
 from code_index.repository.skip_rules import INDEX_FOLDER
-from indexing_assets.cli.options import index_dir_option, repository_argument
+from indexing_assets.cli.options import index_dir_option, refuse_no_repository, repository_argument
 from indexing_assets.cli.output import say
 
 
@@ -24,6 +24,7 @@ def command(path: Path | None, index_dir: Path | None, owner: str | None) -> Non
     if path is not None and path.name == INDEX_FOLDER and index_dir is None:
         path = path.parent
     folder = locate_index_folder(path, index_dir)
+    refuse_no_repository(folder)
     folder.trust(owner=None if owner is None else _user_id(owner))
     say(f"Trusted: {folder.path}")
 
