@@ -5,9 +5,9 @@ Belongs here: the token. Does not belong here: what changed (`code_index.reposit
 In a git checkout, git lists the files that differ from its index, by its cache of sizes and times; only their
 present state is read. The token covers contents, not commits: a commit of contents seen before is no change. Where
 git cannot be asked, or does not see all that a scan sees (another repository inside, patterns that bring ignored
-files back, files that git was told not to look at), the size and time of every file is read, as in a scan. Filters do not run
-for it: a file whose filter changes contents counts as changed, with its present state, until git has compared it. Not
-noticed in a checkout: a `.codeindexignore` below the root that git itself ignores. Rejected: file system events,
+files back, files that git was told not to look at), the size and time of every file is read, as in a scan. Filters do
+not run for it: until git has compared a touched file that has one, the file counts as changed, with its present state.
+Not noticed in a checkout: a `.codeindexignore` below the root that git itself ignores. Rejected: file system events,
 which are lost while nobody listens and cost one watch per folder.
 """
 
@@ -169,9 +169,12 @@ def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes
         with own.ignoring(
             b"\n".join(_rules(path) for path in (ignore_file, checkout.exclude_file) if path is not None)
         ):
-            if checkout.top != root and own.run(root, "check-ignore", "-q", ".", allowed=(0, _NOT_IGNORED))[0] == 0:
-                raise _GitMissesSomethingError("the checkout around it ignores this folder")
-            _, said = own.run(root, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+            if checkout.top != root:
+                ignored = own.run(root, "check-ignore", "-q", ".", allowed=(0, _NOT_IGNORED), reads_tree=True)
+                if ignored[0] == 0:
+                    raise _GitMissesSomethingError("the checkout around it ignores this folder")
+            arguments = ("ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+            _, said = own.run(root, *arguments, reads_tree=True)
     return tracked, sorted(set(said.split(b"\0")[:-1]))
 
 
