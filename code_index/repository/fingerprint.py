@@ -5,8 +5,9 @@ Belongs here: the token. Does not belong here: what changed (`code_index.reposit
 In a git checkout, git lists the files that differ from its index, by its cache of sizes and times; only their
 present state is read. The token covers contents, not commits: a commit of contents seen before is no change. Where
 git cannot be asked, or does not see all that a scan sees (another repository inside, patterns that bring ignored
-files back, files that git was told not to look at), the size and time of every file is read, as in a scan. Not
-noticed in a checkout: a `.codeindexignore` below the root that git itself ignores. Rejected: file system events,
+files back, files that git was told not to look at), the size and time of every file is read, as in a scan. Filters do
+not run for it: until git has compared a touched file that has one, the file counts as changed, with its present state.
+Not noticed in a checkout: a `.codeindexignore` below the root that git itself ignores. Rejected: file system events,
 which are lost while nobody listens and cost one watch per folder.
 """
 
@@ -136,11 +137,12 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     changed = [path for path in changed if not path.startswith(own)]
     if any(path.endswith(b"/") for path in changed):
         raise _GitMissesSomethingError(_OTHER_REPOSITORIES)
-    contents = [_content(root, path) for path in _ignore_files(tracked, changed)]
+    contents = [_content(root, path) for path in _named(_IGNORE_FILE, tracked, changed)]
     patterns = [*map(os.fsencode, options.exclude), *(line for content in contents for line in content.splitlines())]
     if any(pattern.startswith(b"!") for pattern in patterns):
         raise _GitMissesSomethingError("a pattern brings ignored files back")
-    return [tracked, b"changed", *(_file_state(root, path) for path in changed), b"ignored", *contents]
+    states = [_file_state(root, path) for path in changed]
+    return [tracked, _sizes(root, tracked, changed), b"changed", *states, b"ignored", *contents]
 
 
 def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes]]:
@@ -167,9 +169,12 @@ def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes
         with own.ignoring(
             b"\n".join(_rules(path) for path in (ignore_file, checkout.exclude_file) if path is not None)
         ):
-            if checkout.top != root and own.run(root, "check-ignore", "-q", ".", allowed=(0, _NOT_IGNORED))[0] == 0:
-                raise _GitMissesSomethingError("the checkout around it ignores this folder")
-            _, said = own.run(root, "ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+            if checkout.top != root:
+                ignored = own.run(root, "check-ignore", "-q", ".", allowed=(0, _NOT_IGNORED), reads_tree=True)
+                if ignored[0] == 0:
+                    raise _GitMissesSomethingError("the checkout around it ignores this folder")
+            arguments = ("ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
+            _, said = own.run(root, *arguments, reads_tree=True)
     return tracked, sorted(set(said.split(b"\0")[:-1]))
 
 
@@ -181,11 +186,30 @@ def _rules(path: Path) -> bytes:
         return b""
 
 
-def _ignore_files(tracked: bytes, changed: list[bytes]) -> list[bytes]:
+def _named(name: bytes, tracked: bytes, changed: list[bytes]) -> list[bytes]:
+    """Paths of the files of a name, and the one at the root."""
     paths = list(changed)
-    if _IGNORE_FILE + b"\0" in tracked:  # rarely; a repository has many files
-        paths += [entry.partition(b"\t")[2] for entry in tracked.split(b"\0")]
-    return sorted({path for path in paths if path.rpartition(b"/")[2] == _IGNORE_FILE} | {_IGNORE_FILE})
+    if name + b"\0" in tracked:  # rarely; a repository has many files
+        paths += _paths(tracked)
+    return sorted({path for path in paths if path.rpartition(b"/")[2] == name} | {name})
+
+
+def _paths(tracked: bytes) -> list[bytes]:
+    return [entry.partition(b"\t")[2] for entry in tracked.split(b"\0")[:-1]]
+
+
+def _sizes(root: Path, tracked: bytes, changed: list[bytes]) -> bytes:
+    """Sizes of tracked files where a filter may make other contents of the same object, as `git lfs pull` does."""
+    if not any(b"filter" in _content(root, path) for path in _named(b".gitattributes", tracked, changed)):
+        return b""
+    top = os.fsencode(root)
+    sizes = []
+    for path in _paths(tracked):
+        try:
+            sizes.append(os.lstat(os.path.join(top, path)).st_size)  # noqa: PTH118 - a path of bytes
+        except OSError:  # it is among those that changed
+            sizes.append(-1)
+    return repr(sizes).encode()
 
 
 def _file_state(root: Path, path: bytes) -> bytes:

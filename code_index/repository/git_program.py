@@ -76,8 +76,11 @@ class Git:
         environment: Mapping[str, str],
         options: Sequence[str] = (),
         stdin: bytes = b"",
+        reads_tree: bool = False,
     ) -> RunningGit:
         """Start a command in `folder`; of our environment, all variables of git are replaced by `environment`.
+
+        Where it `reads_tree`, it opens files of the working tree: one that takes long may wait on a pipe there.
 
         Raises:
             GitFailedError: git is not installed outside of the repository, or does not start.
@@ -103,7 +106,7 @@ class Git:
         if sys.platform == "linux":  # elsewhere no process can limit another one
             with suppress(OSError):  # it ended already
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-        return RunningGit(process, arguments[0], self.root, stdin)
+        return RunningGit(process, arguments[0], self.root if reads_tree else None, stdin)
 
     def user_setting(self, kind: str, name: str) -> RunningGit:
         """Start to read all values of a setting from the user's and the machine's configuration, NUL after each.
@@ -136,10 +139,10 @@ class Git:
 class RunningGit:
     """A command of git that was started."""
 
-    def __init__(self, process: subprocess.Popen[bytes], name: str, root: Path, stdin: bytes) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], name: str, tree: Path | None, stdin: bytes) -> None:
         self._process = process
         self._name = name
-        self._root = root
+        self._tree = tree
         self._stdin: bytes | None = stdin
 
     def __enter__(self) -> Self:
@@ -170,7 +173,7 @@ class RunningGit:
     def _wait(self) -> tuple[bytes, bytes]:
         ends = time.monotonic() + _TIMEOUT_S
         patience_s = _SLOW_S
-        looked_at = _special_files(self._root)
+        looked_at = _special_files(self._tree) if self._tree is not None else iter(())
         while True:
             try:
                 return self._process.communicate(self._stdin, timeout=min(patience_s, _TIMEOUT_S))
@@ -206,7 +209,12 @@ class IsolatedGit:
         self._rules = os.devnull
 
     def run(
-        self, folder: Path, *arguments: str, allowed: Sequence[int] = (0,), quiet: bool = False
+        self,
+        folder: Path,
+        *arguments: str,
+        allowed: Sequence[int] = (0,),
+        quiet: bool = False,
+        reads_tree: bool = False,
     ) -> tuple[int, bytes]:
         """Run a command in a folder of the working tree; exit status and output.
 
@@ -214,7 +222,9 @@ class IsolatedGit:
             GitFailedError: as for `Git.start` and `RunningGit.output`.
         """
         options = [*self._options, "-c", f"core.excludesFile={self._rules}"]
-        running = self._git.start(*arguments, folder=folder, environment=self._environment, options=options)
+        running = self._git.start(
+            *arguments, folder=folder, environment=self._environment, options=options, reads_tree=reads_tree
+        )
         return running.output(allowed=allowed, quiet=quiet)
 
     @contextmanager

@@ -503,6 +503,23 @@ def test_filters_of_the_user_are_not_run_either(place: Place) -> None:
     assert not place.marker.exists()
 
 
+def test_contents_that_a_filter_brings_for_the_same_object_are_seen(place: Place) -> None:
+    """A clone without Git LFS has pointers, which `git lfs pull` replaces by the contents they stand for."""
+    place.write({".gitattributes": "*.py filter=lfs\n"})
+    git(place.root, "add", "--all")
+    before = state(place.root)
+    assert before.source == "git"
+    git(place.root, "config", "--global", "filter.lfs.smudge", "echo LARGE = 1")
+    git(place.root, "config", "--global", "filter.lfs.clean", "echo A = 1")
+    (place.root / "a.py").unlink()
+    git(place.root, "checkout", "--quiet", "a.py")
+    assert (place.root / "a.py").read_text() == "LARGE = 1\n"
+    os.utime(place.root / "a.py", (1_500_000_000, 1_500_000_000))  # so old that git compares no contents
+    git(place.root, "update-index", "--refresh")
+    assert "a.py" not in plain(place.root, *_MODIFIED)
+    assert state(place.root).token != before.token
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a repository to another user, which only root may")
 def test_the_repository_of_another_user_is_refused_until_it_is_called_safe(place: Place) -> None:
     os.chown(place.root / ".git", 65_534, 65_534)
