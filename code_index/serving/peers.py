@@ -18,6 +18,8 @@ _LOCAL, _REMOTE, _STATE, _USER = 1, 2, 3, 7
 _ESTABLISHED = "01"
 _TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _NO_USER = Path("/proc/sys/kernel/overflowuid")
+_IPV4_BYTES = 4
+# The beginning of an IPv6 address that stands for one of IPv4 (RFC 4291, 2.5.5.2).
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -50,17 +52,15 @@ def _user_of(client: tuple[str, int], server: tuple[str, int]) -> int | None:
     return None
 
 
-def _written(address: str, port: int) -> tuple[str, str]:
-    """An address as the tables for IPv4 and for IPv6 write it: words of four bytes in the machine's order."""
-    parsed = ipaddress.ip_address(address)
-    short = parsed.ipv4_mapped or parsed if isinstance(parsed, ipaddress.IPv6Address) else parsed
-    packed = short.packed
-    long = packed if short.version == 6 else _MAPPED + packed  # noqa: PLR2004
-    return tuple(
+def _written(address: str, port: int) -> list[str]:
+    """An end as the table for IPv4 and that for IPv6 write it: words of four bytes in the machine's order, and a port."""
+    packed = ipaddress.ip_address(address).packed.removeprefix(_MAPPED)
+    forms = (packed, _MAPPED + packed if len(packed) == _IPV4_BYTES else packed)
+    return [
         "".join(f"{int.from_bytes(form[i : i + 4], sys.byteorder):08X}" for i in range(0, len(form), 4))
         + f":{port:04X}"
-        for form in (packed, long)
-    )  # type: ignore[return-value]
+        for form in forms
+    ]
 
 
 def _user_that_stands_for_others() -> int | None:

@@ -22,6 +22,7 @@ from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
+from indexing_assets.cli import ui
 from tests.indexed_copies import copy_indexed
 from tests.waiting import PATIENCE_S, busy_parser, started, wait_until
 
@@ -387,6 +388,18 @@ def test_what_the_web_interface_cannot_use_is_named_in_a_sentence(
     assert says in done.stderr
     assert "Traceback" not in done.stderr
     assert list(long.iterdir()) == []
+
+
+def test_the_folder_of_a_run_that_outlives_the_web_interface_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "_LEAVE_S", 0)
+    with ui._own_folder() as unused:
+        pass
+    assert not unused.parent.exists()
+    with ExitStack() as runs:
+        with ui._own_folder() as used:
+            runs.enter_context(started(sys.executable, "-c", "input()", cwd=used, stdin=subprocess.PIPE))
+        assert used.is_dir()
+    shutil.rmtree(used.parent)
 
 
 def test_files_of_the_repository_are_read_and_never_imported(indexed: Path, command_line: Run) -> None:
