@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import psutil
 
+from code_index.core.child_python import child_environment
 from code_index.index.folder import WATCH_VARIABLE, IndexFolder
 from code_index.serving.guard import LOOPBACK_NAMES, TOKEN_PARAMETER
 from code_index.serving.listening import listen
@@ -117,10 +118,10 @@ def command(
 
 def _environment(folder: IndexFolder, *, watch: bool) -> dict[str, str]:
     # Dagster's advice on its own commands is for its developers, not for the user of this one; `dagster dev` sets the two
-    # others, for short messages. Python imports from the working directory first.
+    # others, for short messages.
     quiet = {"PYTHONWARNINGS": "ignore", "DAGSTER_IS_DEV_CLI": "1", "DAGSTER_verbose": ""}
     watching = {WATCH_VARIABLE: "1"} if watch else {}
-    return {**os.environ, **folder.environment(), **quiet, **watching, "PYTHONSAFEPATH": "1"}
+    return {**child_environment(), **folder.environment(), **quiet, **watching}
 
 
 @contextmanager
