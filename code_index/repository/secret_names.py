@@ -9,10 +9,56 @@ Source code is no secret by its name (`secrets.py`, `credentials.go`); a file wi
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 SECRET_FOLDERS: Final = frozenset({".ssh", ".gnupg", ".password-store"})
 
+_SOURCE: Final = frozenset(
+    [
+        "py",
+        "pyi",
+        "js",
+        "mjs",
+        "cjs",
+        "ts",
+        "tsx",
+        "jsx",
+        "vue",
+        "svelte",
+        "go",
+        "java",
+        "kt",
+        "scala",
+        "groovy",
+        "c",
+        "h",
+        "cc",
+        "cpp",
+        "hpp",
+        "cs",
+        "fs",
+        "rs",
+        "rb",
+        "swift",
+        "m",
+        "lua",
+        "dart",
+        "ex",
+        "exs",
+        "hs",
+        "sql",
+        "proto",
+        "md",
+        "rst",
+        "adoc",
+        "html",
+        "css",
+        "scss",
+        "less",
+        "po",
+    ]
+)
 _DATA: Final = (
     r"(?:jsonc?|json5|ya?ml|ini|toml|xml|txt|csv|properties|cfg|conf|config|enc|env|db|hcl|hocon|edn|plist|dhall|jsonnet"
     r"|tfvars|gpg|pgp|age|sops|bak|old|orig)"
@@ -21,7 +67,7 @@ _COPY: Final = (
     r"(?:~|[._-](?:bak|backup|old|orig|save|copy|swp|[0-9]+))?"  # what editors and careful people add to a name
 )
 # Keys, and stores of keys: skipped whatever else the name says.
-_KEY_FILE: Final = re.compile(
+_KEY_FILE: Final = (
     r"(?:.+\.(?:pem|key|p12|pfx|pkcs12|p8|jks|jceks|bks|keystore|ppk|kdbx?|psafe3|agilekeychain|opvault|keychain(?:-db)?"
     r"|bek|ovpn|agekey|keytab|kwallet|rdp|publishsettings|mobileprovision|passwd|password|tfstate(?:\..*)?)"
     r"|\.(?:pem|key|keystore)|(?:.*[._-])?id_(?:rsa|dsa|ecdsa|ed25519|xmss)(?:_sk)?|(?:secring|trustdb)\.(?:gpg|asc)"
@@ -29,7 +75,7 @@ _KEY_FILE: Final = re.compile(
     rf"{_COPY}"
 )
 # Settings of tools that hold keys, and files that people call secret; an example of one is indexed (`_EXAMPLE`).
-_SECRET: Final = re.compile(
+_SECRET: Final = (
     r"(?:\.env.*|.+\.env|\.(?:token|password|passwd|pwd|secret|apikey|api_key)"
     rf"|[._]?credentials?(?:\.{_DATA})*|(?:.*[._-])?credentials?(?:\.{_DATA})+|[a-z]+[_-]credentials"
     rf"|[._]?secrets?(?:\.{_DATA})*|(?:.*[._-])?secrets?(?:\.{_DATA})+"
@@ -47,14 +93,12 @@ _SECRET: Final = re.compile(
     r"|\.[\w.-]*history|\.?fish_history|consolehost_history\.txt|\.dbshell|\.lesshst|[._]viminfo|\.histfile)"
     rf"{_COPY}"
 )
-_EXAMPLE: Final = re.compile(
-    r"(?:.*[._-])?(?:examples?|samples?|templates?|tmpl|tpl|dist|skel(?:eton)?|schema)(?:[._-].*)?|.*\.defaults?(?:\..*)?"
-)
+_EXAMPLE: Final = r"(?:.*[._-])?(?:examples?|samples?|templates?|tmpl|tpl|dist|skel(?:eton)?|schema)(?:[._-].*)?|.*\.defaults?(?:\..*)?"
 """A word in the name of a file that shows which settings there are, such as `.env.example`. It is indexed, with its keys
 masked (`code_index.core.secret_masks`)."""
 # Names that say nothing by themselves, by the folder that the file lies in; "" is the repository's top.
 _SECRET_IN: Final = {
-    folder: re.compile(f"(?:{names}){_COPY}")
+    folder: f"(?:{names}){_COPY}"
     for folder, names in {
         "": r"auth\.json|configuration\.php",  # Composer, Joomla; below, such files are translations and code
         ".docker": r"config\.json",
@@ -99,9 +143,19 @@ _SECRET_IN: Final = {
 
 def is_secret_name(name: str, folder: str) -> bool:
     """Tell whether a file is likely to hold secrets, by its name and that of its folder, both in small letters."""
-    if _KEY_FILE.fullmatch(name) is not None:
+    if name.rpartition(".")[2] in _SOURCE and not name.startswith("."):
+        return False
+    if _compiled(_KEY_FILE).fullmatch(name) is not None:
         return True
     in_folder = _SECRET_IN.get(folder)
-    if _SECRET.fullmatch(name) is None and (in_folder is None or in_folder.fullmatch(name) is None):
+    if _compiled(_SECRET).fullmatch(name) is None and (
+        in_folder is None or _compiled(in_folder).fullmatch(name) is None
+    ):
         return False
-    return _EXAMPLE.fullmatch(name) is None
+    return _compiled(_EXAMPLE).fullmatch(name) is None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """The pattern, compiled when it is first needed: a command that lists no folder does not wait for it."""
+    return re.compile(pattern)

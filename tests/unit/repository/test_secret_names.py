@@ -43,7 +43,8 @@ INDEXED = {
         secrets.example.yml secrets.yml.dist credentials.json.example credentials.sample.json .npmrc.template .netrc.sample
         kubeconfig.example.yaml service-account.example.json .env.example.local""",
     "source": """secrets.py credentials.go Secret.java secrets.rb Credentials.tsx keys.ts env.py environment.ts config.py
-        private_key.py passwords.py token.go history.ts auth.ts secret_masks.py shadow.c .eslintrc.js""",
+        private_key.py passwords.py token.go history.ts auth.ts secret_masks.py shadow.c .eslintrc.js
+        kubeconfig.go kubeconfig_test.go vault_pass.rb api_key.rb Credentials.java secrets.md""",
     "ordinary settings and texts": """id_rsa.pub id_ed25519.pub passwords.txt config.json src/auth.json locales/en/auth.json
         src/configuration.php settings.xml docs/settings.xml config/database.yml appsettings.json appsettings.Development.json
         NuGet.Config gradle.properties .yarnrc.yml .gitconfig .editorconfig .flaskenv HISTORY.md HISTORY .aws/task.json
