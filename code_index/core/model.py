@@ -6,6 +6,7 @@ Does not belong here: Arrow schemas (`code_index.tables.schemas`) and behaviour.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -77,6 +78,14 @@ class SourceFile:
     subproject_path: str | None = None
     status: FileStatus = FileStatus.PENDING
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskedText:
+    """A text without keys, in UTF-8, and how many of each kind were masked (`code_index.core.secret_masks`)."""
+
+    text: bytes
+    masked: Mapping[str, int]
 
 
 class Chunk(NamedTuple):

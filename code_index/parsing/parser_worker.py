@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Final, cast
 
 import pyarrow as pa
 
-from code_index.chunking import chunk_file
+from code_index.chunking import chunk_file, masked_source
 from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import ParseError, RepositoryError
 from code_index.core.model import Chunk, ChunkingOptions
@@ -75,7 +75,8 @@ class ParseTask:
 class ParseOutcome:
     """Result of one file; `error` is `None` when its chunks are in the answer's batch.
 
-    `note` is a remark for readers of those chunks, `language` theirs; `None` for that of the scan.
+    `note` is a remark for readers of those chunks, `language` theirs; `None` for that of the scan. `masked` counts the keys
+    that have masks in them, by kind.
     """
 
     file_path: str
@@ -86,6 +87,7 @@ class ParseOutcome:
     transient: bool = False
     note: str | None = None
     language: str | None = None
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,9 @@ def _parse_one(
         if read.file_hash != task.file_hash:
             return replace(started, error="changed since the scan; index again", transient=True), ()
         language = detect_language(task.file_path, read.content) if task.detect_language else task.language
+        source = masked_source(read.content)
         chunks = chunk_file(
-            read.content,
+            source,
             file_path=task.file_path,
             file_hash=task.file_hash,
             language=language,
@@ -187,7 +190,8 @@ def _parse_one(
         )
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
         return _failed(started, error), ()
-    return replace(started, chunk_count=len(chunks), note=task.as_text_because, language=language), chunks
+    done = replace(started, chunk_count=len(chunks), note=task.as_text_because, language=language, masked=source.masked)
+    return done, chunks
 
 
 def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
@@ -200,7 +204,7 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
         sys.stderr.write(printable_message("".join(traceback.format_exception(error))))
         reason = f"the chunker failed with {type(error).__name__}: {error}"
     transient = isinstance(error, RepositoryError)
-    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None, language=None)
+    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None, language=None, masked={})
 
 
 def _collect_rarely() -> None:

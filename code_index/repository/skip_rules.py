@@ -1,7 +1,8 @@
 """Built-in skip rules by name, which hold in every repository.
 
-Belongs here: tables of names and look-ups in them. Does not belong here: rules in the repository's ignore files
-(`code_index.repository.ignore_rules`) and rules about contents (`code_index.repository.content_rules`).
+Belongs here: tables of names and look-ups in them. Does not belong here: names of secrets
+(`code_index.repository.secret_names`), rules in the repository's ignore files (`code_index.repository.ignore_rules`)
+and rules about contents (`code_index.repository.content_rules`).
 
 A reason is `<category>: <detail>`, so that lists can be grouped by category.
 
@@ -18,6 +19,8 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
+
+from code_index.repository.secret_names import SECRET_FOLDERS, is_secret_name
 
 
 def _words(*lines: str) -> frozenset[str]:
@@ -108,17 +111,6 @@ _PROTOCOL_STUB: Final = re.compile(
     r"|\.pb(?:enum|json|server|grpc)\.dart|_pb\.(?:js|d\.ts|rb)|_grpc_pb\.(?:js|d\.ts)|_services_pb\.rb)"
 )
 
-_DATA: Final = r"(?:json|ya?ml|ini|toml|xml|txt|csv|properties|cfg|conf|enc|env|db)"
-_SECRET: Final = re.compile(
-    r"\.env.*|.+\.env|.*\.(?:pem|key|p12|pfx|pkcs12|p8|jks|keystore|ppk|kdbx?|ovpn|tfstate(?:\..*)?)"
-    r"|(?:.*[._-])?id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?"
-    rf"|\.?credentials?(?:\.{_DATA})?|(?:.*[._-])?credentials?\.{_DATA}"
-    rf"|\.?secrets?(?:\.{_DATA})?|(?:.*[._-])?secrets?\.{_DATA}"
-    r"|client_secrets?.*\.json|(?:.*[._-])?service[-_]?account.*\.json"
-    r"|[._]netrc|\.pgpass|\.my\.cnf|\.pypirc|\.npmrc|\.htpasswd|\.dockercfg|\.git-credentials|\.vault[-_]pass.*"
-    r"|vault[-_]pass(?:word)?s?(?:\.txt)?|passwords?\.csv|kubeconfig|.*\.kubeconfig|\.s3cfg|\.boto|\.vault-token"
-)
-
 _BINARY_EXTENSIONS: Final = _words(
     "png jpg jpeg gif bmp ico icns webp avif heic heif tif tiff psd eps xcf sketch cr2 dds tga exr hdr",
     "mp3 mp4 m4a m4v mov avi mkv webm wav flac ogg oga ogv opus aac wma wmv mid",
@@ -152,14 +144,14 @@ def marker_reason(names: Collection[str]) -> str | None:
     return next((reason for marker, reason in _MARKERS.items() if marker in names), None)
 
 
-def file_name_reason(name: str) -> str | None:
-    """Reason to skip a file called `name` in any folder, or None."""
+def file_name_reason(name: str, folder: str = "") -> str | None:
+    """Reason to skip a file called `name`, or None; `folder` is the name of the one it lies in, empty at the top."""
     if name in VCS_FOLDERS:  # `.git` is a file in submodules and linked working trees
         return f"version control: {name}"
     lower = name.lower()
     stem, _, extension = lower.rpartition(".")
     reason = None
-    if _SECRET.fullmatch(lower) is not None:
+    if is_secret_name(lower, folder.lower()):
         reason = "likely secret: by its name"
     elif (stem and extension in _BINARY_EXTENSIONS) or lower == ".ds_store":
         reason = f"binary: .{extension}"
@@ -175,6 +167,8 @@ def file_name_reason(name: str) -> str | None:
 def _named_folder_reason(name: str) -> str | None:
     if name in VCS_FOLDERS:
         return f"version control: {name}"
+    if name in SECRET_FOLDERS:
+        return f"likely secret: {name}"
     category = _ALWAYS.get(name)
     if category is None:
         category = next((found for suffix, found in _ALWAYS_SUFFIXES if name.endswith(suffix)), None)

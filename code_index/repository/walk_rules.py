@@ -88,10 +88,15 @@ class FolderRules:
     inherited_skip: Skip | None = None
     brought_back: bool = False
 
+    @property
+    def name(self) -> str:
+        """The folder's name, `""` for the root."""
+        return self.path.rpartition("/")[2]
+
     def file_skip(self, name: str, path: str) -> Skip | None:
         """Reason to skip the file `name` at `path`, or None."""
         brought_back, skip = self._written_rules(name, path, is_folder=False)
-        if skip is None and not brought_back and (reason := file_name_reason(name)) is not None:
+        if skip is None and not brought_back and (reason := file_name_reason(name, self.name)) is not None:
             return Skip(reason)
         return skip
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.schemas import FILES
@@ -12,6 +13,11 @@ from code_index.tables.sql import is_in
 from code_index.tables.table_names import FILES_TABLE
 
 _KEYS = ("file_path",)
+
+
+def masked_rows(masked: Mapping[str, int]) -> list[dict[str, str | int]] | None:
+    """Value of `masked_keys` for counts by kind."""
+    return [{"kind": kind, "count": count} for kind, count in masked.items()] or None
 
 
 class FileRows:
@@ -40,3 +46,13 @@ class FileRows:
         """Count the files per status that occurs."""
         status = self.read(columns=["status"]).column("status")
         return {str(entry["values"]): int(entry["counts"]) for entry in status.value_counts().to_pylist()}
+
+    def masked_keys(self) -> dict[str, dict[str, int]]:
+        """Keys that are masked in what is stored, by path and by kind; files without any are left out."""
+        # No condition: a table from before there was the column has none to compare.
+        rows = self.read(columns=["file_path", "masked_keys"])
+        rows = rows.filter(pc.is_valid(rows.column("masked_keys"))).sort_by("file_path")
+        return {
+            row["file_path"]: {count["kind"]: count["count"] for count in row["masked_keys"]}
+            for row in rows.to_pylist()
+        }

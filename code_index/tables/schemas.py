@@ -14,6 +14,7 @@ _STRINGS = pa.list_(pa.string())
 _PARAMETERS = pa.list_(
     pa.struct([pa.field("name", pa.string()), pa.field("type", pa.string()), pa.field("default", pa.string())])
 )
+_COUNTS = pa.list_(pa.struct([pa.field("kind", pa.string()), pa.field("count", pa.int32())]))
 _TYPE_ANNOTATIONS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("type", pa.string())]))
 
 
@@ -39,6 +40,7 @@ FILES = pa.schema(
         pa.field("chunk_count", pa.int32()),
         pa.field("chunker_version", pa.string()),
         pa.field("parsed_at", _TIMESTAMP),
+        pa.field("masked_keys", _COUNTS),  # null where none are, and before the file is parsed
     ]
 )
 

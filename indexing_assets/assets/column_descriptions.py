@@ -49,6 +49,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "chunk_count": "Chunks of the file.",
     "chunker_version": "Chunker and limits that made the chunks.",
     "parsed_at": "When the file was parsed, or failed.",
+    "masked_keys": "Keys that have masks in the chunks, counted by kind.",
     "chunk_id": "Identity of the chunk; the same code at another line of the file keeps it.",
     "start_line": "First line, counted from 1.",
     "end_line": "Last line, inclusive.",

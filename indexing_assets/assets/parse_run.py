@@ -6,6 +6,7 @@ checks (`indexing_assets.assets.parsed_chunks`), and the order within a commit
 """
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,8 +18,10 @@ import pyarrow as pa
 
 from code_index.core.model import FileStatus
 from code_index.core.quoting import printable
+from code_index.core.secret_masks import masks_in, named_counts
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
+from code_index.tables.files import masked_rows
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.assets.chunk_preview import chunk_preview
@@ -47,6 +50,7 @@ class _Tally:
     files: int = 0
     chunks: int = 0
     reused: int = 0
+    masked_keys: int = 0
     failures: dict[str, str] = field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
@@ -55,6 +59,7 @@ class _Tally:
             "run_files": self.files,
             "run_chunks": self.chunks,
             "run_failed_files": len(self.failures),
+            "run_masked_keys": self.masked_keys,
             "files_per_s": round(self.files / seconds, 1),
             "chunks_per_s": round(self.chunks / seconds, 1),
         }
@@ -111,8 +116,9 @@ class ParseRun:
         if not said.is_empty():
             materialized = self.index.materialized_keys(PARSED_CHUNKS)
             said = said.filter(~pl.col("partition_key").is_in(list(materialized)))
+        masked = self._stored_masks(unsaid["file_path"].to_list())
         outcomes = [
-            ParseOutcome(path, file_hash, chunk_count=count)
+            ParseOutcome(path, file_hash, chunk_count=count, masked=masked[path])
             for path, file_hash, count in unsaid.select("file_path", "file_hash", "stored_chunks").iter_rows()
         ]
         if outcomes:
@@ -131,6 +137,14 @@ class ParseRun:
         )
         self.tally.reused += done.height
         return done.select("file_path")
+
+    def _stored_masks(self, paths: Sequence[str]) -> defaultdict[str, Counter[str]]:
+        """Masked keys in the stored chunks of some files, by path and kind."""
+        masked: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        if paths:
+            for row in self.store.chunks.read(["file_path", "content"], is_in("file_path", paths)).to_pylist():
+                masked[row["file_path"]] += masks_in(row["content"])
+        return masked
 
     def commit(self, groups: Sequence[ParsedGroup]) -> None:
         """Make groups durable. A failed file's old chunks go too: they are not current."""
@@ -182,6 +196,9 @@ class ParseRun:
                     "dagster/partition_row_count": outcome.chunk_count,
                     "parse_ms": round(outcome.duration_s * 1e3, 1),
                 }
+                if outcome.masked:
+                    self.tally.masked_keys += sum(outcome.masked.values())
+                    events[key]["masked_keys"] = named_counts(outcome.masked)
                 if outcome.note is not None:
                     events[key]["note"] = printable(outcome.note)
                     self.context.log.warning("%s", printable(f"{outcome.file_path}: {outcome.note}"))
@@ -213,6 +230,7 @@ class ParseRun:
                     "attempts": (row["attempts"] or 0) + 1 if failed else None,
                     "run_id": self.context.run.run_id,
                     "chunk_count": outcome.chunk_count,
+                    "masked_keys": masked_rows(outcome.masked),
                     "chunker_version": self.identity,
                     "parsed_at": now,
                 }

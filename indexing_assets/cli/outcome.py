@@ -42,6 +42,8 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     vectors = (
         pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
     )
+    if masked := pipeline.store.files.masked_keys():
+        say(f"Masked: {masked_total(masked)}; `code-index status --masked` lists them.")
     say(_totals(counts.get("parsed", 0), total, vectors, seconds))
     if files or chunks or broken:
         tell(
@@ -57,6 +59,12 @@ def print_unchanged(counts: "Counts", *, seconds: float) -> None:
     say(_NOTHING_PARSED)
     say(_NOTHING_EMBEDDED)
     say(_totals(counts.files, counts.chunks, counts.vectors, seconds))
+
+
+def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:
+    """Masked keys of all files, by path and kind, as a sum: `3 keys in 2 files`."""
+    keys = sum(sum(counts.values()) for counts in masked.values())
+    return f"{_plural(keys, 'key')} in {_plural(len(masked), 'file')}"
 
 
 def _totals(files: int, chunks: int, vectors: int, seconds: float) -> str:

@@ -24,8 +24,13 @@ _LANGUAGES = 8
 @index_dir_option
 @click.option("--failed", is_flag=True, help="List files and chunks that failed, with reason and run.")
 @click.option("--skipped", is_flag=True, help="List files and folders that are not indexed, or only as plain text.")
+@click.option(
+    "--masked", is_flag=True, help="List files with keys that are masked in the index, and the kinds of keys."
+)
 @json_option
-def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, as_json: bool) -> None:
+def command(
+    path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, masked: bool, as_json: bool
+) -> None:
     """Show the state of an index."""
     from code_index.embedding.loader import query_embedder
     from code_index.tables import IndexStore
@@ -36,6 +41,9 @@ def command(path: Path | None, index_dir: Path | None, failed: bool, skipped: bo
     store = IndexStore(folder.tables_dir)
     if skipped:
         _show_skipped(store, as_json=as_json)
+        return
+    if masked:
+        _show_masked(store, as_json=as_json)
         return
     model_id = query_embedder(settings.embedder).model_id
     if failed:
@@ -55,6 +63,19 @@ def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
         say(f"{row['file_path']}: {row['reason']}")
     if not rows:
         say("Nothing is skipped.")
+
+
+def _show_masked(store: "IndexStore", *, as_json: bool) -> None:
+    from code_index.core.secret_masks import named_counts
+
+    masked = store.files.masked_keys()
+    if as_json:
+        say_json([{"file_path": path, "masked_keys": counts} for path, counts in masked.items()])
+        return
+    for path, counts in masked.items():
+        say(f"{path}: {named_counts(counts)}")
+    if not masked:
+        say("No key is masked.")
 
 
 def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
@@ -81,6 +102,7 @@ def _show_status(
 ) -> None:
     import dagster as dg
 
+    from indexing_assets.cli.outcome import masked_total
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
@@ -115,6 +137,8 @@ def _show_status(
         lines.append(("Other models", ", ".join(f"{name}: {count:,} vectors" for name, count in others.items())))
     if rates:
         lines.append(("Last rates", ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())))
+    if masked := store.files.masked_keys():
+        lines.append(("Masked", masked_total(masked)))
     lines += [(f"{phase} lock", str(who)) for phase, who in status.holders.items()]
     lines.append(("Next", status.next_step))
     width = max(len(name) for name, _ in lines)

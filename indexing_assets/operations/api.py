@@ -12,9 +12,9 @@ records; nothing here is another way to index.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,12 @@ from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
+from code_index.core.secret_masks import mask_string
 from code_index.core.unit_vectors import Vectors, normalized, vector_lengths
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import hold_all
 from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.tables.files import masked_rows
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from code_index.tables.store import IndexStore
@@ -175,7 +177,8 @@ def add_chunks(
     """Replace the chunks of some files with the given ones, which may bring their vectors.
 
     All chunks of a file are given at once: they replace what is stored of it, until the file is edited (then it is
-    parsed as any other) or `index_repository(force=True)`. Chunks without a vector are embedded.
+    parsed as any other) or `index_repository(force=True)`. Chunks without a vector are embedded. Keys in texts and names are
+    masked; a chunk that had one is embedded, because its given vector was made from the key.
 
     Args:
         path: the repository.
@@ -206,8 +209,14 @@ def add_chunks(
         with hold_all(folder.locks_dir, wait_s=wait_s):
             _require(pipeline.scan())
             manifest = _manifest(pipeline, chunks)
-            rows = _chunks(chunks, manifest)
-            given = _store(pipeline, rows, matrix, manifest, encoder.model_id)
+            without_keys = [_without_keys(chunk) for chunk in chunks]
+            if matrix is not None:
+                matrix[[bool(masked) for _, masked in without_keys]] = np.nan
+            rows = _chunks([chunk for chunk, _ in without_keys], manifest)
+            masked_keys: defaultdict[str, Counter[str]] = defaultdict(Counter)
+            for chunk, masked in without_keys:
+                masked_keys[chunk.file_path] += masked
+            given = _store(pipeline, rows, matrix, manifest, masked_keys, encoder.model_id)
             before = pipeline.store.statuses.count(encoder.model_id)
             _require(pipeline.embed())
             after = pipeline.store.statuses.count(encoder.model_id)
@@ -254,6 +263,28 @@ def _manifest(pipeline: Pipeline, chunks: Sequence[GivenChunk]) -> dict[str, dic
             "to the repository."
         )
     return found
+
+
+def _without_keys(chunk: GivenChunk) -> tuple[GivenChunk, Counter[str]]:
+    """The chunk with masks in place of keys, and how many of each kind."""
+    masked: Counter[str] = Counter()
+
+    def text_of(text: str | None) -> str | None:
+        if text is None:
+            return None
+        without, counts = mask_string(text)
+        masked.update(counts)
+        return without
+
+    changed = replace(
+        chunk,
+        content=text_of(chunk.content) or "",
+        function_name=text_of(chunk.function_name),
+        class_name=text_of(chunk.class_name),
+        qualified_name=text_of(chunk.qualified_name),
+        docstring=text_of(chunk.docstring),
+    )
+    return changed, masked
 
 
 def _chunks(chunks: Sequence[GivenChunk], manifest: dict[str, dict[str, Any]]) -> list[Chunk]:
@@ -305,6 +336,7 @@ def _store(
     chunks: Sequence[Chunk],
     matrix: Vectors | None,
     manifest: dict[str, dict[str, Any]],
+    masked_keys: Mapping[str, Counter[str]],
     model_id: str,
 ) -> int:
     """Write chunks, vectors, manifest and records, in the order of a parse run; returns how many vectors."""
@@ -324,7 +356,14 @@ def _store(
     identity = chunker_identity(settings)
     parsed = {"status": FileStatus.PARSED.value, "reason": None, "transient": None, "attempts": None, "parsed_at": now}
     files = [
-        {**row, **parsed, "chunk_count": counts[path], "chunker_version": identity} for path, row in manifest.items()
+        {
+            **row,
+            **parsed,
+            "chunk_count": counts[path],
+            "masked_keys": masked_rows(masked_keys[path]),
+            "chunker_version": identity,
+        }
+        for path, row in manifest.items()
     ]
     commits = PhaseOneCommits(index)
     commits.commit(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -203,9 +203,10 @@ def test_skipped_files_and_those_cut_as_text_are_listed_with_their_reason(
     small_repository: Path, command_line: Run, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(small_repository, {".env": "SECRET=1\n", "logo.png": b"\x89PNG\x00", "package-lock.json": "{}\n"})
-    write(small_repository, {"Slow.java": "a<" * 12_000})
+    write(small_repository, {"Slow.java": "a<" * 12_000, "key.py": 'key = "' + "AK" + 'IAIOSFODNN7EXAMPLE"\n'})
     monkeypatch.setenv("CODE_INDEX_PARSE_TIMEOUT_S", "1")
-    command_line("index", small_repository)
+    done = command_line("index", small_repository)
+    assert "Masked: 1 key in 1 file; `code-index status --masked` lists them." in done.stdout.splitlines()
     listed = command_line("status", small_repository, "--skipped").stdout
     for name in (".env: likely secret", "logo.png: binary", "package-lock.json: lock file"):
         assert name in listed

@@ -443,6 +443,18 @@ def test_rows_without_a_usable_vector_come_along_and_are_embedded_by_the_next_in
     assert store.vectors.count() == 60
 
 
+def test_keys_in_old_rows_are_masked_and_their_vectors_not_used(repository: Path) -> None:
+    key = "gh" + "p_" + "Q7a9ZbX2kLm4Np8RsT1uVw3Yx5Cd6EfGhJ0i"
+    rows = with_vectors(rows_of_repository(repository))
+    rows[0] |= {"content": f"token = '{key}'", "docstring": f"Uses {key}.", "function_name": key, "decorators": key}
+    write_old_index(repository, rows)
+    _, store, report = taken_over(repository)
+    assert (report.vectors, report.chunks_without_vector) == (59, 1)
+    assert key not in repr(store.chunks.read().to_pylist())
+    assert store.chunks.read(["content"], "qualified_name = 'masked_github_token'").num_rows == 1
+    assert list(store.files.masked_keys().values()) == [{"github_token": 4}]
+
+
 def test_vectors_of_uneven_length_in_a_list_column_are_told_apart(repository: Path) -> None:
     rows = with_vectors(rows_of_repository(repository))
     rows[7]["vector"] = np.ones(3, np.float32)

@@ -5,6 +5,7 @@ be used. Does not belong here: the meaning of a row's columns (`indexing_assets.
 writing of any kind (`indexing_assets.operations.migration.staging`).
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
 from code_index.core.unit_vectors import normalized, off_unit, vector_lengths
 from code_index.index.source import source_repository
+from code_index.tables.files import masked_rows
 from indexing_assets.operations.migration.old_index.layout import TABLE
 from indexing_assets.operations.migration.old_index.rows import (
     FileOfRows,
@@ -183,6 +185,7 @@ class Carrier:
         files: list[dict[str, Any]] = []
         chunks: list[Mapping[str, Any]] = []
         positions: list[int] = []
+        masked_positions: list[int] = []
         for path in paths:
             at = [position_of[number] for number in rows_of[path].tolist()]
             at = [position for position in at if self._has_content(plain[position])]
@@ -192,8 +195,15 @@ class Carrier:
             self.report.repeated_rows += len(of_file) - len(carried)
             chunks += [row.values for row in carried]
             positions += [at[row.position] for row in carried]
-            files.append({**manifest, "chunk_count": len(carried)})
+            masked: Counter[str] = Counter()
+            for row in carried:
+                masked.update(row.masked)
+                masked_positions += [at[row.position]] if row.masked else []
+            files.append({**manifest, "chunk_count": len(carried), "masked_keys": masked_rows(masked)})
         matrix, usable = matrix_of(rows, self.dimension)
+        # These vectors were made from keys.
+        usable[masked_positions] = False
+        matrix[masked_positions] = 0
         kept = np.asarray(positions, np.int64)
         carried_files = CarriedFiles(files, chunks, matrix[kept], usable[kept], numbers[kept])
         uneven = _to_unit_length(carried_files.vectors)

@@ -12,7 +12,7 @@ def category(reason: str | None) -> str | None:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (".env .env.local .env.example .envrc prod.env .ENV", "likely secret"),
+        (".env .env.local .envrc prod.env .ENV", "likely secret"),
         (
             "id_rsa id_ed25519 deploy_id_rsa server.pem tls.key store.p12 upload.jks putty.ppk vault.kdbx",
             "likely secret",

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from code_index.core.hashing import chunk_id
 from code_index.core.model import ChunkType
+from code_index.core.secret_masks import mask_string
 
 REQUIRED: Final = ("content", "file_path", "start_line", "end_line", "language", "chunk_type", "vector")
 """Columns without which a row says too little; the id is `chunk_id` or `id`."""
@@ -62,6 +63,7 @@ _TYPES: Final = {
     "rule": ChunkType.RULE,
     "statement": ChunkType.STATEMENT,
 }
+_TEXTS: Final = ("content", "function_name", "class_name", "docstring", "imports", "decorators", "return_type")
 _PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -78,10 +80,14 @@ class FileOfRows:
 
 @dataclass(frozen=True, slots=True)
 class CarriedRow:
-    """A chunk made of the row at `position` among its file's rows: values of the columns of a parsed chunk."""
+    """A chunk made of the row at `position` among its file's rows: values of the columns of a parsed chunk.
+
+    `masked` counts the keys that were masked in it, by kind: the row's vector was made from them.
+    """
 
     position: int
     values: Mapping[str, Any]
+    masked: Mapping[str, int]
 
 
 def relative_path(path: str, roots: Iterable[str]) -> str | None:
@@ -108,8 +114,10 @@ def carried_rows(rows: Sequence[Mapping[str, Any]], file: FileOfRows) -> list[Ca
     """Make chunks of the rows of one file, in the order of their lines, without rows that repeat another one.
 
     Ids are made as the chunker makes them, so that a chunk that it cuts alike keeps its vector. Parents and
-    children follow; what a row names that is not among the file's rows is dropped.
+    children follow; what a row names that is not among the file's rows is dropped. Keys are masked, in all texts.
     """
+    without_keys = [_without_keys(row) for row in rows]
+    rows = [row for row, _ in without_keys]
     order = sorted(
         range(len(rows)),
         key=lambda at: (_whole(rows[at], "start_line"), -_whole(rows[at], "end_line"), _depth(rows[at]), at),
@@ -140,7 +148,7 @@ def carried_rows(rows: Sequence[Mapping[str, Any]], file: FileOfRows) -> list[Ca
             ids.setdefault(old_id, identity)
         kept.append((at, identity, chunk_type, name))
     return [
-        CarriedRow(at, _values(rows[at], file, identity, chunk_type, name, ids))
+        CarriedRow(at, _values(rows[at], file, identity, chunk_type, name, ids), without_keys[at][1])
         for at, identity, chunk_type, name in kept
     ]
 
@@ -200,6 +208,17 @@ def _split_at_commas(text: str) -> Iterator[str]:
             yield text[start:at].strip()
             start = at + 1
     yield text[start:].strip()
+
+
+def _without_keys(row: Mapping[str, Any]) -> tuple[dict[str, Any], Counter[str]]:
+    """The row with masks in place of keys, and how many of each kind."""
+    masked: Counter[str] = Counter()
+    texts = {}
+    for name in _TEXTS:
+        if isinstance(text := row.get(name), str):
+            texts[name], counts = mask_string(text)
+            masked.update(counts)
+    return {**row, **texts}, masked
 
 
 def _values(
