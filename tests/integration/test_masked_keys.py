@@ -18,7 +18,7 @@ from code_index.tables import IndexStore
 from code_index.tables.schemas import FILES
 from indexing_assets import GivenChunk, add_chunks
 from indexing_assets.cli import status
-from indexing_assets.cli.output import masked_total
+from indexing_assets.cli.outcome import masked_total
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs import planning
 from tests.conftest import write_files
