@@ -20,7 +20,7 @@ def cache_folder() -> Path:
     Where that cannot be written: a private folder in the system's temporary folder, with a warning.
     """
     wanted = _wanted_folder()
-    reason = _obstacle(wanted)
+    reason = "this user has no home folder" if wanted.parts[0] == "~" else _obstacle(wanted)
     if reason is None:
         return wanted
     fallback = _temporary_folder()
@@ -35,10 +35,11 @@ def cache_folder() -> Path:
 
 
 def _wanted_folder() -> Path:
-    if explicit := os.environ.get("CODE_INDEX_CACHE_DIR"):
-        return Path(explicit).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "code-index"
+    """The folder that the environment names; it begins with `~` where there is no home."""
+    named = os.environ.get("CODE_INDEX_CACHE_DIR") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/code-index"
+    # Unlike that of a Path, it leaves the `~` of a user without a home as it is.
+    expanded = os.path.expanduser(named)  # noqa: PTH111
+    return Path(expanded) if expanded.startswith("~") else Path(expanded).absolute()
 
 
 def _obstacle(folder: Path) -> str | None:
