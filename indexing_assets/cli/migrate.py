@@ -17,6 +17,7 @@ from indexing_assets.cli.options import (
     wait_option,
     yes_option,
 )
+from indexing_assets.cli.output import printable, printable_message
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
@@ -93,12 +94,12 @@ def offer_migration(folder: "IndexFolder", *, wait: bool) -> None:
     try:
         old = migration.find_unmigrated(folder)
     except MigrationError as error:
-        click.echo(f"There is an older index that cannot be imported: {error}", err=True)
+        click.echo(f"There is an older index that cannot be imported: {printable_message(str(error))}", err=True)
         return
     if old is None:
         return
     click.echo(
-        f"{old.folder} holds an older index ({old.program}). `code-index migrate {folder.repository_root}` imports "
+        f"{printable(str(old.folder))} holds an older index ({printable(old.program)}). `code-index migrate {folder.repository_root}` imports "
         "it without embedding anything again.",
         err=True,
     )
@@ -119,10 +120,8 @@ def _run(plan: "Plan", *, dry_run: bool, wait: bool) -> "MigrationReport":
 
 
 def _show(report: "MigrationReport", *, dry_run: bool) -> None:
-    from indexing_assets.cli.output import printable
-
     verb = "Would import" if dry_run else "Imported"
-    click.echo(f"{verb} {report.source} ({report.program}), model {report.model_id}")
+    click.echo(f"{verb} {printable(report.source)} ({printable(report.program)}), model {report.model_id}")
     click.echo(f"  {report.rows:,} rows: {report.chunks:,} chunks, {report.vectors:,} vectors")
     left_out = {
         "repeat another row": report.repeated_rows,
@@ -141,7 +140,7 @@ def _show(report: "MigrationReport", *, dry_run: bool) -> None:
         shown = "" if kind == "unchanged" else f" ({names}{', ...' if count > len(report.examples[kind]) else ''})"
         click.echo(f"  {count:,} files {_FILES.get(kind, kind)}{shown}")
     for note in report.notes:
-        click.echo(f"  Note: {note}")
+        click.echo(f"  Note: {printable(note)}")
     if not dry_run:
         click.echo(f"  Verified: all counts, and {report.verified_vectors:,} vectors bit by bit")
     click.echo(f"{report.seconds:.1f} s")
