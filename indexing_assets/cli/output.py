@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from indexing_assets.cli.os_errors import trouble_in
+
 if TYPE_CHECKING:
     from code_index.index.unchanged_marker import Counts
     from indexing_assets.operations.pipeline import PhaseResult, Pipeline
@@ -42,9 +44,8 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         click.echo(f"Failed: {printable(chunk.file_path)}:{chunk.start_line}: {printable(chunk.reason)}", err=True)
     broken = [(name, r) for name, r in results.items() if r.error is not None and not r.partial]
     for name, result in broken:
-        click.echo(
-            f"The {name} phase failed: {printable_message(result.error or '')} (Dagster run {result.run_id})", err=True
-        )
+        reason = trouble_in(result.error or "") or result.error or ""
+        click.echo(f"The {name} phase failed: {printable_message(reason)} (Dagster run {result.run_id})", err=True)
     total = pipeline.store.chunks.count()
     vectors = (
         pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
