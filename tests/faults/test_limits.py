@@ -5,6 +5,7 @@ Figures of what no test repeats are in docs/reliability.md.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import resource
@@ -20,10 +21,12 @@ import psutil
 import pytest
 
 from code_index.core.cache import cache_folder
+from code_index.core.errors import StoreError
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold, owner
 from indexing_assets.cli.limits import raise_open_files
 from indexing_assets.cli.os_errors import trouble, trouble_in
+from resources import record_storage
 from tests.faults.harness import Said, small_steps, write_repository
 from tests.waiting import PATIENCE_S, started, wait_until
 
@@ -186,6 +189,18 @@ def test_a_stopped_process_keeps_its_lock_is_named_and_leaves_it_when_it_is_kill
         process.kill()
         second.join(PATIENCE_S)
         assert waited_for == [process.pid, os.getpid()]
+
+
+def test_databases_that_a_stopped_process_makes_are_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_storage, "_CREATION_PATIENCE_S", 0.1)
+    with (tmp_path / record_storage._LOCK_NAME).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StoreError, match="it may be stopped"):
+            record_storage.create_once(tmp_path / "runs.db", lambda _: None)
+    record_storage.create_once(tmp_path / "runs.db", lambda folder: (folder / "runs.db").touch())
+    assert (tmp_path / "runs.db").exists()
 
 
 _STOPS_ITSELF = """
