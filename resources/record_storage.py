@@ -15,6 +15,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +31,14 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
-from code_index.core.errors import SettingsError
+from code_index.core.errors import SettingsError, StoreError
 
 CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"
 _MAKING_PREFIX = ".making-"
+# Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
+_CREATION_PATIENCE_S = 120.0
+_POLL_S = 0.05
 
 
 def folder_of_records(config: Mapping[str, Any], *default: str) -> str:
@@ -64,6 +68,7 @@ def create_once(path: Path, make: Callable[[Path], None]) -> None:
 
     Raises:
         OSError: the folder cannot be written.
+        StoreError: another process makes databases here and does not end.
     """
     if path.exists():
         return
@@ -82,11 +87,27 @@ def create_once(path: Path, make: Callable[[Path], None]) -> None:
 @contextmanager
 def _creation_lock(folder: Path) -> Iterator[None]:
     with (folder / _LOCK_NAME).open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _lock(lock.fileno(), folder)
         # Nobody else creates anything here now: leftovers are of killed processes.
         for left in folder.glob(f"{_MAKING_PREFIX}*/"):
             shutil.rmtree(left, ignore_errors=True)
         yield
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + _CREATION_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= deadline:
+                raise StoreError(
+                    f"Another process has been making Dagster's records in {folder} for {_CREATION_PATIENCE_S:.0f} s: "
+                    "it may be stopped. Continue it or end it, then run again."
+                ) from error
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 class SharedSqliteRunStorage(SqliteRunStorage):

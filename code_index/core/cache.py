@@ -27,7 +27,7 @@ def cache_folder() -> Path:
     """
     wanted = _wanted_folder()
     folder = wanted / f"user-{os.getuid()}"
-    reason = _obstacle(wanted, folder)
+    reason = "this user has no home folder" if wanted.parts[0] == "~" else _obstacle(wanted, folder)
     if reason is None:
         return folder
     fallback = _temporary_folder()
@@ -42,11 +42,14 @@ def cache_folder() -> Path:
 
 
 def _wanted_folder() -> Path:
-    if explicit := os.environ.get("CODE_INDEX_CACHE_DIR"):
-        return Path(explicit).expanduser()
-    # A relative one is to be ignored (XDG Base Directory Specification): it would lie in the working directory.
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path("~/.cache").expanduser()) / "code-index"
+    """The folder that the environment names; it begins with `~` where there is no home."""
+    named = os.environ.get("CODE_INDEX_CACHE_DIR")
+    if not named:
+        # A relative one is to be ignored (XDG Base Directory Specification): it would lie in the working directory.
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        named = f"{base if Path(base).is_absolute() else '~/.cache'}/code-index"
+    # Unlike that of a Path, it leaves the `~` of a user without a home as it is.
+    return Path(os.path.expanduser(named))  # noqa: PTH111
 
 
 def _obstacle(wanted: Path, folder: Path) -> str | None:

@@ -94,6 +94,18 @@ class IndexFolder:
         """Tell whether the index was ever made."""
         return (self.path / RECORD_FILE).is_file()
 
+    def check_records(self) -> None:
+        """Refuse an index that lost Dagster's records: what is indexed can be searched, and no more be told of it.
+
+        Raises:
+            IndexMissingError: they are gone.
+        """
+        if not (self.dagster_home / "dagster.yaml").is_file():
+            raise IndexMissingError(
+                f"Dagster's records are missing in {self.dagster_home}. Run `code-index index {self.repository_root}`: "
+                "it writes them again from the tables, without parsing or embedding; search works meanwhile."
+            )
+
     def settings(self) -> Settings:
         """Read the settings from the file and the environment.
 

@@ -126,7 +126,7 @@ def refuse_unfit(path: Path, *, owner: int) -> None:
             f"--index-dir; or, if {name} shares this index with you and you trust {name}, run "
             f"`{_trust_command(path, '--owner', name)}`."
         )
-    if (part := _first_special(path)) is not None:
+    if (part := first_special(path)) is not None:
         kind = "symbolic link" if part.is_symlink() else "special file"
         raise UntrustedIndexError(
             f"{part} is a {kind}, and an index holds only files and folders: it could lead code-index to files outside. "
@@ -234,7 +234,7 @@ def _is_empty(path: Path) -> bool:
     return True
 
 
-def _first_special(folder: Path) -> Path | None:
+def first_special(folder: Path) -> Path | None:
     """Find an entry below a folder that is neither a regular file nor a folder."""
     pending = [str(folder)]
     while pending:

@@ -14,7 +14,8 @@ import io
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -39,6 +40,8 @@ DEFAULT_MAX_FILE_BYTES: Final = 1 << 20
 _READ_ATTEMPTS: Final = 4
 _RETRY_WAIT_S: Final = 0.05
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FOLDER_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LEADING_OUT: Final = frozenset({"..", ".", ""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,6 @@ class SourceRepository:
         readers_group: int | None = None,
     ) -> None:
         self.root = Path(os.path.realpath(root))
-        self._checked_folder: tuple[str, int, int] | None = None
         self._prefix = f"{os.fspath(self.root).rstrip('/')}/"
         self._options = WalkOptions(
             max_file_bytes=max_file_bytes,
@@ -130,45 +132,33 @@ class SourceRepository:
             FileUnreadableError: the system refuses to read it.
             FileUnstableError: it changed during every attempt.
         """
-        path = self._prefix + file_path
-        parent = os.path.dirname(path)  # noqa: PTH120 - called for every file
-        self._check_folder(parent, file_path)
         for attempt in range(_READ_ATTEMPTS):
             if attempt:
                 time.sleep(_RETRY_WAIT_S)
-            if (content := self._read_once(path, displayed(file_path))) is not None:
+            if (content := self._read_once(file_path, displayed(file_path))) is not None:
                 return content
         raise FileUnstableError(
             f"{displayed(file_path)}: kept changing during {_READ_ATTEMPTS} attempts to read it. "
             "Index again when it is at rest, or list it in .codeindexignore."
         )
 
-    def _check_folder(self, folder: str, file_path: str) -> None:
-        """Refuse a folder outside the root; the folder checked last is not checked again while it is the same."""
-        try:
-            status = os.stat(folder)  # noqa: PTH116 - called for every file
-        except OSError:  # reading the file gives the reason
-            found = None
-        else:
-            found = (folder, status.st_dev, status.st_ino)
-        if found is not None and found == self._checked_folder:
-            return
-        if os.path.realpath(folder) != folder:
-            raise NotRegularFileError(f"{displayed(file_path)}: not below the root, or behind a symbolic link")
-        self._checked_folder = found
-
-    def _read_once(self, path: str, shown: str) -> FileContent | None:
+    def _read_once(self, file_path: str, shown: str) -> FileContent | None:
         """The content, or None where the file changed meanwhile."""
         limit = self._options.max_file_bytes
         try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):  # opening a device can have effects
-                raise NotRegularFileError(f"{shown}: not a regular file")
-            with io.FileIO(os.open(path, _OPEN_FLAGS)) as file:
-                before = os.fstat(file.fileno())
-                if before.st_size > limit:
-                    raise FileTooLargeError(f"{shown}: {before.st_size} bytes, the limit is {limit} (max_file_bytes)")
-                content = _read_all(file, before.st_size + 1)
-                after = os.lstat(path)
+            with self._opened_folder(file_path, shown) as folder:
+                name = file_path.rpartition("/")[2]
+                # Opening a device can have effects.
+                _require_regular(os.stat(name, dir_fd=folder, follow_symlinks=False), shown)
+                with io.FileIO(os.open(name, _OPEN_FLAGS, dir_fd=folder)) as file:
+                    before = os.fstat(file.fileno())
+                    _require_regular(before, shown)
+                    if before.st_size > limit:
+                        raise FileTooLargeError(
+                            f"{shown}: {before.st_size} bytes, the limit is {limit} (max_file_bytes)"
+                        )
+                    content = _read_all(file, before.st_size + 1)
+                    after = os.lstat(self._prefix + file_path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise FileVanishedError(f"{shown}: gone. Scan again.") from error
         except OSError as error:
@@ -176,6 +166,30 @@ class SourceRepository:
         if _file_state(before) != _file_state(after) or len(content) != before.st_size:
             return None
         return FileContent(content, content_hash(content), before.st_size, before.st_mtime_ns)
+
+    @contextmanager
+    def _opened_folder(self, file_path: str, shown: str) -> Iterator[int]:
+        """Open the folder of a file from the root down, each step in the one before.
+
+        So a folder that somebody exchanges for a link at any moment leads nowhere. Rejected: a comparison of the path
+        with its `realpath` and a call of open after it, which leaves a moment between the two.
+        """
+        opened = os.open(self.root, _FOLDER_FLAGS)
+        try:
+            for part in file_path.split("/")[:-1]:
+                if part in _LEADING_OUT:
+                    raise NotRegularFileError(f"{shown}: not below the root")
+                try:
+                    inner = os.open(part, _FOLDER_FLAGS, dir_fd=opened)
+                except NotADirectoryError:
+                    if stat.S_ISLNK(os.stat(part, dir_fd=opened, follow_symlinks=False).st_mode):
+                        raise NotRegularFileError(f"{shown}: behind a symbolic link") from None
+                    raise
+                os.close(opened)
+                opened = inner
+            yield opened
+        finally:
+            os.close(opened)
 
     def _identity(self) -> tuple[int, int]:
         try:
@@ -286,6 +300,11 @@ class _Scan:
         if file.subproject_name == name and file.subproject_path == path:
             return file
         return replace(file, subproject_name=name, subproject_path=path)
+
+
+def _require_regular(status: os.stat_result, shown: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularFileError(f"{shown}: not a regular file")
 
 
 def _read_all(file: io.FileIO, at_most: int) -> bytes:

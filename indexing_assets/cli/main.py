@@ -16,7 +16,8 @@ import click
 
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.index.permissions import umask_of
-from indexing_assets.cli.os_errors import disk_trouble
+from indexing_assets.cli.limits import raise_open_files, refuse_low_limits
+from indexing_assets.cli.os_errors import trouble, trouble_in
 from indexing_assets.cli.output import tell, tell_message
 from indexing_assets.cli.streams import finish, open_streams
 
@@ -33,6 +34,9 @@ _COMMANDS = {
     "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",
 }
+
+# Of Rust libraries, in Python.
+_PANICS = frozenset({"PanicException", "RustPanic"})
 
 
 class _LazyGroup(click.Group):
@@ -54,18 +58,20 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             _refuse_without_folder()
+            raise_open_files()
+            refuse_low_limits()
             return super().invoke(ctx)
         except UsageError as error:
             raise _Refused(str(error)) from error
         except CodeIndexError as error:
-            raise _Failed(str(error)) from error
-        except Exception as error:
-            if (trouble := disk_trouble(error)) is None:
+            raise _Failed(" ".join(filter(None, (str(error), trouble_in(str(error)))))) from error
+        except BaseException as error:
+            # A panic of native code is no `Exception`, and a limit is its most likely cause.
+            if not isinstance(error, Exception) and type(error).__name__ not in _PANICS:
                 raise
-            raise _Failed(
-                f"The disk that holds the index {trouble}. Free space or allow writing, then `code-index resume`; "
-                "what was stored is safe."
-            ) from error
+            if (said := trouble(error)) is None:
+                raise
+            raise _Failed(said) from error
 
 
 def _refuse_without_folder() -> None:

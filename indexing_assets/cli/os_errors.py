@@ -1,25 +1,70 @@
-"""Errors of a full, read-only or failing disk, in words.
+"""Errors of a full, read-only or failing disk, and of limits of the system, in words.
 
-Dagster's records are written by SQLAlchemy, logs by Python itself: their errors name neither the disk
-nor what to do.
+Dagster's records are written by SQLAlchemy, logs by Python itself, tables by native code: their errors name neither
+the limit nor what to do.
 """
 
 import errno
+import os
+import resource
 from collections.abc import Iterator
+from typing import Final
 
-_OF_SQLITE = {
+_OF_SQLITE: Final = {
     "database or disk is full": "is full",
     "disk i/o error": "is full or failing",
     "attempt to write a readonly database": "cannot be written",
     "unable to open database file": "is full or cannot be written",
 }
-_OF_SYSTEM = {
+_OF_SYSTEM: Final = {
     errno.ENOSPC: "is full",
     errno.EDQUOT: "is over its quota",
     errno.EROFS: "is read-only",
     errno.EACCES: "cannot be written",
     errno.EIO: "is failing",
 }
+# Words of Python, of Rust's and C++'s libraries, of SQLite and of the C library, in lower case.
+_LIMITS: Final = (
+    (
+        ("too many open files",),
+        "This process may open {open_files} files, and needs more. Raise the limit of open files: `ulimit -n`.",
+    ),
+    (
+        ("no usable temporary directory", "failed to create temp dir"),
+        "No folder for temporary files can be written{temporary}. Set TMPDIR to one that can.",
+    ),
+    (
+        ("cannot allocate memory", "failed to map segment", "memoryerror", "bad_alloc"),
+        "Memory ran out. Close other programs, or raise the limit of this process (`ulimit -v`) or its container.",
+    ),
+    (
+        (
+            "start new thread",
+            "failed to spawn",
+            "not spawn",
+            "can't spawn",
+            "launch worker thread",
+            "resource temporarily unavailable",
+        ),
+        "The system starts no more threads or processes. Raise the limit: `ulimit -u`, or the container's.",
+    ),
+    (
+        ("could not determine home directory",),
+        "You have no home folder. Name one with the environment variable HOME, or write the path in full.",
+    ),
+    (
+        ("file too large",),
+        "A file may not grow any further. Raise the limit of file sizes: `ulimit -f`.",
+    ),
+    (
+        ("no space left on device", "disk quota exceeded", "database or disk is full"),
+        "The disk is full. Free space.",
+    ),
+    (
+        ("database is locked",),
+        "Another process holds Dagster's records and does not go on; it may be stopped. Continue or end it.",
+    ),
+)
 
 
 def disk_trouble(error: BaseException) -> str | None:
@@ -33,6 +78,38 @@ def disk_trouble(error: BaseException) -> str | None:
             for phrase, meaning in _OF_SQLITE.items():
                 if phrase in text:
                     return f"{meaning}, where Dagster's records are"
+    return None
+
+
+def trouble(error: BaseException) -> str | None:
+    """Say in a sentence which limit of the system or which fault of the disk caused the error; None for any other."""
+    if (disk := disk_trouble(error)) is not None:
+        limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+        return (
+            f"The disk that holds the index {disk}{', or a file met the limit `ulimit -f`' if limited else ''}. Free "
+            "space or allow writing, then `code-index resume`; what was stored is safe."
+        )
+    return next((said for cause in _causes(error) if (said := _met_limit(_words_of(cause)))), None)
+
+
+def trouble_in(text: str) -> str | None:
+    """Say the same of an error of which only the text is left."""
+    return _met_limit(text)
+
+
+def _words_of(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _met_limit(text: str) -> str | None:
+    lowered = text.lower()
+    for phrases, sentence in _LIMITS:
+        if any(phrase in lowered for phrase in phrases):
+            named = os.environ.get("TMPDIR")
+            return sentence.format(
+                open_files=f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}",
+                temporary=f" (TMPDIR is {named})" if named else "",
+            )
     return None
 
 

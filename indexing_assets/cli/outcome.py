@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from indexing_assets.cli.os_errors import trouble_in
 from indexing_assets.cli.output import say, tell, tell_message
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         tell(f"Failed: {chunk.file_path}:{chunk.start_line}: {chunk.reason}")
     broken = [(name, r) for name, r in results.items() if r.error is not None and not r.partial]
     for name, result in broken:
-        tell_message(f"The {name} phase failed: {result.error or ''} (Dagster run {result.run_id})")
+        reason = trouble_in(result.error or "") or result.error or ""
+        tell_message(f"The {name} phase failed: {reason} (Dagster run {result.run_id})")
     total = pipeline.store.chunks.count()
     vectors = (
         pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()

@@ -107,6 +107,7 @@ def _show_status(
     from indexing_assets.runs.index_status import read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
 
+    folder.check_records()
     os.environ.update(folder.environment())
     with dg.DagsterInstance.get() as instance:
         index = OpenIndex(UNNAMED, folder, settings, store, instance)

@@ -5,6 +5,7 @@ assets) and what is printed (the command line).
 """
 
 import os
+import shutil
 import signal
 import threading
 import uuid
@@ -16,7 +17,9 @@ from typing import Any, Self
 
 import dagster as dg
 import pyarrow.compute as pc
+from dagster_shared.error import SerializableErrorInfo
 
+from code_index.core.errors import StoreError
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
@@ -39,6 +42,7 @@ from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
 
+_OWN_ERRORS = "code_index."  # modules of the errors whose messages are for users
 # Of a run of this process, the web interface shows everything; the terminal has its own lines.
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -118,14 +122,25 @@ class Pipeline:
         """Return the pipeline itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the Dagster instance and put the environment back."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Close the Dagster instance and put the environment back.
+
+        Raises:
+            StoreError: somebody deleted the index meanwhile, whatever ended the block.
+        """
         self.instance.dispose()
         for name, value in self._environment.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+        if not self.folder.exists and (error is None or isinstance(error, Exception)):
+            # What this process made of it since then: without its record, the folder would be taken for a stranger's.
+            shutil.rmtree(self.folder.path, ignore_errors=True)
+            raise StoreError(
+                f"The index folder {self.folder.path} was deleted while it was in use. Index again: "
+                f"`code-index index {self.folder.repository_root}`."
+            ) from error
 
     def scan(self, *, verify: bool = False) -> PhaseResult:
         """Bring the manifest, the partition keys and the rows of what is gone up to date."""
@@ -309,7 +324,16 @@ def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
     ]
     if refused:
         return "The stored data contradicts itself. " + " ".join(refused), False
-    error = data.error
-    while error is not None and error.cause is not None:
+    return _reason(data.error), False
+
+
+def _reason(error: SerializableErrorInfo | None) -> str:
+    """Return the message of the error of this program, which names culprit and fix, or else of the first cause."""
+    last = "the run failed"
+    while error is not None:
+        last = error.message.strip()
+        kind, _, message = last.partition(": ")
+        if kind.startswith(_OWN_ERRORS):
+            return message
         error = error.cause
-    return (error.message.strip() if error else "the run failed"), False
+    return last

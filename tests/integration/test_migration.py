@@ -411,7 +411,7 @@ def test_a_damaged_config_is_refused_by_name(repository: Path) -> None:
 
 def test_a_model_folder_is_not_chosen_by_the_repository(repository: Path, tmp_path: Path) -> None:
     write_old_index(repository, model=str(tmp_path / "model"))
-    refused(repository, r"config\.json names a model folder, '.*/model'.*name it with --model")
+    refused(repository, r"config\.json says that the model .*/model.* made the vectors.*name it yourself with --model")
     with pytest.raises(ModelError, match=r"model folder .*/model does not exist"):
         plan_migration(resolve_index_folder(repository), model=str(tmp_path / "model"))
 

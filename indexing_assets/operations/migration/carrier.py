@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from code_index.chunking.language_detection import detect_language
-from code_index.core.errors import MigrationError
+from code_index.core.errors import MigrationError, RepositoryError
 from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
 from code_index.core.unit_vectors import normalized, off_unit, vector_lengths
@@ -112,6 +112,7 @@ class Carrier:
                 f"{plan.values['model']} {plan.model.dimension}: another model made them. Name it with --model."
             )
         self.dimension = dimension
+        self._repository = source_repository(plan.folder, plan.settings)
         self.report = MigrationReport(
             source=str(plan.old.folder),
             program=plan.old.program,
@@ -131,7 +132,7 @@ class Carrier:
         Raises:
             MigrationError: not one row can be carried over, or the table is damaged.
         """
-        scan = source_repository(self.plan.folder, self.plan.settings).scan({})
+        scan = self._repository.scan({})
         found = {file.file_path: file for file in scan.files}
         rows_of, stored_paths = self._by_path()
         done = 0
@@ -259,8 +260,8 @@ class Carrier:
         if recorded is not None and _same_time(recorded, file.mtime_ns):
             return "unchanged"
         try:
-            content = (self.plan.folder.repository_root / path).read_bytes()
-        except OSError:
+            content = self._repository.read(path).content
+        except RepositoryError:
             return "changed"
         return "unchanged" if covers(content.decode("utf-8", "replace"), rows) else "changed"
 

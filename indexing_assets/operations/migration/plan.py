@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from code_index.core.errors import MigrationError, SettingsError
+from code_index.embedding.configuration import DETERMINISTIC
 from code_index.embedding.models.description import ModelDescription, describe_model, settings_for_plain_encoding
-from code_index.embedding.models.lookup import names_folder
+from code_index.embedding.models.lookup import is_default_model
 from code_index.index.folder import IndexFolder
 from code_index.index.settings import ENVIRONMENT_PREFIX, Settings
 from code_index.tables import IndexStore
@@ -24,6 +25,8 @@ from indexing_assets.operations.migration.old_index.layout import (
     find_old_table,
     read_old_index,
 )
+
+_SHOWN = 80  # characters of a model's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,13 @@ def plan_migration(
         raise MigrationError(
             f"There is no single-table index (a table {TABLE}.lance) in {place}. Name its folder with --from."
         )
-    if model is None and old.model is not None and names_folder(old.model):
-        raise MigrationError(
-            f"{old.folder / CONFIG_FILE} names a model folder, {old.model!r}. A repository does not choose one: if you "
-            "trust that folder, name it with --model."
-        )
     name = model or old.model
+    if model is None and name is not None and name != DETERMINISTIC and not is_default_model(name):
+        # Whatever it names would be loaded: a folder of the repository as well as a model from a hub.
+        raise MigrationError(
+            f"{old.folder / CONFIG_FILE} says that the model {name[:_SHOWN]!r} made the vectors. It may have come with "
+            "the repository, which does not choose a model: if you trust it, name it yourself with --model."
+        )
     if name is None:
         raise MigrationError(f"{old.folder / CONFIG_FILE} does not name the embedding model. Name it with --model.")
     current = folder.settings()

@@ -19,7 +19,8 @@ from code_index.index.folder import IndexFolder
 from code_index.index.locks import hold_all
 from code_index.tables import IndexStore
 from indexing_assets.operations.migration.carrier import MigrationReport
-from indexing_assets.operations.migration.old_index.layout import CONFIG_FILE, METADATA_FILE, TABLE
+from indexing_assets.operations.migration.old_index.containment import refuse_leading_out
+from indexing_assets.operations.migration.old_index.layout import CONFIG_FILE, MAX_FILE_BYTES, METADATA_FILE, TABLE
 from indexing_assets.operations.migration.plan import Plan
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
@@ -54,7 +55,11 @@ def back_up(plan: Plan) -> None:
     """Keep the old index as it is now beside the new one.
 
     Files of the table never change, so that hard links will do where the disk has them.
+
+    Raises:
+        MigrationError: not all of its files are its own.
     """
+    refuse_leading_out(plan.old.folder, plan.old.table_path)
     backup = plan.folder.backup_dir
     temporary = backup.with_name(f"{backup.name}.tmp")
     remove(temporary)
@@ -64,7 +69,7 @@ def back_up(plan: Plan) -> None:
         _link_tree(plan.old.table_path / subfolder, temporary / f"{TABLE}.lance" / subfolder)
     for name in (CONFIG_FILE, METADATA_FILE):
         if (plan.old.folder / name).exists():
-            shutil.copy2(plan.old.folder / name, temporary / name)
+            (temporary / name).write_bytes(read_regular_file(plan.old.folder / name, max_bytes=MAX_FILE_BYTES))
     kept = backup / "settings.toml"
     shutil.copy2(kept if kept.exists() else plan.folder.settings_path, temporary / "settings.toml")
     remove(backup)
@@ -191,9 +196,9 @@ def _link_tree(source: Path, target: Path) -> None:
         elif not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
             try:
-                os.link(path, place)
+                os.link(path, place, follow_symlinks=False)
             except OSError:
-                shutil.copy2(path, place)
+                shutil.copy2(path, place, follow_symlinks=False)
 
 
 def _bytes(folder: Path) -> int:

@@ -11,19 +11,23 @@ Belongs here: finding one, `config.json` and `index_metadata.json`. Does not bel
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from code_index.core.errors import MigrationError
+from code_index.core.regular_files import load_json, read_regular_file
 
 TABLE = "code_search"
 METADATA_FILE = "index_metadata.json"
 CONFIG_FILE = "config.json"
 _USUAL_FOLDER = ".mcp-vector-search"
 _SUBFOLDERS = ("", "lance")
+MAX_FILE_BYTES = 256 << 20  # of the times of a million files
+_LATEST_S = 1e12
+_SHOWN = 40  # characters of a version
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def find_old_index(repository_root: Path, named: Path | None = None) -> OldIndex
 def find_old_table(repository_root: Path, named: Path | None = None) -> tuple[Path, Path] | None:
     """Find the folder of such an index and the folder of its table, without reading either."""
     if named is not None:
-        candidates = [named]
+        candidates = [named.resolve()]
     elif not repository_root.is_dir():
         return None
     else:
@@ -85,15 +89,15 @@ def read_old_index(folder: Path, table_folder: Path) -> OldIndex:
     config = _json(folder / CONFIG_FILE, notes)
     metadata = _json(folder / METADATA_FILE, notes)
     mtimes = metadata.get("file_mtimes")
-    version = metadata.get("index_version")
+    version = _text(metadata.get("index_version"))
     return OldIndex(
         folder=folder,
         table_folder=table_folder,
-        program=f"single-table index {version}" if version else "single-table index",
+        program=f"single-table index {version[:_SHOWN]}" if version else "single-table index",
         indexed_at=_text(metadata.get("indexed_at")),
         project_root=_text(config.get("project_root")),
         model=_text(config.get("embedding_model")),
-        mtimes_s={str(path): float(time) for path, time in mtimes.items() if isinstance(time, int | float)}
+        mtimes_s={path: float(time) for path, time in mtimes.items() if _is_time(time)}
         if isinstance(mtimes, dict)
         else {},
         notes=tuple(notes),
@@ -102,7 +106,7 @@ def read_old_index(folder: Path, table_folder: Path) -> OldIndex:
 
 def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = load_json(read_regular_file(path, max_bytes=MAX_FILE_BYTES))
     except FileNotFoundError:
         notes.append(f"{path} is missing")
         return {}
@@ -114,6 +118,10 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise MigrationError(f"{path} is not a JSON object. Restore it, or move it away.")
     return content
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < _LATEST_S and math.isfinite(value)
 
 
 def _text(value: object) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,21 @@ OPTIONAL: Final = (
     "parameter_count",
     "lines_of_code",
 )
+INTEGERS: Final = frozenset(
+    {
+        "start_line",
+        "end_line",
+        "chunk_depth",
+        "cognitive_complexity",
+        "cyclomatic_complexity",
+        "max_nesting_depth",
+        "parameter_count",
+        "lines_of_code",
+    }
+)
+FLOATS: Final = frozenset({"complexity_score"})
+_LARGEST: Final = 2**31 - 1  # as the new tables hold it
+_LONGEST_PATH: Final = 4_096  # bytes, as the system allows
 
 _TYPES: Final = {
     "function": ChunkType.FUNCTION,
@@ -96,7 +112,7 @@ def relative_path(path: str, roots: Iterable[str]) -> str | None:
     A path that is relative already is taken as it is, unless it leads out.
     """
     plain = path.replace("\\", "/")
-    if not plain or "\x00" in plain:
+    if not plain or "\x00" in plain or len(plain.encode()) > _LONGEST_PATH:
         return None
     for root in roots:
         base = root.replace("\\", "/").rstrip("/") + "/"
@@ -183,7 +199,7 @@ def split_list(text: str | None) -> list[str]:
     if text.startswith("["):
         try:
             found = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             pass
         else:
             return [str(item) for item in found] if isinstance(found, list) else []
@@ -243,12 +259,12 @@ def _values(
         "parent_chunk_id": ids.get(row.get("parent_chunk_id") or ""),
         "child_chunk_ids": [child for child in children if child != identity],
         "chunk_depth": _depth(row),
-        "complexity_score": row.get("complexity_score"),
-        "cyclomatic_complexity": row.get("cyclomatic_complexity"),
-        "cognitive_complexity": row.get("cognitive_complexity"),
-        "max_nesting_depth": row.get("max_nesting_depth"),
-        "parameter_count": row.get("parameter_count"),
-        "lines_of_code": row.get("lines_of_code"),
+        "complexity_score": _finite(row, "complexity_score"),
+        "cyclomatic_complexity": _count(row, "cyclomatic_complexity"),
+        "cognitive_complexity": _count(row, "cognitive_complexity"),
+        "max_nesting_depth": _count(row, "max_nesting_depth"),
+        "parameter_count": _count(row, "parameter_count"),
+        "lines_of_code": _count(row, "lines_of_code"),
         "decorators": split_list(row.get("decorators")),
         "parameters": [],
         "return_type": row.get("return_type") or None,
@@ -277,4 +293,15 @@ def _depth(row: Mapping[str, Any]) -> int:
 
 
 def _whole(row: Mapping[str, Any], name: str) -> int:
-    return int(row.get(name) or 0)
+    return _count(row, name) or 0
+
+
+def _count(row: Mapping[str, Any], name: str) -> int | None:
+    """Return a number of things; None for one that can be none."""
+    value = row.get(name)
+    return value if value is not None and 0 <= value <= _LARGEST else None
+
+
+def _finite(row: Mapping[str, Any], name: str) -> float | None:
+    value = row.get(name)
+    return value if value is not None and math.isfinite(value) else None

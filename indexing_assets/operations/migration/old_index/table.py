@@ -24,10 +24,13 @@ import pyarrow.compute as pc
 from code_index.core.errors import MigrationError
 from code_index.core.unit_vectors import vector_lengths
 from code_index.tables.lancedb_import import load_lancedb
+from indexing_assets.operations.migration.old_index.containment import refuse_leading_out
 from indexing_assets.operations.migration.old_index.layout import TABLE
-from indexing_assets.operations.migration.old_index.rows import IDS, OPTIONAL, REQUIRED
+from indexing_assets.operations.migration.old_index.rows import FLOATS, IDS, INTEGERS, OPTIONAL, REQUIRED
 
 _SURVEY_ROWS = 65_536
+_MAX_COLUMNS = 1_000
+_MAX_LINE = 2**31 - 1  # as the new tables hold it
 _SLIM = ("file_path", "start_line", "end_line", "chunk_type")
 
 
@@ -54,9 +57,11 @@ class OldTable:
         """Open the table.
 
         Raises:
-            MigrationError: it cannot be opened, as when it was half written, or lacks columns.
+            MigrationError: it cannot be opened, as when it was half written, leads to files elsewhere, or lacks columns
+                or has others than such a table has.
         """
         self.folder = folder
+        refuse_leading_out(folder, folder / f"{TABLE}.lance")
         with self._plain_errors():
             connection = load_lancedb().connect(str(folder), read_consistency_interval=timedelta(0))
             self._table = connection.open_table(TABLE)
@@ -68,6 +73,13 @@ class OldTable:
             raise MigrationError(
                 f"{folder / TABLE}.lance lacks the column {', '.join(missing)}: it is no single-table index that "
                 "this program knows. Index the repository from scratch with `code-index index`; nothing was touched."
+            )
+        wrong = _wrong_types(self.schema)
+        if wrong or len(self.schema) > _MAX_COLUMNS:
+            raise MigrationError(
+                f"{folder / TABLE}.lance has {', '.join(wrong) or f'{len(self.schema)} columns'}: it is no single-table "
+                "index that this program knows. Index the repository from scratch with `code-index index`; nothing was "
+                "touched."
             )
         self._columns = [name for name in (*REQUIRED, *IDS, *OPTIONAL) if name in self.schema.names]
 
@@ -150,6 +162,29 @@ class OldTable:
         return _PlainErrors(self.folder)
 
 
+def _wrong_types(schema: pa.Schema) -> list[str]:
+    """Name the columns, of those that are read, whose type is another than such a table gives them."""
+    wrong = []
+    for name in (*REQUIRED, *IDS, *OPTIONAL):
+        places = schema.get_all_field_indices(name)
+        if len(places) > 1:
+            wrong.append(f"the column {name} {len(places)} times")
+        elif places and not pa.types.is_null(found := schema.field(places[0]).type) and not _fits(name, found):
+            wrong.append(f"a column {name} of type {str(found)[:60]}")
+    return wrong
+
+
+def _fits(name: str, found: pa.DataType) -> bool:
+    if name == "vector":
+        listed = pa.types.is_list(found) or pa.types.is_large_list(found) or pa.types.is_fixed_size_list(found)
+        return bool(listed and pa.types.is_floating(found.value_type))
+    if name in INTEGERS:
+        return bool(pa.types.is_integer(found))
+    if name in FLOATS:
+        return bool(pa.types.is_floating(found) or pa.types.is_integer(found))
+    return bool(pa.types.is_string(found) or pa.types.is_large_string(found))
+
+
 class _PlainErrors:
     """LanceDB's errors as one of ours, which names the damaged table and the way out."""
 
@@ -160,7 +195,8 @@ class _PlainErrors:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, RuntimeError | OSError | ValueError):
+        # A panic of native code, at what no writer of such a table writes, is no `Exception`.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             reason = str(error).splitlines()[0][:300] if str(error) else repr(error)
             raise MigrationError(
                 f"{self._folder / TABLE}.lance cannot be read: {reason}. It is damaged or half written. "
@@ -174,6 +210,7 @@ def _faults(batch: pa.RecordBatch) -> Iterator[tuple[str, npt.NDArray[np.bool_]]
     yield "no file path", np.asarray(empty_path)
     starts, ends = batch.column("start_line"), batch.column("end_line")
     valid = pc.and_kleene(pc.greater_equal(starts, 0), pc.greater_equal(ends, starts))
+    valid = pc.and_kleene(valid, pc.less_equal(ends, _MAX_LINE))
     yield "no lines, or lines that run backwards", ~np.asarray(pc.fill_null(valid, False))
 
 
