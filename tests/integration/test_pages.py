@@ -147,11 +147,12 @@ def test_dagster_commands_of_the_page_are_the_tested_ones() -> None:
         assert f'"--select", "{asset}"' + (f', "{option.strip()}"' if option else "") in tested
 
 
-def test_tests_that_the_page_about_reliability_names_exist() -> None:
-    page = (_ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["reliability", "security"])
+def test_tests_that_a_page_of_promises_names_exist(name: str) -> None:
+    page = (_ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (_ROOT / "tests").rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", page))
     assert named
     assert {name for name in named if f"def {name}(" not in tests} == set()
-    for file in re.findall(r"`(test_\w+\.py)`", page):
+    for file in re.findall(r"`(?:tests/\w+/)?(test_\w+\.py)`", page):
         assert list((_ROOT / "tests").rglob(file)), file
