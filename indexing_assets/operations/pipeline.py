@@ -10,7 +10,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -19,10 +19,11 @@ import dagster as dg
 import pyarrow.compute as pc
 from dagster_shared.error import SerializableErrorInfo
 
-from code_index.core.errors import StoreError
+from code_index.core.errors import StoreError, UsageError
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
+from code_index.index.trust import refuse_other_content
 from code_index.index.unchanged_marker import Counts, tables_fingerprint
 from code_index.repository.content_rules import RACY_MTIME_NS
 from code_index.search.hybrid import QueryEncoder
@@ -135,8 +136,7 @@ class Pipeline:
             else:
                 os.environ[name] = value
         if not self.folder.exists and (error is None or isinstance(error, Exception)):
-            # What this process made of it since then: without its record, the folder would be taken for a stranger's.
-            shutil.rmtree(self.folder.path, ignore_errors=True)
+            _remove_remains(self.folder)
             raise StoreError(
                 f"The index folder {self.folder.path} was deleted while it was in use. Index again: "
                 f"`code-index index {self.folder.repository_root}`."
@@ -278,6 +278,13 @@ class Pipeline:
             raise KeyboardInterrupt
         error, partial = _failure(result, op)
         return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
+
+
+def _remove_remains(folder: IndexFolder) -> None:
+    """Remove what this process made since the index was deleted: without a record it would be taken for a stranger's."""
+    with suppress(OSError, UsageError):
+        refuse_other_content(folder.path)
+        shutil.rmtree(folder.path)
 
 
 @contextmanager
