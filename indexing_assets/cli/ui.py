@@ -106,7 +106,7 @@ def command(
         )
         try:
             assert process.stdin is not None
-            opening.write(process.stdin)
+            opening.send(process.stdin)
             for listener in sockets:
                 listener.close()
             status = process.wait()

@@ -66,14 +66,14 @@ class Opening:
     token: str
     cookie: str
 
-    def write(self, pipe: IO[bytes]) -> None:
-        """Write it as a line."""
+    def send(self, pipe: IO[bytes]) -> None:
+        """Send it as a line."""
         pipe.write(json.dumps(asdict(self)).encode() + b"\n")
         pipe.flush()
 
     @classmethod
-    def read(cls, pipe: IO[bytes]) -> Opening:
-        """Read what `write` wrote."""
+    def receive(cls, pipe: IO[bytes]) -> Opening:
+        """Receive what `send` sent."""
         return cls(**json.loads(pipe.readline()))
 
 
@@ -190,7 +190,7 @@ def _interrupt_at_the_end_of(pipe: int) -> None:
 
 def main() -> None:
     """Serve what the parent says, as long as it keeps the pipe open; status 1 where it ends by itself."""
-    opening = Opening.read(sys.stdin.buffer)
+    opening = Opening.receive(sys.stdin.buffer)
     threading.Thread(target=_interrupt_at_the_end_of, args=(sys.stdin.fileno(),), daemon=True).start()
     with suppress(KeyboardInterrupt):
         serve(opening)

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from code_index.index.folder import resolve_index_folder
 from indexing_assets.cli.main import cli
 from indexing_assets.cli.options import folder_of
+from resources.instance_config import instance_config
 
 
 @pytest.mark.parametrize("name", sorted(cli.list_commands(None)))
@@ -27,7 +29,8 @@ def test_a_path_that_is_no_folder_ends_with_2_and_makes_nothing(
 
 
 def test_an_index_that_lies_elsewhere_outlives_its_repository(tmp_path: Path) -> None:
-    index = tmp_path / "index"
-    index.mkdir()
-    (index / "index.json").write_text("{}")
-    assert folder_of(tmp_path / "gone", index).path == index
+    index, gone = tmp_path / "index", tmp_path / "gone"
+    gone.mkdir()
+    resolve_index_folder(gone, index).create(instance_config())
+    gone.rmdir()
+    assert folder_of(gone, index).path == index
