@@ -16,6 +16,7 @@ from code_index.chunking.formats.text import extract_text
 from code_index.chunking.registry import FILE_TYPES, LANGUAGES
 from code_index.chunking.structured import extract_structured
 from code_index.core.errors import ParseError
+from code_index.core.lazy_imports import importing
 from code_index.core.model import Chunk, ChunkingOptions, MaskedText
 
 _VERSION: Final = "2"
@@ -36,8 +37,8 @@ _DEFAULTS: Final = ChunkingOptions()
 def masked_source(content: bytes) -> MaskedText:
     """The text of a file's bytes, with masks in place of keys; never fails."""
     # The version of the chunker is asked for where nothing is chunked, and where each millisecond counts.
-    from code_index.core.secret_masks import mask_keys
-
+    with importing:
+        from code_index.core.secret_masks import mask_keys
     return mask_keys(to_utf8(content))
 
 
