@@ -27,7 +27,7 @@ def test_every_command_of_the_page_runs_in_the_order_in_which_it_is_written(
     repository = write_repository(tmp_path / "repository")
     write_old_index(repository)
     ran = commands()
-    assert len(ran) == 11
+    assert len(ran) == 12
     for program, *arguments in ran:
         assert program == "code-index"
         # Nobody is at a terminal here to answer.
