@@ -335,7 +335,8 @@ def test_the_web_interface_serves_the_index_and_ends_in_order(
         stats = {node["assetKey"]["path"][0]: node["partitionStats"] for node in answer["data"]["assetNodes"]}
         assert stats["parsed_chunks"] == {"numMaterialized": 4}
         children = psutil.Process(process.pid).children(recursive=True)
-        (place,) = {child.cwd() for child in children}
+        # What passes on their output works at the root.
+        (place,) = {child.cwd() for child in children} - {"/"}
         assert Path(place).is_relative_to(temporary)
         assert list(Path(place).iterdir()) == []
         assert Path(place).parent.stat().st_mode & 0o777 == 0o700
