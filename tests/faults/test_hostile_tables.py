@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,12 @@ import lancedb
 import pyarrow as pa
 import pytest
 
+from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import LockOwner
 from indexing_assets.cli.terminal_progress import tell_waiting
+from resources.instance_config import instance_config
 from tests.faults.harness import Said
+from tests.indexed_copies import copy_indexed
 
 _HOSTILE = "\x1b[2J\x1b]0;title\x07\x9b31m\u202e\x7f\r\n"
 # What the commands need to find their rows; the rest may hold anything.
@@ -48,7 +50,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile(template: Path, tmp_path: Path, deterministic_model: None, said: Callable[..., Said]) -> Path:
     if not (template / ".code-index").exists():
         assert said("index", template).status == 0
-    root = Path(shutil.copytree(template, tmp_path / "repository"))
+    root = copy_indexed(template, tmp_path / "repository")
     database = lancedb.connect(root / ".code-index" / "tables")
     for name in ("chunks", "vectors", "files"):
         table = database.open_table(name)
@@ -84,9 +86,10 @@ def test_settings_and_the_owner_of_a_lock_are_printed_escaped(
     said: Callable[..., Said],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    folder = resolve_index_folder(tmp_path)
+    folder.create(instance_config())
+    folder.settings_path.write_text('ignore = ["\\u001b[2J", "\\u009b"]\n')
     monkeypatch.setenv("CODE_INDEX_MODEL", f"/nowhere{_HOSTILE}")
-    (tmp_path / ".code-index").mkdir()
-    (tmp_path / ".code-index" / "settings.toml").write_text('ignore = ["\\u001b[2J", "\\u009b"]\n')
     for command in (["config"], ["config", "--json"]):
         done = said(*command, tmp_path)
         assert done.status == 0
