@@ -32,6 +32,7 @@ from code_index.index.trust import (
     IGNORE_FILE,
     RECORD_FILE,
     belongs_to_others,
+    is_known_elsewhere,
     is_trusted,
     make_mark,
     mark_of,
@@ -176,28 +177,32 @@ class IndexFolder:
             IndexMissingError: there is no such folder.
             UntrustedIndexError: no index may be used that holds a link, is tracked by git, or belongs to others.
             UsageError: the folder holds other things than an index.
-            StoreError: `index.json`, or the state folder, cannot be written; or the index is of another repository.
+            SettingsError: a setting cannot be used.
+            StoreError: `index.json`, or the state folder, cannot be written; or the index is of a newer program.
         """
         refuse_unfit(self.path, owner=os.geteuid() if owner is None else owner)
         self._check_path()
         refuse_other_content(self.path)
+        shared = self.settings().shared_with_group
+        record = self._record_or_none()
+        if record is not None:
+            self._check_record(copied=True)
+        mark = None if record is None else mark_of(record)
         try:
-            record = self._record_or_none()
-            if record is not None:
-                self._check_record()
             if owner in {None, os.geteuid()}:
-                # A new mark: a copy must not take the place of its original.
-                mark = make_mark()
+                # A copy must not take the place of its original; other state folders may know the mark that there is.
+                if mark is None or is_known_elsewhere(mark, self.path):
+                    mark = make_mark()
                 remember(self.path, mark)
                 self._write_record(mark)
-                set_permissions(self.path, shared=self.settings().shared_with_group, private=self.locks_dir)
-                return
-            given = None if record is None else mark_of(record)
-            if given is None:
+                set_permissions(self.path, shared=shared, private=self.locks_dir)
+            elif mark is None:
                 raise UntrustedIndexError(
-                    f"{self.path} has no mark of its owner. Ask them to run `code-index index` once, then trust it."
+                    f"{self.path} has no mark of its owner that you can read. Ask them to index with the setting "
+                    "shared_with_group, then trust it."
                 )
-            remember(self.path, given)
+            else:
+                remember(self.path, mark)
         except OSError as error:
             raise StoreError(f"Cannot write {self.path}: {error.strerror}. Free space or allow writing.") from error
 
@@ -219,12 +224,12 @@ class IndexFolder:
                 f"{self.repository_root}`: it makes what is missing."
             )
 
-    def _check_record(self) -> None:
+    def _check_record(self, *, copied: bool = False) -> None:
         record_path = self.path / RECORD_FILE
         try:
             record = read_record(self.path)
             folder_format, root = int(record["format"]), str(record["repository_root"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             raise StoreError(f"{record_path} cannot be read ({error}). Delete {self.path} and index again.") from error
         if folder_format > FOLDER_FORMAT:
             raise StoreError(
@@ -233,8 +238,10 @@ class IndexFolder:
             )
         check_version(self.tables_dir)
         # A repository that was moved together with its index folder is still the same index.
-        moved_along = self.path.parent == self.repository_root
-        if root != str(self.repository_root) and not moved_along:
+        moved_along = self.path.parent == self.repository_root and (
+            self.path.name == INDEX_FOLDER or not Path(root).exists()
+        )
+        if root != str(self.repository_root) and not moved_along and not copied:
             raise StoreError(
                 f"{self.path} is the index of {root}, not of {self.repository_root}. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}; if that repository was moved here, "
@@ -248,6 +255,11 @@ class IndexFolder:
                 f"The index cannot lie in {str(self.path)!r}: Dagster or LanceDB misread {unfit[0]!r} in a path. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}."
             )
+
+    def with_recorded_root(self) -> IndexFolder:
+        """Return the folder with the repository that it says it is of; itself where it does not say."""
+        root = (self._record_or_none() or {}).get("repository_root")
+        return IndexFolder(self.path, Path(root)) if isinstance(root, str) and Path(root).is_absolute() else self
 
     def _record_or_none(self) -> dict[str, Any] | None:
         try:
@@ -283,10 +295,15 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
 
 def locate_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
     """Do as `resolve_index_folder`, for `IndexFolder.trust`: whose folder it is, is not asked."""
-    named = repository or os.environ.get(REPOSITORY_VARIABLE)
+    variable = os.environ.get(REPOSITORY_VARIABLE)
+    named = repository or variable
     root = _absolute(named) if named else _nearest_indexed(Path.cwd())
-    folder = index_dir or os.environ.get(INDEX_DIR_VARIABLE)
+    # The two variables go together (`code-index env`): another repository than theirs has its own index.
+    fits = not (repository and variable and _absolute(variable) != root)
+    folder = index_dir or (os.environ.get(INDEX_DIR_VARIABLE) if fits else None)
     path = _absolute(folder) if folder else root / INDEX_FOLDER
+    if folder:
+        _refuse_links_below(root, folder)
     if root.is_relative_to(path):
         relation = "is" if path == root else "contains"
         raise UsageError(f"The index folder {path} {relation} the repository itself. Name a folder of its own.")
@@ -302,6 +319,17 @@ def _absolute(path: str | Path) -> Path:
         raise UsageError(f"{path}: {error} Write ./{path} if that is a folder's name.") from error
 
 
+def _refuse_links_below(root: Path, named: str | Path) -> None:
+    """Refuse a path that a link in the repository leads away; links elsewhere are the user's own."""
+    path = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - which follows no link
+    for place in (path, *path.parents):
+        if place.is_symlink() and place.parent.resolve().is_relative_to(root):
+            raise UntrustedIndexError(
+                f"{place} is a symbolic link in the repository: an index is not reached through it. Name the folder "
+                "itself with --index-dir."
+            )
+
+
 def _refuse_too_long(path: Path) -> None:
     """Refuse a path that the system cannot take, before anything asks for it."""
     try:
@@ -311,12 +339,21 @@ def _refuse_too_long(path: Path) -> None:
             raise UsageError(f"{str(path)[:_SHOWN]}...: the path has {len(str(path))} characters, too many.") from error
 
 
+def index_above(folder: IndexFolder) -> Path | None:
+    """Return the repository above this one whose index holds the same files as well, or None."""
+    root = folder.repository_root
+    if root == top_checkout(root):
+        return None
+    above = _nearest_indexed(root.parent)
+    return above if (above / INDEX_FOLDER / RECORD_FILE).is_file() else None
+
+
 def _nearest_indexed(start: Path) -> Path:
     top = top_checkout(start)
-    owner = start.stat().st_uid
+    owners = {start.stat().st_uid, os.geteuid()}
     for folder in (start, *start.parents):
         index = folder / INDEX_FOLDER
-        if folder.stat().st_uid != owner or (belongs_to_others(index) and not is_trusted(index)):
+        if folder.stat().st_uid not in owners or (belongs_to_others(index) and not is_trusted(index)):
             break
         if (index / RECORD_FILE).is_file():
             return folder

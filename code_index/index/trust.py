@@ -19,7 +19,6 @@ import json
 import os
 import pwd
 import re
-import secrets
 import shlex
 import stat
 from contextlib import suppress
@@ -69,7 +68,8 @@ def refuse_untrusted(path: Path) -> None:
         return
     trusted = is_trusted(path)
     refuse_unfit(path, owner=status.st_uid if trusted else os.geteuid())
-    if not trusted and not _is_empty(path):
+    # Asked again: another process may have made the index meanwhile.
+    if not trusted and not _is_empty(path) and not is_trusted(path):
         refuse_other_content(path)
         raise UntrustedIndexError(
             f"{path} was not made by code-index for you on this machine; it may have come with the repository. Nothing "
@@ -86,9 +86,7 @@ def is_trusted(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     known = None if mark is None else _read_known(_place_of(mark))
-    return (
-        known is not None and known.owner == status.st_uid and (known.path == str(path) or known.inode == status.st_ino)
-    )
+    return known is not None and _is_of(known, path, status)
 
 
 def belongs_to_others(path: Path) -> bool:
@@ -135,8 +133,8 @@ def refuse_unfit(path: Path, *, owner: int) -> None:
     if (tracked := first_tracked_in(path)) is not None:
         raise UntrustedIndexError(
             f"git tracks {tracked} in {path}: an index that comes with a repository is not used. Nothing of it was. "
-            f"Delete it and index again; if you committed it yourself, `git rm -r --cached {shlex.quote(path.name)}` "
-            "keeps it."
+            f"Delete it and index again; if you committed it yourself, `git -C {shlex.quote(str(path.parent))} rm -r "
+            f"--cached {shlex.quote(path.name)}` keeps it."
         )
 
 
@@ -158,7 +156,13 @@ def refuse_other_content(path: Path) -> None:
 
 def make_mark() -> str:
     """Make the random mark of a new index."""
-    return secrets.token_hex(_MARK_BYTES)
+    return os.urandom(_MARK_BYTES).hex()
+
+
+def is_known_elsewhere(mark: str, path: Path) -> bool:
+    """Tell whether the user knows the mark as that of another folder, of which this one is a copy then."""
+    known = _read_known(_place_of(mark))
+    return known is not None and not _is_of(known, path, path.stat())
 
 
 def remember(path: Path, mark: str) -> None:
@@ -201,6 +205,10 @@ def mark_of(record: dict[str, Any]) -> str | None:
     return mark if isinstance(mark, str) and _MARK.fullmatch(mark) else None
 
 
+def _is_of(known: _Known, path: Path, status: os.stat_result) -> bool:
+    return known.owner == status.st_uid and (known.path == str(path) or known.inode == status.st_ino)
+
+
 def _read_known(place: Path) -> _Known | None:
     try:
         return _Known(**load_json(read_regular_file(place)))
@@ -210,15 +218,23 @@ def _read_known(place: Path) -> _Known | None:
 
 def _place_of(mark: str) -> Path:
     """Return the path of a mark's record in the user's state folder."""
-    named = os.environ.get(STATE_VARIABLE, "")
-    try:
-        state = Path(named) if Path(named).is_absolute() else Path.home() / ".local" / "state"
-    except RuntimeError as error:
-        raise StoreError(
-            f"You have no home folder, where code-index remembers the indexes that you made. Name one with "
-            f"{STATE_VARIABLE}."
-        ) from error
+    state = Path(os.environ.get(STATE_VARIABLE, ""))
+    if not state.is_absolute():
+        home = os.environ.get("HOME") or _home_of_record()
+        if not Path(home).is_absolute():
+            raise StoreError(
+                f"You have no home folder, where code-index remembers the indexes that you made. Name a folder with "
+                f"{STATE_VARIABLE}."
+            )
+        state = Path(home) / ".local" / "state"
     return state / "code-index" / "indexes" / f"{mark}.json"
+
+
+def _home_of_record() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        return ""
 
 
 def _is_empty(path: Path) -> bool:

@@ -9,6 +9,7 @@ import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
 from indexing_assets.cli.outcome import print_outcome, print_unchanged
+from indexing_assets.cli.output import tell
 
 if TYPE_CHECKING:
     from indexing_assets.operations.pipeline import PhaseResult, Pipeline
@@ -64,6 +65,7 @@ def run(
     Raises:
         CodeIndexError: the index cannot be opened or is busy.
     """
+    from code_index.index.folder import index_above
     from code_index.index.unchanged_marker import TRUSTED_FOR, read_marker, write_marker
 
     started = time.perf_counter()
@@ -77,6 +79,11 @@ def run(
     from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
 
+    if not folder.exists and (above := index_above(folder)) is not None:
+        tell(
+            f"{above} is indexed, with the files of {folder.repository_root}. This makes an index of its own, which "
+            f"commands in {folder.repository_root} use from then on; delete {folder.path} to go back."
+        )
     offer_migration(folder, wait=wait)
     complete = None
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:

@@ -24,6 +24,8 @@ def command(path: Path | None, index_dir: Path | None, owner: str | None) -> Non
     if path is not None and path.name == INDEX_FOLDER and index_dir is None:
         path = path.parent
     folder = locate_index_folder(path, index_dir)
+    if path is None and index_dir is not None:
+        folder = folder.with_recorded_root()
     refuse_no_repository(folder)
     folder.trust(owner=None if owner is None else _user_id(owner))
     say(f"Trusted: {folder.path}")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from code_index.core.errors import IndexMissingError, StoreError, UntrustedIndexError, UsageError
+from code_index.core.errors import IndexMissingError, SettingsError, StoreError, UntrustedIndexError, UsageError
 from code_index.core.model import FileStatus
-from code_index.index.folder import IndexFolder, locate_index_folder, resolve_index_folder
+from code_index.index import trust as trust_module
+from code_index.index.folder import IndexFolder, index_above, locate_index_folder, resolve_index_folder
 from code_index.index.locks import Phase, hold, owner
 from code_index.index.permissions import set_permissions
 from code_index.index.source import source_repository
@@ -184,7 +185,7 @@ def test_an_index_that_git_tracks_is_refused_even_to_its_maker(repository, where
     else:
         git(top, "add", "-f", str(folder.path / "settings.toml"))
 
-    with pytest.raises(UntrustedIndexError, match=r"git tracks .*git rm -r --cached"):
+    with pytest.raises(UntrustedIndexError, match=r"git tracks .*`git -C .* rm -r --cached"):
         resolve_index_folder(root)
     with pytest.raises(UntrustedIndexError, match="git tracks"):
         locate_index_folder(root).trust()
@@ -311,3 +312,105 @@ def test_what_the_group_may_not_read_stays_out_of_an_index_that_it_may(folder, r
     assert indexed() == ["closed/all.py", "open/all.py", "open/group.py", "open/own.py"]
     monkeypatch.setenv("CODE_INDEX_SHARED_WITH_GROUP", "true")
     assert indexed() == ["open/group.py"]
+
+
+def test_an_index_may_be_trusted_from_several_state_folders(folder, repository, tmp_path, monkeypatch):
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "other state"))
+    with pytest.raises(UntrustedIndexError):
+        resolve_index_folder(repository)
+    locate_index_folder(repository).trust()
+    resolve_index_folder(repository).check()
+    monkeypatch.undo()
+
+    resolve_index_folder(repository).check()
+
+
+def test_an_index_that_another_process_makes_meanwhile_is_no_stranger(folder, repository, monkeypatch):
+    answers = iter([False, True])
+    monkeypatch.setattr(trust_module, "is_trusted", lambda _: next(answers))
+
+    assert resolve_index_folder(repository) == folder
+
+
+@pytest.mark.parametrize("place", [".code-index", "sub/index", "sub"])
+def test_a_link_of_the_repository_leads_to_no_index(repository, tmp_path, monkeypatch, place):
+    (tmp_path / "outside").mkdir()
+    (repository / place).parent.mkdir(exist_ok=True)
+    (repository / place).symlink_to(tmp_path / "outside")
+    monkeypatch.chdir(repository)
+
+    for named in (place, repository / place, f"{place}/deeper"):
+        with pytest.raises(UntrustedIndexError, match="symbolic link"):
+            resolve_index_folder(repository, named)
+
+
+def test_a_link_of_one_s_own_leads_to_an_index(repository, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+
+    assert resolve_index_folder(repository, tmp_path / "link" / "index").path == tmp_path / "disk" / "index"
+
+
+def test_an_index_with_settings_that_cannot_be_used_is_not_trusted(repository):
+    planted = _plant(repository)
+    (planted / "settings.toml").write_text("x = [")
+
+    with pytest.raises(SettingsError):
+        locate_index_folder(repository).trust()
+    with pytest.raises(UntrustedIndexError):
+        resolve_index_folder(repository)
+
+
+def test_an_index_that_lies_elsewhere_is_trusted_for_the_repository_that_it_names(repository, tmp_path, monkeypatch):
+    index = tmp_path / "indexes" / "one"
+    resolve_index_folder(repository, index).create(instance_config())
+    shutil.copytree(index, tmp_path / "indexes" / "copy")
+    monkeypatch.chdir(tmp_path / "indexes")
+    copy = locate_index_folder(None, "copy").with_recorded_root()
+
+    copy.trust()
+
+    assert copy.repository_root == repository
+    resolve_index_folder(repository, "copy").check()
+    with pytest.raises(StoreError, match="is the index of"):
+        resolve_index_folder(tmp_path / "indexes", "copy").check()
+
+
+def test_another_repository_than_that_of_the_variables_has_its_own_index(repository, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODE_INDEX_REPOSITORY", str(tmp_path / "other"))
+    monkeypatch.setenv("CODE_INDEX_DIR", str(tmp_path / "other" / ".code-index"))
+
+    assert resolve_index_folder(repository).path == repository / ".code-index"
+    assert resolve_index_folder(tmp_path / "other").path == tmp_path / "other" / ".code-index"
+    assert resolve_index_folder().repository_root == tmp_path / "other"
+
+
+@_NEEDS_ROOT
+def test_a_folder_of_another_owner_below_does_not_hide_one_s_own_index(folder, repository, monkeypatch):
+    (repository / "src").mkdir()
+    os.chown(repository / "src", _OTHER, _OTHER)
+    monkeypatch.chdir(repository / "src")
+
+    assert resolve_index_folder() == folder
+
+
+def test_the_index_above_an_inner_one_is_named_where_both_hold_the_same_files(folder, repository):
+    (repository / "src").mkdir()
+
+    assert index_above(resolve_index_folder(repository / "src")) == repository
+    git(repository, "init", "-q")
+    assert index_above(resolve_index_folder(repository / "src")) == repository
+    assert index_above(folder) is None
+
+
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_a_home_that_is_no_path_is_not_written_to(repository, tmp_path, monkeypatch, home):
+    monkeypatch.delenv(STATE_VARIABLE)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(trust_module.pwd, "getpwuid", lambda _: (_ for _ in ()).throw(KeyError))
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(StoreError, match=STATE_VARIABLE):
+        resolve_index_folder(repository).create(instance_config())
+
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["repository"]
