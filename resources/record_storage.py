@@ -32,9 +32,12 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
 from code_index.core.errors import SettingsError, StoreError
+from code_index.index.permissions import tolerating_no_permissions
 
 CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK_MODE = 0o600
 _MAKING_PREFIX = ".making-"
 # Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
 _CREATION_PATIENCE_S = 120.0
@@ -86,12 +89,18 @@ def create_once(path: Path, make: Callable[[Path], None]) -> None:
 
 @contextmanager
 def _creation_lock(folder: Path) -> Iterator[None]:
-    with (folder / _LOCK_NAME).open("a") as lock:
-        _lock(lock.fileno(), folder)
+    descriptor = os.open(folder / _LOCK_NAME, _LOCK_FLAGS, _LOCK_MODE)
+    try:
+        # Whatever the umask: who can open the file can hold the lock.
+        with tolerating_no_permissions():
+            os.fchmod(descriptor, _LOCK_MODE)
+        _lock(descriptor, folder)
         # Nobody else creates anything here now: leftovers are of killed processes.
         for left in folder.glob(f"{_MAKING_PREFIX}*/"):
             shutil.rmtree(left, ignore_errors=True)
         yield
+    finally:
+        os.close(descriptor)
 
 
 def _lock(descriptor: int, folder: Path) -> None:

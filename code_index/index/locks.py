@@ -26,6 +26,7 @@ from pathlib import Path
 
 from code_index.core.errors import IndexBusyError, StoreError
 from code_index.core.regular_files import load_json
+from code_index.index.permissions import tolerating_no_permissions
 
 _POLL_S = 0.2
 # Another process looks who holds a lock, or writes its name into it, within microseconds.
@@ -186,7 +187,8 @@ def _refuse_foreign_file(descriptor: int, path: Path) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise StoreError(f"The lock file {path} is not a regular file. Delete it.")
     if stat.S_IMODE(status.st_mode) & ~_MODE:
-        os.fchmod(descriptor, _MODE)
+        with tolerating_no_permissions():
+            os.fchmod(descriptor, _MODE)
 
 
 def _wait_for_lock(

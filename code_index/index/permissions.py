@@ -6,15 +6,21 @@ default nobody else may read it. Locks stay closed in either case: who can open 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PRIVATE_UMASK = 0o077
 _GROUP_UMASK = 0o027
 _FOLDER = 0o777
 _FILE = 0o666
+_LOCK_SUFFIX = ".lock"
+_WITHOUT_PERMISSIONS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EROFS}
+)
 
 
 def umask_of(*, shared: bool) -> int:
@@ -28,7 +34,7 @@ def set_permissions(path: Path, *, shared: bool, private: Path) -> None:
     Args:
         path: the index folder, which holds no links.
         shared: whether the folder's group may read it.
-        private: the folder in it that stays its owner's.
+        private: the folder in it that stays its owner's, as do lock files anywhere.
 
     Raises:
         OSError: a folder cannot be read.
@@ -45,11 +51,24 @@ def set_permissions(path: Path, *, shared: bool, private: Path) -> None:
         if closed:
             folders.clear()
         for name in files:
-            _change(Path(folder, name), _FILE & ~(_PRIVATE_UMASK if closed else mask))
+            _change(Path(folder, name), _FILE & ~(_PRIVATE_UMASK if closed or name.endswith(_LOCK_SUFFIX) else mask))
     _change(path, wanted)
 
 
+@contextmanager
+def tolerating_no_permissions() -> Iterator[None]:
+    """Go on where a file system refuses to set permissions: it has none, and so none to give away."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _WITHOUT_PERMISSIONS:
+            raise
+
+
 def _change(path: Path, mode: int) -> None:
-    # Another process removes files meanwhile; a file system without permissions refuses, and has none to give away.
-    with suppress(FileNotFoundError, PermissionError):
-        path.chmod(mode | (path.stat().st_mode & stat.S_ISGID))
+    # Another process removes files meanwhile.
+    with suppress(FileNotFoundError), tolerating_no_permissions():
+        status = path.stat()
+        # A file with a second name may be one from elsewhere that was linked in.
+        if stat.S_ISDIR(status.st_mode) or status.st_nlink == 1:
+            path.chmod(mode | (status.st_mode & stat.S_ISGID))

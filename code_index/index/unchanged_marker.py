@@ -104,7 +104,7 @@ def read_marker(folder: IndexFolder) -> Counts | None:
         at, until = float(record["at"]), float(record["until"])
         token, index = str(record["token"]), str(record["index"])
         counts = Counts(**{name: int(value) for name, value in record["counts"].items()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):  # a count may be Infinity
         return None
     if not at <= time.time() < until:
         return None

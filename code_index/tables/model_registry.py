@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError
+from code_index.core.regular_files import load_json, read_regular_file
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
 
 REGISTRY_FILE = "models.json"
+_SUFFIX = r"(__[0-9a-f]{12})?"
+_SHOWN = 40  # characters of a value that is wrong
 TABLES_OF_A_MODEL = frozenset({VECTORS_TABLE, RETIRED_TABLE})
 
 
@@ -65,9 +70,7 @@ def read_registry(directory: Path) -> ModelRegistry | None:
     """
     path = directory / REGISTRY_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        models = {name: ModelEntry(**entry) for name, entry in content["models"].items()}
-        return ModelRegistry(serving=content["serving"], models=models)
+        return _registry(load_json(read_regular_file(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -75,6 +78,24 @@ def read_registry(directory: Path) -> ModelRegistry | None:
             f"{path} is damaged ({error!r}). Remove it: the vectors of the first model are read then, and others are "
             "made again."
         ) from error
+
+
+def _registry(content: Any) -> ModelRegistry:
+    models = {name: _entry(found) for name, found in content["models"].items()}
+    if not isinstance(content["serving"], str):
+        raise TypeError("'serving' is not the name of a model")
+    return ModelRegistry(serving=content["serving"], models=models)
+
+
+def _entry(found: Mapping[str, Any]) -> ModelEntry:
+    entry = ModelEntry(**found)
+    if not re.fullmatch(_SUFFIX, entry.suffix):
+        raise ValueError(f"'suffix' is {entry.suffix[:_SHOWN]!r}")
+    if not isinstance(entry.settings, dict):
+        raise TypeError("'settings' is not an object")
+    if entry.replaced_at is not None and datetime.fromisoformat(entry.replaced_at).tzinfo is None:
+        raise ValueError("'replaced_at' is a time without a zone")
+    return entry
 
 
 def write_registry(directory: Path, registry: ModelRegistry) -> None:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError
+from code_index.core.regular_files import load_json, read_regular_file
 
 SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 VERSION_FILE = "schema_version.json"
+_SHOWN = 200  # characters of what is wrong with the file
 
 
 def check_version(directory: Path) -> None:
@@ -23,23 +26,7 @@ def check_version(directory: Path) -> None:
     Raises:
         StoreError: with both versions, or with the file that is damaged.
     """
-    path = directory / VERSION_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return
-    try:
-        found = json.loads(text)["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f'{path} is damaged. Write {{"schema_version": {SCHEMA_VERSION}}} into it if this version '
-            "of code-index made the index; else remove the index and index again."
-        ) from error
-    if not isinstance(found, int) or found > SCHEMA_VERSION:
-        raise StoreError(
-            f"The tables in {directory} have schema version {found}; this code-index knows versions up to "
-            f"{SCHEMA_VERSION}. Upgrade code-index, or index again into another folder; nothing was touched."
-        )
+    stored_version(directory)
 
 
 def stored_version(directory: Path) -> int | None:
@@ -48,11 +35,29 @@ def stored_version(directory: Path) -> int | None:
     Raises:
         StoreError: as `check_version`.
     """
-    check_version(directory)
+    path = directory / VERSION_FILE
     try:
-        return int(json.loads((directory / VERSION_FILE).read_text(encoding="utf-8"))["schema_version"])
+        found = _version_in(load_json(read_regular_file(path)))
     except FileNotFoundError:
         return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f'{path} is damaged ({str(error)[:_SHOWN]}). Write {{"schema_version": {SCHEMA_VERSION}}} into it if this '
+            "version of code-index made the index; else remove the index and index again."
+        ) from error
+    if found > SCHEMA_VERSION:
+        raise StoreError(
+            f"The tables in {directory} have schema version {found}; this code-index knows versions up to "
+            f"{SCHEMA_VERSION}. Upgrade code-index, or index again into another folder; nothing was touched."
+        )
+    return found
+
+
+def _version_in(content: Any) -> int:
+    version = content["schema_version"]
+    if not isinstance(version, int):
+        raise TypeError("its 'schema_version' is not a whole number")
+    return version
 
 
 def upgrade(directory: Path, steps: Mapping[int, Callable[[], None]]) -> None:

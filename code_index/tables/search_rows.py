@@ -156,7 +156,11 @@ class SearchRows:
         """Begin to import LanceDB and open what a search reads; a failure shows in the search itself."""
 
         async def opening() -> None:
-            await asyncio.gather(*map(self.handles.current, (CHUNKS_TABLE, VECTORS_TABLE, FILES_TABLE)))
+            tables = map(self.handles.current, (CHUNKS_TABLE, VECTORS_TABLE, FILES_TABLE))
+            # To the end of all of them, whichever fails: a process that ends while LanceDB is imported crashes.
+            for opened in await asyncio.gather(*tables, return_exceptions=True):
+                if isinstance(opened, BaseException):
+                    raise opened
 
         return self.handles.start(opening())
 

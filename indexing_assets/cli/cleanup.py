@@ -107,10 +107,11 @@ def command(
 
 def _show_old_index(folder: "IndexFolder") -> None:
     from code_index.core.errors import UsageError
-    from indexing_assets.operations.migration import read_record
+    from indexing_assets.operations.migration import read_record, refuse_foreign_table
 
     if (record := read_record(folder)) is None:
         raise UsageError(f"{folder.path} does not come from a migration: there is no old index to remove.")
+    refuse_foreign_table(record, folder)
     say(f"  the old table {record['table']} and its backup {folder.backup_dir}")
 
 

@@ -61,6 +61,13 @@ _LIMITS: Final = (
         "The disk is full. Free space.",
     ),
     (
+        ("file is not a database", "database disk image is malformed", "malformed database schema"),
+        (
+            "A database of Dagster's records is damaged. Run `code-index doctor --repair`: it writes them again from "
+            "the tables, without parsing or embedding; search works meanwhile."
+        ),
+    ),
+    (
         ("database is locked",),
         "Another process holds Dagster's records and does not go on; it may be stopped. Continue or end it.",
     ),

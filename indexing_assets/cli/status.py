@@ -106,8 +106,10 @@ def _show_status(
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
+    from resources.instance_config import require_instance_config
 
     folder.check_records()
+    require_instance_config(folder.dagster_home)
     os.environ.update(folder.environment())
     with dg.DagsterInstance.get() as instance:
         index = OpenIndex(UNNAMED, folder, settings, store, instance)

@@ -95,6 +95,24 @@ def read_config(path: Path) -> Any:
         raise ModelError(f"{path} cannot be read: {error}") from error
 
 
+def read_modules(folder: Path) -> list[tuple[str, str]]:
+    """Class name and subfolder of each module of sentence-transformers that a model folder names, in order.
+
+    Raises:
+        FileNotFoundError: there is no list of modules: it is a plain transformers folder.
+        ModelError: it cannot be read, is no list of modules, or names code or another place.
+    """
+    path = folder / MODULES_FILE
+    modules = read_config(path)
+    if not isinstance(modules, list):
+        raise _refusal(path, "is not a list of modules")
+    for module in modules:
+        if not isinstance(module, dict):
+            raise _refusal(path, f"has a module that is not a JSON object: {str(module)[:_SHOWN]!r}")
+        _check_module(path, module.get("type"), module.get("path"))
+    return [(module["type"].rpartition(".")[2], module["path"]) for module in modules]
+
+
 def _refusal(path: Path, problem: str) -> ModelError:
     return ModelError(f"{path} {problem}.")
 
@@ -219,16 +237,10 @@ def _check_shards(path: Path, index: Any) -> None:
 
 def _module_folders(folder: Path, configs: Mapping[Path, Any]) -> Iterator[Path]:
     """The folders from which a library may load weights."""
-    modules = configs.get(folder / MODULES_FILE)
-    if modules is None:
+    if folder / MODULES_FILE not in configs:
         yield folder
         return
-    try:
-        named = [(entry["type"], entry["path"]) for entry in modules]
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{folder / MODULES_FILE} is not a list of modules: {error!r}") from error
-    for kind, place in named:
-        _check_module(folder / MODULES_FILE, kind, place)
+    for _, place in read_modules(folder):
         yield folder / place
     for path, config in configs.items():
         types = config.get("types") if isinstance(config, dict) else None

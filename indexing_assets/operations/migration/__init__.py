@@ -13,7 +13,7 @@ one of the modules below. See docs/decisions/0010-migration.md.
 
 from indexing_assets.operations.migration.carrier import MigrationReport
 from indexing_assets.operations.migration.plan import Plan, find_unmigrated, plan_migration
-from indexing_assets.operations.migration.rollback import read_record, remove_old_index, roll_back
+from indexing_assets.operations.migration.rollback import read_record, refuse_foreign_table, remove_old_index, roll_back
 from indexing_assets.operations.migration.steps import dry_run, migrate
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "migrate",
     "plan_migration",
     "read_record",
+    "refuse_foreign_table",
     "remove_old_index",
     "roll_back",
 ]

@@ -138,12 +138,22 @@ def remove_old_index(folder: IndexFolder) -> int:
         )
     table = Path(record["table"])
     with hold_all(folder.locks_dir):
-        if table.exists():
-            _refuse_outside(table, folder)
+        refuse_foreign_table(record, folder)
         freed = sum(_bytes(place) for place in (table, folder.backup_dir))
         remove(folder.backup_dir)
         remove(table)
     return freed
+
+
+def refuse_foreign_table(record: dict[str, Any], folder: IndexFolder) -> None:
+    """Refuse to remove the old table of a migration that is not in this repository; one that is gone is no matter.
+
+    Raises:
+        UsageError: it lies outside of the repository.
+    """
+    table = Path(record["table"])
+    if table.exists():
+        _refuse_outside(table, folder)
 
 
 def _refuse_outside(table: Path, folder: IndexFolder) -> None:

@@ -205,12 +205,18 @@ def test_a_name_that_no_hub_can_have_is_refused():
         ("config.json", "{", "config.json cannot be read"),
         ("config.json", "[]", "config.json is not a JSON object"),
         ("modules.json", '{"a": 1}', "modules.json is not a list of modules"),
+        ("modules.json", "null", "modules.json is not a list of modules"),
+        ("modules.json", '["x"]', "modules.json has a module that is not a JSON object"),
+        ("modules.json", '[{"path": ""}]', "modules.json has a module of 'type' None"),
+        ("config_sentence_transformers.json", '{"prompts": ["x"]}', "transformers.json has the key 'prompts'"),
+        ("config_sentence_transformers.json", '{"prompts": {"query": 1}}', "transformers.json has the key 'prompts'"),
+        ("config_sentence_transformers.json", '{"default_prompt_name": []}', "has the key 'default_prompt_name'"),
         ("model.safetensors", None, "has no weights"),
     ],
 )
 def test_a_damaged_folder_names_the_file(model, file, content, message):
     folder = model()
-    (folder / file).unlink()
+    (folder / file).unlink(missing_ok=True)
     if content is not None:
         (folder / file).write_text(content)
     with pytest.raises(ModelError, match=message):

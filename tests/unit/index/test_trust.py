@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -265,6 +266,55 @@ def test_an_index_is_closed_to_others_and_its_locks_to_all(folder, repository, m
     assert shared["tables/rows"] == shared["index.json"] == 0o640
     assert shared["locks"] == 0o700
     assert all(not mode & 0o077 for mode in closed.values())
+
+
+def test_lock_files_stay_closed_wherever_they_are_in_a_shared_index(folder):
+    lock = folder.dagster_home / "history" / ".making.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.write_text("")
+    lock.chmod(0o640)
+
+    set_permissions(folder.path, shared=True, private=folder.locks_dir)
+
+    modes = _modes(folder.path)
+    assert modes["dagster/history"] == 0o750
+    assert modes["dagster/history/.making.lock"] == 0o600
+
+
+def test_a_file_that_has_another_name_elsewhere_keeps_its_permissions(folder, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    outside.chmod(0o604)
+    os.link(outside, folder.tables_dir / "rows")
+
+    set_permissions(folder.path, shared=True, private=folder.locks_dir)
+
+    assert stat.S_IMODE(outside.stat().st_mode) == 0o604
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EROFS])
+def test_a_file_system_without_permissions_is_no_obstacle(folder, monkeypatch, code):
+    def refuse(*_args, **_options):
+        raise OSError(code, os.strerror(code))
+
+    (folder.locks_dir / "parse.lock").write_text("")
+    (folder.locks_dir / "parse.lock").chmod(0o644)
+    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "fchmod", refuse)
+
+    set_permissions(folder.path, shared=True, private=folder.locks_dir)
+    with hold(folder.locks_dir, Phase.PARSE):
+        assert owner(folder.locks_dir, Phase.PARSE) is not None
+
+
+def test_a_disk_that_fails_to_set_permissions_is_not_hidden(folder, monkeypatch):
+    def fail(*_args, **_options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "chmod", fail)
+
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        set_permissions(folder.path, shared=True, private=folder.locks_dir)
 
 
 def test_permissions_that_are_as_they_should_be_cost_one_look(folder, monkeypatch):
