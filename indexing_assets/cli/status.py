@@ -12,6 +12,8 @@ from indexing_assets.cli.options import folder_of, index_dir_option, json_option
 from indexing_assets.cli.output import human_bytes, say, say_json, tell
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from code_index.index.folder import IndexFolder
     from code_index.index.settings import Settings
     from code_index.tables import IndexStore
@@ -97,21 +99,33 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
         say("Nothing failed.")
 
 
+def _opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
+    import dagster as dg
+    import yaml  # type: ignore[import-untyped]
+    from dagster._check import CheckError
+
+    from code_index.core.errors import StoreError
+
+    try:
+        return dg.DagsterInstance.get()
+    except (RecursionError, ImportError, AttributeError, yaml.YAMLError, dg.DagsterError, CheckError) as error:
+        raise StoreError(
+            f"{folder.dagster_home / 'dagster.yaml'} cannot be used ({type(error).__name__}). Run `code-index index`: it "
+            "writes it again."
+        ) from error
+
+
 def _show_status(
     folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
 ) -> None:
-    import dagster as dg
-
     from indexing_assets.cli.outcome import masked_total
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
-    from resources.instance_config import require_instance_config
 
     folder.check_records()
-    require_instance_config(folder.dagster_home)
     os.environ.update(folder.environment())
-    with dg.DagsterInstance.get() as instance:
+    with _opened_instance(folder) as instance:
         index = OpenIndex(UNNAMED, folder, settings, store, instance)
         status, rates = read_status(index, model_id), throughput(index)
     if as_json:

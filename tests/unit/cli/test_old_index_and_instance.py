@@ -1,4 +1,4 @@
-"""Commands refuse a foreign old table and a foreign instance before they do anything else."""
+"""Commands refuse a foreign old table before they ask, and name a configuration that Dagster cannot use."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def test_an_old_table_of_the_repository_is_shown(folder, capsys):
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "run_storage: {module: planted, class: Planted}", "\0"])
-def test_an_instance_of_another_configuration_is_not_opened(folder, content):
+def test_a_configuration_that_dagster_cannot_use_is_named(folder, content):
     (folder.dagster_home / "dagster.yaml").write_text(content)
 
     told = CliRunner().invoke(cli, ["status", str(folder.repository_root)])
 
     assert told.exit_code == 1, told.exception
-    assert "dagster.yaml was changed" in told.output
+    assert "dagster.yaml cannot be used" in told.output
     assert "code-index index" in told.output
