@@ -77,7 +77,8 @@ def _assert_markdown_is_dead(where: str, text: str) -> int:
             continue
         own_plot = token.type == "image" and str(token.attrs["src"]).startswith("data:image/png")
         assert token.type not in _LIVE or own_plot, f"{where}: {token.type} in {text}"
-        if EVIL in token.content or EVIL in str(token.attrs):
+        # The letters of a picture spell any word at times.
+        if not own_plot and (EVIL in token.content or EVIL in str(token.attrs)):
             # Literal addresses become links in plain text, not in code.
             assert token.type in {"code_inline", "fence"}, f"{where}: {token.type} {token.content!r}"
             shown += 1
