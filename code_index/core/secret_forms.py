@@ -137,6 +137,8 @@ FORMS: Final[tuple[Form, ...]] = (
     _shape("cloudflare_origin_key", "0-[a-f0-9]{24}-", r"v1\.0-[a-f0-9]{24}-[a-f0-9]{100,}"),
     _runs("pulumi_token", "pul-", _HEX, 40),
     _runs("age_secret_key", "AGE-SECRET-KEY-1", _UPPER, 40),
+    _runs("vercel_token", "vc[aikpr]_", _ALPHANUMERIC, 24),
+    _shape("yandex_key", "AQVN[A-Za-z0-9_-]{35}", r"AQVN[A-Za-z0-9_-]{35,38}(?![A-Za-z0-9_-])"),
     _runs("tailscale_key", "tskey-[a-z]{2,12}-", _URL_SAFE, 16),
     # Git hosts, registries of packages.
     _runs("github_token", "g(?:h[pousr]|ithub_pat)_", "A-Za-z0-9_", 20),
@@ -155,6 +157,8 @@ FORMS: Final[tuple[Form, ...]] = (
     _runs("clojars_token", "CLOJARS_", _ALPHANUMERIC, 50),
     _runs("sourcegraph_token", "sgp_(?:[a-fA-F0-9]{16}_|local_)?", _HEX_CASED, 40),
     # Chat and mail.
+    _shape("matrix_token", "syt_", r"syt_[A-Za-z0-9+/]{1,200}_[A-Za-z]{20}_[A-Za-z0-9]{6}"),
+    _runs("fcm_token", "APA91b", _URL_SAFE, 100),
     _runs("slack_token", "xox[abeoprs][.-]", "A-Za-z0-9.-", 16),
     _runs("slack_token", "xapp-", "A-Za-z0-9-", 16),
     _shape(
@@ -187,6 +191,12 @@ FORMS: Final[tuple[Form, ...]] = (
     _shape("mailchimp_key", "-us[0-9]", r"[0-9a-f]{32}-us[0-9]{1,2}(?![A-Za-z0-9])", not_after=_URL_SAFE, within=True),
     _runs("twilio_key", "SK", _HEX, 32, exact=True),
     # Payment and shops.
+    _runs("razorpay_key", "rzp_(?:live|test)_", _ALPHANUMERIC, 14),
+    _shape(
+        "plaid_token",
+        "access-(?:production|sandbox|development)-[a-f0-9]{8}-",
+        r"access-(?:production|sandbox|development)-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}",
+    ),
     _runs("stripe_key", "[sr]k_(?:live|test|prod)_", _ALPHANUMERIC, 14),
     _runs("stripe_webhook_secret", "whsec_", _BASE64, 24),
     _runs("square_token", "sq0[a-z]{3}-", _URL_SAFE, 20),
@@ -291,6 +301,11 @@ LONG_FORMS: Final = (
         b'"kty"',
         rb'"(?:d|p|q|dp|dq|qi|k)"[ \t]{0,8}:[ \t]{0,8}"(?P<key>[A-Za-z0-9_-]{20,})"',
     ),
+    LiteralForm(
+        "private_key",
+        b"RSAKeyValue",
+        rb"(?:<|&lt;|\\u003[cC])(?:D|P|Q|DP|DQ|InverseQ)(?:>|&gt;|\\u003[eE])\s{0,32}(?P<key>[A-Za-z0-9+/]{20,}={0,2})",
+    ),
 )
 """Forms whose runs are parted by other characters, or that a name before them gives away."""
 
@@ -311,6 +326,8 @@ MARKED_FORMS: Final = (
 )
 """Forms that words of any length may belong to, because a rare character parts them."""
 
+NPM_TOKEN: Final = rb"""(?:/:_a|npmA)uthToken\\?["']?[ \t]{0,4}[:=][ \t]{0,4}\\?["']?(?P<key>[A-Za-z0-9+/=_.~-]{8,512})(?![A-Za-z0-9+/=_.~(\[-])"""
+"""A token of any form as npm and Yarn name it: `//registry.example/:_authToken=...`, `npmAuthToken: ...`."""
 
 SIGNATURE: Final = rb"[?&;]sig=(?P<key>[A-Za-z0-9+/%_-]{40,80}=?)"
 """The signature of a shared access signature of Azure, which is in a URL's query, escaped."""
@@ -321,11 +338,33 @@ _SECRET_NAME: Final = (
 AWS_SECRET_NAMED: Final = _SECRET_NAME + rb"(?P<key>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
 """A secret key of AWS, after the name that every tool gives it."""
 
+AWS_SECRET_OF: Final = (
+    rb"""[sS](?i:ecret)[A-Za-z0-9_.-]{0,32}\\?["'`\]]{0,2}[ \t]{0,20}(?:=>|[:=,(>]{1,2})[ \t]{0,20}\\?["'`]{0,3}"""
+    rb"(?P<key>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
+)
+"""40 characters after a name with `secret`, which are a secret key of AWS if `AWS_NAME` is in the name as well."""
+
+AWS_NAME: Final = rb"(?i:aws[A-Za-z0-9_.-]{0,32}secret|secret[A-Za-z0-9_.-]{0,32}aws)"
+
 AWS_SECRET: Final = _not_after("A-Za-z0-9/+=", "[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 """40 characters, which are a secret key of AWS beside the id of one."""
 
 BASIC: Final = rb"[Bb]asic (?P<key>[A-Za-z0-9+/]{8,}={0,2})"
 """User and password in a header."""
+
+BASIC_NAMED: Final = rb"""auth\\{0,3}["']?[ \t]{0,8}[:=][ \t]{0,8}\\{0,3}["']?(?P<key>[A-Za-z0-9+/]{8,}={0,2})"""
+"""User and password as settings of Docker and npm hold them."""
+
+CONNECTION_PASSWORD: Final = (
+    rb"(?:[pP]ass[wW]ord|PASSWORD|[pP][wW][dD]|PWD)="
+    rb"""(?P<key>(?:[^\s;"'`<>&\\]|&(?!quot;|apos;|#)){3,128})"""
+)
+"""A password in settings of a connection, if `CONNECTION_SERVER` is beside it in them."""
+
+CONNECTION_SERVER: Final = (
+    rb"(?i:server|data source|addr(?:ess)?|host|provider|driver|dsn|initial catalog|database|user id|uid|accountkey)"
+    rb" ?= ?[^\s;]"
+)
 
 URL: Final = rb""":(?://|\\/\\/)[^\s"'`<>]{1,2000}"""
 """A URL from the colon of its scheme on."""
@@ -333,18 +372,40 @@ URL: Final = rb""":(?://|\\/\\/)[^\s"'`<>]{1,2000}"""
 URL_PASSWORD: Final = rb"""(?P<before>:(?://|\\/\\/)[^\s/\\:@"'`<>(){}\[\],]{0,256}:)(?P<key>[^\s/\\"'`<>?]{1,256})@(?=[A-Za-z0-9_\[{$<%-])"""
 """A password in a URL: `scheme://user:password@host`."""
 
+URL_PASSWORD_ANY: Final = rb""":(?://|\\/\\/)[^\s/\\:@."'`<>(){}\[\],]{0,256}:(?!/|[0-9]{1,5}[/?#])(?P<key>[^\s\\"'`<>@]{8,128})@(?=[A-Za-z0-9])"""
+"""The same with `/` or `?` in the password, which then has to be mixed: as a rule a path or a query begins there
+(the user has no dot, as hosts have)."""
+
+URL_USER: Final = (
+    rb""":(?://|\\/\\/)(?P<key>[A-Za-z0-9_.~-]{20,256})(?=:?(?:x-oauth-basic)?@(?!sha256:)[A-Za-z0-9\[{$<%-])"""
+    rb"""(?!:?@[A-Za-z0-9.-]{0,64}sentry)"""
+)
+"""A token in place of a URL's user, which has to be mixed. That of Sentry's addresses is public."""
+
 URL_PARAMETER: Final = rb"""[?&;](?i:password|passwd|pwd)=(?P<key>[^\s&;"'`<>(){}$%]{3,128})"""
 
 ACCESS_KEY_ID: Final = "aws_access_key_id"
 AWS_SECRET_KIND: Final = "aws_secret_access_key"  # noqa: S105 - the name of a kind
 SIGNATURE_KIND: Final = "azure_signature"
+NPM_KIND: Final = "npm_token"
+CONNECTION_KIND: Final = "connection_password"
 BASIC_KIND: Final = "basic_credentials"
 PRIVATE_KEY_KIND: Final = "private_key"
 URL_KIND: Final = "url_password"
+URL_USER_KIND: Final = "url_token"
 
 KINDS: Final = frozenset(
     {form.kind for form in FORMS}
     | {form.kind for form in (*LONG_FORMS, *MARKED_FORMS)}
-    | {AWS_SECRET_KIND, SIGNATURE_KIND, BASIC_KIND, PRIVATE_KEY_KIND, URL_KIND}
+    | {
+        AWS_SECRET_KIND,
+        SIGNATURE_KIND,
+        BASIC_KIND,
+        CONNECTION_KIND,
+        NPM_KIND,
+        PRIVATE_KEY_KIND,
+        URL_KIND,
+        URL_USER_KIND,
+    }
 )
 """Kinds of keys; a mask is named after one."""

@@ -26,17 +26,25 @@ from code_index.core.model import MaskedText
 from code_index.core.secret_forms import (
     ACCESS_KEY_ID,
     ANY_HINT,
+    AWS_NAME,
     AWS_SECRET,
     AWS_SECRET_KIND,
     AWS_SECRET_NAMED,
+    AWS_SECRET_OF,
     BASIC,
     BASIC_KIND,
+    BASIC_NAMED,
+    CONNECTION_KIND,
+    CONNECTION_PASSWORD,
+    CONNECTION_SERVER,
     FORMS,
     KINDS,
     LONG_FORMS,
     MARKED_FORMS,
     MIN_LONG_WORD,
     MIN_WORD,
+    NPM_KIND,
+    NPM_TOKEN,
     PRIVATE_KEY_KIND,
     SIGNATURE,
     SIGNATURE_KIND,
@@ -44,6 +52,9 @@ from code_index.core.secret_forms import (
     URL_KIND,
     URL_PARAMETER,
     URL_PASSWORD,
+    URL_PASSWORD_ANY,
+    URL_USER,
+    URL_USER_KIND,
     WORD_CHARACTERS,
     compiled,
 )
@@ -58,12 +69,16 @@ _MAX_ESCAPED: Final = 5
 _DIGIT: Final = re.compile(rb"[0-9]")
 
 _MASK: Final = f"masked_({'|'.join(sorted(KINDS, key=len, reverse=True))})"
+_NAME_BYTES: Final = 40  # of a name before the word in it that is looked for
 _BESIDE_BYTES: Final = 300  # between the id of an access key and the secret: some lines of a settings file
+
+_PASSWORD_ENDS: Final = (b"ord=", b"wd=", b"ORD=", b"WD=")
+_CONNECTION_BYTES: Final = 400  # between the server and the password of a connection, in one line
 
 _MIXED: Final = tuple(map(re.compile, (rb"[A-Z]", rb"[a-z]", rb"[0-9]")))
 
 _PLACEHOLDER: Final = (
-    rb"(?s)[$].*|%(?![0-9A-Fa-f]{2}).*|.*[{(\[].*|\W*|(.)\1*|[A-Z][A-Z_]+|masked_.*"
+    rb"(?s)[$]+(?:[A-Za-z_]|[0-9](?![A-Za-z0-9_]))[A-Za-z0-9_.:$@/-]*|%(?![0-9A-Fa-f]{2}).*|.*[{(\[].*|\W*|(.)\1*|[A-Z][A-Z_]+|masked_.*|x-oauth-basic"
     rb"|(?:(?:my|your|the|user|db|database|some|super|mysql|postgres|root|admin|test|example)?[_-]?"
     rb"(?:password|passwd|passphrase|pass|passw|pwd|pw|secret|token|key|apikey|xx+|p))"
 )
@@ -73,7 +88,7 @@ _MARKER: Final = (
     rb"-{4,5} ?(?P<edge>BEGIN|END) (?:[A-Z0-9]{1,16} ){0,4}PRIVATE KEY(?: BLOCK)? ?-{4,5}"
     rb"|(?P<putty>Private-Lines: ?[0-9]+)|Private-MAC:"
 )
-_LINE_END: Final = rb"\r?\n|\\+r(?:\\+n)?|\\+n|\\+u000[aAdD]|<br ?/?>"
+_LINE_END: Final = rb"\r?\n|&#(?:1[03]|[xX]0?[aAdD]);|\\+r(?:\\+n)?|\\+n|\\+u000[aAdD]|<br ?/?>"
 # Without the characters of base64 that comments (//) and added lines (+) begin with.
 _KEY_RUN: Final = rb"(?<![+/=])[+/=]*(?P<key>[A-Za-z0-9][A-Za-z0-9+/=]*)"
 _KEY_HEADER: Final = rb"[\W_]*[A-Z][A-Za-z0-9-]{1,30}: "
@@ -81,6 +96,7 @@ _LETTER: Final = rb"[A-Za-z0-9]"
 _STRANGE: Final = rb"[^\s#*|>,;\\%\"'`A-Za-z0-9+/=:-]"  # in no line of a private key
 _LONG_RUN: Final = 40  # lines of a private key have 64 or 76 characters
 _REST_RUN: Final = 16
+_MIXED_RUN: Final = 8  # no word of a sentence has so many characters, small and capital letters and digits
 _OUTSIDE_LETTERS: Final = 12  # between the strings that a key is put together of: `+ vbCrLf + _`
 
 
@@ -142,12 +158,24 @@ def _keys(text: bytes) -> Iterator[_Found]:
     for marked in MARKED_FORMS:
         if marked.rare in text and marked.literal in text:
             yield from (_found(match, marked.kind) for match in compiled(marked.pattern).finditer(text))
-    if b"PRIVATE KEY" in text:
+    if b"PRIVATE KEY" in text or b"Private-Lines" in text:
         yield from _private_keys(text)
     if b"://" in text or (b"\\" in text and b":\\/\\/" in text):
         yield from _in_urls(text)
+    yield from _after_names(text)
+
+
+def _after_names(text: bytes) -> Iterator[_Found]:
+    """Keys of any form that the word before them gives away."""
     if b"asic " in text:
         yield from (_found(match, BASIC_KIND) for match in compiled(BASIC).finditer(text) if _is_basic(match["key"]))
+    named = compiled(BASIC_NAMED).finditer(text)
+    yield from (_found(match, BASIC_KIND) for match in named if _is_basic(match["key"]))
+    if b"uthToken" in text:
+        tokens = compiled(NPM_TOKEN).finditer(text)
+        yield from (_found(match, NPM_KIND) for match in tokens if not _is_placeholder(match["key"]))
+    if b";" in text and any(end in text for end in _PASSWORD_ENDS):
+        yield from _in_connections(text)
 
 
 def _words(text: bytes) -> set[bytes]:
@@ -183,27 +211,27 @@ def _in_words(text: bytes, words: set[bytes]) -> Iterator[_Found]:
         if long.literal in text:
             yield from (_found(match, long.kind) for match in compiled(long.pattern).finditer(text))
     yield from _aws_secrets(text, ids)
-    if b"Private-Lines" in text:  # PuTTY's, which has no other mark
-        yield from _private_keys(text)
 
 
 def _aws_secrets(text: bytes, ids: list[int]) -> Iterator[_Found]:
     """Secret keys of AWS: 40 characters after their usual name, or beside the id of an access key (ids: where)."""
     if b"ecret" in text or b"ECRET" in text:
         yield from (_found(match, AWS_SECRET_KIND) for match in compiled(AWS_SECRET_NAMED).finditer(text))
+        for match in compiled(AWS_SECRET_OF).finditer(text):
+            name = text[max(0, match.start() - _NAME_BYTES) : match.start("key")]
+            if _is_mixed(match["key"]) and compiled(AWS_NAME).search(name):
+                yield _found(match, AWS_SECRET_KIND)
     for match in compiled(AWS_SECRET).finditer(text) if ids else ():
         after = bisect_left(ids, match.start())
         distance = min(abs(at - match.start()) for at in ids[max(0, after - 1) : after + 1])
-        if distance <= _BESIDE_BYTES and all(kind.search(match[0]) for kind in _MIXED):
+        if distance <= _BESIDE_BYTES and _is_mixed(match[0]):
             yield _Found(match.start(), match.end(), AWS_SECRET_KIND)
 
 
 def _in_urls(text: bytes) -> Iterator[_Found]:
     for url in compiled(URL).finditer(text):
         if b"@" in url[0]:
-            for match in compiled(URL_PASSWORD).finditer(text, *url.span()):
-                if not _is_placeholder(match["key"]) and not text.startswith(b"sha256:", match.end()):
-                    yield _found(match, URL_KIND)
+            yield from _before_host(text, *url.span())
         if b"=" in url[0]:
             for match in compiled(URL_PARAMETER).finditer(text, *url.span()):
                 if not _is_placeholder(match["key"]):
@@ -214,6 +242,42 @@ def _in_urls(text: bytes) -> Iterator[_Found]:
 def _is_placeholder(password: bytes) -> bool:
     placeholder = compiled(_PLACEHOLDER)
     return placeholder.fullmatch(password) is not None or placeholder.fullmatch(password.lower()) is not None
+
+
+def _before_host(text: bytes, start: int, end: int) -> Iterator[_Found]:
+    """The password, or the token in place of a user, of the URL that begins at `start`, and those of URLs in it."""
+    if (user := compiled(URL_USER).match(text, start, end)) and _is_token(user["key"]):
+        yield _found(user, URL_USER_KIND)
+    passwords = list(compiled(URL_PASSWORD).finditer(text, start, end))
+    for match in passwords:
+        if not _is_placeholder(match["key"]) and not text.startswith(b"sha256:", match.end()):
+            yield _found(match, URL_KIND)
+    wide = None if passwords else compiled(URL_PASSWORD_ANY).match(text, start, end)
+    if wide and _is_mixed(wide["key"]) and not _is_placeholder(wide["key"]):
+        yield _found(wide, URL_KIND)
+
+
+def _in_connections(text: bytes) -> Iterator[_Found]:
+    """Passwords beside a server in the same line, parted by semicolons, as ADO and ODBC write them."""
+    passwords = list(compiled(CONNECTION_PASSWORD).finditer(text))
+    servers = [match.start() for match in compiled(CONNECTION_SERVER).finditer(text)] if passwords else []
+    for match in passwords:
+        after = bisect_left(servers, match.start())
+        for at in servers[max(0, after - 1) : after + 1]:
+            start, end = min(at, match.start()), max(at, match.end())
+            between = text[start:end] if end - start <= _CONNECTION_BYTES else b"\n"
+            if b";" in between and b"\n" not in between and not _is_placeholder(match["key"]):
+                yield _found(match, CONNECTION_KIND)
+                break
+
+
+def _is_mixed(key: bytes) -> bool:
+    return all(kind.search(key) for kind in _MIXED)
+
+
+def _is_token(user: bytes) -> bool:
+    """Tell whether a URL's user is no name: mixed, or a long run of letters and digits."""
+    return _is_mixed(user) or (user.isalnum() and not user.isalpha() and not user.isdigit())
 
 
 def _is_basic(encoded: bytes) -> bool:
@@ -260,14 +324,19 @@ def _key_runs(text: bytes, marker: int, start: int, end: int, *, ended: bool) ->
         lengths = [stop - begin for begin, stop in found]
         if found and compiled(_KEY_HEADER).match(text, line_start, line_end):
             continue
-        fits = outside <= _OUTSIDE_LETTERS and (len(found) <= 1 or min(lengths[:-1]) >= _LONG_RUN)
+        fits = outside <= _OUTSIDE_LETTERS and (
+            len(found) <= 1
+            or min(lengths[:-1]) >= _LONG_RUN
+            or (ended and any(stop - begin >= _MIXED_RUN and _is_mixed(text[begin:stop]) for begin, stop in found))
+        )
         if not fits or (not ended and runs and (not found or lengths[0] < _REST_RUN)):
             ended = False
             break
         runs += found
     if any(stop - begin >= _LONG_RUN for begin, stop in runs):
         return runs
-    return runs if ended and compiled(_STRANGE).search(text, start, end) is None else []
+    strange = compiled(_STRANGE)
+    return runs if ended and not any(strange.search(text, *line) for line in _lines(text, start, end)) else []
 
 
 def _lines(text: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ import re
 from functools import cache
 from typing import Final
 
-SECRET_FOLDERS: Final = frozenset({".ssh", ".gnupg", ".password-store"})
+SECRET_FOLDERS: Final = frozenset({".ssh", ".gnupg", ".password-store", ".secrets"})
 
 _SOURCE: Final = frozenset(
     [
@@ -70,8 +70,9 @@ _COPY: Final = (
 _KEY_FILE: Final = (
     r"(?:.+\.(?:pem|key|p12|pfx|pkcs12|p8|jks|jceks|bks|keystore|ppk|kdbx?|psafe3|agilekeychain|opvault|keychain(?:-db)?"
     r"|bek|ovpn|agekey|keytab|kwallet|rdp|publishsettings|mobileprovision|passwd|password|tfstate(?:\..*)?)"
-    r"|\.(?:pem|key|keystore)|(?:.*[._-])?id_(?:rsa|dsa|ecdsa|ed25519|xmss)(?:_sk)?|(?:secring|trustdb)\.(?:gpg|asc)"
-    r"|.*private.*\.(?:asc|gpg|pgp)|g?shadow-?|krb5cc_.*|\.?vault[-_]pass.*|passwords?\.csv)"
+    r"|\.(?:pem|key|keystore)|(?:.*[._-])?id_(?:rsa|dsa|ecdsa|ed25519|xmss)(?:_sk)?|[^.]+[_-](?:rsa|dsa|ecdsa|ed25519)"
+    r"|ssh_host_[^.]+_key|(?:secring|trustdb)\.(?:gpg|asc)"
+    r"|.*private.*\.(?:asc|gpg|pgp)|g?shadow-?|krb5cc_.*|\.?vault[-_]pass.*|passwords?\.(?:csv|txt)|passwd)"
     rf"{_COPY}"
 )
 # Settings of tools that hold keys, and files that people call secret; an example of one is indexed (`_EXAMPLE`).
@@ -79,7 +80,11 @@ _SECRET: Final = (
     r"(?:\.env.*|.+\.env|\.(?:token|password|passwd|pwd|secret|apikey|api_key)"
     rf"|[._]?credentials?(?:\.{_DATA})*|(?:.*[._-])?credentials?(?:\.{_DATA})+|[a-z]+[_-]credentials"
     rf"|[._]?secrets?(?:\.{_DATA})*|(?:.*[._-])?secrets?(?:\.{_DATA})+"
-    r"|(?:.*[._-])?(?:api[_-]?key|(?:access|auth|api|github|gitlab)[_-]?token)s?(?:\.txt)?"
+    r"|(?:.*[._-])?(?:api[_-]?key|(?:access|auth|api|github|gitlab)[_-]?token)s?(?:\.txt|\.json)?|token\.(?:txt|json)"
+    r"|(?:.*[._-])?(?:deploy|private|ssh|signing)[_-]?key(?:\.txt)?|(?:.*[._-])?(?:recovery|backup)[ _-]?codes?(?:\.txt)?"
+    r"|rootkey\.csv|.*access[ _-]?keys?.*\.csv|wg(?:[0-9]+|[._-].*)?\.conf|(?:keystore|key|signing)\.properties"
+    r"|env\.(?:prod(?:uction)?|stag(?:e|ing)|dev(?:elopment)?|test|local)(?:\.local)?|\.dev\.vars(?:\..*)?"
+    r"|\.sentryclirc|\.pam_environment"
     r"|client_secrets?.*\.json|(?:.*[._-])?service[-_]?account.*\.json|application_default_credentials.*\.json"
     r"|.*firebase-adminsdk.*\.json|(?:gcloud|gcp|firebase)[-_]key.*\.json|kaggle\.json|\.clasprc\.json"
     r"|(?:.*\.)?tfvars(?:\.json)?|\.terraformrc|terraform\.rc|credentials\.tfrc(?:\.json)?"
@@ -110,6 +115,7 @@ _SECRET_IN: Final = {
         ".config": r"hub|gist",
         "gh": r"hosts\.ya?ml",
         "glab-cli": r"config\.ya?ml",
+        ".doctl": r"config\.ya?ml",
         "doctl": r"config\.ya?ml",
         ".fly": r"config\.ya?ml",
         ".travis": r"config\.ya?ml",
@@ -122,6 +128,10 @@ _SECRET_IN: Final = {
         ".cloudflared": r".*\.json",
         ".composer": r"auth\.json",
         "composer": r"auth\.json",
+        "heroku": r"auth\.json",
+        ".vercel": r"auth\.json",
+        "com.vercel.cli": r"auth\.json",
+        "wireguard": r".*\.conf",
         "containers": r"auth\.json",
         ".codex": r"auth\.json",
         ".m2": r"settings.*\.xml",
