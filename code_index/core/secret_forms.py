@@ -356,10 +356,10 @@ BASIC_NAMED: Final = rb"""auth\\{0,3}["']?[ \t]{0,8}[:=][ \t]{0,8}\\{0,3}["']?(?
 """User and password as settings of Docker and npm hold them."""
 
 CONNECTION_PASSWORD: Final = (
-    rb"(?:[pP]ass[wW]ord|PASSWORD|[pP][wW][dD]|PWD)="
+    rb"[pP](?<!\.[pP])(?<!->[pP])(?:ass[wW]ord|ASSWORD|[wW][dD])=(?![A-Za-z_]{1,64}\.[a-z_]{1,64}(?![A-Za-z0-9]))"
     rb"""(?P<key>(?:[^\s;"'`<>&\\]|&(?!quot;|apos;|#)){3,128})"""
 )
-"""A password in settings of a connection, if `CONNECTION_SERVER` is beside it in them."""
+"""A password in settings of a connection, if `CONNECTION_SERVER` is beside it in them; no attribute of an object."""
 
 CONNECTION_SERVER: Final = (
     rb"(?i:server|data source|addr(?:ess)?|host|provider|driver|dsn|initial catalog|database|user id|uid|accountkey)"
@@ -377,10 +377,11 @@ URL_PASSWORD_ANY: Final = rb""":(?://|\\/\\/)[^\s/\\:@."'`<>(){}\[\],]{0,256}:(?
 (the user has no dot, as hosts have)."""
 
 URL_USER: Final = (
-    rb""":(?://|\\/\\/)(?P<key>[A-Za-z0-9_.~-]{20,256})(?=:?(?:x-oauth-basic)?@(?!sha256:)[A-Za-z0-9\[{$<%-])"""
+    rb"""(?<!ssh):(?://|\\/\\/)(?P<key>[A-Za-z0-9_.~-]{20,256})(?=:?(?:x-oauth-basic)?@(?!sha256:)[A-Za-z0-9\[{$<%-])"""
     rb"""(?!:?@[A-Za-z0-9.-]{0,64}sentry)"""
 )
-"""A token in place of a URL's user, which has to be mixed. That of Sentry's addresses is public."""
+"""A token in place of a URL's user, which has to be mixed. That of Sentry's addresses is public,
+that of SSH a name."""
 
 URL_PARAMETER: Final = rb"""[?&;](?i:password|passwd|pwd)=(?P<key>[^\s&;"'`<>(){}$%]{3,128})"""
 

@@ -269,6 +269,8 @@ def test_a_password_in_a_url_is_masked_and_the_rest_stays(url: str, password: st
         "https://host:8080/aB1/c@d http://localhost:3000?aB1=c@d file://C:/Aa1/b@2x.png",
         "Server=db;Password=password; Server=db;Pwd={0}; Server=db;Password=$(pw);x Server=db;Pwd=%PW%;",
         "Server=db\nPassword=hunter2;\n f(host=host, password=hunter2); password=read();",
+        "s.host=r.host;s.password=hunter2;x password=other.password;host=h; $a->password=hunter2;host=h;",
+        "ssh://687fb701029421ae5549d998@ssh.example",
         "aws_secret = " + _HEX[:40] + " secret = " + _MIXED[:40],
         'auth: required "auth": "password" auth=authentication',
         f"<D>{_MIXED[:100]}</D>",
