@@ -21,7 +21,10 @@ def category(reason: str | None) -> str | None:
             "credentials credentials.json aws_credentials.ini .credentials.yml secrets.yaml app-secrets.json",
             "likely secret",
         ),
-        (".netrc _netrc .pgpass .pypirc .npmrc .htpasswd .git-credentials client_secret_42.json", "likely secret"),
+        (
+            ".netrc _netrc .pgpass .pypirc .npmrc .htpasswd .git-credentials client_secret_42.json passwords.txt",
+            "likely secret",
+        ),
         (
             "service-account.json my-service_account.json terraform.tfstate terraform.tfstate.backup kubeconfig",
             "likely secret",
@@ -39,7 +42,7 @@ def category(reason: str | None) -> str | None:
             (
                 "main.py index.js lock.py credentials.py secrets.py Secret.java keys.ts env.py environment.ts id_rsa.pub a.map "
                 "min.js admin.js bundle.js README .gitignore .editorconfig package.json Makefile png .png logo.svg "
-                "private_key.py passwords.py passwords.txt go.mod lockfile.ts a.snap chunk.js map.ts zip pem.go .environs.py"
+                "private_key.py passwords.py go.mod lockfile.ts a.snap chunk.js map.ts zip pem.go .environs.py"
             ),
             None,
         ),
