@@ -302,13 +302,13 @@ def locate_index_folder(repository: str | Path | None = None, index_dir: str | P
     fits = not (repository and variable and _absolute(variable) != root)
     folder = index_dir or (os.environ.get(INDEX_DIR_VARIABLE) if fits else None)
     path = _absolute(folder) if folder else root / INDEX_FOLDER
-    if folder:
-        _refuse_links_below(root, folder)
     if root.is_relative_to(path):
         relation = "is" if path == root else "contains"
         raise UsageError(f"The index folder {path} {relation} the repository itself. Name a folder of its own.")
     _refuse_too_long(root)
     _refuse_too_long(path / RECORD_FILE)
+    if folder:
+        _refuse_links_below(root, folder)
     return IndexFolder(path=path, repository_root=root)
 
 
@@ -322,6 +322,7 @@ def _absolute(path: str | Path) -> Path:
 def _refuse_links_below(root: Path, named: str | Path) -> None:
     """Refuse a path that a link in the repository leads away; links elsewhere are the user's own."""
     path = Path(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - which follows no link
+    _refuse_too_long(path)
     for place in (path, *path.parents):
         if place.is_symlink() and place.parent.resolve().is_relative_to(root):
             raise UntrustedIndexError(
