@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from code_index.core.errors import UsageError
+from code_index.core.errors import StoreError, UsageError
 from code_index.index.folder import resolve_index_folder
 from code_index.tables.schema_version import replace_version
 from indexing_assets.cli.cleanup import _show_old_index
-from indexing_assets.cli.main import cli
+from indexing_assets.cli.status import _opened_instance
 from resources.instance_config import instance_config
 
 
@@ -48,12 +47,11 @@ def test_an_old_table_of_the_repository_is_shown(folder, capsys):
     assert str(table) in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["[" * 100_000, "run_storage: {module: planted, class: Planted}", "\0"])
-def test_a_configuration_that_dagster_cannot_use_is_named(folder, content):
+def test_a_configuration_that_dagster_cannot_use_is_named(folder, monkeypatch, content):
     (folder.dagster_home / "dagster.yaml").write_text(content)
+    monkeypatch.setenv("DAGSTER_HOME", str(folder.dagster_home))
 
-    told = CliRunner().invoke(cli, ["status", str(folder.repository_root)])
-
-    assert told.exit_code == 1, told.exception
-    assert "dagster.yaml cannot be used" in told.output
-    assert "code-index index" in told.output
+    with pytest.raises(StoreError, match=r"dagster\.yaml cannot be used .*code-index index"):
+        _opened_instance(folder)
