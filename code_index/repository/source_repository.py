@@ -40,7 +40,8 @@ DEFAULT_MAX_FILE_BYTES: Final = 1 << 20
 _READ_ATTEMPTS: Final = 4
 _RETRY_WAIT_S: Final = 0.05
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_FOLDER_FLAGS: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Linux opens a folder only to go on from it, which asks for less than reading it.
+_FOLDER_FLAGS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LEADING_OUT: Final = frozenset({"..", ".", ""})
 
 

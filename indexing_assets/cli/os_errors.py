@@ -96,19 +96,15 @@ def trouble(error: BaseException) -> str | None:
             f"The disk that holds the index {disk}{', or a file met the limit `ulimit -f`' if limited else ''}. Free "
             "space or allow writing, then `code-index resume`; what was stored is safe."
         )
-    return next((said for cause in _causes(error) if (said := _met_limit(_words_of(cause)))), None)
-
-
-def trouble_in(text: str) -> str | None:
-    """Say the same of an error of which only the text is left."""
-    return _met_limit(text)
+    return next((said for cause in _causes(error) if (said := trouble_in(_words_of(cause)))), None)
 
 
 def _words_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _met_limit(text: str) -> str | None:
+def trouble_in(text: str) -> str | None:
+    """Say which limit of the system or fault of the disk the text of an error is about; None for any other text."""
     lowered = text.lower()
     for phrases, sentence in _LIMITS:
         if any(phrase in lowered for phrase in phrases):
