@@ -7,6 +7,9 @@ REPO ?= .
 T ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
+# A process of each test would compile this project again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: index ui help test fast check fix lock lowest clean
 
 index: $(VENV)/.runtime  ## index the repository at REPO (this one)

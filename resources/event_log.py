@@ -159,10 +159,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
     def delete_run_log(self, run_id: str) -> int:
         """Delete the log of a run that ended; its materializations stay. Returns the bytes that the files took."""
         with self._db_lock:
-            shard = self._shards.pop(run_id, None)
-            if shard is not None:
-                shard.engine.dispose()
-            self._initialized_dbs.discard(run_id)
+            self._close_shard(run_id)
         freed = self.run_log_bytes(run_id)
         for path in self._run_log_files(run_id):
             path.unlink(missing_ok=True)
@@ -245,9 +242,14 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
-            engine = self._engine(shard)
-            with engine.connect() as connection, connection.begin():
-                yield connection
+            try:
+                with self._engine(shard).connect() as connection, connection.begin():
+                    yield connection
+            except BaseException:
+                # An interrupt may leave a statement half read. Its snapshot would outlive the transaction, and once another
+                # process had written, this connection could never write again: "database is locked", at once and always.
+                self._close_shard(shard)
+                raise
 
     def _engine(self, shard: str) -> Engine:
         if self._shards_pid != os.getpid():
@@ -262,8 +264,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
                 self._shards.move_to_end(shard)
                 return known.engine
             # Another process wiped the log, and may have started a new file.
-            self._shards.pop(shard).engine.dispose()
-            self._initialized_dbs.discard(shard)
+            self._close_shard(shard)
         if _file_identity(path) is None:
             # A database is a copy of one that Dagster made: making each would cost 0.3 s.
             create_once(Path(path), lambda folder: self._copy_template(folder / Path(path).name))
@@ -292,6 +293,12 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
 
         create_once(template, make)
         shutil.copyfile(template, target)
+
+    def _close_shard(self, name: str) -> None:
+        shard = self._shards.pop(name, None)
+        if shard is not None:
+            shard.engine.dispose()
+        self._initialized_dbs.discard(name)
 
     def _close_shards(self) -> None:
         with self._db_lock:

@@ -146,7 +146,7 @@ class SharedSqliteRunStorage(SqliteRunStorage):
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection that waits a minute for other writers; Dagster's own gives up after five seconds."""
+        """A connection that waits half a minute for other writers; older Dagsters give up after five seconds."""
         with _patient_connection(self._conn_string) as connection:
             yield connection
 
@@ -180,7 +180,7 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection that waits a minute for other writers; Dagster's own gives up after five seconds."""
+        """A connection that waits half a minute for other writers; older Dagsters give up after five seconds."""
         with _patient_connection(self._conn_string) as connection:
             yield connection
 

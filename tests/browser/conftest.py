@@ -160,7 +160,7 @@ def browser() -> Iterator[Browser]:
                 "--host-resolver-rules=MAP rebound.example 127.0.0.1",
             ],
         )
-        page = chromium.new_page(viewport={"width": 1500, "height": 950})
+        page = chromium.new_context(viewport={"width": 1500, "height": 950}).new_page()
         page.set_default_timeout(PATIENCE_S * 1e3)
         yield Browser(page)
         chromium.close()

@@ -18,8 +18,10 @@ from dagster._core.events import ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from dagster_shared.record import copy
+from sqlalchemy import select
 
 from code_index.core.errors import SettingsError
 from indexing_assets.runs.materializations import log_materializations
@@ -484,6 +486,31 @@ def test_an_error_in_a_transaction_undoes_it_and_leaves_the_connection_usable(st
     assert _texts(storage, "run") == ["kept"]
     storage.store_event(_entry("run", "next"))
     assert _texts(storage, "run") == ["kept", "next"]
+
+
+def test_an_interrupt_in_the_middle_of_reading_does_not_lock_the_log_for_ever(storage):
+    for text in ("a", "b", "c"):
+        storage.store_event(_entry("run", text))
+    kept = []
+
+    def interrupted() -> None:
+        with storage.run_connection("run") as connection:
+            query = select(SqlEventLogStorageTable.c.event)
+            read = connection.execution_options(stream_results=True).execute(query)
+            next(read)
+            # Whoever catches an interrupt keeps the frames that it passed, and in them what was half read.
+            kept.append(read)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    other = BatchingSqliteEventLogStorage(storage._base_dir)
+    other.store_event(_entry("run", "of another process"))
+    other.dispose()
+    storage.store_event(_entry("run", "next"))
+
+    assert _texts(storage, "run") == ["a", "b", "c", "of another process", "next"]
+    assert len(kept) == 1
 
 
 def test_a_storage_goes_on_after_it_was_disposed_of(storage):
