@@ -133,16 +133,14 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
     """The spans of each chunk; ordered by start, disjoint, together all of the file that is not blank."""
     pieces: list[Piece] = []
     for owner in _owners(text, extraction):  # parents before children
-        spans: list[Span] = []
-        for start, end in sorted(owner.spans):
-            if start == end or (trimmed := text.trimmed(start, end)) is None:
-                continue
-            if text.length(*trimmed) <= options.max_characters:
-                spans.append(trimmed)
-            else:
-                spans += text.pieces(*trimmed, options.max_characters)
-        enough = options.min_characters if owner.block is None else options.max_characters
-        packed = _packed(text, spans, enough, options.max_characters)
+        if owner.block is None:
+            packed = [
+                [span]
+                for stretch in _stretches(owner.spans)
+                for span in _joined(text, _cut(text, [stretch], options.max_characters), options)
+            ]
+        else:
+            packed = _packed(text, _cut(text, sorted(owner.spans), options.max_characters), options.max_characters)
         pieces += [Piece(owner, group, part) for part, group in enumerate(packed)]
         outer = owner.parent.head if owner.parent else None
         owner.depth = outer.depth + 1 if outer else 0
@@ -151,23 +149,56 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
     return pieces
 
 
-def _packed(text: SourceText, spans: list[Span], enough: int, limit: int) -> list[list[Span]]:
-    """Neighbours joined until they reach `enough`, within `limit`; a short rest joins the last group."""
-    if len(spans) <= 1:
-        return [spans] if spans else []
+def _stretches(spans: list[Span]) -> list[Span]:
+    """The spans in order, those that touch joined: what lies between two definitions is one."""
+    joined: list[Span] = []
+    for start, end in sorted(spans):
+        if joined and joined[-1][1] == start:
+            joined[-1] = joined[-1][0], end
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _cut(text: SourceText, spans: list[Span], limit: int) -> list[Span]:
+    """The spans without blank edges, in pieces of at most `limit` characters."""
+    found: list[Span] = []
+    for start, end in spans:
+        if start == end or (trimmed := text.trimmed(start, end)) is None:
+            continue
+        if text.length(*trimmed) <= limit:
+            found.append(trimmed)
+        else:
+            found += text.pieces(*trimmed, limit)
+    return found
+
+
+def _joined(text: SourceText, spans: list[Span], options: ChunkingOptions) -> list[Span]:
+    """Pieces of one stretch, those shorter than `min_characters` joined to the one before or after."""
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined:
+            first, last = joined[-1]
+            is_short = min(text.length(first, last), text.length(start, end)) < options.min_characters
+            if is_short and text.length(first, end) <= options.max_characters:
+                joined[-1] = first, end
+                continue
+        joined.append((start, end))
+    return joined
+
+
+def _packed(text: SourceText, spans: list[Span], limit: int) -> list[list[Span]]:
+    """Own text of a definition: what lies between the definitions in it, joined within `limit`."""
     groups: list[list[Span]] = []
-    lengths: list[int] = []
+    length = 0
     for span in spans:
         own = text.length(*span)
-        if groups and lengths[-1] < enough and lengths[-1] + 1 + own <= limit:
+        if groups and length + 1 + own <= limit:
             groups[-1].append(span)
-            lengths[-1] += 1 + own
+            length += 1 + own
         else:
             groups.append([span])
-            lengths.append(own)
-    if len(groups) > 1 and lengths[-1] < enough and lengths[-2] + 1 + lengths[-1] <= limit:
-        rest = groups.pop()
-        groups[-1] += rest
+            length = own
     return groups
 
 
@@ -187,6 +218,8 @@ def _owners(text: SourceText, extraction: Extraction) -> list[Owner]:
             last = min(_absorbed(text.source, max(block.end, first), max(following, first)), end)
             if last <= first:
                 continue
+            if owner.block is None and not _WORD.search(text.source, cursor, first):
+                first = cursor  # an opening bracket is no chunk
             if owner.block is None:
                 last = _with_closers(text.source, last, min(max(following, last), end))
             owner.spans.append((cursor, first))

@@ -2,7 +2,7 @@
 
 An extractor (one per family of formats) only lists the named things of a file, with their spans and
 descriptions. `assembly.assemble` does the rest for all formats alike: it gives uncovered text to
-module or text chunks, splits long texts, merges tiny ones, and computes lines, identities and the
+module or text chunks, splits long texts, and computes lines, identities and the
 hierarchy.
 """
 

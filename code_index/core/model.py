@@ -134,8 +134,8 @@ class Chunk(NamedTuple):
 class ChunkingOptions:
     """Limits of the chunker, in characters.
 
-    A definition longer than `max_characters` is split at syntax boundaries; neighbouring
-    pieces of module code shorter than `min_characters` are merged.
+    What is longer than `max_characters` is split at syntax boundaries; a piece of the text between two
+    definitions that is shorter than `min_characters` is joined to the next one.
     """
 
     max_characters: int = 2_000

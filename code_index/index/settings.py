@@ -41,7 +41,7 @@ class Settings(CheckedSettings):
         default=2_000, ge=200, le=100_000, description="A longer definition is split at syntax boundaries."
     )
     min_chunk_characters: int = Field(
-        default=200, ge=0, le=10_000, description="Shorter neighbouring pieces of module code are merged."
+        default=200, ge=0, le=10_000, description="Shorter pieces of a long text between definitions are merged."
     )
     parse_workers: int = Field(
         default=0, ge=0, le=256, description="Parser processes; 0 means one per available processor."

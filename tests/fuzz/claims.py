@@ -17,7 +17,7 @@ from code_index.chunking.registry import LANGUAGES as CODE
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.hashing import content_hash
 from code_index.core.identifiers import full_text
-from code_index.core.model import Chunk, ChunkingOptions
+from code_index.core.model import Chunk, ChunkingOptions, ChunkType
 from code_index.parsing.chunk_rows import PARSED_CHUNKS, chunks_to_batch
 from tests.samples import SAMPLES
 
@@ -86,6 +86,8 @@ def _sound(content: bytes, chunks: tuple[Chunk, ...], language: str, options: Ch
         region = b"\n".join(lines[chunk.start_line - 1 : chunk.end_line])
         for edge in (chunk.content.encode().splitlines()[0], chunk.content.encode().splitlines()[-1]):
             assert edge in region, "a chunk's first and last line stand where its line numbers say"
+        is_rest = chunk.qualified_name == "" and chunk.chunk_type in {ChunkType.MODULE, ChunkType.TEXT}
+        assert not is_rest or chunk.content.encode() in source, "text that no definition owns is a range of the file"
         assert all(by_id[child].parent_chunk_id == chunk.chunk_id for child in chunk.child_chunk_ids)
         assert chunk.parent_chunk_id is None or chunk.chunk_id in by_id[chunk.parent_chunk_id].child_chunk_ids
         _can_be_embedded(chunk, language)

@@ -59,6 +59,7 @@ def assert_invariants(source: bytes, extraction: Extraction, options: ChunkingOp
     assert [chunk.start_line for chunk in chunks] == sorted(chunk.start_line for chunk in chunks)
     for chunk, piece in zip(chunks, pieces, strict=True):
         assert chunk.content.strip()
+        assert len(piece.spans) == 1 or piece.owner.block is not None, "what no definition owns is a range"
         assert len(chunk.content) <= options.max_characters
         region = b"".join(lines[chunk.start_line - 1 : chunk.end_line])
         before = sum(map(len, lines[: chunk.start_line - 1]))
@@ -185,11 +186,36 @@ def test_a_cut_never_parts_a_character():
     assert "".join(chunk.content for chunk in chunks) == "漢字" * 500
 
 
-def test_short_pieces_of_module_code_come_together():
-    source = b"import a\n\ndef f():\n    return 1\n\nX = 1\n\ndef g():\n    return 2\n\nY = 2\n"
+def test_text_between_two_definitions_is_a_chunk_of_its_own():
+    source = b"import a\n\ndef f():\n    return 1\n\nX = 1\nZ = 1\n\ndef g():\n    return 2\n\nY = 2\n"
     modules = [chunk for chunk in chunked(source) if chunk.chunk_type is ChunkType.MODULE]
-    assert [chunk.content for chunk in modules] == ["import a\nX = 1\nY = 2"]
-    assert (modules[0].start_line, modules[0].end_line) == (1, 11)
+    assert [(chunk.content, chunk.start_line, chunk.end_line) for chunk in modules] == [
+        ("import a", 1, 1),
+        ("X = 1\nZ = 1", 6, 7),
+        ("Y = 2", 12, 12),
+    ]
+
+
+def test_text_around_a_namespace_stays_one_chunk():
+    chunks = chunked(b"#include <a>\n\nnamespace b {\nint c;\n\nint f() { return 1; }\n}\n\nint d;\n", "cpp")
+    assert [(chunk.content, chunk.qualified_name) for chunk in chunks] == [
+        ("#include <a>\n\nnamespace b {\nint c;", ""),
+        ("int f() { return 1; }\n}", "b.f"),
+        ("int d;", ""),
+    ]
+
+
+def test_an_opening_bracket_before_the_first_definition_belongs_to_it():
+    (chunk,) = chunked(b"{\n  function f() { return 1 }\n}\n", "javascript")
+    assert (chunk.start_line, chunk.end_line, chunk.function_name) == (1, 3, "f")
+
+
+def test_a_short_piece_of_a_long_text_joins_its_neighbour():
+    source = b"a = 1\n" * 30 + b"b = [\n" + b"    1,\n" * 30 + b"]\n"
+    without = chunked(source, options=ChunkingOptions(max_characters=300, min_characters=0))
+    joined = chunked(source, options=ChunkingOptions(max_characters=300, min_characters=100))
+    assert min(len(chunk.content) for chunk in joined) >= min(len(chunk.content) for chunk in without)
+    assert all(len(chunk.content) <= 300 for chunk in joined)
 
 
 def test_an_import_stands_on_the_chunk_that_holds_it():
