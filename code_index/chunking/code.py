@@ -4,7 +4,7 @@ Belongs here: running a language's query and turning its captures into the tree 
 Does not belong here: any one language (`languages`), chunks (`assembly`).
 
 Broken code needs no special path: tree-sitter puts error nodes between the good ones, whole definitions are found,
-and assembly gives all other text to module chunks.
+and assembly gives all other text to module chunks. Whole code that a grammar misreads is read again (`recovery`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from code_index.chunking.definition_tree import (
 )
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
 from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
+from code_index.chunking.recovery import Reading, read
 from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.signatures import (
     first_field,
@@ -59,19 +60,16 @@ def extract_code(source: bytes, language: str) -> Extraction:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
     spec, parser, query, statements = _tools(language)
-    tree = parser.parse(source)
-    if tree is None:
-        raise ParseError(f"the {language} parser gave no tree; exclude the file or report it")
-    captures: Captures = QueryCursor(query).captures(tree.root_node)
-    found = _File(source, spec, captures)
+    reading = read(source, parser, query, spec.repairs)
+    found = _File(source, spec, reading)
     blocks = found.blocks()
-    imports = _outermost(captures.get("import", []))
+    imports = _outermost(reading.captures.get("import", []))
     return Extraction(
         blocks=blocks,
         imports=tuple(text_of(node, source) for node in imports),
         import_offsets=tuple(node.start_byte for node in imports),
         docstring=found.docstring(),
-        break_points=_statement_starts(source, tree.root_node, statements),
+        break_points=_statement_starts(source, reading.tree.root_node, statements),
     )
 
 
@@ -110,13 +108,16 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
 class _File:
     """The captures of one file, and the blocks made from them."""
 
-    def __init__(self, source: bytes, spec: LanguageSpec, captures: Captures) -> None:
+    def __init__(self, source: bytes, spec: LanguageSpec, reading: Reading) -> None:
         self.source = source
         self.spec = spec
-        self.captures = captures
-        self.leading = Leading(source, captures, indentation_binds=spec.indentation_binds)
+        self.captures: Captures = reading.captures
+        captures = reading.captures
+        hidden = [item for item in reading.hidden if item.role]
+        self.leading = Leading(source, captures, hidden, indentation_binds=spec.indentation_binds)
         self.decorators = sorted(
-            (node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])
+            [(node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])]
+            + [(item.start, item.end) for item in hidden]
         )
         self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
 

@@ -23,6 +23,8 @@ Roles of descriptions
     file_docstring    string or comment that documents the file
     file_head         clause that names the file's module; the comment directly above documents the file
     field             typed member of a class
+Roles of trees
+    doubt             node that the grammar makes only of what it misread (`code_index.chunking.recovery`)
 Roles of the file
     import            statement or call that names another module
 Roles of complexity
@@ -41,6 +43,7 @@ from tree_sitter import Node
 
 from code_index.chunking.comments import without_markers
 from code_index.chunking.file_type import FileType
+from code_index.chunking.recovery import Repair
 from code_index.core.model import Parameter
 
 NameOf = Callable[[Node, bytes], str]
@@ -66,7 +69,7 @@ class LanguageSpec(FileType):
     `indentation_binds`: a comment above belongs only when equally indented.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside.
+    leaves it outside. `repairs` find what misled the grammar where its tree is wrong.
     """
 
     query: str
@@ -90,6 +93,7 @@ class LanguageSpec(FileType):
     is_absolute: Callable[[Node], bool] | None = None
     clauses: bool = False
     prefix: bytes = b""
+    repairs: tuple[Repair, ...] = ()
 
 
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
@@ -108,6 +112,6 @@ _OTHER_ROLES: Final = (
         "body",
         "field",
     ),
-    *("file_docstring", "file_head", "import", "not_path"),
+    *("file_docstring", "file_head", "import", "not_path", "doubt"),
 )
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Final
 
 from tree_sitter import Node
@@ -31,14 +32,15 @@ Above = tuple[int, int, str]  # start, end, role
 class Leading:
     """The comments, attributes and signatures of one file, in order."""
 
-    def __init__(self, source: bytes, captures: dict[str, list[Node]], *, indentation_binds: bool) -> None:
+    def __init__(
+        self, source: bytes, captures: dict[str, list[Node]], hidden: Sequence[Above] = (), *, indentation_binds: bool
+    ) -> None:
         self._source = source
         self._indentation_binds = indentation_binds
         self._items: list[Above] = []
         last = -1
-        for item in sorted(
-            (node.start_byte, node.end_byte, role) for role in ROLES_ABOVE for node in captures.get(role, [])
-        ):
+        captured = [(node.start_byte, node.end_byte, role) for role in ROLES_ABOVE for node in captures.get(role, [])]
+        for item in sorted([*captured, *hidden]):
             if item[0] >= last:  # a comment node inside a comment is the same comment
                 self._items.append(item)
                 last = item[1]

@@ -7,6 +7,7 @@ from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.hidden_text import Hidden, Span, conditional_text, near
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import parameter_list, text_of, without_generics
 from code_index.core.model import Parameter
@@ -23,7 +24,55 @@ _DECLARATORS: Final = frozenset(
     }
 )
 _TEST_MACROS: Final = frozenset({"TEST", "TEST_F", "TEST_P", "TYPED_TEST", "TYPED_TEST_P", "BENCHMARK_F"})
+_MACRO_NAME: Final = re.compile(r"[A-Z][A-Z\d]*_[A-Z\d_]*|TEST|BENCHMARK")
+_NAMING: Final = frozenset({"identifier", "string_literal", "type_identifier", "qualified_identifier"})
 _QUALIFIERS: Final = re.compile(r"\b(?:const|volatile|restrict|__restrict|_Nonnull|_Nullable)\b")
+
+
+_MACRO: Final = (
+    rb"(?:[A-Z_][A-Z\d_]++|__\w++|[A-Za-z]\w*?(?:API|EXPORT|api|export)\w*+)(?![\w:])(?:[ \t]*\([^()\n]*+\))?"
+)
+_NO_NAME: Final = rb"(?!(?:final|override|sealed|abstract|class|struct)\b)"
+_LEADING_MACRO: Final = re.compile(
+    rb"^[ \t]*(?P<macro>" + _MACRO + rb"(?:[ \t]+" + _MACRO + rb"){0,3})[ \t]+(?=(?:class|struct|enum|union|template"
+    rb"|namespace|static|inline|extern|const|virtual|explicit|typedef)\b"
+    rb"|[A-Za-z_][\w:<>,]*+[ \t*&]+~?[A-Za-z_][\w:]*+[ \t]*\()",
+    re.MULTILINE,
+)
+"""A macro before a declaration."""
+
+_MISLEADING: Final = (
+    # `class EXPORT Name : Base {`; with `class`, no other word can stand there than a macro.
+    re.compile(
+        rb"\b(?:class[ \t\n]+|(?:struct|union|enum(?:[ \t]+(?:class|struct))?)[ \t]+(?=" + _MACRO + rb"))"
+        rb"(?P<macro>(?:"
+        + _NO_NAME
+        + rb"[A-Za-z_]\w*+(?:[ \t]*\([^()\n]*+\))?\s+){1,3})"
+        + _NO_NAME
+        + rb"[A-Za-z_][\w:]*+(?:<[^<>{};]*+>)?\s*+(?:final\b\s*+)?(?::(?!:)[^;{}]{0,500})?\{"
+    ),
+    # A macro on a line of its own, not before a body or a function's name.
+    re.compile(
+        rb"^[ \t]*(?P<macro>" + _MACRO + rb")[ \t]*\r?$(?!\s*+(?:[{:(,=;.|&+\-]|[A-Za-z_]\w*+[ \t]*\())", re.MULTILINE
+    ),
+    # A macro between a type and a name, or between parameters and body.
+    re.compile(
+        rb"^[ \t]*(?:[a-z_]\w*+[ \t*]++){1,4}(?P<macro>" + _MACRO + rb")[ \t]+(?=[a-z_]\w*[ \t]*\()", re.MULTILINE
+    ),
+    re.compile(rb"\)(?:\s*+(?:const|noexcept)\b)?\s+(?P<macro>" + _MACRO + rb")(?=\s*+[{;])"),
+)
+
+
+def _macros(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Macros near faults that stand where the grammar expects none."""
+    found = [hidden for pattern in _MISLEADING for hidden in near(pattern.finditer(text), faults, "macro")]
+    leading = near(_LEADING_MACRO.finditer(text), faults, "macro")
+    return found + [hidden._replace(role="attribute") for hidden in leading]
+
+
+def _conditionals(text: bytes, _faults: list[Span]) -> list[Hidden]:
+    """Branches of `#if` that share a closing brace with another one."""
+    return conditional_text(text)
 
 
 def _inner(declarator: Node) -> Node | None:
@@ -65,9 +114,27 @@ def _function_name(node: Node, source: bytes) -> str:
         own = without_generics(own)
     if name is not None and name.type == "operator_cast":
         own = own.partition("(")[0].rstrip()
-    if _is_test(node, own):
-        own = ".".join(parameter.type or parameter.name for parameter in _declared_parameters(node, source)) or own
+    if not parts and _is_made_by_macro(node, own):
+        own = _macro_made_name(
+            own, [parameter.type or parameter.name for parameter in _declared_parameters(node, source)]
+        )
     return ".".join([*parts, own])
+
+
+def _called_name(node: Node, source: bytes) -> str:
+    """Name of a function whose head is a macro's call: `SYSCALL_DEFINE2(reboot, int, magic) {`."""
+    call = node.named_child(0)
+    arguments = call.child_by_field_name("arguments") if call is not None else None
+    values = arguments.named_children if arguments is not None else []
+    words = [text_of(value, source).strip('"') if value.type in _NAMING else "" for value in values]
+    return _macro_made_name(text_of(call.child_by_field_name("function") if call is not None else None, source), words)
+
+
+def _macro_made_name(macro: str, arguments: list[str]) -> str:
+    """The name in the macro's arguments; a googletest case by its suite and name."""
+    if macro in _TEST_MACROS:
+        return ".".join(filter(None, arguments)) or macro
+    return arguments[0] if arguments and arguments[0] else macro
 
 
 def _type_name(node: Node, source: bytes) -> str:
@@ -78,13 +145,14 @@ def _type_name(node: Node, source: bytes) -> str:
     return without_generics(text_of(name, source))
 
 
-def _is_test(node: Node, name: str) -> bool:
-    return name in _TEST_MACROS and node.child_by_field_name("type") is None
+def _is_made_by_macro(node: Node, name: str) -> bool:
+    """Tell whether a function's head is the call of a macro, rather than that of a constructor."""
+    return _MACRO_NAME.fullmatch(name) is not None and node.child_by_field_name("type") is None
 
 
 def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
-    is_test = _is_test(carrier, text_of(_name_node(carrier), source))
-    return () if is_test else _declared_parameters(carrier, source)
+    is_call = carrier.type == "expression_statement" or _is_made_by_macro(carrier, text_of(_name_node(carrier), source))
+    return () if is_call else _declared_parameters(carrier, source)
 
 
 def _declared_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
@@ -129,6 +197,7 @@ def _return_type(carrier: Node, source: bytes) -> str:
 
 _NAMES: Final = {
     "function_definition": _function_name,
+    "expression_statement": _called_name,
     "struct_specifier": _type_name,
     "union_specifier": _type_name,
     "enum_specifier": _type_name,
@@ -142,8 +211,16 @@ FAMILY: Final = LanguageSpec(
     name_fields=("name", "declarator"),
     parameters_of=_parameters,
     return_type_of=_return_type,
+    repairs=(_conditionals, _macros),
     query="""
 (function_definition body: (_)) @function
+(translation_unit (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
+(declaration_list (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
+(preproc_ifdef (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
+(preproc_if (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
+(function_definition declarator: (identifier)) @doubt
+(function_definition type: (type_identifier) @_type declarator: (function_declarator declarator: (identifier) @_name) (#match? @_type "^[A-Z][A-Z0-9_]+$") (#match? @_name "^[A-Z][A-Z0-9]*_[A-Z0-9_]+$")) @doubt
+(declaration type: (enum_specifier !body) declarator: (init_declarator value: (initializer_list))) @doubt
 (preproc_function_def) @member
 (struct_specifier name: (_) body: (_)) @class
 (union_specifier name: (_) body: (_)) @class

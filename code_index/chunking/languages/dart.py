@@ -89,7 +89,7 @@ LANGUAGE: Final = LanguageSpec(
 (method_signature) @function
 (program [(function_signature) (getter_signature) (setter_signature)] @function)
 (function_body) @body
-[(class_definition) (mixin_declaration) (extension_declaration) (enum_declaration)] @class
+[(class_definition) (mixin_declaration) (extension_declaration) (extension_type_declaration) (enum_declaration)] @class
 [(comment) (documentation_comment)] @comment
 (class_body (annotation) @attribute)
 (program (annotation) @attribute)

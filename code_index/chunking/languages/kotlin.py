@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.hidden_text import Hidden, Span
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, text_of
 from code_index.core.model import Parameter
+
+_ANNOTATION: Final = re.compile(
+    rb"\s*+(?P<text>@(?:[a-z]++:)?[\w.]++(?:<[^<>\n]*+>)?"
+    rb"(?:\((?:[^()\"]|\"(?:[^\"\\\n]|\\.)*+\"|\((?:[^()\"]|\"(?:[^\"\\\n]|\\.)*+\")*+\)){0,2000}+\))?)"
+)
+"""Arguments may hold one more level of parentheses; they are limited, so that many unclosed ones take no time."""
 
 
 def _function_name(node: Node, source: bytes) -> str:
@@ -54,6 +62,17 @@ def _return_type(carrier: Node, source: bytes) -> str:
     return ""
 
 
+def _annotations(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Annotations that the grammar took for an expression, as it does with several above a class."""
+    found: list[Hidden] = []
+    for start, end in faults:
+        position = start
+        while position < end and (match := _ANNOTATION.match(text, position)) is not None:
+            found.append(Hidden(match.start("text"), match.end("text"), "attribute"))
+            position = match.end()
+    return found
+
+
 LANGUAGE: Final = LanguageSpec(
     name="kotlin",
     title="Kotlin",
@@ -68,12 +87,14 @@ LANGUAGE: Final = LanguageSpec(
     dotted_methods=True,
     parameters_of=_parameters,
     return_type_of=_return_type,
+    repairs=(_annotations,),
     doc_prefixes=("/**",),
     query="""
 [(class_declaration) (object_declaration) (companion_object)] @class
 [(function_declaration) (secondary_constructor)] @function
 [(line_comment) (multiline_comment)] @comment
 (modifiers (annotation) @decorator)
+(source_file (prefix_expression (annotation)) @doubt)
 (import_header) @import
 (class_body (property_declaration (variable_declaration (simple_identifier) . (_)) @field))
 (class_parameter) @field

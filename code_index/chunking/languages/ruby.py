@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from code_index.chunking.hidden_text import Hidden, Span
 from code_index.chunking.language_spec import LanguageSpec
+
+_HEREDOC: Final = re.compile(rb"<<[~-]([\"'`]?)(?P<label>\w++)\1[^\n]*+\n")
+_MAX_UNCLOSED: Final = 20
+
+
+def _nested_heredocs(text: bytes, _faults: list[Span]) -> list[Hidden]:
+    """Heredocs with another one inside, after whose end the grammar reads on as if it were text."""
+    found: list[Hidden] = []
+    position = unclosed = 0
+    # A failed search reads the rest of the file, so they are counted.
+    while unclosed < _MAX_UNCLOSED and (match := _HEREDOC.search(text, position)) is not None:
+        end = re.compile(rb"^[ \t]*" + match["label"] + rb"\b", re.MULTILINE).search(text, match.end())
+        if end is not None and b"<<" in text[match.end() : end.start()]:
+            found.append(Hidden(match.end(), end.start()))
+        unclosed += end is None
+        position = match.end() if end is None else end.end()
+    return found
+
 
 LANGUAGE: Final = LanguageSpec(
     name="ruby",
@@ -13,6 +33,7 @@ LANGUAGE: Final = LanguageSpec(
     file_names="rakefile gemfile vagrantfile podfile fastfile appfile brewfile guardfile capfile dangerfile .irbrc",
     interpreters="ruby jruby",
     doc_prefixes=("##", "=begin"),
+    repairs=(_nested_heredocs,),
     query="""
 [(class) (module)] @class
 [(method) (singleton_method)] @function

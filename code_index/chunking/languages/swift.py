@@ -6,6 +6,7 @@ from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.hidden_text import Hidden, Span, conditional_text
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import text_of
 from code_index.core.model import Parameter
@@ -47,6 +48,11 @@ def _return_type(carrier: Node, source: bytes) -> str:
     return ""
 
 
+def _directives(text: bytes, _faults: list[Span]) -> list[Hidden]:
+    """Directives of conditional compilation, which the grammar knows only between declarations of a file."""
+    return conditional_text(text, always=True)
+
+
 LANGUAGE: Final = LanguageSpec(
     name="swift",
     title="Swift",
@@ -55,6 +61,7 @@ LANGUAGE: Final = LanguageSpec(
     names={"deinit_declaration": _deinit_name, "subscript_declaration": _subscript_name},
     parameters_of=_parameters,
     return_type_of=_return_type,
+    repairs=(_directives,),
     query="""
 [(class_declaration) (protocol_declaration)] @class
 [(function_declaration) (init_declaration) (deinit_declaration) (subscript_declaration)] @function

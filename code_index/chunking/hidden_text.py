@@ -1,0 +1,97 @@
+"""Text that is hidden from a grammar: blanks in its place, so that all offsets stay.
+
+Belongs here: blanking, the choice of what lies near a fault, and scanners that several languages share.
+Does not belong here: the words that mislead one grammar (`languages`), parsing again (`recovery`).
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Final, NamedTuple
+
+Span = tuple[int, int]
+
+REACH: Final = 300
+"""Bytes before a fault in which its cause is sought."""
+
+_KEPT: Final = re.compile(rb"[^\r\n]")
+_C_TOKEN: Final = re.compile(
+    rb"//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?|(?P<brace>[{}])"
+    rb"|^[ \t]*\#[ \t]*(?P<directive>if|ifdef|ifndef|elif|elifdef|elseif|else|endif)\b(?:[^\n\\]|\\(?s:.))*+",
+    re.MULTILINE,
+)
+
+
+class Hidden(NamedTuple):
+    """A span that a grammar does not see; with the role `attribute` it belongs to the definition below it."""
+
+    start: int
+    end: int
+    role: str = ""
+
+
+def blanked(text: bytes, spans: Iterable[tuple[int, int] | Hidden]) -> bytes:
+    """The text with blanks instead of the spans; line ends stay. Spans may be in any order."""
+    changed = bytearray(text)
+    for start, end, *_ in spans:
+        changed[start:end] = _KEPT.sub(b" ", text[start:end])
+    return bytes(changed)
+
+
+def near(found: Iterable[re.Match[bytes]], faults: Sequence[Span], group: str) -> list[Hidden]:
+    """The spans of a group in the matches that lie in a fault or shortly before one."""
+    starts = [start - REACH for start, _ in faults]
+    ends = list(accumulate((end for _, end in faults), max))  # the furthest end of the faults up to each
+    chosen: list[Hidden] = []
+    for match in found:
+        start, end = match.span(group)
+        index = bisect_right(starts, start) - 1
+        if index >= 0 and start <= ends[index] and start < end:
+            chosen.append(Hidden(start, end))
+    return chosen
+
+
+def conditional_text(text: bytes, *, always: bool = False) -> list[Hidden]:
+    """Directives of conditional compilation and all branches but the first, where a branch leaves a brace open.
+
+    With `always` the directives of the other conditionals too, whose branches all stay.
+    """
+    found: list[Hidden] = []
+    open_conditionals: list[_Conditional] = []
+    balance = 0  # of braces
+    for match in _C_TOKEN.finditer(text):
+        directive = match["directive"]
+        if match["brace"]:
+            balance += 1 if match["brace"] == b"{" else -1
+        elif directive is None:
+            continue
+        elif directive.startswith(b"if"):
+            open_conditionals.append(_Conditional(balance, [match.span()]))
+        elif open_conditionals:
+            conditional = open_conditionals[-1]
+            conditional.branches.append(balance)
+            conditional.directives.append(match.span())
+            balance = conditional.balance
+            if directive == b"endif":
+                balance = conditional.branches[0]
+                found += open_conditionals.pop().hidden(always=always)
+    return found
+
+
+@dataclass(slots=True)
+class _Conditional:
+    """One `#if`: the braces open before it, its directives, and the braces open at the end of each branch."""
+
+    balance: int
+    directives: list[Span]
+    branches: list[int] = field(default_factory=list)
+
+    def hidden(self, *, always: bool) -> list[Hidden]:
+        is_uneven = any(branch != self.balance for branch in self.branches)
+        if is_uneven and len(self.branches) > 1:
+            return [Hidden(*self.directives[0]), Hidden(self.directives[1][0], self.directives[-1][1])]
+        return [Hidden(*directive) for directive in self.directives] if is_uneven or always else []
