@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,8 @@ from code_index.core.model import Chunk, ChunkingOptions, ChunkType, TypeAnnotat
 
 MAX_BLOCK_DEPTH: Final = 32
 """Blocks nested deeper belong to the text of the last ancestor: so qualified names stay short on any input."""
+
+CODE: Final = frozenset({ChunkType.FUNCTION, ChunkType.CLASS, ChunkType.METHOD})
 
 Span = tuple[int, int]
 
@@ -45,6 +48,14 @@ class Owner:
     head: Owner | None = None  # itself, or the nearest enclosing owner whose own text makes a chunk
     head_id: str | None = None
 
+    @property
+    def is_range(self) -> bool:
+        """Tell whether each chunk is a range of the file: in what is no code, what lies between two definitions is."""
+        block = self.block
+        return block is None or (
+            block.chunk_type not in CODE and any(child.chunk_type in CODE for child in block.children)
+        )
+
 
 @dataclass(slots=True)
 class Piece:
@@ -65,9 +76,11 @@ def assemble(
     subproject_name: str | None,
     subproject_path: str | None,
     options: ChunkingOptions,
+    lines: Sequence[int] | None = None,
 ) -> tuple[Chunk, ...]:
     """The chunks of one file, ordered by where they start.
 
+    `lines` has the file's line for each line of the source, where that is not the file itself.
     `source` is valid UTF-8 (`encoding.to_utf8`). Every character that is not white space is in exactly one
     content, no content is blank or longer than `options.max_characters`, and the same bytes give the same ids.
     """
@@ -93,14 +106,15 @@ def assemble(
         if block is None and file_docstring is not None:
             docstring, file_docstring = file_docstring, None
         chunk_type = extraction.remainder_type if block is None else block.chunk_type
+        first, last = text.line(piece.spans[0][0]), text.line(piece.spans[-1][1] - 1)
         lines_of_code = len(_CODE_LINE.findall(f"\n{content}"))
         chunks.append(
             Chunk(
                 chunk_id=own_id,
                 file_path=file_path,
                 file_hash=file_hash,
-                start_line=text.line(piece.spans[0][0]),
-                end_line=text.line(piece.spans[-1][1] - 1),
+                start_line=first if lines is None else lines[first - 1],
+                end_line=last if lines is None else lines[last - 1],
                 content=content,
                 language=language,
                 chunk_type=chunk_type,
@@ -133,7 +147,7 @@ def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> 
     """The spans of each chunk; ordered by start, disjoint, together all of the file that is not blank."""
     pieces: list[Piece] = []
     for owner in _owners(text, extraction):  # parents before children
-        if owner.block is None:
+        if owner.is_range:
             packed = [
                 [span]
                 for stretch in _stretches(owner.spans)
@@ -207,32 +221,36 @@ def _owners(text: SourceText, extraction: Extraction) -> list[Owner]:
     end = len(text.source)
     root = Owner(None, None, "", None)
     owners = [root]
-    # A frame is a run of siblings: owner of the text between them, their prefix, and the span they share.
-    stack: list[tuple[Owner, str, list[Block], int, int, int]] = [(root, "", extraction.blocks, 0, end, 0)]
+    # A frame is a run of siblings: owner of the text between them, their prefix and its separator, and the span they share.
+    stack: list[tuple[Owner, str, str, list[Block], int, int, int]] = [
+        (root, "", extraction.name_separator, extraction.blocks, 0, end, 0)
+    ]
     while stack:
-        owner, prefix, blocks, start, end, depth = stack.pop()
+        owner, prefix, outer_separator, blocks, start, end, depth = stack.pop()
         cursor = start
+        is_range = owner.is_range
         for position, block in enumerate(blocks):
             first = text.with_indent(max(block.start, cursor), cursor)
             following = blocks[position + 1].start if position + 1 < len(blocks) else end
             last = min(_absorbed(text.source, max(block.end, first), max(following, first)), end)
             if last <= first:
                 continue
-            if owner.block is None and not _WORD.search(text.source, cursor, first):
+            if is_range and not _WORD.search(text.source, cursor, first):
                 first = cursor  # an opening bracket is no chunk
-            if owner.block is None:
+            if is_range:
                 last = _with_closers(text.source, last, min(max(following, last), end))
             owner.spans.append((cursor, first))
             cursor = last
             outer = "" if block.absolute else prefix
-            qualified_name = f"{outer}{block.name}" if block.name else outer.removesuffix(extraction.name_separator)
-            below = f"{qualified_name}{extraction.name_separator}" if qualified_name else ""
+            qualified_name = f"{outer}{block.name}" if block.name else outer.removesuffix(outer_separator)
+            separator = block.name_separator or outer_separator
+            below = f"{qualified_name}{separator}" if qualified_name else ""
             inner = owner
             if block.chunk_type is not ChunkType.MODULE:
                 inner = Owner(block, owner, qualified_name, _class_name(block, owner))
                 owners.append(inner)
             nested = block.children if depth < MAX_BLOCK_DEPTH else []
-            stack.append((inner, below, nested, first, last, depth + 1))
+            stack.append((inner, below, separator, nested, first, last, depth + 1))
         owner.spans.append((cursor, end))
     return owners
 

@@ -9,6 +9,7 @@ hierarchy.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from code_index.core.model import ChunkType, Parameter, TypeAnnotation
 
@@ -17,7 +18,8 @@ from code_index.core.model import ChunkType, Parameter, TypeAnnotation
 class Block:
     """A named span of a file, bytes half-open; children lie inside, ordered, without overlap.
 
-    Its qualified name begins with the names of the enclosing blocks, unless it is `absolute`.
+    Its qualified name begins with the names of the enclosing blocks, unless it is `absolute`; `name_separator` joins
+    the names of the blocks inside to its own, where it is not that of the file.
     `start` includes what belongs to the definition (decorators, attributes, the doc comment above).
     `break_points` are byte offsets, in order, at which the assembly may cut the block when it is too long
     (starts of statements, rows, list items); it falls back to line starts, then to any character.
@@ -28,6 +30,7 @@ class Block:
     chunk_type: ChunkType
     name: str = ""
     absolute: bool = False
+    name_separator: str = ""
     children: list[Block] = field(default_factory=list)
     break_points: list[int] = field(default_factory=list)
     docstring: str | None = None
@@ -40,6 +43,19 @@ class Block:
     max_nesting_depth: int | None = None
 
 
+class Part(NamedTuple):
+    """Spans of a file, in order, that are one text of another language, named by a `word` that people use for it.
+
+    With `only_code` it is read only if that is a programming language, and only its functions and classes count.
+    `joint` stands between the spans where blanks do not separate statements.
+    """
+
+    word: str
+    spans: tuple[tuple[int, int], ...]
+    only_code: bool = False
+    joint: bytes = b""
+
+
 @dataclass(slots=True)
 class Extraction:
     """The result of an extractor for one file: top-level blocks in order, and the file's imports.
@@ -47,6 +63,7 @@ class Extraction:
     `import_offsets` has the first byte of each of `imports` (same length), so that the chunk around an import
     carries it. `docstring` is the file's own; the first module chunk carries it.
     A block of type `MODULE` (namespace, Rust `mod`) only qualifies the names inside: its own text is module code.
+    `parts` are still to be read by other extractors (`code_index.chunking.embedded`).
     The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
     """
 
@@ -57,3 +74,4 @@ class Extraction:
     break_points: list[int] = field(default_factory=list)
     remainder_type: ChunkType = ChunkType.MODULE  # type of the text that no block covers
     name_separator: str = "."
+    parts: list[Part] = field(default_factory=list)

@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from typing import Final
 
 from code_index.chunking.assembly import assemble
-from code_index.chunking.code import extract_code
+from code_index.chunking.embedded import extract
 from code_index.chunking.encoding import to_utf8
 from code_index.chunking.file_type import FileType
 from code_index.chunking.formats.text import extract_text
-from code_index.chunking.registry import FILE_TYPES, LANGUAGES
-from code_index.chunking.structured import extract_structured
+from code_index.chunking.registry import FILE_TYPES, FORMATS
 from code_index.core.errors import ParseError
 from code_index.core.lazy_imports import importing
 from code_index.core.model import Chunk, ChunkingOptions, MaskedText
@@ -65,17 +64,18 @@ def chunk_file(
     """
     source = (content if isinstance(content, MaskedText) else masked_source(content)).text
     try:
-        if as_text:
-            extraction = extract_text(source)
+        kind = FORMATS.get(language)
+        rendered = kind.render(source) if kind is not None and kind.render is not None and not as_text else None
+        if rendered is not None:
+            source, extraction = rendered.text, extract(rendered.text, rendered.language)
         else:
-            extraction = (
-                extract_code(source, language) if language in LANGUAGES else extract_structured(source, language)
-            )
+            extraction = extract_text(source) if as_text else extract(source, language)
     except ParseError as error:
         raise ParseError(f"{file_path}: {error}") from error
     return assemble(
         source,
         extraction,
+        lines=rendered.lines if rendered is not None else None,
         file_path=file_path,
         file_hash=file_hash,
         language=language,

@@ -9,6 +9,7 @@ and assembly gives all other text to module chunks. Whole code that a grammar mi
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from functools import cache
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from tree_sitter import Node, Parser, Query, QueryCursor
 from tree_sitter_language_pack import get_language
 
-from code_index.chunking.blocks import Block, Extraction
+from code_index.chunking.blocks import Block, Extraction, Part
 from code_index.chunking.comments import clean_comments, clean_string
 from code_index.chunking.complexity import Complexity, Construct, Span, measure
 from code_index.chunking.definition_tree import (
@@ -50,6 +51,7 @@ LONG_LINE_BYTES: Final = 400
 
 _CONSTRUCTS: Final = {role: Construct[role.upper()] for role in COMPLEXITY_ROLES if role != "closure"}
 _TAKEN_BY: Final = {"branch": "else_if", "path": "not_path"}
+_ITEM: Final = re.compile(rb"\bfn\s+\w")
 _MAX_TYPE: Final = 500  # broken code can make a "type" of half a file
 
 
@@ -70,6 +72,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
         import_offsets=tuple(node.start_byte for node in imports),
         docstring=found.docstring(),
         break_points=_statement_starts(source, reading.tree.root_node, statements),
+        parts=_parts(reading.captures, source, spec),
     )
 
 
@@ -103,6 +106,17 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
         return []
     captured = QueryCursor(statements).captures(root)
     return sorted({node.start_byte for node in captured.get("statement", [])})
+
+
+def _parts(captures: Captures, source: bytes, spec: LanguageSpec) -> list[Part]:
+    """All text between the code as one part, and each macro's argument that holds definitions."""
+    texts = tuple((node.start_byte, node.end_byte) for node in _outermost(captures.get("text", [])))
+    parts = [Part(spec.text_language, texts)] if texts else []
+    for node in captures.get("items", []):
+        span = node.start_byte + 1, node.end_byte - 1
+        if source[node.start_byte : span[0]] == b"{" and _ITEM.search(source, *span):
+            parts.append(Part(spec.name, (span,)))
+    return parts
 
 
 class _File:

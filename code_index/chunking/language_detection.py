@@ -26,6 +26,9 @@ _BY_INTERPRETER: Final = by_word(FILE_TYPES.values(), "interpreters")
 _BY_MODE: Final = by_word(FILE_TYPES.values(), "modes")
 _BY_CONTENT: Final = {extension: rule for kind in FILE_TYPES.values() for extension, rule in kind.by_content.items()}
 
+_BY_TITLE: Final = {kind.title.lower(): kind.name for kind in FILE_TYPES.values() if kind.title}
+_OTHERWISE_CALLED: Final = {"golang": "go", "shell": "bash", "console": "text", "docker": "dockerfile", "yml": "yaml"}
+
 _SHEBANG: Final = re.compile(
     rb"\A(?:\xef\xbb\xbf)?#![ \t]*(?:\S*/)?env[ \t]+(?:-\S+[ \t]+|\w+=\S*[ \t]+)*(?P<by_env>[^\s/]+)"
     rb"|\A(?:\xef\xbb\xbf)?#![ \t]*(?:\S*/)?(?P<direct>[^\s/]+)"
@@ -47,6 +50,15 @@ def detect_language(file_path: str, head: bytes | None = None) -> str:
     if rule is not None and head is not None:
         return _by_mode_line(head[:HEAD_BYTES]) or rule(head[:HEAD_BYTES])
     return known
+
+
+def language_of_word(word: str) -> str | None:
+    """The language that people call by a word, such as `py` or `c++` after a fence of Markdown."""
+    word = word.lower()
+    if word in FILE_TYPES:
+        return word
+    tables = (_BY_TITLE, _BY_EXTENSION, _BY_INTERPRETER, _BY_MODE, _OTHERWISE_CALLED)
+    return next((table[word] for table in tables if word in table), None)
 
 
 def _name_and_extension(file_path: str) -> tuple[str, str]:

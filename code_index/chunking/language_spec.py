@@ -27,6 +27,8 @@ Roles of trees
     doubt             node that the grammar makes only of what it misread (`code_index.chunking.recovery`)
 Roles of the file
     import            statement or call that names another module
+    text              text between the code, in `text_language`
+    items             macro's argument in braces: the definitions in it count as if they stood outside
 Roles of complexity
     branch, switch, else_if, elif, else, jump, path, and, or, closure: `code_index.chunking.complexity.Construct`
     not_path          takes back a `path` of the same span (default case)
@@ -69,7 +71,8 @@ class LanguageSpec(FileType):
     `indentation_binds`: a comment above belongs only when equally indented.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside. `repairs` find what misled the grammar where its tree is wrong.
+    leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    of the text between the code of a template.
     """
 
     query: str
@@ -94,6 +97,7 @@ class LanguageSpec(FileType):
     clauses: bool = False
     prefix: bytes = b""
     repairs: tuple[Repair, ...] = ()
+    text_language: str = ""
 
 
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member")
@@ -112,6 +116,6 @@ _OTHER_ROLES: Final = (
         "body",
         "field",
     ),
-    *("file_docstring", "file_head", "import", "not_path", "doubt"),
+    *("file_docstring", "file_head", "import", "not_path", "doubt", "text", "items"),
 )
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

@@ -1,7 +1,7 @@
 """HTML by heading, landmark, script and style; Vue and Svelte components with it.
 
 Belongs here: tags, and those that begin a section.
-Does not belong here: the languages inside `script` and `style`, which are only cut at blank lines.
+Does not belong here: the languages inside `script` and `style`, which have extractors of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-from code_index.chunking.blocks import Block, Extraction
+from code_index.chunking.blocks import Block, Extraction, Part
 from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.formats.text import paragraph_starts
 from code_index.chunking.spans import (
@@ -39,6 +39,7 @@ _MAX_OPEN: Final = 32
 _TAG: Final = re.compile(rb"<(?:!--|(?P<close>/?)(?P<name>[a-zA-Z][\w:.-]*))")
 _ATTRIBUTES: Final = re.compile(rb"(?:[^\"'>]++|\"[^\"]*+\"|'[^']*+')*+>")
 _LABEL: Final = re.compile(rb"\s(?:aria-label|id)\s*=\s*(?:\"([^\"]{1,200})\"|'([^']{1,200})')", re.IGNORECASE)
+_LANGUAGE: Final = re.compile(rb"\s(lang|type)\s*=\s*[\"']?([\w/+.-]{1,60})", re.IGNORECASE)
 _HEADING_END: Final = re.compile(rb"</h[1-6]\s*>", re.IGNORECASE)
 _MARKUP: Final = re.compile(rb"<[^<>]*>")
 _RAW_END: Final = {name: re.compile(rb"</" + name + rb"\s*>", re.IGNORECASE) for name in _RAW}
@@ -58,7 +59,9 @@ class _Open:
 def extract_html(source: bytes) -> Extraction:
     """Landmarks and headings nested; a heading's section ends at the next one of its level in its landmark."""
     reader = _Reader(source)
-    return finish(reader.read(), reader.points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0)
+    found = finish(reader.read(), reader.points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0)
+    found.parts = reader.parts
+    return found
 
 
 class _Reader:
@@ -68,6 +71,7 @@ class _Reader:
         self.source = source
         self.top: list[Block] = []
         self.points: list[int] = []
+        self.parts: list[Part] = []
         self.open: list[_Open] = []
         self.open_tags: Counter[bytes] = Counter()
         self.unclosed_quotes = 0
@@ -126,6 +130,10 @@ class _Reader:
             block.end = line_rest(self.source, end)
             self._siblings().append(block)
             self.points += paragraph_starts(self.source, content, end)
+            last = found.start() if found else end
+            word = _embedded_language(name, self.source[match.end() : content])
+            if word and content < last:
+                self.parts.append(Part(word, ((content, last),)))
         return end
 
     def _heading(self, start: int, level: int, content: int) -> int:
@@ -163,6 +171,17 @@ class _Reader:
     def _landmark_name(tag: bytes, attributes: bytes) -> str:
         found = _LABEL.search(attributes)
         return label(found[1] or found[2]) if found else tag.decode()
+
+
+def _embedded_language(name: bytes, attributes: bytes) -> str:
+    """The language of a script or style by `lang`, else by `type`; empty for one that a browser does not run."""
+    found = {match[1].lower(): match[2].decode() for match in _LANGUAGE.finditer(attributes)}
+    if word := found.get(b"lang"):
+        return word
+    kind = found.get(b"type", "").partition(";")[0].rpartition("/")[2].removeprefix("x-")
+    if kind in {"", "module", "babel", "ecmascript"}:
+        return "css" if name == b"style" else "javascript"
+    return kind
 
 
 def _merge_with_only_heading(block: Block) -> None:

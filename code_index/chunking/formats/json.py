@@ -1,4 +1,4 @@
-"""JSON by member: plain, with comments, JSON lines, and notebooks.
+"""JSON by member: plain, with comments, and JSON lines.
 
 Belongs here: one linear pass over the tokens, and the choice of entries.
 Does not belong here: the meaning of values; only names are decoded.
@@ -48,11 +48,9 @@ class _Container:
     """An open `{` or `[`, its finished members, and the member being read."""
 
     is_object: bool
-    name: str = ""
     start: int = 0
     item_start: int = 0
     item_name: str = ""
-    count: int = 0
     first_point: int = 0  # number of break points when it opened
     members: list[Block] = field(default_factory=list)
     title: str = ""  # value of the first member that names the object
@@ -65,7 +63,6 @@ class _Reader:
     """One pass over the tokens; `stack` holds the open containers under a root for the whole file."""
 
     source: bytes
-    cells: bool
     stack: list[_Container] = field(default_factory=lambda: [_Container(is_object=False)])
     points: list[int] = field(default_factory=list)
     values: int = 0  # at the top: more than one in JSON lines
@@ -82,7 +79,6 @@ class _Reader:
                 self.stack.append(
                     _Container(
                         is_object=token == _BRACE,
-                        name=here.item_name,
                         start=match.start(),
                         item_start=match.end(),
                         first_point=len(self.points),
@@ -113,7 +109,6 @@ class _Reader:
     def _end_item(self, end: int) -> None:
         """Record the member of the innermost container that ends at `end`, its comma included."""
         here, source = self.stack[-1], self.source
-        here.count += 1
         found = _SPACE.match(source, here.item_start, end)
         first = found.end() if found else here.item_start
         while end > first and source[end - 1] in _WHITE:
@@ -121,8 +116,7 @@ class _Reader:
         if first < end:
             start = line_start(source, first)
             self.points.append(start)
-            is_cell = self.cells and not here.is_object and here.name == "cells"
-            name = f"cell {here.count}" if is_cell else here.item_name if here.is_object else here.item_title
+            name = here.item_name if here.is_object else here.item_title
             if name and end - first >= MIN_BLOCK_BYTES:
                 stop = line_rest(source, end)
                 here.members.append(Block(start, stop, ChunkType.ENTRY, name=name, children=here.inner))
@@ -143,13 +137,13 @@ class _Reader:
             self.points.append(line_rest(self.source, end))  # the next value of JSON lines
 
 
-def extract_json(source: bytes, *, cells: bool = False) -> Extraction:
+def extract_json(source: bytes) -> Extraction:
     """Members of at least `MIN_BLOCK_BYTES`, nested where they are long.
 
-    Array items are entries when a member names them (`name`, `id`, ...) or when they are cells of a notebook;
-    other items, and the values of JSON lines, are break points.
+    Array items are entries when a member names them (`name`, `id`, ...); other items, and the values of JSON lines, are
+    break points.
     """
-    reader = _Reader(source, cells=cells)
+    reader = _Reader(source)
     return finish(reader.read(), reader.points, remainder_type=ChunkType.ENTRY)
 
 

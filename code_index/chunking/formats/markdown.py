@@ -1,6 +1,6 @@
 """Markdown by heading.
 
-Belongs here: headings, their look-alikes, and front matter.
+Belongs here: headings, their look-alikes, front matter, and the languages of fenced code.
 Does not belong here: inline markup beyond what a heading's name needs.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from code_index.chunking.blocks import Block, Extraction
+from code_index.chunking.blocks import Block, Extraction, Part
 from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
@@ -24,6 +24,9 @@ _LINE: Final = re.compile(
     rb"|(?P<blank>[ \t\r]*\n(?=[^\r\n])))",
     re.MULTILINE,
 )
+_WORD: Final = re.compile(rb"[ \t]*\{?[ \t]*\.?([\w+#-]{1,30})")
+"""The language after a fence, as in `python title="x"`, `{r, echo=FALSE}` and `{.rust}`."""
+
 _FRONT_MATTER: Final = re.compile(
     rb"\A\s*(?P<mark>---|\+\+\+)[ \t]*\r?\n(?:[\"'\w][^\n]*[:=].*?)?^(?P=mark)[ \t]*\r?(?:\n|\Z)",
     re.MULTILINE | re.DOTALL,
@@ -42,12 +45,17 @@ def extract_markdown(source: bytes) -> Extraction:
     position = front.end() if front else 0
     headings: list[tuple[int, int, str]] = []  # start, level, name
     points: list[int] = [position] if position else []
+    parts: list[Part] = []
     while (match := _LINE.search(source, position)) is not None:
         position = max(match.end(), position + 1)
         kind = match.lastgroup
         if kind == "info":
             position = _after_fence(source, match)
             points.append(match.start())
+            if word := _WORD.match(match["info"]):
+                last = source.rfind(b"\n", match.end(), position)
+                if last > match.end():
+                    parts.append(Part(word[1].decode(), ((match.end(), last),), only_code=True))
         elif kind == "comment":
             close = source.find(b"-->", match.end())
             position = len(source) if close < 0 else close
@@ -59,9 +67,11 @@ def extract_markdown(source: bytes) -> Extraction:
                 headings.append(heading)
         else:
             points.append(match.start() if kind == "item" else match.end())
-    return finish(
+    found = finish(
         _nested(headings, len(source)), points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0
     )
+    found.parts = parts
+    return found
 
 
 def _after_fence(source: bytes, opening: re.Match[bytes]) -> int:

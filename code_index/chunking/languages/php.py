@@ -12,10 +12,12 @@ LANGUAGE: Final = LanguageSpec(
     extensions="php phtml php3 php4 php5 php7 php8",
     interpreters="php",
     doc_prefixes=("/**",),
+    text_language="html",
     query="""
 [(class_declaration) (interface_declaration) (trait_declaration) (enum_declaration)] @class
 [(method_declaration) (function_definition)] @function
 (namespace_definition body: (_)) @scope
+(text) @text
 (comment) @comment
 (attribute_list) @decorator
 (namespace_use_declaration) @import

@@ -31,6 +31,9 @@ LANGUAGE: Final = LanguageSpec(
 (mod_item body: (_)) @scope
 [(line_comment) (block_comment)] @comment
 (source_file (line_comment (inner_doc_comment_marker)) @file_docstring)
+(source_file (macro_invocation (token_tree) @items))
+(source_file (expression_statement (macro_invocation (token_tree) @items)))
+(declaration_list (macro_invocation (token_tree) @items))
 (attribute_item) @attribute
 (use_declaration) @import
 (extern_crate_declaration) @import

@@ -1,0 +1,10 @@
+"""ERB templates."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.formats._templates import template
+
+FORMAT: Final = FormatSpec(name="erb", title="ERB", revision=1, extensions="erb rhtml", extract=template("ruby"))
