@@ -20,6 +20,7 @@ class Block:
 
     Its qualified name begins with the names of the enclosing blocks, unless it is `absolute`; `name_separator` joins
     the names of the blocks inside to its own, where it is not that of the file.
+    One that `is_overload` is completed by the next one of its name.
     `start` includes what belongs to the definition (decorators, attributes, the doc comment above).
     `break_points` are byte offsets, in order, at which the assembly may cut the block when it is too long
     (starts of statements, rows, list items); it falls back to line starts, then to any character.
@@ -31,6 +32,7 @@ class Block:
     name: str = ""
     absolute: bool = False
     name_separator: str = ""
+    is_overload: bool = False
     children: list[Block] = field(default_factory=list)
     break_points: list[int] = field(default_factory=list)
     docstring: str | None = None

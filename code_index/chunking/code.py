@@ -149,8 +149,8 @@ class _File:
                 above = self.leading.take(block, floor)
                 ends[id(parent)] = block.end
                 self._describe(definition, block, above, figures.get(definition.own))
-        if self.spec.clauses:
-            join_clauses(roots, self.source)
+        if self.spec.clauses or "overload" in self.captures:
+            join_clauses(roots, self.source, clauses=self.spec.clauses)
         return roots
 
     def docstring(self) -> str | None:

@@ -24,7 +24,7 @@ MIN_NESTED_BYTES: Final = 400
 
 Captures = dict[str, list[Node]]
 
-_CALLABLES: Final = frozenset({"function", "member"})
+_CALLABLES: Final = frozenset({"function", "member", "overload"})
 _WRAPPER_FIELDS: Final = ("definition", "declaration", "type")
 _GAP: Final = re.compile(rb"\s*")
 
@@ -141,7 +141,9 @@ def nest(definitions: list[Definition], closures: list[Span], captures: Captures
         if item is None or (is_callable and not may_be_short and end - start < MIN_NESTED_BYTES):
             stack.append((end, parent, True, False))
             continue
-        item.block, item.parent = Block(start, end, _chunk_type(item.role, in_class=in_class)), parent
+        block_type = _chunk_type(item.role, in_class=in_class)
+        item.block = Block(start, end, block_type, is_overload=item.role == "overload")
+        item.parent = parent
         (parent.children if parent else roots).append(item.block)
         stack.append((end, item.block, is_callable, item.role == "class"))
     return roots
@@ -161,15 +163,22 @@ def _annotate(block: Block, member: Node, source: bytes) -> None:
         block.type_annotations += tuple(field_of(member, source))
 
 
-def join_clauses(roots: list[Block], source: bytes) -> None:
-    """Join neighbouring functions of one name to one block with the description of the first."""
+def join_clauses(roots: list[Block], source: bytes, *, clauses: bool) -> None:
+    """Join neighbouring functions of one name to one block, clauses with the description of the first.
+
+    Overloads are joined with what completes them, and have its description; else only `clauses` are joined.
+    """
     stack = [roots]
     while stack:
         siblings = stack.pop()
         kept: list[Block] = []
         for block in siblings:
-            if kept and _are_clauses(kept[-1], block, source):
-                _join(kept[-1], block)
+            if kept and (clauses or kept[-1].is_overload) and _are_clauses(kept[-1], block, source):
+                if kept[-1].is_overload:
+                    block.start, block.docstring = kept[-1].start, kept[-1].docstring or block.docstring
+                    kept[-1] = block
+                else:
+                    _join(kept[-1], block)
             else:
                 kept.append(block)
         siblings[:] = kept
@@ -179,7 +188,7 @@ def join_clauses(roots: list[Block], source: bytes) -> None:
 def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
     same = first.name == second.name and first.chunk_type is second.chunk_type and first.name != ""
     is_function = second.chunk_type in {ChunkType.FUNCTION, ChunkType.METHOD}
-    return same and is_function and not source[first.end : second.start].strip()
+    return same and is_function and not source[first.end : second.start].strip(b" \t\r\n\f;")
 
 
 def _join(first: Block, second: Block) -> None:

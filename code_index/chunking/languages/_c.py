@@ -53,7 +53,7 @@ _MISLEADING: Final = (
     ),
     # A macro on a line of its own, not before a body or a function's name.
     re.compile(
-        rb"^[ \t]*(?P<macro>" + _MACRO + rb")[ \t]*\r?$(?!\s*+(?:[{:(,=;.|&+\-]|[A-Za-z_]\w*+[ \t]*\())", re.MULTILINE
+        rb"^[ \t]*(?P<macro>" + _MACRO + rb")[ \t]*\r?$(?!\s*+(?:[{:(,=;.|&+\-]|[a-z_]\w*+[ \t]*\())", re.MULTILINE
     ),
     # A macro between a type and a name, or between parameters and body.
     re.compile(
@@ -197,12 +197,30 @@ def _return_type(carrier: Node, source: bytes) -> str:
 
 _NAMES: Final = {
     "function_definition": _function_name,
+    "declaration": _function_name,
+    "field_declaration": _function_name,
     "expression_statement": _called_name,
+    "type_definition": _function_name,
     "struct_specifier": _type_name,
     "union_specifier": _type_name,
     "enum_specifier": _type_name,
     "class_specifier": _type_name,
 }
+
+
+def prototypes(names: str, declarators: tuple[str, ...]) -> str:
+    """The query of declarations without a body, by the nodes of a function's name and those around its declarator.
+
+    A name in capitals is that of a macro, whose call looks like a declaration in a class.
+    """
+    function = f"(function_declarator declarator: [{names}] @_name)"
+    forms = [function]
+    for outer in declarators:
+        forms += [f"({outer} {form})" for form in (function, f"({outer} {function})")]
+    return f"""
+([(declaration declarator: [{" ".join(forms)}]) (field_declaration declarator: [{" ".join(forms)}])] @function
+ (#not-match? @_name "^[A-Z][A-Z0-9]*_[A-Z0-9_]+$"))
+"""
 
 
 FAMILY: Final = LanguageSpec(
@@ -226,6 +244,7 @@ FAMILY: Final = LanguageSpec(
 (union_specifier name: (_) body: (_)) @class
 (enum_specifier name: (_) body: (_)) @class
 (type_definition type: [(struct_specifier body: (_)) (union_specifier body: (_)) (enum_specifier body: (_))] @class)
+(type_definition type: [(primitive_type) (sized_type_specifier) (type_identifier) (struct_specifier !body) (union_specifier !body) (enum_specifier !body)]) @class
 (type_definition) @wrapper
 (comment) @comment
 (preproc_include) @import

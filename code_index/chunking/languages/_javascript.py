@@ -35,7 +35,12 @@ def _declared_name(node: Node, source: bytes) -> str:
     return text_of(node.child_by_field_name("name"), source) or "default"
 
 
+def _module_name(node: Node, source: bytes) -> str:
+    return text_of(node.child_by_field_name("name"), source).strip("'\"")
+
+
 _NAMES: Final = {
+    "module": _module_name,
     "assignment_expression": _bound_name,
     "pair": _key_name,
     "field_definition": _key_name,
@@ -100,10 +105,13 @@ TYPES: Final = """
 (abstract_class_declaration) @class
 [(interface_declaration) (enum_declaration)] @class
 (class_body (public_field_definition value: [(arrow_function) (function_expression)]) @function)
+(type_alias_declaration) @class
+[(function_signature) (abstract_method_signature)] @overload
+(class_body (method_signature) @overload)
 (internal_module) @scope
 (module) @scope
 (expression_statement (internal_module)) @wrapper
-(ambient_declaration [(class_declaration) (abstract_class_declaration) (interface_declaration) (enum_declaration)]) @wrapper
+(ambient_declaration [(class_declaration) (abstract_class_declaration) (interface_declaration) (enum_declaration) (type_alias_declaration) (function_signature)]) @wrapper
 (class_body (decorator) @attribute)
 (class_declaration decorator: (decorator) @decorator)
 (abstract_class_declaration decorator: (decorator) @decorator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from code_index.chunking.languages._c import FAMILY
+from code_index.chunking.languages._c import FAMILY, prototypes
 
 LANGUAGE: Final = replace(
     FAMILY,
@@ -15,7 +15,14 @@ LANGUAGE: Final = replace(
     modes="c++",
     dotted_methods=True,
     query=FAMILY.query
+    + prototypes(
+        "(identifier) (field_identifier) (qualified_identifier) (destructor_name) (operator_name)",
+        ("pointer_declarator", "reference_declarator"),
+    )
     + """
+(declaration declarator: (operator_cast)) @function
+(alias_declaration) @class
+(linkage_specification body: [(declaration) (function_definition)]) @wrapper
 (class_specifier name: (_) body: (_)) @class
 (namespace_definition) @scope
 (template_declaration) @wrapper

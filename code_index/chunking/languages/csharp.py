@@ -38,7 +38,7 @@ LANGUAGE: Final = LanguageSpec(
     },
     return_fields=("returns", "type"),
     query="""
-[(class_declaration) (struct_declaration) (interface_declaration) (record_declaration) (enum_declaration)] @class
+[(class_declaration) (struct_declaration) (interface_declaration) (record_declaration) (enum_declaration) (delegate_declaration)] @class
 [(method_declaration) (constructor_declaration) (destructor_declaration) (operator_declaration) (conversion_operator_declaration) (indexer_declaration) (local_function_statement)] @function
 (property_declaration accessors: (accessor_list (accessor_declaration body: (_)))) @function
 (namespace_declaration) @scope

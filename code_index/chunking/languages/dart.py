@@ -17,7 +17,7 @@ _LISTS: Final = frozenset({"formal_parameter_list", "optional_formal_parameters"
 
 def _signature(node: Node) -> Node:
     """The signature itself; that of a method is one level deeper."""
-    if node.type != "method_signature":
+    if node.type not in {"method_signature", "declaration"}:
         return node
     return next((child for child in node.named_children if child.type.endswith("_signature")), node)
 
@@ -37,7 +37,7 @@ def _name(node: Node, source: bytes) -> str:
 
 def _named_child_name(node: Node, source: bytes) -> str:
     """Name of a mixin, which the grammar gives no field."""
-    name = node.child_by_field_name("name") or first_child(node, ("identifier",))
+    name = node.child_by_field_name("name") or first_child(node, ("identifier", "type_identifier"))
     return text_of(name or node.child_by_field_name("class"), source)
 
 
@@ -79,6 +79,8 @@ LANGUAGE: Final = LanguageSpec(
         "function_signature": _name,
         "getter_signature": _name,
         "setter_signature": _name,
+        "declaration": _name,
+        "type_alias": _named_child_name,
         "mixin_declaration": _named_child_name,
         "extension_declaration": _named_child_name,
     },
@@ -88,7 +90,9 @@ LANGUAGE: Final = LanguageSpec(
     query="""
 (method_signature) @function
 (program [(function_signature) (getter_signature) (setter_signature)] @function)
+(class_body (declaration [(function_signature) (getter_signature) (setter_signature) (operator_signature)]) @function)
 (function_body) @body
+(type_alias) @class
 [(class_definition) (mixin_declaration) (extension_declaration) (extension_type_declaration) (enum_declaration)] @class
 [(comment) (documentation_comment)] @comment
 (class_body (annotation) @attribute)

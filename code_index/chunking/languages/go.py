@@ -28,8 +28,11 @@ LANGUAGE: Final = LanguageSpec(
     query="""
 (function_declaration) @function
 (method_declaration) @function
-(type_spec type: [(struct_type) (interface_type)]) @class
-(type_declaration . (type_spec)) @wrapper
+[(type_spec) (type_alias)] @class
+(type_declaration . [(type_spec) (type_alias)] .) @wrapper
+(source_file (var_declaration (var_spec . name: (identifier) . value: (expression_list . (func_literal) .)) @function))
+(source_file (var_declaration (var_spec_list (var_spec . name: (identifier) . value: (expression_list . (func_literal) .)) @function)))
+(source_file (var_declaration . (var_spec . name: (identifier) . value: (expression_list . (func_literal) .)) .) @wrapper)
 (comment) @comment
 (package_clause) @file_head
 (import_spec) @import

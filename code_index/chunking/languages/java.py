@@ -14,7 +14,7 @@ LANGUAGE: Final = LanguageSpec(
     doc_prefixes=("/**",),
     query="""
 [(class_declaration) (interface_declaration) (enum_declaration) (record_declaration) (annotation_type_declaration)] @class
-[(method_declaration) (constructor_declaration) (compact_constructor_declaration)] @function
+[(method_declaration) (constructor_declaration) (compact_constructor_declaration) (annotation_type_element_declaration)] @function
 [(line_comment) (block_comment)] @comment
 (modifiers [(annotation) (marker_annotation)] @decorator)
 (import_declaration) @import

@@ -90,7 +90,7 @@ LANGUAGE: Final = LanguageSpec(
     repairs=(_annotations,),
     doc_prefixes=("/**",),
     query="""
-[(class_declaration) (object_declaration) (companion_object)] @class
+[(class_declaration) (object_declaration) (companion_object) (type_alias)] @class
 [(function_declaration) (secondary_constructor)] @function
 [(line_comment) (multiline_comment)] @comment
 (modifiers (annotation) @decorator)

@@ -25,7 +25,8 @@ LANGUAGE: Final = LanguageSpec(
     extensions="rs",
     names={"impl_item": _impl_name},
     query="""
-(function_item) @function
+[(function_item) (function_signature_item)] @function
+(type_item) @class
 (macro_definition) @function
 [(struct_item) (enum_item) (union_item) (trait_item) (impl_item)] @class
 (mod_item body: (_)) @scope

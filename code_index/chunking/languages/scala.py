@@ -29,7 +29,8 @@ LANGUAGE: Final = LanguageSpec(
     doc_prefixes=("/**",),
     query="""
 [(class_definition) (object_definition) (trait_definition) (enum_definition) (package_object)] @class
-(function_definition) @function
+[(function_definition) (function_declaration)] @function
+(type_definition) @class
 (package_clause body: (_)) @scope
 [(comment) (block_comment)] @comment
 (class_definition (annotation) @decorator)

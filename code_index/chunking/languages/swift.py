@@ -64,7 +64,8 @@ LANGUAGE: Final = LanguageSpec(
     repairs=(_directives,),
     query="""
 [(class_declaration) (protocol_declaration)] @class
-[(function_declaration) (init_declaration) (deinit_declaration) (subscript_declaration)] @function
+[(function_declaration) (init_declaration) (deinit_declaration) (subscript_declaration) (protocol_function_declaration)] @function
+(typealias_declaration) @class
 (property_declaration computed_value: (_)) @member
 [(comment) (multiline_comment)] @comment
 (modifiers (attribute) @decorator)

@@ -1,0 +1,69 @@
+"""Definitions that a language writes in more than one way have their names, lines and documentation in each."""
+
+from __future__ import annotations
+
+import pytest
+
+from code_index.chunking import chunk_file
+from code_index.core.model import Chunk, ChunkType
+
+_CODE = {ChunkType.FUNCTION: "f", ChunkType.METHOD: "m", ChunkType.CLASS: "c"}
+
+
+def chunked(text: str, language: str) -> tuple[Chunk, ...]:
+    return chunk_file(text.encode(), file_path="a", file_hash="0", language=language)
+
+
+def symbols(text: str, language: str) -> list[str]:
+    """Each definition as `c Name 1-4` (f for functions, m for methods), in order."""
+    return [
+        f"{_CODE[chunk.chunk_type]} {chunk.qualified_name} {chunk.start_line}-{chunk.end_line}"
+        for chunk in chunked(text, language)
+        if chunk.chunk_type in _CODE and (chunk.parent_chunk_id is None or chunk.lines_of_code)
+    ]
+
+
+DECLARATIONS = [
+    ("rust", "/// Doc.\ntrait A {\n    /// B.\n    fn b(&self) -> u8;\n    fn c(&self) {}\n}", ["c A 1-6", "m A.b 3-4", "m A.c 5-5"]),
+    ("rust", 'extern "C" {\n    fn a(b: u8) -> u8;\n}\npub type C<T> = Vec<T>;', ["f a 2-3", "c C 4-4"]),
+    ("c", "/* Doc. */\nint a(void);\nchar **b(int c), d;\nextern int e;\nint (*f)(int);", ["f a 1-2", "f b 3-3"]),
+    ("c", "typedef int (*a)(int);\ntypedef struct b c;\ntypedef struct { int d; } e;", ["c a 1-1", "c c 2-2", "c e 3-3"]),
+    ("c", "int a(void)\n{\n    int b(int);\n    return b(1);\n}", ["f a 1-5"]),
+    (
+        "cpp",
+        "class A {\n  Q_DISABLE_COPY(A)\n  A(int b);\n  ~A();\n  /// Doc.\n  virtual int c() const = 0;\n  operator bool() const;\n};\nvoid d(A& e);\nusing F = A;",
+        ["c A 1-8", "m A.A 3-3", "m A.~A 4-4", "m A.c 5-6", "m A.operator bool 7-7", "f d 9-9", "c F 10-10"],
+    ),
+    ("cpp", 'extern "C" int a(void);\nnamespace b {\ntemplate <class T> T c(T d);\n}', ["f a 1-1", "f b.c 3-4"]),
+    ("typescript", "/** Doc. */\nfunction a(b: 1): 1;\nfunction a(b: 2): 2;\nfunction a(b: any) {}", ["f a 1-4"]),
+    ("typescript", "class A {\n  b(c: 1): 1;\n  b(c: any) {}\n  get d() { return 1 }\n  set d(e) {}\n}", ["c A 1-6", "m A.b 2-3", "m A.d 4-4", "m A.d 5-5"]),
+    ("typescript", "declare function a(): 1;\ndeclare type B = 1\nexport type C =\n  | 1\ndeclare class D { e(): 1 }", ["f a 1-1", "c B 2-2", "c C 3-4", "c D 5-5", "m D.e 5-5"]),
+    ("typescript", "abstract class A {\n  abstract b(): 1\n}\ndeclare module 'c' {\n  function d(): 1\n}", ["c A 1-3", "m A.b 2-2", "f c.d 5-6"]),
+    ("go", "package a\n\n// B is.\ntype B string\n\ntype (\n\t// C is.\n\tC func()\n\tD = B\n)", ["c B 3-4", "c C 7-8", "c D 9-10"]),
+    ("csharp", "delegate int A(int b);\ninterface C { int D(); }", ["c A 1-1", "c C 2-2", "m C.D 2-2"]),
+    ("java", "interface A { int b(); }\n@interface C {\n  int d() default 1;\n}", ["c A 1-1", "m A.b 1-1", "c C 2-4", "m C.d 3-3"]),
+    ("kotlin", "interface A {\n    fun b(): Int\n}\ntypealias C = A", ["c A 1-3", "m A.b 2-2", "c C 4-4"]),
+    ("swift", "protocol A {\n    func b() -> Int\n}\ntypealias C = A", ["c A 1-3", "m A.b 2-2", "c C 4-4"]),
+    ("scala", "trait A {\n  def b: Int\n  def c(d: Int): Int\n}", ["c A 1-4", "m A.b 2-2", "m A.c 3-3"]),
+    ("dart", "abstract class A {\n  int get b;\n  void c();\n}\ntypedef D = void Function();", ["c A 1-4", "m A.b 2-2", "m A.c 3-3", "c D 5-5"]),
+    ("php", "<?php\ninterface A {\n  function b();\n}", ["c A 2-4", "m A.b 3-3"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), DECLARATIONS)
+def test_a_declaration_without_a_body_is_found_by_its_name(language, text, expected):
+    assert symbols(text + "\n", language) == expected
+
+
+def test_an_overload_has_the_documentation_of_the_first_signature_and_the_parameters_of_the_body():
+    (chunk,) = chunked(
+        "/** Doc. */\nexport function a(b: 1): 1\nexport function a(c: any): any {\n  return c ? 1 : 2\n}\n",
+        "typescript",
+    )
+    assert (chunk.docstring, [parameter.name for parameter in chunk.parameters]) == ("Doc.", ["c"])
+    assert chunk.cyclomatic_complexity == 2
+
+
+def test_prototypes_have_their_comments():
+    chunks = chunked("/* Opens it. */\nint *a(void);\n\n// Closes it.\nvoid b(int *c);\n", "c")
+    assert [(chunk.function_name, chunk.docstring) for chunk in chunks] == [("a", "Opens it."), ("b", "Closes it.")]
