@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from code_index.chunking.blocks import Block, Extraction
+from code_index.chunking.blocks import OWNER, Block, Extraction
 from code_index.chunking.complexity import complexity_score
 from code_index.chunking.splitting import SourceText
 from code_index.core.hashing import chunk_id
@@ -328,15 +328,23 @@ def _class_name(block: Block, owner: Owner) -> str | None:
     if block.chunk_type is ChunkType.CLASS:
         return block.name or owner.class_name
     if block.chunk_type is ChunkType.METHOD and owner.class_name is None:
-        return block.name.rpartition(".")[0].rpartition(".")[2] or None
+        return _owner_of(block.name) or None
     return owner.class_name
 
 
 def _function_name(block: Block | None) -> str | None:
     if block is None or not _is_callable(block):
         return None
-    name = block.name.rpartition(".")[2] if block.chunk_type is ChunkType.METHOD else block.name
-    return name or block.name or None
+    owner = OWNER.match(block.name) if block.chunk_type is ChunkType.METHOD else None
+    return block.name[owner.end() if owner else 0 :] or None
+
+
+def _owner_of(name: str) -> str:
+    """`Order` of `shop.Order.total`, and `$.fn` of `$.fn.carousel`: an owner that is no type is named in full."""
+    found = OWNER.match(name)
+    owner = found[0][:-1] if found else ""
+    last = owner.rpartition(".")[2]
+    return owner if last[:1].islower() else last
 
 
 def _annotations(block: Block) -> tuple[TypeAnnotation, ...]:

@@ -8,10 +8,14 @@ hierarchy.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from code_index.core.model import ChunkType, Parameter, TypeAnnotation
+
+OWNER: Final = re.compile(r"(?:[^.\[\s]+\.)+(?=.)")
+"""The owner in the name of a method outside its class, not the dot in `[Symbol.iterator]` or in the title of a test."""
 
 
 @dataclass(slots=True)

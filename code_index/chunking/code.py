@@ -17,7 +17,7 @@ from typing import Final
 from tree_sitter import Node, Parser, Query, QueryCursor
 from tree_sitter_language_pack import get_language
 
-from code_index.chunking.blocks import Block, Extraction, Part
+from code_index.chunking.blocks import OWNER, Block, Extraction, Part
 from code_index.chunking.comments import clean_comments, clean_string
 from code_index.chunking.complexity import Complexity, Construct, Span, measure
 from code_index.chunking.definition_tree import (
@@ -195,7 +195,7 @@ class _File:
             block.max_nesting_depth = figure.max_nesting_depth
         if definition.role == "class":
             return
-        if spec.dotted_methods and block.chunk_type is ChunkType.FUNCTION and "." in block.name:
+        if spec.dotted_methods and block.chunk_type is ChunkType.FUNCTION and OWNER.match(block.name):
             block.chunk_type = ChunkType.METHOD
         block.parameters = parameters_of(definition.carrier, source, spec)
         returned = return_type_of(definition.carrier, source, spec)

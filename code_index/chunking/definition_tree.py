@@ -67,8 +67,9 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
 
 
 def unbound_closures(captures: Captures, definitions: list[Definition]) -> list[Span]:
-    """Spans of the anonymous functions that no definition binds to a name."""
+    """Spans of the anonymous functions that no definition binds to a name, and that are not called at once."""
     bound = {(item.carrier.start_byte, item.carrier.end_byte) for item in definitions}
+    bound |= {(node.start_byte, node.end_byte) for node in captures.get("passage", [])}
     spans = ((node.start_byte, node.end_byte) for node in captures.get("closure", []))
     return [span for span in spans if span not in bound]
 

@@ -11,6 +11,7 @@ Roles of definitions
     overload          function without a body, which the function of its name that follows completes
     scope             namespace or module: qualifies the names inside, its text is module code
     rest              definition without a block: lasts to the next one beside it, or to the end of the enclosing node
+    passage           anonymous function that is called at once: what is in it counts as outside of it
     wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
     signature         declares the type of the definition that follows and belongs to it
 Roles of descriptions
@@ -106,6 +107,7 @@ COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump"
 _OTHER_ROLES: Final = (
     *(
         "wrapper",
+        "passage",
         "rest",
         "signature",
         "comment",

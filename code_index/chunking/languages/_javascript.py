@@ -7,8 +7,11 @@ from typing import Final
 from tree_sitter import Node
 
 from code_index.chunking.language_spec import LanguageSpec
-from code_index.chunking.signatures import text_of
+from code_index.chunking.signatures import first_child, first_field, text_of
 
+_FUNCTIONS: Final = frozenset({"arrow_function", "function_expression", "generator_function"})
+_MAX_CALLS: Final = 3  # within each other, as in `memo(forwardRef((props) => ...))`
+_VERBS: Final = frozenset({"get", "post", "put", "patch", "delete", "options", "head", "all"})
 _EXPORTS: Final = frozenset({"exports", "module", "window", "self", "global", "globalThis", "this"})
 
 
@@ -17,8 +20,7 @@ def _bound_name(node: Node, source: bytes) -> str:
     parts = [part for part in text_of(node.child_by_field_name("left"), source).split(".") if part]
     while len(parts) > 1 and parts[0] in _EXPORTS:
         del parts[0]
-    parts = [part for part in parts if part not in {"prototype", "exports"}] or parts[-1:]
-    return ".".join(parts[-2:])
+    return ".".join([part for part in parts if part not in {"prototype", "exports"}] or parts[-1:])
 
 
 def _key_name(node: Node, source: bytes) -> str:
@@ -35,6 +37,30 @@ def _declared_name(node: Node, source: bytes) -> str:
     return text_of(node.child_by_field_name("name"), source) or "default"
 
 
+def _called_name(node: Node, source: bytes) -> str:
+    """The first argument of `describe("till", ...)`, with the method of `app.get("/till", ...)`."""
+    values = node.child_by_field_name("arguments")
+    callee = node.child_by_field_name("function")
+    title = text_of(values.named_child(0) if values is not None else None, source).strip("'\"`")
+    verb = text_of(callee.child_by_field_name("property") if callee is not None else None, source)
+    return f"{verb} {title}" if verb in _VERBS else title
+
+
+def _carrier(node: Node) -> Node | None:
+    """The function that a name is bound to, or that a call on the way to it takes."""
+    value = first_field(node, ("value", "right")) or node
+    for _ in range(_MAX_CALLS):
+        values = value.child_by_field_name("arguments") if value.type == "call_expression" else None
+        if values is None:
+            return value
+        inner = next((child for child in reversed(values.named_children) if child.type in _FUNCTIONS), None)
+        inner = inner or first_child(values, ("call_expression",))
+        if inner is None:
+            return value
+        value = inner
+    return value
+
+
 def _module_name(node: Node, source: bytes) -> str:
     return text_of(node.child_by_field_name("name"), source).strip("'\"")
 
@@ -42,6 +68,7 @@ def _module_name(node: Node, source: bytes) -> str:
 _NAMES: Final = {
     "module": _module_name,
     "assignment_expression": _bound_name,
+    "call_expression": _called_name,
     "pair": _key_name,
     "field_definition": _key_name,
     "method_definition": _key_name,
@@ -51,30 +78,58 @@ _NAMES: Final = {
 }
 
 
+_FUNCTION: Final = "(arrow_function) (function_expression) (generator_function)"
+_CALLEE: Final = (
+    "[(identifier) (call_expression function: (identifier)) (member_expression object: (identifier) @_library)]"
+)
+_CALL: Final = (
+    f"(call_expression function: {_CALLEE} arguments: (arguments"
+    f" [{_FUNCTION} (call_expression function: {_CALLEE} arguments: (arguments [{_FUNCTION}]))]))"
+)
+_TITLE: Final = "[(string) (template_string)]"
+_WRAPPED: Final = f"""
+((variable_declarator name: (identifier) value: {_CALL}) @function (#match? @_library "^[A-Z]"))
+((assignment_expression right: {_CALL}) @function (#match? @_library "^[A-Z]"))
+((variable_declarator name: (identifier) @_name value: (call_expression arguments: (arguments (identifier) @_component))) @function
+ (#match? @_name "^[A-Z].*[a-z]") (#match? @_component "^[A-Z].*[a-z]"))
+((call_expression function: (_) @_suite arguments: (arguments . {_TITLE} [{_FUNCTION}])) @scope (#match? @_suite "^(describe|context|suite)(\\.|$)"))
+((call_expression function: (_) @_case arguments: (arguments . {_TITLE} [{_FUNCTION}])) @function (#match? @_case "^(it|test|specify|bench)(\\.|$)"))
+((call_expression function: (member_expression object: (identifier) property: (property_identifier) @_verb) arguments: (arguments . {_TITLE} [{_FUNCTION}])) @function
+ (#any-of? @_verb {" ".join(f'"{verb}"' for verb in sorted(_VERBS))}))
+"""
+"""Functions behind a call: components, stores, tests, routes. A lower-case library is taken for an object with a method
+that calls back: `items.map((item) => ...)` binds no function."""
+
+
 FAMILY: Final = LanguageSpec(
     name="",
     names=_NAMES,
     dotted_methods=True,
-    value_fields=("value", "right"),
+    carrier=_carrier,
     parameter_fields=("parameters", "parameter"),
     doc_prefixes=("/**",),
-    query="""
+    query=_WRAPPED
+    + """
 [(function_declaration) (generator_function_declaration)] @function
 (class_body (method_definition) @function)
-(object (method_definition) @member)
+(object (method_definition) @function)
 (variable_declarator value: [(arrow_function) (function_expression) (generator_function)]) @function
 (assignment_expression right: [(arrow_function) (function_expression) (generator_function)]) @function
-(pair value: [(arrow_function) (function_expression) (generator_function)]) @member
+(pair value: [(arrow_function) (function_expression) (generator_function)]) @function
 (class_declaration) @class
 (variable_declarator value: (class)) @class
 (assignment_expression right: (class)) @class
-(variable_declarator name: (identifier) value: (object)) @scope
+(variable_declarator name: (identifier) value: [(object) (call_expression arguments: (arguments (object)))]) @scope
 (export_statement declaration: (_)) @wrapper
 (export_statement value: [(arrow_function) (function_expression) (generator_function)]) @function
 (export_statement value: (class)) @class
-(lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class)]) . ";"? .) @wrapper
-(variable_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class)]) . ";"? .) @wrapper
-(expression_statement (assignment_expression right: [(arrow_function) (function_expression) (generator_function) (class)])) @wrapper
+(lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class) (call_expression)]) . ";"? .) @wrapper
+(variable_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class) (call_expression)]) . ";"? .) @wrapper
+(expression_statement (call_expression)) @wrapper
+(expression_statement (call_expression function: (parenthesized_expression [(function_expression) (arrow_function)] @passage)))
+(expression_statement (unary_expression (call_expression function: (function_expression) @passage)))
+(expression_statement (call_expression function: [(identifier) @_define (parenthesized_expression (function_expression))] arguments: (arguments (function_expression) @passage)) (#eq? @_define "define"))
+(expression_statement (assignment_expression right: [(arrow_function) (function_expression) (generator_function) (class) (call_expression)])) @wrapper
 (comment) @comment
 (import_statement) @import
 (export_statement source: (_)) @import
@@ -101,10 +156,20 @@ FAMILY: Final = LanguageSpec(
 """,
 )
 
-TYPES: Final = """
+
+def fields(node_type: str) -> str:
+    """The query of fields of a class that hold a function, by the grammar's node for a field."""
+    return f"""
+(class_body ({node_type} value: [(arrow_function) (function_expression)]) @function)
+((class_body ({node_type} value: {_CALL}) @function) (#match? @_library "^[A-Z]"))
+"""
+
+
+TYPES: Final = (
+    fields("public_field_definition")
+    + """
 (abstract_class_declaration) @class
 [(interface_declaration) (enum_declaration)] @class
-(class_body (public_field_definition value: [(arrow_function) (function_expression)]) @function)
 (type_alias_declaration) @class
 [(function_signature) (abstract_method_signature)] @overload
 (class_body (method_signature) @overload)
@@ -119,3 +184,4 @@ TYPES: Final = """
 (class_body (public_field_definition type: (_)) @field)
 (interface_body (property_signature type: (_)) @field)
 """
+)

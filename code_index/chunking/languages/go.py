@@ -7,7 +7,7 @@ from typing import Final
 from tree_sitter import Node
 
 from code_index.chunking.language_spec import LanguageSpec
-from code_index.chunking.signatures import text_of, without_generics
+from code_index.chunking.signatures import first_child, text_of, without_generics
 
 
 def _method_name(node: Node, source: bytes) -> str:
@@ -18,21 +18,32 @@ def _method_name(node: Node, source: bytes) -> str:
     return f"{owner}.{name}" if owner else name
 
 
+def _carrier(node: Node) -> Node | None:
+    """The function of `var f = func() {}` and of `var f = wrap(func() {})`."""
+    values = node.child_by_field_name("value") if node.type == "var_spec" else None
+    value = values.named_child(0) if values is not None else None
+    if value is not None and value.type == "call_expression":
+        arguments = value.child_by_field_name("arguments")
+        return first_child(arguments, ("func_literal",)) if arguments is not None else None
+    return value
+
+
 LANGUAGE: Final = LanguageSpec(
     name="go",
     title="Go",
     extensions="go",
     names={"method_declaration": _method_name},
     dotted_methods=True,
+    carrier=_carrier,
     return_fields=("result",),
     query="""
 (function_declaration) @function
 (method_declaration) @function
 [(type_spec) (type_alias)] @class
 (type_declaration . [(type_spec) (type_alias)] .) @wrapper
-(source_file (var_declaration (var_spec . name: (identifier) . value: (expression_list . (func_literal) .)) @function))
-(source_file (var_declaration (var_spec_list (var_spec . name: (identifier) . value: (expression_list . (func_literal) .)) @function)))
-(source_file (var_declaration . (var_spec . name: (identifier) . value: (expression_list . (func_literal) .)) .) @wrapper)
+(source_file (var_declaration (var_spec . name: (identifier) . value: (expression_list . [(func_literal) (call_expression arguments: (argument_list (func_literal)))] .)) @function))
+(source_file (var_declaration (var_spec_list (var_spec . name: (identifier) . value: (expression_list . [(func_literal) (call_expression arguments: (argument_list (func_literal)))] .)) @function)))
+(source_file (var_declaration . (var_spec . name: (identifier) . value: (expression_list . [(func_literal) (call_expression arguments: (argument_list (func_literal)))] .)) .) @wrapper)
 (comment) @comment
 (package_clause) @file_head
 (import_spec) @import

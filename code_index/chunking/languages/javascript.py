@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from code_index.chunking.languages._javascript import FAMILY
+from code_index.chunking.languages._javascript import FAMILY, fields
 
 LANGUAGE: Final = replace(
     FAMILY,
@@ -14,8 +14,8 @@ LANGUAGE: Final = replace(
     extensions="js mjs cjs jsx es6 jsm",
     interpreters="node nodejs bun",
     query=FAMILY.query
+    + fields("field_definition")
     + """
-(class_body (field_definition value: [(arrow_function) (function_expression)]) @function)
 (method_definition decorator: (decorator) @decorator)
 (class_declaration decorator: (decorator) @decorator)
 (export_statement decorator: (decorator) @decorator)

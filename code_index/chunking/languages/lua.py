@@ -44,7 +44,8 @@ LANGUAGE: Final = LanguageSpec(
 (function_declaration) @function
 (assignment_statement (variable_list . (_) .) (expression_list . (function_definition) .)) @function
 (variable_declaration (assignment_statement (expression_list . (function_definition) .))) @wrapper
-(field name: (_) value: (function_definition)) @member
+(field name: (_) value: (function_definition)) @function
+(assignment_statement (variable_list . (identifier) .) (expression_list . (table_constructor) .)) @scope
 (comment) @comment
 (function_call name: (identifier) @_require (#eq? @_require "require")) @import
 [(if_statement) (for_statement) (while_statement) (repeat_statement)] @branch

@@ -43,9 +43,9 @@ LANGUAGE: Final = LanguageSpec(
     doc_prefixes=("#'",),
     query="""
 (binary_operator lhs: [(identifier) (string)] operator: ["<-" "=" "<<-"] rhs: (function_definition)) @function
-(call function: (identifier) @_set (#any-of? @_set "setMethod" "setGeneric" "setReplaceMethod")) @function
-(call function: (identifier) @_set (#any-of? @_set "setClass" "setRefClass")) @class
-(binary_operator lhs: (identifier) rhs: (call function: (identifier) @_set (#any-of? @_set "setClass" "setRefClass" "R6Class" "ggproto"))) @class
+(call function: [(identifier) @_set (namespace_operator rhs: (identifier) @_set)] (#any-of? @_set "setMethod" "setGeneric" "setReplaceMethod")) @function
+(call function: [(identifier) @_set (namespace_operator rhs: (identifier) @_set)] (#any-of? @_set "setClass" "setRefClass")) @class
+(binary_operator lhs: (identifier) rhs: (call function: [(identifier) @_set (namespace_operator rhs: (identifier) @_set)] (#any-of? @_set "setClass" "setRefClass" "R6Class" "ggproto"))) @class
 (argument name: (identifier) value: (function_definition)) @member
 (comment) @comment
 (call function: (identifier) @_use (#any-of? @_use "library" "require" "source" "requireNamespace" "loadNamespace")) @import

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from tree_sitter import Node
+
 from code_index.chunking.hidden_text import Hidden, Span
 from code_index.chunking.language_spec import LanguageSpec
+from code_index.chunking.signatures import text_of
 
 _HEREDOC: Final = re.compile(rb"<<[~-]([\"'`]?)(?P<label>\w++)\1[^\n]*+\n")
 _MAX_UNCLOSED: Final = 20
@@ -26,6 +29,25 @@ def _nested_heredocs(text: bytes, _faults: list[Span]) -> list[Hidden]:
     return found
 
 
+def _carrier(node: Node) -> Node | None:
+    """The block of a method or class that a call makes."""
+    call = node.child_by_field_name("right") if node.type == "assignment" else node
+    return call.child_by_field_name("block") if call is not None and call.type == "call" else None
+
+
+def _called_name(node: Node, source: bytes) -> str:
+    """The first argument of `define_method(:f)`, `it "adds"` or `task purge: :environment`."""
+    values = node.child_by_field_name("arguments")
+    first = values.named_child(0) if values is not None else None
+    if first is not None and first.type == "pair":
+        first = first.child_by_field_name("key")
+    return text_of(first, source).strip("\"':")
+
+
+def _assigned_name(node: Node, source: bytes) -> str:
+    return text_of(node.child_by_field_name("left"), source)
+
+
 LANGUAGE: Final = LanguageSpec(
     name="ruby",
     title="Ruby",
@@ -33,10 +55,15 @@ LANGUAGE: Final = LanguageSpec(
     file_names="rakefile gemfile vagrantfile podfile fastfile appfile brewfile guardfile capfile dangerfile .irbrc",
     interpreters="ruby jruby",
     doc_prefixes=("##", "=begin"),
+    names={"call": _called_name, "assignment": _assigned_name},
+    carrier=_carrier,
     repairs=(_nested_heredocs,),
     query="""
 [(class) (module)] @class
 [(method) (singleton_method)] @function
+(call method: (identifier) @_made (#any-of? @_made "define_method" "define_singleton_method" "it" "specify" "scenario" "task") arguments: (argument_list . [(simple_symbol) (string) (pair)]) block: (_)) @function
+(call method: (identifier) @_suite (#any-of? @_suite "describe" "context" "feature" "namespace" "shared_examples") arguments: (argument_list . (_)) block: (_)) @scope
+(assignment left: (constant) right: (call receiver: (constant) @_maker method: (identifier) @_new block: (_)) (#any-of? @_maker "Struct" "Class" "Module" "Data") (#any-of? @_new "new" "define")) @class
 (comment) @comment
 (call !receiver method: (identifier) @_require (#any-of? @_require "require" "require_relative" "load" "autoload")) @import
 [(if) (unless) (while) (until) (for) (if_modifier) (unless_modifier) (while_modifier) (until_modifier) (conditional) (rescue) (rescue_modifier)] @branch

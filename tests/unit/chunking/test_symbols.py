@@ -67,3 +67,60 @@ def test_an_overload_has_the_documentation_of_the_first_signature_and_the_parame
 def test_prototypes_have_their_comments():
     chunks = chunked("/* Opens it. */\nint *a(void);\n\n// Closes it.\nvoid b(int *c);\n", "c")
     assert [(chunk.function_name, chunk.docstring) for chunk in chunks] == [("a", "Opens it."), ("b", "Closes it.")]
+
+
+BEHIND_CALLS = [
+    ("javascript", "const A = forwardRef((b, c) => {\n  return b\n})", ["f A 1-3"]),
+    ("javascript", "export const A = memo(function A(b) {})", ["f A 1-1"]),
+    ("javascript", "export const A = memo(React.forwardRef((b) => b))", ["f A 1-1"]),
+    ("javascript", "const useA = create()((set) => ({ b: 1 }))", ["f useA 1-1"]),
+    ("typescript", "export const a = createThunk<B, C>('a/b', async (c: C) => c)", ["f a 1-1"]),
+    ("javascript", "export const Panel = connect(mapState)(PlainPanel)", ["f Panel 1-1"]),
+    ("javascript", "const a = b.map((c) => c), d = e(1)\nconst f = new G(() => 1)", []),
+    ("javascript", "exports.handler = wrap(async (event) => event)", ["f handler 1-1"]),
+    ("javascript", "module.exports = {\n  a() {},\n  b: async function () {},\n  c: () => 1,\n  d: 2,\n}", ["f a 2-2", "f b 3-3", "f c 4-4"]),
+    ("javascript", "const api = {\n  a() {},\n  get b() { return 1 },\n}", ["f api.a 2-2", "f api.b 3-4"]),
+    ("javascript", "const s = createSlice({\n  name: 's',\n  reducers: {\n    add(state) {},\n  },\n})", ["f s.add 4-6"]),
+    ("javascript", "export default {\n  methods: {\n    go() {},\n  },\n}", ["f go 3-5"]),
+    ("javascript", "$.fn.a = function () {}\nA.prototype.b = function () {}\nx.y.Z.c = () => 1", ["m $.fn.a 1-1", "m A.b 2-2", "m x.y.Z.c 3-3"]),
+    ("javascript", "(function ($) {\n  function a() {}\n  const b = () => 1\n})(jQuery)", ["f a 2-2", "f b 3-3"]),
+    ("javascript", "(function (r, f) {\n  f(r)\n})(this, function () {\n  function a() {}\n})", ["f a 4-5"]),
+    ("javascript", "define(['b'], function (b) {\n  function a() {}\n})", ["f a 2-3"]),
+    ("javascript", "app.get('/a/:id.json', async (b, c) => {\n  c.send()\n})", ["f get /a/:id.json 1-3"]),
+    ("javascript", "describe('a', () => {\n  it('adds 1.5', () => {})\n  test.each([1])('b %i', (c) => {})\n})", ["f a.adds 1.5 2-2", "f a.b %i 3-4"]),
+    ("javascript", "class A {\n  [Symbol.iterator]() {}\n  b = debounce(() => 1)\n  static c = () => 2\n}", ["c A 1-5", "m A.[Symbol.iterator] 2-2", "m A.b 3-3", "m A.c 4-4"]),
+    ("lua", "local M = {\n  a = function(b) end,\n  c = 1,\n}\nfunction M.d.e() end", ["f M.a 2-2", "m M.d.e 5-5"]),
+    ("r", "A <- R6::R6Class('A', public = list(\n  b = function(c) c\n))\nmethods::setMethod('show', 'A', function(d) 1)", ["c A 1-3", "m A.b 2-2", "f show 4-4"]),
+    ("ruby", "class A\n  define_method(:b) do |c|\n    c\n  end\nend", ["c A 1-5", "m A.b 2-4"]),
+    ("ruby", "A = Struct.new(:b) do\n  def c; end\nend", ["c A 1-3", "m A.c 2-2"]),
+    ("ruby", "describe A do\n  context 'b' do\n    it 'c d' do\n      e\n    end\n  end\nend", ["f A.b.c d 3-5"]),
+    ("ruby", "namespace :a do\n  desc 'B.'\n  task b: :c do\n    d\n  end\nend", ["f a.b 3-5"]),
+    ("go", "package a\n\n// B serves.\nvar B = http.HandlerFunc(func(w W) {\n})\nvar (\n\tc = func() {}\n\td = 1\n)", ["f B 3-5", "f c 7-7"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), BEHIND_CALLS)
+def test_a_function_behind_a_call_or_in_an_object_is_found_by_the_name_that_it_gets(language, text, expected):
+    assert symbols(text + "\n", language) == expected
+
+
+def test_names_with_dots_are_taken_apart_only_at_owners():
+    named = {
+        chunk.qualified_name: (chunk.class_name, chunk.function_name)
+        for chunk in chunked(
+            "class A {\n  [Symbol.iterator]() {}\n}\n$.fn.b = () => 1\nx.Y.c = () => 1\nit('d e.f', () => {})\n",
+            "javascript",
+        )
+    }
+    assert named == {
+        "A": ("A", None),
+        "A.[Symbol.iterator]": ("A", "[Symbol.iterator]"),
+        "$.fn.b": ("$.fn", "b"),
+        "x.Y.c": ("Y", "c"),
+        "d e.f": (None, "d e.f"),
+    }
+
+
+def test_a_function_behind_a_call_has_its_parameters():
+    (chunk,) = chunked("const A = memo(forwardRef(({ b }, c) => b))\n", "javascript")
+    assert [parameter.name for parameter in chunk.parameters] == ["{ b }", "c"]
