@@ -242,6 +242,8 @@ def _owners(text: SourceText, extraction: Extraction) -> list[Owner]:
             owner.spans.append((cursor, first))
             cursor = last
             outer = "" if block.absolute else prefix
+            if block.scope:
+                outer += block.scope + outer_separator
             qualified_name = f"{outer}{block.name}" if block.name else outer.removesuffix(outer_separator)
             separator = block.name_separator or outer_separator
             below = f"{qualified_name}{separator}" if qualified_name else ""

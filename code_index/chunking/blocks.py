@@ -22,7 +22,8 @@ OWNER: Final = re.compile(r"(?:[^.\[\s]+\.)+(?=.)")
 class Block:
     """A named span of a file, bytes half-open; children lie inside, ordered, without overlap.
 
-    Its qualified name begins with the names of the enclosing blocks, unless it is `absolute`; `name_separator` joins
+    Its qualified name begins with the names of the enclosing blocks, unless it is `absolute`, then comes the `scope` that
+    is written with its name; `name_separator` joins
     the names of the blocks inside to its own, where it is not that of the file.
     One that `is_overload` is completed by the next one of its name.
     `start` includes what belongs to the definition (decorators, attributes, the doc comment above).
@@ -34,6 +35,7 @@ class Block:
     end: int
     chunk_type: ChunkType
     name: str = ""
+    scope: str = ""
     absolute: bool = False
     name_separator: str = ""
     is_overload: bool = False

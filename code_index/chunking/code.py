@@ -183,6 +183,9 @@ class _File:
         """Fill in the description of the definition."""
         spec, source = self.spec, self.source
         block.name = name_of(definition.node, source, spec)
+        if spec.path_separator and definition.role in {"class", "scope"}:
+            *scope, block.name = block.name.split(spec.path_separator)
+            block.scope = ".".join(filter(None, scope))
         block.absolute = spec.is_absolute is not None and spec.is_absolute(definition.node)
         if definition.role == "scope":
             return

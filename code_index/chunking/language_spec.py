@@ -71,6 +71,8 @@ class LanguageSpec(FileType):
     `doc_prefixes` mark documentation comments; with `plain_docs`, where none is marked, any comment directly above
     documents. `doc_text` removes markers that other languages do not use.
     `indentation_binds`: a comment above belongs only when equally indented.
+    `path_separator` parts the names of classes and scopes that are written as a path: `class Shop::Admin::Panel` is named
+    as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
     leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
@@ -96,6 +98,7 @@ class LanguageSpec(FileType):
     doc_text: Callable[[str], str] = without_markers
     indentation_binds: bool = False
     is_absolute: Callable[[Node], bool] | None = None
+    path_separator: str = ""
     clauses: bool = False
     prefix: bytes = b""
     repairs: tuple[Repair, ...] = ()

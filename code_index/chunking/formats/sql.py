@@ -10,6 +10,7 @@ and templates, which become error nodes that swallow the statements after them.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
@@ -42,6 +43,13 @@ _OBJECT: Final = re.compile(
     rb"\s*(?P<name>" + _IDENTIFIER + rb"(?:\s*\.\s*" + _IDENTIFIER + rb")*)",
     re.IGNORECASE,
 )
+_PACKAGE: Final = re.compile(rb"CREATE\b[^;(]{0,200}?\bPACKAGE\b", re.IGNORECASE)
+_MEMBER: Final = re.compile(rb"^[ \t]*(?P<kind>PROCEDURE|FUNCTION)\s++(?P<name>\"[^\"\n]+\"|[\w$#]+)", _FLAGS)
+_MEMBER_END: Final = re.compile(rb"\bEND\s++\"?(?P<name>[\w$#]+)\"?\s*+;", re.IGNORECASE)
+_MEMBER_BODY: Final = re.compile(
+    rb"(?:'[^']*+'|\((?:[^()]|\([^()]*+\))*+\)|(?!\b(?:IS|AS)\b)[^;'(]){0,4000}+(?:;|\b(?P<opens>IS|AS)\b)",
+    re.IGNORECASE,
+)
 _ROUTINE: Final = re.compile(
     rb"(?:CREATE|ALTER)\b[^;(]{0,200}?\b(?:FUNCTION|PROCEDURE|PROC|TRIGGER|PACKAGE|EVENT|TYPE\s+BODY)\b", re.IGNORECASE
 )
@@ -65,7 +73,37 @@ def extract_sql(source: bytes) -> Extraction:
     """Statements about a named object (created, altered, filled); all statements and rows are break points."""
     reader = _Reader(source)
     reader.read()
-    return finish(reader.blocks, reader.points, remainder_type=ChunkType.STATEMENT)
+    found = finish(reader.blocks, reader.points, remainder_type=ChunkType.STATEMENT)
+    for block in found.blocks:
+        if _PACKAGE.match(source, _after_comments(source, block.start)):
+            block.children = _members(source, block)
+    return found
+
+
+def _after_comments(source: bytes, start: int) -> int:
+    found = _LEADING.match(source, start)
+    return found.end() if found else start
+
+
+def _members(source: bytes, package: Block) -> list[Block]:
+    """The procedures and functions of a PL/SQL package; those inside another one are part of it."""
+    closers: dict[bytes, list[int]] = {}  # by name in lower case: where it is closed
+    for close in _MEMBER_END.finditer(source, package.start, package.end):
+        closers.setdefault(close["name"].lower(), []).append(close.end())
+    found: list[Block] = []
+    position = package.start
+    while (match := _MEMBER.search(source, position, package.end)) is not None:
+        name = match["name"].strip(b'"')
+        body = _MEMBER_BODY.match(source, match.end(), package.end)
+        position = body.end() if body else match.end()
+        if body and body["opens"]:
+            ends = closers.get(name.lower(), [])
+            index = bisect_right(ends, position)
+            following = _MEMBER.search(source, position, package.end) if index == len(ends) else None
+            position = ends[index] if index < len(ends) else following.start() if following else package.end
+        start = line_start(source, match.start("kind"))
+        found.append(Block(start, line_rest(source, position), ChunkType.STATEMENT, name=label(name)))
+    return found
 
 
 class _Reader:

@@ -229,6 +229,7 @@ FAMILY: Final = LanguageSpec(
     name_fields=("name", "declarator"),
     parameters_of=_parameters,
     return_type_of=_return_type,
+    path_separator="::",
     repairs=(_conditionals, _macros),
     query="""
 (function_definition body: (_)) @function

@@ -41,7 +41,8 @@ LANGUAGE: Final = LanguageSpec(
 [(class_declaration) (struct_declaration) (interface_declaration) (record_declaration) (enum_declaration) (delegate_declaration)] @class
 [(method_declaration) (constructor_declaration) (destructor_declaration) (operator_declaration) (conversion_operator_declaration) (indexer_declaration) (local_function_statement)] @function
 (property_declaration accessors: (accessor_list (accessor_declaration body: (_)))) @function
-(namespace_declaration) @scope
+[(namespace_declaration) (file_scoped_namespace_declaration)] @scope
+(file_scoped_namespace_declaration) @rest
 (comment) @comment
 (attribute_list) @decorator
 (using_directive) @import

@@ -13,10 +13,12 @@ LANGUAGE: Final = LanguageSpec(
     interpreters="php",
     doc_prefixes=("/**",),
     text_language="html",
+    path_separator="\\",
     query="""
 [(class_declaration) (interface_declaration) (trait_declaration) (enum_declaration)] @class
 [(method_declaration) (function_definition)] @function
-(namespace_definition body: (_)) @scope
+(namespace_definition) @scope
+(namespace_definition !body) @rest
 (text) @text
 (comment) @comment
 (attribute_list) @decorator

@@ -54,6 +54,7 @@ LANGUAGE: Final = LanguageSpec(
     extensions="rb rake gemspec ru rbw podspec jbuilder",
     file_names="rakefile gemfile vagrantfile podfile fastfile appfile brewfile guardfile capfile dangerfile .irbrc",
     interpreters="ruby jruby",
+    path_separator="::",
     doc_prefixes=("##", "=begin"),
     names={"call": _called_name, "assignment": _assigned_name},
     carrier=_carrier,

@@ -184,7 +184,7 @@ DENSE = [
     ("markdown", "# a\n\ntext\n\n"), ("markdown", "```\n"), ("markdown", "a\n---\n"), ("markdown", "<!--"), ("markdown", "[a]("),
     ("html", "<section>"), ("html", "<div>"), ("html", '<a "'), ("html", "<h2>a"), ("html", "<script>"), ("html", "</section>"),
     ("scss", ".a {"), ("scss", "#{"), ("scss", "a /**/\n\n"), ("css", "/*"), ("css", "url("),
-    ("sql", "COPY a FROM stdin;\n"), ("sql", "BEGIN;"), ("sql", "$a$ "), ("sql", "CREATE FUNCTION BEGIN ;\n"), ("sql", "(1,'x'),"),
+    ("sql", "CREATE PACKAGE a AS PROCEDURE b IS\n"), ("sql", "\nCREATE PACKAGE a AS\nPROCEDURE b(\n"), ("sql", "COPY a FROM stdin;\n"), ("sql", "BEGIN;"), ("sql", "$a$ "), ("sql", "CREATE FUNCTION BEGIN ;\n"), ("sql", "(1,'x'),"),
     ("yaml", "- "), ("yaml", "a: |\n"), ("yaml", "---\n"), ("yaml", "kind: A\nmetadata:\n  name: b\n---\n"), ("yaml", "metadata:\n  a\n"),
     ("toml", "[a"), ("toml", "a = [\n"), ("toml", '"""'), ("toml", "[[a]]\nname = 'b'\n"),
     ("dockerfile", "RUN <<EOF\n"), ("dockerfile", "FROM "), ("text", "\n "), ("csv", '"'),

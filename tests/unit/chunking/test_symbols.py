@@ -124,3 +124,31 @@ def test_names_with_dots_are_taken_apart_only_at_owners():
 def test_a_function_behind_a_call_has_its_parameters():
     (chunk,) = chunked("const A = memo(forwardRef(({ b }, c) => b))\n", "javascript")
     assert [parameter.name for parameter in chunk.parameters] == ["{ b }", "c"]
+
+
+SCOPES = [
+    ("csharp", "using Z;\n\nnamespace A.B;\n\nclass C { void D() {} }", ["c A.B.C 5-5", "m A.B.C.D 5-5"]),
+    ("csharp", "namespace A.B { class C { void D() {} } }", ["c A.B.C 1-1", "m A.B.C.D 1-1"]),
+    ("php", "<?php\nnamespace A\\B;\nclass C { function d() {} }\nnamespace E;\nfunction f() {}", ["c A.B.C 3-3", "m A.B.C.d 3-3", "f E.f 5-5"]),
+    ("php", "<?php\nnamespace A\\B {\nclass C { function d() {} }\n}", ["c A.B.C 3-4", "m A.B.C.d 3-3"]),
+    ("ruby", "class A::B::C\n  def d; end\nend", ["c A.B.C 1-3", "m A.B.C.d 2-2"]),
+    ("ruby", "module A\n  class B::C\n    def d; end\n  end\nend", ["c A 1-5", "c A.B.C 2-4", "m A.B.C.d 3-3"]),
+    ("cpp", "namespace a::b {\nvoid c() {}\n}\nclass a::D { void e() {} };\nvoid a::D::f() {}", ["f a.b.c 2-3", "c a.D 4-4", "m a.D.e 4-4", "m a.D.f 5-5"]),
+    ("dart", "extension type A(String b) {\n  bool get c => true;\n}", ["c A 1-3", "m A.c 2-2"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("language", "text", "expected"), SCOPES)
+def test_a_scope_gives_the_same_names_however_it_is_written(language, text, expected):
+    assert symbols(text + "\n", language) == expected
+    assert {chunk.class_name for chunk in chunked(text, language) if chunk.class_name} <= {"A", "C", "D"}
+
+
+def test_members_of_a_package_of_sql_have_names():
+    text = (
+        "CREATE OR REPLACE PACKAGE BODY shop AS\n  PROCEDURE a(b NUMBER DEFAULT f(';')) IS\n    PROCEDURE inner IS\n    BEGIN NULL; END inner;\n"
+        '  BEGIN\n    NULL;\n  END a;\n\n  FUNCTION "c" RETURN NUMBER AS\n  BEGIN\n    RETURN 1;\n  END;\n\n  PROCEDURE d(e NUMBER);\n'
+        "-- " + "x" * 200 + "\nEND shop;\n/\n"
+    )
+    named = [(chunk.qualified_name, chunk.start_line, chunk.end_line) for chunk in chunked(text, "sql")]
+    assert named[:4] == [("shop", 1, 17), ("shop.a", 2, 7), ("shop.c", 9, 12), ("shop.d", 14, 14)]
