@@ -28,6 +28,7 @@ from code_index.chunking.definition_tree import (
     nest,
     unbound_closures,
 )
+from code_index.chunking.documentation import documenting, is_rule
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
 from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
 from code_index.chunking.recovery import Reading, read
@@ -161,7 +162,7 @@ class _File:
             return clean_string(texts[0])
         for head in self.captures.get("file_head", [])[:1]:
             above = self.leading.take(Block(head.start_byte, head.end_byte, ChunkType.MODULE), 0)
-            texts = [self._text(start, end).strip() for start, end, _ in above]
+            texts = documenting([self._text(start, end).strip() for start, end, _ in above], self.spec.doc_text)
         return clean_comments(texts, self.spec.doc_text)
 
     def _constructs(self, definitions: list[Definition], closures: list[Span]) -> list[tuple[int, int, Construct]]:
@@ -220,12 +221,17 @@ class _File:
             body = first_field(definition.carrier, self.spec.body_fields)
             inside = self.docstrings.get(body.start_byte) if body is not None else None
             if inside is not None:
-                return clean_string(raw_text_of(inside, self.source))
+                is_one = inside.type != "concatenated_string"
+                strings = [inside] if is_one else [child for child in inside.named_children if child.type == "string"]
+                return clean_string(*(raw_text_of(string, self.source) for string in strings))
         comments = [self._text(start, end).strip() for start, end, role in above if role in COMMENT_ROLES]
-        marked = [comment for comment in comments if comment.startswith(self.spec.doc_prefixes)]
-        if marked:
-            return clean_comments(marked, self.spec.doc_text)
-        return clean_comments(comments, self.spec.doc_text) if comments and self.spec.plain_docs else None
+        marked = [
+            comment for comment in comments if comment.startswith(self.spec.doc_prefixes) and not is_rule(comment)
+        ]
+        if not marked and not self.spec.plain_docs:
+            return None
+        text_of = self.spec.doc_text
+        return clean_comments(documenting(marked or comments, text_of, marked=bool(marked)), text_of)
 
     def _text(self, start: int, end: int) -> str:
         return self.source[start:end].decode("utf-8", "replace")

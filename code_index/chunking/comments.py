@@ -44,13 +44,22 @@ def clean_comments(comments: Sequence[str], text_of: Callable[[str], str] = with
     return text or None
 
 
-def clean_string(literal: str) -> str | None:
-    """The text of a documentation string, without prefix, quotes and common indentation."""
-    literal = literal.removeprefix("~S").removeprefix("~s")
-    body = literal[_PYTHON_STRING.match(literal).end() :]  # type: ignore[union-attr]  # matches anything
-    for quote in QUOTES:
-        if body.startswith(quote) and len(body) >= 2 * len(quote):
-            body = body[len(quote) :].removesuffix(quote)
-            break
-    first, _, rest = body.partition("\n")
+def clean_string(*literals: str) -> str | None:
+    """The text of a documentation string, without prefix, quotes and common indentation.
+
+    Several literals are one string. Python takes neither bytes nor formatted strings for documentation.
+    """
+    text = ""
+    for literal in literals:
+        body = literal.removeprefix("~S").removeprefix("~s")
+        prefix = _PYTHON_STRING.match(body)[0]  # type: ignore[index]  # matches anything
+        if not set(prefix.lower()).isdisjoint("bf"):
+            return None
+        body = body[len(prefix) :]
+        for quote in QUOTES:
+            if body.startswith(quote) and len(body) >= 2 * len(quote):
+                body = body[len(quote) :].removesuffix(quote)
+                break
+        text += body
+    first, _, rest = text.partition("\n")
     return f"{first.strip()}\n{dedent(rest)}".strip() or None

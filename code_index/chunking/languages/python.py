@@ -21,8 +21,8 @@ LANGUAGE: Final = LanguageSpec(
 (decorated_definition) @wrapper
 (decorator) @decorator
 (comment) @comment
-(function_definition body: (block . (string) @docstring))
-(class_definition body: (block . (string) @docstring))
+(function_definition body: (block . [(string) (concatenated_string)] @docstring))
+(class_definition body: (block . [(string) (concatenated_string)] @docstring))
 (module . (comment)* . (string) @file_docstring)
 (class_definition body: (block (assignment left: (identifier) type: (type)) @field))
 [(import_statement) (import_from_statement) (future_import_statement)] @import
