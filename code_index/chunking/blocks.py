@@ -71,6 +71,7 @@ class Extraction:
     `import_offsets` has the first byte of each of `imports` (same length), so that the chunk around an import
     carries it. `docstring` is the file's own; the first module chunk carries it.
     A block of type `MODULE` (namespace, Rust `mod`) only qualifies the names inside: its own text is module code.
+    `misread_lines` counts the lines of which the grammar made nothing that can be trusted.
     `parts` are still to be read by other extractors (`code_index.chunking.embedded`).
     The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
     """
@@ -83,3 +84,4 @@ class Extraction:
     remainder_type: ChunkType = ChunkType.MODULE  # type of the text that no block covers
     name_separator: str = "."
     parts: list[Part] = field(default_factory=list)
+    misread_lines: int = 0

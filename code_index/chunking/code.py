@@ -74,6 +74,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
         docstring=found.docstring(),
         break_points=_statement_starts(source, reading.tree.root_node, statements),
         parts=_parts(reading.captures, source, spec),
+        misread_lines=reading.misread_lines,
     )
 
 

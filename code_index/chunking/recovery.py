@@ -12,7 +12,7 @@ new tree is kept only if less is wrong with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -32,16 +32,18 @@ _ERRORS: Final = "(ERROR) @fault (MISSING) @fault"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A tree, what the query captured in it, and what was hidden from the grammar."""
+    """A tree, what the query captured in it, what was hidden from the grammar, and the lines that stayed wrong."""
 
     tree: Tree
     captures: dict[str, list[Node]]
     hidden: tuple[Hidden, ...] = ()
+    misread_lines: int = 0
 
 
 class _Faults(NamedTuple):
     spans: list[Span]
-    lines: int
+    rows: list[tuple[int, int]]
+    lines: int  # of all, those in several more than once
 
 
 def read(source: bytes, parser: Parser, query: Query, repairs: tuple[Repair, ...]) -> Reading:
@@ -51,7 +53,7 @@ def read(source: bytes, parser: Parser, query: Query, repairs: tuple[Repair, ...
         ParseError: the parser gave no tree.
     """
     best = _reading(source, parser, query, ())
-    if not repairs or not (best.tree.root_node.has_error or "doubt" in best.captures):
+    if not (best.tree.root_node.has_error or "doubt" in best.captures):
         return best
     faults = _faults(best, parser.language)
     text = source
@@ -66,7 +68,7 @@ def read(source: bytes, parser: Parser, query: Query, repairs: tuple[Repair, ...
                     best, faults, text = other, remaining, changed
         if not faults.lines or faults.lines == before:
             break
-    return best
+    return replace(best, misread_lines=_different(faults.rows))
 
 
 def _reading(text: bytes, parser: Parser, query: Query, hidden: tuple[Hidden, ...]) -> Reading:
@@ -83,8 +85,18 @@ def _faults(reading: Reading, language: Language | None) -> _Faults:
     if root.has_error and language is not None:
         nodes += QueryCursor(_error_query(language)).captures(root).get("fault", [])
         nodes += [root] if root.type == "ERROR" else []
-    lines = sum(1 + node.end_point.row - node.start_point.row for node in nodes)
-    return _Faults(sorted((node.start_byte, node.end_byte) for node in nodes), lines)
+    rows = [(node.start_point.row, node.end_point.row) for node in nodes]
+    lines = sum(1 + end - start for start, end in rows)
+    return _Faults(sorted((node.start_byte, node.end_byte) for node in nodes), rows, lines)
+
+
+def _different(rows: list[tuple[int, int]]) -> int:
+    """The number of rows in any of the ranges, each with its first and last."""
+    found, last = 0, -1
+    for start, end in sorted(rows):
+        found += max(end - max(start - 1, last), 0)
+        last = max(last, end)
+    return found
 
 
 @cache

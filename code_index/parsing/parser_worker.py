@@ -178,6 +178,7 @@ def _parse_one(
             return replace(started, error="changed since the scan; index again", transient=True), ()
         language = detect_language(task.file_path, read.content) if task.detect_language else task.language
         source = masked_source(read.content)
+        misread: list[int] = []
         chunks = chunk_file(
             source,
             file_path=task.file_path,
@@ -187,10 +188,12 @@ def _parse_one(
             subproject_path=task.subproject_path,
             options=options,
             as_text=task.as_text_because is not None,
+            on_misread=misread.append,
         )
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
         return _failed(started, error), ()
-    done = replace(started, chunk_count=len(chunks), note=task.as_text_because, language=language, masked=source.masked)
+    note = task.as_text_because or (f"{misread[0]} lines are no {language} that its grammar knows" if misread else None)
+    done = replace(started, chunk_count=len(chunks), note=note, language=language, masked=source.masked)
     return done, chunks
 
 

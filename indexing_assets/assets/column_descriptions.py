@@ -42,7 +42,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "subproject_name": "Nearest package or module that the file belongs to.",
     "subproject_path": "Folder of the subproject.",
     "status": "pending, parsed, error or skipped.",
-    "reason": "Why the file failed, was skipped, or was cut as plain text.",
+    "reason": "Why the file failed, was skipped, was cut as plain text, or has lines that its grammar misread.",
     "transient": "Whether the failure may pass by itself.",
     "attempts": "Failures in a row.",
     "run_id": "Dagster run that parsed the file, or failed at it.",

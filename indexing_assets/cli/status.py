@@ -25,7 +25,9 @@ _LANGUAGES = 8
 @repository_argument
 @index_dir_option
 @click.option("--failed", is_flag=True, help="List files and chunks that failed, with reason and run.")
-@click.option("--skipped", is_flag=True, help="List files and folders that are not indexed, or only as plain text.")
+@click.option(
+    "--skipped", is_flag=True, help="List files and folders that are not indexed, or only in part, or as plain text."
+)
 @click.option(
     "--masked", is_flag=True, help="List files with keys that are masked in the index, and the kinds of keys."
 )
@@ -55,7 +57,7 @@ def command(
 
 
 def _show_skipped(store: "IndexStore", *, as_json: bool) -> None:
-    # A parsed file has a reason only where its grammar could not be used.
+    # A parsed file has a reason only where its grammar could not be used, or did not know many of its lines.
     where = "status = 'skipped' OR (status = 'parsed' AND reason IS NOT NULL)"
     rows = store.files.read(columns=["file_path", "reason"], where=where).sort_by("file_path").to_pylist()
     if as_json:

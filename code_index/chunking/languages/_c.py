@@ -29,9 +29,8 @@ _NAMING: Final = frozenset({"identifier", "string_literal", "type_identifier", "
 _QUALIFIERS: Final = re.compile(r"\b(?:const|volatile|restrict|__restrict|_Nonnull|_Nullable)\b")
 
 
-_MACRO: Final = (
-    rb"(?:[A-Z_][A-Z\d_]++|__\w++|[A-Za-z]\w*?(?:API|EXPORT|api|export)\w*+)(?![\w:])(?:[ \t]*\([^()\n]*+\))?"
-)
+_VALUES: Final = rb"(?:[ \t]*\((?:[^()\"]|\"(?:[^\"\\\n]|\\.)*+\"|\([^()]*+\)){0,500}+\))"
+_MACRO: Final = rb"(?:[A-Z_][A-Z\d_]++|__\w++|[A-Za-z]\w*?(?:API|EXPORT|api|export)\w*+)(?![\w:])" + _VALUES + rb"?"
 _NO_NAME: Final = rb"(?!(?:final|override|sealed|abstract|class|struct)\b)"
 _LEADING_MACRO: Final = re.compile(
     rb"^[ \t]*(?P<macro>" + _MACRO + rb"(?:[ \t]+" + _MACRO + rb"){0,3})[ \t]+(?=(?:class|struct|enum|union|template"
@@ -47,18 +46,22 @@ _MISLEADING: Final = (
         rb"\b(?:class[ \t\n]+|(?:struct|union|enum(?:[ \t]+(?:class|struct))?)[ \t]+(?=" + _MACRO + rb"))"
         rb"(?P<macro>(?:"
         + _NO_NAME
-        + rb"[A-Za-z_]\w*+(?:[ \t]*\([^()\n]*+\))?\s+){1,3})"
+        + rb"[A-Za-z_]\w*+"
+        + _VALUES
+        + rb"?\s+){1,3})"
         + _NO_NAME
         + rb"[A-Za-z_][\w:]*+(?:<[^<>{};]*+>)?\s*+(?:final\b\s*+)?(?::(?!:)[^;{}]{0,500})?\{"
     ),
     # A macro on a line of its own, not before a body or a function's name.
     re.compile(
-        rb"^[ \t]*(?P<macro>" + _MACRO + rb")[ \t]*\r?$(?!\s*+(?:[{:(,=;.|&+\-]|[a-z_]\w*+[ \t]*\())", re.MULTILINE
+        rb"^[ \t]*(?P<macro>" + _MACRO + rb")[ \t]*\r?$(?!\s*+(?:[{(,=;.|&+\-]|:(?!:)|[a-z_]\w*+[ \t]*\())",
+        re.MULTILINE,
     ),
-    # A macro between a type and a name, or between parameters and body.
+    # A macro between a type and a name, after a pointer, or between parameters and body.
     re.compile(
         rb"^[ \t]*(?:[a-z_]\w*+[ \t*]++){1,4}(?P<macro>" + _MACRO + rb")[ \t]+(?=[a-z_]\w*[ \t]*\()", re.MULTILINE
     ),
+    re.compile(rb"[*&][ \t]*(?P<macro>" + _MACRO + rb")[ \t]+(?=[A-Za-z_])"),
     re.compile(rb"\)(?:\s*+(?:const|noexcept)\b)?\s+(?P<macro>" + _MACRO + rb")(?=\s*+[{;])"),
 )
 
@@ -73,6 +76,11 @@ def _macros(text: bytes, faults: list[Span]) -> list[Hidden]:
 def _conditionals(text: bytes, _faults: list[Span]) -> list[Hidden]:
     """Branches of `#if` that share a closing brace with another one."""
     return conditional_text(text)
+
+
+def _directives(text: bytes, _faults: list[Span]) -> list[Hidden]:
+    """All directives of conditional compilation: those within a declaration or a list make the whole file an error."""
+    return conditional_text(text, always=True)
 
 
 def _inner(declarator: Node) -> Node | None:
@@ -230,7 +238,7 @@ FAMILY: Final = LanguageSpec(
     parameters_of=_parameters,
     return_type_of=_return_type,
     path_separator="::",
-    repairs=(_conditionals, _macros),
+    repairs=(_conditionals, _macros, _directives),
     query="""
 (function_definition body: (_)) @function
 (translation_unit (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)

@@ -174,3 +174,19 @@ def test_hostile_text_takes_no_multiple_of_what_parsing_takes(language, text):
     started = time.process_time()
     chunk_file(text.encode(), file_path="a", file_hash="0", language=language)
     assert time.process_time() - started < 5 + 20 * alone
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "lines"),
+    [
+        ("int a() { return 1; }\n" * 100 + "class ( {\n" * 10, "cpp", 10),
+        ("def a(:\n" * 30, "python", 30),
+        ("class LIB_API A : B {\n" + "int a() { return 1; }\n" * 30 + "};\n", "cpp", None),
+        ("int a() { return 1; }\n" * 500 + "class ( {\n" * 3, "cpp", None),
+    ],
+)
+def test_many_lines_that_stay_misread_are_told(text, language, lines):
+    told: list[int] = []
+    chunk_file(text.encode(), file_path="a", file_hash="0", language=language, on_misread=told.append)
+    assert [count >= 10 for count in told] == ([] if lines is None else [True])
+    assert all(count <= text.count("\n") + 1 for count in told)
