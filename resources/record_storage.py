@@ -19,27 +19,29 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
+import dagster as dg
 import sqlalchemy as db
-from dagster._config import Field, StringSource
-from dagster._config.config_schema import UserConfigSchema
-from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
-from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
 from code_index.core.errors import SettingsError, StoreError
 from code_index.index.permissions import tolerating_no_permissions
+from resources.dagster_internals import (
+    ConfigurableClassData,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    UserConfigSchema,
+)
 
-CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
+CONFIG_TYPE: UserConfigSchema = {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_MODE = 0o600
 _MAKING_PREFIX = ".making-"
 # Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
+BUSY_TIMEOUT_S: Final = 30  # for other writers of a database; older Dagsters give up after five
 _CREATION_PATIENCE_S = 120.0
 _POLL_S = 0.05
 
@@ -187,6 +189,6 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
 
 @contextmanager
 def _patient_connection(address: str) -> Iterator[Connection]:
-    engine = db.create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    engine = db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
     with engine.connect() as connection, connection.begin():
         yield connection

@@ -11,11 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.assets.graph.base_asset_graph import BaseAssetGraph
-from dagster._core.definitions.partitions.context import partition_loading_context
-from dagster._core.definitions.selector import PartitionRangeSelector, PartitionsByAssetSelector, PartitionsSelector
-from dagster._core.execution.backfill import PartitionBackfill
-from dagster._core.utils import make_new_backfill_id
 from pydantic import Field
 
 from indexing_assets.runs.index_names import IndexNames
@@ -24,6 +19,15 @@ from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, k
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import as_one_range
 from indexing_assets.runs.planning import failed_partitions, transient_failures_due
+from resources.dagster_internals import (
+    BaseAssetGraph,
+    PartitionBackfill,
+    PartitionRangeSelector,
+    PartitionsByAssetSelector,
+    PartitionsSelector,
+    make_new_backfill_id,
+    partition_loading_context,
+)
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 

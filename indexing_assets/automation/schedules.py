@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
 from indexing_assets.automation.reruns import RERUN_OP, RerunConfig, keys_to_rerun
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.job_names import MAINTAIN_JOB
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 

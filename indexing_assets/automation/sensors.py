@@ -10,7 +10,6 @@ them from asking too often. Rejected: declarative automation
 from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
@@ -20,6 +19,7 @@ from indexing_assets.automation.pending_look import PendingLook
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 

@@ -17,7 +17,6 @@ from typing import Any, Self
 
 import dagster as dg
 import pyarrow.compute as pc
-from dagster_shared.error import SerializableErrorInfo
 
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.model import FileStatus
@@ -39,6 +38,7 @@ from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serv
 from indexing_assets.runs.pools import prepare_pools
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, expire_copies
 from indexing_assets.upkeep.retention import USUAL, Retention
+from resources.dagster_internals import SerializableErrorInfo
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config

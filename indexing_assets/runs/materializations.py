@@ -15,24 +15,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
+
+from code_index.core.quoting import code_span
+from resources.dagster_internals import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
     NULL_EVENT_POINTER,
+    RUNLESS_JOB_NAME,
+    RUNLESS_RUN_ID,
+    DagsterEventBatchMetadata,
+    StepMaterializationData,
+    generate_event_batch_id,
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
-from dagster._core.events import (
-    DagsterEvent,
-    DagsterEventBatchMetadata,
-    DagsterEventType,
-    StepMaterializationData,
-    generate_event_batch_id,
-)
-from dagster._core.events.log import EventLogEntry
-from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
-
-from code_index.core.quoting import code_span
 
 _EVENTS_AT_ONCE = 5_000
 _CELL_CHARACTERS = 80
@@ -66,7 +62,7 @@ def log_materializations(
         tags = {CODE_VERSION_TAG: code_version, **made_from}
         if data_versions is not None:
             tags[DATA_VERSION_TAG] = data_versions[partition_key]
-        DagsterEvent.asset_materialization(
+        dg.DagsterEvent.asset_materialization(
             step,
             dg.AssetMaterialization(
                 asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
@@ -103,13 +99,13 @@ def record_outside_runs(
         materialization = dg.AssetMaterialization(
             asset_key=asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
         )
-        event = DagsterEvent(
-            event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
             event_specific_data=StepMaterializationData(materialization),
             job_name=RUNLESS_JOB_NAME,
         )
         entries.append(
-            EventLogEntry(  # type: ignore[no-untyped-call]
+            dg.EventLogEntry(  # type: ignore[no-untyped-call]
                 error_info=None,
                 level=logging.INFO,
                 user_message="",

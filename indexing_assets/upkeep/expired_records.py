@@ -20,25 +20,27 @@ from dataclasses import dataclass
 import dagster as dg
 import polars as pl
 import sqlalchemy as db
-from dagster._core.events import DagsterEventType
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    AssetEventTagsTable,
-    SqlEventLogStorageTable,
-)
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from sqlalchemy.engine import Connection
 
+from resources.dagster_internals import (
+    INDEX_SHARD_NAME,
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorage,
+    SqlEventLogStorageTable,
+)
 from resources.event_log import BatchingSqliteEventLogStorage
 
 _AT_ONCE = 5_000
 # Events of assets without partitions, which plots over time show.
 _KEPT_OF_AN_ASSET = 200
-_CHECK_TYPES = (DagsterEventType.ASSET_CHECK_EVALUATION.value, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value)
+_CHECK_TYPES = (
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+)
 _TYPES = (
-    DagsterEventType.ASSET_MATERIALIZATION.value,
-    DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
     *_CHECK_TYPES,
 )
 # Free pages that are worth the copying of a database: a quarter of it, and more than this.
