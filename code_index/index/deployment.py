@@ -21,12 +21,16 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from code_index.core.errors import SettingsError
+from code_index.core.errors import SettingsError, StoreError
+from code_index.core.hashing import content_hash
 from code_index.core.regular_files import load_toml, read_regular_file
+from code_index.index.folder import write_instance_config
+from code_index.index.trust import state_folder
 
 DEPLOYMENT_VARIABLE: Final = "CODE_INDEX_DEPLOYMENT"
 # A name becomes part of the names of jobs, ops and partitions, for which Dagster allows no more.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_HASH_CHARACTERS: Final = 12
 _SINGLE: Final[Mapping[str, DeployedIndex]] = MappingProxyType({})
 
 
@@ -75,6 +79,30 @@ def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[st
         )
         for name, index in indexes.items()
     }
+
+
+def create_deployment_home(instance_config: str) -> Path:
+    """Create the folder of Dagster's records of the deployment, in the user's state folder, unless it is there.
+
+    It belongs to the path of the deployment file, not to the file's own folder, which may be a checkout's.
+
+    Args:
+        instance_config: text of the `dagster.yaml` in it; another one that is there is replaced.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    place = Path(os.environ[DEPLOYMENT_VARIABLE]).expanduser().resolve()
+    home = state_folder() / "deployments" / content_hash(os.fsencode(place))[:_HASH_CHARACTERS]
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_instance_config(home, instance_config)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {home}, where Dagster's records of the deployment {place} are kept: {error.strerror}. Allow "
+            "writing, or name another folder with DAGSTER_HOME."
+        ) from error
+    return home
 
 
 def _checked(path: Path, content: dict[str, Any]) -> _File:

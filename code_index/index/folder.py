@@ -142,9 +142,7 @@ class IndexFolder:
                 folder.mkdir(exist_ok=True)
             _write_if_missing(self.path / IGNORE_FILE, IGNORE_ALL)
             _write_if_missing(self.settings_path, settings_template())
-            target = self.dagster_home / "dagster.yaml"
-            if not target.exists() or read_regular_file(target) != instance_config.encode():
-                write_atomically(target, instance_config)
+            write_instance_config(self.dagster_home, instance_config)
             set_permissions(self.path, shared=self.settings().shared_with_group, private=self.locks_dir)
         except OSError as error:
             raise StoreError(
@@ -272,9 +270,27 @@ class IndexFolder:
         return {
             REPOSITORY_VARIABLE: str(self.repository_root),
             INDEX_DIR_VARIABLE: str(self.path),
-            "DAGSTER_HOME": str(self.dagster_home),
-            "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
+            **dagster_environment(self.dagster_home),
         }
+
+
+def dagster_environment(home: Path) -> dict[str, str]:
+    """Return the variables of a Dagster instance: its folder, and events that are written in batches."""
+    return {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
+    }
+
+
+def write_instance_config(home: Path, text: str) -> None:
+    """Write the `dagster.yaml` of a Dagster instance, unless it is there already.
+
+    Raises:
+        OSError: the folder cannot be written, or what is there is no regular file.
+    """
+    target = home / "dagster.yaml"
+    if not target.exists() or read_regular_file(target) != text.encode():
+        write_atomically(target, text)
 
 
 def resolve_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
