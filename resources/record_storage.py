@@ -24,15 +24,20 @@ from typing import Any, Self
 import sqlalchemy as db
 from dagster._config import Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.storage.dagster_run import DagsterRun
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.tags import HIDDEN_TAG_PREFIX
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
 from code_index.core.errors import SettingsError, StoreError
 from code_index.index.permissions import tolerating_no_permissions
+
+# Tags of runs that only this program reads: no page shows them.
+PRIVATE_TAGS = f"{HIDDEN_TAG_PREFIX}code_index_"
 
 CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"
@@ -120,7 +125,10 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 class SharedSqliteRunStorage(SqliteRunStorage):
-    """`SqliteRunStorage` that any number of processes may open first; same file, same schema."""
+    """`SqliteRunStorage` that any number of processes may open first; same file, same schema.
+
+    A run that is executed again inherits its parent's tags, but not those that only this program reads.
+    """
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -143,6 +151,13 @@ class SharedSqliteRunStorage(SqliteRunStorage):
 
         create_once(Path(base_dir) / "runs.db", make)
         return super().from_local(base_dir, inst_data)
+
+    def add_run(self, dagster_run: DagsterRun) -> DagsterRun:
+        """Store a run; returns it as it is stored."""
+        if dagster_run.parent_run_id is not None:
+            kept = {tag: value for tag, value in dagster_run.tags.items() if not tag.startswith(PRIVATE_TAGS)}
+            dagster_run = dagster_run.with_tags(kept)
+        return super().add_run(dagster_run)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
