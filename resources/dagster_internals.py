@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 # A check of Dagster's arguments failed; what a broken dagster.yaml raises.
 from dagster._check import CheckError
 
+# The beginning of the name of the folder that a command makes where DAGSTER_HOME is not set.
+from dagster._cli.utils import TMP_DAGSTER_HOME_PREFIX
+
 # Config of a storage: the type of what `config_type` returns.
 from dagster._config.config_schema import UserConfigSchema
 
@@ -60,13 +63,17 @@ from dagster._core.execution.stats import (
     build_run_step_stats_from_events,
 )
 
+# The parts of an instance that dagster.yaml leaves out.
+from dagster._core.instance.ref import InstanceRef
+
 # The names of run and job under which events that no run made are stored.
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
-# The tags by which a run is for a partition, or for a range of them.
+# The tags by which a run is for a partition, or for a range of them; the beginning of those that no page shows.
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
+    HIDDEN_TAG_PREFIX,
     PARTITION_NAME_TAG,
 )
 

@@ -19,14 +19,12 @@ from typing import Any
 
 import click
 import dagster as dg
-from dagster._cli.utils import TMP_DAGSTER_HOME_PREFIX
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
 from code_index.index.deployment import DEPLOYMENT_VARIABLE, create_deployment_home, deployed_indexes
 from code_index.index.folder import REPOSITORY_VARIABLE, dagster_environment, resolve_index_folder
+from resources.dagster_internals import TMP_DAGSTER_HOME_PREFIX, ConfigurableClassData, InstanceRef
 from resources.instance_config import instance_config
 
 # Words of commands that load definitions and run nothing: `dg check defs`, `dg list defs`, `dagster job print`, ...
