@@ -18,7 +18,7 @@ from indexing_assets.assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.assets.search_indexes import build_search_indexes
 from indexing_assets.assets.source_files import build_source_files
 from indexing_assets.automation.jobs import build_asset_jobs
-from indexing_assets.automation.reruns import build_rerun_job
+from indexing_assets.automation.reruns import build_partition_jobs
 from indexing_assets.automation.schedules import build_schedules
 from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.checks.asset_checks import build_index_checks
@@ -74,8 +74,8 @@ def build_defs(
             ]
         asset_checks += build_index_checks(names)
         asset_jobs = build_asset_jobs(names)
-        rerun_job = build_rerun_job(names)
-        jobs += [*asset_jobs.values(), rerun_job]
+        partitions_job, rerun_job = build_partition_jobs(names)
+        jobs += [*asset_jobs.values(), partitions_job, rerun_job]
         sensors += build_sensors(names, asset_jobs, sensor_status)
         schedules += build_schedules(names, asset_jobs, rerun_job, schedule_status)
     return dg.Definitions(

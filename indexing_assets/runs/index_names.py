@@ -8,6 +8,7 @@ each of them only by its name across a deployment.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import dagster as dg
 
@@ -18,7 +19,9 @@ SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 LANGUAGE_FIGURES = "language_figures"
 
+ASSETS: Final = (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT)
 _PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
+PARTITIONED: Final = tuple(_PARTITIONS)
 
 
 @dataclass(frozen=True, slots=True)

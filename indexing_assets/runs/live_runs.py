@@ -49,7 +49,7 @@ def process_tags(run_id: str) -> dict[str, str]:
     }
 
 
-def tag_process(context: dg.AssetExecutionContext) -> None:
+def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
     """Write this process into its run's tags, so that the run can be closed if the process is killed."""
     run_id = context.run.run_id
     if _tag(context.run, RUN_TAG) != run_id:
