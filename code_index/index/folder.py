@@ -18,7 +18,8 @@ import errno
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ class IndexFolder:
 
     path: Path
     repository_root: Path
+    given_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Settings, by name, that win over those of the settings file."""
 
     @property
     def tables_dir(self) -> Path:
@@ -108,12 +111,12 @@ class IndexFolder:
             )
 
     def settings(self) -> Settings:
-        """Read the settings from the file and the environment.
+        """Read the settings from the file, from what was given, and from the environment.
 
         Raises:
             SettingsError: a value cannot be used.
         """
-        return load_settings(self.settings_path)
+        return load_settings(self.settings_path, given=self.given_settings)
 
     def create(self, instance_config: str) -> None:
         """Make the folder and its fixed files where they are missing; an existing index stays as it is.
@@ -259,7 +262,7 @@ class IndexFolder:
     def with_recorded_root(self) -> IndexFolder:
         """Return the folder with the repository that it says it is of; itself where it does not say."""
         root = (self._record_or_none() or {}).get("repository_root")
-        return IndexFolder(self.path, Path(root)) if isinstance(root, str) and Path(root).is_absolute() else self
+        return replace(self, repository_root=Path(root)) if isinstance(root, str) and Path(root).is_absolute() else self
 
     def _record_or_none(self) -> dict[str, Any] | None:
         try:
@@ -277,7 +280,12 @@ class IndexFolder:
         }
 
 
-def resolve_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
+def resolve_index_folder(
+    repository: str | Path | None = None,
+    index_dir: str | Path | None = None,
+    *,
+    given_settings: Mapping[str, Any] | None = None,
+) -> IndexFolder:
     """Resolve the index folder that arguments and environment name; nothing is created.
 
     An argument wins over its variable. Without a repository, it is the nearest folder at or above the
@@ -290,7 +298,7 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     """
     folder = locate_index_folder(repository, index_dir)
     refuse_untrusted(folder.path)
-    return folder
+    return replace(folder, given_settings=given_settings) if given_settings else folder
 
 
 def locate_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
