@@ -18,7 +18,8 @@ from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.utils import make_new_backfill_id
 from pydantic import Field
 
-from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IO_MANAGER, IndexNames
+from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.job_names import RERUN_JOB
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs
 from indexing_assets.runs.open_index import open_index
@@ -42,11 +43,14 @@ class RerunConfig(dg.Config):
 def build_rerun_job(names: IndexNames) -> dg.JobDefinition:
     """The job that reruns failed partitions of both partitioned assets of an index."""
 
-    @dg.op(name=names.prefixed(RERUN_OP), out=dg.Out(dg.Nothing))
-    def request_backfill_of_failed_partitions(
-        context: dg.OpExecutionContext, config: RerunConfig, index: IndexResource, embedder: EmbedderResource
-    ) -> None:
+    @dg.op(
+        name=names.prefixed(RERUN_OP),
+        out=dg.Out(dg.Nothing, io_manager_key=names.prefixed(IO_MANAGER)),
+        required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
+    )
+    def request_backfill_of_failed_partitions(context: dg.OpExecutionContext, config: RerunConfig) -> None:
         close_dead_runs(context.instance)
+        index, embedder = index_of(context, names), embedder_of(context, names)
         keys = keys_to_rerun(context.instance, index, embedder, names, transient_only=config.transient_only)
         if not any(keys.values()):
             context.log.info("No partition is failed.")
@@ -67,6 +71,7 @@ def build_rerun_job(names: IndexNames) -> dg.JobDefinition:
     @dg.job(
         name=names.prefixed(RERUN_JOB),
         description="Backfill the failed partitions of parsed_chunks and chunk_vectors, in one run each.",
+        executor_def=dg.in_process_executor,
     )
     def rerun_failed_partitions() -> None:
         request_backfill_of_failed_partitions()

@@ -18,6 +18,11 @@ SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 LANGUAGE_FIGURES = "language_figures"
 
+ASSETS = (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, SEARCH_INDEXES, INDEX_REPORT, LANGUAGE_FIGURES)
+INDEX_RESOURCE = "index"
+EMBEDDER_RESOURCE = "embedder"
+IO_MANAGER = "lancedb_io_manager"
+
 _PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
 
 
@@ -32,7 +37,7 @@ class IndexNames:
         return dg.AssetKey([asset] if self.index is None else [self.index, asset])
 
     def prefixed(self, name: str) -> str:
-        """Name of a job, op, sensor or schedule of the index."""
+        """Name of a job, op, sensor or schedule of the index, or key of a resource."""
         return name if self.index is None else f"{self.index}_{name}"
 
     def partitions(self, asset: str) -> str:

@@ -14,7 +14,7 @@ from code_index.index.folder import resolve_index_folder
 from code_index.tables.schemas import EMBEDDING_ERRORS
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.reruns import build_rerun_job, keys_to_rerun, request_backfill
-from indexing_assets.automation.schedules import build_schedules
+from indexing_assets.automation.schedules import ScheduleTimes, build_schedules
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
@@ -140,9 +140,7 @@ def test_a_chunk_that_failed_for_good_is_never_due_and_one_that_may_pass_is(pipe
 def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, due: bool
 ) -> None:
-    _, schedule = build_schedules(
-        UNNAMED, build_asset_jobs(UNNAMED), build_rerun_job(UNNAMED), dg.DefaultScheduleStatus.STOPPED
-    )
+    _, schedule = build_schedules(UNNAMED, build_asset_jobs(UNNAMED), build_rerun_job(UNNAMED), ScheduleTimes())
     if due:
         _age_failures(pipeline)
     with dg.build_schedule_context(
