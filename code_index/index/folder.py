@@ -290,7 +290,7 @@ def resolve_index_folder(
 
     An argument wins over its variable. Without a repository, it is the nearest folder at or above the
     current one that holds an index, else the current folder. Folders above the top of the checkout, or of another
-    user, are not looked at.
+    user, are not looked at. `given_settings`, by name, win over the folder's settings file.
 
     Raises:
         UntrustedIndexError: there is a folder in its place that this user did not make on this machine.

@@ -25,7 +25,7 @@ _RETRY_CRON = "*/5 * * * *"
 
 @dataclass(frozen=True, slots=True)
 class ScheduleTimes:
-    """When maintenance runs, and whether schedules run before anybody starts or stops them."""
+    """The time of maintenance, and whether schedules run before anybody starts or stops them."""
 
     maintenance_cron: str = MAINTENANCE_CRON
     timezone: str = MAINTENANCE_TIMEZONE
