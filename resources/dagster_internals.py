@@ -10,6 +10,7 @@ No lock is taken for it: modules ask while they are themselves imported (`code_i
 """
 
 import importlib
+import multiprocessing
 from typing import TYPE_CHECKING, Any, Final
 
 # A check of Dagster's arguments failed; what a broken dagster.yaml raises.
@@ -160,6 +161,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
     return value
+
+
+def in_process_of_step() -> bool:
+    """Tell whether this process executes one step only: the multiprocess executor started it, a child of the run's."""
+    target = getattr(multiprocessing.current_process(), "_target", None)
+    return getattr(target, "__name__", None) == "_execute_command_in_child_process"
 
 
 def given_values(resource: Any) -> Any:

@@ -19,13 +19,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from code_index.core.errors import StoreError
-from code_index.index.deployment import deployed_indexes
 from code_index.tables.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.row_checks import shortened
 from code_index.tables.slices import SliceTables, Write, WriteMode
 from code_index.tables.sql import all_of, equals, is_in
-from resources.index_resource import IndexResource
+from resources.index_resource import IndexResource, named_indexes
 
 Context: typing.TypeAlias = dg.OutputContext | dg.InputContext
 
@@ -51,6 +50,10 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
     # Not a nested `IndexResource`: Dagster 1.13 warns of deprecation where resources nest.
     repository_root: str = Field(default="", description="Repository of the index, as in `IndexResource`.")
     index_dir: str = Field(default="", description="Folder of the index, as in `IndexResource`.")
+    indexes: dict[str, Any] = Field(
+        default={},
+        description="Indexes by name, as in `IndexResource`. A single one takes all assets, whatever their keys.",
+    )
     tables_dir: str = Field(
         default="",
         description="Folder for the tables, created with the first write. Empty: that of the index's tables; in a "
@@ -153,12 +156,13 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
 
     def _tables_of_index(self, path: Sequence[str], what: str) -> tuple[Path, Sequence[str]]:
         """The folder of the index's tables, and the key without the index's name."""
-        index = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir)
-        deployed = deployed_indexes()
+        deployed = named_indexes(self.indexes)
         if not deployed:
-            folder = index.folder()
+            folder = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir).folder()
         elif len(path) > 1 and path[0] in deployed:
-            folder, path = index.folder(path[0]), path[1:]
+            folder, path = deployed[path[0]].folder(), path[1:]
+        elif len(self.indexes) == 1:
+            folder = next(iter(deployed.values())).folder()
         else:
             raise StoreError(
                 f"{what} belongs to none of the deployment's indexes: give it one of {', '.join(deployed)} as "

@@ -21,7 +21,15 @@ from pydantic import Field
 
 from code_index.index.locks import hold
 from indexing_assets.runs.in_process import PHASES, execute_partitions
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARTITIONED, IndexNames
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    EMBEDDER_RESOURCE,
+    INDEX_RESOURCE,
+    IO_MANAGER,
+    PARTITIONED,
+    IndexNames,
+)
+from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.job_names import PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.live_runs import (
     RETRY_LASTING_TAG,
@@ -88,22 +96,24 @@ class PartitionsConfig(dg.Config):
 
 def build_partition_jobs(names: IndexNames) -> list[dg.JobDefinition]:
     """The jobs `materialize_partitions` and `rerun_failed_partitions` of an index."""
+    # Outputs of nothing too name an IO manager, and a project's own is not ours.
+    op = partial(
+        dg.op,
+        out=dg.Out(dg.Nothing, io_manager_key=names.prefixed(IO_MANAGER)),
+        required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
+    )
 
-    @dg.op(name=names.prefixed(PARTITIONS_OP), out=dg.Out(dg.Nothing))
-    def partitions(
-        context: dg.OpExecutionContext, config: PartitionsConfig, index: IndexResource, embedder: EmbedderResource
-    ) -> None:
-        opened = open_index(context.instance, index, names)
-        choose = partial(_wanted, config.wanted, embedder)
+    @op(name=names.prefixed(PARTITIONS_OP))
+    def partitions(context: dg.OpExecutionContext, config: PartitionsConfig) -> None:
+        opened = open_index(context.instance, index_of(context, names), names)
+        choose = partial(_wanted, config.wanted, embedder_of(context, names))
         force = config.wanted is Wanted.all
         _run_or_request(context, opened, choose, config.asset.assets, title=config.wanted.value, force=force)
 
-    @dg.op(name=names.prefixed(RERUN_OP), out=dg.Out(dg.Nothing))
-    def rerun_partitions(
-        context: dg.OpExecutionContext, config: RerunConfig, index: IndexResource, embedder: EmbedderResource
-    ) -> None:
-        opened = open_index(context.instance, index, names)
-        choose = partial(_failed, config.transient_only, embedder)
+    @op(name=names.prefixed(RERUN_OP))
+    def rerun_partitions(context: dg.OpExecutionContext, config: RerunConfig) -> None:
+        opened = open_index(context.instance, index_of(context, names), names)
+        choose = partial(_failed, config.transient_only, embedder_of(context, names))
         _run_or_request(
             context, opened, choose, PARTITIONED, title=Wanted.failed.value, retry_lasting=not config.transient_only
         )
@@ -112,6 +122,7 @@ def build_partition_jobs(names: IndexNames) -> list[dg.JobDefinition]:
         name=names.prefixed(PARTITIONS_JOB),
         description="Run the missing, the failed or all partitions of parsed_chunks and chunk_vectors, as its config "
         "says: from a page as a backfill, from a shell in the process of the job.",
+        executor_def=dg.in_process_executor,
     )
     def materialize_partitions() -> None:
         partitions()
@@ -120,6 +131,7 @@ def build_partition_jobs(names: IndexNames) -> list[dg.JobDefinition]:
         name=names.prefixed(RERUN_JOB),
         description="Run the failed partitions of parsed_chunks and chunk_vectors: from a page as a backfill, from a "
         "shell in the process of the job.",
+        executor_def=dg.in_process_executor,
     )
     def rerun_failed_partitions() -> None:
         rerun_partitions()

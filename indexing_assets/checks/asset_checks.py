@@ -11,11 +11,10 @@ import dagster as dg
 
 from code_index.core.quoting import printable
 from indexing_assets.checks import CheckOutcome, Severity, Subject, checks_of, evaluate
-from indexing_assets.runs.index_names import INDEX_REPORT, IndexNames
+from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_REPORT, INDEX_RESOURCE, IndexNames
+from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.materializations import markdown_table
 from indexing_assets.runs.open_index import open_index
-from resources.embedder_resource import EmbedderResource
-from resources.index_resource import IndexResource
 
 INDEX_CHECKS = "index_checks"
 
@@ -60,11 +59,11 @@ def build_index_checks(names: IndexNames) -> list[dg.AssetChecksDefinition]:
         name=names.prefixed(INDEX_CHECKS),
         specs=check_specs(names, INDEX_REPORT),
         can_subset=True,
+        required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
     )
-    def index_checks(
-        context: dg.AssetCheckExecutionContext, index: IndexResource, embedder: EmbedderResource
-    ) -> Iterator[dg.AssetCheckResult]:
-        opened = open_index(context.instance, index, names)
+    def index_checks(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        opened = open_index(context.instance, index_of(context, names), names)
+        embedder = embedder_of(context, names)
         subject = Subject(
             opened,
             encoder=lambda: embedder.get_for_queries(opened.settings),

@@ -20,6 +20,10 @@ INDEX_REPORT = "index_report"
 LANGUAGE_FIGURES = "language_figures"
 
 ASSETS: Final = (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT)
+INDEX_RESOURCE = "index"
+EMBEDDER_RESOURCE = "embedder"
+IO_MANAGER = "lancedb_io_manager"
+
 _PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
 PARTITIONED: Final = tuple(_PARTITIONS)
 
@@ -35,7 +39,7 @@ class IndexNames:
         return dg.AssetKey([asset] if self.index is None else [self.index, asset])
 
     def prefixed(self, name: str) -> str:
-        """Name of a job, op, sensor or schedule of the index."""
+        """Name of a job, op, sensor or schedule of the index, or key of a resource."""
         return name if self.index is None else f"{self.index}_{name}"
 
     def partitions(self, asset: str) -> str:

@@ -12,10 +12,11 @@ import socket
 import dagster as dg
 
 from code_index.index.processes import start_stamp
-from indexing_assets.runs.index_names import IndexNames
-from indexing_assets.runs.job_names import ASSETS_OF_JOB
+from indexing_assets.runs.index_names import ASSETS, IndexNames
+from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
+from resources.dagster_internals import in_process_of_step
 from resources.record_storage import PRIVATE_TAGS
 
 HOST_TAG = f"{PRIVATE_TAGS}host"
@@ -39,21 +40,24 @@ _UNFINISHED = [
 ]
 
 
-def process_tags(run_id: str) -> dict[str, str]:
-    """Tags that name this process as the one that executes the run."""
+def process_tags(run_id: str, pid: int | None = None) -> dict[str, str]:
+    """Tags that name a process of this machine, by default this one, as the one that executes the run."""
+    pid = os.getpid() if pid is None else pid
     return {
         RUN_TAG: run_id,
         HOST_TAG: socket.gethostname(),
-        PROCESS_TAG: str(os.getpid()),
-        PROCESS_STARTED_TAG: start_stamp(os.getpid()),
+        PROCESS_TAG: str(pid),
+        PROCESS_STARTED_TAG: start_stamp(pid),
     }
 
 
 def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
-    """Write this process into its run's tags, so that the run can be closed if the process is killed."""
+    """Write the run's process into its tags, so that the run can be closed if the process is killed."""
     run_id = context.run.run_id
     if _tag(context.run, RUN_TAG) != run_id:
-        context.instance.add_run_tags(run_id, process_tags(run_id))
+        # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
+        pid = os.getppid() if in_process_of_step() else os.getpid()
+        context.instance.add_run_tags(run_id, process_tags(run_id, pid))
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
@@ -79,6 +83,14 @@ def unfinished_runs(index: OpenIndex, *assets: str) -> list[dg.DagsterRun]:
     """Runs of any of the assets that are queued or under way, oldest first."""
     runs = index.instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
     return [run for run in reversed(runs) if any(_is_run_of(run, index.names, asset) for asset in assets)]
+
+
+def is_run_of_index(run: dg.DagsterRun, names: IndexNames) -> bool:
+    """Tell whether a run is about the index and nothing else."""
+    if run.job_name in {names.prefixed(job) for job in (*ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB)}:
+        return True
+    selected = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    return bool(selected) and selected <= {names.asset_key(asset) for asset in ASSETS}
 
 
 def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = None) -> set[str]:

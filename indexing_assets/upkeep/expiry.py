@@ -68,14 +68,14 @@ def find_expired(index: OpenIndex, kept: Retention) -> Expired:
         old_versions=sum(store.upkeep.old_versions(kept.versions).values()),
         table_bytes=sum(store.upkeep.disk_bytes().values()),
         live_bytes=sum(store.upkeep.live_bytes().values()),
-        records=find_expired_records(index.instance, lambda: _living(index), keep_runs=kept.runs),
+        records=_expired_records(index, kept.runs),
     )
 
 
 def expire_records(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
     close_dead_runs(index.instance)
-    found = find_expired_records(index.instance, lambda: _living(index), keep_runs=keep_runs)
+    found = _expired_records(index, keep_runs)
     remove_expired_records(index.instance, found)
     return found
 
@@ -102,11 +102,16 @@ def compact_and_expire(index: OpenIndex) -> str:
         done.append(
             f"removed {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days"
         )
-    # Logs and not runs: of a run to which a partition refers a record stays.
-    if run_log_count(index.instance) > USUAL.runs + _RUNS_MORE:
+    # Logs and not runs: of a run to which a partition refers a record stays. Where others' logs lie beside them, the
+    # number says nothing, and the nightly maintenance does it.
+    if index.names.index is None and run_log_count(index.instance) > USUAL.runs + _RUNS_MORE:
         removed = expire_records(index, keep_runs=USUAL.runs)
         done.append(f"removed {len(removed.events)} old events and {len(removed.runs)} old runs of Dagster's records")
     return ", ".join(done)
+
+
+def _expired_records(index: OpenIndex, keep_runs: int) -> ExpiredRecords:
+    return find_expired_records(index.instance, lambda: _living(index), keep_runs=keep_runs, names=index.names)
 
 
 def _living(index: OpenIndex) -> dict[dg.AssetKey, list[str]]:

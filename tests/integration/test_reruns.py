@@ -22,7 +22,7 @@ from code_index.tables.schemas import EMBEDDING_ERRORS
 from indexing_assets.automation import reruns
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.reruns import build_partition_jobs, executed_here, keys_to_rerun, request_backfill
-from indexing_assets.automation.schedules import build_schedules
+from indexing_assets.automation.schedules import ScheduleTimes, build_schedules
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
@@ -214,7 +214,7 @@ def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, due: bool
 ) -> None:
     _, rerun_job = build_partition_jobs(UNNAMED)
-    _, schedule = build_schedules(UNNAMED, build_asset_jobs(UNNAMED), rerun_job, dg.DefaultScheduleStatus.STOPPED)
+    _, schedule = build_schedules(UNNAMED, build_asset_jobs(UNNAMED), rerun_job, ScheduleTimes())
     if due:
         _age_failures(pipeline)
     with dg.build_schedule_context(
