@@ -219,7 +219,7 @@ class Pipeline:
 
     def changed_since_scan(self) -> bool:
         """Tell whether files changed between the scan and their parsing, so that another scan is worth it."""
-        where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
+        where = f"status = '{FileStatus.PENDING.value}' OR (status = '{FileStatus.ERROR.value}' AND transient = true)"
         return bool(self.store.files.read(columns=["file_path"], where=where).num_rows)
 
     @contextmanager

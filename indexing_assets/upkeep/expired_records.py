@@ -39,6 +39,7 @@ _CHECK_TYPES = (DagsterEventType.ASSET_CHECK_EVALUATION.value, DagsterEventType.
 _TYPES = (
     DagsterEventType.ASSET_MATERIALIZATION.value,
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    DagsterEventType.ASSET_OBSERVATION.value,
     *_CHECK_TYPES,
 )
 # Free pages that are worth the copying of a database: a quarter of it, and more than this.
