@@ -128,6 +128,6 @@ def _parse(
         tally.superseded,
         len(tally.failures),
     )
-    yield from results(names, PARSED_CHUNKS, outcomes)
+    yield from results(names, PARSED_CHUNKS, outcomes, context.run)
     if tally.failures:
         raise partitions_failed("file", tally.failures, summary)
