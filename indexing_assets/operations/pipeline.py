@@ -136,7 +136,7 @@ class Pipeline:
             else:
                 os.environ[name] = value
         if not self.folder.exists and (error is None or isinstance(error, Exception)):
-            _remove_remains(self.folder)
+            remove_remains(self.folder)
             raise StoreError(
                 f"The index folder {self.folder.path} was deleted while it was in use. Index again: "
                 f"`code-index index {self.folder.repository_root}`."
@@ -280,7 +280,7 @@ class Pipeline:
         return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
 
 
-def _remove_remains(folder: IndexFolder) -> None:
+def remove_remains(folder: IndexFolder) -> None:
     """Remove what this process made since the index was deleted: without a record it would be taken for a stranger's."""
     with suppress(OSError, UsageError):
         refuse_other_content(folder.path)
