@@ -11,7 +11,6 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import dagster as dg
-from dagster.components.component_scaffolding import scaffold_component
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from code_index.index.deployment import DeployedIndex, placed_indexes
@@ -61,7 +60,7 @@ class CodeIndexScaffolder(dg.Scaffolder[ScaffoldParams]):
         index = {"repository": params.repository, **fields}
         placed_indexes({name: DeployedIndex.model_validate(index)}, request.project_root or Path.cwd())
         # The indexes last, where a person appends further ones.
-        scaffold_component(request, {"watch": params.watch, "indexes": {name: index}})
+        dg.scaffold_component(request, {"watch": params.watch, "indexes": {name: index}})
 
 
 @dg.scaffold_with(CodeIndexScaffolder)

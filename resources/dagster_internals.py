@@ -152,6 +152,9 @@ _MODULES: Final = {name: module for module, names in _LATE.items() for name in n
 # takes 0.4 s to load).
 TMP_DAGSTER_HOME_PREFIX: Final = ".tmp_dagster_home_"
 
+# Module and class of a storage that is made of three.
+COMPOSITE_STORAGE: Final = ("dagster._core.storage.legacy_storage", "CompositeStorage")
+
 # The module that runs Dagster's daemon, as `python -m` takes it.
 DAEMON_MODULE: Final = "dagster._daemon"
 

@@ -24,7 +24,7 @@ from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
 from code_index.index.deployment import DEPLOYMENT_VARIABLE, create_deployment_home, deployed_indexes
 from code_index.index.folder import REPOSITORY_VARIABLE, dagster_environment, resolve_index_folder
-from resources.dagster_internals import TMP_DAGSTER_HOME_PREFIX, ConfigurableClassData, InstanceRef
+from resources.dagster_internals import COMPOSITE_STORAGE, TMP_DAGSTER_HOME_PREFIX, ConfigurableClassData, InstanceRef
 from resources.instance_config import instance_config
 
 # Words of commands that load definitions and run nothing: `dg check defs`, `dg list defs`, `dagster job print`, ...
@@ -60,9 +60,7 @@ class CodeIndexInstance(dg.DagsterInstance):
             name: {"module_name": part.module_name, "class_name": part.class_name, "config_yaml": part.config_yaml}
             for name, part in storages.items()
         }
-        storage = ConfigurableClassData(
-            "dagster._core.storage.legacy_storage", "CompositeStorage", json.dumps(together)
-        )
+        storage = ConfigurableClassData(*COMPOSITE_STORAGE, json.dumps(together))
         return {**InstanceRef.config_defaults(str(home)), **storages, "storage": storage}
 
 

@@ -125,6 +125,6 @@ def _embed(
         summary["chunks_per_s"],
         run.embedder.device,
     )
-    yield from results(names, CHUNK_VECTORS, outcomes)
+    yield from results(names, CHUNK_VECTORS, outcomes, context.run)
     if run.tally.failures:
         raise partitions_failed("batch", run.tally.failures, summary)

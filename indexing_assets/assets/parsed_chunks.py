@@ -120,14 +120,15 @@ def _parse(
     tally = run.tally
     summary = tally.metadata()
     context.log.info(
-        "Parsed %d files into %d chunks (%s files/s, %s chunks/s); %d were stored already, %d failed.",
-        tally.files - len(tally.failures),
+        "Parsed %d files into %d chunks (%s files/s, %s chunks/s); %d were stored already, %d are superseded, %d failed.",
+        tally.files - tally.superseded - len(tally.failures),
         tally.chunks,
         summary["files_per_s"],
         summary["chunks_per_s"],
         tally.reused,
+        tally.superseded,
         len(tally.failures),
     )
-    yield from results(names, PARSED_CHUNKS, outcomes)
+    yield from results(names, PARSED_CHUNKS, outcomes, context.run)
     if tally.failures:
         raise partitions_failed("file", tally.failures, summary)

@@ -139,7 +139,7 @@ def _scan(
         context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
     return dg.MaterializeResult(
         metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token},
-        check_results=list(results(names, SOURCE_FILES, outcomes)),
+        check_results=list(results(names, SOURCE_FILES, outcomes, context.run)),
     )
 
 

@@ -107,7 +107,7 @@ class Pipeline:
             else:
                 os.environ[name] = value
         if not self.folder.exists and (error is None or isinstance(error, Exception)):
-            _remove_remains(self.folder)
+            remove_remains(self.folder)
             raise StoreError(
                 f"The index folder {self.folder.path} was deleted while it was in use. Index again: "
                 f"`code-index index {self.folder.repository_root}`."
@@ -207,7 +207,7 @@ class Pipeline:
 
     def changed_since_scan(self) -> bool:
         """Tell whether files changed between the scan and their parsing, so that another scan is worth it."""
-        where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
+        where = f"status = '{FileStatus.PENDING.value}' OR (status = '{FileStatus.ERROR.value}' AND transient = true)"
         return bool(self.store.files.read(columns=["file_path"], where=where).num_rows)
 
     @contextmanager
@@ -231,7 +231,7 @@ class Pipeline:
         return execute_partitions(self.index, self._definitions.resolve_job_def, asset, keys, force=force, tags=tags)
 
 
-def _remove_remains(folder: IndexFolder) -> None:
+def remove_remains(folder: IndexFolder) -> None:
     """Remove what this process made since the index was deleted: without a record it would be taken for a stranger's."""
     with suppress(OSError, UsageError):
         refuse_other_content(folder.path)

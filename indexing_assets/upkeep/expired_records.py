@@ -43,6 +43,7 @@ _CHECK_TYPES = (
 _TYPES = (
     dg.DagsterEventType.ASSET_MATERIALIZATION.value,
     dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    dg.DagsterEventType.ASSET_OBSERVATION.value,
     *_CHECK_TYPES,
 )
 # Free pages that are worth the copying of a database: a quarter of it, and more than this.

@@ -30,13 +30,14 @@ from indexing_assets.runs.partitions import keys_of_run, range_tags
 from indexing_assets.runs.planning import transient_failures_due
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.fakes import obstruct
 
 _EMBEDDER = EmbedderResource(model="deterministic")
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """Six files, of which the second and the fifth were gone when they were to be parsed."""
+    """Six files, of which the second and the fifth were links when they were to be parsed."""
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     root = tmp_path / "repository"
     root.mkdir()
@@ -46,10 +47,11 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
         assert opened.scan().error is None
         contents = {path: path.read_bytes() for path in (root / "module_1.py", root / "module_4.py")}
         for path in contents:
-            path.unlink()
+            obstruct(path)
         assert opened.parse().partial
         assert opened.embed().error is None
         for path, content in contents.items():
+            path.unlink()
             path.write_bytes(content)
         yield opened
 
@@ -182,7 +184,7 @@ def test_a_failure_that_may_pass_is_due_after_its_back_off_which_grows(pipeline:
     assert _due(pipeline, timedelta(minutes=4))[PARSED_CHUNKS] == []
     assert len(_due(pipeline, timedelta(minutes=6))[PARSED_CHUNKS]) == 2
     for name in ("module_1.py", "module_4.py"):
-        (pipeline.folder.repository_root / name).unlink()
+        obstruct(pipeline.folder.repository_root / name)
     assert pipeline.parse().partial  # a second failure
     assert _due(pipeline, timedelta(minutes=19))[PARSED_CHUNKS] == []
     assert len(_due(pipeline, timedelta(minutes=21))[PARSED_CHUNKS]) == 2
