@@ -206,6 +206,8 @@ def _run(
             if asset == CHUNK_VECTORS:
                 context.instance.add_dynamic_partitions(index.names.partitions(asset), keys)
             context.log.info("%d partitions of %s are to run.", len(keys), asset)
+            if not keys:
+                continue
             try:
                 result = execute_partitions(
                     index, context.repository_def.get_job, asset, keys, force=force, tags=tags, more_config={}

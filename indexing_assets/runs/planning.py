@@ -144,7 +144,7 @@ def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
 
 
 class Wanted(Enum):
-    """Which partitions of an asset a person asks for; names and values are the words of options and of config."""
+    """A choice of partitions that a person makes; names and values are the words of options and of config."""
 
     missing = "missing"
     failed = "failed"

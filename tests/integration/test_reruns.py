@@ -10,6 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 import pytest
+from dagster._core.definitions.job_base import RepoBackedJob
+from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
     RemoteJobOrigin,
@@ -95,10 +97,13 @@ def test_a_scan_puts_what_failed_side_by_side(pipeline: Pipeline) -> None:
     assert len(ordered) == 6
 
 
-def _run_job(pipeline: Pipeline, job: str, config: Mapping[str, object] | None = None) -> dg.ExecuteInProcessResult:
-    definition = build_defs(_resources(pipeline), indexes=[UNNAMED]).resolve_job_def(job)
-    ops = {"partitions": {"config": dict(config)}} if config else {}
-    return definition.execute_in_process(instance=pipeline.instance, run_config={"ops": ops}, raise_on_error=False)
+def _run_job(pipeline: Pipeline, name: str, config: Mapping[str, object] | None = None) -> bool:
+    """Run a job as a job of its repository, which it asks for; tell whether it succeeded."""
+    repository = build_defs(_resources(pipeline), indexes=[UNNAMED]).get_repository_def()
+    run = pipeline.instance.create_run_for_job(
+        repository.get_job(name), run_config={"ops": {"partitions": {"config": dict(config)}} if config else {}}
+    )
+    return execute_run(RepoBackedJob(name, repository), run, pipeline.instance).success
 
 
 def _runs(pipeline: Pipeline) -> list[list[str]]:
@@ -115,26 +120,26 @@ def _runs(pipeline: Pipeline) -> list[list[str]]:
 
 def test_executed_from_a_shell_the_job_runs_what_failed_itself_and_ends_as_it_did(pipeline: Pipeline) -> None:
     before = len(_runs(pipeline))
-    assert _run_job(pipeline, "rerun_failed_partitions").success
+    assert _run_job(pipeline, "rerun_failed_partitions")
     assert _runs(pipeline)[before:] == [["module_1.py", "module_4.py"]]
     assert pipeline.instance.get_backfills() == []
-    assert _run_job(pipeline, "rerun_failed_partitions").success
+    assert _run_job(pipeline, "rerun_failed_partitions")
     assert len(_runs(pipeline)) == before + 1, "nothing failed: no run"
     (pipeline.folder.repository_root / "module_2.py").unlink()
-    assert not _run_job(pipeline, "materialize_partitions", {"wanted": "all", "asset": "parsed_chunks"}).success
+    assert not _run_job(pipeline, "materialize_partitions", {"wanted": "all", "asset": "parsed_chunks"})
     assert _runs(pipeline)[-1] == [f"module_{number}.py" for number in (0, 2, 3, 5, 1, 4)], "in the order of their keys"
 
 
 def test_a_job_runs_what_its_config_says_of_which_asset(pipeline: Pipeline) -> None:
     before = len(_runs(pipeline))
-    assert _run_job(pipeline, "materialize_partitions", {"asset": "chunk_vectors"}).success
+    assert _run_job(pipeline, "materialize_partitions", {"asset": "chunk_vectors"})
     assert len(_runs(pipeline)) == before, "no batch lacks a vector"
-    assert _run_job(pipeline, "materialize_partitions").success
+    assert _run_job(pipeline, "materialize_partitions")
     assert [len(keys) for keys in _runs(pipeline)[before:]] == [2, 1], (
         "what was missing, and then the batch of its chunks"
     )
     assert pipeline.store.vectors.count() == pipeline.store.chunks.count() == 6
-    assert _run_job(pipeline, "materialize_partitions", {"wanted": "all", "asset": "chunk_vectors"}).success
+    assert _run_job(pipeline, "materialize_partitions", {"wanted": "all", "asset": "chunk_vectors"})
     [step] = pipeline.instance.get_runs(dg.RunsFilter(job_name="embed_chunks_job"), limit=1)
     assert "6 chunks to embed" in str([e.user_message for e in pipeline.instance.all_logs(step.run_id)])
     for refused in ({"wanted": "some"}, {"asset": "source_files"}):
@@ -155,7 +160,7 @@ def test_launched_from_a_page_the_job_asks_for_a_backfill_with_what_its_config_s
 ) -> None:
     monkeypatch.setattr(reruns, "executed_here", lambda _run: False)
     before = len(_runs(pipeline))
-    assert _run_job(pipeline, "materialize_partitions", {"wanted": "all"}).success
+    assert _run_job(pipeline, "materialize_partitions", {"wanted": "all"})
     (backfill,) = pipeline.instance.get_backfills()
     assert backfill.run_config == {
         "ops": {asset: {"config": {"force": True}} for asset in (PARSED_CHUNKS, CHUNK_VECTORS)}
@@ -164,7 +169,7 @@ def test_launched_from_a_page_the_job_asks_for_a_backfill_with_what_its_config_s
     assert backfill.asset_backfill_data.target_subset.num_partitions_and_non_partitioned_assets == 7
     assert len(_runs(pipeline)) == before
     assert pipeline.parse(retry_failed=True).error is None
-    assert _run_job(pipeline, "rerun_failed_partitions").success
+    assert _run_job(pipeline, "rerun_failed_partitions")
     assert len(pipeline.instance.get_backfills()) == 1, "nothing failed: nothing is asked for"
 
 
