@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -16,14 +17,11 @@ from code_index.index.locks import Phase, hold
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.live_runs import close_dead_runs
 from indexing_assets.runs.open_index import OpenIndex
-from indexing_assets.upkeep.expired_records import (
-    ExpiredRecords,
-    find_expired_records,
-    remove_expired_records,
-    run_log_count,
-)
 from indexing_assets.upkeep.retention import USUAL, Retention
 from indexing_assets.upkeep.small_batches import batches_to_merge, merge_small_batches, small_batches
+
+if TYPE_CHECKING:  # it imports Dagster's storages, a quarter of the time in which definitions load
+    from indexing_assets.upkeep.expired_records import ExpiredRecords
 
 # Temporary files of writers that are gone; a living one finishes its files in seconds.
 LEFTOVER_AGE = timedelta(hours=1)
@@ -54,6 +52,8 @@ def find_expired(index: OpenIndex, kept: Retention) -> Expired:
     Raises:
         StoreError: a table cannot be read.
     """
+    from indexing_assets.upkeep.expired_records import find_expired_records
+
     unused_since = datetime.now(UTC) - kept.unused_vectors
     store = index.store
     groups = batches_to_merge(index, small_batches(index))
@@ -74,6 +74,8 @@ def find_expired(index: OpenIndex, kept: Retention) -> Expired:
 
 def expire_records(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
+    from indexing_assets.upkeep.expired_records import find_expired_records, remove_expired_records
+
     close_dead_runs(index.instance)
     found = find_expired_records(index.instance, lambda: _living(index), keep_runs=keep_runs)
     remove_expired_records(index.instance, found)
@@ -86,6 +88,8 @@ def compact_and_expire(index: OpenIndex) -> str:
     Returns:
         what was done, for a log; empty where there was nothing to do.
     """
+    from indexing_assets.upkeep.expired_records import run_log_count
+
     store = index.store
     done = []
     if small_batches(index).height >= _SMALL_BATCHES:
