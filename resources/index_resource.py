@@ -16,7 +16,7 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The indexes of a deployment; nothing is opened or created before an asset needs it.
 
     `name` is that of an index in `indexes`, or in the deployment file. Without either there is one index, called None,
-    which the fields describe.
+    which the fields describe: by default the environment variable `CODE_INDEX_REPOSITORY` names its repository.
     """
 
     repository_root: str = Field(

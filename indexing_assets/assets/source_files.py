@@ -90,6 +90,9 @@ def build_source_files(names: IndexNames, folder: IndexFolder) -> dg.AssetsDefin
         Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
         partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
         error: the index stays as it was.
+
+        The environment variable `CODE_INDEX_REPOSITORY` names the repository; where it is not set, that is the
+        working directory of Dagster, or the nearest folder above it that has an index.
         """
         yield _scan(context, config, index_of(context, names), names)
 
