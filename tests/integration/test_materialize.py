@@ -15,6 +15,7 @@ from indexing_assets.cli.main import cli
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import ASSETS
 from indexing_assets.runs.partitions import keys_of_run
+from tests.fakes import obstruct
 from tests.indexed_copies import copy_indexed
 
 
@@ -28,13 +29,14 @@ def template(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Ca
         patch.setenv("CODE_INDEX_MODEL", "deterministic")
         with Pipeline(resolve_index_folder(root)) as pipeline:
             assert pipeline.scan().error is None
-            guide.unlink()
+            obstruct(guide)
             assert pipeline.parse().partial
             assert pipeline.embed().error is None
             files = pipeline.store.files.read()
             place = files.schema.get_field_index("transient")
             lasting = pa.array([False] * files.num_rows, files.schema.field(place).type)
             pipeline.store.files.upsert(files.set_column(place, files.schema.field(place), lasting))
+    guide.unlink()
     guide.write_bytes(content)
     return root
 
@@ -100,7 +102,7 @@ def test_files_are_named_by_glob_and_batches_by_number_and_run_again(root: Path)
 
 
 def test_what_fails_again_ends_with_1_and_its_reason(root: Path) -> None:
-    (root / "docs/guide.md").unlink()
+    obstruct(root / "docs/guide.md")
     done = _materialize("parsed_chunks", root, "--all")
     assert done.exit_code == 1
     assert "parsed_chunks: 4 of 4 partitions ran" in done.stdout
