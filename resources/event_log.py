@@ -10,7 +10,7 @@ the write-ahead log for a while, so live logs are polled (`resources.event_watch
 Rejected: `ConsolidatedSqliteEventLogStorage` (one database for all runs; the run page then scans
 it) and a separate log (the UI reads Dagster's).
 
-Named in `dagster.yaml` under `event_log_storage`; batches arrive when `DAGSTER_EVENT_BATCH_SIZE`
+`resources.own_instance` names it for the instance of an index; batches arrive when `DAGSTER_EVENT_BATCH_SIZE`
 is set.
 """
 

@@ -41,7 +41,7 @@ class CodeIndexInstance(dg.DagsterInstance):
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
-        """Parts of an instance that `dagster.yaml` leaves out, with the folder of each part.
+        """Parts of an instance that `dagster.yaml` leaves out, with the folder of each.
 
         Args:
             base_dir: `DAGSTER_HOME`, or the temporary folder that a command of Dagster's made without it.

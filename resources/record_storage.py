@@ -5,8 +5,7 @@ a new instance at once, two fail on average, some leave a database behind that n
 again ("more than one head present"), and so does a process killed in between. Here one process at a
 time makes a database in a folder of its own, then moves it, whole, to its place.
 
-Named in `dagster.yaml` under `run_storage` and `schedule_storage`; `resources.event_log` does the
-same for events.
+`resources.own_instance` names them for the instance of an index; `resources.event_log` does the same for events.
 """
 
 from __future__ import annotations
