@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A process of each test would compile this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: index ui help test fast check fix lock lowest clean
+.PHONY: index ui help test long fast check fix lock lowest clean
 
 index: $(VENV)/.runtime  ## index the repository at REPO (this one)
 	$(BIN)/code-index index "$(REPO)"
@@ -29,8 +29,11 @@ test: $(VENV)/.dev check  ## all checks and tests (20 minutes on 2 cores); T=pat
 	$(BIN)/pytest -n auto --dist worksteal
 endif
 
+long: $(VENV)/.dev  ## what `make test` leaves out: further points of kills, kills at random (10 minutes on 2 cores)
+	$(BIN)/pytest -m long -n auto --dist worksteal
+
 fast: $(VENV)/.dev  ## the quick tests of tests/unit and tests/contract (a minute on 2 cores)
-	$(BIN)/pytest tests/unit tests/contract -m "not slow" -n auto --dist worksteal
+	$(BIN)/pytest tests/unit tests/contract -m "not slow and not long" -n auto --dist worksteal
 
 check: $(VENV)/.dev  ## style, types and import rules (10 seconds)
 	$(BIN)/ruff check .

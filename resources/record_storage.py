@@ -29,11 +29,15 @@ from sqlalchemy.pool import NullPool
 from code_index.core.errors import SettingsError, StoreError
 from code_index.index.permissions import tolerating_no_permissions
 from resources.dagster_internals import (
+    HIDDEN_TAG_PREFIX,
     ConfigurableClassData,
     SqliteRunStorage,
     SqliteScheduleStorage,
     UserConfigSchema,
 )
+
+# Tags of runs that only this program reads: no page shows them.
+PRIVATE_TAGS = f"{HIDDEN_TAG_PREFIX}code_index_"
 
 CONFIG_TYPE: UserConfigSchema = {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"
@@ -122,7 +126,10 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 class SharedSqliteRunStorage(SqliteRunStorage):
-    """`SqliteRunStorage` that any number of processes may open first; same file, same schema."""
+    """`SqliteRunStorage` that any number of processes may open first; same file, same schema.
+
+    A run that is executed again inherits its parent's tags, but not those that only this program reads.
+    """
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -145,6 +152,13 @@ class SharedSqliteRunStorage(SqliteRunStorage):
 
         create_once(Path(base_dir) / "runs.db", make)
         return super().from_local(base_dir, inst_data)
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        """Store a run; returns it as it is stored."""
+        if dagster_run.parent_run_id is not None:
+            kept = {tag: value for tag, value in dagster_run.tags.items() if not tag.startswith(PRIVATE_TAGS)}
+            dagster_run = dagster_run.with_tags(kept)
+        return super().add_run(dagster_run)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:

@@ -33,6 +33,8 @@ def build_asset_jobs(names: IndexNames) -> dict[str, UnresolvedAssetJobDefinitio
             names.prefixed(job),
             selection=dg.AssetSelection.assets(*map(names.asset_key, assets)),
             description=_DESCRIPTIONS[job],
+            # One process a run: a step has no work that others could share, and a start costs seconds.
+            executor_def=dg.in_process_executor,
         )
         for job, assets in ASSETS_OF_JOB.items()
     }

@@ -71,6 +71,24 @@ def log_materializations(
         )
 
 
+def log_observations(context: dg.AssetExecutionContext, metadata_by_partition: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write one observation of the running asset per partition key, as one batch: what is known of it without rows.
+
+    Args:
+        context: of the running step.
+        metadata_by_partition: partition key to the event's metadata.
+    """
+    step = context.get_step_execution_context()
+    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
+    last = len(metadata_by_partition) - 1
+    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+        dg.DagsterEvent.asset_observation(
+            step,
+            dg.AssetObservation(asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata)),
+            DagsterEventBatchMetadata(batch_id, is_end=position == last),
+        )
+
+
 def record_outside_runs(
     instance: dg.DagsterInstance,
     asset_key: dg.AssetKey,
