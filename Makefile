@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A process of each test would compile this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: index ui help test long fast check fix lock lowest clean
+.PHONY: index ui help test long fast check fix lock lowest newest clean
 
 index: $(VENV)/.runtime  ## index the repository at REPO (this one)
 	$(BIN)/code-index index "$(REPO)"
@@ -68,6 +68,9 @@ lock: $(VENV)/.dev  ## both requirement locks again, from the bounds in pyprojec
 
 lowest:  ## the tests with every direct dependency at its lower bound, in an environment of its own; T=path: only those there
 	PYTHON="$(PYTHON)" .ci/lowest $(T)
+
+newest:  ## the tests with every package at the newest version allowed, in an environment of its own; T=path: only those there
+	PYTHON="$(PYTHON)" .ci/newest $(T)
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

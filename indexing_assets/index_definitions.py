@@ -25,6 +25,7 @@ from indexing_assets.checks.asset_checks import build_index_checks
 from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IO_MANAGER, IndexNames
 from indexing_assets.runs.partitions import accepting_beta_parameters
 from resources.bound_values import bound
+from resources.dagster_version import warn_of_an_untested_dagster
 
 
 def build_index_defs(
@@ -35,7 +36,7 @@ def build_index_defs(
     sensor_status: dg.DefaultSensorStatus,
     schedule_times: ScheduleTimes,
 ) -> dg.Definitions:
-    """The definitions of an index.
+    """The definitions of an index; warns once where Dagster is newer than any that was tested.
 
     Args:
         names: names of the index.
@@ -47,6 +48,7 @@ def build_index_defs(
     Raises:
         SettingsError: a setting cannot be used.
     """
+    warn_of_an_untested_dagster()
     settings = folder.settings()
     jobs = build_asset_jobs(names)
     partitions_job, rerun_job = build_partition_jobs(names)
