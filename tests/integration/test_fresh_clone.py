@@ -14,6 +14,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ _PACKAGES = ("code_index", "indexing_assets", "resources")
 _FILES = ("dagster.yaml", "workspace.yaml", "pyproject.toml", ".gitignore")
 _DEFINITIONS = ("-m", "indexing_assets.definitions")
 _DAGSTER = (sys.executable, "-m", "dagster")
-_DG = (str(Path(sys.executable).with_name("dg")),)
+# It may come out later than the Dagster of `make newest`; `dagster` does the same there.
+_DG = (str(Path(sys.executable).with_name("dg")),) if find_spec("dagster_dg_cli") else None
 _LAUNCH = """
 mutation Launch($parameters: ExecutionParams!) {
   launchRun(executionParams: $parameters) { __typename ... on LaunchRunSuccess { run { runId } } }
@@ -88,8 +90,7 @@ def test_commands_that_load_definitions_work_in_a_clone_and_leave_nothing_in_it(
         [
             [*_DAGSTER, "definitions", "validate"],
             [*_DAGSTER, "definitions", "validate", *_DEFINITIONS],
-            [*_DG, "check", "defs"],
-            [*_DG, "list", "defs", "--json"],
+            *([[*_DG, "check", "defs"], [*_DG, "list", "defs", "--json"]] if _DG else []),
         ],
         clone,
     )
@@ -109,7 +110,7 @@ def test_a_clone_in_which_nothing_is_set_is_indexed_by_two_commands_at_once_and_
     done = _printed_by(
         [
             [*_DAGSTER, "asset", "materialize", *_DEFINITIONS, "--select", "source_files"],
-            [*_DG, "launch", "--assets", "source_files"],
+            *([[*_DG, "launch", "--assets", "source_files"]] if _DG else []),
         ],
         clone,
     )
@@ -205,7 +206,7 @@ def test_dagster_dev_and_dg_dev_serve_a_clone_and_a_named_repository_is_enough_t
 ) -> None:
     with ExitStack() as stack:
         named = _dev(stack, [*_DAGSTER, "dev"], clone, tmp_path / "dagster.log", CODE_INDEX_REPOSITORY=str(repository))
-        unnamed = _dev(stack, [*_DG, "dev"], clone, tmp_path / "dg.log")
+        unnamed = _dev(stack, [*(_DG or _DAGSTER), "dev"], clone, tmp_path / "dg.log")
         assert unnamed.repository()
         unnamed.end()
         selector = {**named.repository(), "pipelineName": "scan_source_files_job"}
