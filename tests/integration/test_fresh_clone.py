@@ -100,8 +100,9 @@ def test_commands_that_load_definitions_work_in_a_clone_and_leave_nothing_in_it(
         assert "Traceback" not in output
         assert "Records of" not in output
     # Whoever lists them reads how to name a repository.
-    assert "chunk_vectors" in done[3][1]
-    assert "CODE_INDEX_REPOSITORY" in done[3][1]
+    if _DG:
+        assert "chunk_vectors" in done[3][1]
+        assert "CODE_INDEX_REPOSITORY" in done[3][1]
     assert _left_behind(clone) == set()
     assert not state_folder().exists()
 
@@ -125,7 +126,7 @@ def test_a_clone_in_which_nothing_is_set_is_indexed_by_two_commands_at_once_and_
         assert "let CODE_INDEX_REPOSITORY name it" in output
     folder = resolve_index_folder(clone)
     with _instance(folder) as instance:
-        assert len(instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))) == 2
+        assert len(instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS]))) == len(done)
         parsed = [key for key in instance.get_dynamic_partitions("file_hash") if key.endswith(":resources/__init__.py")]
         assert len(parsed) == 1
     assert (folder.path / ".gitignore").read_text() == "*\n"
