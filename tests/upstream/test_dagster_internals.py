@@ -5,6 +5,7 @@ Each claim names the modules that rely on it. Where behaviour is held by other t
 changed them is told in seconds, and by name.
 """
 
+import importlib.util
 import inspect
 import logging
 import os
@@ -19,6 +20,14 @@ import pytest
 from resources import dagster_internals
 from resources.event_log import BatchingSqliteEventLogStorage
 from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage
+
+_needs_postgres = pytest.mark.skipif(
+    importlib.util.find_spec("dagster_postgres") is None, reason="dagster-postgres is not installed"
+)
+_LATE = [
+    pytest.param(name, marks=[_needs_postgres] if module.startswith("dagster_postgres") else [])
+    for name, module in sorted(dagster_internals._MODULES.items())
+]
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def _event(kind=dg.DagsterEventType.ASSET_MATERIALIZATION, run_id=None, step_key
     )
 
 
-@pytest.mark.parametrize("name", sorted(dagster_internals._MODULES))
+@pytest.mark.parametrize("name", _LATE)
 def test_every_name_that_is_loaded_late_is_there(name):
     assert getattr(dagster_internals, name) is not None
 
@@ -383,6 +392,7 @@ def test_a_storage_is_made_from_its_config_and_its_place_in_the_instance_file(tm
         storage.dispose()
 
 
+@_needs_postgres
 def test_the_event_log_on_postgresql_is_called_as_ours_is():
     """resources/postgres_event_log.py."""
     kind = dagster_internals.PostgresEventLogStorage
