@@ -68,6 +68,12 @@ class CodeIndexComponent(dg.Component, dg.Model, dg.Resolvable):
     """Semantic code search over repositories: an index for each, kept fresh by sensors and schedules.
 
     The assets of an index begin with its name, such as `flask/parsed_chunks`.
+
+    Example:
+        >>> from indexing_assets import CodeIndexComponent
+        >>> component = CodeIndexComponent(indexes={"flask": {"repository": "checkouts/flask"}}, watch=True)
+        >>> component.indexes["flask"].repository, component.schedules
+        ('checkouts/flask', False)
     """
 
     indexes: dict[str, ComponentIndex] = Field(
