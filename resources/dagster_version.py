@@ -1,6 +1,6 @@
 """The newest Dagster that all tests passed with, and a word where a newer one is installed.
 
-Decision: docs/decisions/0014-dagster-may-be-newer.md.
+Decision: docs/decisions/0014-dagster-versions.md.
 """
 
 import functools
