@@ -7,6 +7,7 @@ changed them is told in seconds, and by name.
 
 import importlib.util
 import inspect
+import json
 import logging
 import os
 import subprocess
@@ -459,3 +460,77 @@ def test_a_child_ends_when_it_is_told_so_through_a_pipe():
     dagster_internals.send_ipc_shutdown_message(end)
 
     assert child.wait() == 0
+
+
+def test_tags_that_begin_as_ours_are_hidden():
+    """resources/record_storage.py."""
+    from dagster._core.storage.tags import TagType, get_tag_type
+
+    assert get_tag_type(f"{dagster_internals.HIDDEN_TAG_PREFIX}code_index_run") is TagType.HIDDEN
+
+
+def test_the_folder_of_a_command_without_a_home_begins_as_dagster_spells_it():
+    """resources/own_instance.py, by a copy: the module takes long to load."""
+    from dagster._cli import utils
+
+    assert dagster_internals.TMP_DAGSTER_HOME_PREFIX == utils.TMP_DAGSTER_HOME_PREFIX
+
+
+def test_an_instance_is_made_of_the_parts_that_the_instance_file_leaves_out(tmp_path):
+    """resources/own_instance.py puts three of them, and the storage made of them, in the place of Dagster's own."""
+    parts = dagster_internals.InstanceRef.config_defaults(str(tmp_path))
+
+    assert {"run_storage", "event_log_storage", "schedule_storage", "storage"} <= set(parts)
+    assert isinstance(parts["storage"], dagster_internals.ConfigurableClassData)
+
+
+def test_a_storage_is_made_of_three(tmp_path):
+    """resources/own_instance.py."""
+    parts = dagster_internals.InstanceRef.config_defaults(str(tmp_path))
+    three = {
+        name: {"module_name": part.module_name, "class_name": part.class_name, "config_yaml": part.config_yaml}
+        for name in ("run_storage", "event_log_storage", "schedule_storage")
+        if (part := parts[name])
+    }
+    data = dagster_internals.ConfigurableClassData(*dagster_internals.COMPOSITE_STORAGE, json.dumps(three))
+    storage = data.rehydrate(object)
+    try:
+        assert isinstance(storage.run_storage, dagster_internals.SqliteRunStorage)
+        assert isinstance(storage.event_log_storage, dagster_internals.SqliteEventLogStorage)
+        assert isinstance(storage.schedule_storage, dagster_internals.SqliteScheduleStorage)
+    finally:
+        storage.event_log_storage.dispose()
+
+
+def test_the_process_of_a_step_is_told_from_the_runs_own(tmp_path):
+    """indexing_assets/runs/live_runs.py."""
+    program = tmp_path / "steps.py"
+    program.write_text(
+        "import sys\n"
+        "import dagster as dg\n"
+        "from resources.dagster_internals import in_process_of_step\n"
+        "@dg.op\n"
+        "def ask():\n"
+        "    return in_process_of_step()\n"
+        "@dg.job(executor_def=dg.multiprocess_executor)\n"
+        "def apart():\n"
+        "    ask()\n"
+        "@dg.job(executor_def=dg.in_process_executor)\n"
+        "def within():\n"
+        "    ask()\n"
+        "if __name__ == '__main__':\n"
+        "    with dg.DagsterInstance.local_temp(sys.argv[1]) as instance:\n"
+        "        for job in (apart, within):\n"
+        "            with dg.execute_job(dg.reconstructable(job), instance=instance) as result:\n"
+        "                print(result.output_for_node('ask'))\n"
+    )
+    (tmp_path / "home").mkdir()
+    finished = subprocess.run(
+        [sys.executable, str(program), str(tmp_path / "home")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(dagster_internals.__file__).parents[1])},
+    )
+
+    assert finished.stdout.split() == ["True", "False"], finished.stderr
