@@ -26,7 +26,7 @@ _OF_SYSTEM: Final = {
 # Words of Python, of Rust's and C++'s libraries, of SQLite and of the C library, in lower case.
 _LIMITS: Final = (
     (
-        ("too many open files",),
+        ("too many open files", "unable to open database file"),
         "This process may open {open_files} files, and needs more. Raise the limit of open files: `ulimit -n`.",
     ),
     (
@@ -74,6 +74,11 @@ _LIMITS: Final = (
 )
 
 
+# SQLite says no more than this also where the process may open no more files.
+_SQLITE_CANNOT_OPEN = "unable to open database file"
+_FEW_OPEN_FILES = 256
+
+
 def disk_trouble(error: BaseException) -> str | None:
     """Say what is wrong with the disk, if that caused the error; None for any other error."""
     for cause in _causes(error):
@@ -82,6 +87,8 @@ def disk_trouble(error: BaseException) -> str | None:
             return f"{_OF_SYSTEM[cause.errno]}{place}"
         if type(cause).__module__.split(".")[0] in {"sqlite3", "sqlalchemy"}:
             text = str(cause).lower()
+            if _SQLITE_CANNOT_OPEN in text and resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEW_OPEN_FILES:
+                return None
             for phrase, meaning in _OF_SQLITE.items():
                 if phrase in text:
                     return f"{meaning}, where Dagster's records are"

@@ -48,6 +48,7 @@ def _materialized(ui: Any) -> set[str]:
     return set(ui.ask(lambda instance: instance.get_materialized_partitions(_PARSED)))
 
 
+@pytest.mark.long
 def test_a_backfill_of_3000_partitions_is_one_run_and_loses_nothing_when_it_is_cancelled(
     tmp_path: Path, dagster_ui: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -286,6 +286,7 @@ def _parse_with_a_failure(root: Path) -> None:
         pool.submit(parsed).result()
 
 
+@pytest.mark.long
 def test_the_web_interface_of_an_index_that_is_deleted_ends_and_says_so(
     tmp_path: Path, own_environment: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,7 +64,7 @@ def run_checks(pipeline: Pipeline, names: IndexNames = UNNAMED, selection: dg.As
         assets=[dg.AssetSpec(names.asset_key(INDEX_REPORT))],
         asset_checks=build_index_checks(names),
         jobs=[dg.define_asset_job("check_job", selection=selection or dg.AssetSelection.all_asset_checks())],
-        resources={"index": index, "embedder": EmbedderResource(model="deterministic")},
+        resources={names.prefixed("index"): index, names.prefixed("embedder"): EmbedderResource(model="deterministic")},
         executor=dg.in_process_executor,
     )
     job = definitions.resolve_job_def("check_job")

@@ -22,7 +22,7 @@ import dagster as dg
 import pytest
 
 from code_index.index.folder import IndexFolder, resolve_index_folder
-from code_index.index.trust import state_folder
+from code_index.index.trust import STATE_VARIABLE, state_folder
 from code_index.tables import IndexStore
 from resources.instance_config import instance_config
 from tests.checkout import git
@@ -85,7 +85,10 @@ def _left_behind(clone: Path) -> set[str]:
     return {path.name for path in clone.iterdir()} - {*_FILES, *_PACKAGES, ".git"}
 
 
-def test_commands_that_load_definitions_work_in_a_clone_and_leave_nothing_in_it(clone: Path) -> None:
+def test_commands_that_load_definitions_work_in_a_clone_and_leave_nothing_in_it(
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
     done = _printed_by(
         [
             [*_DAGSTER, "definitions", "validate"],

@@ -21,6 +21,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
+@pytest.mark.long
 def test_every_command_of_the_page_runs_in_the_order_in_which_it_is_written(
     tmp_path: Path, command_line: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
