@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.harness import write_repository
 from tests.old_index import write_old_index
 
