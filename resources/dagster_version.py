@@ -1,4 +1,4 @@
-"""The newest Dagster that all tests passed with, and a word where a newer one is installed.
+"""The newest Dagster with which the tests of its private parts passed, and a word where a newer one is installed.
 
 Decision: docs/decisions/0014-dagster-versions.md.
 """
@@ -10,7 +10,7 @@ from typing import Final
 
 import dagster as dg
 
-# `make newest` passes with it; the oldest one is the bound in pyproject.toml.
+# `make newest T=tests/upstream`; the oldest one is the bound in pyproject.toml.
 NEWEST_TESTED: Final = "1.13.28"
 
 _logger = logging.getLogger(__name__)
