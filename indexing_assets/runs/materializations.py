@@ -11,7 +11,7 @@ See docs/decisions/0001-events-as-work-becomes-durable.md.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -55,10 +55,8 @@ def log_materializations(
     if not metadata_by_partition:
         return
     step = context.get_step_execution_context()
-    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
-    last = len(metadata_by_partition) - 1
     made_from = {} if parent is None else _input_version(context.instance, parent)
-    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+    for partition_key, metadata, place in _in_one_batch(metadata_by_partition):
         tags = {CODE_VERSION_TAG: code_version, **made_from}
         if data_versions is not None:
             tags[DATA_VERSION_TAG] = data_versions[partition_key]
@@ -67,7 +65,7 @@ def log_materializations(
             dg.AssetMaterialization(
                 asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
             ),
-            DagsterEventBatchMetadata(batch_id, is_end=position == last),
+            place,
         )
 
 
@@ -79,14 +77,22 @@ def log_observations(context: dg.AssetExecutionContext, metadata_by_partition: M
         metadata_by_partition: partition key to the event's metadata.
     """
     step = context.get_step_execution_context()
-    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
-    last = len(metadata_by_partition) - 1
-    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+    for partition_key, metadata, place in _in_one_batch(metadata_by_partition):
         dg.DagsterEvent.asset_observation(
             step,
             dg.AssetObservation(asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata)),
-            DagsterEventBatchMetadata(batch_id, is_end=position == last),
+            place,
         )
+
+
+def _in_one_batch(
+    metadata_by_partition: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Mapping[str, Any], DagsterEventBatchMetadata]]:
+    """Partition keys with their metadata, and the place of each one's event in a batch of all."""
+    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
+    last = len(metadata_by_partition) - 1
+    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+        yield partition_key, metadata, DagsterEventBatchMetadata(batch_id, is_end=position == last)
 
 
 def record_outside_runs(
