@@ -203,8 +203,6 @@ def _run(
     for asset in assets:
         with hold(index.folder.locks_dir, PHASES[asset], run_id=context.run.run_id):
             keys = choose(index, asset)
-            if asset == CHUNK_VECTORS:
-                context.instance.add_dynamic_partitions(index.names.partitions(asset), keys)
             context.log.info("%d partitions of %s are to run.", len(keys), asset)
             if not keys:
                 continue

@@ -131,8 +131,6 @@ class Pipeline:
             if not plan:
                 serve_kept_vectors(self.store, self.model_id)
                 expire_copies(self.store, VECTOR_TABLES)
-            self.instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), plan)
-            if not plan:
                 self._drop_orphaned_vectors()
             tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
             return self._run_partitions(CHUNK_VECTORS, plan, force=force, tags=tags)
@@ -149,10 +147,7 @@ class Pipeline:
             UsageError: `choose` refuses.
         """
         with self._locked(PHASES[asset]):
-            keys = choose(self.index)
-            if asset == CHUNK_VECTORS:
-                self.instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), keys)
-            return self._run_partitions(asset, keys, force=force)
+            return self._run_partitions(asset, choose(self.index), force=force)
 
     def cleanup(self, kept: Retention = USUAL) -> PhaseResult:
         """Bring the search indexes up to date and free the disk space that nothing needs."""

@@ -127,6 +127,8 @@ def execute_partitions(
     Raises:
         KeyboardInterrupt: somebody stopped this process.
     """
+    if asset == CHUNK_VECTORS:  # chunks may have been stored by a run that died before it added their key
+        index.instance.add_dynamic_partitions(index.names.partitions(asset), list(keys))
     job = job_of(index.names.prefixed(_JOBS[asset]))
     waiting = keys_of_unfinished_runs(index, asset)
     result = PhaseResult(partitions=0)
