@@ -126,10 +126,8 @@ class CodeIndexComponent(dg.Component, dg.Model, dg.Resolvable):
             IndexNames(name),
             index.folder(),
             resources,
-            sensor_status=dg.DefaultSensorStatus.RUNNING if self.watch else dg.DefaultSensorStatus.STOPPED,
+            watch=self.watch,
             schedule_times=ScheduleTimes(
-                maintenance_cron=self.maintenance_cron,
-                timezone=self.timezone,
-                default_status=dg.DefaultScheduleStatus.RUNNING if self.schedules else dg.DefaultScheduleStatus.STOPPED,
+                maintenance_cron=self.maintenance_cron, timezone=self.timezone, running=self.schedules
             ),
         )

@@ -13,7 +13,7 @@ from code_index.index.deployment import deployed_indexes
 from code_index.index.folder import WATCH_VARIABLE
 from indexing_assets.automation.schedules import ScheduleTimes
 from indexing_assets.index_definitions import build_index_defs
-from indexing_assets.runs.index_names import IO_MANAGER, UNNAMED, IndexNames
+from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IO_MANAGER, UNNAMED, IndexNames
 from resources.bound_values import bound
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
@@ -33,8 +33,12 @@ def build_defs(
     Raises:
         SettingsError: the deployment file or the settings of an index cannot be used.
     """
-    resources: dict[str, Any] = {"index": IndexResource(), "embedder": EmbedderResource(), **(overrides or {})}
-    index = resources["index"]
+    resources: dict[str, Any] = {
+        INDEX_RESOURCE: IndexResource(),
+        EMBEDDER_RESOURCE: EmbedderResource(),
+        **(overrides or {}),
+    }
+    index = resources[INDEX_RESOURCE]
     resources.setdefault(IO_MANAGER, LanceDBIOManager(repository_root=index.repository_root, index_dir=index.index_dir))
     # Dagster's own, which it would give itself: its folder of pickled values is then not bound.
     resources.setdefault("io_manager", dg.FilesystemIOManager())
@@ -46,10 +50,8 @@ def build_defs(
             names,
             index.folder(names.index),
             resources,
-            sensor_status=dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED,
-            schedule_times=ScheduleTimes(
-                default_status=dg.DefaultScheduleStatus.RUNNING if watch else dg.DefaultScheduleStatus.STOPPED
-            ),
+            watch=watch,
+            schedule_times=ScheduleTimes(running=watch),
         )
         for names in indexes
     ]

@@ -33,7 +33,7 @@ def build_index_defs(
     folder: IndexFolder,
     resources: Mapping[str, Any],
     *,
-    sensor_status: dg.DefaultSensorStatus,
+    watch: bool,
     schedule_times: ScheduleTimes,
 ) -> dg.Definitions:
     """The definitions of an index; warns once where Dagster is newer than any that was tested.
@@ -42,7 +42,7 @@ def build_index_defs(
         names: names of the index.
         folder: its folder, which need not exist.
         resources: by `index`, `embedder` and `lancedb_io_manager`; bound under the index's names for them.
-        sensor_status: whether sensors run before anybody starts or stops them.
+        watch: whether sensors run before anybody starts or stops them.
         schedule_times: when the schedules run.
 
     Raises:
@@ -65,7 +65,7 @@ def build_index_defs(
         assets=assets,
         asset_checks=build_index_checks(names),
         jobs=[*jobs.values(), partitions_job, rerun_job],
-        sensors=build_sensors(names, jobs, sensor_status),
+        sensors=build_sensors(names, jobs, dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED),
         schedules=build_schedules(names, jobs, rerun_job, schedule_times),
         resources={
             names.prefixed(key): bound(resources[key]) for key in (INDEX_RESOURCE, EMBEDDER_RESOURCE, IO_MANAGER)

@@ -29,7 +29,7 @@ class ScheduleTimes:
 
     maintenance_cron: str = MAINTENANCE_CRON
     timezone: str = MAINTENANCE_TIMEZONE
-    default_status: dg.DefaultScheduleStatus = dg.DefaultScheduleStatus.STOPPED
+    running: bool = False
 
 
 def build_schedules(
@@ -46,12 +46,13 @@ def build_schedules(
         rerun_job: reruns failed partitions.
         times: when maintenance runs, and whether both schedules run from the start.
     """
+    status = dg.DefaultScheduleStatus.RUNNING if times.running else dg.DefaultScheduleStatus.STOPPED
 
     @dg.schedule(
         name=names.prefixed(RETRY_SCHEDULE),
         job=rerun_job,
         cron_schedule=_RETRY_CRON,
-        default_status=times.default_status,
+        default_status=status,
         description="Retries transient failures: after 5 minutes, then 20, 80, up to a day.",
         required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
     )
@@ -72,7 +73,7 @@ def build_schedules(
         job=jobs[MAINTAIN_JOB],
         cron_schedule=times.maintenance_cron,
         execution_timezone=times.timezone,
-        default_status=times.default_status,
+        default_status=status,
         description="Every night: scan, refresh the search indexes, free disk space, check, report.",
     )
     return [maintenance, retry_transient_failures_schedule]
