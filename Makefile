@@ -23,9 +23,9 @@ help:  ## list the targets
 
 ifdef T
 test: $(VENV)/.dev
-	$(BIN)/pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k "$(T)")
+	$(BIN)/pytest -m "" $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k "$(T)")
 else
-test: $(VENV)/.dev check  ## all checks and tests (20 minutes on 2 cores); T=path or T=words: only the tests there or so named, unchecked
+test: $(VENV)/.dev check  ## all checks, and all tests but those of `make long` (20 minutes on 2 cores); T=path or T=words: only the tests there or so named, unchecked
 	$(BIN)/pytest -n auto --dist worksteal
 endif
 
