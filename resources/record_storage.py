@@ -43,8 +43,8 @@ _LOCK_NAME = ".making.lock"
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_MODE = 0o600
 _MAKING_PREFIX = ".making-"
-# Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
 BUSY_TIMEOUT_S: Final = 30  # for other writers of a database; older Dagsters give up after five
+# Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
 _CREATION_PATIENCE_S = 120.0
 _POLL_S = 0.05
 

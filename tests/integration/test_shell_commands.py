@@ -81,6 +81,7 @@ def test_commands_of_the_page_run_as_they_are_written(
     assert len(ended) == len(_SHOWN) > 10
     for line, done in ended:
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        assert "ran in" in done.stdout or "nothing" in done.stdout or "dagster - INFO" in done.stderr, line
     with Pipeline(folder) as pipeline:
         assert {run.status.value for run in pipeline.instance.get_runs()} == {"SUCCESS"}
         assert pipeline.store.vectors.count() == pipeline.store.chunks.count()
