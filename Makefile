@@ -67,10 +67,10 @@ lock: $(VENV)/.dev  ## both requirement locks again, from the bounds in pyprojec
 	rm -f requirements.lock.bak requirements-dev.lock.bak
 
 lowest:  ## the tests with every direct dependency at its lower bound, in an environment of its own; T=path: only those there
-	PYTHON="$(PYTHON)" .ci/lowest $(T)
+	PYTHON="$(PYTHON)" .ci/lowest $(or $(T),-n auto --dist worksteal)
 
 newest:  ## the tests with every package at the newest version allowed, in an environment of its own; T=path: only those there
-	PYTHON="$(PYTHON)" .ci/newest $(T)
+	PYTHON="$(PYTHON)" .ci/newest $(or $(T),-n auto --dist worksteal)
 
 clean:  ## remove the environment
 	rm -rf $(VENV)
