@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A process of each test would compile this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: index ui help test fast check fix lock lowest clean
+.PHONY: index ui help test long fast check fix lock lowest newest clean
 
 index: $(VENV)/.runtime  ## index the repository at REPO (this one)
 	$(BIN)/code-index index "$(REPO)"
@@ -23,14 +23,17 @@ help:  ## list the targets
 
 ifdef T
 test: $(VENV)/.dev
-	$(BIN)/pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k "$(T)")
+	$(BIN)/pytest -m "" $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k "$(T)")
 else
-test: $(VENV)/.dev check  ## all checks and tests (20 minutes on 2 cores); T=path or T=words: only the tests there or so named, unchecked
+test: $(VENV)/.dev check  ## all checks, and all tests but those of `make long` (20 minutes on 2 cores); T=path or T=words: only the tests there or so named, unchecked
 	$(BIN)/pytest -n auto --dist worksteal
 endif
 
+long: $(VENV)/.dev  ## what `make test` leaves out: further points of kills, kills at random (10 minutes on 2 cores)
+	$(BIN)/pytest -m long -n auto --dist worksteal
+
 fast: $(VENV)/.dev  ## the quick tests of tests/unit and tests/contract (a minute on 2 cores)
-	$(BIN)/pytest tests/unit tests/contract -m "not slow" -n auto --dist worksteal
+	$(BIN)/pytest tests/unit tests/contract -m "not slow and not long" -n auto --dist worksteal
 
 check: $(VENV)/.dev  ## style, types and import rules (10 seconds)
 	$(BIN)/ruff check .
@@ -64,7 +67,10 @@ lock: $(VENV)/.dev  ## both requirement locks again, from the bounds in pyprojec
 	rm -f requirements.lock.bak requirements-dev.lock.bak
 
 lowest:  ## the tests with every direct dependency at its lower bound, in an environment of its own; T=path: only those there
-	PYTHON="$(PYTHON)" .ci/lowest $(T)
+	PYTHON="$(PYTHON)" .ci/lowest $(or $(T),-n auto --dist worksteal)
+
+newest:  ## the tests with every package at the newest version allowed, in an environment of its own; T=path: only those there
+	PYTHON="$(PYTHON)" .ci/newest $(or $(T),-n auto --dist worksteal)
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

@@ -33,7 +33,8 @@ from code_index.core.partition_keys import batch_partition_key
 from code_index.core.quoting import printable
 from code_index.core.unit_vectors import off_unit, vector_lengths
 from code_index.index.folder import IndexFolder
-from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.in_process import PhaseResult
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
 
 _PARSED = dg.AssetKey("parsed_chunks")

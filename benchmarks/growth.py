@@ -30,7 +30,8 @@ import psutil
 
 from benchmarks import report, trees
 from code_index.index.folder import IndexFolder
-from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.in_process import PhaseResult
 
 _SEED = 0
 _SHORT = (1_000, 10_000)

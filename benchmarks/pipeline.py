@@ -44,7 +44,8 @@ from code_index.parsing.parser_pool import available_processors
 from code_index.search.hybrid import QueryEncoder, SearchMode, search
 from code_index.tables import IndexStore
 from code_index.tables.sql import equals
-from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.in_process import PhaseResult
 
 _CORPORA = Path(__file__).parent / ".corpora"
 PINNED = ("Django==5.2", "flask==3.1.1")

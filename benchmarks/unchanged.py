@@ -30,7 +30,8 @@ from benchmarks import report
 from benchmarks.pipeline import MemoryPeak, fetch
 from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
-from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.in_process import PhaseResult
 from resources.embedder_resource import EmbedderResource
 from resources.instance_config import instance_config
 

@@ -1,1 +1,1 @@
-"""Dagster resources: the index, the embedder, the IO manager, and the storages that `dagster.yaml` names."""
+"""Dagster resources: the index, the embedder, the IO manager, and the instance that `dagster.yaml` names."""

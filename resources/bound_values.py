@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from resources.dagster_internals import given_values
+
 
 def bound(resource: Any) -> Any:
     """A resource with the values that it was made with, which refuses config of a run.
@@ -19,5 +21,5 @@ def bound(resource: Any) -> Any:
     if not isinstance(resource, dg.ConfigurableResource | dg.ConfigurableIOManagerFactory):
         return resource
     # Environment variables are still names here, and are read when a run begins.
-    values = resource._resolved_config_dict  # noqa: SLF001
+    values = given_values(resource)
     return resource.get_resource_definition().configured(lambda _config: values, config_schema={})

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as db
-from dagster._core.storage.event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.schema import DynamicPartitionsTable
 from sqlalchemy.engine import Connection
+
+from resources.dagster_internals import DynamicPartitionsTable, SqlEventLogStorage
 
 # SQLite refuses statements with more than 32,766 variables (dagster issue 16260), PostgreSQL with more than 65,535.
 _KEYS_PER_STATEMENT = 5_000

@@ -10,7 +10,7 @@ the write-ahead log for a while, so live logs are polled (`resources.event_watch
 Rejected: `ConsolidatedSqliteEventLogStorage` (one database for all runs; the run page then scans
 it) and a separate log (the UI reads Dagster's).
 
-Named in `dagster.yaml` under `event_log_storage`; batches arrive when `DAGSTER_EVENT_BATCH_SIZE`
+`resources.own_instance` names it for the instance of an index; batches arrive when `DAGSTER_EVENT_BATCH_SIZE`
 is set.
 """
 
@@ -26,38 +26,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import sqlalchemy as db
-from dagster._config.config_schema import UserConfigSchema
-from dagster._core.event_api import EventHandlerFn
-from dagster._core.events import (
-    ASSET_CHECK_EVENTS,
-    ASSET_EVENTS,
-    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
-    DagsterEventType,
-)
-from dagster._core.events.log import EventLogEntry
-from dagster._core.execution.stats import (
-    STEP_STATS_EVENT_TYPES,
-    RunStepKeyStatsSnapshot,
-    build_run_step_stats_from_events,
-)
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import (
-    AssetEventTagsTable,
-    DynamicPartitionsTable,
-    SqlEventLogStorageTable,
-)
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
-from dagster._serdes import ConfigurableClassData
-from dagster.version import __version__ as dagster_version
-from dagster_shared.serdes import deserialize_values
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool, StaticPool
 
+from resources.dagster_internals import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    INDEX_SHARD_NAME,
+    STEP_STATS_EVENT_TYPES,
+    AssetEventTagsTable,
+    ConfigurableClassData,
+    DynamicPartitionsTable,
+    EventHandlerFn,
+    RunStepKeyStatsSnapshot,
+    SqlEventLogStorageTable,
+    SqliteEventLogStorage,
+    UserConfigSchema,
+    build_run_step_stats_from_events,
+    create_db_conn_string,
+    deserialize_values,
+)
 from resources.dynamic_partition_keys import BatchedPartitionKeys
 from resources.event_watcher import RunWatcher
-from resources.record_storage import CONFIG_TYPE, create_once, folder_of_records
+from resources.record_storage import BUSY_TIMEOUT_S, CONFIG_TYPE, create_once, folder_of_records
 
 # Maximum of a run's materializations in the stats of its steps.
 _MATERIALIZATIONS_IN_STATS = 1_000
@@ -111,7 +105,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
             self._known_tables.add(table_name)
         return table_name in self._known_tables
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events, in order, in one transaction per database.
 
         The result is that of `store_event` called for each of them.
@@ -186,8 +180,10 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         14 s for a run over 60,000 partitions, of which the page shows none.
         """
         columns = SqlEventLogStorageTable.c
-        is_materialization = columns.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value
-        others = [kind.value for kind in STEP_STATS_EVENT_TYPES if kind is not DagsterEventType.ASSET_MATERIALIZATION]
+        is_materialization = columns.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION.value
+        others = [
+            kind.value for kind in STEP_STATS_EVENT_TYPES if kind is not dg.DagsterEventType.ASSET_MATERIALIZATION
+        ]
         query = (
             db.select(columns.id, columns.event)
             .where(columns.run_id == run_id, columns.step_key.is_not(None))
@@ -200,7 +196,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
                 *connection.execute(query.where(columns.dagster_event_type.in_(others))),
                 *connection.execute(query.where(is_materialization).limit(_MATERIALIZATIONS_IN_STATS)),
             ]
-        events = deserialize_values((text for _, text in sorted((row.id, row.event) for row in rows)), EventLogEntry)
+        events = deserialize_values((text for _, text in sorted((row.id, row.event) for row in rows)), dg.EventLogEntry)
         return build_run_step_stats_from_events(run_id, events)
 
     def watch(self, run_id: str, cursor: str | None, callback: EventHandlerFn) -> None:
@@ -230,7 +226,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         self._close_shards()
         super().dispose()
 
-    def _index_asset_events(self, connection: Connection, stored: Sequence[tuple[EventLogEntry, int]]) -> None:
+    def _index_asset_events(self, connection: Connection, stored: Sequence[tuple[dg.EventLogEntry, int]]) -> None:
         if not stored:
             return
         self._store_asset_event_tags(connection, [event for event, _ in stored], [event_id for _, event_id in stored])
@@ -272,7 +268,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         engine = db.create_engine(
             self.conn_string_for_shard(shard),
             poolclass=StaticPool,
-            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
         )
         db.event.listen(engine, "connect", _set_pragmas)
         if shard not in self._initialized_dbs:
@@ -285,7 +281,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         return engine
 
     def _copy_template(self, target: Path) -> None:
-        template = Path(self._base_dir, "templates", f"dagster-{dagster_version}.db")
+        template = Path(self._base_dir, "templates", f"dagster-{dg.__version__}.db")
 
         def make(folder: Path) -> None:
             engine = db.create_engine(create_db_conn_string(str(folder), template.stem), poolclass=NullPool)
@@ -320,5 +316,5 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _is_of(event: EventLogEntry, *types: Container[Any]) -> bool:
+def _is_of(event: dg.EventLogEntry, *types: Container[Any]) -> bool:
     return event.is_dagster_event and any(event.dagster_event_type in group for group in types)

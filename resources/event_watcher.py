@@ -13,12 +13,12 @@ import logging
 import threading
 from typing import Any
 
-from dagster._core.event_api import EventHandlerFn, EventLogCursor
-from dagster._core.storage.dagster_run import DagsterRunStatus
-from dagster._core.storage.event_log.base import EventLogStorage
+import dagster as dg
+
+from resources.dagster_internals import EventHandlerFn, EventLogCursor, EventLogStorage
 
 _POLL_S = 0.5
-_FINAL = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
+_FINAL = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
 _logger = logging.getLogger(__name__)
 
 

@@ -8,7 +8,7 @@ commit can then replace many partitions at once, and 60,000 partitions need one 
 """
 
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -19,13 +19,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from code_index.core.errors import StoreError
-from code_index.index.deployment import deployed_indexes
+from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.tables.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.row_checks import shortened
 from code_index.tables.slices import SliceTables, Write, WriteMode
 from code_index.tables.sql import all_of, equals, is_in
-from resources.index_resource import IndexResource
+from resources.index_resource import IndexResource, named_indexes
 
 Context: typing.TypeAlias = dg.OutputContext | dg.InputContext
 
@@ -41,7 +41,8 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
     - `table`: name of the table; by default `dagster/table_name`, else the asset key joined by `__`.
     - `partition_expr`: column that holds the partition key; for multi-partitions a mapping from
       dimension to column. Partitioned assets need it; where a single partition is written, a column that
-      the rows lack is added.
+      the rows lack is added. The index's own tables `chunks` and `vectors` have no such column: which rows are
+      of a partition is looked up in `files` and `chunks`.
     - `mode`: `overwrite` (the output's partitions, or the whole table), `append` or `upsert`.
     - `key`: column or columns that identify a row; `upsert` needs it.
 
@@ -51,6 +52,10 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
     # Not a nested `IndexResource`: Dagster 1.13 warns of deprecation where resources nest.
     repository_root: str = Field(default="", description="Repository of the index, as in `IndexResource`.")
     index_dir: str = Field(default="", description="Folder of the index, as in `IndexResource`.")
+    indexes: dict[str, Any] = Field(
+        default={},
+        description="Indexes by name, as in `IndexResource`. A single one takes all assets, whatever their keys.",
+    )
     tables_dir: str = Field(
         default="",
         description="Folder for the tables, created with the first write. Empty: that of the index's tables; in a "
@@ -74,7 +79,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
             if keys is not None:
                 columns = asset.partition_columns(context)
                 rows = _within_partitions(rows, columns, keys, asset.what)
-                where = _partition_condition(columns, keys)
+                where = _partition_condition(columns, map(_dimension_values, keys))
             version = asset.slices.write(asset.name, rows, Write(mode=asset.mode, keys=asset.keys, slice_where=where))
             written = rows.num_rows
         described = {**asset.describe(), "table_version": version, "rows_written": written}
@@ -106,27 +111,25 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
             and _is_every_partition(context, keys)
         ):
             keys = None
-        columns = None if keys is None else asset.partition_columns(context)
-        if keys is not None and columns is not None and not allow_missing:
-            _refuse_missing(context, asset, columns, keys)
+        rows_of = None if keys is None else asset.rows_of(context, keys)
+        if keys is not None and rows_of is not None and not allow_missing:
+            _refuse_missing(context, asset, rows_of, keys)
         wanted = pa.schema([]) if schema is None else _select(schema, options.get("columns"), asset.name)
 
-        def load(some: Sequence[str] | None) -> Any:
+        def load(some: _PartitionRows | None) -> Any:
             if schema is None:
                 return from_batches(shape, wanted, lambda _columns: iter(()))
-            where = None if some is None or columns is None else _partition_condition(columns, some)
-            return from_batches(shape, wanted, lambda names: asset.slices.read(asset.name, names, where))
+            return from_batches(shape, wanted, lambda names: asset.read(names, some))
 
         if not by_partition:
-            return load(keys)
-        if keys is None or columns is None:
+            return load(rows_of)
+        if keys is None or rows_of is None:
             raise StoreError(f"{asset.what} has no partitions: annotate the input without dict")
         if schema is None or shape in (pa.RecordBatchReader, pl.LazyFrame):
-            return {key: load([key]) for key in keys}
-        names = list(dict.fromkeys([*wanted.names, *columns]))
-        batches = asset.slices.read(asset.name, names, _partition_condition(columns, keys))
-        rows = pa.Table.from_batches(batches, _select(schema, names, asset.name))
-        pieces = _by_partition(rows, columns, keys)
+            return {key: load(of_key) for key, of_key in rows_of.by_key(keys).items()}
+        names = list(dict.fromkeys([*wanted.names, *rows_of.columns]))
+        rows = pa.Table.from_batches(asset.read(names, rows_of), _select(schema, names, asset.name))
+        pieces = _by_partition(rows, rows_of, keys)
         return {key: from_arrow(shape, piece.select(wanted.names)) for key, piece in pieces.items()}
 
     def _asset_table(self, context: Context) -> "_AssetTable":
@@ -153,12 +156,13 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
 
     def _tables_of_index(self, path: Sequence[str], what: str) -> tuple[Path, Sequence[str]]:
         """The folder of the index's tables, and the key without the index's name."""
-        index = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir)
-        deployed = deployed_indexes()
+        deployed = named_indexes(self.indexes)
         if not deployed:
-            folder = index.folder()
+            folder = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir).folder()
         elif len(path) > 1 and path[0] in deployed:
-            folder, path = index.folder(path[0]), path[1:]
+            folder, path = deployed[path[0]].folder(), path[1:]
+        elif len(self.indexes) == 1:
+            folder = next(iter(deployed.values())).folder()
         else:
             raise StoreError(
                 f"{what} belongs to none of the deployment's indexes: give it one of {', '.join(deployed)} as "
@@ -166,6 +170,59 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
             )
         folder.check()
         return folder.tables_dir, path
+
+
+@dataclass(frozen=True, slots=True)
+class _PartitionRows:
+    """The rows of some partitions of a table: which values of `columns` they have, and of which partition each is."""
+
+    columns: tuple[str, ...]
+    key_of: Mapping[tuple[Any, ...], str]
+
+    def by_key(self, keys: Sequence[str]) -> dict[str, "_PartitionRows"]:
+        """The same for each partition by itself."""
+        values: dict[str, dict[tuple[Any, ...], str]] = {key: {} for key in keys}
+        for parts, key in self.key_of.items():
+            values[key][parts] = key
+        return {key: _PartitionRows(self.columns, of_key) for key, of_key in values.items()}
+
+
+def _of_file_versions(slices: SliceTables, keys: Sequence[str]) -> _PartitionRows:
+    """Rows of `chunks` by partition of `parsed_chunks`: the manifest says which file version a key is."""
+    columns = ("file_path", "file_hash")
+    found = slices.read("files", [*columns, "partition_key"], is_in("partition_key", keys))
+    return _PartitionRows(
+        columns,
+        {
+            parts: key
+            for batch in found
+            for parts, key in zip(
+                _partition_values(batch, columns), batch.column("partition_key").to_pylist(), strict=True
+            )
+        },
+    )
+
+
+def _of_batches(slices: SliceTables, keys: Sequence[str]) -> _PartitionRows:
+    """Rows of `vectors` by partition of `chunk_vectors`: the chunks say which batch they are in."""
+    found = slices.read(
+        "chunks", ["chunk_id", "embedding_batch_id"], is_in("embedding_batch_id", map(batch_id_of, keys))
+    )
+    return _PartitionRows(
+        ("chunk_id",),
+        {
+            (chunk_id,): batch_partition_key(batch_id)
+            for batch in found
+            for chunk_id, batch_id in _partition_values(batch, ("chunk_id", "embedding_batch_id"))
+        },
+    )
+
+
+# Tables whose rows do not hold the key of their partition.
+_LOOKED_UP: Mapping[str, Callable[[SliceTables, Sequence[str]], _PartitionRows]] = {
+    "chunks": _of_file_versions,
+    "vectors": _of_batches,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +256,31 @@ class _AssetTable:
             raise StoreError(f"{self.what}: 'partition_expr' must map each of the dimensions {dimensions} to a column")
         return tuple(str(self.partition_expr[dimension]) for dimension in dimensions)
 
+    def rows_of(self, context: Context, keys: Sequence[str]) -> _PartitionRows:
+        """The rows of partitions, as they are found in the table."""
+        if self.partition_expr is None and self.name in _LOOKED_UP:
+            return _LOOKED_UP[self.name](self.slices, keys)
+        return _PartitionRows(self.partition_columns(context), {_dimension_values(key): key for key in keys})
+
+    def read(self, names: Sequence[str], some: _PartitionRows | None) -> Iterator[pa.RecordBatch]:
+        """Columns of the table: all rows, or those of partitions."""
+        if some is None:
+            return self.slices.read(self.name, names, None)
+        if self.name not in _LOOKED_UP:
+            return self.slices.read(self.name, names, _partition_condition(some.columns, some.key_of))
+        # Chunks of an older version may have the path of one file and the hash of another.
+        wide = list(dict.fromkeys([*names, *some.columns]))
+        where = all_of(
+            *(is_in(column, sorted({parts[at] for parts in some.key_of})) for at, column in enumerate(some.columns))
+        )
+        batches = self.slices.read(self.name, wide, where)
+        return (
+            batch.filter(
+                pa.array([parts in some.key_of for parts in _partition_values(batch, some.columns)], pa.bool_())
+            ).select(list(names))
+            for batch in batches
+        )
+
     def describe(self) -> dict[str, Any]:
         """Metadata of a materialization, under Dagster's names where there are any."""
         tables = self.slices.tables
@@ -212,10 +294,10 @@ class _AssetTable:
         }
 
 
-def _refuse_missing(context: dg.InputContext, asset: _AssetTable, columns: Sequence[str], keys: Sequence[str]) -> None:
-    found = asset.slices.read(asset.name, columns, _partition_condition(columns, keys))
-    present = {parts for batch in found for parts in _partition_values(batch, columns)}
-    rowless = [key for key in keys if _dimension_values(key) not in present]
+def _refuse_missing(context: dg.InputContext, asset: _AssetTable, rows_of: _PartitionRows, keys: Sequence[str]) -> None:
+    found = asset.read(rows_of.columns, rows_of)
+    present = {rows_of.key_of[parts] for batch in found for parts in _partition_values(batch, rows_of.columns)}
+    rowless = [key for key in keys if key not in present]
     if not rowless:
         return
     materialized = context.instance.get_materialized_partitions(context.asset_key)
@@ -249,20 +331,19 @@ def _partition_values(rows: pa.Table | pa.RecordBatch, columns: Sequence[str]) -
     return list(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
 
 
-def _by_partition(rows: pa.Table, columns: Sequence[str], keys: Sequence[str]) -> dict[str, pa.Table]:
+def _by_partition(rows: pa.Table, rows_of: _PartitionRows, keys: Sequence[str]) -> dict[str, pa.Table]:
     """The rows of each key, in one pass over them."""
-    places: dict[tuple[Any, ...], list[int]] = {_dimension_values(key): [] for key in keys}
-    for place, parts in enumerate(_partition_values(rows, columns)):
-        places[parts].append(place)
-    return {key: rows.take(pa.array(places[_dimension_values(key)], pa.int64())) for key in keys}
+    places: dict[str, list[int]] = {key: [] for key in keys}
+    for place, parts in enumerate(_partition_values(rows, rows_of.columns)):
+        places[rows_of.key_of[parts]].append(place)
+    return {key: rows.take(pa.array(places[key], pa.int64())) for key in keys}
 
 
-def _partition_condition(columns: Sequence[str], keys: Sequence[str]) -> str:
+def _partition_condition(columns: Sequence[str], values: Iterable[tuple[str, ...]]) -> str:
     if len(columns) == 1:
-        return is_in(columns[0], (_dimension_values(key)[0] for key in keys))
+        return is_in(columns[0], (parts[0] for parts in values))
     grouped: dict[tuple[str, ...], list[str]] = {}
-    for key in keys:
-        *outer, last = _dimension_values(key)
+    for *outer, last in values:
         grouped.setdefault(tuple(outer), []).append(last)
     alternatives = [
         all_of(

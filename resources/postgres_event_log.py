@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dagster import DagsterEventType
-from dagster._core.events.log import EventLogEntry
-from dagster._core.storage.event_log.schema import DynamicPartitionsTable, SqlEventLogStorageTable
-from dagster._serdes import ConfigurableClassData
-from dagster_postgres.event_log import PostgresEventLogStorage
-from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
+import dagster as dg
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
+from resources.dagster_internals import (
+    ConfigurableClassData,
+    DynamicPartitionsTable,
+    PostgresEventLogStorage,
+    SqlEventLogStorageTable,
+    get_token_provider_from_config,
+    pg_url_from_config,
+)
 from resources.dynamic_partition_keys import BatchedPartitionKeys
 
 # PostgreSQL refuses statements with more than 65,535 variables; an event's row takes eight.
@@ -40,15 +43,15 @@ class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStor
             token_provider=get_token_provider_from_config(config_value),
         )
 
-    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events, in order; planned materializations in one transaction.
 
         The result is that of `store_event` called for each of them.
         """
-        if {event.dagster_event_type for event in events} != {DagsterEventType.ASSET_MATERIALIZATION_PLANNED}:
+        if {event.dagster_event_type for event in events} != {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}:
             super().store_event_batch(events)
             return
-        last: dict[Any, tuple[EventLogEntry, int]] = {}
+        last: dict[Any, tuple[dg.EventLogEntry, int]] = {}
         with self.index_transaction() as connection:
             for start in range(0, len(events), _EVENTS_PER_STATEMENT):
                 some = events[start : start + _EVENTS_PER_STATEMENT]

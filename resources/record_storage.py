@@ -5,8 +5,7 @@ a new instance at once, two fail on average, some leave a database behind that n
 again ("more than one head present"), and so does a process killed in between. Here one process at a
 time makes a database in a folder of its own, then moves it, whole, to its place.
 
-Named in `dagster.yaml` under `run_storage` and `schedule_storage`; `resources.event_log` does the
-same for events.
+`resources.own_instance` names them for the instance of an index; `resources.event_log` does the same for events.
 """
 
 from __future__ import annotations
@@ -19,26 +18,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
+import dagster as dg
 import sqlalchemy as db
-from dagster._config import Field, StringSource
-from dagster._config.config_schema import UserConfigSchema
-from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
-from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 from sqlalchemy.pool import NullPool
 
 from code_index.core.errors import SettingsError, StoreError
 from code_index.index.permissions import tolerating_no_permissions
+from resources.dagster_internals import (
+    HIDDEN_TAG_PREFIX,
+    ConfigurableClassData,
+    SqliteRunStorage,
+    SqliteScheduleStorage,
+    UserConfigSchema,
+)
 
-CONFIG_TYPE: UserConfigSchema = {"base_dir": Field(StringSource, is_required=False)}
+# Tags of runs that only this program reads: no page shows them.
+PRIVATE_TAGS = f"{HIDDEN_TAG_PREFIX}code_index_"
+
+CONFIG_TYPE: UserConfigSchema = {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 _LOCK_NAME = ".making.lock"
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOCK_MODE = 0o600
 _MAKING_PREFIX = ".making-"
+BUSY_TIMEOUT_S: Final = 30  # for other writers of a database; older Dagsters give up after five
 # Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
 _CREATION_PATIENCE_S = 120.0
 _POLL_S = 0.05
@@ -120,7 +125,10 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 class SharedSqliteRunStorage(SqliteRunStorage):
-    """`SqliteRunStorage` that any number of processes may open first; same file, same schema."""
+    """`SqliteRunStorage` that any number of processes may open first; same file, same schema.
+
+    A run that is executed again inherits its parent's tags, but not those that only this program reads.
+    """
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -143,6 +151,13 @@ class SharedSqliteRunStorage(SqliteRunStorage):
 
         create_once(Path(base_dir) / "runs.db", make)
         return super().from_local(base_dir, inst_data)
+
+    def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
+        """Store a run; returns it as it is stored."""
+        if dagster_run.parent_run_id is not None:
+            kept = {tag: value for tag, value in dagster_run.tags.items() if not tag.startswith(PRIVATE_TAGS)}
+            dagster_run = dagster_run.with_tags(kept)
+        return super().add_run(dagster_run)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -187,6 +202,6 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
 
 @contextmanager
 def _patient_connection(address: str) -> Iterator[Connection]:
-    engine = db.create_engine(address, poolclass=NullPool, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
+    engine = db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
     with engine.connect() as connection, connection.begin():
         yield connection

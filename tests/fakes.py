@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -13,6 +14,12 @@ from code_index.embedding.embedder import EmbeddingResult
 from resources.embedder_resource import EmbedderResource
 
 Fault = Callable[[Sequence[str], EmbeddingResult], EmbeddingResult]
+
+
+def obstruct(path: Path) -> None:
+    """Put a link in place of a scanned file: parsing it fails for a reason that may pass. Unlink it before a write."""
+    path.unlink()
+    path.symlink_to(path.name)
 
 
 def refusing(*words: str) -> Fault:

@@ -1,4 +1,4 @@
-"""Indexes of a Dagster deployment: one without a name, or those that a file lists.
+"""Indexes of a Dagster deployment: one without a name, or several that a file lists.
 
 The environment variable `CODE_INDEX_DEPLOYMENT` names the file:
 
@@ -8,6 +8,9 @@ The environment variable `CODE_INDEX_DEPLOYMENT` names the file:
     [indexes.django]
     repository = "/srv/checkouts/django"
     index_dir = "/srv/indexes/django"
+    settings = { max_file_bytes = 4_000_000 }
+
+Belongs here: what an index of a deployment is, and what several must not share. A component's YAML lists the same.
 """
 
 from __future__ import annotations
@@ -19,24 +22,52 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from code_index.core.errors import SettingsError
+from code_index.core.errors import SettingsError, StoreError
+from code_index.core.hashing import content_hash
 from code_index.core.regular_files import load_toml, read_regular_file
+from code_index.index.folder import IndexFolder, resolve_index_folder, write_instance_config
+from code_index.index.settings import Settings
+from code_index.index.trust import state_folder
+from code_index.repository.skip_rules import INDEX_FOLDER
 
 DEPLOYMENT_VARIABLE: Final = "CODE_INDEX_DEPLOYMENT"
 # A name becomes part of the names of jobs, ops and partitions, for which Dagster allows no more.
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_HASH_CHARACTERS: Final = 12
 _SINGLE: Final[Mapping[str, DeployedIndex]] = MappingProxyType({})
 
 
 class DeployedIndex(BaseModel):
-    """One index of a deployment; relative paths count from the file's folder."""
+    """One index of a deployment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     repository: str = Field(min_length=1, description="Folder of the repository.")
     index_dir: str = Field(default="", description="Folder of the index; empty for .code-index in the repository.")
+    settings: dict[str, Any] = Field(
+        default={}, description="Settings, by name, in place of those in the index folder's settings.toml."
+    )
+
+    @field_validator("settings")
+    @classmethod
+    def _settings_can_be_used(cls, values: dict[str, Any]) -> dict[str, Any]:
+        try:
+            Settings.from_settings(values)
+        except SettingsError as error:
+            raise ValueError(str(error)) from error
+        return values
+
+    def folder(self) -> IndexFolder:
+        """The index folder, absolute.
+
+        Raises:
+            UntrustedIndexError, UsageError: as `resolve_index_folder`.
+        """
+        # Both paths are given, so that the variables of a single index do not apply.
+        place = self.index_dir or Path(self.repository, INDEX_FOLDER)
+        return resolve_index_folder(self.repository, place, given_settings=self.settings)
 
 
 class _File(BaseModel):
@@ -48,7 +79,7 @@ class _File(BaseModel):
 def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[str, DeployedIndex]:
     """Read the indexes of the deployment, by name; none where it serves a single one without a name.
 
-    Paths are absolute. Repositories and index folders need not exist yet.
+    Paths are absolute; relative ones count from the file's folder. Repositories and index folders need not exist yet.
 
     Raises:
         SettingsError: the file cannot be read or used; the message names the entry.
@@ -66,43 +97,70 @@ def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[st
         ) from error
     except ValueError as error:
         raise SettingsError(f"The deployment file {path} is not valid TOML: {error}.") from error
-    indexes = _checked(path, content).indexes
-    folder = path.resolve().parent
-    return {
-        name: DeployedIndex(
-            repository=str(_below(folder, index.repository)),
-            index_dir=str(_below(folder, index.index_dir)) if index.index_dir else "",
-        )
-        for name, index in indexes.items()
-    }
-
-
-def _checked(path: Path, content: dict[str, Any]) -> _File:
     try:
-        file = _File.model_validate(content)
+        return placed_indexes(_checked(content).indexes, path.resolve().parent)
+    except SettingsError as error:
+        raise SettingsError(f"The deployment file {path}: {error}") from error
+
+
+def create_deployment_home(instance_config: str) -> Path:
+    """Create the folder of Dagster's records of the deployment, in the user's state folder, unless it is there.
+
+    It belongs to the path of the deployment file, not to the file's own folder, which may be a checkout's.
+
+    Args:
+        instance_config: text of the `dagster.yaml` in it; another one that is there is replaced.
+
+    Raises:
+        StoreError: the folder cannot be written.
+    """
+    place = Path(os.environ[DEPLOYMENT_VARIABLE]).expanduser().resolve()
+    home = state_folder() / "deployments" / content_hash(os.fsencode(place))[:_HASH_CHARACTERS]
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_instance_config(home, instance_config)
+    except OSError as error:
+        raise StoreError(
+            f"Cannot write {home}, where Dagster's records of the deployment {place} are kept: {error.strerror}. Allow "
+            "writing, or name another folder with DAGSTER_HOME."
+        ) from error
+    return home
+
+
+def placed_indexes(indexes: Mapping[str, DeployedIndex], folder: Path) -> dict[str, DeployedIndex]:
+    """The indexes with absolute paths; relative ones count from `folder`.
+
+    Raises:
+        SettingsError: a name cannot be used, or two of them share an index folder.
+    """
+    places: dict[str, str] = {}
+    placed = {}
+    for name, index in indexes.items():
+        if not _NAME.fullmatch(name):
+            raise SettingsError(
+                f"index name {name!r} must be lower-case letters, digits and _, and begin with a letter."
+            )
+        repository = _below(folder, index.repository)
+        index_dir = _below(folder, index.index_dir) if index.index_dir else repository / INDEX_FOLDER
+        if (place := str(index_dir)) in places:
+            raise SettingsError(
+                f"{places[place]!r} and {name!r} share the index at {place}. Give one of them an index_dir of its own."
+            )
+        places[place] = name
+        placed[name] = index.model_copy(update={"repository": str(repository), "index_dir": place})
+    return placed
+
+
+def _checked(content: dict[str, Any]) -> _File:
+    try:
+        return _File.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise SettingsError(
-            f"The deployment file {path}: {place}: {first['msg']}. Each index is a table [indexes.<name>] with "
-            "`repository` and, if wanted, `index_dir`."
+            f"{place}: {first['msg']}. Each index is a table [indexes.<name>] with `repository` and, if wanted, "
+            "`index_dir` and `settings`."
         ) from error
-    for name in file.indexes:
-        if not _NAME.fullmatch(name):
-            raise SettingsError(
-                f"The deployment file {path}: index name {name!r} must be lower-case letters, digits and _, "
-                "and begin with a letter."
-            )
-    places: dict[str, str] = {}
-    for name, index in file.indexes.items():
-        place = str(_below(path.resolve().parent, index.index_dir or index.repository))
-        if place in places:
-            raise SettingsError(
-                f"The deployment file {path}: {places[place]!r} and {name!r} share the index at {place}. "
-                "Give one of them an index_dir of its own."
-            )
-        places[place] = name
-    return file
 
 
 def _below(folder: Path, path: str) -> Path:

@@ -18,7 +18,8 @@ import errno
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,8 @@ class IndexFolder:
 
     path: Path
     repository_root: Path
+    given_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Settings, by name, that win over those of the settings file."""
 
     @property
     def tables_dir(self) -> Path:
@@ -108,12 +111,12 @@ class IndexFolder:
             )
 
     def settings(self) -> Settings:
-        """Read the settings from the file and the environment.
+        """Read the settings from the file, from what was given, and from the environment.
 
         Raises:
             SettingsError: a value cannot be used.
         """
-        return load_settings(self.settings_path)
+        return load_settings(self.settings_path, given=self.given_settings)
 
     def create(self, instance_config: str) -> None:
         """Make the folder and its fixed files where they are missing; an existing index stays as it is.
@@ -142,9 +145,7 @@ class IndexFolder:
                 folder.mkdir(exist_ok=True)
             _write_if_missing(self.path / IGNORE_FILE, IGNORE_ALL)
             _write_if_missing(self.settings_path, settings_template())
-            target = self.dagster_home / "dagster.yaml"
-            if not target.exists() or read_regular_file(target) != instance_config.encode():
-                write_atomically(target, instance_config)
+            write_instance_config(self.dagster_home, instance_config)
             set_permissions(self.path, shared=self.settings().shared_with_group, private=self.locks_dir)
         except OSError as error:
             raise StoreError(
@@ -259,7 +260,7 @@ class IndexFolder:
     def with_recorded_root(self) -> IndexFolder:
         """Return the folder with the repository that it says it is of; itself where it does not say."""
         root = (self._record_or_none() or {}).get("repository_root")
-        return IndexFolder(self.path, Path(root)) if isinstance(root, str) and Path(root).is_absolute() else self
+        return replace(self, repository_root=Path(root)) if isinstance(root, str) and Path(root).is_absolute() else self
 
     def _record_or_none(self) -> dict[str, Any] | None:
         try:
@@ -272,17 +273,40 @@ class IndexFolder:
         return {
             REPOSITORY_VARIABLE: str(self.repository_root),
             INDEX_DIR_VARIABLE: str(self.path),
-            "DAGSTER_HOME": str(self.dagster_home),
-            "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
+            **dagster_environment(self.dagster_home),
         }
 
 
-def resolve_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
+def dagster_environment(home: Path) -> dict[str, str]:
+    """Return the variables of a Dagster instance: its folder, and events that are written in batches."""
+    return {
+        "DAGSTER_HOME": str(home),
+        "DAGSTER_EVENT_BATCH_SIZE": os.environ.get("DAGSTER_EVENT_BATCH_SIZE", "1000"),
+    }
+
+
+def write_instance_config(home: Path, text: str) -> None:
+    """Write the `dagster.yaml` of a Dagster instance, unless it is there already.
+
+    Raises:
+        OSError: the folder cannot be written, or what is there is no regular file.
+    """
+    target = home / "dagster.yaml"
+    if not target.exists() or read_regular_file(target) != text.encode():
+        write_atomically(target, text)
+
+
+def resolve_index_folder(
+    repository: str | Path | None = None,
+    index_dir: str | Path | None = None,
+    *,
+    given_settings: Mapping[str, Any] | None = None,
+) -> IndexFolder:
     """Resolve the index folder that arguments and environment name; nothing is created.
 
     An argument wins over its variable. Without a repository, it is the nearest folder at or above the
     current one that holds an index, else the current folder. Folders above the top of the checkout, or of another
-    user, are not looked at.
+    user, are not looked at. `given_settings`, by name, win over the folder's settings file.
 
     Raises:
         UntrustedIndexError: there is a folder in its place that this user did not make on this machine.
@@ -290,7 +314,7 @@ def resolve_index_folder(repository: str | Path | None = None, index_dir: str | 
     """
     folder = locate_index_folder(repository, index_dir)
     refuse_untrusted(folder.path)
-    return folder
+    return replace(folder, given_settings=given_settings) if given_settings else folder
 
 
 def locate_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:

@@ -1,6 +1,7 @@
 """Settings of an index: one documented TOML file in the index folder, and the environment.
 
-An environment variable wins over the file, the file over the default. Values are checked here, once.
+An environment variable wins over what a deployment gives, that over the file, the file over the default. Values are
+checked here, once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +23,7 @@ from code_index.core.regular_files import load_toml, read_regular_file
 from code_index.embedding.configuration import EmbedderConfig
 
 ENVIRONMENT_PREFIX = "CODE_INDEX_"
+_NONE_GIVEN: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Settings(CheckedSettings):
@@ -87,17 +90,20 @@ class Settings(CheckedSettings):
         return self
 
 
-def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    path: Path, environment: Mapping[str, str] | None = None, *, given: Mapping[str, Any] = _NONE_GIVEN
+) -> Settings:
     """Read the settings of an index.
 
     Args:
         path: `settings.toml`; a missing file means defaults.
         environment: by default that of the process.
+        given: values, by setting, that win over the file's: those of a deployment.
 
     Raises:
         SettingsError: a value or a key cannot be used; the message names it and its source.
     """
-    values, sources = _gathered(path, os.environ if environment is None else environment)
+    values, sources = _gathered(path, os.environ if environment is None else environment, given)
     return _checked(values, sources)
 
 
@@ -118,7 +124,7 @@ def explained_settings(path: Path, environment: Mapping[str, str] | None = None)
     Raises:
         SettingsError: as `load_settings`.
     """
-    values, sources = _gathered(path, os.environ if environment is None else environment)
+    values, sources = _gathered(path, os.environ if environment is None else environment, {})
     current = _checked(values, sources).by_setting()
     return [
         SettingOrigin(name, current[name], field.default, sources.get(name, "default"), field.description or "")
@@ -126,7 +132,9 @@ def explained_settings(path: Path, environment: Mapping[str, str] | None = None)
     ]
 
 
-def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+def _gathered(
+    path: Path, environment: Mapping[str, str], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Gather the values as they are written, and the source of each."""
     values: dict[str, Any] = {}
     try:
@@ -142,6 +150,8 @@ def _gathered(path: Path, environment: Mapping[str, str]) -> tuple[dict[str, Any
             f"{path} cannot be read: {error.strerror}. Make it a readable file, or delete it."
         ) from error
     sources = dict.fromkeys(values, str(path))
+    values.update(given)
+    sources.update(dict.fromkeys(given, "settings of the deployment"))
     for name in Settings.fields_by_setting():
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environment:

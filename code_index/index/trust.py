@@ -218,6 +218,15 @@ def _read_known(place: Path) -> _Known | None:
 
 def _place_of(mark: str) -> Path:
     """Return the path of a mark's record in the user's state folder."""
+    return state_folder() / "indexes" / f"{mark}.json"
+
+
+def state_folder() -> Path:
+    """Return the user's state folder, absolute.
+
+    Raises:
+        StoreError: the user has no home folder.
+    """
     state = Path(os.environ.get(STATE_VARIABLE, ""))
     if not state.is_absolute():
         home = os.environ.get("HOME") or _home_of_record()
@@ -227,7 +236,7 @@ def _place_of(mark: str) -> Path:
                 f"{STATE_VARIABLE}."
             )
         state = Path(home) / ".local" / "state"
-    return state / "code-index" / "indexes" / f"{mark}.json"
+    return state / "code-index"
 
 
 def _home_of_record() -> str:

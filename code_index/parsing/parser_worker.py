@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from code_index.chunking import chunk_file, masked_source
 from code_index.chunking.language_detection import detect_language
-from code_index.core.errors import ParseError, RepositoryError
+from code_index.core.errors import FileUnstableError, FileVanishedError, ParseError, RepositoryError
 from code_index.core.model import Chunk, ChunkingOptions
 from code_index.core.quoting import printable_message
 from code_index.parsing.chunk_rows import chunks_to_batch
@@ -75,6 +75,7 @@ class ParseTask:
 class ParseOutcome:
     """Result of one file; `error` is `None` when its chunks are in the answer's batch.
 
+    `superseded`: the version of the scan is gone, by an edit or a deletion; `error` says which, and nothing failed.
     `note` is a remark for readers of those chunks, `language` theirs; `None` for that of the scan. `masked` counts the keys
     that have masks in them, by kind.
     """
@@ -85,6 +86,7 @@ class ParseOutcome:
     duration_s: float = 0.0
     error: str | None = None
     transient: bool = False
+    superseded: bool = False
     note: str | None = None
     language: str | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
@@ -175,7 +177,7 @@ def _parse_one(
     try:
         read = repository.read(task.file_path)
         if read.file_hash != task.file_hash:
-            return replace(started, error="changed since the scan; index again", transient=True), ()
+            return replace(started, error="changed since the scan", superseded=True), ()
         language = detect_language(task.file_path, read.content) if task.detect_language else task.language
         source = masked_source(read.content)
         misread: list[int] = []
@@ -206,8 +208,17 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
     else:
         sys.stderr.write(printable_message("".join(traceback.format_exception(error))))
         reason = f"the chunker failed with {type(error).__name__}: {error}"
-    transient = isinstance(error, RepositoryError)
-    return replace(outcome, chunk_count=0, error=reason, transient=transient, note=None, language=None, masked={})
+    superseded = isinstance(error, FileVanishedError | FileUnstableError)
+    return replace(
+        outcome,
+        chunk_count=0,
+        error=reason,
+        transient=isinstance(error, RepositoryError) and not superseded,
+        superseded=superseded,
+        note=None,
+        language=None,
+        masked={},
+    )
 
 
 def _collect_rarely() -> None:

@@ -14,7 +14,15 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.assets.embed_run import EmbedRun
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, IndexNames
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    EMBEDDER_RESOURCE,
+    INDEX_RESOURCE,
+    IO_MANAGER,
+    PARSED_CHUNKS,
+    IndexNames,
+)
+from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partition_failures import partitions_failed
@@ -57,13 +65,10 @@ def build_chunk_vectors(names: IndexNames, folder: IndexFolder, settings: Settin
         metadata=table_metadata(names, CHUNK_VECTORS, folder),
         pool=embed_pool(settings),
         check_specs=check_specs(names, CHUNK_VECTORS),
+        required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
+        io_manager_key=names.prefixed(IO_MANAGER),
     )
-    def chunk_vectors(
-        context: dg.AssetExecutionContext,
-        config: ChunkVectorsConfig,
-        index: IndexResource,
-        embedder: EmbedderResource,
-    ) -> Iterator[dg.AssetCheckResult]:
+    def chunk_vectors(context: dg.AssetExecutionContext, config: ChunkVectorsConfig) -> Iterator[dg.AssetCheckResult]:
         """The vector of each chunk, in the table `vectors` that search reads.
 
         One partition per batch of chunks. A text that the model cannot embed costs only its chunk,
@@ -71,7 +76,7 @@ def build_chunk_vectors(names: IndexNames, folder: IndexFolder, settings: Settin
         """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
         # event for every partition of the run.
-        yield from _embed(context, config, index, embedder, names)
+        yield from _embed(context, config, index_of(context, names), embedder_of(context, names), names)
 
     return chunk_vectors
 
@@ -120,6 +125,6 @@ def _embed(
         summary["chunks_per_s"],
         run.embedder.device,
     )
-    yield from results(names, CHUNK_VECTORS, outcomes)
+    yield from results(names, CHUNK_VECTORS, outcomes, context.run)
     if run.tally.failures:
         raise partitions_failed("batch", run.tally.failures, summary)

@@ -32,6 +32,7 @@ from indexing_assets.upkeep.compaction import VECTOR_TABLES, PeriodicCompaction
 
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
+_LISTED = 5
 
 
 @dataclass(slots=True)
@@ -145,6 +146,14 @@ class EmbedRun:
         """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""
         others = keys_of_unfinished_runs(self.index, CHUNK_VECTORS, but=self.context.run.run_id)
         match_batch_partitions(self.index, kept=others)
+        left = {batch_id_of(key) for key in self.index.partition_keys(CHUNK_VECTORS)}
+        if gone := [batch_partition_key(batch_id) for batch_id in self.batch_ids if batch_id not in left]:
+            self.context.log.info(
+                "%d batches of this run have no chunks any more, for their files were edited or deleted; their "
+                "partitions are gone: %s",
+                len(gone),
+                ", ".join(gone[:_LISTED]),
+            )
 
     def _log_progress(self) -> None:
         tally = self.tally

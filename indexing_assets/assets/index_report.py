@@ -16,7 +16,17 @@ from code_index.index.contents import IndexStatus, failed_chunks, failed_files
 from code_index.index.folder import IndexFolder
 from code_index.report.figures import IndexFigures, gather
 from code_index.report.page import html_page, markdown
-from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.index_names import (
+    CHUNK_VECTORS,
+    EMBEDDER_RESOURCE,
+    INDEX_REPORT,
+    INDEX_RESOURCE,
+    IO_MANAGER,
+    PARSED_CHUNKS,
+    SEARCH_INDEXES,
+    IndexNames,
+)
+from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.index_status import read_status, runs_of, throughput
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import OpenIndex, open_index
@@ -39,15 +49,15 @@ def build_index_report(names: IndexNames) -> dg.AssetsDefinition:
         kinds={"python", "matplotlib"},
         owners=["team:code-index"],
         code_version="1",
+        required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
+        io_manager_key=names.prefixed(IO_MANAGER),
     )
-    def index_report(
-        context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource
-    ) -> dg.MaterializeResult[None]:
+    def index_report(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         """Languages, sizes, complexity, throughput, slowest files and failures: a page, and figures over time.
 
         The page is one HTML file in the index folder; its tables and plots are also in the metadata.
         """
-        return _report(context, index, embedder, names)
+        return _report(context, index_of(context, names), embedder_of(context, names), names)
 
     return index_report
 

@@ -7,11 +7,11 @@ import dagster as dg
 import polars as pl
 
 from code_index.report.figures import language_figures as figures_of
-from indexing_assets.runs.index_names import LANGUAGE_FIGURES, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.index_names import INDEX_RESOURCE, IO_MANAGER, LANGUAGE_FIGURES, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.index_resources import index_of
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.materializations import markdown_table
 from indexing_assets.runs.open_index import open_index
-from resources.index_resource import IndexResource
 
 
 def build_language_figures(names: IndexNames) -> dg.AssetsDefinition:
@@ -20,18 +20,19 @@ def build_language_figures(names: IndexNames) -> dg.AssetsDefinition:
     @dg.asset(
         key=names.asset_key(LANGUAGE_FIGURES),
         deps=[names.asset_key(SEARCH_INDEXES)],
-        io_manager_key="lancedb_io_manager",
+        required_resource_keys={names.prefixed(INDEX_RESOURCE)},
+        io_manager_key=names.prefixed(IO_MANAGER),
         group_name=names.group_name,
         kinds={"polars", "lancedb"},
         owners=["team:code-index"],
         code_version="1",
     )
-    def language_figures(context: dg.AssetExecutionContext, index: IndexResource) -> dg.MaterializeResult[pl.DataFrame]:
+    def language_figures(context: dg.AssetExecutionContext) -> dg.MaterializeResult[pl.DataFrame]:
         """A row for each language: files, chunks, vectors, lines, bytes and mean complexity of its functions.
 
         Assets of your own can take it as an input.
         """
-        opened = open_index(context.instance, index, names)
+        opened = open_index(context.instance, index_of(context, names), names)
         tag_process(context)
         figures = figures_of(opened.store)
         return dg.MaterializeResult(value=figures, metadata={"languages": markdown_table(figures.to_dicts())})

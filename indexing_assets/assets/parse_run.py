@@ -27,7 +27,7 @@ from code_index.tables.sql import is_in
 from indexing_assets.assets.chunk_preview import chunk_preview
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.live_runs import stop_if_cancelled
-from indexing_assets.runs.materializations import log_materializations
+from indexing_assets.runs.materializations import log_materializations, log_observations
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
@@ -51,6 +51,7 @@ class _Tally:
     chunks: int = 0
     reused: int = 0
     masked_keys: int = 0
+    superseded: int = 0
     failures: dict[str, str] = field(default_factory=dict)
 
     def metadata(self) -> dict[str, Any]:
@@ -59,6 +60,7 @@ class _Tally:
             "run_files": self.files,
             "run_chunks": self.chunks,
             "run_failed_files": len(self.failures),
+            "run_superseded_files": self.superseded,
             "run_masked_keys": self.masked_keys,
             "files_per_s": round(self.files / seconds, 1),
             "chunks_per_s": round(self.chunks / seconds, 1),
@@ -149,16 +151,18 @@ class ParseRun:
     def commit(self, groups: Sequence[ParsedGroup]) -> None:
         """Make groups durable. A failed file's old chunks go too: they are not current."""
         now = datetime.now(UTC)
-        outcomes = [outcome for group in groups for outcome in group.outcomes]
+        outcomes = [outcome for group in groups for outcome in group.outcomes if not outcome.superseded]
+        self._leave([outcome for group in groups for outcome in group.outcomes if outcome.superseded])
         paths = [outcome.file_path for outcome in outcomes]
         chunks = pa.concat_tables([group.chunks for group in groups])
-        self.commits.commit(
-            paths,
-            chunks,
-            files=self._file_rows(outcomes, now),
-            record=lambda: self._log(outcomes, chunks),
-            now=now,
-        )
+        if outcomes:
+            self.commits.commit(
+                paths,
+                chunks,
+                files=self._file_rows(outcomes, now),
+                record=lambda: self._log(outcomes, chunks),
+                now=now,
+            )
         seconds = max(time.perf_counter() - self.tally.started, 1e-9)
         self.context.log.info(
             "Stored %d chunks of %d files; %d of %d files done, %.0f chunks/s.",
@@ -170,6 +174,38 @@ class ParseRun:
         )
         report(Progress("parse", "files", self.tally.files, len(self.tasks)))
         stop_if_cancelled(self.context)
+
+    def _leave(self, outcomes: Sequence[ParseOutcome]) -> None:
+        """Leave file versions that are gone to the next scan, which takes the files as they are then.
+
+        Their partitions stay missing until then. The chunks of an older version stay too, as after any edit.
+        """
+        if not outcomes:
+            return
+        said = {outcome.file_path: outcome.error or "" for outcome in outcomes}
+        rows = self.store.files.read(where=is_in("file_path", said)).to_pylist()
+        left = [
+            {**row, "status": FileStatus.PENDING.value, "reason": said[row["file_path"]], "transient": None}
+            for row in rows
+        ]
+        self.store.files.upsert(pa.Table.from_pylist(left, schema=FILES))
+        self.tally.files += len(outcomes)
+        self.tally.superseded += len(outcomes)
+        self.context.log.info(
+            "%d files were edited or deleted while this run was under way; the next scan takes them as they are: %s",
+            len(outcomes),
+            printable(", ".join(f"{path} ({reason})" for path, reason in list(said.items())[:_LISTED])),
+        )
+        log_observations(
+            self.context,
+            {
+                self._keys[path]: {
+                    "state": "superseded: this version of the file is gone. The next scan drops its partition.",
+                    "reason": printable(reason),
+                }
+                for path, reason in said.items()
+            },
+        )
 
     def drop_replaced(self) -> None:
         """Drop the keys of file versions that were edited or deleted since the run was asked for."""

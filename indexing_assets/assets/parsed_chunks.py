@@ -16,7 +16,8 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.assets.parse_run import COMMIT_CHUNKS, ParseRun, commits_of
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_names import INDEX_RESOURCE, IO_MANAGER, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_resources import index_of
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partition_failures import partitions_failed
@@ -58,10 +59,10 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
         metadata=table_metadata(names, PARSED_CHUNKS, folder),
         pool=PARSE_POOL,
         check_specs=check_specs(names, PARSED_CHUNKS),
+        required_resource_keys={names.prefixed(INDEX_RESOURCE)},
+        io_manager_key=names.prefixed(IO_MANAGER),
     )
-    def parsed_chunks(
-        context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource
-    ) -> Iterator[dg.AssetCheckResult]:
+    def parsed_chunks(context: dg.AssetExecutionContext, config: ParsedChunksConfig) -> Iterator[dg.AssetCheckResult]:
         """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
 
         One partition per file version. A file that cannot be parsed costs only its partition, which shows
@@ -69,7 +70,7 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
         """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
         # event for every partition of the run.
-        yield from _parse(context, config, index, names)
+        yield from _parse(context, config, index_of(context, names), names)
 
     return parsed_chunks
 
@@ -119,14 +120,15 @@ def _parse(
     tally = run.tally
     summary = tally.metadata()
     context.log.info(
-        "Parsed %d files into %d chunks (%s files/s, %s chunks/s); %d were stored already, %d failed.",
-        tally.files - len(tally.failures),
+        "Parsed %d files into %d chunks (%s files/s, %s chunks/s); %d were stored already, %d are superseded, %d failed.",
+        tally.files - tally.superseded - len(tally.failures),
         tally.chunks,
         summary["files_per_s"],
         summary["chunks_per_s"],
         tally.reused,
+        tally.superseded,
         len(tally.failures),
     )
-    yield from results(names, PARSED_CHUNKS, outcomes)
+    yield from results(names, PARSED_CHUNKS, outcomes, context.run)
     if tally.failures:
         raise partitions_failed("file", tally.failures, summary)

@@ -14,7 +14,8 @@ from pydantic import Field
 from code_index.core.errors import IndexBusyError
 from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
-from indexing_assets.runs.index_names import CHUNK_VECTORS, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_RESOURCE, IO_MANAGER, SEARCH_INDEXES, IndexNames
+from indexing_assets.runs.index_resources import index_of
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.pools import PARSE_POOL
@@ -61,16 +62,16 @@ def build_search_indexes(names: IndexNames) -> dg.AssetsDefinition:
         owners=["team:code-index"],
         code_version="1",
         pool=PARSE_POOL,
+        required_resource_keys={names.prefixed(INDEX_RESOURCE)},
+        io_manager_key=names.prefixed(IO_MANAGER),
     )
-    def search_indexes(
-        context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource
-    ) -> dg.MaterializeResult[None]:
+    def search_indexes(context: dg.AssetExecutionContext, config: SearchIndexesConfig) -> dg.MaterializeResult[None]:
         """The vector, full-text and scalar indexes of all tables, brought up to date.
 
         Also compacts the tables and frees the space of old versions, of what killed writers left,
         and of vectors whose code has been gone for long. Searching goes on meanwhile.
         """
-        return _maintain(context, config, index, names)
+        return _maintain(context, config, index_of(context, names), names)
 
     return search_indexes
 

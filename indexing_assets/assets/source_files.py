@@ -26,7 +26,8 @@ from code_index.tables.sql import is_in
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_names import INDEX_RESOURCE, IO_MANAGER, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_resources import index_of
 from indexing_assets.runs.live_runs import close_dead_runs, keys_of_unfinished_runs, tag_process
 from indexing_assets.runs.materializations import markdown_table
 from indexing_assets.runs.open_index import OpenIndex, open_index
@@ -78,17 +79,22 @@ def build_source_files(names: IndexNames, folder: IndexFolder) -> dg.AssetsDefin
         freshness_policy=FRESHNESS,
         pool=PARSE_POOL,
         check_specs=check_specs(names, SOURCE_FILES),
+        required_resource_keys={names.prefixed(INDEX_RESOURCE)},
+        io_manager_key=names.prefixed(IO_MANAGER),
     )
     def source_files(
-        context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource
+        context: dg.AssetExecutionContext, config: SourceFilesConfig
     ) -> Iterator[dg.MaterializeResult[None]]:
         """Every file of the repository with its content hash, in the table `files`.
 
         Adds a partition of `parsed_chunks` for each new file version; what is gone loses its
         partition and its rows in `chunks` and `vectors`. A repository that cannot be read is an
         error: the index stays as it was.
+
+        The environment variable `CODE_INDEX_REPOSITORY` names the repository; where it is not set, that is the
+        working directory of Dagster, or the nearest folder above it that has an index.
         """
-        yield _scan(context, config, index, names)
+        yield _scan(context, config, index_of(context, names), names)
 
     return source_files
 
@@ -136,7 +142,7 @@ def _scan(
         context.log.info("Partitions of parsed_chunks: %d added, %d removed.", partitions.added, partitions.removed)
     return dg.MaterializeResult(
         metadata={**_metadata(scan, changes, partitions, seconds), STATE_METADATA: state.token},
-        check_results=list(results(names, SOURCE_FILES, outcomes)),
+        check_results=list(results(names, SOURCE_FILES, outcomes, context.run)),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.job_names import (
@@ -15,6 +14,7 @@ from indexing_assets.runs.job_names import (
     PARSE_JOB,
     SCAN_JOB,
 )
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 
 _DESCRIPTIONS: Mapping[str, str] = {
     SCAN_JOB: "Scan the repository for new, changed and deleted files.",
@@ -33,6 +33,8 @@ def build_asset_jobs(names: IndexNames) -> dict[str, UnresolvedAssetJobDefinitio
             names.prefixed(job),
             selection=dg.AssetSelection.assets(*map(names.asset_key, assets)),
             description=_DESCRIPTIONS[job],
+            # One process a run: a step has no work that others could share, and a start costs seconds.
+            executor_def=dg.in_process_executor,
         )
         for job, assets in ASSETS_OF_JOB.items()
     }

@@ -10,7 +10,6 @@ them from asking too often. Rejected: declarative automation
 from collections.abc import Mapping
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
@@ -18,10 +17,10 @@ from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
 from indexing_assets.automation.look import Look
 from indexing_assets.automation.pending_look import PendingLook
 from indexing_assets.automation.sensor_cursor import SensorCursor
-from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IndexNames
+from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
-from resources.embedder_resource import EmbedderResource
-from resources.index_resource import IndexResource
+from resources.dagster_internals import UnresolvedAssetJobDefinition
 
 REPO_CHANGES_SENSOR = "repo_changes_sensor"
 PENDING_CHUNKS_SENSOR = "pending_chunks_sensor"
@@ -52,11 +51,10 @@ def build_sensors(
         minimum_interval_seconds=_TICK_S,
         default_status=default_status,
         description="Scans the repository when it changed, and parses exactly the new file versions.",
+        required_resource_keys={names.prefixed(INDEX_RESOURCE)},
     )
-    def repo_changes_sensor(
-        context: dg.SensorEvaluationContext, index: IndexResource
-    ) -> dg.SensorResult | dg.SkipReason:
-        return _answer(context, ChangesLook(context.instance, index, names, watching))
+    def repo_changes_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return _answer(context, ChangesLook(context.instance, index_of(context, names), names, watching))
 
     @dg.sensor(
         name=names.prefixed(PENDING_CHUNKS_SENSOR),
@@ -64,11 +62,12 @@ def build_sensors(
         minimum_interval_seconds=_TICK_S,
         default_status=default_status,
         description="Embeds chunks that have no vector yet, including those that a crash left.",
+        required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
     )
-    def pending_chunks_sensor(
-        context: dg.SensorEvaluationContext, index: IndexResource, embedder: EmbedderResource
-    ) -> dg.SensorResult | dg.SkipReason:
-        return _answer(context, PendingLook(context.instance, index, embedder, names))
+    def pending_chunks_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        return _answer(
+            context, PendingLook(context.instance, index_of(context, names), embedder_of(context, names), names)
+        )
 
     return [repo_changes_sensor, pending_chunks_sensor]
 

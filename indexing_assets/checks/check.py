@@ -103,9 +103,10 @@ class Finding:
 class CheckOutcome:
     """Outcome of a check.
 
-    `culprits` are at most 20, `count` is how many there are; `description` names the first ones and
-    the command that fixes them, `markdown` the same with what comes from the index as code. `repair` says what `code-index doctor --repair` would do; empty where it
-    passed, and where only a person can do something.
+    `culprits` are at most 20, `count` is how many there are; `description` names the first ones and the command that
+    fixes them, `markdown` the same with what comes from the index as code. `fix` is that command, as Markdown, and
+    `fixed_by` the asset or the job that does the same. `repair` says what `code-index doctor --repair` would do; empty
+    where it passed, and where only a person can do something.
     """
 
     name: str
@@ -117,13 +118,16 @@ class CheckOutcome:
     markdown: str
     figures: Mapping[str, int | float]
     repair: str = ""
+    fix: str = ""
+    fixed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Check(Generic[S]):
     """A claim about a subject and the function that tells whether it holds.
 
-    `asset` is where Dagster shows it; empty for one that only `code-index doctor` makes. `blocking`: what
+    `fixed_by` is the asset whose materialization fixes what it finds, or the job: by default `asset`, which is where
+    Dagster shows it; empty for one that only `code-index doctor` makes. `blocking`: what
     comes downstream must not run where it fails. `repair`: what `code-index doctor --repair` does about it.
     """
 
@@ -134,6 +138,7 @@ class Check(Generic[S]):
     severity: Severity
     blocking: bool
     repair: str
+    fixed_by: str
 
     def __call__(self, subject: S) -> CheckOutcome:
         """Evaluate the claim; a claim that cannot be evaluated fails with the reason."""
@@ -142,7 +147,16 @@ class Check(Generic[S]):
         except CodeIndexError as error:
             said = "Cannot be checked: "
             return CheckOutcome(
-                self.name, False, Severity.ERROR, (), 0, f"{said}{error}", said + code_span(str(error)), {}, self.repair
+                name=self.name,
+                passed=False,
+                severity=Severity.ERROR,
+                culprits=(),
+                count=0,
+                description=f"{said}{error}",
+                markdown=said + code_span(str(error)),
+                figures={},
+                repair=self.repair,
+                fixed_by=self.fixed_by,
             )
         culprits = tuple(finding.culprits[:_KEPT_CULPRITS])
         count = len(finding.culprits) if finding.count is None else finding.count
@@ -156,17 +170,24 @@ class Check(Generic[S]):
             markdown=_failure(finding, count, shown=code_span) if count else self.description,
             figures=finding.figures,
             repair=self.repair if count else "",
+            fix=finding.fix if count else "",
+            fixed_by=self.fixed_by if count else "",
         )
 
 
 def check(
-    asset: str = "", *, severity: Severity = Severity.ERROR, blocking: bool = False, repair: str = ""
+    asset: str = "",
+    *,
+    severity: Severity = Severity.ERROR,
+    blocking: bool = False,
+    repair: str = "",
+    fixed_by: str = "",
 ) -> Callable[[Callable[[S], Finding]], Check[S]]:
     """Make a check of a function; its name is the claim, its docstring's first line says what that means."""
 
     def decorate(function: Callable[[S], Finding]) -> Check[S]:
         description = (function.__doc__ or "").strip().splitlines()[0]
-        return Check(function.__name__, asset, description, function, severity, blocking, repair)
+        return Check(function.__name__, asset, description, function, severity, blocking, repair, fixed_by or asset)
 
     return decorate
 

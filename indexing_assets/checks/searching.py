@@ -14,7 +14,7 @@ from code_index.search.hybrid import SearchMode, search
 from code_index.tables.sql import equals
 from code_index.tables.table_upkeep import VECTOR_INDEX_ROWS
 from indexing_assets.checks.check import Finding, Severity, Subject, check
-from indexing_assets.runs.index_names import INDEX_REPORT
+from indexing_assets.runs.index_names import INDEX_REPORT, SEARCH_INDEXES
 from indexing_assets.runs.job_names import MAINTAIN_JOB
 
 # Chunks that are searched, and how far down their hits may be: a name says less than the code.
@@ -26,7 +26,12 @@ _SAME = 0.99
 _LONG_NAME = 4
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING, repair="build and refresh the search indexes")
+@check(
+    INDEX_REPORT,
+    severity=Severity.WARNING,
+    fixed_by=SEARCH_INDEXES,
+    repair="build and refresh the search indexes",
+)
 def search_indexes_are_current(subject: Subject) -> Finding:
     """The full-text and vector indexes are there and hold nearly all rows; no table is in many small files."""
     store = subject.index.store
@@ -59,7 +64,7 @@ class _Searched:
     semantic_misses: list[str] = field(default_factory=list)
 
 
-@check(INDEX_REPORT, repair="build and refresh the search indexes")
+@check(INDEX_REPORT, fixed_by=SEARCH_INDEXES, repair="build and refresh the search indexes")
 def searching_finds_what_is_indexed(subject: Subject) -> Finding:
     """Stored chunks are found by their names, in words and by meaning, and stored vectors by themselves."""
     probes = _probes(subject)

@@ -15,11 +15,16 @@ from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
 from indexing_assets.checks.check import INDEX, REINDEXED, RESUME, Finding, Severity, Subject, check
 from indexing_assets.checks.checked_rows import manifest
-from indexing_assets.runs.index_names import INDEX_REPORT
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.planning import chunker_identity
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING, repair="parse these files again; unchanged chunks keep their vectors")
+@check(
+    INDEX_REPORT,
+    severity=Severity.WARNING,
+    fixed_by=PARSED_CHUNKS,
+    repair="parse these files again; unchanged chunks keep their vectors",
+)
 def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
     """Every file was cut by this version of the chunker, with the limits of the settings."""
     wanted = chunker_identity(subject.index.settings)
@@ -34,7 +39,12 @@ def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING, repair="retire vectors of other models and embed what is missing")
+@check(
+    INDEX_REPORT,
+    severity=Severity.WARNING,
+    fixed_by=CHUNK_VECTORS,
+    repair="retire vectors of other models and embed what is missing",
+)
 def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
     """Every vector was made by the model that the settings name."""
     model_id = subject.model().model_id
@@ -60,7 +70,12 @@ def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING, repair="scan with every file read, then " + REINDEXED)
+@check(
+    INDEX_REPORT,
+    severity=Severity.WARNING,
+    fixed_by=SOURCE_FILES,
+    repair="scan with every file read, then " + REINDEXED,
+)
 def source_matches_the_manifest(subject: Subject) -> Finding:
     """The files of the repository are those that the last scan saw, byte for byte; by default a sample is read."""
     differing = _sample_that_differs(subject) if subject.sampled_files is not None else _all_that_differ(subject)

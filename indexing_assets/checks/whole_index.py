@@ -12,7 +12,7 @@ from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from indexing_assets.checks.check import REINDEXED, RESUME, Finding, Severity, Subject, check
 from indexing_assets.checks.checked_rows import chunk_labels, in_flux, manifest
-from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.job_names import RERUN_JOB
 from indexing_assets.runs.planning import failed_partitions, stored_chunk_counts
 
@@ -21,6 +21,7 @@ _ROWS_AT_ONCE = 8_192
 
 @check(
     INDEX_REPORT,
+    fixed_by=SOURCE_FILES,
     repair="go back to the newest version of the table that can be read, else move it away; then " + REINDEXED,
 )
 def tables_can_be_read(subject: Subject) -> Finding:
@@ -43,7 +44,7 @@ def tables_can_be_read(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT, repair=REINDEXED)
+@check(INDEX_REPORT, fixed_by=PARSED_CHUNKS, repair=REINDEXED)
 def records_agree_with_the_tables(subject: Subject) -> Finding:
     """Everything stored is recorded as materialized, and everything recorded is stored."""
     culprits = [*_files_that_disagree(subject), *_batches_that_disagree(subject)]
@@ -59,6 +60,7 @@ def records_agree_with_the_tables(subject: Subject) -> Finding:
 @check(
     INDEX_REPORT,
     severity=Severity.WARNING,
+    fixed_by=CHUNK_VECTORS,
     repair="embed what is pending; what failed for good needs `code-index resume --failed`",
 )
 def every_chunk_has_its_vector(subject: Subject) -> Finding:
@@ -89,7 +91,7 @@ def every_chunk_has_its_vector(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT)
+@check(INDEX_REPORT, fixed_by=RERUN_JOB)
 def no_partition_is_left_failed(subject: Subject) -> Finding:
     """No file and no batch failed without being run again."""
     model_id = subject.model().model_id

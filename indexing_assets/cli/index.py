@@ -12,7 +12,8 @@ from indexing_assets.cli.outcome import print_outcome, print_unchanged
 from indexing_assets.cli.output import tell
 
 if TYPE_CHECKING:
-    from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+    from indexing_assets.operations.pipeline import Pipeline
+    from indexing_assets.runs.in_process import PhaseResult
 
 # Further scans for files that change between scan and parse.
 _RESCANS = 2

@@ -27,6 +27,7 @@ _COMMANDS = {
     "doctor": "Check an index, say what is wrong, and fix it.",
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
+    "materialize": "Materialize one asset: what is missing of it, what failed, or all.",
     "migrate": "Import an index of the single-table kind.",
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",

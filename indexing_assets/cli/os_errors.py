@@ -10,11 +10,17 @@ import resource
 from collections.abc import Iterator
 from typing import Final
 
+_TOO_MANY_OPEN_FILES: Final = "too many open files"
+# SQLite says no more than this, whatever keeps it from opening a file.
+_SQLITE_CANNOT_OPEN: Final = "unable to open database file"
+# With fewer, a run cannot do its work.
+_FEW_OPEN_FILES: Final = 256
+
 _OF_SQLITE: Final = {
     "database or disk is full": "is full",
     "disk i/o error": "is full or failing",
     "attempt to write a readonly database": "cannot be written",
-    "unable to open database file": "is full or cannot be written",
+    _SQLITE_CANNOT_OPEN: "is full or cannot be written",
 }
 _OF_SYSTEM: Final = {
     errno.ENOSPC: "is full",
@@ -26,7 +32,7 @@ _OF_SYSTEM: Final = {
 # Words of Python, of Rust's and C++'s libraries, of SQLite and of the C library, in lower case.
 _LIMITS: Final = (
     (
-        ("too many open files",),
+        (_TOO_MANY_OPEN_FILES,),
         "This process may open {open_files} files, and needs more. Raise the limit of open files: `ulimit -n`.",
     ),
     (
@@ -81,7 +87,7 @@ def disk_trouble(error: BaseException) -> str | None:
             place = f" ({cause.filename})" if cause.filename else ""
             return f"{_OF_SYSTEM[cause.errno]}{place}"
         if type(cause).__module__.split(".")[0] in {"sqlite3", "sqlalchemy"}:
-            text = str(cause).lower()
+            text = _lowered(str(cause))
             for phrase, meaning in _OF_SQLITE.items():
                 if phrase in text:
                     return f"{meaning}, where Dagster's records are"
@@ -99,13 +105,20 @@ def trouble(error: BaseException) -> str | None:
     return next((said for cause in _causes(error) if (said := trouble_in(_words_of(cause)))), None)
 
 
+def _lowered(text: str) -> str:
+    """Text in lower case; SQLite's words become those of the limit of open files where that is so low that it is the cause."""
+    lowered = text.lower()
+    few = resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEW_OPEN_FILES
+    return lowered.replace(_SQLITE_CANNOT_OPEN, _TOO_MANY_OPEN_FILES) if few else lowered
+
+
 def _words_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 def trouble_in(text: str) -> str | None:
     """Say which limit of the system or fault of the disk the text of an error is about; None for any other text."""
-    lowered = text.lower()
+    lowered = _lowered(text)
     for phrases, sentence in _LIMITS:
         if any(phrase in lowered for phrase in phrases):
             named = os.environ.get("TMPDIR")

@@ -8,7 +8,8 @@ from indexing_assets.cli.output import say, tell, tell_message
 
 if TYPE_CHECKING:
     from code_index.index.unchanged_marker import Counts
-    from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+    from indexing_assets.operations.pipeline import Pipeline
+    from indexing_assets.runs.in_process import PhaseResult
 
 _NOTHING_PARSED = "Parsing: nothing changed."
 _NOTHING_EMBEDDED = "Embedding: nothing is missing."

@@ -9,8 +9,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from code_index.core.quoting import printable_message
 
@@ -21,10 +22,14 @@ _LAST_LINES_S = 5
 
 
 @contextmanager
-def escaped_output() -> Iterator[int]:
-    """A descriptor to give to a process as its output; what it writes appears on standard error."""
+def escaped_output(needed: Sequence[Path] = ()) -> Iterator[int]:
+    """A descriptor to give to a process as its output; what it writes appears on standard error.
+
+    Args:
+        needed: files without which the process can only complain: once one of them is gone, nothing appears.
+    """
     source, sink = os.pipe()
-    command = [sys.executable, "-P", "-m", "indexing_assets.cli.relay"]
+    command = [sys.executable, "-P", "-m", "indexing_assets.cli.relay", *map(str, needed)]
     # Ctrl-C ends the writers, not what shows their last words.
     relay = subprocess.Popen(command, stdin=source, stdout=subprocess.DEVNULL, cwd="/", start_new_session=True)
     os.close(source)
@@ -41,6 +46,8 @@ def pass_on() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while line := sys.stdin.buffer.readline(_LINE_BYTES):
+        if not all(map(os.path.exists, sys.argv[1:])):
+            continue
         text = printable_message(_COLOUR.sub("", line.decode("utf-8", "backslashreplace")))
         with suppress(OSError):
             sys.stderr.buffer.write(text.encode(sys.stderr.encoding, "backslashreplace"))

@@ -104,9 +104,9 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
 def _opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
     import dagster as dg
     import yaml  # type: ignore[import-untyped]
-    from dagster._check import CheckError
 
     from code_index.core.errors import StoreError
+    from resources.dagster_internals import CheckError
 
     try:
         return dg.DagsterInstance.get()

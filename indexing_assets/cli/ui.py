@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -19,6 +19,7 @@ import psutil
 
 from code_index.core.child_python import child_environment
 from code_index.index.folder import WATCH_VARIABLE, IndexFolder
+from code_index.index.trust import RECORD_FILE
 from code_index.serving.guard import LOOPBACK_NAMES, TOKEN_PARAMETER
 from code_index.serving.listening import listen
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
@@ -27,6 +28,8 @@ from indexing_assets.cli.relay import escaped_output
 
 # Seconds that Dagster gets to end, and what it started after it.
 _STOP_S, _LEAVE_S = 30, 5
+# Seconds between two looks for the index.
+_LOOK_S = 0.5
 _TOKEN_BYTES = 32
 # Bytes: a socket's path has at most 107, and Dagster's names have 11. Source: unix(7).
 _LONGEST_FOLDER = 107 - 12
@@ -69,7 +72,7 @@ def command(
         sockets = [opened.enter_context(listener) for listener in listen(host, port)]
         port = sockets[0].getsockname()[1]
         place = opened.enter_context(_own_folder())
-        from indexing_assets.operations.pipeline import Pipeline
+        from indexing_assets.operations.pipeline import Pipeline, remove_remains
         from indexing_assets.operations.web_interface import Opening
 
         with Pipeline(folder):
@@ -93,7 +96,8 @@ def command(
         # A session of its own: Dagster's processes hear of Ctrl-C once, from here, and end in order.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.default_int_handler)
-        output = opened.enter_context(escaped_output())
+        needed = (folder.path / RECORD_FILE, folder.dagster_home / "dagster.yaml")
+        output = opened.enter_context(escaped_output(needed))
         process = subprocess.Popen(
             [sys.executable, "-m", "indexing_assets.operations.web_interface"],
             env=_environment(folder, watch=watch),
@@ -109,7 +113,19 @@ def command(
             opening.send(process.stdin)
             for listener in sockets:
                 listener.close()
-            status = process.wait()
+            while all(file.exists() for file in needed):
+                with suppress(subprocess.TimeoutExpired):
+                    status = process.wait(_LOOK_S)
+                    break
+            else:
+                # Dagster would complain for ever, and make its folders again.
+                _stop(process)
+                if not folder.exists:
+                    remove_remains(folder)
+                raise click.ClickException(
+                    f"The index {folder.path} was deleted, or Dagster's records in it, while this ran. Start it again "
+                    "to index from the beginning."
+                )
         except KeyboardInterrupt:
             _stop(process)
             return

@@ -37,7 +37,8 @@ from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from code_index.tables.store import IndexStore
 from code_index.tables.vectors import vector_rows
-from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.in_process import PhaseResult
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits

@@ -6,18 +6,14 @@ assets) and what is printed (the command line).
 
 import os
 import shutil
-import signal
-import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import dagster as dg
 import pyarrow.compute as pc
-from dagster_shared.error import SerializableErrorInfo
 
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.model import FileStatus
@@ -30,11 +26,11 @@ from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA
 from indexing_assets.definitions import build_defs
+from indexing_assets.runs.in_process import PHASES, PhaseResult, execute, execute_partitions
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, UNNAMED
-from indexing_assets.runs.job_names import CLEANUP_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
-from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs, keys_of_unfinished_runs, process_tags
+from indexing_assets.runs.job_names import CLEANUP_JOB, SCAN_JOB
+from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs
 from indexing_assets.runs.open_index import OpenIndex
-from indexing_assets.runs.partitions import as_ranges, range_tags
 from indexing_assets.runs.planning import batches_to_embed, files_to_parse, serve_kept_vectors
 from indexing_assets.runs.pools import prepare_pools
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, expire_copies
@@ -42,31 +38,6 @@ from indexing_assets.upkeep.retention import USUAL, Retention
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
-
-_OWN_ERRORS = "code_index."  # modules of the errors whose messages are for users
-# Of a run of this process, the web interface shows everything; the terminal has its own lines.
-_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseResult:
-    """Result of a phase.
-
-    `partitions` is how many ran (1 for the scan); `error` what the Dagster run `run_id` ended
-    with. `partial` says that the error is of single partitions and the others are durable.
-    """
-
-    partitions: int
-    run_id: str | None = None
-    error: str | None = None
-    partial: bool = False
-
-    def plus(self, other: Self) -> Self:
-        """Both results as one."""
-        return replace(
-            other if other.error else self,
-            partitions=self.partitions + other.partitions,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +107,7 @@ class Pipeline:
             else:
                 os.environ[name] = value
         if not self.folder.exists and (error is None or isinstance(error, Exception)):
-            _remove_remains(self.folder)
+            remove_remains(self.folder)
             raise StoreError(
                 f"The index folder {self.folder.path} was deleted while it was in use. Index again: "
                 f"`code-index index {self.folder.repository_root}`."
@@ -145,13 +116,13 @@ class Pipeline:
     def scan(self, *, verify: bool = False) -> PhaseResult:
         """Bring the manifest, the partition keys and the rows of what is gone up to date."""
         with self._locked(Phase.PARSE):
-            return self._run(SCAN_JOB, SOURCE_FILES, [], {"verify": verify})
+            return self._run(SCAN_JOB, SOURCE_FILES, {"verify": verify})
 
     def parse(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Parse the files whose chunks are missing; with `force` all of them."""
         with self._locked(Phase.PARSE):
             plan = files_to_parse(self.index, force=force, retry_failed=retry_failed)
-            return self._run_partitions(PARSE_JOB, PARSED_CHUNKS, plan, {"force": force})
+            return self._run_partitions(PARSED_CHUNKS, plan, force=force)
 
     def embed(self, *, force: bool = False, retry_failed: bool = False) -> PhaseResult:
         """Embed the batches that have chunks without a vector; with `force` all of them."""
@@ -160,11 +131,23 @@ class Pipeline:
             if not plan:
                 serve_kept_vectors(self.store, self.model_id)
                 expire_copies(self.store, VECTOR_TABLES)
-            self.instance.add_dynamic_partitions(UNNAMED.partitions(CHUNK_VECTORS), plan)
-            if not plan:
                 self._drop_orphaned_vectors()
             tags = {} if retry_failed else {RETRY_LASTING_TAG: "false"}
-            return self._run_partitions(EMBED_JOB, CHUNK_VECTORS, plan, {"force": force}, tags)
+            return self._run_partitions(CHUNK_VECTORS, plan, force=force, tags=tags)
+
+    def materialize(self, asset: str) -> PhaseResult:
+        """Materialize one of the assets that read an index and change nothing of it."""
+        close_dead_runs(self.instance)
+        return execute(self.index, self._definitions.resolve_implicit_global_asset_job_def(), asset, only=True)
+
+    def run_partitions(self, asset: str, choose: Callable[[OpenIndex], Sequence[str]], *, force: bool) -> PhaseResult:
+        """Run the partitions of an asset that `choose` names, once nobody else can change which those are.
+
+        Raises:
+            UsageError: `choose` refuses.
+        """
+        with self._locked(PHASES[asset]):
+            return self._run_partitions(asset, choose(self.index), force=force)
 
     def cleanup(self, kept: Retention = USUAL) -> PhaseResult:
         """Bring the search indexes up to date and free the disk space that nothing needs."""
@@ -174,7 +157,7 @@ class Pipeline:
             "keep_runs": kept.runs,
         }
         with self._locked(Phase.PARSE):
-            return self._run(CLEANUP_JOB, SEARCH_INDEXES, [], config)
+            return self._run(CLEANUP_JOB, SEARCH_INDEXES, config)
 
     def query_encoder(self) -> QueryEncoder:
         """The index's model, for queries; raises `ModelError` when it is missing."""
@@ -219,7 +202,7 @@ class Pipeline:
 
     def changed_since_scan(self) -> bool:
         """Tell whether files changed between the scan and their parsing, so that another scan is worth it."""
-        where = f"status = '{FileStatus.ERROR.value}' AND transient = true"
+        where = f"status = '{FileStatus.PENDING.value}' OR (status = '{FileStatus.ERROR.value}' AND transient = true)"
         return bool(self.store.files.read(columns=["file_path"], where=where).num_rows)
 
     @contextmanager
@@ -234,113 +217,17 @@ class Pipeline:
         if self.store.vectors.count() > self.store.chunks.count() - failed:
             self.store.sync.vectors(now=datetime.now(UTC))
 
+    def _run(self, job: str, asset: str, config: Mapping[str, Any] | None = None) -> PhaseResult:
+        return execute(self.index, self._definitions.resolve_job_def(job), asset, config=config)
+
     def _run_partitions(
-        self,
-        job: str,
-        asset: str,
-        plan: Sequence[str],
-        config: Mapping[str, Any],
-        tags: Mapping[str, str] | None = None,
+        self, asset: str, keys: Sequence[str], *, force: bool, tags: Mapping[str, str] | None = None
     ) -> PhaseResult:
-        """Run the keys in one run; those of runs that wait for this process keep their order, in runs of their own."""
-        waiting = keys_of_unfinished_runs(self.index, asset)
-        result: PhaseResult | None = None
-        for keys in as_ranges(self.instance, UNNAMED.partitions(asset), plan, fixed=waiting):
-            done = self._run(job, asset, keys, config, tags)
-            result = done if result is None else result.plus(done)
-        return result or PhaseResult(partitions=0)
-
-    def _run(
-        self,
-        job: str,
-        op: str,
-        keys: Sequence[str],
-        config: Mapping[str, Any],
-        more_tags: Mapping[str, str] | None = None,
-    ) -> PhaseResult:
-        partitioned = job in {PARSE_JOB, EMBED_JOB}
-        run_id = str(uuid.uuid4())
-        tags = {**process_tags(run_id), **(more_tags or {})}
-        if partitioned:
-            tags |= range_tags(keys)
-        with _sigterm_kept():
-            result = self._definitions.resolve_job_def(job).execute_in_process(
-                instance=self.instance,
-                run_id=run_id,
-                tags=tags,
-                run_config={**_QUIET, "ops": {op: {"config": dict(config)}}},
-                raise_on_error=False,
-            )
-        count = len(keys) if partitioned else 1
-        if result.success:
-            return PhaseResult(partitions=count, run_id=result.run_id)
-        if _interrupted(result):
-            raise KeyboardInterrupt
-        error, partial = _failure(result, op)
-        return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
+        return execute_partitions(self.index, self._definitions.resolve_job_def, asset, keys, force=force, tags=tags)
 
 
-def _remove_remains(folder: IndexFolder) -> None:
+def remove_remains(folder: IndexFolder) -> None:
     """Remove what this process made since the index was deleted: without a record it would be taken for a stranger's."""
     with suppress(OSError, UsageError):
         refuse_other_content(folder.path)
         shutil.rmtree(folder.path)
-
-
-@contextmanager
-def _sigterm_kept() -> Iterator[None]:
-    """Put the handler of SIGTERM back after a run.
-
-    Dagster leaves there what it found for SIGINT. In a background process that is often "ignore": SIGTERM would then
-    end neither this process nor the ones that it starts from another thread, for which Dagster waits in vain.
-    """
-    handler = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if handler is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
-
-
-def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Tell whether a run ended because somebody stopped this process."""
-    for event in result.all_events:
-        # Between two steps it is the run that fails and not a step.
-        error = event.step_failure_data.error if event.is_step_failure else None
-        if event.event_type is dg.DagsterEventType.RUN_FAILURE:
-            error = event.job_failure_data.error
-        while error is not None:
-            if error.cls_name == "DagsterExecutionInterruptedError":
-                return True
-            error = error.cause
-    return False
-
-
-def _failure(result: dg.ExecuteInProcessResult, op: str) -> tuple[str, bool]:
-    """Error that a run failed with, and whether it was of single partitions."""
-    failures = [event for event in result.all_node_events if event.is_step_failure and event.step_key == op]
-    if not failures:
-        return "the run failed before its first step", False
-    data = failures[-1].step_failure_data
-    if data.user_failure_data is not None:
-        return data.user_failure_data.description or "partitions failed", True
-    refused = [
-        f"{evaluation.check_name}: {evaluation.description}"
-        for evaluation in result.get_asset_check_evaluations()
-        if evaluation.blocking and not evaluation.passed
-    ]
-    if refused:
-        return "The stored data contradicts itself. " + " ".join(refused), False
-    return _reason(data.error), False
-
-
-def _reason(error: SerializableErrorInfo | None) -> str:
-    """Return the message of the error of this program, which names culprit and fix, or else of the first cause."""
-    last = "the run failed"
-    while error is not None:
-        last = error.message.strip()
-        kind, _, message = last.partition(": ")
-        if kind.startswith(_OWN_ERRORS):
-            return message
-        error = error.cause
-    return last

@@ -26,16 +26,21 @@ from typing import IO
 
 import dagster as dg
 import uvicorn
-from dagster._cli.proxy_server_manager import ProxyServerManager
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget
-from dagster._serdes import serialize_value
-from dagster._utils.log import configure_loggers
-from dagster_shared.ipc import get_ipc_shutdown_pipe, open_ipc_subprocess, send_ipc_shutdown_message
-from dagster_webserver.app import create_app_from_workspace_process_context
 from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
 
 from code_index.serving.guard import Application, Guard
+from resources.dagster_internals import (
+    DAEMON_MODULE,
+    ModuleTarget,
+    ProxyServerManager,
+    WorkspaceFileTarget,
+    WorkspaceProcessContext,
+    configure_loggers,
+    create_app_from_workspace_process_context,
+    get_ipc_shutdown_pipe,
+    open_ipc_subprocess,
+    send_ipc_shutdown_message,
+)
 
 DEFINITIONS = "indexing_assets.definitions"
 
@@ -151,10 +156,10 @@ def _is_query(document: str) -> bool:
 def _daemon(instance: dg.DagsterInstance, workspace: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run Dagster's daemon: sensors, schedules, backfills, the queue of runs."""
     until, end = get_ipc_shutdown_pipe()
-    arguments = ["--log-level", "error", "--instance-ref", serialize_value(instance.get_ref())]
+    arguments = ["--log-level", "error", "--instance-ref", dg.serialize_value(instance.get_ref())]
     process = open_ipc_subprocess(
         [
-            *(sys.executable, "-m", "dagster._daemon", "run", *arguments),
+            *(sys.executable, "-m", DAEMON_MODULE, "run", *arguments),
             *("--workspace", str(workspace), "--shutdown-pipe", str(until)),
         ],
         pass_fds=[until],

@@ -8,6 +8,7 @@ each of them only by its name across a deployment.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import dagster as dg
 
@@ -18,7 +19,13 @@ SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 LANGUAGE_FIGURES = "language_figures"
 
+ASSETS: Final = (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT)
+INDEX_RESOURCE = "index"
+EMBEDDER_RESOURCE = "embedder"
+IO_MANAGER = "lancedb_io_manager"
+
 _PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
+PARTITIONED: Final = tuple(_PARTITIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class IndexNames:
         return dg.AssetKey([asset] if self.index is None else [self.index, asset])
 
     def prefixed(self, name: str) -> str:
-        """Name of a job, op, sensor or schedule of the index."""
+        """Name of a job, op, sensor or schedule of the index, or key of a resource."""
         return name if self.index is None else f"{self.index}_{name}"
 
     def partitions(self, asset: str) -> str:

@@ -18,6 +18,7 @@ EMBED_JOB = "embed_chunks_job"
 MAINTAIN_JOB = "maintain_index_job"
 CLEANUP_JOB = "clean_index_job"
 RERUN_JOB = "rerun_failed_partitions"
+PARTITIONS_JOB = "materialize_partitions"
 
 ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
     SCAN_JOB: (SOURCE_FILES,),

@@ -12,19 +12,24 @@ import socket
 import dagster as dg
 
 from code_index.index.processes import start_stamp
-from indexing_assets.runs.index_names import IndexNames
-from indexing_assets.runs.job_names import ASSETS_OF_JOB
+from indexing_assets.runs.index_names import ASSETS, IndexNames
+from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
+from resources.dagster_internals import in_process_of_step
+from resources.record_storage import PRIVATE_TAGS
 
-HOST_TAG = "code_index/host"
-PROCESS_TAG = "code_index/pid"
-PROCESS_STARTED_TAG = "code_index/pid_started"
-# The run that the three above are about: a run that is executed again inherits its parent's tags.
-RUN_TAG = "code_index/run"
+HOST_TAG = f"{PRIVATE_TAGS}host"
+PROCESS_TAG = f"{PRIVATE_TAGS}pid"
+PROCESS_STARTED_TAG = f"{PRIVATE_TAGS}pid_started"
+# The run that the three above are about: in storages other than the project's own, a run that is executed again
+# inherits its parent's tags.
+RUN_TAG = f"{PRIVATE_TAGS}run"
 
 # `false` in runs that nobody asked for: they skip chunks that failed for a reason that lasts.
-RETRY_LASTING_TAG = "code_index/retry_lasting"
+RETRY_LASTING_TAG = f"{PRIVATE_TAGS}retry_lasting"
+# Prefix of the same tags in records of before they were hidden.
+_SHOWN_TAGS = "code_index/"
 
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -35,21 +40,24 @@ _UNFINISHED = [
 ]
 
 
-def process_tags(run_id: str) -> dict[str, str]:
-    """Tags that name this process as the one that executes the run."""
+def process_tags(run_id: str, pid: int | None = None) -> dict[str, str]:
+    """Tags that name a process of this machine, by default this one, as the one that executes the run."""
+    pid = os.getpid() if pid is None else pid
     return {
         RUN_TAG: run_id,
         HOST_TAG: socket.gethostname(),
-        PROCESS_TAG: str(os.getpid()),
-        PROCESS_STARTED_TAG: start_stamp(os.getpid()),
+        PROCESS_TAG: str(pid),
+        PROCESS_STARTED_TAG: start_stamp(pid),
     }
 
 
-def tag_process(context: dg.AssetExecutionContext) -> None:
-    """Write this process into its run's tags, so that the run can be closed if the process is killed."""
+def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
+    """Write the run's process into its tags, so that the run can be closed if the process is killed."""
     run_id = context.run.run_id
-    if context.run.tags.get(RUN_TAG) != run_id:
-        context.instance.add_run_tags(run_id, process_tags(run_id))
+    if _tag(context.run, RUN_TAG) != run_id:
+        # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
+        pid = os.getppid() if in_process_of_step() else os.getpid()
+        context.instance.add_run_tags(run_id, process_tags(run_id, pid))
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
@@ -57,7 +65,7 @@ def retries_lasting(run: dg.DagsterRun) -> bool:
 
     Only a person executes a run again; the tag is then its parent's.
     """
-    return run.tags.get(RETRY_LASTING_TAG) != "false" or run.parent_run_id is not None
+    return _tag(run, RETRY_LASTING_TAG) != "false" or run.parent_run_id is not None
 
 
 def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
@@ -77,6 +85,14 @@ def unfinished_runs(index: OpenIndex, *assets: str) -> list[dg.DagsterRun]:
     return [run for run in reversed(runs) if any(_is_run_of(run, index.names, asset) for asset in assets)]
 
 
+def is_run_of_index(run: dg.DagsterRun, names: IndexNames) -> bool:
+    """Tell whether a run is about the index and nothing else."""
+    if run.job_name in {names.prefixed(job) for job in (*ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB)}:
+        return True
+    selected = {*(run.asset_selection or ()), *(check.asset_key for check in run.asset_check_selection or ())}
+    return bool(selected) and selected <= {names.asset_key(asset) for asset in ASSETS}
+
+
 def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = None) -> set[str]:
     """Partition keys that runs of the asset, except the run `but`, are to work on."""
     existing = index.partition_keys(asset)
@@ -92,7 +108,7 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """
     dead = dead_runs(instance)
     for run in dead:
-        pid = run.tags.get(PROCESS_TAG, "?")
+        pid = _tag(run, PROCESS_TAG)
         instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
     return [run.run_id for run in dead]
 
@@ -102,17 +118,21 @@ def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     dead = []
     # A command's run has its process from the first record on, before it is started.
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        if run.tags.get(HOST_TAG) != socket.gethostname() or not _names_its_own_process(run):
+        if _tag(run, HOST_TAG) != socket.gethostname() or not _names_its_own_process(run):
             continue
-        pid = int(run.tags.get(PROCESS_TAG, "0"))
-        if pid != os.getpid() and run.tags.get(PROCESS_STARTED_TAG) != start_stamp(pid):
+        pid = int(_tag(run, PROCESS_TAG) or 0)
+        if pid != os.getpid() and _tag(run, PROCESS_STARTED_TAG) != start_stamp(pid):
             dead.append(run)
     return dead
 
 
+def _tag(run: dg.DagsterRun, tag: str) -> str | None:
+    return run.tags.get(tag, run.tags.get(tag.replace(PRIVATE_TAGS, _SHOWN_TAGS)))
+
+
 def _names_its_own_process(run: dg.DagsterRun) -> bool:
     """Tell whether a run's tags were written for it; records of before `RUN_TAG` are told by having no parent."""
-    written_for = run.tags.get(RUN_TAG)
+    written_for = _tag(run, RUN_TAG)
     return run.parent_run_id is None if written_for is None else written_for == run.run_id
 
 

@@ -11,28 +11,24 @@ See docs/decisions/0001-events-as-work-becomes-durable.md.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.data_version import (
+
+from code_index.core.quoting import code_span
+from resources.dagster_internals import (
     CODE_VERSION_TAG,
     DATA_VERSION_TAG,
     NULL_EVENT_POINTER,
+    RUNLESS_JOB_NAME,
+    RUNLESS_RUN_ID,
+    DagsterEventBatchMetadata,
+    StepMaterializationData,
+    generate_event_batch_id,
     get_input_data_version_tag,
     get_input_event_pointer_tag,
 )
-from dagster._core.events import (
-    DagsterEvent,
-    DagsterEventBatchMetadata,
-    DagsterEventType,
-    StepMaterializationData,
-    generate_event_batch_id,
-)
-from dagster._core.events.log import EventLogEntry
-from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
-
-from code_index.core.quoting import code_span
 
 _EVENTS_AT_ONCE = 5_000
 _CELL_CHARACTERS = 80
@@ -59,20 +55,44 @@ def log_materializations(
     if not metadata_by_partition:
         return
     step = context.get_step_execution_context()
-    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
-    last = len(metadata_by_partition) - 1
     made_from = {} if parent is None else _input_version(context.instance, parent)
-    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+    for partition_key, metadata, place in _in_one_batch(metadata_by_partition):
         tags = {CODE_VERSION_TAG: code_version, **made_from}
         if data_versions is not None:
             tags[DATA_VERSION_TAG] = data_versions[partition_key]
-        DagsterEvent.asset_materialization(
+        dg.DagsterEvent.asset_materialization(
             step,
             dg.AssetMaterialization(
                 asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
             ),
-            DagsterEventBatchMetadata(batch_id, is_end=position == last),
+            place,
         )
+
+
+def log_observations(context: dg.AssetExecutionContext, metadata_by_partition: Mapping[str, Mapping[str, Any]]) -> None:
+    """Write one observation of the running asset per partition key, as one batch: what is known of it without rows.
+
+    Args:
+        context: of the running step.
+        metadata_by_partition: partition key to the event's metadata.
+    """
+    step = context.get_step_execution_context()
+    for partition_key, metadata, place in _in_one_batch(metadata_by_partition):
+        dg.DagsterEvent.asset_observation(
+            step,
+            dg.AssetObservation(asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata)),
+            place,
+        )
+
+
+def _in_one_batch(
+    metadata_by_partition: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Mapping[str, Any], DagsterEventBatchMetadata]]:
+    """Partition keys with their metadata, and the place of each one's event in a batch of all."""
+    batch_id: str = generate_event_batch_id()  # type: ignore[no-untyped-call]
+    last = len(metadata_by_partition) - 1
+    for position, (partition_key, metadata) in enumerate(metadata_by_partition.items()):
+        yield partition_key, metadata, DagsterEventBatchMetadata(batch_id, is_end=position == last)
 
 
 def record_outside_runs(
@@ -103,13 +123,13 @@ def record_outside_runs(
         materialization = dg.AssetMaterialization(
             asset_key=asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
         )
-        event = DagsterEvent(
-            event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
+        event = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.ASSET_MATERIALIZATION.value,
             event_specific_data=StepMaterializationData(materialization),
             job_name=RUNLESS_JOB_NAME,
         )
         entries.append(
-            EventLogEntry(  # type: ignore[no-untyped-call]
+            dg.EventLogEntry(  # type: ignore[no-untyped-call]
                 error_info=None,
                 level=logging.INFO,
                 user_message="",

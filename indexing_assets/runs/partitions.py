@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import dagster as dg
-from dagster._core.storage.tags import (
+
+from indexing_assets.runs.index_names import IndexNames
+from resources.dagster_internals import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
 )
-
-from indexing_assets.runs.index_names import IndexNames
 
 
 @contextmanager

@@ -4,18 +4,22 @@ The tables are the truth about what is stored, the event log is the record of it
 to run when its rows are missing, and also when they are there but no event says so.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 
 import polars as pl
 
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.embedding_text import recipe_version
+from code_index.core.errors import UsageError
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
 from code_index.embedding.backends.registry import AUTO
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
+from code_index.tables.filters import path_condition, refuse_broken_text
+from code_index.tables.sql import all_of
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions, partitions_definition
@@ -139,26 +143,95 @@ def serve_kept_vectors(store: IndexStore, model_id: str) -> bool:
     return store.models.serve_if_complete(model_id, now=now)
 
 
+class Wanted(Enum):
+    """A choice of partitions that a person makes; names and values are the words of options and of config."""
+
+    missing = "missing"
+    failed = "failed"
+    all = "all"
+
+
+def wanted_partitions(index: OpenIndex, asset: str, wanted: Wanted, model_id: Callable[[], str]) -> list[str]:
+    """Partition keys of what is wanted of an asset.
+
+    Args:
+        index: its tables, its settings and their records.
+        asset: `parsed_chunks` or `chunk_vectors`.
+        wanted: missing is what `code-index index` would run: not what failed for a reason that lasts.
+        model_id: tells the model whose vectors are wanted; not asked for `parsed_chunks`.
+    """
+    force = wanted is Wanted.all
+    if asset == PARSED_CHUNKS:
+        return _failed_files(index) if wanted is Wanted.failed else files_to_parse(index, force=force)
+    if wanted is Wanted.failed:
+        return _failed_batches(index, model_id())
+    return batches_to_embed(index, model_id(), force=force)
+
+
+def keys_of_files(index: OpenIndex, globs: Sequence[str]) -> list[str]:
+    """Partition keys of the indexed files that any of the globs matches, in path order; globs are those of a search.
+
+    Raises:
+        UsageError: a glob matches no indexed file.
+    """
+    keys: dict[str, str] = {}
+    for glob in globs:
+        refuse_broken_text(glob)
+        where = all_of("partition_key IS NOT NULL", path_condition(glob))
+        found = index.store.files.read(columns=["file_path", "partition_key"], where=where).to_pylist()
+        if not found:
+            raise UsageError(
+                f"No indexed file matches {glob!r}. Paths are relative to {index.folder.repository_root}; "
+                "`code-index status --skipped` lists what is not indexed, `code-index materialize source_files` "
+                "finds new files."
+            )
+        keys |= {row["file_path"]: row["partition_key"] for row in found}
+    return [keys[path] for path in sorted(keys)]
+
+
+def known_keys(index: OpenIndex, asset: str, keys: Sequence[str]) -> list[str]:
+    """Partition keys as they were given, each once; of a batch its number is enough.
+
+    Raises:
+        UsageError: the asset has no such partition.
+    """
+    existing = set(index.partition_keys(asset))
+    if asset == CHUNK_VECTORS:
+        keys = [batch_partition_key(int(key)) if key.isascii() and key.isdecimal() else key for key in keys]
+    unknown = [key for key in keys if key not in existing]
+    if unknown:
+        raise UsageError(
+            f"{asset} has no partition {unknown[0]!r}. Dagster's page of the asset lists its {len(existing):,} "
+            "partitions (`code-index ui`)."
+        )
+    return list(dict.fromkeys(keys))
+
+
 def failed_partitions(index: OpenIndex, model_id: str) -> dict[str, list[str]]:
     """Failed partitions by asset: keys that Dagster shows as failed, and those whose rows say so.
 
     A run that failed as a whole leaves failed partitions that the tables do not know; a failure
     whose event is older than a materialization is known to the tables only.
     """
+    return {PARSED_CHUNKS: _failed_files(index), CHUNK_VECTORS: _failed_batches(index, model_id)}
+
+
+def _failed_files(index: OpenIndex) -> list[str]:
     files = index.store.files.read(columns=["partition_key"], where=f"status = '{FileStatus.ERROR.value}'")
+    return _failed(index, PARSED_CHUNKS, set(files["partition_key"].to_pylist()))
+
+
+def _failed_batches(index: OpenIndex, model_id: str) -> list[str]:
     batches = pl.DataFrame(index.store.statuses.batches(model_id)).filter(pl.col("errors") > 0)
-    of_rows = {
-        PARSED_CHUNKS: set(files["partition_key"].to_pylist()),
-        CHUNK_VECTORS: {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]},
-    }
-    failed = {}
-    for asset in (PARSED_CHUNKS, CHUNK_VECTORS):
-        definition = partitions_definition(index.names, asset)
-        existing = index.partition_keys(asset)
-        statuses = index.instance.get_status_by_partition(index.names.asset_key(asset), existing, definition) or {}
-        shown = {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
-        failed[asset] = [key for key in existing if key in shown or key in of_rows[asset]]
-    return failed
+    return _failed(index, CHUNK_VECTORS, {batch_partition_key(batch_id) for batch_id in batches["embedding_batch_id"]})
+
+
+def _failed(index: OpenIndex, asset: str, of_rows: Collection[str]) -> list[str]:
+    definition = partitions_definition(index.names, asset)
+    existing = index.partition_keys(asset)
+    statuses = index.instance.get_status_by_partition(index.names.asset_key(asset), existing, definition) or {}
+    shown = {key for key, status in statuses.items() if status is not None and status.value == "FAILED"}
+    return [key for key in existing if key in shown or key in of_rows]
 
 
 def transient_failures_due(

@@ -20,25 +20,30 @@ from dataclasses import dataclass
 import dagster as dg
 import polars as pl
 import sqlalchemy as db
-from dagster._core.events import DagsterEventType
-from dagster._core.storage.event_log.schema import (
-    AssetCheckExecutionsTable,
-    AssetEventTagsTable,
-    SqlEventLogStorageTable,
-)
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from sqlalchemy.engine import Connection
 
+from indexing_assets.runs.index_names import ASSETS, UNNAMED, IndexNames
+from indexing_assets.runs.live_runs import is_run_of_index
+from resources.dagster_internals import (
+    INDEX_SHARD_NAME,
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorage,
+    SqlEventLogStorageTable,
+)
 from resources.event_log import BatchingSqliteEventLogStorage
 
 _AT_ONCE = 5_000
 # Events of assets without partitions, which plots over time show.
 _KEPT_OF_AN_ASSET = 200
-_CHECK_TYPES = (DagsterEventType.ASSET_CHECK_EVALUATION.value, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value)
+_CHECK_TYPES = (
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION.value,
+    dg.DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+)
 _TYPES = (
-    DagsterEventType.ASSET_MATERIALIZATION.value,
-    DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+    dg.DagsterEventType.ASSET_OBSERVATION.value,
     *_CHECK_TYPES,
 )
 # Free pages that are worth the copying of a database: a quarter of it, and more than this.
@@ -63,7 +68,11 @@ class ExpiredRecords:
 
 
 def find_expired_records(
-    instance: dg.DagsterInstance, living: Callable[[], Mapping[dg.AssetKey, Collection[str]]], *, keep_runs: int
+    instance: dg.DagsterInstance,
+    living: Callable[[], Mapping[dg.AssetKey, Collection[str]]],
+    *,
+    keep_runs: int,
+    names: IndexNames = UNNAMED,
 ) -> ExpiredRecords:
     """Find the records that may go.
 
@@ -73,6 +82,8 @@ def find_expired_records(
             so that a partition that another process makes meanwhile does not look gone. Events of assets that
             are not named stay, those of unpartitioned ones up to the 200 newest of each kind.
         keep_runs: so many runs stay in full, the newest ones.
+        names: of the index. An index without a name has an instance of its own; records of a named one lie among those
+            of others, of which none may go.
     """
     storage = instance.event_log_storage
     if not isinstance(storage, SqlEventLogStorage):
@@ -81,6 +92,10 @@ def find_expired_records(
         checks = _check_executions(connection)
         events = _events(connection)
     records = instance.get_run_records()
+    if names.index is not None:
+        records = [record for record in records if is_run_of_index(record.dagster_run, names)]
+        own = [names.asset_key(asset).to_string() for asset in ASSETS]
+        checks, events = (table.filter(pl.col("asset_key").is_in(own)) for table in (checks, events))
     protected = {record.dagster_run.run_id for record in records[:keep_runs]}
     protected |= {record.dagster_run.run_id for record in records if not record.dagster_run.is_finished}
     old = [record.dagster_run.run_id for record in records if record.dagster_run.run_id not in protected]

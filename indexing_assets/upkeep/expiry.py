@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from code_index.core.errors import IndexBusyError
+from code_index.core.lazy_imports import importing
 from code_index.index.locks import Phase, hold
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.live_runs import close_dead_runs
 from indexing_assets.runs.open_index import OpenIndex
-from indexing_assets.upkeep.expired_records import (
-    ExpiredRecords,
-    find_expired_records,
-    remove_expired_records,
-    run_log_count,
-)
 from indexing_assets.upkeep.retention import USUAL, Retention
 from indexing_assets.upkeep.small_batches import batches_to_merge, merge_small_batches, small_batches
+
+if TYPE_CHECKING:  # it imports Dagster's storages, a quarter of the time in which definitions load
+    from indexing_assets.upkeep.expired_records import ExpiredRecords
 
 # Temporary files of writers that are gone; a living one finishes its files in seconds.
 LEFTOVER_AGE = timedelta(hours=1)
@@ -68,14 +67,17 @@ def find_expired(index: OpenIndex, kept: Retention) -> Expired:
         old_versions=sum(store.upkeep.old_versions(kept.versions).values()),
         table_bytes=sum(store.upkeep.disk_bytes().values()),
         live_bytes=sum(store.upkeep.live_bytes().values()),
-        records=find_expired_records(index.instance, lambda: _living(index), keep_runs=kept.runs),
+        records=_expired_records(index, kept.runs),
     )
 
 
 def expire_records(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
     """Remove records that nothing refers to; returns what was removed. Safe beside other processes."""
+    with importing:
+        from indexing_assets.upkeep.expired_records import remove_expired_records
+
     close_dead_runs(index.instance)
-    found = find_expired_records(index.instance, lambda: _living(index), keep_runs=keep_runs)
+    found = _expired_records(index, keep_runs)
     remove_expired_records(index.instance, found)
     return found
 
@@ -86,6 +88,9 @@ def compact_and_expire(index: OpenIndex) -> str:
     Returns:
         what was done, for a log; empty where there was nothing to do.
     """
+    with importing:
+        from indexing_assets.upkeep.expired_records import run_log_count
+
     store = index.store
     done = []
     if small_batches(index).height >= _SMALL_BATCHES:
@@ -102,11 +107,19 @@ def compact_and_expire(index: OpenIndex) -> str:
         done.append(
             f"removed {store.vectors.forget_retired(before=unused_since)} vectors that nothing used for 30 days"
         )
-    # Logs and not runs: of a run to which a partition refers a record stays.
-    if run_log_count(index.instance) > USUAL.runs + _RUNS_MORE:
+    # Logs and not runs: of a run to which a partition refers a record stays. Where others' logs lie beside them, the
+    # number says nothing, and the nightly maintenance does it.
+    if index.names.index is None and run_log_count(index.instance) > USUAL.runs + _RUNS_MORE:
         removed = expire_records(index, keep_runs=USUAL.runs)
         done.append(f"removed {len(removed.events)} old events and {len(removed.runs)} old runs of Dagster's records")
     return ", ".join(done)
+
+
+def _expired_records(index: OpenIndex, keep_runs: int) -> ExpiredRecords:
+    with importing:
+        from indexing_assets.upkeep.expired_records import find_expired_records
+
+    return find_expired_records(index.instance, lambda: _living(index), keep_runs=keep_runs, names=index.names)
 
 
 def _living(index: OpenIndex) -> dict[dg.AssetKey, list[str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +17,9 @@ import pytest
 from code_index.index.folder import resolve_index_folder
 from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.live_runs import RUN_TAG
+from tests.fakes import obstruct
+from tests.waiting import PATIENCE_S, started, wait_until
 
 _PARSED = dg.AssetKey("parsed_chunks")
 _LOCATION = "/locations/indexing_assets.definitions"
@@ -98,7 +103,7 @@ def test_a_person_mends_files_and_backfills_what_failed(
     broken = [root / "src/module_1.py", root / "src/module_3.py"]
     contents = [path.read_bytes() for path in broken]
     for path in broken:
-        path.unlink()
+        obstruct(path)
 
     page.goto(f"{ui.url}/assets/parsed_chunks?view=partitions")
     dialog = _open_dialog(page)
@@ -112,6 +117,7 @@ def test_a_person_mends_files_and_backfills_what_failed(
     page.get_by_text("Materialized (3)").wait_for()
 
     for path, content in zip(broken, contents, strict=True):
+        path.unlink()
         path.write_bytes(content)
     dialog = _open_dialog(page)
     dialog.get_by_text("Failed", exact=True).click()
@@ -182,3 +188,125 @@ def _running(ui: Any, sensor: str) -> bool:
 
 def _keys(ui: Any) -> list[str]:
     return list(ui.ask(lambda instance: instance.get_dynamic_partitions("file_hash")))
+
+
+_REEXECUTE = """
+mutation Again($parent: String!) {
+  launchRunReexecution(reexecutionParams: {parentRunId: $parent, strategy: ALL_STEPS}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId tags { key } } }
+    ... on PythonError { message }
+  }
+}
+"""
+
+
+def test_the_first_minute_of_following_a_repository_is_quiet_and_a_run_can_be_executed_again(
+    tmp_path: Path, dagster_ui: Callable[[Path], Any], browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_WATCH", "1")
+    ui = dagster_ui(_repository(tmp_path / "repository"))
+    store = IndexStore(ui.folder.tables_dir)
+    ui.wait_for(lambda: store.vectors.count() == 4, "the sensors index the repository")
+    ui.wait_for(lambda: _run_statuses(ui) == {"SUCCESS"}, "all runs end")
+    page = browser.page
+    page.goto(ui.address)
+    page.goto(f"{ui.url}/runs")
+    page.get_by_text("parse_chunks_job").first.wait_for()
+    shown = page.content()
+    assert "code_index_pid" not in shown
+    assert "code_index/" not in shown
+    page.goto(f"{ui.url}/automation")
+    page.get_by_text("repo_changes_sensor").first.wait_for()
+
+    (parent,) = ui.ask(lambda instance: instance.get_runs(dg.RunsFilter(job_name="parse_chunks_job")))
+    assert parent.tags[RUN_TAG] == parent.run_id
+    again = ui.graphql(_REEXECUTE, {"parent": parent.run_id})["launchRunReexecution"]["run"]
+    assert not [tag for tag in again["tags"] if "code_index" in tag["key"]]
+    queued = ui.ask(lambda instance: instance.get_run_by_id(again["runId"]))
+    assert queued.tags.get(RUN_TAG) in {None, queued.run_id}, "its parent's process is not its own"
+    ui.wait_for(lambda: _run_statuses(ui) == {"SUCCESS"}, "the run that was executed again ends")
+
+    said = (tmp_path / "ui.log").read_text(encoding="utf-8")
+    assert "Parsed 4 files into 4 chunks" in said
+    for word in ("Traceback", "Stack Trace", " - DEBUG - ", "Warning", "ERROR"):
+        assert word not in said
+    page.goto(f"{ui.url}/runs/{parent.run_id}")
+    page.get_by_text("STEP_SUCCESS").first.wait_for()
+    assert browser.errors == []
+
+
+def _run_statuses(ui: Any) -> set[str]:
+    return {run.status.value for run in ui.ask(lambda instance: instance.get_runs())}
+
+
+def test_a_failed_check_leads_to_the_job_that_fixes_it(
+    tmp_path: Path, dagster_ui: Callable[[Path], Any], browser: Any
+) -> None:
+    root = _repository(tmp_path / "repository")
+    _scan(root)
+    obstruct(root / "src/module_1.py")
+    _parse_with_a_failure(root)
+    ui = dagster_ui(root)
+    parameters = {
+        "selector": {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": "indexing_assets.definitions",
+            "pipelineName": "__ASSET_JOB",
+            "assetSelection": [],
+            "assetCheckSelection": [
+                {"assetKey": {"path": ["index_report"]}, "name": "no_partition_is_left_failed"},
+            ],
+        },
+        "mode": "default",
+    }
+    launched = ui.graphql(
+        "mutation L($p: ExecutionParams!) { launchPipelineExecution(executionParams: $p) { __typename } }",
+        {"p": parameters},
+    )
+    assert launched["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess"
+    page = browser.page
+    page.goto(ui.address)
+    page.goto(f"{ui.url}/assets/index_report?view=checks&checkDetail=no_partition_is_left_failed")
+    page.get_by_text("code-index resume --failed").first.wait_for()
+    page.get_by_role("link", name="rerun_failed_partitions").first.click()
+    page.wait_for_url(re.compile("/jobs/rerun_failed_partitions"))
+    page.get_by_role("heading", name="rerun_failed_partitions").or_(
+        page.get_by_text("rerun_failed_partitions").first
+    ).first.wait_for()
+    assert browser.errors == []
+
+
+def _parse_with_a_failure(root: Path) -> None:
+    def parsed() -> None:
+        with Pipeline(resolve_index_folder(root)) as pipeline:
+            assert pipeline.parse().partial
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(parsed).result()
+
+
+@pytest.mark.long
+def test_the_web_interface_of_an_index_that_is_deleted_ends_and_says_so(
+    tmp_path: Path, own_environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_WATCH", "1")
+    root = _repository(tmp_path / "repository")
+    index = root / ".code-index"
+    log = tmp_path / "ui.log"
+    command = [sys.executable, "-m", "indexing_assets.cli.main", "ui", str(root), "--port", "0"]
+    with log.open("wb") as output, started(*command, stdout=output, stderr=subprocess.STDOUT) as process:
+        wait_until((index / "tables/vectors.lance").exists, "the sensors index the repository")
+
+        def gone() -> bool:
+            # A run may be writing: what it made meanwhile is in the way of deleting the folder.
+            shutil.rmtree(index, ignore_errors=True)
+            return not index.exists()
+
+        wait_until(gone, "the index is deleted")
+        assert process.wait(PATIENCE_S) == 1
+    said = log.read_text(encoding="utf-8")
+    assert f"The index {index} was deleted" in said
+    assert "Traceback" not in said
+    assert "Stack Trace" not in said
+    assert not index.exists()

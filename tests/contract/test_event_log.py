@@ -242,7 +242,8 @@ def _reads(storage, run_ids) -> dict[str, object]:
         found[f"{run_id} events"] = storage.get_records_for_run(run_id).records
         found[f"{run_id} statistics"] = storage.get_stats_for_run(run_id)
         found[f"{run_id} steps"] = storage.get_step_stats_for_run(run_id)
-        found[f"{run_id} partitions"] = storage.get_asset_partitions_for_run(run_id)
+        if hasattr(SqliteEventLogStorage, "get_asset_partitions_for_run"):  # not in the oldest Dagsters
+            found[f"{run_id} partitions"] = storage.get_asset_partitions_for_run(run_id)
     for kind in (DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_START):
         found[f"{kind} changes"] = storage.fetch_run_status_changes(kind, limit=100)
         found[f"{kind} records"] = storage.get_event_records(EventRecordsFilter(kind))

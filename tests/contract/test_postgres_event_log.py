@@ -18,10 +18,13 @@ import sqlalchemy as db
 from dagster import AssetKey, DagsterEventType, EventRecordsFilter
 from dagster._core.storage.event_log.schema import AssetKeyTable, DynamicPartitionsTable, SqlEventLogStorageTable
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
-from dagster_postgres.event_log import PostgresEventLogStorage
 
 from code_index.tables import IndexStore
 from indexing_assets.runs.partitions import as_one_range
+
+pytest.importorskip("dagster_postgres")  # it may come out later than the Dagster of `make newest`
+from dagster_postgres.event_log import PostgresEventLogStorage
+
 from resources.postgres_event_log import BatchingPostgresEventLogStorage
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)

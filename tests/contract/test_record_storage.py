@@ -15,7 +15,7 @@ import pytest
 
 from code_index.core.errors import SettingsError
 from resources.instance_config import instance_config
-from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage, create_once
+from resources.record_storage import PRIVATE_TAGS, SharedSqliteRunStorage, SharedSqliteScheduleStorage, create_once
 from tests.waiting import PATIENCE_S, started
 
 _OPEN = """
@@ -91,6 +91,19 @@ def test_the_instance_uses_these_storages_in_dagsters_own_places(home: Path) -> 
         assert isinstance(instance.schedule_storage, SharedSqliteScheduleStorage)
     assert (home / "history" / "runs.db").is_file()
     assert (home / "schedules" / "schedules.db").is_file()
+
+
+def test_a_run_that_is_executed_again_inherits_no_private_tag(home: Path) -> None:
+    tags = {f"{PRIVATE_TAGS}pid": "1", "team": "search"}
+    with dg.DagsterInstance.get() as instance:
+        parent = instance.create_run_for_job(_job, tags=tags)
+        again = instance.create_run_for_job(_job, tags=tags, parent_run_id=parent.run_id, root_run_id=parent.run_id)
+        stored = instance.get_run_by_id(again.run_id)
+        assert stored is not None
+        assert stored.tags == again.tags
+        assert parent.tags.items() >= tags.items()
+        assert (again.tags["team"], f"{PRIVATE_TAGS}pid" in again.tags) == ("search", False)
+        assert not instance.get_runs(dg.RunsFilter(run_ids=[again.run_id], tags={f"{PRIVATE_TAGS}pid": "1"}))
 
 
 def test_the_database_of_a_run_is_in_write_ahead_mode(home: Path) -> None:

@@ -326,7 +326,7 @@ class Life:
         self.report.repeated += before.repeated(work)
         if process.returncode == -signal.SIGKILL:
             self.report.kills[work.last_step] += 1
-        elif process.returncode == 130:
+        elif process.returncode in {130, -signal.SIGINT}:  # a shell shows the same for both
             self.report.stops[work.last_step] += 1
             if "code-index resume" not in output:
                 self.report.wrong.append(f"stopped without a word how to go on: {output[-300:]}")

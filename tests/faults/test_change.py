@@ -29,7 +29,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.live_runs import dead_runs
 from indexing_assets.runs.planning import transient_failures_due
 from tests.checkout import git
-from tests.fakes import Faulty, GivenEmbedder, give
+from tests.fakes import Faulty, GivenEmbedder, give, obstruct
 from tests.faults.harness import findings, fresh_state, small_steps, write_module, write_repository
 from tests.waiting import started, wait_until
 
@@ -115,18 +115,15 @@ def _assert_versions(store: IndexStore, root: Path, versions: Mapping[Path, Mapp
         assert any(row["content"].encode() in content for content in contents), row
 
 
-def test_a_file_that_vanishes_between_scan_and_parse_fails_alone_and_is_gone_after_the_next_scan(
+def test_a_file_that_vanishes_between_scan_and_parse_fails_nothing_and_is_gone_after_the_next_scan(
     pipeline: Pipeline, small_repository: Path, tmp_path: Path
 ) -> None:
     assert pipeline.scan().error is None
     (small_repository / "docs/guide.md").unlink()
-    assert pipeline.parse().partial
-    [failed] = failed_files(pipeline.store)
-    assert (failed.file_path, failed.transient) == ("docs/guide.md", True)
-    assert "gone. Scan again" in failed.reason
+    assert pipeline.parse().error is None
+    assert not failed_files(pipeline.store)
     assert paths(pipeline, "chunks") == {"app/greeting.py", "web/getUserName.ts", "settings.toml"}
     run_all(pipeline)
-    assert not failed_files(pipeline.store)
     assert_as_fresh(pipeline, tmp_path)
 
 
@@ -144,8 +141,8 @@ def test_a_file_becomes_a_folder_and_a_folder_a_file(
     write(small_repository, {"settings.toml/deep/inner.py": "def inner():\n    return 1\n", "docs": "# Now a file\n"})
     if when == "between scan and parse":
         assert pipeline.parse().partial
-        assert {item.transient for item in failed_files(pipeline.store)} == {True}
-        assert paths(pipeline, "chunks") == {"app/greeting.py", "web/getUserName.ts"}
+        assert [(item.file_path, item.transient) for item in failed_files(pipeline.store)] == [("settings.toml", True)]
+        assert not search(pipeline.store, None, "text", mode=SearchMode.LEXICAL), "docs/guide.md is gone"
     run_all(pipeline)
     assert paths(pipeline, "vectors") == {
         "app/greeting.py",
@@ -401,7 +398,7 @@ def test_a_failure_in_the_future_is_due_at_once_rather_than_in_years(
     pipeline: Pipeline, small_repository: Path
 ) -> None:
     assert pipeline.scan().error is None
-    (small_repository / "docs/guide.md").unlink()
+    obstruct(small_repository / "docs/guide.md")
     assert pipeline.parse().partial
     year_before = datetime.now(UTC) - timedelta(days=365)
     assert len(transient_failures_due(pipeline.store, pipeline.model_id, year_before)["parsed_chunks"]) == 1

@@ -198,6 +198,7 @@ def test_a_start_is_not_a_full_index_again(root: Path, tmp_path: Path) -> None:
         assert pipeline.store.upkeep.versions() == versions, "a table was written"
 
 
+@pytest.mark.long
 def test_old_table_versions_do_not_grow_to_gigabytes(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

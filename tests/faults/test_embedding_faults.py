@@ -23,7 +23,8 @@ from code_index.embedding.embedder import EmbeddingResult
 from code_index.index.contents import failed_chunks
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import search
-from indexing_assets.operations.pipeline import PhaseResult, Pipeline
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.in_process import PhaseResult
 from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.partitions import partitions_definition

@@ -19,6 +19,7 @@ import pytest
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
 from tests.faults.harness import small_steps, write_repository
+from tests.lanes import every
 from tests.waiting import PATIENCE_S
 
 _KILLER = """
@@ -115,7 +116,7 @@ def work_since(pipeline: Pipeline, runs_before: set[str]) -> tuple[int, int]:
     return sum("parse_ms" in entry for entry in metadata["parsed_chunks"]), max(embedded, default=0)
 
 
-@pytest.mark.parametrize(("module", "owner", "method", "when", "times"), _POINTS)
+@pytest.mark.parametrize(("module", "owner", "method", "when", "times"), every(4, _POINTS))
 def test_resume_after_a_kill_ends_as_an_undisturbed_run(
     undisturbed: dict[str, pl.DataFrame],
     tmp_path: Path,

@@ -11,6 +11,7 @@ import pwd
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -25,7 +26,7 @@ from code_index.core.errors import StoreError
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold, owner
 from indexing_assets.cli.limits import raise_open_files
-from indexing_assets.cli.os_errors import trouble, trouble_in
+from indexing_assets.cli.os_errors import disk_trouble, trouble, trouble_in
 from resources import record_storage
 from tests.faults.harness import Said, small_steps, write_repository
 from tests.waiting import PATIENCE_S, started, wait_until
@@ -119,6 +120,18 @@ def test_too_few_threads_are_refused_before_native_code_waits_for_one_that_never
 )
 def test_the_words_of_libraries_about_a_limit_become_the_limit_and_the_fix(text: str, named: str) -> None:
     assert named in (trouble_in(text) or "")
+
+
+@pytest.mark.parametrize(("open_files", "named"), [(32, "This process may open 32 files"), (4_096, None)])
+def test_a_file_that_sqlite_cannot_open_is_the_limits_fault_only_where_that_is_low(
+    monkeypatch: pytest.MonkeyPatch, open_files: int, named: str | None
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _kind: (open_files, open_files))
+    text = "(sqlite3.OperationalError) unable to open database file"
+    assert (trouble_in(text) or "").startswith(named or "")
+    assert (trouble_in(text) is None) == (named is None)
+    of_the_disk = "is full or cannot be written, where Dagster's records are"
+    assert disk_trouble(sqlite3.OperationalError(text)) == (of_the_disk if named is None else None)
 
 
 def test_a_limit_is_found_at_the_root_of_an_error_and_nothing_else_is_called_one() -> None:

@@ -16,6 +16,7 @@ import pytest
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.migration import read_record
 from tests.faults.harness import findings, small_steps, state, write_repository
+from tests.lanes import every
 from tests.old_index import write_old_index
 from tests.waiting import PATIENCE_S
 
@@ -60,7 +61,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return repository
 
 
-@pytest.mark.parametrize(("kill", "switched"), _KILLS)
+@pytest.mark.parametrize(("kill", "switched"), every(4, _KILLS))
 def test_a_killed_migration_is_whole_when_it_is_run_again(
     root: Path, tmp_path: Path, undisturbed: dict[str, pl.DataFrame], kill: str, switched: bool
 ) -> None:

@@ -14,10 +14,10 @@ import pytest
 from tests.faults.harness import Life, Report, small_steps
 from tests.faults.long import COMMANDS
 
-_KILLS = 6
+_KILLS = 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_index_survives_kills_at_random_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in small_steps({}).items():
         monkeypatch.setenv(name, value)

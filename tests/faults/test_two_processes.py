@@ -40,6 +40,7 @@ _PLANS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_commands_a_daemons_runs_and_searches_at_once_leave_the_index_of_a_fresh_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

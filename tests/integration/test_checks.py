@@ -7,12 +7,19 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.deployment import DEPLOYMENT_VARIABLE
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.checks import CHECKS, CheckOutcome, Severity, Subject, checks_of, evaluate
 from indexing_assets.checks.asset_checks import INDEX_CHECKS, build_index_checks, check_specs, results
+from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import (
     CHUNK_VECTORS,
@@ -27,6 +34,7 @@ from resources.index_resource import IndexResource
 from tests.indexed_copies import copy_indexed
 
 REPORT = dg.AssetKey(INDEX_REPORT)
+_RUN = dg.DagsterRun("some_job")
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +64,7 @@ def run_checks(pipeline: Pipeline, names: IndexNames = UNNAMED, selection: dg.As
         assets=[dg.AssetSpec(names.asset_key(INDEX_REPORT))],
         asset_checks=build_index_checks(names),
         jobs=[dg.define_asset_job("check_job", selection=selection or dg.AssetSelection.all_asset_checks())],
-        resources={"index": index, "embedder": EmbedderResource(model="deterministic")},
+        resources={names.prefixed("index"): index, names.prefixed("embedder"): EmbedderResource(model="deterministic")},
         executor=dg.in_process_executor,
     )
     job = definitions.resolve_job_def("check_job")
@@ -83,6 +91,29 @@ def _assets() -> list[str]:
     return [SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, INDEX_REPORT]
 
 
+def test_each_check_leads_to_an_asset_or_a_job_of_the_index() -> None:
+    repository = build_defs().get_repository_def()
+    known = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()} | set(repository.job_names)
+    assert {check.fixed_by for check in CHECKS.values()} <= known
+    assert {check.name: check.fixed_by for check in CHECKS.values() if check.fixed_by == INDEX_REPORT} == {}
+
+
+def test_what_is_left_failed_leads_to_the_job_that_reruns_it() -> None:
+    outcome = CHECKS["no_partition_is_left_failed"]
+    failed = CheckOutcome(outcome.name, False, outcome.severity, (), 1, "", "", {}, fixed_by=outcome.fixed_by)
+    [of_a_command] = results(IndexNames("payments"), INDEX_REPORT, [failed], _RUN)
+    assert of_a_command.metadata["fixed_by"] == dg.MetadataValue.text("payments_rerun_failed_partitions")
+    definitions = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="indexing_assets.definitions"), location_name="here"
+    )
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(definitions, "__repository__"), "maintain_index_job")
+    run = dg.DagsterRun("maintain_index_job", remote_job_origin=origin)
+    [of_the_pages] = results(IndexNames("payments"), INDEX_REPORT, [failed], run)
+    assert of_the_pages.metadata["fixed_by"] == dg.MetadataValue.job(
+        "payments_rerun_failed_partitions", "here", repository_name="__repository__"
+    )
+
+
 def test_a_check_that_blocks_is_an_error_for_else_dagster_would_let_it_pass() -> None:
     assert [check.name for check in CHECKS.values() if check.blocking and check.severity is not Severity.ERROR] == []
 
@@ -103,7 +134,7 @@ def test_each_declared_check_of_a_step_is_yielded_once(pipeline: Pipeline) -> No
     """Dagster fails a step that leaves one out."""
     subject = Subject(pipeline.index, encoder=DeterministicEmbedder)
     for asset in (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS):
-        yielded = list(results(UNNAMED, asset, evaluate(subject, asset=asset)))
+        yielded = list(results(UNNAMED, asset, evaluate(subject, asset=asset), _RUN))
         assert [result.check_name for result in yielded] == [spec.name for spec in check_specs(UNNAMED, asset)]
         assert {(result.asset_key, result.passed) for result in yielded} == {(dg.AssetKey(asset), True)}
         assert [result.description for result in yielded] == [check.description for check in checks_of(asset)]
@@ -119,8 +150,10 @@ def test_an_outcome_keeps_its_figures_culprits_severity_and_words() -> None:
         description="30 chunks stored more than once: a|b.py:1 f ... Fix: `code-index index`",
         markdown="30 chunks stored more than once: `a¦b.py:1 f` ... Fix: `code-index index`",
         figures={"chunks": 100, "share": 0.3},
+        fix="`code-index index`, or a backfill",
+        fixed_by=PARSED_CHUNKS,
     )
-    [result] = results(IndexNames("payments"), PARSED_CHUNKS, [outcome])
+    [result] = results(IndexNames("payments"), PARSED_CHUNKS, [outcome], _RUN)
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.description == (
         "30 chunks stored more than once: `a¦b.py:1 f` ... Fix: `code-index index` "
@@ -129,6 +162,9 @@ def test_an_outcome_keeps_its_figures_culprits_severity_and_words() -> None:
     assert result.metadata["chunks"] == dg.MetadataValue.int(100)
     assert result.metadata["share"] == dg.MetadataValue.float(0.3)
     assert result.metadata["culprits_found"] == dg.MetadataValue.int(30)
+    assert result.metadata["fix"] == dg.MetadataValue.md("`code-index index`, or a backfill")
+    assert result.metadata["command"] == dg.MetadataValue.text("code-index index")
+    assert result.metadata["fixed_by"] == dg.MetadataValue.asset(dg.AssetKey(["payments", PARSED_CHUNKS]))
     assert result.metadata["culprits"] == dg.MetadataValue.md("| culprit |\n| --- |\n| `a¦b.py:1 f` |\n| `c.py:2 g` |")
 
 

@@ -277,24 +277,6 @@ def _dagster(indexed: Path, command_line: Run, *arguments: str) -> subprocess.Co
     return subprocess.run(["bash", "-c", line], cwd=_ROOT, capture_output=True, text=True, check=False)
 
 
-def test_dagsters_own_commands_materialize_each_asset(indexed: Path, command_line: Run) -> None:
-    from code_index.index.folder import resolve_index_folder
-    from indexing_assets.operations.pipeline import Pipeline
-
-    with Pipeline(resolve_index_folder(indexed)) as pipeline:
-        files = list(pipeline.instance.get_dynamic_partitions("file_hash"))
-        batches = list(pipeline.instance.get_dynamic_partitions("embedding_batch"))
-    for arguments in (
-        ["--select", "source_files"],
-        ["--select", "parsed_chunks", "--partition", files[0]],
-        ["--select", "parsed_chunks", "--partition-range", f"{files[0]}...{files[-1]}"],
-        ["--select", "chunk_vectors", "--partition-range", f"{batches[0]}...{batches[-1]}"],
-    ):
-        done = _dagster(indexed, command_line, "asset", "materialize", *arguments, "-m", "indexing_assets.definitions")
-        assert done.returncode == 0, done.stderr
-        assert "RUN_SUCCESS" in done.stderr
-
-
 def test_runs_of_the_command_line_are_in_dagsters_records(indexed: Path, command_line: Run) -> None:
     done = _dagster(indexed, command_line, "run", "list")
     for job in ("scan_source_files_job", "parse_chunks_job", "embed_chunks_job"):

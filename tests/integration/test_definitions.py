@@ -72,6 +72,7 @@ def test_the_jobs_are_these() -> None:
         "embed_chunks_job",
         "maintain_index_job",
         "clean_index_job",
+        "materialize_partitions",
         "rerun_failed_partitions",
     }
 
@@ -150,7 +151,9 @@ def test_run_config_has_no_resource_but_bound_ones_and_no_option_that_names_a_pl
         "search_indexes.keep_versions_minutes",
         "search_indexes.keep_unused_vectors_days",
         "search_indexes.keep_runs",
-        "request_backfill_of_failed_partitions.transient_only",
+        "rerun_partitions.transient_only",
+        "partitions.wanted",
+        "partitions.asset",
     }
     assert not [op for op, of_op in fields["ops"].config_type.fields.items() if "inputs" in of_op.config_type.fields]
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import RepoBackedJob
+from dagster._core.execution.api import execute_run
 
 from code_index.core.errors import SettingsError
 from code_index.index.deployment import deployed_indexes
@@ -52,12 +54,16 @@ def test_each_index_has_assets_partitions_jobs_and_sensors_of_its_own(deployment
     assert {"one_parse_chunks_job", "two_rerun_failed_partitions"} <= set(repository.job_names)
 
 
+def _scan_both(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    for name in ("one", "two"):
+        scan = definitions.resolve_job_def(f"{name}_scan_source_files_job")
+        assert scan.execute_in_process(instance=instance).success
+
+
 def test_runs_of_one_index_leave_the_other_alone(deployment: Path, tmp_path: Path) -> None:
     definitions = build_defs()
     with dg.instance_for_test() as instance:
-        for name in ("one", "two"):
-            scan = definitions.resolve_job_def(f"{name}_scan_source_files_job")
-            assert scan.execute_in_process(instance=instance).success
+        _scan_both(definitions, instance)
         keys = instance.get_dynamic_partitions("two_file_hash")
         assert len(keys) == len(instance.get_dynamic_partitions("one_file_hash")) + 1
         for job, definition in (("parse_chunks_job", "file_hash"), ("embed_chunks_job", "embedding_batch")):
@@ -70,13 +76,24 @@ def test_runs_of_one_index_leave_the_other_alone(deployment: Path, tmp_path: Pat
     assert not (tmp_path / "two/.code-index").exists()
 
 
+def test_what_is_missing_of_one_index_is_run_by_its_own_job(deployment: Path, tmp_path: Path) -> None:
+    definitions = build_defs()
+    with dg.instance_for_test() as instance:
+        _scan_both(definitions, instance)
+        repository = definitions.get_repository_def()
+        run = instance.create_run_for_job(repository.get_job("two_materialize_partitions"))
+        assert execute_run(RepoBackedJob(run.job_name, repository), run, instance).success
+    two = IndexStore(tmp_path / "indexes/two/tables")
+    assert two.vectors.count() == two.chunks.count() > 0
+    assert IndexStore(tmp_path / "one/.code-index/tables").chunks.read(["chunk_id"]).num_rows == 0
+
+
 def test_the_doctor_counts_the_partitions_of_the_index_that_it_examines(deployment: Path) -> None:
     definitions = build_defs()
     counted = {}
     with dg.instance_for_test() as instance:
+        _scan_both(definitions, instance)
         for name in ("one", "two"):
-            scan = definitions.resolve_job_def(f"{name}_scan_source_files_job")
-            assert scan.execute_in_process(instance=instance).success
             index = open_index(instance, IndexResource(), IndexNames(name))
             counted[name] = partitions_are_not_too_many(index).figures["partitions"]
             assert counted[name] == len(instance.get_dynamic_partitions(f"{name}_file_hash"))

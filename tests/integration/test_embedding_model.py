@@ -177,6 +177,7 @@ def test_a_second_process_loads_without_torch(cache, int8):
     assert output.strip() == f"{int8.model_id} (384,) []"
 
 
+@pytest.mark.long
 def test_two_processes_may_export_at_once(tmp_path):
     with run_python(LOAD, tmp_path) as one, run_python(LOAD, tmp_path) as two:
         processes = (one, two)

@@ -15,6 +15,7 @@ from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import load_embedder
 from code_index.embedding.models.description import describe_model
 from code_index.embedding.models.lookup import find_model
+from tests.lanes import every
 
 pytestmark = [
     pytest.mark.model,
@@ -98,7 +99,7 @@ def reference(folder, texts, **options):
     return model.encode(texts, normalize_embeddings=True, show_progress_bar=False, **options)
 
 
-@pytest.mark.parametrize(("kind", "pooling"), [("bert", "cls"), ("roberta", "mean"), ("distilbert", "mean")])
+@pytest.mark.parametrize(("kind", "pooling"), every(3, [("bert", "cls"), ("roberta", "mean"), ("distilbert", "mean")]))
 def test_families_and_poolings_export_to_the_same_vectors(make_model, kind, pooling):
     folder = make_model(kind, pooling=pooling)
     embedder = load_embedder(EmbedderConfig(model=str(folder), device="cpu", backend="onnx", precision="float32"))

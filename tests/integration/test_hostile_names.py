@@ -17,6 +17,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import INDEX_REPORT, UNNAMED
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.fakes import obstruct
 
 # The word in all that a stranger chose; nothing of the program's own holds it.
 EVIL = "evil"
@@ -95,7 +96,7 @@ def _metadata_of(event: dg.DagsterEvent) -> Mapping[str, Any]:
 
 def test_names_of_a_repository_are_text_wherever_dagster_shows_them(pipeline: Pipeline) -> None:
     assert pipeline.scan().error is None
-    (pipeline.folder.repository_root / FAILING).unlink()
+    obstruct(pipeline.folder.repository_root / FAILING)
     assert pipeline.parse().partial
     assert pipeline.embed().error is None
     _run_whole_index(pipeline)

@@ -22,6 +22,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.fakes import obstruct
 
 _REPORT = dg.AssetKey("index_report")
 
@@ -124,7 +125,7 @@ def test_failures_are_named_with_their_reasons(
     pipeline: Pipeline, write: Callable[[Path, Mapping[str, str | bytes]], None]
 ) -> None:
     assert pipeline.scan().error is None
-    (pipeline.folder.repository_root / "app/greeting.py").unlink()
+    obstruct(pipeline.folder.repository_root / "app/greeting.py")
     assert pipeline.parse().partial
     event = _materialized(pipeline)
     assert event.metadata["failed_files"].value == 1

@@ -24,7 +24,7 @@ from indexing_assets.checks import per_run as phases
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.partitions import range_tags
-from tests.fakes import Faulty, GivenEmbedder, give, refusing
+from tests.fakes import Faulty, GivenEmbedder, give, obstruct, refusing
 from tests.indexed_copies import copy_indexed
 
 GREETING = "file_path = 'app/greeting.py'"
@@ -241,7 +241,7 @@ def fail_at_a_file(pipeline: Pipeline) -> None:
     passing = pipeline.folder.repository_root / "passing.py"
     passing.write_text("def passing():\n    return 1\n")
     pipeline.scan()
-    passing.unlink()
+    obstruct(passing)
     assert pipeline.parse().partial
 
 

@@ -21,6 +21,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.repair import repair
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.fakes import obstruct
 
 _TABLE = "language_figures"
 
@@ -80,7 +81,7 @@ def test_skipped_and_failed_files_count_as_in_the_report(
     root = pipeline.folder.repository_root
     write(root, {"app/lost.py": "x = 1\n", "app/picture.py": b"\x00\x01\x02"})
     assert pipeline.scan().error is None
-    (root / "app/lost.py").unlink()
+    obstruct(root / "app/lost.py")
     assert pipeline.parse().partial
     figures = language_figures(pipeline.store)
     assert figures.row(by_predicate=pl.col("language") == "python", named=True)["files"] == 2

@@ -78,7 +78,7 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
         assert "until all are made with" in status.next_step
         assert found(folder) == "module_03.py"  # with the model in use
         keys = pipeline.instance.get_dynamic_partitions("embedding_batch")[:2]
-        half = pipeline._run("embed_chunks_job", "chunk_vectors", keys, {"force": False})
+        half = pipeline.run_partitions("chunk_vectors", lambda _: keys, force=False)
         assert half.error is None
     assert store.models.vector_counts() == {first: 60, second: 20}
     assert store.models.serving()[0] == first

@@ -63,7 +63,7 @@ def _is_there(name: str) -> bool:
 def test_every_dotted_name_is_a_module_or_stands_in_one() -> None:
     found = _found(_NAME)
     assert "workspace.yaml" in found["indexing_assets.definitions"]
-    assert "dagster.yaml" in found["resources.event_log"]
+    assert "dagster.yaml" in found["resources.own_instance"]
     assert "tests/faults/victim.py" in found["code_index.tables.lance_tables"]
     assert {name: files for name, files in found.items() if not _is_there(name)} == {}
 

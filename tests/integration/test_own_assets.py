@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -25,7 +28,7 @@ from resources.embedder_resource import EmbedderResource
 from resources.lancedb_io_manager import LanceDBIOManager
 
 _PAGE = (Path(__file__).parents[2] / "docs/own-assets.md").read_text(encoding="utf-8")
-_MODULE, _PARTITIONED = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
+_EXAMPLE = Path(__file__).parents[2] / "examples/own_assets/own_assets.py"
 _INDEX_ASSETS = ["source_files", "parsed_chunks", "chunk_vectors"]
 
 
@@ -37,7 +40,10 @@ def folder(
 ) -> IndexFolder:
     """A whole index, which the environment names."""
     branches = "".join(f"    if number == {number}:\n        return {number}\n" for number in range(12))
-    write(small_repository, {"app/bare.py": f"def bare(number):\n{branches}    return number\n"})
+    write(
+        small_repository,
+        {"app/bare.py": f"import os\nimport sys\n\n\ndef bare(number):\n{branches}    return number\n"},
+    )
     folder = resolve_index_folder(small_repository)
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     for name, value in folder.environment().items():
@@ -47,11 +53,12 @@ def folder(
     return folder
 
 
-def _own_module(*blocks: str) -> dict[str, Any]:
-    """What a module with these parts of the page defines."""
-    module: dict[str, Any] = {"__name__": "own_assets"}
-    for block in blocks:
-        exec(compile(block, "own_assets.py", "exec", dont_inherit=True), module)  # with its own imports only
+def _example() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("own_assets", _EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
@@ -68,8 +75,8 @@ def _table(folder: IndexFolder, name: str) -> pl.DataFrame:
 
 
 def test_the_page_runs_as_written(folder: IndexFolder, tmp_path: Path) -> None:
-    (tmp_path / "own_assets.py").write_text(_MODULE, encoding="utf-8")
-    (command,) = re.findall(r"^dagster (asset materialize .*)$", _PAGE, re.MULTILINE)
+    shutil.copy(_EXAMPLE, tmp_path)
+    command, *_of_partitions = re.findall(r"^dagster (asset materialize .*)$", _PAGE, re.MULTILINE)
     done = subprocess.run(
         [sys.executable, "-m", "dagster", *shlex.split(command)],
         cwd=tmp_path,
@@ -87,15 +94,88 @@ def test_the_page_runs_as_written(folder: IndexFolder, tmp_path: Path) -> None:
     assert languages["typescript"]["per_1000_lines"] == 1000 * languages["typescript"]["functions"] / 10
 
 
+def _files(folder: IndexFolder) -> dict[str, str]:
+    """Partition key of each indexed file, by path, in the order of Dagster's keys."""
+    paths = {row["partition_key"]: row["file_path"] for row in IndexStore(folder.tables_dir).files.read().to_pylist()}
+    with dg.DagsterInstance.get() as instance:
+        return {paths[key]: key for key in instance.get_dynamic_partitions("file_hash")}
+
+
 @pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # `backfill_policy`
-def test_the_partitioned_asset_of_the_page_keeps_partitions_apart(folder: IndexFolder) -> None:
-    module = _own_module(_MODULE, _PARTITIONED)
-    definitions = dg.Definitions.merge(module["defs"], dg.Definitions(assets=[module["complex_functions"]]))
-    ends = {"dagster/asset_partition_range_start": "python", "dagster/asset_partition_range_end": "typescript"}
-    assert _materialize(definitions, "complex_functions", tags=ends).success
-    assert _materialize(definitions, "complex_functions", partition_key="typescript").success
-    rows = _table(folder, "complex_functions")
-    assert rows.select("language", "function_name").rows() == [("python", "bare")]
+def test_the_assets_of_the_example_are_materialized_for_one_many_and_all_partitions(
+    folder: IndexFolder, write: Callable[[Path, Mapping[str, str | bytes]], None]
+) -> None:
+    definitions = _example().defs
+    files = _files(folder)
+    keys = list(files.values())
+    own = ("file_summaries", "file_imports")
+
+    assert _materialize(definitions, *own, partition_key=files["app/bare.py"]).success
+    (summary,) = _table(folder, "file_summaries").to_dicts()
+    assert summary == {
+        "file_version": files["app/bare.py"],
+        "file_path": "app/bare.py",
+        "functions": 1,
+        "documented": 0,
+        "complexity": 13,
+    }
+
+    ends = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[1]}
+    assert _materialize(definitions, *own, tags=ends).success
+    assert set(_table(folder, "file_summaries")["file_version"]) == {*keys[:2], files["app/bare.py"]}
+
+    ends = {"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[-1]}
+    assert _materialize(definitions, *own, tags=ends).success
+    summaries = _table(folder, "file_summaries")
+    assert dict(summaries.select("file_path", "file_version").iter_rows()) == files
+    store = IndexStore(folder.tables_dir)
+    functions = store.chunks.read(["function_name"]).column("function_name").drop_null()
+    assert summaries["functions"].sum() == len(functions)
+    imported = {
+        (row["file_path"], module)
+        for row in store.chunks.read(["file_path", "imports"]).to_pylist()
+        for module in row["imports"] or ()
+    }
+    paths = {key: path for path, key in files.items()}
+    rows = _table(folder, "file_imports").rows()
+    assert len(rows) == len(imported) > 0
+    assert {(paths[version], module) for version, module in rows} == imported
+
+
+@pytest.mark.parametrize("shape", [pa.Table, pa.RecordBatchReader, pl.DataFrame, pl.LazyFrame])
+def test_an_input_reads_the_partitions_of_the_run_only(folder: IndexFolder, shape: type) -> None:
+    seen: dict[str, list[Any]] = {}
+
+    def own(asset: str, partitions: str) -> dg.AssetsDefinition:
+        def reader(rows) -> None:
+            read = rows.read_all() if isinstance(rows, pa.RecordBatchReader) else rows
+            read = read.collect() if isinstance(read, pl.LazyFrame) else read
+            seen[asset] = sorted((row["file_path"], row["start_line"]) for row in pl.DataFrame(read).to_dicts())
+
+        reader.__annotations__["rows"] = shape
+        return dg.asset(
+            name=f"own_{asset}",
+            ins={
+                "rows": dg.AssetIn(
+                    asset, input_manager_key="lancedb_io_manager", metadata={"columns": ["start_line", "file_path"]}
+                )
+            },
+            partitions_def=dg.DynamicPartitionsDefinition(name=partitions),
+        )(reader)
+
+    assets = [own("parsed_chunks", "file_hash"), own("chunk_vectors", "embedding_batch")]
+    definitions = dg.Definitions.merge(build_defs(), dg.Definitions(assets=assets))
+    files = _files(folder)
+    store = IndexStore(folder.tables_dir)
+    assert _materialize(definitions, "own_parsed_chunks", partition_key=files["app/greeting.py"]).success
+    expected = [
+        (row["file_path"], row["start_line"])
+        for row in store.chunks.read().to_pylist()
+        if row["file_path"] == "app/greeting.py"
+    ]
+    assert seen["parsed_chunks"] == sorted(expected)
+    assert _materialize(definitions, "own_chunk_vectors", partition_key="00000001").success
+    assert len(seen["chunk_vectors"]) == store.vectors.count()
 
 
 def test_inputs_are_whole_tables_of_the_index(folder: IndexFolder) -> None:
@@ -117,18 +197,21 @@ def test_inputs_are_whole_tables_of_the_index(folder: IndexFolder) -> None:
     assert set(seen["chunk_vectors"]["chunk_id"]) == set(store.vectors.read()["chunk_id"].to_pylist())
 
 
-def test_some_partitions_of_a_table_without_their_keys_are_refused(folder: IndexFolder) -> None:
+def test_a_partition_that_was_never_parsed_is_an_error_that_names_it(folder: IndexFolder) -> None:
     @dg.asset(
-        ins={
-            "parsed_chunks": dg.AssetIn(
-                input_manager_key="lancedb_io_manager", partition_mapping=dg.LastPartitionMapping()
-            )
-        }
+        ins={"parsed_chunks": dg.AssetIn(input_manager_key="lancedb_io_manager")},
+        partitions_def=dg.DynamicPartitionsDefinition(name="file_hash"),
     )
     def reader(parsed_chunks: pl.DataFrame) -> None: ...
 
-    with pytest.raises(StoreError, match="has no 'partition_expr'"):
-        _materialize(dg.Definitions.merge(build_defs(), dg.Definitions(assets=[reader])), "reader")
+    with dg.DagsterInstance.get() as instance:
+        instance.add_dynamic_partitions("file_hash", ["0123456789ab:new.py"])
+    with pytest.raises(StoreError, match=r"no data for 1 of 1 partitions: 0123456789ab:new\.py"):
+        _materialize(
+            dg.Definitions.merge(build_defs(), dg.Definitions(assets=[reader])),
+            "reader",
+            partition_key="0123456789ab:new.py",
+        )
 
 
 @pytest.mark.parametrize("name", ["files", "chunks", "vectors", "retired_vectors", "embedding_errors"])

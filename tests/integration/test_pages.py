@@ -139,14 +139,6 @@ def test_the_examples_for_debugging_run_as_written(
     assert "'parsed': 4" in said[1]
 
 
-def test_dagster_commands_of_the_page_are_the_tested_ones() -> None:
-    tested = (_ROOT / "tests/integration/test_command_line.py").read_text(encoding="utf-8")
-    shown = re.findall(r"dagster asset materialize -m indexing_assets.definitions --select (\w+)( --[\w-]+)?", _DAGSTER)
-    assert shown == [("source_files", ""), ("parsed_chunks", " --partition"), ("chunk_vectors", " --partition-range")]
-    for asset, option in shown:
-        assert f'"--select", "{asset}"' + (f', "{option.strip()}"' if option else "") in tested
-
-
 @pytest.mark.parametrize("name", ["reliability", "security"])
 def test_tests_that_a_page_of_promises_names_exist(name: str) -> None:
     page = (_ROOT / f"docs/{name}.md").read_text(encoding="utf-8")

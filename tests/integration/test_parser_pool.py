@@ -187,7 +187,7 @@ def test_a_file_that_waits_for_ever_is_ended_by_the_clock(repository, monkeypatc
     assert [bool(outcome.note) for outcome in outcomes] == [False, True, False]
 
 
-def test_a_worker_killed_from_outside_costs_one_file_that_is_worth_another_try(repository):
+def test_a_worker_killed_from_outside_costs_one_file_that_is_superseded(repository):
     before, after = repository.functions(3, "a"), repository.functions(3, "z")
     slow = repository.write("k.java", _JAVA_BOMB, "java")
 
@@ -257,7 +257,7 @@ def test_a_fault_of_the_chunker_costs_one_file_and_no_process(repository, monkey
     assert "KeyError" in capfd.readouterr().err
 
 
-def test_a_file_that_changed_or_vanished_since_the_scan_is_worth_another_try(repository):
+def test_a_file_that_changed_or_vanished_since_the_scan_is_superseded(repository):
     changed = repository.write("changed.py", "a = 1")
     vanished = repository.write("vanished.py", "a = 1")
     kept = repository.write("kept.py", "a = 1")
@@ -267,9 +267,9 @@ def test_a_file_that_changed_or_vanished_since_the_scan_is_worth_another_try(rep
     outcomes, chunk_paths = _run(repository.config(), [changed, vanished, kept], workers=1)
 
     errors = _errors(outcomes)
-    assert errors["changed.py"] == ("changed since the scan; index again", True)
+    assert errors["changed.py"] == ("changed since the scan", False)
     assert "vanished.py" in errors["vanished.py"][0]
-    assert errors["vanished.py"][1]
+    assert {outcome.file_path for outcome in outcomes if outcome.superseded} == {"changed.py", "vanished.py"}
     assert chunk_paths == ["kept.py"]
 
 

@@ -455,3 +455,52 @@ def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_
         assert pipeline.scan().error is None
         assert pipeline.parse().error is None
     assert len(set(kept)) > 1, "it was not kept up between commits"
+
+
+def test_a_file_that_is_edited_or_deleted_while_its_run_is_under_way_fails_nothing(
+    pipeline: Pipeline, small_repository: Path, write: Write
+) -> None:
+    def keys() -> dict[str, str]:
+        return {key.partition(":")[2]: key for key in pipeline.instance.get_dynamic_partitions("file_hash")}
+
+    run_all(pipeline)
+    write(small_repository, {"app/greeting.py": "def first_edit():\n    return 1\n", "new.py": "NEW = 1\n"})
+    assert pipeline.scan().error is None
+    scanned = keys()
+    write(small_repository, {"app/greeting.py": "def second_edit():\n    return 2\n"})
+    (small_repository / "new.py").rename(small_repository / "renamed.py")
+    result = pipeline.parse()
+
+    assert result.error is None
+    assert pipeline.changed_since_scan()
+    assert result.run_id is not None
+    gone = {scanned["app/greeting.py"], scanned["new.py"]}
+    assert not gone & pipeline.instance.get_materialized_partitions(PARSED)
+    status = pipeline.instance.get_status_by_partition(PARSED, sorted(gone), _partitions_of(pipeline))
+    assert set((status or {}).values()) == {None}, "neither failed nor under way"
+    events = [entry for entry in pipeline.instance.all_logs(result.run_id) if entry.dagster_event is not None]
+    observed = {
+        entry.dagster_event.asset_observation_data.asset_observation.partition: entry
+        for entry in events
+        if entry.dagster_event_type is dg.DagsterEventType.ASSET_OBSERVATION
+    }
+    assert observed.keys() == gone
+    metadata = observed[scanned["new.py"]].dagster_event.asset_observation_data.asset_observation.metadata
+    assert "superseded" in metadata["state"].value
+    assert "gone" in metadata["reason"].value
+
+    run_all(pipeline)
+    assert not gone & set(keys().values())
+    assert keys().keys() >= {"app/greeting.py", "renamed.py"}
+    assert_complete(pipeline)
+
+
+def test_a_file_that_is_edited_back_is_parsed_without_a_scan(
+    pipeline: Pipeline, small_repository: Path, write: Write
+) -> None:
+    assert pipeline.scan().error is None
+    (small_repository / "docs/guide.md").rename(small_repository / "docs/away.md")
+    assert pipeline.parse().error is None
+    (small_repository / "docs/away.md").rename(small_repository / "docs/guide.md")
+    assert pipeline.parse().partitions == 1
+    assert not pipeline.changed_since_scan()

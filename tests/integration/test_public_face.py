@@ -22,7 +22,14 @@ from tests.indexed_copies import copy_indexed
 
 _PUBLIC = {
     code_index: ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"],
-    indexing_assets: ["AddedCounts", "GivenChunk", "IndexCounts", "add_chunks", "index_repository"],
+    indexing_assets: [
+        "AddedCounts",
+        "CodeIndexComponent",
+        "GivenChunk",
+        "IndexCounts",
+        "add_chunks",
+        "index_repository",
+    ],
 }
 _NAMES = [pytest.param(package, name, id=name) for package, names in _PUBLIC.items() for name in names]
 

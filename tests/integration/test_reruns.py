@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,26 +10,36 @@ from pathlib import Path
 import dagster as dg
 import pyarrow as pa
 import pytest
+from dagster._core.definitions.job_base import RepoBackedJob
+from dagster._core.execution.api import execute_run
+from dagster._core.remote_origin import (
+    ManagedGrpcPythonEnvCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 
 from code_index.index.folder import resolve_index_folder
 from code_index.tables.schemas import EMBEDDING_ERRORS
+from indexing_assets.automation import reruns
 from indexing_assets.automation.jobs import build_asset_jobs
-from indexing_assets.automation.reruns import build_rerun_job, keys_to_rerun, request_backfill
-from indexing_assets.automation.schedules import build_schedules
+from indexing_assets.automation.reruns import build_partition_jobs, executed_here, keys_to_rerun, request_backfill
+from indexing_assets.automation.schedules import ScheduleTimes, build_schedules
 from indexing_assets.definitions import build_defs
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, UNNAMED
-from indexing_assets.runs.partitions import range_tags
+from indexing_assets.runs.partitions import keys_of_run, range_tags
 from indexing_assets.runs.planning import transient_failures_due
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
+from tests.fakes import obstruct
 
 _EMBEDDER = EmbedderResource(model="deterministic")
 
 
 @pytest.fixture
 def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
-    """Six files, of which the second and the fifth were gone when they were to be parsed."""
+    """Six files, of which the second and the fifth were links when they were to be parsed."""
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     root = tmp_path / "repository"
     root.mkdir()
@@ -38,10 +49,11 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeli
         assert opened.scan().error is None
         contents = {path: path.read_bytes() for path in (root / "module_1.py", root / "module_4.py")}
         for path in contents:
-            path.unlink()
+            obstruct(path)
         assert opened.parse().partial
         assert opened.embed().error is None
         for path, content in contents.items():
+            path.unlink()
             path.write_bytes(content)
         yield opened
 
@@ -66,7 +78,7 @@ def test_a_rerun_is_a_backfill_of_exactly_what_failed(pipeline: Pipeline) -> Non
     assert isinstance(index, IndexResource)
     graph = build_defs(resources, indexes=[UNNAMED]).get_repository_def().asset_graph
     keys = keys_to_rerun(pipeline.instance, index, _EMBEDDER, UNNAMED)
-    backfill_id = request_backfill(pipeline.instance, graph, UNNAMED, keys)
+    backfill_id = request_backfill(pipeline.index, graph, keys, title="a test")
     (backfill,) = pipeline.instance.get_backfills()
     assert backfill.backfill_id == backfill_id
     data = backfill.asset_backfill_data
@@ -85,12 +97,80 @@ def test_a_scan_puts_what_failed_side_by_side(pipeline: Pipeline) -> None:
     assert len(ordered) == 6
 
 
-def test_without_a_failure_no_backfill_is_asked_for(pipeline: Pipeline) -> None:
-    assert pipeline.parse(retry_failed=True).error is None
-    resources = _resources(pipeline)
-    job = build_defs(resources, indexes=[UNNAMED]).resolve_job_def("rerun_failed_partitions")
-    assert job.execute_in_process(instance=pipeline.instance).success
+def _run_job(pipeline: Pipeline, name: str, config: Mapping[str, object] | None = None) -> bool:
+    """Run a job as a job of its repository, which it asks for; tell whether it succeeded."""
+    repository = build_defs(_resources(pipeline), indexes=[UNNAMED]).get_repository_def()
+    run = pipeline.instance.create_run_for_job(
+        repository.get_job(name), run_config={"ops": {"partitions": {"config": dict(config)}} if config else {}}
+    )
+    return execute_run(RepoBackedJob(name, repository), run, pipeline.instance).success
+
+
+def _runs(pipeline: Pipeline) -> list[list[str]]:
+    """Partitions of each run over a range, the oldest first."""
+    found = []
+    for run in reversed(pipeline.instance.get_runs()):
+        asset = {"parse_chunks_job": PARSED_CHUNKS, "embed_chunks_job": CHUNK_VECTORS}.get(run.job_name)
+        if asset:
+            found.append(
+                [key.rpartition(":")[2] for key in keys_of_run(run.tags, pipeline.index.partition_keys(asset))]
+            )
+    return found
+
+
+def test_executed_from_a_shell_the_job_runs_what_failed_itself_and_ends_as_it_did(pipeline: Pipeline) -> None:
+    before = len(_runs(pipeline))
+    assert _run_job(pipeline, "rerun_failed_partitions")
+    assert _runs(pipeline)[before:] == [["module_1.py", "module_4.py"]]
     assert pipeline.instance.get_backfills() == []
+    assert _run_job(pipeline, "rerun_failed_partitions")
+    assert len(_runs(pipeline)) == before + 1, "nothing failed: no run"
+    obstruct(pipeline.folder.repository_root / "module_2.py")
+    assert not _run_job(pipeline, "materialize_partitions", {"wanted": "all", "asset": "parsed_chunks"})
+    assert _runs(pipeline)[-1] == [f"module_{number}.py" for number in (0, 2, 3, 5, 1, 4)], "in the order of their keys"
+
+
+def test_a_job_runs_what_its_config_says_of_which_asset(pipeline: Pipeline) -> None:
+    before = len(_runs(pipeline))
+    assert _run_job(pipeline, "materialize_partitions", {"asset": "chunk_vectors"})
+    assert len(_runs(pipeline)) == before, "no batch lacks a vector"
+    assert _run_job(pipeline, "materialize_partitions")
+    assert [len(keys) for keys in _runs(pipeline)[before:]] == [2, 1], (
+        "what was missing, and then the batch of its chunks"
+    )
+    assert pipeline.store.vectors.count() == pipeline.store.chunks.count() == 6
+    assert _run_job(pipeline, "materialize_partitions", {"wanted": "all", "asset": "chunk_vectors"})
+    [step] = pipeline.instance.get_runs(dg.RunsFilter(job_name="embed_chunks_job"), limit=1)
+    assert "6 chunks to embed" in str([e.user_message for e in pipeline.instance.all_logs(step.run_id)])
+    for refused in ({"wanted": "some"}, {"asset": "source_files"}):
+        with pytest.raises(dg.DagsterInvalidConfigError, match="not in enum"):
+            _run_job(pipeline, "materialize_partitions", refused)
+
+
+def test_a_run_that_dagsters_processes_started_asks_for_a_backfill_and_one_of_a_shell_does_not() -> None:
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name="indexing_assets.definitions")
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(target, location_name="indexing_assets.definitions")
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(location, "__repository__"), "rerun_failed_partitions")
+    assert executed_here(dg.DagsterRun(job_name="rerun_failed_partitions"))
+    assert not executed_here(dg.DagsterRun(job_name="rerun_failed_partitions", remote_job_origin=origin))
+
+
+def test_launched_from_a_page_the_job_asks_for_a_backfill_with_what_its_config_says(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reruns, "executed_here", lambda _run: False)
+    before = len(_runs(pipeline))
+    assert _run_job(pipeline, "materialize_partitions", {"wanted": "all"})
+    (backfill,) = pipeline.instance.get_backfills()
+    assert backfill.run_config == {
+        "ops": {asset: {"config": {"force": True}} for asset in (PARSED_CHUNKS, CHUNK_VECTORS)}
+    }
+    assert backfill.asset_backfill_data is not None
+    assert backfill.asset_backfill_data.target_subset.num_partitions_and_non_partitioned_assets == 7
+    assert len(_runs(pipeline)) == before
+    assert pipeline.parse(retry_failed=True).error is None
+    assert _run_job(pipeline, "rerun_failed_partitions")
+    assert len(pipeline.instance.get_backfills()) == 1, "nothing failed: nothing is asked for"
 
 
 def test_what_a_run_already_works_on_is_left_out(pipeline: Pipeline) -> None:
@@ -109,7 +189,7 @@ def test_a_failure_that_may_pass_is_due_after_its_back_off_which_grows(pipeline:
     assert _due(pipeline, timedelta(minutes=4))[PARSED_CHUNKS] == []
     assert len(_due(pipeline, timedelta(minutes=6))[PARSED_CHUNKS]) == 2
     for name in ("module_1.py", "module_4.py"):
-        (pipeline.folder.repository_root / name).unlink()
+        obstruct(pipeline.folder.repository_root / name)
     assert pipeline.parse().partial  # a second failure
     assert _due(pipeline, timedelta(minutes=19))[PARSED_CHUNKS] == []
     assert len(_due(pipeline, timedelta(minutes=21))[PARSED_CHUNKS]) == 2
@@ -140,9 +220,8 @@ def test_a_chunk_that_failed_for_good_is_never_due_and_one_that_may_pass_is(pipe
 def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, due: bool
 ) -> None:
-    _, schedule = build_schedules(
-        UNNAMED, build_asset_jobs(UNNAMED), build_rerun_job(UNNAMED), dg.DefaultScheduleStatus.STOPPED
-    )
+    _, rerun_job = build_partition_jobs(UNNAMED)
+    _, schedule = build_schedules(UNNAMED, build_asset_jobs(UNNAMED), rerun_job, ScheduleTimes())
     if due:
         _age_failures(pipeline)
     with dg.build_schedule_context(
@@ -152,7 +231,7 @@ def test_the_schedule_asks_for_a_rerun_only_when_something_is_due(
     if due:
         (request,) = data.run_requests or []
         ops = request.run_config["ops"]
-        assert ops == {"request_backfill_of_failed_partitions": {"config": {"transient_only": True}}}
+        assert ops == {"rerun_partitions": {"config": {"transient_only": True}}}
     else:
         assert data.run_requests == []
         assert "due" in (data.skip_message or "")

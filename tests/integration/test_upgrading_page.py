@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.harness import write_repository
 from tests.old_index import write_old_index
 
@@ -21,6 +23,7 @@ def commands() -> list[list[str]]:
     return [shlex.split(line, comments=True) for line in lines]
 
 
+@pytest.mark.long
 def test_every_command_of_the_page_runs_in_the_order_in_which_it_is_written(
     tmp_path: Path, command_line: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:

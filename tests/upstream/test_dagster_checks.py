@@ -239,3 +239,26 @@ def test_a_blocking_check_that_fails_keeps_the_materialization_of_an_asset_with_
     assert not result.success
     assert ran == []
     assert instance.get_latest_materialization_event(AssetKey("manifest")) is not None
+
+
+@pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
+def test_a_run_over_a_range_gives_a_partitioned_check_no_partition(instance):
+    """Why no check has partitions of its own (docs/decisions/0008)."""
+
+    @dg.asset(
+        key=_KEY,
+        partitions_def=_FILES,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=[dg.AssetCheckSpec("counts_agree", asset=_KEY, partitions_def=_FILES)],
+    )
+    def files(context):
+        yield dg.MaterializeResult(check_results=[dg.AssetCheckResult(passed=True, check_name="counts_agree")])
+
+    for tags in ({_START: "z", _END: "x"}, {"dagster/partition": "y"}):
+        assert dg.materialize([files], instance=instance, tags=tags).success
+    records = instance.event_log_storage.get_asset_check_execution_history(
+        AssetCheckKey(_KEY, "counts_agree"), limit=10
+    )
+    events = [record.event.dagster_event for record in records]
+    evaluated = [event for event in events if event.event_type is DagsterEventType.ASSET_CHECK_EVALUATION]
+    assert {event.asset_check_evaluation_data.partition for event in evaluated} == {None, "y"}

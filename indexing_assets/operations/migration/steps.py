@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dagster._core.definitions.data_version import compute_logical_data_version
-
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import MigrationError
 from code_index.core.partition_keys import batch_partition_key
@@ -38,6 +36,7 @@ from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURC
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import chunker_identity, embedding_identity
+from resources.dagster_internals import compute_logical_data_version
 from resources.instance_config import instance_config
 
 _STAGING = ".migration"

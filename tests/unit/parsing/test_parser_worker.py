@@ -78,7 +78,7 @@ def test_a_group_without_chunks_has_an_empty_batch(serve, tmp_path):
     answer = serve((task,))[-1]
 
     assert answer.batch == b""
-    assert answer.outcomes[0].transient
+    assert answer.outcomes[0].superseded
 
 
 def test_no_alarm_is_left_when_a_file_is_done(serve, tmp_path):
@@ -125,7 +125,7 @@ def test_a_content_that_is_not_that_of_the_scan_is_not_stored_under_its_hash(ser
 
     answer = serve((task,))[-1]
 
-    assert (answer.outcomes[0].error, answer.outcomes[0].transient) == ("changed since the scan; index again", True)
+    assert (answer.outcomes[0].error, answer.outcomes[0].superseded) == ("changed since the scan", True)
 
 
 def test_the_memory_limit_is_counted_from_what_the_process_has(no_limits, monkeypatch):

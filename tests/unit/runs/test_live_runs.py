@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 import pytest
+from dagster._core.storage.tags import TagType, get_tag_type
+from dagster._utils.tags import is_valid_tag_key
 
 from indexing_assets.runs import live_runs
 from indexing_assets.runs.live_runs import (
@@ -66,6 +68,22 @@ def test_a_run_that_is_executed_again_is_not_taken_for_its_parent(
     # From the launchpad with the tags of a run: Dagster knows of no parent.
     alike = instance.create_run_for_job(_job, tags=tags, status=status)
     assert not _dead(instance) & {again.run_id, alike.run_id}
+
+
+def test_tags_of_before_they_were_hidden_are_understood(instance: dg.DagsterInstance) -> None:
+    shown = {"code_index/host": socket.gethostname(), "code_index/pid": "999999999", "code_index/pid_started": "1.00"}
+    own = _run(instance, {})
+    instance.add_run_tags(own.run_id, {**shown, "code_index/run": own.run_id})
+    again = _run(instance, {**shown, "code_index/run": own.run_id}, parent=own.run_id)
+    assert own.run_id in _dead(instance)
+    assert again.run_id not in _dead(instance)
+    assert not retries_lasting(_run(instance, {"code_index/retry_lasting": "false"}))
+
+
+def test_no_page_shows_the_tags_that_only_the_program_reads() -> None:
+    tags = {*process_tags("a run"), RETRY_LASTING_TAG}
+    assert {get_tag_type(tag) for tag in tags} == {TagType.HIDDEN}
+    assert all(is_valid_tag_key(tag) for tag in tags)
 
 
 def test_tags_of_before_they_named_a_run_count_only_without_a_parent(instance: dg.DagsterInstance) -> None:

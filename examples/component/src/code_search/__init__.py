@@ -1,0 +1,1 @@
+"""A Dagster project whose indexes are declared in YAML."""

@@ -1,0 +1,73 @@
+"""The definitions of one index, and its resources: what a deployment and a component both are made of.
+
+Belongs here: assembling. Does not belong here: which indexes there are (`indexing_assets.definitions`,
+`indexing_assets.component`). No key or name is Dagster's own or a word that a project may use itself, so that the
+definitions of a named index merge with any others; neither an executor nor an `io_manager` comes with them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from code_index.index.folder import IndexFolder
+from indexing_assets.assets.chunk_vectors import build_chunk_vectors
+from indexing_assets.assets.index_report import build_index_report
+from indexing_assets.assets.language_figures import build_language_figures
+from indexing_assets.assets.parsed_chunks import build_parsed_chunks
+from indexing_assets.assets.search_indexes import build_search_indexes
+from indexing_assets.assets.source_files import build_source_files
+from indexing_assets.automation.jobs import build_asset_jobs
+from indexing_assets.automation.reruns import build_partition_jobs
+from indexing_assets.automation.schedules import ScheduleTimes, build_schedules
+from indexing_assets.automation.sensors import build_sensors
+from indexing_assets.checks.asset_checks import build_index_checks
+from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IO_MANAGER, IndexNames
+from indexing_assets.runs.partitions import accepting_beta_parameters
+from resources.bound_values import bound
+from resources.dagster_version import warn_of_an_untested_dagster
+
+
+def build_index_defs(
+    names: IndexNames,
+    folder: IndexFolder,
+    resources: Mapping[str, Any],
+    *,
+    watch: bool,
+    schedule_times: ScheduleTimes,
+) -> dg.Definitions:
+    """The definitions of an index; warns once where Dagster is newer than any that was tested.
+
+    Args:
+        names: names of the index.
+        folder: its folder, which need not exist.
+        resources: by `index`, `embedder` and `lancedb_io_manager`; bound under the index's names for them.
+        watch: whether sensors run before anybody starts or stops them.
+        schedule_times: when the schedules run.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+    """
+    warn_of_an_untested_dagster()
+    settings = folder.settings()
+    jobs = build_asset_jobs(names)
+    partitions_job, rerun_job = build_partition_jobs(names)
+    with accepting_beta_parameters():
+        assets = [
+            build_source_files(names, folder),
+            build_parsed_chunks(names, folder, settings),
+            build_chunk_vectors(names, folder, settings),
+            build_search_indexes(names),
+            build_language_figures(names),
+            build_index_report(names),
+        ]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=build_index_checks(names),
+        jobs=[*jobs.values(), partitions_job, rerun_job],
+        sensors=build_sensors(names, jobs, dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED),
+        schedules=build_schedules(names, jobs, rerun_job, schedule_times),
+        resources={
+            names.prefixed(key): bound(resources[key]) for key in (INDEX_RESOURCE, EMBEDDER_RESOURCE, IO_MANAGER)
+        },
+    )
