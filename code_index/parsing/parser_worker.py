@@ -30,7 +30,7 @@ from code_index.core.errors import FileUnstableError, FileVanishedError, ParseEr
 from code_index.core.model import Chunk, ChunkingOptions
 from code_index.core.quoting import printable_message
 from code_index.parsing.chunk_rows import chunks_to_batch
-from code_index.repository.source_repository import SourceRepository
+from code_index.repository.source_repository import SourceRepository, reason_of
 
 TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
 """Signals that end a process whose file takes too long: by processor time, and by the clock."""
@@ -201,7 +201,9 @@ def _parse_one(
 
 def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
     """The outcome of a file that an error ended."""
-    if isinstance(error, ParseError | RepositoryError):
+    if isinstance(error, RepositoryError):
+        reason = reason_of(error, outcome.file_path)
+    elif isinstance(error, ParseError):
         reason = str(error)
     elif isinstance(error, MemoryError):
         reason = "needs more memory than parse_memory_bytes allows"

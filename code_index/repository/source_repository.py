@@ -253,10 +253,10 @@ class _Scan:
         except FileVanishedError:
             return
         except (FileUnreadableError, FileUnstableError) as error:
-            self._unreadable[path] = f"unreadable: {str(error).removeprefix(f'{path}: ')}"
+            self._unreadable[path] = f"unreadable: {reason_of(error, path)}"
             return
         except (NotRegularFileError, FileTooLargeError) as error:  # replaced since the walk
-            self._skip(path, f"changed during the scan: {str(error).removeprefix(f'{path}: ')}")
+            self._skip(path, f"changed during the scan: {reason_of(error, path)}")
             return
         self._read_count += 1
         language = detect_language(path, read.content)
@@ -301,6 +301,11 @@ class _Scan:
         if file.subproject_name == name and file.subproject_path == path:
             return file
         return replace(file, subproject_name=name, subproject_path=path)
+
+
+def reason_of(error: RepositoryError, file_path: str) -> str:
+    """The message of an error of `SourceRepository.read` without the path, for where the path stands beside it."""
+    return str(error).removeprefix(f"{displayed(file_path)}: ")
 
 
 def _require_regular(status: os.stat_result, shown: str) -> None:
