@@ -236,4 +236,5 @@ def _walk_parts(found: Walk) -> list[bytes]:
         *(repr((path, size, mtime)).encode() for path, _, size, mtime in sorted(found.files)),
         *sorted(repr((entry.path, entry.reason)).encode() for entry in found.skipped),
         *sorted(repr(item).encode() for item in found.unreadable.items()),
+        *sorted(repr(item).encode() for item in found.encodings.items()),
     ]

@@ -80,13 +80,15 @@ class Walk:
     """The result of a walk: `files` are (path, folder, size in bytes, mtime in ns), in no particular order.
 
     `unreadable` maps a folder (with a final `/`) or file that the system refused to the reason; its known records
-    still hold. `manifests` are the contents of the manifests of subprojects.
+    still hold. `manifests` are the contents of the manifests of subprojects. `encodings` maps files to the encoding that
+    `.gitattributes` declares for them.
     """
 
     files: list[tuple[str, str, int, int]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     manifests: dict[str, bytes] = field(default_factory=dict)
+    encodings: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -202,6 +204,8 @@ class _Walker:
                 self._skip(path, f"too large: over {self._options.max_file_bytes} bytes")
             else:
                 self.found.files.append((path, rules.path, status.st_size, status.st_mtime_ns))
+                if (encoding := rules.encoding(entry.name, path)) is not None:
+                    self.found.encodings[path] = encoding
 
     def _is_closed(self, entry: os.DirEntry[str], to_group: int, to_all: int) -> bool:
         """Tell whether the group that may read the index may not read or enter this."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.regular_files import UnfitFileError, read_regular_file
+from code_index.repository.encoding_attributes import ATTRIBUTES_FILE, EncodingAttributes
 from code_index.repository.git_checkout import (
     Checkout,
     RepositorySettings,
@@ -45,6 +46,18 @@ class _PlacedIgnoreFile:
 
     def brings_back_below(self, path: str) -> bool:
         return self.file.brings_back_below(self.above + path[self.cut :])
+
+
+@dataclass(frozen=True, slots=True)
+class _PlacedAttributes:
+    """An attributes file with its place, as that of an ignore file."""
+
+    file: EncodingAttributes
+    cut: int = 0
+    above: str = ""
+
+    def match(self, name: str, path: str) -> tuple[str | None] | None:
+        return self.file.match(name, self.above + path[self.cut :])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,7 @@ class FolderRules:
     user_wide: tuple[_PlacedIgnoreFile, ...]
     repository: _Repository
     use_gitignore: bool
+    attributes: tuple[_PlacedAttributes, ...] = ()
     inherited_skip: Skip | None = None
     brought_back: bool = False
 
@@ -99,6 +113,13 @@ class FolderRules:
         if skip is None and not brought_back and (reason := file_name_reason(name, self.name)) is not None:
             return Skip(reason)
         return skip
+
+    def encoding(self, name: str, path: str) -> str | None:
+        """The encoding that the repository declares for the file `name` at `path`, or None."""
+        for located in reversed(self.attributes):
+            if (said := located.match(name, path)) is not None:
+                return said[0]
+        return None
 
     def below(self, name: str, path: str, siblings: Collection[str]) -> FolderRules | Skip:
         """The rules for the folder `name` at `path`, or the reason to skip it with everything below."""
@@ -145,6 +166,7 @@ class RulesReader:
         repository = self._repository(checkout, self._root)
         user_wide: tuple[_PlacedIgnoreFile, ...] = ()
         git: tuple[_PlacedIgnoreFile, ...] = ()
+        attributes: tuple[_PlacedAttributes, ...] = ()
         if use_gitignore:
             path, warning = user_ignore_file(self._git, checkout, repository.settings)
             self._warn(warning)
@@ -157,9 +179,11 @@ class RulesReader:
             for count in range(len(above)):
                 path = checkout.top.joinpath(*above[:count]) / _GIT_IGNORE_FILE
                 git += self._outside(path, os.path.relpath(path, self._root), repository, above[count:])
+                attributes_path = path.with_name(ATTRIBUTES_FILE)
+                attributes = self._attributes(attributes_path, repository, attributes, above=above[count:])
         lines = [*exclude, *(f"!{pattern}" for pattern in include)]
         own = (_PlacedIgnoreFile(IgnoreFile("settings", lines)),) if lines else ()
-        return FolderRules("", own, git, user_wide, repository, use_gitignore)
+        return FolderRules("", own, git, user_wide, repository, use_gitignore, attributes)
 
     def entered(self, rules: FolderRules, names: Collection[str]) -> FolderRules | Skip:
         """The rules with the ignore files of the folder, whose entries are `names`; or the reason to skip it."""
@@ -172,9 +196,13 @@ class RulesReader:
                 repository = self._repository(checkout, checkout.top, cut=len(rules.path) + 1)
                 source = f"{rules.path}/.git/info/exclude"
                 exclude = self._outside(checkout.exclude_file, source, repository, cut=repository.cut)
-                rules = replace(rules, repository=repository, git=rules.user_wide + exclude)
+                rules = replace(rules, repository=repository, git=rules.user_wide + exclude, attributes=())
         if rules.use_gitignore and _GIT_IGNORE_FILE in names:
             rules = replace(rules, git=rules.git + self._inside(rules, _GIT_IGNORE_FILE))
+        if ATTRIBUTES_FILE in names:
+            path, cut = self._root / rules.path / ATTRIBUTES_FILE, len(rules.path) + 1 if rules.path else 0
+            attributes = self._attributes(path, rules.repository, rules.attributes, cut=cut)
+            rules = replace(rules, attributes=attributes)
         if OWN_IGNORE_FILE in names:
             rules = replace(rules, own=self._inside(rules, OWN_IGNORE_FILE, first=rules.own))
         return rules
@@ -215,6 +243,28 @@ class RulesReader:
         file = IgnoreFile.from_bytes(source, content, ignore_case=rules.repository.settings.ignore_case)
         return (*first, _PlacedIgnoreFile(file, len(rules.path) + 1 if rules.path else 0)) if file.rules else first
 
+    def _attributes(
+        self,
+        path: Path,
+        repository: _Repository,
+        outer: tuple[_PlacedAttributes, ...],
+        *,
+        above: tuple[str, ...] = (),
+        cut: int = 0,
+    ) -> tuple[_PlacedAttributes, ...]:
+        """The attributes of the files `outer`, with those of the one at `path`."""
+        try:
+            content = read_ignore_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return outer
+        except OSError as error:
+            shown = os.path.relpath(path, self._root)
+            self._warn(f"{shown}: {error.strerror}; the encodings that it declares are not known")
+            return outer
+        inherited = outer[-1].file.macros if outer else {}
+        file = EncodingAttributes(content, inherited=inherited, ignore_case=repository.settings.ignore_case)
+        return (*outer, _PlacedAttributes(file, cut, "".join(f"{part}/" for part in above))) if file else outer
+
     def _content(self, read: Callable[[Path], bytes], path: Path, source: str) -> bytes | None:
         try:
             return read(path)
@@ -228,7 +278,7 @@ class RulesReader:
 
 
 def read_ignore_file(path: Path) -> bytes:
-    """Read an ignore file in the working tree; as in git, a link is not followed.
+    """Read an ignore file or an attributes file in the working tree; as in git, a link is not followed.
 
     Raises:
         FileNotFoundError: there is none.

@@ -40,6 +40,7 @@ from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
 
 _SCANNED = tuple(SourceFile.__dataclass_fields__)
+_SHAPING = ("language", "subproject_name", "subproject_path", "working_tree_encoding")
 _LISTED = 20
 # Metadata entry: the state of the repository that the scan saw, which sensors compare.
 STATE_METADATA = "repository_state"
@@ -186,8 +187,8 @@ def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
     touched = {file.file_path: file for file in changes.touched}
     for before in store.files.read(where=is_in("file_path", touched)).to_pylist() if touched else ():
         file = touched[before["file_path"]]
-        if any(getattr(file, name) != before[name] for name in ("language", "subproject_name", "subproject_path")):
-            # Chunks carry these: they have to be written again.
+        if any(getattr(file, name) != before[name] for name in _SHAPING):
+            # Chunks carry or come from these: they have to be written again.
             file = replace(file, status=FileStatus.PENDING, reason=None)
         rows.append({**before, **_row(file)})
     return pa.Table.from_pylist(rows, schema=FILES)
