@@ -78,8 +78,8 @@ class SourceRepository:
     """A folder of source files, in a git checkout or not.
 
     `include` and `exclude` are patterns in gitignore syntax that count like lines at the top of the root's
-    `.codeindexignore` (`include` ones negated). `index_dir` is never indexed. `readers_group` is as in
-    `WalkOptions`.
+    `.codeindexignore` (`include` ones negated). `index_dir` is never indexed. `tracked_dependencies` and `readers_group`
+    are as in `WalkOptions`.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class SourceRepository:
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
         use_gitignore: bool = True,
+        tracked_dependencies: bool = False,
         index_dir: Path | None = None,
         readers_group: int | None = None,
     ) -> None:
@@ -101,6 +102,7 @@ class SourceRepository:
             include=tuple(include),
             exclude=tuple(exclude),
             use_gitignore=use_gitignore,
+            tracked_dependencies=tracked_dependencies,
             readers_group=readers_group,
         )
 
