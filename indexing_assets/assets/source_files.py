@@ -44,6 +44,8 @@ _SHAPING = ("language", "subproject_name", "subproject_path", "working_tree_enco
 _LISTED = 20
 # Metadata entry: the state of the repository that the scan saw, which sensors compare.
 STATE_METADATA = "repository_state"
+# Metadata entry: the scan's warnings, which a command prints at its end.
+WARNINGS_METADATA = "warnings"
 # The daily schedule scans: an index that nothing scanned for longer may be behind its repository.
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=25))
 
@@ -249,6 +251,7 @@ def _metadata(scan: ScanResult, changes: Changes, partitions: _Partitions, secon
         "read_files": scan.read_count,
         "unreadable": len(scan.unreadable),
         "subprojects": len(scan.subprojects),
+        **({WARNINGS_METADATA: [printable(warning) for warning in scan.warnings[:_LISTED]]} if scan.warnings else {}),
         "partitions_added": partitions.added,
         "partitions_removed": partitions.removed,
         "scan_s": round(seconds, 2),
