@@ -11,6 +11,7 @@ Roles of definitions
     overload          function without a body, which the function of its name that follows completes
     scope             namespace or module: qualifies the names inside, its text is module code
     rest              definition without a block: lasts to the next one beside it, or to the end of the enclosing node
+    data              text that only looks like code (quoted lists, templates of macros): what is in it defines nothing
     passage           anonymous function that is called at once: what is in it counts as outside of it
     wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
     signature         declares the type of the definition that follows and belongs to it
@@ -65,7 +66,7 @@ class LanguageSpec(FileType):
     `query` has the roles above. `statements` captures as `statement` the nodes at which a definition too long for
     one chunk may be cut.
     A definition is read from its fields unless `names` (by node type), `parameters_of` or `return_type_of` override
-    that. `name_types` serve grammars in which the name is a child without a field.
+    that; so does `docstring_of` for a string inside a definition that documents it. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a function named `Owner.name` is a method.
     `value_fields`, or `carrier`, lead from a binding to the bound function (`const f = () => ...`).
     `doc_prefixes` mark documentation comments; with `plain_docs`, where none is marked, any comment directly above
@@ -93,6 +94,7 @@ class LanguageSpec(FileType):
     return_fields: tuple[str, ...] = ("return_type",)
     return_type_of: Callable[[Node, bytes], str] | None = None
     body_fields: tuple[str, ...] = ("body",)
+    docstring_of: Callable[[Node, bytes], str | None] | None = None
     doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
     plain_docs: bool = True
     doc_text: Callable[[str], str] = without_markers
@@ -110,6 +112,7 @@ COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump"
 _OTHER_ROLES: Final = (
     *(
         "wrapper",
+        "data",
         "passage",
         "rest",
         "signature",

@@ -44,7 +44,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("d", "d di"),
     FileType("diff", "diff patch"),
     FileType("dotenv", "env", ".env", file_name_prefixes=".env."),
-    FileType("elisp", "el"),
     FileType("elm", "elm"),
     FileType("erlang", "erl hrl", interpreters="escript"),
     FileType("fish", "fish", interpreters="fish"),

@@ -1,0 +1,184 @@
+"""What Lisps share: a definition is a list whose first word says what it defines.
+
+Belongs here: name, parameters and documentation of such a list. Does not belong here: the words of one Lisp.
+
+The grammars know next to nothing but lists, and macros make new words for definitions, so the queries ask for the
+shape as well: a word that begins with `def`, a name and a list of parameters define a function whatever the word.
+What is quoted is data, and the template in a macro is quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from tree_sitter import Node
+
+from code_index.chunking.comments import clean_string, without_markers
+from code_index.chunking.signatures import text_of
+from code_index.core.model import Parameter
+
+FUNCTIONS: Final = (
+    r"(?i)^(.+:)?-?(cl-|iter-|cl-iter-|pcase-|ert-|transient-)?def(?!ault|er|ine-(key|abbrev|modify|obsolete|symbol)"
+    r"|var|parameter|const|custom|group|face|struct|class|package|system|ine-(condition|package|record)|type)[^ ]*$"
+)
+"""Words that define a function, if a name and a list of parameters follow."""
+
+_LISTS: Final = frozenset({"list", "list_lit", "vector"})
+_SYMBOLS: Final = frozenset({"symbol", "sym_lit", "package_lit", "keyword", "kwd_lit"})
+_STRINGS: Final = frozenset({"string", "str_lit"})
+_COMMENTS: Final = frozenset({"comment", "block_comment", "sexp_comment", "dis_expr"})
+_LAMBDAS: Final = frozenset(
+    "lambda λ lambda* case-lambda case-lambda* opt-lambda named-lambda nlambda keyword-lambda".split()  # noqa: SIM905
+)
+_OPTIONAL: Final = frozenset({"&optional", "&key", "&aux", "#!optional", "#!key", "#:optional", "#:key", "&opt"})
+_REST: Final = frozenset({"&rest", "&body", ".", "#!rest", "#:rest", "&whole", "&environment"})
+_PREFIX: Final = re.compile(r"^(?:#:|:|#?')")
+_BLOCK: Final = re.compile(r"\A#\|+|\|+#\s*\Z")
+_ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_NO_SPECIALIZER: Final = frozenset({"t", "nil"})
+_MAX_CURRIED: Final = 20
+
+
+def parts(node: Node) -> list[Node]:
+    """The elements of a list without comments, its first word included where the grammar names it."""
+    if node.type == "defun":  # of Common Lisp: the head is a node of its own
+        header, *body = [child for child in node.named_children if child.type not in _COMMENTS]
+        return header.named_children + [child for child in body if child.type not in {"(", ")"}]
+    return [child for child in node.named_children if child.type not in _COMMENTS | {"(", ")"}]
+
+
+def is_list(node: Node) -> bool:
+    """Tell whether the node is a list, one that the grammar takes for the call of a special form included."""
+    return node.type in _LISTS or node.type.endswith(("_form", "_definition"))
+
+
+def word(node: Node, source: bytes) -> str:
+    """The name that a symbol or a string stands for: `crypto` for `:crypto`, `#:crypto`, `'crypto` and "CRYPTO"."""
+    text = text_of(node, source)
+    if node.type in _STRINGS:
+        text = text.strip('"')
+        return text.lower() if text.isupper() else text
+    return _PREFIX.sub("", text)
+
+
+def _named(node: Node) -> list[Node]:
+    """The elements of a definition from its name on."""
+    elements = parts(node)
+    is_headless = node.type.endswith(("_definition", "_form"))  # of Emacs Lisp: the first word is no named node
+    return elements if is_headless else elements[1:]
+
+
+def name(node: Node, source: bytes) -> str:
+    """The name of a definition: its second word, the first one of `(name option ...)` and of `((name a) b)`."""
+    elements = _named(node)
+    if not elements:
+        return ""
+    found = elements[0]
+    for _ in range(_MAX_CURRIED):
+        inner = parts(found) if is_list(found) else []
+        if not inner or text_of(inner[0], source).lower() == "setf":
+            break
+        found = inner[0]
+    return word(found, source)
+
+
+def module_name(node: Node, source: bytes) -> str:
+    """The name of a module: `ice-9.match` for `(ice-9 match)`."""
+    elements = _named(node)
+    if not elements:
+        return ""
+    inner = parts(elements[0]) if is_list(elements[0]) else [elements[0]]
+    return ".".join(word(part, source) for part in inner if not is_list(part))
+
+
+def method_name(node: Node, source: bytes) -> str:
+    """`class.name` for a method whose first parameter has a class; `name` for other definitions."""
+    plain = name(node, source)
+    head = parts(node)[:1]
+    is_method = bool(head) and text_of(head[0], source).lower().endswith("method")
+    for parameter in parameters(node, source)[:1] if is_method else ():
+        owner = parameter.type or ""
+        if owner.lower() not in _NO_SPECIALIZER and owner[:1] not in {"", "("}:
+            return f"{_PREFIX.sub('', owner)}.{plain}"
+    return plain
+
+
+def _lambda_list(node: Node, source: bytes) -> tuple[list[Node], int]:
+    """The parameters of a definition, and the number of elements, from its name on, that come before its body."""
+    elements = _named(node)
+    if not elements:
+        return [], 0
+    first = elements[0]
+    if is_list(first) and (inner := parts(first)) and text_of(inner[0], source).lower() != "setf":
+        if len(elements) > 1 and is_list(elements[1]) and node.type != "list":
+            return [], 1  # `(defstruct (name option) ...)`
+        return inner[1:], 1
+    for index, element in enumerate(elements[1:], start=1):
+        if element.type in _SYMBOLS and word(element, source) not in _LAMBDAS:
+            continue  # a qualifier such as `:around`
+        if not is_list(element):
+            break
+        values = parts(element)
+        if values and text_of(values[0], source) in _LAMBDAS:
+            return (parts(values[1]) if is_list(values[1]) else [values[1]]) if len(values) > 1 else [], len(elements)
+        return values, index + 1
+    return [], 1
+
+
+def parameters(node: Node, source: bytes) -> tuple[Parameter, ...]:
+    """The parameters; one with a class has it for a type, those of the rest have their marker."""
+    found: list[Parameter] = []
+    has_default, marker = False, ""
+    for element in _lambda_list(node, source)[0]:
+        text = text_of(element, source)
+        if text in _OPTIONAL:
+            has_default = True
+        elif text in _REST:
+            marker = f"{text} "
+        elif element.type == "keyword" or text.startswith(("&", "#!")):
+            continue
+        elif is_list(element) and (inner := parts(element)):
+            variable, *rest = (text_of(part, source) for part in inner)
+            if rest[:1] == [":"]:  # Typed Racket
+                found.append(Parameter(marker + variable, " ".join(rest[1:2]) or None))
+            elif has_default or text.startswith("["):
+                found.append(Parameter(marker + variable, None, rest[0] if rest else None))
+            elif len(rest) == 1:
+                found.append(Parameter(marker + variable, rest[0]))
+            else:
+                found.append(Parameter(marker + text))
+            marker = ""
+        else:
+            found.append(Parameter(marker + text))
+            marker = ""
+    return tuple(found)
+
+
+def docstring(node: Node, source: bytes) -> str | None:
+    """The string after the parameters, or the value of `:documentation`."""
+    elements = _named(node)
+    _, start = _lambda_list(node, source)
+    for index, element in enumerate(elements[1:], start=1):
+        inner = parts(element) if is_list(element) else []
+        pair = inner if inner and index else elements[index : index + 2]
+        if len(pair) > 1 and text_of(pair[0], source) == ":documentation" and pair[1].type in _STRINGS:
+            return string_text(pair[1], source)
+    for element in elements[max(start, 1) :]:
+        if element.type in _STRINGS:
+            return string_text(element, source)
+        is_declaration = is_list(element) and text_of(element, source).startswith("(declare")
+        if not is_declaration:
+            break
+    return None
+
+
+def string_text(node: Node, source: bytes) -> str | None:
+    """The text of a string, its escapes resolved."""
+    text = clean_string(source[node.start_byte : node.end_byte].decode("utf-8", "replace"))
+    return _ESCAPE.sub(r"\1", text) if text else None
+
+
+def doc_text(comment: str) -> str:
+    """A comment, or a block comment without its marks."""
+    return _BLOCK.sub("", comment).strip() if comment.startswith("#|") else without_markers(comment)
