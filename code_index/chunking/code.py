@@ -65,6 +65,8 @@ def extract_code(source: bytes, language: str) -> Extraction:
     """
     spec, parser, query, statements = _tools(language)
     reading = read(source, parser, query, spec.repairs)
+    if spec.sort is not None:
+        spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
     blocks = found.blocks()
     imports = outermost(reading.captures.get("import", []))

@@ -1,15 +1,17 @@
-"""What Lisps share: a definition is a list whose first word says what it defines.
+"""What Lisps share: a list is what its first word says.
 
-Belongs here: name, parameters and documentation of such a list. Does not belong here: the words of one Lisp.
+Belongs here: the roles of lists by their words and shape; name, parameters and documentation of a definition.
+Does not belong here: the words of one Lisp.
 
-The grammars know next to nothing but lists, and macros make new words for definitions, so the queries ask for the
-shape as well: a word that begins with `def`, a name and a list of parameters define a function whatever the word.
-What is quoted is data, and the template in a macro is quoted.
+The grammars know next to nothing but lists, and macros make new words for definitions, so the shape counts as well: a
+word that begins with `def`, a name and a list of parameters define a function whatever the word. What is quoted is
+data, and the template in a macro is quoted.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from tree_sitter import Node
@@ -18,19 +20,20 @@ from code_index.chunking.comments import clean_string, without_markers
 from code_index.chunking.signatures import text_of
 from code_index.core.model import Parameter
 
-FUNCTIONS: Final = (
-    r"(?i)^(.+:)?-?(cl-|iter-|cl-iter-|pcase-|ert-|transient-)?def(?!ault|er|ine-(key|abbrev|modify|obsolete|symbol)"
-    r"|var|parameter|const|custom|group|face|struct|class|package|system|ine-(condition|package|record)|type)[^ ]*$"
+_MACRO: Final = re.compile(
+    r"-?(?:cl-|iter-|cl-iter-|pcase-|ert-|transient-)?def(?!ault|er|var|parameter|const|custom|group|face|type|ine-values"
+    r"|ine-(?:key|abbrev|modify|obsolete|symbol))\S*"
 )
-"""Words that define a function, if a name and a list of parameters follow."""
-
+_LAMBDAS: Final = "lambda λ lambda* case-lambda case-lambda* opt-lambda named-lambda keyword-lambda trace-lambda"
+_MODULES: Final = frozenset({"library", "define-library", "define-module"})
+_LETS: Final = frozenset({"let", "let*", "letrec", "letrec*"})
+_OTHERWISE: Final = frozenset({"t", "else", "otherwise", "_"})
+_NEED_NAME: Final = frozenset({"function", "class", "scope", "rest"})
+_MAX_WORD: Final = 100
 _LISTS: Final = frozenset({"list", "list_lit", "vector"})
 _SYMBOLS: Final = frozenset({"symbol", "sym_lit", "package_lit", "keyword", "kwd_lit"})
 _STRINGS: Final = frozenset({"string", "str_lit"})
 _COMMENTS: Final = frozenset({"comment", "block_comment", "sexp_comment", "dis_expr"})
-_LAMBDAS: Final = frozenset(
-    "lambda λ lambda* case-lambda case-lambda* opt-lambda named-lambda nlambda keyword-lambda".split()  # noqa: SIM905
-)
 _OPTIONAL: Final = frozenset({"&optional", "&key", "&aux", "#!optional", "#!key", "#:optional", "#:key", "&opt"})
 _REST: Final = frozenset({"&rest", "&body", ".", "#!rest", "#:rest", "&whole", "&environment"})
 _PREFIX: Final = re.compile(r"^(?:#:|:|#?')")
@@ -104,7 +107,7 @@ def method_name(node: Node, source: bytes) -> str:
     return plain
 
 
-def _lambda_list(node: Node, source: bytes) -> tuple[list[Node], int]:
+def _lambda_list(node: Node, source: bytes, *, binds: bool = False) -> tuple[list[Node], int]:
     """The parameters of a definition, and the number of elements, from its name on, that come before its body."""
     elements = _named(node)
     if not elements:
@@ -115,22 +118,32 @@ def _lambda_list(node: Node, source: bytes) -> tuple[list[Node], int]:
             return [], 1  # `(defstruct (name option) ...)`
         return inner[1:], 1
     for index, element in enumerate(elements[1:], start=1):
-        if element.type in _SYMBOLS and word(element, source) not in _LAMBDAS:
+        if element.type in _SYMBOLS and word(element, source) not in _LAMBDAS.split():
             continue  # a qualifier such as `:around`
         if not is_list(element):
             break
         values = parts(element)
-        if values and text_of(values[0], source) in _LAMBDAS:
+        if values and text_of(values[0], source) in _LAMBDAS.split():
             return (parts(values[1]) if is_list(values[1]) else [values[1]]) if len(values) > 1 else [], len(elements)
-        return values, index + 1
+        return ([], len(elements)) if binds else (values, index + 1)
     return [], 1
 
 
+def bound_parameters(node: Node, source: bytes) -> tuple[Parameter, ...]:
+    """The parameters of `(define (f a) ...)` and `(define f (lambda (a) ...))`."""
+    return _parameters(_lambda_list(node, source, binds=True)[0], source)
+
+
 def parameters(node: Node, source: bytes) -> tuple[Parameter, ...]:
+    """The parameters of `(defun f (a) ...)`."""
+    return _parameters(_lambda_list(node, source)[0], source)
+
+
+def _parameters(elements: list[Node], source: bytes) -> tuple[Parameter, ...]:
     """The parameters; one with a class has it for a type, those of the rest have their marker."""
     found: list[Parameter] = []
     has_default, marker = False, ""
-    for element in _lambda_list(node, source)[0]:
+    for element in elements:
         text = text_of(element, source)
         if text in _OPTIONAL:
             has_default = True
@@ -173,6 +186,119 @@ def docstring(node: Node, source: bytes) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The words of one Lisp, each field separated by blanks; see `Words.sort` for what they need beside them.
+
+    `named` define a function by a name only. With `binds` a name and a procedure are a function too (`(define f (lambda
+    ...))`), and a function's name stands with its parameters (`(define (f a) ...)`). `makers` make the class that a
+    name is bound to. A scope of `rests` lasts to the next one.
+    """
+
+    named: str = ""
+    binds: bool = False
+    classes: str = ""
+    makers: str = ""
+    scopes: str = ""
+    rests: str = ""
+    imports: str = ""
+    branches: str = ""
+    switches: str = "cond"
+    cases: str = ""
+    handlers: str = ""
+    lambdas: str = _LAMBDAS
+
+    def sort(self, captures: dict[str, list[Node]], source: bytes) -> None:
+        """Give each list in the captures of `_list` the roles that it has."""
+        roles = self._roles()
+        for node in captures.pop("_list", []):
+            first = head(node, source)
+            if not first:
+                continue
+            role = roles.get(first)
+            if role is None and _MACRO.fullmatch(first):
+                role = self._defined(node, source)
+            if role == "let":  # with a name it is a loop
+                role = "branch" if [element.type for element in _named(node)[:1]] == ["symbol"] else None
+            if role is None or (role in _NEED_NAME and not _named(node)):
+                continue
+            captures.setdefault("scope" if role == "rest" else role, []).append(node)
+            if role in {"rest", "switch", "branch", "handlers"}:
+                _add_parts(captures, node, first, role, source)
+
+    def _roles(self) -> dict[str, str]:
+        by_role = {
+            "function": self.named,
+            "class": self.classes,
+            "scope": self.scopes,
+            "rest": self.rests,
+            "import": self.imports,
+            "branch": f"if {self.branches}",
+            "switch": f"{self.switches} {self.cases}",
+            "handlers": self.handlers,
+            "closure": self.lambdas,
+            "let": "let" if self.binds else "",
+            "and": "and",
+            "or": "or",
+        }
+        return {word: role for role, words in by_role.items() for word in words.split()}
+
+    def _defined(self, node: Node, source: bytes) -> str | None:
+        """The role of a list that begins with a word such as `define`, by what follows."""
+        name, *rest = [*_named(node), None]
+        value = rest[0] if rest else None
+        if name is None:
+            return None
+        if not self.binds:
+            second = rest[1] if len(rest) > 1 else None
+            is_qualified = value is not None and value.type in _SYMBOLS and second is not None and is_list(second)
+            return "function" if (value is not None and is_list(value)) or is_qualified else None
+        if is_list(name):
+            inner = parts(name)
+            return "function" if inner and (is_list(inner[0]) or inner[0].type in _SYMBOLS) else None
+        bound = head(value, source) if value is not None and is_list(value) else ""
+        if bound in _LETS and value is not None:  # a procedure with variables of its own
+            last = parts(value)[-1]
+            bound = head(last, source) if is_list(last) else ""
+        if bound in self.makers.split():
+            return "class"
+        return "function" if bound in self.lambdas.split() else None
+
+
+def head(node: Node, source: bytes) -> str:
+    """The first word of a list in lower case, without its package."""
+    first = node.child(1)
+    if first is not None and first.type == "defun_header":
+        first = first.child(0)
+    if first is None or first.end_byte - first.start_byte > _MAX_WORD:
+        return ""
+    return source[first.start_byte : first.end_byte].decode("utf-8", "replace").lower().rpartition(":")[2]
+
+
+def _add_parts(captures: dict[str, list[Node]], node: Node, word: str, role: str, source: bytes) -> None:
+    """Capture what belongs to a construct: the other branch of `if`, clauses of `cond`, handlers."""
+    elements = _named(node)
+    if role == "rest":
+        captures.setdefault("rest", []).append(node)
+    elif word == "if" and len(elements) > 2:
+        captures.setdefault("else", []).append(elements[2])
+        if is_list(elements[2]) and head(elements[2], source) == "if":
+            captures.setdefault("else_if", []).append(elements[2])
+    elif role == "handlers":
+        captures.setdefault("branch", []).extend(
+            element for element in elements[1 + (word == "condition-case") :] if is_list(element)
+        )
+    elif role == "switch":
+        for clause in elements if word.startswith("cond") else elements[1:]:
+            if is_list(clause) and _first_word(clause, source) not in _OTHERWISE:
+                captures.setdefault("path", []).append(clause)
+
+
+def _first_word(clause: Node, source: bytes) -> str:
+    first = clause.child(1)
+    return "" if first is None or first.end_byte - first.start_byte > _MAX_WORD else text_of(first, source).lower()
+
+
 def string_text(node: Node, source: bytes) -> str | None:
     """The text of a string, its escapes resolved."""
     text = clean_string(source[node.start_byte : node.end_byte].decode("utf-8", "replace"))
@@ -180,5 +306,7 @@ def string_text(node: Node, source: bytes) -> str | None:
 
 
 def doc_text(comment: str) -> str:
-    """A comment, or a block comment without its marks."""
+    """A comment, or a block comment without its marks; a form that was taken out documents nothing."""
+    if comment.startswith("#;"):
+        return ""
     return _BLOCK.sub("", comment).strip() if comment.startswith("#|") else without_markers(comment)

@@ -27,6 +27,18 @@ def _doc_text(comment: str) -> str:
     return _FILE_HEAD.sub("", _lisp.doc_text(comment))
 
 
+_WORDS: Final = _lisp.Words(
+    named="define-minor-mode define-derived-mode define-globalized-minor-mode define-global-minor-mode"
+    " define-generic-mode define-compilation-mode defalias fset define-obsolete-function-alias",
+    classes="cl-defstruct defstruct defclass cl-deftype define-error",
+    imports="require load load-library use-package autoload",
+    branches="while when unless dolist dotimes if-let if-let* when-let when-let* while-let cl-loop loop cl-do cl-dolist"
+    " cl-dotimes seq-doseq -if-let -when-let",
+    cases="pcase pcase-exhaustive cl-case cl-ecase cl-typecase cl-etypecase case ecase",
+    handlers="condition-case",
+    lambdas="lambda",
+)
+
 LANGUAGE: Final = LanguageSpec(
     name="elisp",
     title="Emacs Lisp",
@@ -41,33 +53,12 @@ LANGUAGE: Final = LanguageSpec(
     parameters_of=_lisp.parameters,
     docstring_of=_docstring,
     doc_text=_doc_text,
-    query=rf"""
-[(function_definition) (macro_definition)] @function
-(list . (symbol) @_def . [(symbol) (list)] . (list) (#match? @_def "{_lisp.FUNCTIONS}")) @function
-(list . (symbol) @_def . (symbol) . (symbol) . (list) (#any-of? @_def "cl-defmethod" "defmethod")) @function
-(list . (symbol) @_def . (symbol) (#match? @_def "^(define-(minor|derived|globalized-minor|global-minor|generic|compilation)-mode)$")) @function
-(list . (symbol) @_def . [(quote) (special_form "quote")] (#any-of? @_def "defalias" "fset" "define-obsolete-function-alias")) @function
-(list . (symbol) @_def . (quote) (#eq? @_def "define-error")) @class
-(list . (symbol) @_def . [(symbol) (list)] (#any-of? @_def "cl-defstruct" "defstruct" "defclass" "defclass*" "cl-deftype")) @class
+    sort=_WORDS.sort,
+    query="""
+[(function_definition) (macro_definition) (special_form) (list)] @_list
 (quote) @data
 (comment) @comment
 (source_file . (comment) @file_docstring)
-(list . (symbol) @_require (#any-of? @_require "require" "load" "load-library" "use-package" "autoload")) @import
-[(special_form "if") (special_form "while")] @branch
-(list . (symbol) @_if (#any-of? @_if "when" "unless" "dolist" "dotimes" "if-let" "if-let*" "when-let" "when-let*" "while-let" "cl-loop" "cl-do" "cl-dolist" "cl-dotimes" "seq-doseq" "loop" "-if-let" "-when-let")) @branch
-(special_form "if" . (_) . (_) . (_) @else)
-(special_form "if" . (_) . (_) . (special_form "if") @else_if)
-(special_form "condition-case" . (_) . (_) (list) @branch)
-(special_form "cond") @switch
-(special_form "cond" (list . (_)) @path)
-(special_form "cond" (list . (symbol) @_t (#eq? @_t "t")) @not_path)
-(list . (symbol) @_case (#any-of? @_case "pcase" "cl-case" "cl-ecase" "case" "pcase-exhaustive" "cl-typecase")) @switch
-(list . (symbol) @_case . (_) (list . (_)) @path (#any-of? @_case "pcase" "cl-case" "cl-ecase" "case" "pcase-exhaustive" "cl-typecase"))
-(list . (symbol) @_case . (_) (list . (symbol) @_any (#any-of? @_any "_" "t" "otherwise")) @not_path (#any-of? @_case "pcase" "cl-case" "cl-ecase" "case" "pcase-exhaustive" "cl-typecase"))
-(special_form "and") @and
-(special_form "or") @or
-(special_form "lambda") @closure
-(list . (symbol) @_lambda (#eq? @_lambda "lambda")) @closure
 """,
     statements="""
 (source_file (_) @statement)
