@@ -37,7 +37,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("cmake", "cmake", "cmakelists.txt"),
     FileType("cobol", "cob cbl"),
     FileType("coffeescript", "coffee"),
-    FileType("commonlisp", "lisp lsp cl asd", interpreters="sbcl clisp"),
     FileType("crystal", "cr"),
     FileType("cue", "cue"),
     FileType("cython", "pyx pxd pxi"),

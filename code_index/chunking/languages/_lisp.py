@@ -30,7 +30,7 @@ _LETS: Final = frozenset({"let", "let*", "letrec", "letrec*"})
 _OTHERWISE: Final = frozenset({"t", "else", "otherwise", "_"})
 _NEED_NAME: Final = frozenset({"function", "class", "scope", "rest"})
 _MAX_WORD: Final = 100
-_LISTS: Final = frozenset({"list", "list_lit", "vector"})
+_LISTS: Final = frozenset({"list", "list_lit", "vector", "defun"})
 _SYMBOLS: Final = frozenset({"symbol", "sym_lit", "package_lit", "keyword", "kwd_lit"})
 _STRINGS: Final = frozenset({"string", "str_lit"})
 _COMMENTS: Final = frozenset({"comment", "block_comment", "sexp_comment", "dis_expr"})
@@ -245,29 +245,28 @@ class Words:
 
     def _defined(self, node: Node, source: bytes) -> str | None:
         """The role of a list that begins with a word such as `define`, by what follows."""
-        name, *rest = [*_named(node), None]
-        value = rest[0] if rest else None
+        name, value, second = ([*_named(node), None, None, None])[:3]
         if name is None:
             return None
-        if not self.binds:
-            second = rest[1] if len(rest) > 1 else None
-            is_qualified = value is not None and value.type in _SYMBOLS and second is not None and is_list(second)
-            return "function" if (value is not None and is_list(value)) or is_qualified else None
-        if is_list(name):
+        if self.binds and is_list(name):
             inner = parts(name)
             return "function" if inner and (is_list(inner[0]) or inner[0].type in _SYMBOLS) else None
-        bound = head(value, source) if value is not None and is_list(value) else ""
-        if bound in _LETS and value is not None:  # a procedure with variables of its own
-            last = parts(value)[-1]
-            bound = head(last, source) if is_list(last) else ""
+        if value is None:
+            return None
+        if not self.binds:
+            is_qualified = value.type in _SYMBOLS and second is not None and is_list(second)
+            return "function" if is_list(value) or is_qualified else None
+        bound = head(value, source)
+        if bound in _LETS:  # a procedure with variables of its own
+            bound = head(parts(value)[-1], source)
         if bound in self.makers.split():
             return "class"
         return "function" if bound in self.lambdas.split() else None
 
 
 def head(node: Node, source: bytes) -> str:
-    """The first word of a list in lower case, without its package."""
-    first = node.child(1)
+    """The first word of a list in lower case, without its package; empty for what is no list."""
+    first = node.child(1) if is_list(node) and node.child_count > 1 else None
     if first is not None and first.type == "defun_header":
         first = first.child(0)
     if first is None or first.end_byte - first.start_byte > _MAX_WORD:
@@ -280,10 +279,11 @@ def _add_parts(captures: dict[str, list[Node]], node: Node, word: str, role: str
     elements = _named(node)
     if role == "rest":
         captures.setdefault("rest", []).append(node)
-    elif word == "if" and len(elements) > 2:
-        captures.setdefault("else", []).append(elements[2])
-        if is_list(elements[2]) and head(elements[2], source) == "if":
-            captures.setdefault("else_if", []).append(elements[2])
+    elif word == "if":
+        for other in elements[2:3]:
+            captures.setdefault("else", []).append(other)
+            if head(other, source) == "if":
+                captures.setdefault("else_if", []).append(other)
     elif role == "handlers":
         captures.setdefault("branch", []).extend(
             element for element in elements[1 + (word == "condition-case") :] if is_list(element)
@@ -295,7 +295,7 @@ def _add_parts(captures: dict[str, list[Node]], node: Node, word: str, role: str
 
 
 def _first_word(clause: Node, source: bytes) -> str:
-    first = clause.child(1)
+    first = clause.child(1) if clause.child_count > 1 else None
     return "" if first is None or first.end_byte - first.start_byte > _MAX_WORD else text_of(first, source).lower()
 
 
