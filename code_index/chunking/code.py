@@ -64,7 +64,8 @@ def extract_code(source: bytes, language: str) -> Extraction:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
     spec, parser, query, statements = _tools(language)
-    reading = read(source, parser, query, spec.repairs)
+    text = source if spec.reads_as is None else spec.reads_as(source)
+    reading = read(text, parser, query, spec.repairs)
     if spec.sort is not None:
         spec.sort(reading.captures, source)
     found = _File(source, spec, reading)

@@ -65,7 +65,8 @@ class LanguageSpec(FileType):
 
     `query` has the roles above. `statements` captures as `statement` the nodes at which a definition too long for
     one chunk may be cut. `sort` gives roles to nodes that the query captures under a name with an underscore: a query
-    with a pattern for each word of a language without syntax takes seconds for a long file.
+    with a pattern for each word of a language without syntax takes seconds for a long file. `reads_as` gives the text
+    that the grammar is handed where it knows only one of a language's notations: as long as the source, byte for byte.
     A definition is read from its fields unless `names` (by node type), `parameters_of` or `return_type_of` override
     that; so does `docstring_of` for a string inside a definition that documents it. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a function named `Owner.name` is a method.
@@ -83,6 +84,7 @@ class LanguageSpec(FileType):
 
     query: str
     statements: str
+    reads_as: Callable[[bytes], bytes] | None = None
     sort: Callable[[dict[str, list[Node]], bytes], None] | None = None
     grammar: str = ""
     name_fields: tuple[str, ...] = ("name",)

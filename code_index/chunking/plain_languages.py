@@ -46,7 +46,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("elm", "elm"),
     FileType("erlang", "erl hrl", interpreters="escript"),
     FileType("fish", "fish", interpreters="fish"),
-    FileType("fortran", "f f77 f90 f95 f03 f08 for"),
     FileType("fsharp", "fs fsi fsx"),
     FileType("gdscript", "gd"),
     FileType("gherkin", "feature"),
