@@ -111,7 +111,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("vala", "vala vapi"),
     FileType("vb", "vb bas vbs"),
     FileType("verilog", "v vh"),
-    FileType("vhdl", "vhd vhdl"),
     FileType("vim", "vim", ".vimrc .gvimrc"),
     FileType("wasm", "wat wast"),
     FileType("wgsl", "wgsl"),
