@@ -66,6 +66,9 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
                 continue
             while span in wrappers:
                 span = wrappers.pop(span)
+            if spec.end_of is not None:
+                end = spec.end_of(node)
+                own, span = (own[0], end), (span[0], end if span[1] == node.end_byte else span[1])
             found[own] = Definition(role, node, own, *span, carrier_of(node, spec))
     return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
 

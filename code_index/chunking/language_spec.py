@@ -78,7 +78,7 @@ class LanguageSpec(FileType):
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    leaves it outside; `end_of` is the end of one whose node reaches over the comments below it. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -107,6 +107,7 @@ class LanguageSpec(FileType):
     path_separator: str = ""
     clauses: bool = False
     prefix: bytes = b""
+    end_of: Callable[[Node], int] | None = None
     repairs: tuple[Repair, ...] = ()
     text_language: str = ""
 

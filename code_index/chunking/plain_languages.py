@@ -77,7 +77,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("meson", "meson", "meson.build meson_options.txt"),
     FileType("metal", "metal"),
     FileType("mojo", "mojo"),
-    FileType("nim", "nim nims"),
     FileType("nix", "nix"),
     FileType("objective-c", "m mm", modes="objc", by_content={"m": _language_of_m}),
     FileType("ocaml", "ml mli mll mly", interpreters="ocaml"),
