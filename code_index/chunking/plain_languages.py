@@ -102,7 +102,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("starlark", "bzl star bazel", "build workspace tiltfile module.bazel"),
     FileType("stylus", "styl"),
     FileType("systemverilog", "sv svh"),
-    FileType("tcl", "tcl", interpreters="tclsh wish"),
     FileType("terraform", "tf tfvars hcl"),
     FileType("tex", "tex sty ltx"),
     FileType("thrift", "thrift"),
