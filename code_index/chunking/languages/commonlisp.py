@@ -88,9 +88,5 @@ LANGUAGE: Final = LanguageSpec(
 [(quoting_lit) (syn_quoting_lit) (dis_expr)] @data
 [(comment) (block_comment)] @comment
 """,
-    statements="""
-(source (_) @statement)
-(list_lit (_) @statement)
-(defun (_) @statement)
-""",
+    statements="(list_lit) @statement",
 )

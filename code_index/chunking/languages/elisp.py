@@ -60,11 +60,5 @@ LANGUAGE: Final = LanguageSpec(
 (comment) @comment
 (source_file . (comment) @file_docstring)
 """,
-    statements="""
-(source_file (_) @statement)
-(list (_) @statement)
-(function_definition (_) @statement)
-(macro_definition (_) @statement)
-(special_form (_) @statement)
-""",
+    statements="[(list) (function_definition) (macro_definition) (special_form)] @statement",
 )

@@ -98,7 +98,7 @@ LANGUAGE: Final = LanguageSpec(
 (type_declaration) @class
 [(type_section) (let_section) (var_section) (const_section)] @wrapper
 [(comment) (block_comment) (documentation_comment) (block_documentation_comment)] @comment
-(source_file . [(comment) (block_comment)]* . (documentation_comment)+ @file_docstring)
+(source_file (documentation_comment) @file_docstring)
 [(import_statement) (import_from_statement) (include_statement)] @import
 [(if) (when) (while) (for) (except_branch)] @branch
 (elif_branch) @elif

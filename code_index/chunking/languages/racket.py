@@ -37,8 +37,5 @@ LANGUAGE: Final = LanguageSpec(
 [(quote) (quasiquote) (syntax) (quasisyntax) (sexp_comment)] @data
 [(comment) (block_comment)] @comment
 """,
-    statements="""
-(program (_) @statement)
-(list (_) @statement)
-""",
+    statements="(list) @statement",
 )

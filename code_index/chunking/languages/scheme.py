@@ -61,8 +61,5 @@ LANGUAGE: Final = LanguageSpec(
 [(comment) (block_comment)] @comment
 (program (list . (symbol) @_module (#any-of? @_module "define-module" "library" "define-library")) @file_head)
 """,
-    statements="""
-(program (_) @statement)
-(list (_) @statement)
-""",
+    statements="(list) @statement",
 )
