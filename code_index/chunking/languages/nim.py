@@ -69,7 +69,7 @@ def _docstring(node: Node, source: bytes) -> str | None:
 def _end(node: Node) -> int:
     """The end of a definition without comments below it that are indented no deeper."""
     column, inner, end = node.start_point.column, node, node.end_byte
-    while children := inner.children:
+    while children := list(inner.children):  # a copy: the node keeps its own
         while children and children[-1].type in _COMMENTS and children[-1].start_point.column <= column:
             children.pop()
         if not children:
