@@ -1,4 +1,4 @@
-"""What Lisps share: a list is what its first word says.
+"""Lists of Lisps: the first word says what a list is.
 
 Belongs here: the roles of lists by their words and shape; name, parameters and documentation of a definition.
 Does not belong here: the words of one Lisp.
