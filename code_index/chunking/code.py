@@ -26,6 +26,7 @@ from code_index.chunking.definition_tree import (
     find_definitions,
     join_clauses,
     nest,
+    outermost,
     unbound_closures,
 )
 from code_index.chunking.documentation import documenting, is_rule
@@ -63,10 +64,13 @@ def extract_code(source: bytes, language: str) -> Extraction:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
     spec, parser, query, statements = _tools(language)
-    reading = read(source, parser, query, spec.repairs)
+    text = source if spec.reads_as is None else spec.reads_as(source)
+    reading = read(text, parser, query, spec.repairs)
+    if spec.sort is not None:
+        spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
     blocks = found.blocks()
-    imports = _outermost(reading.captures.get("import", []))
+    imports = outermost(reading.captures.get("import", []))
     return Extraction(
         blocks=blocks,
         imports=tuple(text_of(node, source) for node in imports),
@@ -112,7 +116,7 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
 
 def _parts(captures: Captures, source: bytes, spec: LanguageSpec) -> list[Part]:
     """All text between the code as one part, and each macro's argument that holds definitions."""
-    texts = tuple((node.start_byte, node.end_byte) for node in _outermost(captures.get("text", [])))
+    texts = tuple((node.start_byte, node.end_byte) for node in outermost(captures.get("text", [])))
     parts = [Part(spec.text_language, texts)] if texts else []
     for node in captures.get("items", []):
         span = node.start_byte + 1, node.end_byte - 1
@@ -218,6 +222,9 @@ class _File:
         return tuple(squeezed(self._text(start, end)) for start, end in self.decorators[first:last])
 
     def _docstring(self, definition: Definition, above: list[Above]) -> str | None:
+        special = self.spec.docstring_of
+        if special is not None and (text := special(definition.node, self.source)):
+            return text
         if self.docstrings:
             body = first_field(definition.carrier, self.spec.body_fields)
             inside = self.docstrings.get(body.start_byte) if body is not None else None
@@ -236,12 +243,3 @@ class _File:
 
     def _text(self, start: int, end: int) -> str:
         return self.source[start:end].decode("utf-8", "replace")
-
-
-def _outermost(nodes: list[Node]) -> list[Node]:
-    """The nodes in document order without those inside another."""
-    kept: list[Node] = []
-    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
-        if not kept or node.start_byte >= kept[-1].end_byte:
-            kept.append(node)
-    return kept

@@ -7,6 +7,7 @@ Does not belong here: the description of a definition (`signatures`, `code`).
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,14 +55,20 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
     bodies = {node.start_byte: node.end_byte for node in captures.get("body", [])}
     reaches = _rest_spans(captures.get("rest", []))
     found: dict[Span, Definition] = {}
+    data = [(node.start_byte, node.end_byte) for node in outermost(captures.get("data", []))]
     for role in DEFINITION_ROLES:
         for node in captures.get(role, []):
+            if data and _is_inside(node, data):
+                continue
             own = _own_span(node, source, spec.prefix, bodies)
             own = span = reaches.get(own, own)
             if own in found:
                 continue
             while span in wrappers:
                 span = wrappers.pop(span)
+            if spec.end_of is not None:
+                end = spec.end_of(node)
+                own, span = (own[0], end), (span[0], end if span[1] == node.end_byte else span[1])
             found[own] = Definition(role, node, own, *span, carrier_of(node, spec))
     return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
 
@@ -72,6 +79,21 @@ def unbound_closures(captures: Captures, definitions: list[Definition]) -> list[
     bound |= {(node.start_byte, node.end_byte) for node in captures.get("passage", [])}
     spans = ((node.start_byte, node.end_byte) for node in captures.get("closure", []))
     return [span for span in spans if span not in bound]
+
+
+def outermost(nodes: list[Node]) -> list[Node]:
+    """The nodes in document order without those inside another."""
+    kept: list[Node] = []
+    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
+        if not kept or node.start_byte >= kept[-1].end_byte:
+            kept.append(node)
+    return kept
+
+
+def _is_inside(node: Node, spans: list[Span]) -> bool:
+    """Tell whether the node lies in one of the spans, which are in order and apart."""
+    index = bisect_right(spans, node.start_byte, key=lambda span: span[0]) - 1
+    return index >= 0 and node.end_byte <= spans[index][1]
 
 
 def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) -> Span:

@@ -11,6 +11,7 @@ Roles of definitions
     overload          function without a body, which the function of its name that follows completes
     scope             namespace or module: qualifies the names inside, its text is module code
     rest              definition without a block: lasts to the next one beside it, or to the end of the enclosing node
+    data              text that only looks like code (quoted lists, templates of macros): what is in it defines nothing
     passage           anonymous function that is called at once: what is in it counts as outside of it
     wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
     signature         declares the type of the definition that follows and belongs to it
@@ -63,9 +64,11 @@ class LanguageSpec(FileType):
     """One language for the engine.
 
     `query` has the roles above. `statements` captures as `statement` the nodes at which a definition too long for
-    one chunk may be cut.
+    one chunk may be cut. `sort` gives roles to nodes that the query captures under a name with an underscore: a query
+    with a pattern for each word of a language without syntax takes seconds for a long file. `reads_as` gives the text
+    that the grammar is handed where it knows only one of a language's notations: as long as the source, byte for byte.
     A definition is read from its fields unless `names` (by node type), `parameters_of` or `return_type_of` override
-    that. `name_types` serve grammars in which the name is a child without a field.
+    that; so does `docstring_of` for a string inside a definition that documents it. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a function named `Owner.name` is a method.
     `value_fields`, or `carrier`, lead from a binding to the bound function (`const f = () => ...`).
     `doc_prefixes` mark documentation comments; with `plain_docs`, where none is marked, any comment directly above
@@ -75,12 +78,14 @@ class LanguageSpec(FileType):
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    leaves it outside; `end_of` is the end of one whose node reaches over the comments below it. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
     query: str
     statements: str
+    reads_as: Callable[[bytes], bytes] | None = None
+    sort: Callable[[dict[str, list[Node]], bytes], None] | None = None
     grammar: str = ""
     name_fields: tuple[str, ...] = ("name",)
     name_types: tuple[str, ...] = ()
@@ -93,6 +98,7 @@ class LanguageSpec(FileType):
     return_fields: tuple[str, ...] = ("return_type",)
     return_type_of: Callable[[Node, bytes], str] | None = None
     body_fields: tuple[str, ...] = ("body",)
+    docstring_of: Callable[[Node, bytes], str | None] | None = None
     doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
     plain_docs: bool = True
     doc_text: Callable[[str], str] = without_markers
@@ -101,6 +107,7 @@ class LanguageSpec(FileType):
     path_separator: str = ""
     clauses: bool = False
     prefix: bytes = b""
+    end_of: Callable[[Node], int] | None = None
     repairs: tuple[Repair, ...] = ()
     text_language: str = ""
 
@@ -110,6 +117,7 @@ COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump"
 _OTHER_ROLES: Final = (
     *(
         "wrapper",
+        "data",
         "passage",
         "rest",
         "signature",

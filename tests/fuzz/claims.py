@@ -35,6 +35,7 @@ _SAMPLE_OF = {
     "less": "css",
     "scss": "css",
     "csv": "text",
+    "verilog": "systemverilog",
 }
 _MAX_BYTES = 20_000
 _PATH = "src/a b/it's.x"
