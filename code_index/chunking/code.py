@@ -129,11 +129,11 @@ class _File:
         self.spec = spec
         self.captures: Captures = reading.captures
         captures = reading.captures
-        hidden = [item for item in reading.hidden if item.role]
+        hidden = [(item.start, item.end, item.role) for item in reading.hidden if item.role]
         self.leading = Leading(source, captures, hidden, indentation_binds=spec.indentation_binds)
         self.decorators = sorted(
             [(node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])]
-            + [(item.start, item.end) for item in hidden]
+            + [(start, end) for start, end, _ in hidden]
         )
         self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
 

@@ -6,21 +6,9 @@ Belongs here: one row per language. Does not belong here: languages with a gramm
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from code_index.chunking.file_type import FileType
-
-OBJECTIVE_C_MARKS: Final = re.compile(
-    rb"^[ \t]*(?:@(?:interface|implementation|protocol|class|import|end)\b|#[ \t]*import\b)", re.MULTILINE
-)
-_C_LIKE_MARKS: Final = re.compile(rb"^[ \t]*(?:#[ \t]*(?:include|define|if)|//|/\*)", re.MULTILINE)
-
-
-def _language_of_m(head: bytes) -> str:
-    is_objective_c = OBJECTIVE_C_MARKS.search(head) or _C_LIKE_MARKS.search(head)
-    return "objective-c" if is_objective_c else "matlab"
-
 
 PLAIN_LANGUAGES: Final = (
     FileType("ada", "adb ads ada"),
@@ -82,7 +70,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("mojo", "mojo"),
     FileType("nim", "nim nims"),
     FileType("nix", "nix"),
-    FileType("objective-c", "m mm", modes="objc", by_content={"m": _language_of_m}),
     FileType("ocaml", "ml mli mll mly", interpreters="ocaml"),
     FileType("odin", "odin"),
     FileType("org", "org"),
