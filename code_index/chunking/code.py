@@ -218,6 +218,9 @@ class _File:
         return tuple(squeezed(self._text(start, end)) for start, end in self.decorators[first:last])
 
     def _docstring(self, definition: Definition, above: list[Above]) -> str | None:
+        inner = self.spec.doc_of(definition.node, self.source) if self.spec.doc_of else ""
+        if inner:
+            return inner
         if self.docstrings:
             body = first_field(definition.carrier, self.spec.body_fields)
             inside = self.docstrings.get(body.start_byte) if body is not None else None

@@ -38,6 +38,7 @@ Roles of complexity
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -74,8 +75,10 @@ class LanguageSpec(FileType):
     `path_separator` parts the names of classes and scopes that are written as a path: `class Shop::Admin::Panel` is named
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
-    `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    `clauses`: neighbouring functions of one name are one. What `prefix` matches directly before a
+    definition (at most 80 bytes) belongs to it, though the grammar leaves it outside. `doc_of` reads documentation that
+    stands in the definition otherwise than as the first string of its body. With `sheds_comments` those at the end of a
+    definition are outside of it: where blocks end by indentation, grammars leave what follows in the block. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -100,7 +103,9 @@ class LanguageSpec(FileType):
     is_absolute: Callable[[Node], bool] | None = None
     path_separator: str = ""
     clauses: bool = False
-    prefix: bytes = b""
+    prefix: re.Pattern[bytes] | None = None
+    doc_of: NameOf | None = None
+    sheds_comments: bool = False
     repairs: tuple[Repair, ...] = ()
     text_language: str = ""
 
