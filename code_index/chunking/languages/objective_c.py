@@ -28,7 +28,7 @@ _ENUM: Final = re.compile(
 """What is before and after the name in `typedef NS_ENUM(NSInteger, OrderState) {`, which is an enum to those who read it."""
 
 _LEADING: Final = re.compile(
-    rb"^[ \t]*(?P<macro>(?:[A-Z][A-Z\d]*_[A-Z\d_]++(?:"
+    rb"^[ \t]*(?P<macro>(?:(?!\w+_(?:BEGIN|END)\b)[A-Z][A-Z\d]*_[A-Z\d_]++(?:"
     + _VALUES
     + rb")?|__attribute__[ \t]*\("
     + _VALUES
