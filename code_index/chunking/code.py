@@ -133,11 +133,11 @@ class _File:
         self.spec = spec
         self.captures: Captures = reading.captures
         captures = reading.captures
-        hidden = [item for item in reading.hidden if item.role]
+        hidden = [(item.start, item.end, item.role) for item in reading.hidden if item.role]
         self.leading = Leading(source, captures, hidden, indentation_binds=spec.indentation_binds)
         self.decorators = sorted(
             [(node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])]
-            + [(item.start, item.end) for item in hidden]
+            + [(start, end) for start, end, _ in hidden]
         )
         self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
 
@@ -222,9 +222,9 @@ class _File:
         return tuple(squeezed(self._text(start, end)) for start, end in self.decorators[first:last])
 
     def _docstring(self, definition: Definition, above: list[Above]) -> str | None:
-        special = self.spec.docstring_of
-        if special is not None and (text := special(definition.node, self.source)):
-            return text
+        inner = self.spec.doc_of(definition.node, self.source) if self.spec.doc_of is not None else None
+        if inner:
+            return inner
         if self.docstrings:
             body = first_field(definition.carrier, self.spec.body_fields)
             inside = self.docstrings.get(body.start_byte) if body is not None else None

@@ -23,6 +23,9 @@ from code_index.core.model import ChunkType
 MIN_NESTED_BYTES: Final = 400
 """Shortest function inside a function that owns a chunk; shorter ones are read with their surroundings."""
 
+MAX_PREFIX_BYTES: Final = 80
+"""Longest text before a definition that its language declares to be a part of it."""
+
 Captures = dict[str, list[Node]]
 
 _CALLABLES: Final = frozenset({"function", "member", "overload"})
@@ -54,6 +57,7 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
     wrappers = _wrappers(captures.get("wrapper", []))
     bodies = {node.start_byte: node.end_byte for node in captures.get("body", [])}
     reaches = _rest_spans(captures.get("rest", []))
+    comments = {node.end_byte: node.start_byte for node in captures.get("comment", [])} if spec.sheds_comments else {}
     found: dict[Span, Definition] = {}
     data = [(node.start_byte, node.end_byte) for node in outermost(captures.get("data", []))]
     for role in DEFINITION_ROLES:
@@ -69,6 +73,8 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
             if spec.end_of is not None:
                 end = spec.end_of(node)
                 own, span = (own[0], end), (span[0], end if span[1] == node.end_byte else span[1])
+            if comments:
+                span = span[0], _end_of_code(source, *span, comments)
             found[own] = Definition(role, node, own, *span, carrier_of(node, spec))
     return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
 
@@ -96,15 +102,26 @@ def _is_inside(node: Node, spans: list[Span]) -> bool:
     return index >= 0 and node.end_byte <= spans[index][1]
 
 
-def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) -> Span:
+def _own_span(node: Node, source: bytes, prefix: re.Pattern[bytes] | None, bodies: dict[int, int]) -> Span:
     """The node's span, with the body beside it and the prefix before it, where the grammar has them."""
     start, end = node.start_byte, node.end_byte
     if bodies:
         gap = _GAP.match(source, end)
         end = bodies.get(gap.end() if gap else end, end)
-    if prefix and source[max(start - len(prefix), 0) : start] == prefix:
-        start -= len(prefix)
+    before = prefix.search(source, max(start - MAX_PREFIX_BYTES, 0), start) if prefix is not None else None
+    if before is not None:
+        start = before.start()
     return start, end
+
+
+def _end_of_code(source: bytes, start: int, end: int, comments: dict[int, int]) -> int:
+    """The end of the span without the blanks and the comments at its end; `comments` has their starts by their ends."""
+    while True:
+        end = start + len(source[start:end].rstrip())
+        comment = comments.get(end, start)
+        if comment <= start:
+            return end
+        end = comment
 
 
 def _rest_spans(nodes: list[Node]) -> dict[Span, Span]:
@@ -211,7 +228,8 @@ def join_clauses(roots: list[Block], source: bytes, *, clauses: bool) -> None:
 def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
     same = first.name == second.name and first.chunk_type is second.chunk_type and first.name != ""
     is_function = second.chunk_type in {ChunkType.FUNCTION, ChunkType.METHOD}
-    return same and is_function and not source[first.end : second.start].strip(b" \t\r\n\f;")
+    is_ended = source.endswith(b".", first.start, first.end)  # as the last clause of Erlang is
+    return same and is_function and not is_ended and not source[first.end : second.start].strip(b" \t\r\n\f;")
 
 
 def _join(first: Block, second: Block) -> None:

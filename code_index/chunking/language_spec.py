@@ -39,6 +39,7 @@ Roles of complexity
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -68,7 +69,7 @@ class LanguageSpec(FileType):
     with a pattern for each word of a language without syntax takes seconds for a long file. `reads_as` gives the text
     that the grammar is handed where it knows only one of a language's notations: as long as the source, byte for byte.
     A definition is read from its fields unless `names` (by node type), `parameters_of` or `return_type_of` override
-    that; so does `docstring_of` for a string inside a definition that documents it. `name_types` serve grammars in which the name is a child without a field.
+    that. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a function named `Owner.name` is a method.
     `value_fields`, or `carrier`, lead from a binding to the bound function (`const f = () => ...`).
     `doc_prefixes` mark documentation comments; with `plain_docs`, where none is marked, any comment directly above
@@ -77,8 +78,12 @@ class LanguageSpec(FileType):
     `path_separator` parts the names of classes and scopes that are written as a path: `class Shop::Admin::Panel` is named
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
-    `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside; `end_of` is the end of one whose node reaches over the comments below it. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    `clauses`: neighbouring functions of one name are one. What `prefix` matches directly before a
+    definition (at most 80 bytes) belongs to it, though the grammar leaves it outside; `end_of` is the end of one whose
+    node reaches over the comments below it. `doc_of` reads documentation that
+    stands in the definition otherwise than as the first string of its body. With `sheds_comments` those at the end of a
+    definition are outside of it: where blocks end by indentation, grammars leave what follows in the block. `repairs`
+    find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -98,7 +103,6 @@ class LanguageSpec(FileType):
     return_fields: tuple[str, ...] = ("return_type",)
     return_type_of: Callable[[Node, bytes], str] | None = None
     body_fields: tuple[str, ...] = ("body",)
-    docstring_of: Callable[[Node, bytes], str | None] | None = None
     doc_prefixes: tuple[str, ...] = ("/**", "///", "//!", "/*!")
     plain_docs: bool = True
     doc_text: Callable[[str], str] = without_markers
@@ -106,8 +110,10 @@ class LanguageSpec(FileType):
     is_absolute: Callable[[Node], bool] | None = None
     path_separator: str = ""
     clauses: bool = False
-    prefix: bytes = b""
+    prefix: re.Pattern[bytes] | None = None
     end_of: Callable[[Node], int] | None = None
+    doc_of: Callable[[Node, bytes], str | None] | None = None
+    sheds_comments: bool = False
     repairs: tuple[Repair, ...] = ()
     text_language: str = ""
 

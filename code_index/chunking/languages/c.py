@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from code_index.chunking.languages._c import FAMILY, prototypes
-from code_index.chunking.plain_languages import OBJECTIVE_C_MARKS
+from code_index.chunking.languages._c import FAMILY, OBJECTIVE_C_MARKS, prototypes
 
 _CPP_MARKS: Final = re.compile(
     rb"^[ \t]*(?:class[ \t]+(?:\w+[ \t]+)?\w+(?:[ \t]+final)?\s*[;{:]|namespace(?:[ \t]+[\w:]+)?\s*\{|template[ \t]*<"

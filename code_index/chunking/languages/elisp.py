@@ -51,7 +51,7 @@ LANGUAGE: Final = LanguageSpec(
     | dict.fromkeys(("function_definition", "macro_definition"), _lisp.name),
     dotted_methods=True,
     parameters_of=_lisp.parameters,
-    docstring_of=_docstring,
+    doc_of=_docstring,
     doc_text=_doc_text,
     sort=_WORDS.sort,
     query="""

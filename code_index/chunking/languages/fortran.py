@@ -138,7 +138,7 @@ LANGUAGE: Final = LanguageSpec(
     ),
     parameters_of=_parameters,
     return_type_of=_return_type,
-    docstring_of=_docstring,
+    doc_of=_docstring,
     doc_prefixes=("!>", "!!", "*>"),
     doc_text=_doc_text,
     reads_as=_as_free_form,

@@ -159,7 +159,7 @@ def test_head_beyond_the_limit_is_not_looked_at():
 def test_each_language_and_format_is_the_one_that_its_file_is_called_by():
     for package, found in ((languages, LANGUAGES), (formats, FORMATS)):
         modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
-        assert {name for name in modules if not name.startswith("_")} == set(found)
+        assert {name for name in modules if not name.startswith("_")} == {name.replace("-", "_") for name in found}
 
 
 @pytest.mark.parametrize("kind", [*LANGUAGES.values(), *FORMATS.values()], ids=lambda kind: kind.name)
