@@ -30,7 +30,7 @@ from code_index.chunking.registry import FILE_TYPES, FORMATS, LANGUAGES, by_name
         ("x.c", "c"),
         ("x.C", "cpp"),
         ("x.H", "cpp"),
-        ("kernel.cu", "cpp"),
+        ("kernel.cu", "cuda"),
         ("x.hpp", "cpp"),
         ("Program.cs", "csharp"),
         ("Gemfile", "ruby"),
