@@ -81,7 +81,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("pascal", "pas dpr pp"),
     FileType("postscript", "ps"),
     FileType("powershell", "ps1 psm1 psd1", interpreters="pwsh"),
-    FileType("prisma", "prisma"),
     FileType("prolog", "prolog pro"),
     FileType("properties", "properties"),
     FileType("pug", "pug jade"),
