@@ -35,7 +35,7 @@ LANGUAGE: Final = LanguageSpec(
 (module (expression_statement (assignment left: (identifier) right: (call function: (identifier) @_maker)) @class)
  (#any-of? @_maker "rule" "provider" "aspect" "macro" "repository_rule" "module_extension" "tag_class" "transition" "struct" "symbolic_macro" "subrule"))
 (module (expression_statement (call function: (_) @_rule arguments: (argument_list (keyword_argument name: (identifier) @_key value: (string))))) @class
- (#eq? @_key "name") (#not-any-of? @_rule "bazel_dep" "module" "workspace"))
+ (#eq? @_key "name") (#not-match? @_rule "^(bazel_dep|module|workspace)$"))
 (comment) @comment
 (function_definition body: (block . (expression_statement (string) @docstring)))
 (module . (comment)* . (expression_statement (string) @file_docstring))
