@@ -63,7 +63,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
     spec, parser, query, statements = _tools(language)
-    reading = read(source, parser, query, spec.repairs)
+    reading = read(spec.rewrite(source) if spec.rewrite else source, parser, query, spec.repairs)
     found = _File(source, spec, reading)
     blocks = found.blocks()
     imports = _outermost(reading.captures.get("import", []))

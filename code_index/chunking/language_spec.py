@@ -75,7 +75,7 @@ class LanguageSpec(FileType):
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    leaves it outside. `rewrite` gives a text of the same length for the grammar of a language that this one extends. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -102,6 +102,7 @@ class LanguageSpec(FileType):
     clauses: bool = False
     prefix: bytes = b""
     repairs: tuple[Repair, ...] = ()
+    rewrite: Callable[[bytes], bytes] | None = None
     text_language: str = ""
 
 

@@ -39,7 +39,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("commonlisp", "lisp lsp cl asd", interpreters="sbcl clisp"),
     FileType("crystal", "cr"),
     FileType("cue", "cue"),
-    FileType("cython", "pyx pxd pxi"),
     FileType("d", "d di"),
     FileType("diff", "diff patch"),
     FileType("dotenv", "env", ".env", file_name_prefixes=".env."),
