@@ -30,6 +30,7 @@ def _named(text, language):
             'extend schema @link(url: "x", import: ["@key"])\ntype A { id: ID }\ntype B { id: ID }\n',
             ["A", "B"],
         ),
+        ("makefile", "F = \\\n  --with-a \\\n  P='/bin/p -q' \\\n  T='/bin/t'\nX = \"a: b\"\na: b\n\tx\n", ["a"]),
         ("makefile", "a: b\n\tx\nifeq (1,1)\nb:\n\ty\nelse\nc:\n\tz\nendif\n", ["a", "b", "c"]),
         ("rego", "package p\nf(x) := 1 if {\n x\n} else := 2\n\ng contains m if { m := 1 }\n", ["p.f", "p.g"]),
         ("rego", 'package p\na = {"x": [1, 2,],}\nb { a }\n', ["p.a", "p.b"]),
