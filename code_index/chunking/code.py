@@ -226,8 +226,8 @@ class _File:
         if inner:
             return inner
         if self.docstrings:
-            body = first_field(definition.carrier, self.spec.body_fields)
-            inside = self.docstrings.get(body.start_byte) if body is not None else None
+            body = first_field(definition.carrier, self.spec.body_fields) or definition.node
+            inside = self.docstrings.get(body.start_byte)
             if inside is not None:
                 is_one = inside.type != "concatenated_string"
                 strings = [inside] if is_one else [child for child in inside.named_children if child.type == "string"]

@@ -162,6 +162,7 @@ def nest(definitions: list[Definition], closures: list[Span], captures: Captures
     roots: list[Block] = []
     items: list[tuple[int, int, Definition | Node | None]] = [(item.start, -item.end, item) for item in definitions]
     items += [(start, -end, None) for start, end in closures]
+    docs = {node.id for node in captures.get("inner_doc", [])}
     members = captures.get("field", []) + captures.get("inner_doc", [])
     items += [(node.start_byte, -node.end_byte, node) for node in members]
     items.sort(key=lambda item: item[:2])
@@ -174,7 +175,7 @@ def nest(definitions: list[Definition], closures: list[Span], captures: Captures
         _, parent, in_function, in_class = stack[-1] if stack else (0, None, False, False)
         if isinstance(item, Node):
             if in_class and parent is not None:
-                _annotate(parent, item, source)
+                _annotate(parent, item, source, is_doc=item.id in docs)
             continue
         is_callable = item is None or item.role in _CALLABLES
         may_be_short = item is not None and not in_function and (item.role != "member" or in_class)
@@ -195,9 +196,9 @@ def _chunk_type(role: str, *, in_class: bool) -> ChunkType:
     return ChunkType.CLASS if role == "class" else ChunkType.MODULE
 
 
-def _annotate(block: Block, member: Node, source: bytes) -> None:
-    """Give a class the type of a field, or its documentation, whichever `member` is."""
-    if member.type in {"string", "sigil"}:
+def _annotate(block: Block, member: Node, source: bytes, *, is_doc: bool) -> None:
+    """Give a class the type of a field, or its documentation."""
+    if is_doc:
         block.docstring = block.docstring or clean_string(raw_text_of(member, source))
     else:
         block.type_annotations += tuple(field_of(member, source))

@@ -21,7 +21,7 @@ Roles of descriptions
     attribute         decorator or attribute before the definition, outside its node
     decorator         decorator or attribute inside the definition's node or its wrapper
     body              body that the grammar puts beside its signature; belongs to the definition before it
-    docstring         string that comes first in the body of the definition that it documents
+    docstring         string that comes first in the body of the definition that it documents, or in one without a body
     inner_doc         string that documents the innermost class around it
     file_docstring    string or comment that documents the file
     file_head         clause that names the file's module; the comment directly above documents the file
