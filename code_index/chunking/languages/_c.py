@@ -78,9 +78,9 @@ def _conditionals(text: bytes, _faults: list[Span]) -> list[Hidden]:
     return conditional_text(text)
 
 
-def _directives(text: bytes, _faults: list[Span]) -> list[Hidden]:
-    """All directives of conditional compilation: those within a declaration or a list make the whole file an error."""
-    return conditional_text(text, always=True)
+def _directives(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Directives of conditional compilation near faults: those within a declaration or a list make it an error."""
+    return conditional_text(text, faults)
 
 
 def _inner(declarator: Node) -> Node | None:
@@ -226,7 +226,7 @@ def prototypes(names: str, declarators: tuple[str, ...]) -> str:
     for outer in declarators:
         forms += [f"({outer} {form})" for form in (function, f"({outer} {function})")]
     return f"""
-([(declaration declarator: [{" ".join(forms)}]) (field_declaration declarator: [{" ".join(forms)}])] @function
+([(declaration declarator: [{" ".join(forms)}]) (field_declaration declarator: [{" ".join(forms)}])] @prototype
  (#not-match? @_name "^[A-Z][A-Z0-9]*_[A-Z0-9_]+$"))
 """
 
