@@ -35,7 +35,7 @@ _NO_NAME: Final = rb"(?!(?:final|override|sealed|abstract|class|struct)\b)"
 _LEADING_MACRO: Final = re.compile(
     rb"^[ \t]*(?P<macro>" + _MACRO + rb"(?:[ \t]+" + _MACRO + rb"){0,3})[ \t]+(?=(?:class|struct|enum|union|template"
     rb"|namespace|static|inline|extern|const|virtual|explicit|typedef)\b"
-    rb"|[A-Za-z_][\w:<>,]*+[ \t*&]+~?[A-Za-z_][\w:]*+[ \t]*\()",
+    rb"|[A-Za-z_][\w:<>,]*+[\s*&]+~?[A-Za-z_][\w:]*+[ \t]*\()",
     re.MULTILINE,
 )
 """A macro before a declaration."""
@@ -61,7 +61,7 @@ _MISLEADING: Final = (
     re.compile(
         rb"^[ \t]*(?:[a-z_]\w*+[ \t*]++){1,4}(?P<macro>" + _MACRO + rb")[ \t]+(?=[a-z_]\w*[ \t]*\()", re.MULTILINE
     ),
-    re.compile(rb"[*&][ \t]*(?P<macro>" + _MACRO + rb")[ \t]+(?=[A-Za-z_])"),
+    re.compile(rb"[*&][ \t]*(?P<macro>" + _MACRO + rb")\s+(?=[A-Za-z_])"),
     re.compile(rb"\)(?:\s*+(?:const|noexcept)\b)?\s+(?P<macro>" + _MACRO + rb")(?=\s*+[{;])"),
 )
 
