@@ -32,7 +32,7 @@ from code_index.chunking.definition_tree import (
 from code_index.chunking.documentation import documenting, is_rule
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
 from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
-from code_index.chunking.recovery import Reading, read
+from code_index.chunking.recovery import Reading, fault_query, read
 from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.signatures import (
     first_field,
@@ -63,9 +63,9 @@ def extract_code(source: bytes, language: str) -> Extraction:
     Raises:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
-    spec, parser, query, statements = _tools(language)
+    spec, parser, query, faults, statements = _tools(language)
     text = source if spec.reads_as is None else spec.reads_as(source)
-    reading = read(text, parser, query, spec.repairs)
+    reading = read(text, parser, query, faults, spec.repairs)
     if spec.sort is not None:
         spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
@@ -83,7 +83,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
 
 
 @cache
-def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
+def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query, Query]:
     """Parser and compiled queries, made once per process."""
     spec = LANGUAGES.get(language)
     if spec is None:
@@ -99,7 +99,8 @@ def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
     unknown = {name for name in names if not name.startswith("_")} - ROLES
     if unknown:
         raise ParseError(f"the specification of {language} has unknown roles: {', '.join(sorted(unknown))}")
-    return spec, Parser(grammar), query, Query(grammar, spec.statements)
+    faults = fault_query(grammar, query, spec.query.encode())
+    return spec, Parser(grammar), query, faults, Query(grammar, spec.statements)
 
 
 def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]:
@@ -145,6 +146,11 @@ class _File:
         """Top-level blocks in order, complete with their descriptions."""
         definitions = find_definitions(self.captures, self.source, self.spec)
         closures = unbound_closures(self.captures, definitions)
+        for definition in definitions:
+            if definition.role == "prototype":
+                block = Block(definition.start, definition.end, ChunkType.METHOD)
+                self.leading.take(block, 0)
+                definition.above = definition.start - block.start
         roots = nest(definitions, closures, self.captures, self.source)
         figures = measure(self._constructs(definitions, closures))
         ends: dict[int, int] = {}  # by parent: the end of its last child so far

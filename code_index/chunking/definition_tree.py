@@ -26,16 +26,25 @@ MIN_NESTED_BYTES: Final = 400
 MAX_PREFIX_BYTES: Final = 80
 """Longest text before a definition that its language declares to be a part of it."""
 
+MIN_PROTOTYPE_BYTES: Final = 200
+"""Shortest prototype in a class that owns a chunk, its comment counted."""
+
+MIN_CLASS_BYTES: Final = 2_000
+"""Shortest class whose prototypes may own chunks; a shorter one is read as a whole."""
+
 Captures = dict[str, list[Node]]
 
-_CALLABLES: Final = frozenset({"function", "member", "overload"})
+_CALLABLES: Final = frozenset({"function", "member", "prototype", "overload"})
 _WRAPPER_FIELDS: Final = ("definition", "declaration", "type")
 _GAP: Final = re.compile(rb"\s*")
 
 
 @dataclass(slots=True)
 class Definition:
-    """A captured definition: its node, own span, span with wrappers, and the block it becomes (if any)."""
+    """A captured definition: its node, own span, span with wrappers, and the block it becomes (if any).
+
+    `above` counts the bytes of the comments before it, where that was asked for.
+    """
 
     role: str
     node: Node
@@ -43,6 +52,7 @@ class Definition:
     start: int
     end: int
     carrier: Node
+    above: int = 0
     block: Block | None = None
     parent: Block | None = None
 
@@ -182,12 +192,20 @@ def nest(definitions: list[Definition], closures: list[Span], captures: Captures
         if item is None or (is_callable and not may_be_short and end - start < MIN_NESTED_BYTES):
             stack.append((end, parent, True, False))
             continue
+        if item.role == "prototype" and in_class and parent is not None and _is_short(item, parent):
+            continue
         block_type = _chunk_type(item.role, in_class=in_class)
         item.block = Block(start, end, block_type, is_overload=item.role == "overload")
         item.parent = parent
         (parent.children if parent else roots).append(item.block)
         stack.append((end, item.block, is_callable, item.role == "class"))
     return roots
+
+
+def _is_short(prototype: Definition, around: Block) -> bool:
+    """Tell whether a prototype is read with the class around it."""
+    length = prototype.above + prototype.end - prototype.start
+    return length < MIN_PROTOTYPE_BYTES or around.end - around.start < MIN_CLASS_BYTES
 
 
 def _chunk_type(role: str, *, in_class: bool) -> ChunkType:

@@ -8,6 +8,7 @@ matter; walking all nodes in Python was rejected, because it costs more than par
 Roles of definitions
     function, class   own a chunk at the top level or in a class; a function in a function when it is long
     member            function that owns a chunk only when it is long (callbacks in object literals)
+    prototype         function without a body; in a class it owns a chunk only when both are long
     overload          function without a body, which the function of its name that follows completes
     scope             namespace or module: qualifies the names inside, its text is module code
     rest              definition without a block: lasts to the next one beside it, or to the end of the enclosing node
@@ -118,7 +119,7 @@ class LanguageSpec(FileType):
     text_language: str = ""
 
 
-DEFINITION_ROLES: Final = ("scope", "class", "function", "member", "overload")
+DEFINITION_ROLES: Final = ("scope", "class", "function", "member", "prototype", "overload")
 COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump", "path", "and", "or", "closure")
 _OTHER_ROLES: Final = (
     *(

@@ -40,7 +40,7 @@ _NO_NAME: Final = rb"(?!(?:final|override|sealed|abstract|class|struct)\b)"
 _LEADING_MACRO: Final = re.compile(
     rb"^[ \t]*(?P<macro>" + _MACRO + rb"(?:[ \t]+" + _MACRO + rb"){0,3})[ \t]+(?=(?:class|struct|enum|union|template"
     rb"|namespace|static|inline|extern|const|virtual|explicit|typedef)\b"
-    rb"|[A-Za-z_][\w:<>,]*+[ \t*&]+~?[A-Za-z_][\w:]*+[ \t]*\()",
+    rb"|[A-Za-z_][\w:<>,]*+[\s*&]+~?[A-Za-z_][\w:]*+[ \t]*\()",
     re.MULTILINE,
 )
 """A macro before a declaration."""
@@ -66,7 +66,7 @@ _MISLEADING: Final = (
     re.compile(
         rb"^[ \t]*(?:[a-z_]\w*+[ \t*]++){1,4}(?P<macro>" + _MACRO + rb")[ \t]+(?=[a-z_]\w*[ \t]*\()", re.MULTILINE
     ),
-    re.compile(rb"[*&][ \t]*(?P<macro>" + _MACRO + rb")[ \t]+(?=[A-Za-z_])"),
+    re.compile(rb"[*&][ \t]*(?P<macro>" + _MACRO + rb")\s+(?=[A-Za-z_])"),
     re.compile(rb"\)(?:\s*+(?:const|noexcept)\b)?\s+(?P<macro>" + _MACRO + rb")(?=\s*+[{;])"),
 )
 
@@ -83,9 +83,9 @@ def _conditionals(text: bytes, _faults: list[Span]) -> list[Hidden]:
     return conditional_text(text)
 
 
-def _directives(text: bytes, _faults: list[Span]) -> list[Hidden]:
-    """All directives of conditional compilation: those within a declaration or a list make the whole file an error."""
-    return conditional_text(text, always=True)
+def _directives(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Directives of conditional compilation near faults: those within a declaration or a list make it an error."""
+    return conditional_text(text, faults)
 
 
 def _inner(declarator: Node) -> Node | None:
@@ -235,7 +235,7 @@ def prototypes(names: str, declarators: tuple[str, ...]) -> str:
     for outer in declarators:
         forms += [f"({outer} {form})" for form in (function, f"({outer} {function})")]
     return f"""
-([(declaration declarator: [{" ".join(forms)}]) (field_declaration declarator: [{" ".join(forms)}])] @function
+([(declaration declarator: [{" ".join(forms)}]) (field_declaration declarator: [{" ".join(forms)}])] @prototype
  (#not-match? @_name "^[A-Z][A-Z0-9]*_[A-Z0-9_]+$"))
 """
 

@@ -21,7 +21,9 @@ LANGUAGE: Final = replace(
         ("pointer_declarator", "reference_declarator"),
     )
     + """
-(declaration declarator: (operator_cast)) @function
+(declaration declarator: (operator_cast)) @prototype
+(field_declaration type: (_) declarator: (function_declarator) default_value: (number_literal)) @function
+(field_declaration type: (_) declarator: (_ (function_declarator)) default_value: (number_literal)) @function
 (alias_declaration) @class
 (linkage_specification body: [(declaration) (function_definition)]) @wrapper
 (class_specifier name: (_) body: (_)) @class
