@@ -6,50 +6,48 @@ Belongs here: one row per language. Does not belong here: languages with a gramm
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from code_index.chunking.file_type import FileType
 
-OBJECTIVE_C_MARKS: Final = re.compile(
-    rb"^[ \t]*(?:@(?:interface|implementation|protocol|class|import|end)\b|#[ \t]*import\b)", re.MULTILINE
-)
-_C_LIKE_MARKS: Final = re.compile(rb"^[ \t]*(?:#[ \t]*(?:include|define|if)|//|/\*)", re.MULTILINE)
-
-
-def _language_of_m(head: bytes) -> str:
-    is_objective_c = OBJECTIVE_C_MARKS.search(head) or _C_LIKE_MARKS.search(head)
-    return "objective-c" if is_objective_c else "matlab"
-
-
 PLAIN_LANGUAGES: Final = (
+    FileType("abl", "abl"),
+    FileType("actionscript", "as"),
     FileType("ada", "adb ads ada"),
+    FileType("angelscript"),
     FileType("apex", "apex cls"),
     FileType("arduino", "pde"),
     FileType("asciidoc", "adoc asciidoc"),
     FileType("asm", "asm s nasm"),
     FileType("awk", "awk", interpreters="awk gawk mawk"),
+    FileType("basic", "bi"),
     FileType("bat", "bat cmd"),
     FileType("bibtex", "bib"),
     FileType("bicep", "bicep"),
+    FileType("bitbake", "bb bbappend bbclass"),
     FileType("capnp", "capnp"),
     FileType("clojure", "clj cljs cljc edn"),
     FileType("cmake", "cmake", "cmakelists.txt"),
     FileType("cobol", "cob cbl"),
     FileType("coffeescript", "coffee"),
     FileType("commonlisp", "lisp lsp cl asd", interpreters="sbcl clisp"),
+    FileType("coq"),
     FileType("crystal", "cr"),
     FileType("cue", "cue"),
     FileType("cython", "pyx pxd pxi"),
     FileType("d", "d di"),
     FileType("diff", "diff patch"),
     FileType("dotenv", "env", ".env", file_name_prefixes=".env."),
+    FileType("dtrace", interpreters="dtrace"),
     FileType("elisp", "el"),
     FileType("elm", "elm"),
     FileType("erlang", "erl hrl", interpreters="escript"),
     FileType("fish", "fish", interpreters="fish"),
+    FileType("forth", "fth 4th", interpreters="gforth"),
     FileType("fortran", "f f77 f90 f95 f03 f08 for"),
     FileType("fsharp", "fs fsi fsx"),
+    FileType("gap", "gap gi", interpreters="gap"),
+    FileType("gcc-machine-description"),
     FileType("gdscript", "gd"),
     FileType("gherkin", "feature"),
     FileType("gleam", "gleam"),
@@ -61,12 +59,13 @@ PLAIN_LANGUAGES: Final = (
     FileType("haxe", "hx"),
     FileType("hlsl", "hlsl fx"),
     FileType("idl", "idl"),
+    FileType("idlang"),
     FileType(
         "ignore", file_names=".gitignore .dockerignore .npmignore .eslintignore .prettierignore .hgignore .helmignore"
     ),
     FileType(
         "ini",
-        "ini cfg conf cnf desktop service timer socket editorconfig",
+        "ini cfg conf config cnf desktop service timer socket editorconfig",
         ".editorconfig .gitconfig .gitmodules .npmrc .flake8 .pylintrc .coveragerc",
     ),
     FileType("jsonnet", "jsonnet libsonnet"),
@@ -76,48 +75,62 @@ PLAIN_LANGUAGES: Final = (
     FileType(
         "makefile", "mk mak make", "makefile gnumakefile kbuild", "make", file_name_prefixes="makefile. gnumakefile."
     ),
+    FileType("mathematica", "wl wls", interpreters="wolframscript"),
     FileType("matlab", "mat", modes="octave matlab"),
+    FileType("mercury"),
     FileType("meson", "meson", "meson.build meson_options.txt"),
     FileType("metal", "metal"),
+    FileType("modula2"),
     FileType("mojo", "mojo"),
+    FileType("newlisp", interpreters="newlisp"),
     FileType("nim", "nim nims"),
     FileType("nix", "nix"),
-    FileType("objective-c", "m mm", modes="objc", by_content={"m": _language_of_m}),
+    FileType("objective-c", "m mm", modes="objc"),
+    FileType("objectscript"),
     FileType("ocaml", "ml mli mll mly", interpreters="ocaml"),
     FileType("odin", "odin"),
+    FileType("opencl"),
     FileType("org", "org"),
-    FileType("pascal", "pas dpr pp"),
+    FileType("pascal", "pas dpr"),
     FileType("postscript", "ps"),
     FileType("powershell", "ps1 psm1 psd1", interpreters="pwsh"),
     FileType("prisma", "prisma"),
-    FileType("prolog", "prolog pro"),
+    FileType("proguard"),
+    FileType("prolog", "prolog", interpreters="swipl gprolog yap"),
     FileType("properties", "properties"),
     FileType("pug", "pug jade"),
-    FileType("puppet", "epp"),
+    FileType("puppet", "pp epp"),
     FileType("purescript", "purs"),
+    FileType("qmake", "pro pri prf"),
     FileType("qml", "qml"),
     FileType("racket", "rkt", interpreters="racket"),
     FileType("reason", "re rei"),
+    FileType("rebol", "reb", interpreters="rebol"),
     FileType("rescript", "res resi"),
     FileType("rst", "rst rest"),
     FileType("sass", "sass"),
     FileType("scheme", "scm ss", interpreters="guile"),
     FileType("smalltalk", "st"),
+    FileType("sml", "sml"),
     FileType("solidity", "sol"),
     FileType("sourcepawn", "sp"),
     FileType("starlark", "bzl star bazel", "build workspace tiltfile module.bazel"),
+    FileType("structured-text"),
     FileType("stylus", "styl"),
+    FileType("supercollider", "scd"),
     FileType("systemverilog", "sv svh"),
     FileType("tcl", "tcl", interpreters="tclsh wish"),
     FileType("terraform", "tf tfvars hcl"),
     FileType("tex", "tex sty ltx"),
     FileType("thrift", "thrift"),
+    FileType("tree-sitter-query"),
     FileType("typst", "typ"),
     FileType("vala", "vala vapi"),
     FileType("vb", "vb bas vbs"),
     FileType("verilog", "v vh"),
     FileType("vhdl", "vhd vhdl"),
     FileType("vim", "vim", ".vimrc .gvimrc"),
+    FileType("vlang"),
     FileType("wasm", "wat wast"),
     FileType("wgsl", "wgsl"),
     FileType("xml", "xml xsd xsl xslt svg wsdl plist resx csproj vbproj fsproj props targets xaml pom storyboard xib"),
