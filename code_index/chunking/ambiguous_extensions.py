@@ -52,6 +52,10 @@ _PROLOG_DIRECTIVE: Final = (
 _FORTH: Final = rb"^: +\S+[ \t]"
 _MAKE_WORD: Final = rb"(?:[\w./+@$%~-]|\\(?![\r\n]))++"
 _LISP: Final = rb"\A\s*+(?:;[^\n]*+\s*+|#\|(?s:.*?)\|#\s*+)*+\("
+_REQUIREMENTS: Final = (
+    rb"\A(?=(?:[^\n]*+\n)*?(?:[A-Za-z][\w.-]*+(?:\[[\w, -]*+\])?[ \t]*(?:[=~!<>]=|@ )|-r |-c |--))"
+    rb"(?:[ \t]*(?:#[^\n]*+|-(?:[rcef]\b|-[a-z])[^\n]*+|[A-Za-z0-9][\w.-]*+(?:\[[\w, -]*+\])?[ \t]*(?:[=~!<>@;\\]=*+[ \t]*[^\s;]*+[ \t]*(?:[;\\,#<>=!~][^\n]*+)?)?)?[ \t\r]*+(?:\n|\Z))++\Z"
+)
 _GERBER: Final = rb"^[DGMT]\d\d\*?[ \t]*\r?$"
 
 
@@ -155,6 +159,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
             )
         ),
         "h": language_of_header,
+        "in": _owner_unless_text(("requirements", _REQUIREMENTS)),
         "inc": _first(
             ("php", rb"<\?(?:php\b|=|\s)"),
             ("html", rb"\A\s*+<(?!\?)[A-Za-z!]"),
@@ -251,6 +256,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "t": _owner_unless_text(("perl", _PERL)),
         "ts": _first(("xml", rb"\A\s*+<(?:\?xml\b|!DOCTYPE\b|!--|TS\b)")),
         "tsx": _first(("xml", rb"\A\s*+<(?:\?xml\b|tileset\b)")),
+        "txt": _first(("requirements", _REQUIREMENTS)),
         "typ": _first(("xml", _XML_DECLARATION)),
         "v": _first(
             (

@@ -17,7 +17,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("angelscript"),
     FileType("apex", "apex cls"),
     FileType("arduino", "pde"),
-    FileType("asciidoc", "adoc asciidoc"),
     FileType("asm", "asm s nasm"),
     FileType("awk", "awk", interpreters="awk gawk mawk"),
     FileType("basic", "bi"),
@@ -63,11 +62,6 @@ PLAIN_LANGUAGES: Final = (
     FileType(
         "ignore", file_names=".gitignore .dockerignore .npmignore .eslintignore .prettierignore .hgignore .helmignore"
     ),
-    FileType(
-        "ini",
-        "ini cfg conf config cnf desktop service timer socket editorconfig",
-        ".editorconfig .gitconfig .gitmodules .npmrc .flake8 .pylintrc .coveragerc",
-    ),
     FileType("jsonnet", "jsonnet libsonnet"),
     FileType("julia", "jl", interpreters="julia"),
     FileType("just", "just", "justfile", "just"),
@@ -97,7 +91,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("prisma", "prisma"),
     FileType("proguard"),
     FileType("prolog", "prolog", interpreters="swipl gprolog yap"),
-    FileType("properties", "properties"),
     FileType("pug", "pug jade"),
     FileType("puppet", "pp epp"),
     FileType("purescript", "purs"),
@@ -107,7 +100,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("reason", "re rei"),
     FileType("rebol", "reb", interpreters="rebol"),
     FileType("rescript", "res resi"),
-    FileType("rst", "rst rest"),
     FileType("sass", "sass"),
     FileType("scheme", "scm ss", interpreters="guile"),
     FileType("smalltalk", "st"),
@@ -121,7 +113,6 @@ PLAIN_LANGUAGES: Final = (
     FileType("systemverilog", "sv svh"),
     FileType("tcl", "tcl", interpreters="tclsh wish"),
     FileType("terraform", "tf tfvars hcl"),
-    FileType("tex", "tex sty ltx"),
     FileType("thrift", "thrift"),
     FileType("tree-sitter-query"),
     FileType("typst", "typ"),
@@ -133,5 +124,4 @@ PLAIN_LANGUAGES: Final = (
     FileType("vlang"),
     FileType("wasm", "wat wast"),
     FileType("wgsl", "wgsl"),
-    FileType("xml", "xml xsd xsl xslt svg wsdl plist resx csproj vbproj fsproj props targets xaml pom storyboard xib"),
 )
