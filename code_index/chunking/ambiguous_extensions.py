@@ -51,10 +51,13 @@ _PROLOG_DIRECTIVE: Final = (
 )
 _FORTH: Final = rb"^: +\S+[ \t]"
 _MAKE_WORD: Final = rb"(?:[\w./+@$%~-]|\\(?![\r\n]))++"
-_LISP: Final = rb"\A\s*+(?:;[^\n]*+\s*+|#\|(?s:.*?)\|#\s*+)*+\("
+_LISP: Final = rb"\A\s*+(?:#![^\n]*+\s*+)?(?:;[^\n]*+\s*+|#\|(?s:.*?)\|#\s*+)*+\("
 _REQUIREMENTS: Final = (
     rb"\A(?=(?:[^\n]*+\n)*?(?:[A-Za-z][\w.-]*+(?:\[[\w, -]*+\])?[ \t]*(?:[=~!<>]=|@ )|-r |-c |--))"
     rb"(?:[ \t]*(?:#[^\n]*+|-(?:[rcef]\b|-[a-z])[^\n]*+|[A-Za-z0-9][\w.-]*+(?:\[[\w, -]*+\])?[ \t]*(?:[=~!<>@;\\]=*+[ \t]*[^\s;]*+[ \t]*(?:[;\\,#<>=!~][^\n]*+)?)?)?[ \t\r]*+(?:\n|\Z))++\Z"
+)
+_BITBAKE: Final = (
+    rb"^(?:inherit|require)[ \t]+[\w./-]+|^(?:SRC_URI|DEPENDS|PV|LICENSE|SUMMARY)[\w:_]*[ \t]*[?+.:]{0,2}="
 )
 _GERBER: Final = rb"^[DGMT]\d\d\*?[ \t]*\r?$"
 
@@ -108,10 +111,11 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
                 rb"(?i)\A\s*+\d++[ \t]|^[ \t]*+(?:#(?:include|lang|define)|\$(?:console|include)|declare[ \t]+(?:sub|function)|print[ \t]+\"|(?:go)?sub[ \t]+\w+|dim[ \t]+shared|cls\b|rem\b)",
             ),
         ),
+        "bb": _first(("clojure", _LISP), ("bitbake", _BITBAKE)),
         "cl": _first(
             ("commonlisp", _LISP),
             (
-                "opencl",
+                "c",
                 rb"\b(?:__)?kernel\s++(?:__attribute__|void)\b|\b__(?:global|local|constant)\b|\bget_(?:global|local)_id\b|"
                 + _C_LIKE,
             ),
@@ -171,7 +175,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
                 "sourcepawn",
                 rb"^[ \t]*+(?:native|forward|methodmap|stock|enum[ \t]+struct)\b|^#if defined _\w+_included",
             ),
-            ("bitbake", rb"^(?:inherit|require)[ \t]+[\w.-]+|^(?:SRC_URI|DEPENDS|PV|LICENSE)[\w:_]*[ \t]*[?+.:]{0,2}="),
+            ("bitbake", _BITBAKE),
             ("makefile", rb"^(?:ifeq|ifneq|ifdef|ifndef|endif)\b|^[\w-]+[ \t]*[:?+]="),
             ("cpp", rb"\b\w+::\w|^[ \t]*(?:template\s*+<|class[ \t]+\w+[^;\n]*\{|namespace\b)"),
             ("c", _C_LIKE),
@@ -226,7 +230,7 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "re": _first(("cpp", rb"^[ \t]*#[ \t]*(?:include|ifn?def|define|pragma)\b|^[ \t]*template\s*+<|/\*!re2c")),
         "rs": _first(
             ("xml", _XML_DECLARATION),
-            ("opencl", rb"^[ \t]*#[ \t]*(?:pragma[ \t]+(?:version|rs)\b|include[ \t]+[<\"])|__attribute__\(\(kernel"),
+            ("c", rb"^[ \t]*#[ \t]*(?:pragma[ \t]+(?:version|rs)\b|include[ \t]+[<\"])|__attribute__\(\(kernel"),
         ),
         "sc": _first(
             (
@@ -244,6 +248,8 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
                 rb"^[^;\n]*[\s)\]]@[a-z_][\w.-]*|\(#(?:eq|match|any-of|not-eq|set|lua-match|offset)[?!]",
             )
         ),
+        "sld": _first(("xml", _XML)),
+        "sls": _first(("scheme", _LISP), ("yaml", rb"")),
         "sol": _first(("text", _GERBER)),
         "sp": _first(("text", rb"(?i)^\.(?:subckt|ends?|include|model|option|tran|param)\b")),
         "st": _first(

@@ -26,12 +26,13 @@ from code_index.chunking.definition_tree import (
     find_definitions,
     join_clauses,
     nest,
+    outermost,
     unbound_closures,
 )
 from code_index.chunking.documentation import documenting, is_rule
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
 from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
-from code_index.chunking.recovery import Reading, read
+from code_index.chunking.recovery import Reading, fault_query, read
 from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.signatures import (
     first_field,
@@ -62,11 +63,14 @@ def extract_code(source: bytes, language: str) -> Extraction:
     Raises:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
-    spec, parser, query, statements = _tools(language)
-    reading = read(source, parser, query, spec.repairs)
+    spec, parser, query, faults, statements = _tools(language)
+    text = source if spec.reads_as is None else spec.reads_as(source)
+    reading = read(text, parser, query, faults, spec.repairs)
+    if spec.sort is not None:
+        spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
     blocks = found.blocks()
-    imports = _outermost(reading.captures.get("import", []))
+    imports = outermost(reading.captures.get("import", []))
     return Extraction(
         blocks=blocks,
         imports=tuple(text_of(node, source) for node in imports),
@@ -79,7 +83,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
 
 
 @cache
-def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
+def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query, Query]:
     """Parser and compiled queries, made once per process."""
     spec = LANGUAGES.get(language)
     if spec is None:
@@ -95,7 +99,8 @@ def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query]:
     unknown = {name for name in names if not name.startswith("_")} - ROLES
     if unknown:
         raise ParseError(f"the specification of {language} has unknown roles: {', '.join(sorted(unknown))}")
-    return spec, Parser(grammar), query, Query(grammar, spec.statements)
+    faults = fault_query(grammar, query, spec.query.encode())
+    return spec, Parser(grammar), query, faults, Query(grammar, spec.statements)
 
 
 def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]:
@@ -112,7 +117,7 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
 
 def _parts(captures: Captures, source: bytes, spec: LanguageSpec) -> list[Part]:
     """All text between the code as one part, and each macro's argument that holds definitions."""
-    texts = tuple((node.start_byte, node.end_byte) for node in _outermost(captures.get("text", [])))
+    texts = tuple((node.start_byte, node.end_byte) for node in outermost(captures.get("text", [])))
     parts = [Part(spec.text_language, texts)] if texts else []
     for node in captures.get("items", []):
         span = node.start_byte + 1, node.end_byte - 1
@@ -129,11 +134,11 @@ class _File:
         self.spec = spec
         self.captures: Captures = reading.captures
         captures = reading.captures
-        hidden = [item for item in reading.hidden if item.role]
+        hidden = [(item.start, item.end, item.role) for item in reading.hidden if item.role]
         self.leading = Leading(source, captures, hidden, indentation_binds=spec.indentation_binds)
         self.decorators = sorted(
             [(node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])]
-            + [(item.start, item.end) for item in hidden]
+            + [(start, end) for start, end, _ in hidden]
         )
         self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
 
@@ -141,6 +146,11 @@ class _File:
         """Top-level blocks in order, complete with their descriptions."""
         definitions = find_definitions(self.captures, self.source, self.spec)
         closures = unbound_closures(self.captures, definitions)
+        for definition in definitions:
+            if definition.role == "prototype":
+                block = Block(definition.start, definition.end, ChunkType.METHOD)
+                self.leading.take(block, 0)
+                definition.above = definition.start - block.start
         roots = nest(definitions, closures, self.captures, self.source)
         figures = measure(self._constructs(definitions, closures))
         ends: dict[int, int] = {}  # by parent: the end of its last child so far
@@ -218,9 +228,12 @@ class _File:
         return tuple(squeezed(self._text(start, end)) for start, end in self.decorators[first:last])
 
     def _docstring(self, definition: Definition, above: list[Above]) -> str | None:
+        inner = self.spec.doc_of(definition.node, self.source) if self.spec.doc_of is not None else None
+        if inner:
+            return inner
         if self.docstrings:
-            body = first_field(definition.carrier, self.spec.body_fields)
-            inside = self.docstrings.get(body.start_byte) if body is not None else None
+            body = first_field(definition.carrier, self.spec.body_fields) or definition.node
+            inside = self.docstrings.get(body.start_byte)
             if inside is not None:
                 is_one = inside.type != "concatenated_string"
                 strings = [inside] if is_one else [child for child in inside.named_children if child.type == "string"]
@@ -236,12 +249,3 @@ class _File:
 
     def _text(self, start: int, end: int) -> str:
         return self.source[start:end].decode("utf-8", "replace")
-
-
-def _outermost(nodes: list[Node]) -> list[Node]:
-    """The nodes in document order without those inside another."""
-    kept: list[Node] = []
-    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
-        if not kept or node.start_byte >= kept[-1].end_byte:
-            kept.append(node)
-    return kept

@@ -27,39 +27,53 @@ _C_TOKEN: Final = re.compile(
 
 
 class Hidden(NamedTuple):
-    """A span that a grammar does not see; with the role `attribute` it belongs to the definition below it."""
+    """A span that a grammar does not see; with the role `attribute` it belongs to the definition below it.
+
+    The grammar sees `instead`, which is not longer than the span, and then blanks.
+    """
 
     start: int
     end: int
     role: str = ""
+    instead: bytes = b""
 
 
 def blanked(text: bytes, spans: Iterable[tuple[int, int] | Hidden]) -> bytes:
     """The text with blanks instead of the spans; line ends stay. Spans may be in any order."""
     changed = bytearray(text)
-    for start, end, *_ in spans:
+    for span in spans:
+        start, end = span[:2]
         changed[start:end] = _KEPT.sub(b" ", text[start:end])
+        if isinstance(span, Hidden) and span.instead:
+            changed[start : start + len(span.instead)] = span.instead
     return bytes(changed)
 
 
 def near(found: Iterable[re.Match[bytes]], faults: Sequence[Span], group: str) -> list[Hidden]:
     """The spans of a group in the matches that lie in a fault or shortly before one."""
-    starts = [start - REACH for start, _ in faults]
-    ends = list(accumulate((end for _, end in faults), max))  # the furthest end of the faults up to each
-    chosen: list[Hidden] = []
-    for match in found:
-        start, end = match.span(group)
-        index = bisect_right(starts, start) - 1
-        if index >= 0 and start <= ends[index] and start < end:
-            chosen.append(Hidden(start, end))
-    return chosen
+    reach = Reach(faults)
+    spans = (match.span(group) for match in found)
+    return [Hidden(start, end) for start, end in spans if start < end and start in reach]
 
 
-def conditional_text(text: bytes, *, always: bool = False) -> list[Hidden]:
+class Reach:
+    """The offsets that lie in a fault or shortly before one."""
+
+    def __init__(self, faults: Sequence[Span]) -> None:
+        self._starts = [start - REACH for start, _ in faults]
+        self._ends = list(accumulate((end for _, end in faults), max))  # the furthest end of the faults up to each
+
+    def __contains__(self, offset: int) -> bool:
+        index = bisect_right(self._starts, offset) - 1
+        return index >= 0 and offset <= self._ends[index]
+
+
+def conditional_text(text: bytes, always: Sequence[Span] = ()) -> list[Hidden]:
     """Directives of conditional compilation and all branches but the first, where a branch leaves a brace open.
 
-    With `always` the directives of the other conditionals too, whose branches all stay.
+    Of the other conditionals the directives, where one of them lies near the faults `always`; their branches all stay.
     """
+    reach = Reach(always)
     found: list[Hidden] = []
     open_conditionals: list[_Conditional] = []
     balance = 0  # of braces
@@ -78,7 +92,7 @@ def conditional_text(text: bytes, *, always: bool = False) -> list[Hidden]:
             balance = conditional.balance
             if directive == b"endif":
                 balance = conditional.branches[0]
-                found += open_conditionals.pop().hidden(always=always)
+                found += open_conditionals.pop().hidden(reach)
     return found
 
 
@@ -90,8 +104,9 @@ class _Conditional:
     directives: list[Span]
     branches: list[int] = field(default_factory=list)
 
-    def hidden(self, *, always: bool) -> list[Hidden]:
+    def hidden(self, reach: Reach) -> list[Hidden]:
         is_uneven = any(branch != self.balance for branch in self.branches)
         if is_uneven and len(self.branches) > 1:
             return [Hidden(*self.directives[0]), Hidden(self.directives[1][0], self.directives[-1][1])]
-        return [Hidden(*directive) for directive in self.directives] if is_uneven or always else []
+        is_near = is_uneven or any(start in reach for start, _ in self.directives)
+        return [Hidden(*directive) for directive in self.directives] if is_near else []

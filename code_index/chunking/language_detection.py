@@ -12,10 +12,10 @@ use, need a look inside; a scan has just read what it asks about, and keeps the 
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from typing import Final
 
 from code_index.chunking.ambiguous_extensions import RULES
-from code_index.chunking.encoding import to_utf8
 from code_index.chunking.file_type import TEXT
 from code_index.chunking.registry import FILE_TYPES, by_word
 from code_index.chunking.shebangs import interpreters
@@ -49,14 +49,16 @@ _XML_DECLARATION: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?<\?xml\s")
 def detect_language(file_path: str, content: bytes | None = None) -> str:
     """The language of the file at `file_path` (POSIX): a name of `FILE_TYPES`.
 
-    `content` is the file's bytes; it matters only where the name leaves the language open. Without it the language
+    `content` is the file's bytes (`encoding.ascii_compatible`); it matters only where the name leaves the language open. Without it the language
     is the one that declares the extension, and a file with neither a known name nor an extension is `text`.
     """
     name, extension = _name_and_extension(file_path)
     known = _by_name(name)
     if known is not None:
         return known
-    key = extension if extension in _BY_EXTENSION else extension.lower()
+    two = ".".join(name.lower().split(".")[1:][-2:])
+    key = two if "." in two and two in _BY_EXTENSION else extension  # `blade.php`
+    key = key if key in _BY_EXTENSION else key.lower()
     known = _BY_EXTENSION.get(key)
     rule = RULES.get(key)
     if content is None or (known is not None and rule is None):
@@ -64,7 +66,13 @@ def detect_language(file_path: str, content: bytes | None = None) -> str:
     head = content[:HEAD_BYTES]
     if rule is None:
         return _by_shebang(head) or _by_mode_line(head) or ("xml" if _XML_DECLARATION.match(head) else TEXT)
-    return _by_mode_line(head) or rule(to_utf8(content[:MAX_CONTENT_BYTES])) or known or _by_shebang(head) or TEXT
+    return (
+        _by_mode_line(head)
+        or rule(content[:MAX_CONTENT_BYTES].removeprefix(BOM_UTF8))
+        or known
+        or _by_shebang(head)
+        or TEXT
+    )
 
 
 def language_of_word(word: str) -> str | None:

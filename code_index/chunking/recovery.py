@@ -12,8 +12,7 @@ new tree is kept only if less is wrong with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
@@ -27,7 +26,7 @@ Repair = Callable[[bytes, list[Span]], list[Hidden]]
 MAX_ROUNDS: Final = 2
 """Each round parses once for each repair that finds something: the time stays a small multiple of one parse."""
 
-_ERRORS: Final = "(ERROR) @fault (MISSING) @fault"
+_ERRORS: Final = "(ERROR) @fault (MISSING) @fault\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,45 +45,63 @@ class _Faults(NamedTuple):
     lines: int  # of all, those in several more than once
 
 
-def read(source: bytes, parser: Parser, query: Query, repairs: tuple[Repair, ...]) -> Reading:
-    """The most plausible tree of the source.
+def read(source: bytes, parser: Parser, query: Query, fault_query: Query, repairs: tuple[Repair, ...]) -> Reading:
+    """The most plausible tree of the source, with what the query captured in it.
 
     Raises:
         ParseError: the parser gave no tree.
     """
-    best = _reading(source, parser, query, ())
-    if not (best.tree.root_node.has_error or "doubt" in best.captures):
-        return best
-    faults = _faults(best, parser.language)
-    text = source
+    tree = _parsed(source, parser)
+    captures = QueryCursor(query).captures(tree.root_node)
+    if not (tree.root_node.has_error or "doubt" in captures):
+        return Reading(tree, captures)
+    faults, text, hidden = _faults(tree, fault_query), source, ()
+    failed: set[tuple[Hidden, ...]] = set()
     for _ in range(MAX_ROUNDS):
         before = faults.lines
         for repair in repairs:
-            if faults.lines and (found := repair(text, faults.spans)):
-                changed = blanked(text, found)
-                other = _reading(changed, parser, query, (*best.hidden, *found))
-                remaining = _faults(other, parser.language)
-                if remaining.lines < faults.lines:
-                    best, faults, text = other, remaining, changed
+            found = tuple(repair(text, faults.spans)) if faults.lines else ()
+            if not found or found in failed:
+                continue
+            changed = blanked(text, found)
+            other = _parsed(changed, parser)
+            remaining = _faults(other, fault_query)
+            if remaining.lines < faults.lines:
+                tree, faults, text, hidden = other, remaining, changed, (*hidden, *found)
+            else:
+                failed.add(found)
         if not faults.lines or faults.lines == before:
             break
-    return replace(best, misread_lines=_different(faults.rows))
+    if hidden:
+        captures = QueryCursor(query).captures(tree.root_node)
+    return Reading(tree, captures, hidden, _different(faults.rows))
 
 
-def _reading(text: bytes, parser: Parser, query: Query, hidden: tuple[Hidden, ...]) -> Reading:
+def fault_query(grammar: Language, query: Query, text: bytes) -> Query:
+    """The query for what is wrong in a tree: errors, and the patterns that capture a `doubt` in a query and its text.
+
+    Without the other patterns: a file with faults is asked several times.
+    """
+    patterns = [
+        text[query.start_byte_for_pattern(index) : query.end_byte_for_pattern(index)].decode()
+        for index in range(query.pattern_count)
+    ]
+    return Query(grammar, _ERRORS + "".join(pattern for pattern in patterns if "@doubt" in pattern))
+
+
+def _parsed(text: bytes, parser: Parser) -> Tree:
     tree = parser.parse(text)
     if tree is None:
         raise ParseError("the parser gave no tree; exclude the file or report it")
-    return Reading(tree, QueryCursor(query).captures(tree.root_node), hidden)
+    return tree
 
 
-def _faults(reading: Reading, language: Language | None) -> _Faults:
+def _faults(tree: Tree, query: Query) -> _Faults:
     """The spans of nodes that are wrong, and the number of lines that they cover."""
-    root = reading.tree.root_node
-    nodes = list(reading.captures.get("doubt", []))
-    if root.has_error and language is not None:
-        nodes += QueryCursor(_error_query(language)).captures(root).get("fault", [])
-        nodes += [root] if root.type == "ERROR" else []
+    root = tree.root_node
+    captures = QueryCursor(query).captures(root)
+    nodes = captures.get("doubt", []) + captures.get("fault", [])
+    nodes += [root] if root.type == "ERROR" else []
     rows = [(node.start_point.row, node.end_point.row) for node in nodes]
     lines = sum(1 + end - start for start, end in rows)
     return _Faults(sorted((node.start_byte, node.end_byte) for node in nodes), rows, lines)
@@ -97,8 +114,3 @@ def _different(rows: list[tuple[int, int]]) -> int:
         found += max(end - max(start - 1, last), 0)
         last = max(last, end)
     return found
-
-
-@cache
-def _error_query(language: Language) -> Query:
-    return Query(language, _ERRORS)

@@ -48,9 +48,9 @@ def _return_type(carrier: Node, source: bytes) -> str:
     return ""
 
 
-def _directives(text: bytes, _faults: list[Span]) -> list[Hidden]:
+def _directives(text: bytes, faults: list[Span]) -> list[Hidden]:
     """Directives of conditional compilation, which the grammar knows only between declarations of a file."""
-    return conditional_text(text, always=True)
+    return conditional_text(text, faults)
 
 
 LANGUAGE: Final = LanguageSpec(

@@ -91,8 +91,16 @@ def test_branches_of_a_directive_may_share_a_brace(opening):
 def test_only_directives_around_uneven_braces_are_hidden():
     text = b'#if A\n  f("}");  // }\n#else\n  g();\n#endif\n#if B\n{\n#endif\n#if B\n}\n#endif\n'
     assert blanked(text, conditional_text(text)).split() == b'#if A f("}"); // } #else g(); #endif { }'.split()
-    assert b"#" not in blanked(text, conditional_text(text, always=True))
-    assert len(blanked(text, conditional_text(text, always=True))) == len(text)
+    everywhere = [(0, len(text))]
+    assert b"#" not in blanked(text, conditional_text(text, everywhere))
+    assert len(blanked(text, conditional_text(text, everywhere))) == len(text)
+
+
+def test_directives_far_from_a_fault_are_not_hidden():
+    text = b"#if A\n#endif\n" + b"f();\n" * 100 + b"#if B\n#endif\n"
+    hidden = blanked(text, conditional_text(text, [(len(text) - 10, len(text))]))
+    assert b"#if A\n#endif" in hidden
+    assert b"B" not in hidden
 
 
 def test_a_linux_style_attribute_and_a_type_on_its_own_line_lose_no_function():

@@ -31,8 +31,8 @@ DECLARATIONS = [
     ("c", "int a(void)\n{\n    int b(int);\n    return b(1);\n}", ["f a 1-5"]),
     (
         "cpp",
-        "class A {\n  Q_DISABLE_COPY(A)\n  A(int b);\n  ~A();\n  /// Doc.\n  virtual int c() const = 0;\n  operator bool() const;\n};\nvoid d(A& e);\nusing F = A;",
-        ["c A 1-8", "m A.A 3-3", "m A.~A 4-4", "m A.c 5-6", "m A.operator bool 7-7", "f d 9-9", "c F 10-10"],
+        "class A {\n  Q_DISABLE_COPY(A)\n  A(int b);\n  ~A();\n  /// Doc.\n  virtual int c() const = 0;\n  int z = 0;\n};\nvoid d(A& e);\nusing F = A;",
+        ["c A 1-8", "m A.c 5-6", "f d 9-9", "c F 10-10"],
     ),
     ("cpp", 'extern "C" int a(void);\nnamespace b {\ntemplate <class T> T c(T d);\n}', ["f a 1-1", "f b.c 3-4"]),
     ("typescript", "/** Doc. */\nfunction a(b: 1): 1;\nfunction a(b: 2): 2;\nfunction a(b: any) {}", ["f a 1-4"]),
@@ -152,3 +152,19 @@ def test_members_of_a_package_of_sql_have_names():
     )
     named = [(chunk.qualified_name, chunk.start_line, chunk.end_line) for chunk in chunked(text, "sql")]
     assert named[:4] == [("shop", 1, 17), ("shop.a", 2, 7), ("shop.c", 9, 12), ("shop.d", 14, 14)]
+
+
+def test_a_long_class_gives_its_documented_prototypes_a_chunk_and_holds_the_rest():
+    doc = "/// " + "Opens the valve by a quarter turn, waits, and tells how far it went. " * 3
+    members = f"    {doc}\n    int open(int turn) const;\n" + "".join(f"    int sensor_{n}();\n" for n in range(90))
+    chunks = chunked(f"class Pump {{\npublic:\n{members}}};\n", "cpp")
+    assert {chunk.qualified_name for chunk in chunks} == {"Pump", "Pump.open"}
+    (found,) = (chunk for chunk in chunks if chunk.function_name == "open")
+    assert (found.docstring, found.start_line, found.end_line) == (doc[4:].strip(), 3, 4)
+
+
+def test_a_short_class_holds_all_its_prototypes():
+    text = (
+        f"class Pump {{\n    /// {'Opens it. ' * 30}\n    int open(int turn) const;\n    int f() {{ return 1; }}\n}};\n"
+    )
+    assert symbols(text, "cpp") == ["c Pump 1-5", "m Pump.f 4-4"]

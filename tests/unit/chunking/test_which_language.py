@@ -193,7 +193,7 @@ def test_program_that_runs_a_script_tells_its_language(name, head, language):
         ("a.f", ": square ( n -- n ) dup * ;\n", "forth"),
         ("a.f", "      subroutine till\n      end\n", "fortran"),
         ("a.cl", "; tills\n(defun open-till () nil)\n", "commonlisp"),
-        ("a.cl", "__kernel void add(__global float *a) { a[get_global_id(0)] += 1; }\n", "opencl"),
+        ("a.cl", "__kernel void add(__global float *a) { a[get_global_id(0)] += 1; }\n", "c"),
         ("a.inc", "<?php function f() {} ?>\n", "php"),
         ("a.inc", "{$ifdef FPC}\nprocedure Open;\nbegin\nend;\n", "pascal"),
         ("a.inc", "#define TILL 1\nTILL_CASE(a)\n", "c"),
@@ -218,7 +218,7 @@ def test_program_that_runs_a_script_tells_its_language(name, head, language):
         ("a.sc", "import mill._\nobject till extends Module {}\n", "scala"),
         ("a.sc", "Till : UGen {\n  *ar { arg freq = 440; ^this.multiNew('audio', freq) }\n}\n", "supercollider"),
         ("a.rs", "fn main() {}\n", "rust"),
-        ("a.rs", "#pragma version(1)\n#pragma rs java_package_name(shop)\n", "opencl"),
+        ("a.rs", "#pragma version(1)\n#pragma rs java_package_name(shop)\n", "c"),
         ("a.rs", '<?xml version="1.0"?>\n<rs/>\n', "xml"),
         ("a.asc", "= Title\n:toc:\n\nText\n", "asciidoc"),
         ("a.asc", "-----BEGIN PGP SIGNATURE-----\n\nabc\n", "text"),
@@ -229,6 +229,12 @@ def test_program_that_runs_a_script_tells_its_language(name, head, language):
         ("a.mod", "MODULE Till;\nEND Till.\n", "modula2"),
         ("a.scm", "(define (open) 1)\n", "scheme"),
         ("a.scm", "(function_definition name: (identifier) @name)\n", "tree-sitter-query"),
+        ("a.sls", "#!r6rs\n; till\n(library (shop till)\n  (export open))\n", "scheme"),
+        ("a.sls", "nginx:\n  pkg.installed: []\n", "yaml"),
+        ("a.sld", "(define-library (shop till))\n", "scheme"),
+        ("a.sld", "<?xml version='1.0'?>\n<StyledLayerDescriptor/>\n", "xml"),
+        ("a.bb", "#!/usr/bin/env bb\n(ns till)\n", "clojure"),
+        ("a.bb", "SUMMARY = \"Till\"\ninherit autotools\n", "bitbake"),
         ("a.gd", "extends Node\nfunc open():\n\tpass\n", "gdscript"),
         ("a.gd", 'DeclareOperation("Open", [IsTill]);\n', "gap"),
         ("a.sol", "pragma solidity ^0.8;\ncontract Till {}\n", "solidity"),
@@ -250,11 +256,6 @@ def test_program_that_runs_a_script_tells_its_language(name, head, language):
 )  # fmt: skip
 def test_text_tells_the_language_of_an_extension_that_several_use(name, text, language):
     assert detect_language(name, text.encode()) == language
-
-
-def test_text_in_utf_16_tells_the_language_as_well():
-    assert detect_language("b.h", "class Till {\n};\n".encode("utf-16")) == "cpp"
-    assert detect_language("de.ts", '<?xml version="1.0"?><TS/>'.encode("utf-16")) == "xml"
 
 
 @given(extension=st.sampled_from(sorted(RULES)), content=st.binary(max_size=300))

@@ -1,0 +1,78 @@
+"""The projects in which definitions are compared, one for each language, and the kinds that can be compared.
+
+Belongs here: data. Does not belong here: fetching and comparing (`languages`).
+
+A kind of the reference that is in none of `functions`, `types` and `modules` is not compared: variables, fields, constants
+and labels are no definitions here. `optional` kinds are compared one way only: where we have such a definition
+it is no mistake, where we have not, neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+AST: Final = "Python's ast"
+TYPESCRIPT: Final = "TypeScript compiler"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project: where it comes from, its reference, and the kinds of that, each as words."""
+
+    language: str
+    source: str  # pypi, npm, debian (a source package) or deb (a package)
+    package: str  # with its version
+    reference: str  # a parser, or the name that Universal Ctags has for the language
+    functions: str = ""
+    types: str = ""
+    modules: str = ""
+    optional: str = ""
+    differences: str = ""  # by kind, why what remains is no mistake of ours
+
+
+_TS: Final = (
+    "function method accessor bound_function function_property assigned_function",
+    "class interface type_alias enum bound_class assigned_class",
+)
+_TS_OPTIONAL: Final = "object_method wrapped_function signature interface_method"
+
+PROJECTS: Final = (
+    Project("python", "pypi", "Django==5.2", AST, "function", "class"),
+    Project("javascript", "npm", "webpack@5.99.9", TYPESCRIPT, _TS[0], _TS[1], "", _TS_OPTIONAL),
+    Project("typescript", "npm", "rxjs@7.8.2", TYPESCRIPT, _TS[0], _TS[1], "", _TS_OPTIONAL),
+    Project("tsx", "npm", "react-native-paper@5.14.5", TYPESCRIPT, _TS[0], _TS[1], "", _TS_OPTIONAL),
+    Project("java", "debian", "libcommons-lang3-java=3.12.0-2+deb12u1", "Java", "method", "class interface enum annotation"),
+    Project("go", "deb", "golang-github-gin-gonic-gin-dev=1.8.1-1", "Go", "func", "struct interface type talias", "", "methodSpec"),
+    Project("rust", "debian", "rust-ripgrep=13.0.0-4", "Rust", "function method macro", "struct enum interface typedef", "", "module implementation"),
+    Project("csharp", "pypi", "pythonnet==3.0.5", "C#", "method", "class interface enum struct", "namespace", "property event"),
+    Project("ruby", "deb", "ruby-rack=2.2.22-0+deb12u2", "Ruby", "method singletonMethod", "class module", "", "accessor alias"),
+    Project("php", "debian", "symfony=5.4.53+dfsg-0+deb12u1", "PHP", "function", "class interface trait", "namespace"),
+    Project("c", "debian", "redis=5:7.0.15-1~deb12u10", "C", "function", "struct union enum typedef", "", "macro prototype"),
+    Project("cpp", "debian", "leveldb=1.23-4", "C++", "function", "class struct union enum typedef", "namespace", "macro prototype alias"),
+    Project("kotlin", "npm", "react-native-reanimated@3.17.5", "Kotlin", "method", "class interface object typealias"),
+    Project("lua", "deb", "lua-penlight=1.13.1-3", "Lua", "function"),
+    Project("r", "debian", "r-cran-dplyr=1.0.10-1", "R", "function"),
+    Project("haskell", "debian", "haskell-aeson=2.0.3.0-1", "Haskell", "function", "type", "module", "constructor"),
+    Project("elixir", "debian", "elixir-lang=1.14.0.dfsg-2", "Elixir", "function macro delegate guard operator", "module protocol implementation exception", "", "callback test type record"),
+    Project("bash", "deb", "bash-completion=1:2.11-6", "Sh", "function"),
+    Project("perl", "debian", "libmojolicious-perl=9.31+dfsg-1", "Perl", "subroutine", "package"),
+    Project("sql", "deb", "postgresql-15-pgtap", "SQL", "function procedure", "", "", "table trigger view type"),
+    Project("proto", "debian", "protobuf=3.21.12-3+deb12u1", "Protobuf", "rpc", "message enum service", "", "oneof group package"),
+    # Languages with rows that other modules of the registry add.
+    Project("objective-c", "debian", "gnustep-base=1.28.1+really1.28.0-5", "ObjectiveC", "method function", "interface protocol struct enum implementation category typedef"),
+    Project("ocaml", "debian", "ocaml-dune=2.9.3-1", "OCaml", "function method", "type class", "module", "val Exception"),
+    Project("erlang", "debian", "rebar=2.6.4-3", "Erlang", "function", "record type", "module", "macro"),
+    Project("clojure", "debian", "clojure=1.11.1-2", "Clojure", "function", "", "namespace"),
+    Project("fortran", "debian", "lapack=3.11.0-2", "Fortran", "subroutine function", "type", "module program submodule", "interface"),
+    Project("verilog", "debian", "yosys=0.23-6", "Verilog", "function task", "module"),
+    Project("systemverilog", "debian", "iverilog=11.0-1.1", "SystemVerilog", "function task", "module class interface package program struct enum typedef"),
+    Project("vhdl", "debian", "ghdl=2.0.0+dfsg-6.2", "VHDL", "function procedure", "entity architecture package record type subtype", "", "process component"),
+    Project("tcl", "debian", "tcllib=1.21+dfsg-1", "Tcl", "procedure", "", "namespace"),
+    Project("emacs-lisp", "debian", "magit=3.3.0-2", "EmacsLisp", "function macro inline subst", "", "", "minorMode derivedMode"),
+    Project("common-lisp", "debian", "slime=2:2.27+dfsg-1", "Lisp", "function macro"),
+    Project("scheme", "debian", "guile-3.0=3.0.8-2", "Scheme", "function"),
+    Project("cmake", "debian", "cmake=3.25.1-1", "CMake", "function macro", "", "", "target project"),
+    Project("make", "debian", "git=1:2.39.5-0+deb12u3", "Make", "target macro"),
+    Project("matlab", "debian", "matlab2tikz=1.1.0-8", "MatLab", "function", "class"),
+)  # fmt: skip
