@@ -234,7 +234,7 @@ def test_program_that_runs_a_script_tells_its_language(name, head, language):
         ("a.sld", "(define-library (shop till))\n", "scheme"),
         ("a.sld", "<?xml version='1.0'?>\n<StyledLayerDescriptor/>\n", "xml"),
         ("a.bb", "#!/usr/bin/env bb\n(ns till)\n", "clojure"),
-        ("a.bb", "SUMMARY = \"Till\"\ninherit autotools\n", "bitbake"),
+        ("a.bb", 'SUMMARY = "Till"\ninherit autotools\n', "bitbake"),
         ("a.gd", "extends Node\nfunc open():\n\tpass\n", "gdscript"),
         ("a.gd", 'DeclareOperation("Open", [IsTill]);\n', "gap"),
         ("a.sol", "pragma solidity ^0.8;\ncontract Till {}\n", "solidity"),
