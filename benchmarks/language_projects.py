@@ -31,7 +31,10 @@ class Project:
     differences: str = ""  # by kind, why what remains is no mistake of ours
 
 
-_TS: Final = ("function method accessor bound_function function_property assigned_function", "class interface type_alias enum bound_class assigned_class")
+_TS: Final = (
+    "function method accessor bound_function function_property assigned_function",
+    "class interface type_alias enum bound_class assigned_class",
+)
 _TS_OPTIONAL: Final = "object_method wrapped_function signature interface_method"
 
 PROJECTS: Final = (

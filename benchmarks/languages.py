@@ -47,7 +47,7 @@ _COMPILER = "typescript@5.9.3"
 _SEED = 0  # nothing is drawn
 _MAX_FILES = 1_500
 _MAX_BYTES = 1_000_000
-_GOALS = {name: 0.98 for name in ("python", "javascript", "typescript", "java", "go", "rust", "csharp", "ruby", "php")}
+_GOALS = dict.fromkeys(("python", "javascript", "typescript", "java", "go", "rust", "csharp", "ruby", "php"), 0.98)
 _GOAL = 0.95
 _GROUPS = {
     ChunkType.FUNCTION: "function",
@@ -121,11 +121,20 @@ def _unpack_debian(package: str, folder: Path) -> None:
     (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     sources = state / "sources.sources"
     options = ["-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=-", "-q"]
-    options += ["-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state}", "-o", "APT::Sandbox::User=root"]
+    options += [
+        "-o",
+        f"Dir::State::lists={state / 'lists'}",
+        "-o",
+        f"Dir::Cache={state}",
+        "-o",
+        "APT::Sandbox::User=root",
+    ]
     if not sources.is_file():
         found = [path.read_text("utf-8") for path in Path("/etc/apt/sources.list.d").glob("debian.sources")]
         if not found:
-            raise SystemExit("/etc/apt/sources.list.d/debian.sources is missing: source packages need Debian 12 or newer")
+            raise SystemExit(
+                "/etc/apt/sources.list.d/debian.sources is missing: source packages need Debian 12 or newer"
+            )
         sources.write_text(re.sub(r"(?m)^Types: deb$", "Types: deb-src", "\n".join(found)), "utf-8")
         subprocess.run(["apt-get", *options, "update"], check=True, stdout=subprocess.DEVNULL)
     name = package.partition("=")[0]
@@ -262,7 +271,7 @@ def _kinds(project: Project) -> dict[str, tuple[str, bool]]:
     """Our group for each kind of the reference, and whether it is compared one way only."""
     groups = {"function": project.functions, "type": project.types, "module": project.modules}
     kinds = {kind: (group, False) for group, words in groups.items() for kind in words.split()}
-    return kinds | {kind: ("", True) for kind in project.optional.split()}
+    return kinds | dict.fromkeys(project.optional.split(), ("", True))
 
 
 _REFERENCES = {AST: with_ast, TYPESCRIPT: with_compiler}

@@ -31,8 +31,10 @@ class FormatSpec(FileType):
 
     `extract` gets valid UTF-8 without a byte order mark and gives blocks in order, nested, without overlap. It
     accepts every text (malformed parts only give fewer blocks) in time linear in its length.
+    `has_parts` says that it may hold other languages, which their own extractors read.
     With `render` the chunks are those of the text that it gives; where it gives none, `extract` reads the file.
     """
 
     extract: Callable[[bytes], Extraction]
+    has_parts: bool = False
     render: Callable[[bytes], Rendered | None] | None = None

@@ -23,6 +23,8 @@ ROLES_ABOVE: Final = (*COMMENT_ROLES, "attribute", "signature")
 # At most one line end, so that no blank line separates the two.
 _GAP: Final = re.compile(rb"[ \t\f\v]*(?:\r\n|\n|\r)?[ \t\f\v]*")
 
+_SHEBANG: Final = b"#!"
+
 _LINE_END: Final = re.compile(rb"\n")
 _BLANKS: Final = re.compile(rb"\s*")
 
@@ -59,7 +61,7 @@ class Leading:
             gap = _BLANKS if role == "doc" else _GAP
             if start < floor or end > block.start or not self._adjacent(end, block.start, gap):
                 break
-            if role in COMMENT_ROLES and not self._starts_line(start):
+            if role in COMMENT_ROLES and (not self._starts_line(start) or self._is_shebang(start)):
                 break
             if self._indentation_binds and self._column(start) != self._column(block.start):
                 break
@@ -72,6 +74,9 @@ class Leading:
         """Tell whether only the gap is between the two."""
         end -= self._source[end - 1 : end] in (b"\n", b"\r")  # in some grammars the comment includes the line end
         return gap.fullmatch(self._source, end, start) is not None
+
+    def _is_shebang(self, start: int) -> bool:
+        return not start and self._source.startswith(_SHEBANG)
 
     def _starts_line(self, offset: int) -> bool:
         line_start = offset - self._column(offset)

@@ -24,4 +24,6 @@ def extract_astro(source: bytes) -> Extraction:
     return found
 
 
-FORMAT: Final = FormatSpec(name="astro", title="Astro", revision=1, extensions="astro", extract=extract_astro)
+FORMAT: Final = FormatSpec(
+    name="astro", title="Astro", revision=1, extensions="astro", has_parts=True, extract=extract_astro
+)

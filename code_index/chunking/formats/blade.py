@@ -49,4 +49,6 @@ def extract_blade(source: bytes) -> Extraction:
     return found
 
 
-FORMAT: Final = FormatSpec(name="blade", title="Blade", revision=1, extensions="blade.php", extract=extract_blade)
+FORMAT: Final = FormatSpec(
+    name="blade", title="Blade", revision=1, extensions="blade.php", has_parts=True, extract=extract_blade
+)

@@ -7,4 +7,6 @@ from typing import Final
 from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.formats._templates import template
 
-FORMAT: Final = FormatSpec(name="ejs", title="EJS", revision=1, extensions="ejs", extract=template("javascript"))
+FORMAT: Final = FormatSpec(
+    name="ejs", title="EJS", revision=1, extensions="ejs", has_parts=True, extract=template("javascript")
+)

@@ -7,4 +7,6 @@ from typing import Final
 from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.formats._templates import template
 
-FORMAT: Final = FormatSpec(name="erb", title="ERB", revision=1, extensions="erb rhtml", extract=template("ruby"))
+FORMAT: Final = FormatSpec(
+    name="erb", title="ERB", revision=1, extensions="erb rhtml", has_parts=True, extract=template("ruby")
+)

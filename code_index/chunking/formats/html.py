@@ -192,4 +192,6 @@ def _merge_with_only_heading(block: Block) -> None:
             block.name, block.children = child.name, child.children
 
 
-FORMAT: Final = FormatSpec(name="html", title="HTML", extensions="html htm xhtml shtml", extract=extract_html)
+FORMAT: Final = FormatSpec(
+    name="html", title="HTML", extensions="html htm xhtml shtml", has_parts=True, extract=extract_html
+)

@@ -8,5 +8,5 @@ from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.formats._templates import template
 
 FORMAT: Final = FormatSpec(
-    name="jsp", title="JSP", revision=1, extensions="jsp jspx jspf tag", extract=template("java")
+    name="jsp", title="JSP", revision=1, extensions="jsp jspx jspf tag", has_parts=True, extract=template("java")
 )

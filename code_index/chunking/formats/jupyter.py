@@ -115,6 +115,7 @@ FORMAT: Final = FormatSpec(
     title="Jupyter notebooks",
     revision=1,
     extensions="ipynb",
+    has_parts=True,
     extract=extract_json,
     render=render_notebook,
 )

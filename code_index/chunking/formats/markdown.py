@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from code_index.chunking.blocks import Block, Extraction, Part
+from code_index.chunking.blocks import Extraction, Part
 from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.formats._headings import Heading, nested
 from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
 
@@ -43,7 +44,7 @@ def extract_markdown(source: bytes) -> Extraction:
     """Sections nested by heading level; a section lasts until the next heading of its level or above."""
     front = _FRONT_MATTER.match(source)
     position = front.end() if front else 0
-    headings: list[tuple[int, int, str]] = []  # start, level, name
+    headings: list[Heading] = []
     points: list[int] = [position] if position else []
     parts: list[Part] = []
     while (match := _LINE.search(source, position)) is not None:
@@ -60,15 +61,15 @@ def extract_markdown(source: bytes) -> Extraction:
             close = source.find(b"-->", match.end())
             position = len(source) if close < 0 else close
         elif kind in {"marks", "title"}:
-            headings.append((match.start(), len(match["marks"]), _heading_name(match["title"] or b"")))
+            headings.append(Heading(match.start(), len(match["marks"]), _heading_name(match["title"] or b"")))
         elif kind == "underline":
             heading = _setext(source, match)
-            if heading is not None and (not headings or heading[0] > headings[-1][0]):
+            if heading is not None and (not headings or heading.start > headings[-1].start):
                 headings.append(heading)
         else:
             points.append(match.start() if kind == "item" else match.end())
     found = finish(
-        _nested(headings, len(source)), points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0
+        nested(headings, len(source)), points, remainder_type=ChunkType.TEXT, name_separator=" > ", whole_bytes=0
     )
     found.parts = parts
     return found
@@ -86,7 +87,7 @@ def _after_fence(source: bytes, opening: re.Match[bytes]) -> int:
     return closing.end() if closing else len(source)
 
 
-def _setext(source: bytes, underline: re.Match[bytes]) -> tuple[int, int, str] | None:
+def _setext(source: bytes, underline: re.Match[bytes]) -> Heading | None:
     """The heading that is underlined here, if a paragraph of one line is above."""
     end = underline.start() - 1
     start = source.rfind(b"\n", 0, max(end, 0)) + 1
@@ -96,7 +97,7 @@ def _setext(source: bytes, underline: re.Match[bytes]) -> tuple[int, int, str] |
     above = source[source.rfind(b"\n", 0, start - 1) + 1 : start] if start else b""
     if above.strip() and not _NO_PARAGRAPH.match(above):
         return None  # a longer paragraph: the line is meant as a rule
-    return start, 1 if underline["underline"][:1] == b"=" else 2, _heading_name(title)
+    return Heading(start, 1 if underline["underline"][:1] == b"=" else 2, _heading_name(title))
 
 
 def _heading_name(title: bytes) -> str:
@@ -104,18 +105,10 @@ def _heading_name(title: bytes) -> str:
     return label(_MARKUP.sub(b"", _LINK.sub(rb"\1", _IMAGE.sub(b"", title))))
 
 
-def _nested(headings: list[tuple[int, int, str]], size: int) -> list[Block]:
-    top: list[Block] = []
-    open_sections: list[tuple[int, Block]] = []
-    for start, level, name in headings:
-        while open_sections and open_sections[-1][0] >= level:
-            open_sections.pop()[1].end = start
-        section = Block(start=start, end=size, chunk_type=ChunkType.SECTION, name=name)
-        (open_sections[-1][1].children if open_sections else top).append(section)
-        open_sections.append((level, section))
-    return top
-
-
 FORMAT: Final = FormatSpec(
-    name="markdown", title="Markdown", extensions="md markdown mdown mkd mdx qmd rmd", extract=extract_markdown
+    name="markdown",
+    title="Markdown",
+    extensions="md markdown mdown mkd mdx qmd rmd",
+    has_parts=True,
+    extract=extract_markdown,
 )

@@ -56,4 +56,6 @@ def _block_end(source: bytes, position: int) -> int:
     return len(source)
 
 
-FORMAT: Final = FormatSpec(name="razor", title="Razor", revision=1, extensions="razor cshtml", extract=extract_razor)
+FORMAT: Final = FormatSpec(
+    name="razor", title="Razor", revision=1, extensions="razor cshtml", has_parts=True, extract=extract_razor
+)

@@ -7,4 +7,4 @@ from typing import Final
 from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.formats.html import extract_html
 
-FORMAT: Final = FormatSpec(name="vue", title="Vue", extensions="vue", extract=extract_html)
+FORMAT: Final = FormatSpec(name="vue", title="Vue", extensions="vue", has_parts=True, extract=extract_html)

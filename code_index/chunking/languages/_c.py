@@ -12,10 +12,6 @@ from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import parameter_list, squeezed, text_of, without_generics
 from code_index.core.model import Parameter
 
-OBJECTIVE_C_MARKS: Final = re.compile(
-    rb"^[ \t]*(?:@(?:interface|implementation|protocol|class|import|end)\b|#[ \t]*import\b)", re.MULTILINE
-)
-
 _DECLARATORS: Final = frozenset(
     {
         "pointer_declarator",

@@ -12,7 +12,7 @@ LANGUAGE: Final = LanguageSpec(
     extensions="sh bash zsh ksh ebuild bats",
     file_names=".bashrc .bash_profile .bash_aliases .bash_logout .zshrc .zprofile .zshenv .profile .envrc .kshrc "
     "pkgbuild apkbuild",
-    interpreters="sh bash zsh ksh dash ash bats",
+    interpreters="sh bash zsh ksh mksh dash ash osh bats",
     doc_prefixes=("##",),
     query="""
 (function_definition) @function

@@ -21,11 +21,6 @@ _DEFINER: Final = re.compile(
     re.IGNORECASE,
 )
 _PACKAGE: Final = re.compile(rb"\((?:[\w-]+::?)?(?:defpackage|define-package|defsystem)\b", re.IGNORECASE)
-_C_MARKS: Final = re.compile(
-    rb"^[ \t]*(?://|/\*|#[ \t]*(?:if|include|define|pragma))|\b__?(?:kernel|global|constant)\b", re.MULTILINE
-)
-_LISP_MARKS: Final = re.compile(rb"^(?:;|\([\w:]+[\s)])", re.MULTILINE)
-
 _WORDS: Final = _lisp.Words(
     named="define-method-combination",
     classes="defclass defstruct define-condition defpackage define-package deftype defsystem",
@@ -37,11 +32,6 @@ _WORDS: Final = _lisp.Words(
     handlers="handler-case restart-case",
     lambdas="lambda",
 )
-
-
-def _language_of_cl(head: bytes) -> str:
-    """Common Lisp, or OpenCL, which is read as C."""
-    return "c" if _C_MARKS.search(head) and not _LISP_MARKS.search(head) else "commonlisp"
 
 
 def _loops(text: bytes, _faults: list[Span]) -> list[Hidden]:
@@ -72,7 +62,6 @@ LANGUAGE: Final = LanguageSpec(
     extensions="lisp lsp cl asd",
     interpreters="sbcl clisp ecl ccl",
     modes="lisp common-lisp",
-    by_content={"cl": _language_of_cl},
     names={"list_lit": _name, "defun": _name},
     is_absolute=_is_absolute,
     dotted_methods=True,

@@ -30,6 +30,7 @@ LANGUAGE: Final = LanguageSpec(
     name="csharp",
     title="C#",
     extensions="cs csx",
+    interpreters="dotnet dotnet-script csharp",
     names={
         "operator_declaration": _operator_name,
         "conversion_operator_declaration": _conversion_name,

@@ -32,6 +32,7 @@ LANGUAGE: Final = LanguageSpec(
     name="go",
     title="Go",
     extensions="go",
+    interpreters="gorun yaegi go",
     names={"method_declaration": _method_name},
     dotted_methods=True,
     carrier=_carrier,

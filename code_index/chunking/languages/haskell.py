@@ -40,7 +40,7 @@ LANGUAGE: Final = LanguageSpec(
     name="haskell",
     title="Haskell",
     extensions="hs hs-boot",
-    interpreters="runhaskell runghc stack",
+    interpreters="runhaskell runghc",
     names={
         "function": _function_name,
         "bind": _function_name,

@@ -10,6 +10,7 @@ LANGUAGE: Final = LanguageSpec(
     name="java",
     title="Java",
     extensions="java",
+    interpreters="jbang",
     return_fields=("type",),
     doc_prefixes=("/**",),
     query="""

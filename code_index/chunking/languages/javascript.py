@@ -11,8 +11,8 @@ LANGUAGE: Final = replace(
     FAMILY,
     name="javascript",
     title="JavaScript",
-    extensions="js mjs cjs jsx es6 jsm",
-    interpreters="node nodejs bun",
+    extensions="js mjs cjs jsx es es6 jsm",
+    interpreters="node nodejs gjs qjs zx osascript",
     query=FAMILY.query
     + fields("field_definition")
     + """

@@ -77,7 +77,7 @@ LANGUAGE: Final = LanguageSpec(
     name="kotlin",
     title="Kotlin",
     extensions="kt kts",
-    interpreters="kotlin kotlinc",
+    interpreters="kotlin kotlinc kscript",
     names={
         "function_declaration": _function_name,
         "companion_object": _companion_name,

@@ -12,7 +12,7 @@ LANGUAGE: Final = replace(
     name="lua",
     title="Lua",
     extensions="lua rockspec",
-    interpreters="lua luajit",
+    interpreters="lua luajit texlua",
     query=FAMILY.query
     + """
 (goto_statement) @jump

@@ -10,16 +10,9 @@ from typing import Final
 from tree_sitter import Node
 
 from code_index.chunking.hidden_text import Hidden, Span, near
-from code_index.chunking.languages._c import FAMILY, OBJECTIVE_C_MARKS, prototypes
+from code_index.chunking.languages._c import FAMILY, prototypes
 from code_index.chunking.signatures import first_child, text_of
 from code_index.core.model import Parameter
-
-_C_LIKE_MARKS: Final = re.compile(
-    rb"^[ \t]*(?:#[ \t]*(?:include|define|if|ifdef|ifndef|pragma)\b|//|/\*)", re.MULTILINE
-)
-_MATLAB_MARKS: Final = re.compile(
-    rb"^[ \t]*(?:%|function\b|classdef\b|end(?:function)?[ \t]*(?:[%#;]|$))", re.MULTILINE
-)
 
 _VALUES: Final = rb"[ \t]*\((?:[^()\"\n]|\"(?:[^\"\\\n]|\\.)*+\"|\((?:[^()\n]|\([^()\n]*+\))*+\)){0,500}+\)"
 _ENUM: Final = re.compile(
@@ -67,13 +60,6 @@ _HEAD: Final = re.compile(
     rb"^(?!(?:namespace|extern|typedef|struct|class|union|enum)\b)[@A-Za-z_+\-][^;{}]{0,1000}+\{", re.MULTILINE
 )
 _END: Final = re.compile(rb"^\}", re.MULTILINE)
-
-
-def _language_of_m(head: bytes) -> str:
-    """Objective-C, or MATLAB, whose files may be commands only."""
-    if OBJECTIVE_C_MARKS.search(head):
-        return "objective-c"
-    return "matlab" if _MATLAB_MARKS.search(head) or not _C_LIKE_MARKS.search(head) else "objective-c"
 
 
 def _selector(node: Node, source: bytes) -> str:
@@ -171,7 +157,6 @@ LANGUAGE: Final = replace(
     grammar="objc",
     extensions="m mm",
     modes="objc",
-    by_content={"m": _language_of_m},
     names={
         **FAMILY.names,
         **dict.fromkeys(("function_definition", "declaration"), _function_name),

@@ -12,15 +12,6 @@ from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, first_field, text_of
 from code_index.core.model import Parameter
 
-_PERL_MARKS: Final = re.compile(
-    rb"\A#!.*\bperl|^[ \t]*(?:use|no|require|package)[ \t]+[\w:]+|^[ \t]*(?:my|our|local)[ \t]*[($@%]"
-    rb"|^[ \t]*sub[ \t]+\w+|^=(?:pod|head[1-6])\b|\$\w+->",
-    re.MULTILINE,
-)
-_PROLOG_MARKS: Final = re.compile(
-    rb"^:-[ \t]*\w|^[^#\n]*\S[ \t]*:-[ \t]*(?:$|%|\w)|^[a-z]\w*\([^\n]*\)\.\s", re.MULTILINE
-)
-
 _POD_NO_TEXT: Final = re.compile(r"^=(?:pod|cut|over|back|begin|end|for|encoding)\b.*\n?", re.MULTILINE)
 _POD_COMMAND: Final = re.compile(r"^=(?:head[1-6]|item)[ \t]*", re.MULTILINE)
 _POD_CODE: Final = re.compile(r"[A-Z](?:<<[ \t]+(.*?)[ \t]+>>|<([^<>]*)>)")
@@ -28,15 +19,6 @@ _POD_GAP: Final = re.compile(r"\n{3,}")
 _MAX_NESTED_CODES: Final = 3
 
 _PACKAGES: Final = frozenset({"package_statement", "class_statement", "role_statement"})
-
-
-def _language_of_pl(head: bytes) -> str:
-    return "prolog" if _PROLOG_MARKS.search(head) and not _PERL_MARKS.search(head) else "perl"
-
-
-def _language_of_t(head: bytes) -> str:
-    """Perl, or text: other programs have tests of this name too, each in its own notation."""
-    return "perl" if _PERL_MARKS.search(head) else "text"
 
 
 def _dotted(node: Node, source: bytes) -> str:
@@ -110,7 +92,6 @@ LANGUAGE: Final = LanguageSpec(
     file_names="cpanfile",
     interpreters="perl",
     modes="perl cperl",
-    by_content={"pl": _language_of_pl, "t": _language_of_t},
     names={
         **dict.fromkeys((*_PACKAGES, "subroutine_declaration_statement"), _dotted),
         "assignment_expression": _assigned_name,

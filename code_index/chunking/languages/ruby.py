@@ -53,7 +53,7 @@ LANGUAGE: Final = LanguageSpec(
     title="Ruby",
     extensions="rb rake gemspec ru rbw podspec jbuilder",
     file_names="rakefile gemfile vagrantfile podfile fastfile appfile brewfile guardfile capfile dangerfile .irbrc",
-    interpreters="ruby jruby",
+    interpreters="ruby jruby rbx macruby rake",
     path_separator="::",
     doc_prefixes=("##", "=begin"),
     names={"call": _called_name, "assignment": _assigned_name},

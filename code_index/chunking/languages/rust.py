@@ -23,6 +23,7 @@ LANGUAGE: Final = LanguageSpec(
     name="rust",
     title="Rust",
     extensions="rs",
+    interpreters="cargo rust-script run-cargo-script",
     names={"impl_item": _impl_name},
     query="""
 [(function_item) (function_signature_item)] @function

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from tree_sitter import Node
 
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.languages import _lisp
-
-_FORMS: Final = re.compile(rb"^\s*(?:;|#!r[67]rs\b|\((?:library|import|define|define-library|module)\b)", re.MULTILINE)
 
 _WORDS: Final = _lisp.Words(
     binds=True,
@@ -23,16 +20,6 @@ _WORDS: Final = _lisp.Words(
     branches="when unless do while until dotimes dolist and-let* when-let if-let guard",
     cases="case match syntax-case record-case select",
 )
-
-
-def _language_of_sls(head: bytes) -> str:
-    """A library of Scheme, or states of Salt, which are YAML."""
-    return "scheme" if _FORMS.search(head) else "yaml"
-
-
-def _language_of_sld(head: bytes) -> str:
-    """A library of Scheme, or styles of maps, which are XML."""
-    return "xml" if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else "scheme"
 
 
 def _name(node: Node, source: bytes) -> str:
@@ -48,7 +35,6 @@ LANGUAGE: Final = LanguageSpec(
     file_names=".guile",
     interpreters="guile csi chibi-scheme gosh scheme mzscheme bigloo petite chez",
     modes="scheme",
-    by_content={"sls": _language_of_sls, "sld": _language_of_sld},
     names={"list": _name},
     parameters_of=_lisp.bound_parameters,
     doc_of=_lisp.docstring,

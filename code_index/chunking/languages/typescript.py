@@ -12,6 +12,6 @@ LANGUAGE: Final = replace(
     name="typescript",
     title="TypeScript",
     extensions="ts mts cts",
-    interpreters="deno tsx ts-node",
+    interpreters="deno bun tsx ts-node ts-node-esm",
     query=FAMILY.query + TYPES,
 )

@@ -208,3 +208,9 @@ def test_an_absolute_name_is_not_qualified_by_what_encloses_it(php_of_packages):
 def test_documentation_may_stand_apart_from_what_it_documents(php_of_packages):
     (namespace,) = php_of_packages("<?php\nnamespace A;\n\n# One.\n\n\nfunction f() {}\n")
     assert [child.docstring for child in namespace.children] == ["One."]
+
+
+def test_a_shebang_is_no_part_of_the_first_function():
+    source = b"#!/usr/bin/env -S uv run --script\n# Rates of the day.\ndef fetch_rates(day):\n    return day\n"
+    chunks = chunk_file(source, file_path="tool", file_hash="", language="python")
+    assert [chunk.start_line for chunk in chunks if chunk.function_name == "fetch_rates"] == [2]

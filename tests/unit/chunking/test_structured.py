@@ -451,3 +451,96 @@ def test_chunks_of_the_sample_lose_nothing(language):
     kept = "".join(character for chunk in chunks for character in chunk.content if not character.isspace())
     assert sorted(kept) == sorted("".join(content.decode().split()))
     assert len({chunk.chunk_id for chunk in chunks}) == len(chunks)
+
+
+class TestXml:
+    def test_element_is_named_by_an_attribute_or_a_first_element(self):
+        text = f"<beans><bean id='till'>{LONG}</bean><bean><name> lock </name>{LONG}</bean><bean>{LONG}</bean></beans>"
+        assert names(extract(text, "xml").blocks) == ["till", "lock", "bean"]
+
+    def test_long_element_has_its_own(self):
+        inner = f"<target name='build'>{LONG * 3}</target><target name='test'>{LONG * 3}</target>"
+        assert names(extract(f"<p><all x:Name='a &amp; b'>{inner}</all></p>", "xml").blocks) == [
+            ("a & b", ["build", "test"])
+        ]
+
+    def test_what_only_looks_like_a_tag_is_none(self):
+        text = f"<a><!-- <b id='no'>{LONG}</b> --><c id='yes' d='>'>{LONG}<![CDATA[<d id='no'></c>]]></c></a>"
+        assert names(extract(text, "xml").blocks) == ["yes"]
+
+    def test_unclosed_element_ends_with_the_one_around_it(self):
+        text = f"<a><b id='one'><br>{LONG}</b><b id='two'>{LONG}</b></a>"
+        assert names(extract(text, "xml").blocks) == ["one", "two"]
+
+
+class TestRst:
+    def test_levels_follow_the_order_of_underlines(self):
+        text = f"=====\nTitle\n=====\n{LONG}\n\nAa\n--\n\n{LONG}\n\nB\n~~~~\n\n{LONG}\n\nC\n----\n\n{LONG}"
+        assert names(extract(text, "rst").blocks) == [("Title", [("Aa", ["B"]), "C"])]
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "A long title\n---\n",
+            "two\nlines\n=====\n",
+            "\n=====\n\n",
+            "::\n\n    Code\n    ====\n",
+            "====  ====\na     b\n====  ====\n",
+        ],
+    )
+    def test_what_only_looks_like_a_title_is_none(self, text):
+        assert extract(text + "\n" + LONG, "rst").blocks == []
+
+    def test_code_of_a_directive_is_a_part(self):
+        extraction = extract(
+            ".. code-block:: ruby\n   :linenos:\n\n   def a\n   end\n\nText\n\n.. code::\n\n   x\n", "rst"
+        )
+        assert [part.word for part in extraction.parts] == ["ruby"]
+
+
+class TestAsciidoc:
+    def test_sections_nest_by_level_and_old_titles_count(self):
+        text = f"= T\n{LONG}\n== A\n{LONG}\n=== B\n{LONG}\n\nOld title\n---------\n{LONG}"
+        assert names(extract(text, "asciidoc").blocks) == [("T", [("A", ["B"]), "Old title"])]
+
+    @pytest.mark.parametrize("mark", ["----", "....", "////", "++++", "```"])
+    def test_text_between_delimiters_has_no_titles(self, mark):
+        assert extract(f"{mark}\n== A\n{mark}\n{LONG}", "asciidoc").blocks == []
+
+    def test_source_block_is_a_part_in_its_language(self):
+        text = "[source%linenums,ruby]\n----\ndef a\nend\n----\n\n[,c]\n....\nint a;\n....\n\n----\nplain\n----\n```go\nx\n```\n"
+        assert [part.word for part in extract(text, "asciidoc").parts] == ["ruby", "c", "go"]
+
+
+class TestTex:
+    def test_sections_environments_and_definitions_are_named(self):
+        theorem = f"\\begin{{theorem}}[Of the mean]{LONG}\\end{{theorem}}"
+        text = f"\\newcommand\\a[1]{{{LONG}}}\n\\chapter{{One {{\\it two}}}}\n{theorem}\n\\section*{{B}}\n{LONG}"
+        assert names(extract(text, "tex").blocks) == ["a", ("One two", ["theorem Of the mean", "B"])]
+
+    def test_environment_with_a_heading_in_it_leaves_the_heading(self):
+        text = f"\\begin{{appendix}}\\label{{x}}\n\\section{{A}}\n{LONG}\\end{{appendix}}"
+        assert names(extract(text, "tex").blocks) == ["A"]
+
+    @pytest.mark.parametrize(
+        "text", ["% \\section{A}\n", "\\\\section{A}\n", "\\begin{verbatim}\n\\section{A}\n\\end{verbatim}\n"]
+    )
+    def test_what_only_looks_like_a_heading_is_none(self, text):
+        assert extract(text + LONG, "tex").blocks == []
+
+    def test_listing_is_a_part_in_its_language(self):
+        text = "\\begin{lstlisting}[language=Ruby]\nx\n\\end{lstlisting}\n\\begin{minted}{go}\nx\n\\end{minted}\n\\begin{verbatim}\nx\n\\end{verbatim}"
+        assert [part.word for part in extract(text, "tex").parts] == ["Ruby", "go"]
+
+
+class TestIniAndEntries:
+    def test_section_has_the_comments_above_it(self):
+        text = f'a = 1\n\n; Of b\n[b "c"]\n{LONG}\n[d]\n{LONG}'
+        blocks = extract(text, "ini").blocks
+        assert names(blocks) == ["b c", "d"]
+        assert text[blocks[0].start :].startswith("; Of b")
+
+    def test_entry_goes_on_after_a_backslash(self):
+        long_value = " \\\n    ".join(["a word of it"] * 25)
+        assert names(extract(f"# Of a\na.b = {long_value}\nc = 1\n", "properties").blocks) == ["a.b"]
+        assert names(extract(f"numpy==1 \\\n    {long_value}\nflask\n", "requirements").blocks) == ["numpy"]

@@ -33,8 +33,9 @@ def _described(source: bytes, block: Block) -> dict:
 def test_sample_gives_the_recorded_blocks(language):
     sample = SAMPLES[language]
     source = sample.read_bytes()
-    assert detect_language(sample.name) == language
+    assert detect_language(sample.name, source) == language
     extraction = extract_structured(source, language)
+    assert FORMATS[language].has_parts or not extraction.parts
     found = {
         "remainder_type": extraction.remainder_type.value,
         "name_separator": extraction.name_separator,

@@ -16,7 +16,7 @@ from code_index.chunking.registry import FORMATS
 from code_index.chunking.spans import MAX_DEPTH, MAX_NAME_CHARACTERS, MIN_BLOCK_BYTES
 from code_index.chunking.structured import extract_structured
 
-LANGUAGES = sorted({*FORMATS, "rst"})
+LANGUAGES = sorted(FORMATS)
 PACKAGES = Path(dagster.__file__).parents[1]
 MEGABYTE = 1_000_000
 SECONDS_PER_MEGABYTE = (
@@ -61,6 +61,65 @@ PIECES = {
         "CASE ",
         "), (",
     ],
+    "xml": [
+        "<a>",
+        "</a>",
+        "<b id='x'>",
+        "<name>n</name>",
+        "</b>",
+        "<c/>",
+        "<!--",
+        "-->",
+        "<![CDATA[",
+        "]]>",
+        "<?x",
+        '<d e="',
+        "<!D",
+    ],
+    "rst": [
+        "Title\n",
+        "=====\n",
+        "-----\n",
+        "..\n",
+        ".. code-block:: python\n",
+        "   x\n",
+        "   :o:\n",
+        "====\n",
+        "+-+\n",
+        "::\n",
+    ],
+    "asciidoc": [
+        "= A\n",
+        "== B\n",
+        "----\n",
+        "....\n",
+        "[source,c]\n",
+        "Title\n",
+        "-----\n",
+        "////\n",
+        "|===\n",
+        "```c\n",
+    ],
+    "tex": [
+        "\\section{A}",
+        "\\part{",
+        "\\begin{a}[note of it]",
+        "\\end{a}",
+        "\\label{x}",
+        "\\newcommand{\\a}[1]{",
+        "\\def\\b",
+        "{",
+        "}",
+        "%",
+        "\\begin{verbatim}",
+        "\\end{verbatim}",
+        "\\begin{minted}{c}\n",
+        "\\end{minted}",
+        "\\{",
+    ],
+    "ini": ["[a]\n", "[b", "; c\n", "# d\n", "k = v\n", "  more\n", '[c "d"]\n'],
+    "properties": ["a=b\n", "# c\n", "d: e \\\n", "  f\n", "\\", "g h\n"],
+    "requirements": ["a==1\n", "# c\n", "-r b\n", "d \\\n", "  --hash=x\n", "-e g#egg=h\n"],
     "dockerfile": ["FROM a\n", "FROM b AS c\n", "RUN x \\\n", "# c\n", "RUN <<E\n", "E\n", "ARG x\n"],
 }
 FILLER = ["\n", " ", "\n\n", "x" * 90 + "\n", "\r\n", "ä€😀"]
@@ -152,6 +211,9 @@ def real_files() -> list[Path]:
         "*.csv",
         "*.ipynb",
         "*.rst",
+        "*.xml",
+        "*.cfg",
+        "*.ini",
     )
     for pattern in wanted:
         for path in sorted(PACKAGES.rglob(pattern)):
@@ -188,7 +250,12 @@ DENSE = [
     ("yaml", "- "), ("yaml", "a: |\n"), ("yaml", "---\n"), ("yaml", "kind: A\nmetadata:\n  name: b\n---\n"), ("yaml", "metadata:\n  a\n"),
     ("toml", "[a"), ("toml", "a = [\n"), ("toml", '"""'), ("toml", "[[a]]\nname = 'b'\n"),
     ("dockerfile", "RUN <<EOF\n"), ("dockerfile", "FROM "), ("text", "\n "), ("csv", '"'),
-    ("json", " "), ("markdown", " "), ("html", " "), ("css", " "), ("sql", " "), ("yaml", " "), ("toml", " "), ("dockerfile", " "),
+    ("xml", "<a>"), ("xml", "<a b='"), ("xml", "<!--"), ("xml", "<![CDATA["), ("xml", "</a>"), ("xml", "<name>b</name>"), ("xml", "<a><b></a>"),
+    ("rst", "a\n=\n"), ("rst", "\n.. code:: a\n"), ("rst", "="), ("rst", "a\n====\n\n"),
+    ("asciidoc", "\n== a"), ("asciidoc", "\n----"), ("asciidoc", "\n-----x\n----\n"), ("asciidoc", "\na\n--\n"), ("asciidoc", "[source,c]\n"),
+    ("tex", "\\def\\a{"), ("tex", "\\section{"), ("tex", "\\begin{a}"), ("tex", "\\begin{verbatim}"), ("tex", "\\begin{a}[a note]\\end{a}"), ("tex", "{"),
+    ("ini", "\n[a]"), ("ini", "["), ("ini", "\n;"), ("properties", "a\\\n"), ("properties", "\\"), ("requirements", "\n-e a"), ("requirements", "a\\\n"),
+    ("json", " "), ("markdown", " "), ("xml", " "), ("rst", " "), ("asciidoc", " "), ("tex", " "), ("ini", " "), ("properties", " "), ("requirements", " "), ("html", " "), ("css", " "), ("sql", " "), ("yaml", " "), ("toml", " "), ("dockerfile", " "),
 ]  # fmt: skip
 
 
@@ -208,6 +275,8 @@ def test_dense_or_unclosed_text_is_read_in_linear_time(language, unit):
         ("json", '{"a":', "}"),
         ("scss", ".a{", "}"),
         ("html", "<main>", "</main>"),
+        ("xml", "<a>", "</a>"),
+        ("tex", "{", "}"),
         ("toml", "[", "]"),
     ],
 )
