@@ -2,7 +2,7 @@
 
 Belongs here: data. Does not belong here: fetching and comparing (`languages`).
 
-A kind of the reference that is in none of `functions`, `types` and `modules` is not compared: variables, fields, constants
+Both sides are compared in what both know. A kind of the reference that is in none of `functions`, `types` and `modules` is not compared: variables, fields, constants
 and labels are no definitions here. `optional` kinds are compared one way only: where we have such a definition
 it is no mistake, where we have not, neither.
 """
@@ -28,10 +28,15 @@ class Project:
     types: str = ""
     modules: str = ""
     optional: str = ""
+    unknown: str = ""  # regular expression of the first lines of our definitions that the reference cannot know
+    text_mark: str = ""  # mark around texts in which the reference takes examples for code
     differences: str = ""  # by kind, why what remains is no mistake of ours
 
 
-_TS: Final = ("function method accessor bound_function function_property assigned_function", "class interface type_alias enum bound_class assigned_class")
+_TS: Final = (
+    "function method accessor bound_function function_property assigned_function",
+    "class interface type_alias enum bound_class assigned_class",
+)
 _TS_OPTIONAL: Final = "object_method wrapped_function signature interface_method"
 
 PROJECTS: Final = (
@@ -42,19 +47,19 @@ PROJECTS: Final = (
     Project("java", "debian", "libcommons-lang3-java=3.12.0-2+deb12u1", "Java", "method", "class interface enum annotation"),
     Project("go", "deb", "golang-github-gin-gonic-gin-dev=1.8.1-1", "Go", "func", "struct interface type talias", "", "methodSpec"),
     Project("rust", "debian", "rust-ripgrep=13.0.0-4", "Rust", "function method macro", "struct enum interface typedef", "", "module implementation"),
-    Project("csharp", "pypi", "pythonnet==3.0.5", "C#", "method", "class interface enum struct", "namespace", "property event"),
+    Project("csharp", "pypi", "pythonnet==3.0.5", "C#", "method", "class interface enum struct", "namespace", "property event", unknown=r".*\bdelegate\b|.*\bthis *\[|.*=>|namespace [\w.]+;"),
     Project("ruby", "deb", "ruby-rack=2.2.22-0+deb12u2", "Ruby", "method singletonMethod", "class module", "", "accessor alias"),
-    Project("php", "debian", "symfony=5.4.53+dfsg-0+deb12u1", "PHP", "function", "class interface trait", "namespace"),
+    Project("php", "debian", "symfony=5.4.53+dfsg-0+deb12u1", "PHP", "function", "class interface trait", "namespace", unknown="enum "),
     Project("c", "debian", "redis=5:7.0.15-1~deb12u10", "C", "function", "struct union enum typedef", "", "macro prototype"),
     Project("cpp", "debian", "leveldb=1.23-4", "C++", "function", "class struct union enum typedef", "namespace", "macro prototype alias"),
-    Project("kotlin", "npm", "react-native-reanimated@3.17.5", "Kotlin", "method", "class interface object typealias"),
+    Project("kotlin", "npm", "react-native-screens@4.10.0", "Kotlin", "method", "class interface object typealias"),
     Project("lua", "deb", "lua-penlight=1.13.1-3", "Lua", "function"),
-    Project("r", "debian", "r-cran-dplyr=1.0.10-1", "R", "function"),
-    Project("haskell", "debian", "haskell-aeson=2.0.3.0-1", "Haskell", "function", "type", "module", "constructor"),
-    Project("elixir", "debian", "elixir-lang=1.14.0.dfsg-2", "Elixir", "function macro delegate guard operator", "module protocol implementation exception", "", "callback test type record"),
-    Project("bash", "deb", "bash-completion=1:2.11-6", "Sh", "function"),
+    Project("r", "debian", "r-cran-ggplot2=3.4.1+dfsg-1", "R", "function", unknown=r".*\b(ggproto|R6Class|setClass|setRefClass)\("),
+    Project("haskell", "debian", "haskell-aeson=2.0.3.0-1", "Haskell", "function", "type", "", "constructor", unknown=r"(instance|class|deriving|type family|data family)\b"),
+    Project("elixir", "debian", "elixir-lang=1.14.0.dfsg-2", "Elixir", "function macro delegate guard operator", "module protocol", "", "callback test type record implementation exception", unknown=r"(test|describe|defimpl|defexception)\b", text_mark='"""'),
+    Project("bash", "npm", "bats@1.11.1", "Sh", "function"),
     Project("perl", "debian", "libmojolicious-perl=9.31+dfsg-1", "Perl", "subroutine", "package"),
-    Project("sql", "deb", "postgresql-15-pgtap", "SQL", "function procedure", "", "", "table trigger view type"),
+    Project("sql", "deb", "postgresql-15-pgtap=1.2.0-3", "SQL", "function procedure", "", "", "table trigger view type"),
     Project("proto", "debian", "protobuf=3.21.12-3+deb12u1", "Protobuf", "rpc", "message enum service", "", "oneof group package"),
     # Languages with rows that other modules of the registry add.
     Project("objective-c", "debian", "gnustep-base=1.28.1+really1.28.0-5", "ObjectiveC", "method function", "interface protocol struct enum implementation category typedef"),

@@ -54,9 +54,10 @@ _GROUPS = {
     ChunkType.METHOD: "function",
     ChunkType.CLASS: "type",
     ChunkType.MODULE: "module",
+    ChunkType.STATEMENT: "function",
 }
-_ANONYMOUS = re.compile(r"(?:__anon|[aA]nonymous(?:[Ff]unction|[Cc]lass)?)[0-9a-f]+")
-_MACROS = frozenset({"TEST", "TEST_F", "TEST_P", "TYPED_TEST"})  # ctags names all cases of googletest alike
+_ANONYMOUS = re.compile(r"<lambda>|anonFunc[0-9a-f]+|(?:__anon|[aA]nonymous(?:[Ff]unction|[Cc]lass)?)[0-9a-f]+")
+_MACRO = re.compile(r"[A-Z][A-Z\d_]{3,}")  # ctags names all functions alike whose head is the call of one macro
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,20 @@ def _unpack_debian(package: str, folder: Path) -> None:
     (state / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     sources = state / "sources.sources"
     options = ["-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=-", "-q"]
-    options += ["-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state}", "-o", "APT::Sandbox::User=root"]
+    options += [
+        "-o",
+        f"Dir::State::lists={state / 'lists'}",
+        "-o",
+        f"Dir::Cache={state}",
+        "-o",
+        "APT::Sandbox::User=root",
+    ]
     if not sources.is_file():
         found = [path.read_text("utf-8") for path in Path("/etc/apt/sources.list.d").glob("debian.sources")]
         if not found:
-            raise SystemExit("/etc/apt/sources.list.d/debian.sources is missing: source packages need Debian 12 or newer")
+            raise SystemExit(
+                "/etc/apt/sources.list.d/debian.sources is missing: source packages need Debian 12 or newer"
+            )
         sources.write_text(re.sub(r"(?m)^Types: deb$", "Types: deb-src", "\n".join(found)), "utf-8")
         subprocess.run(["apt-get", *options, "update"], check=True, stdout=subprocess.DEVNULL)
     name = package.partition("=")[0]
@@ -153,14 +163,14 @@ def files_of(root: Path, language: str) -> list[Path]:
     return [root / file.file_path for file in sorted(found, key=lambda file: file.file_path)[:_MAX_FILES]]
 
 
-def ours_in(path: Path, language: str) -> Iterator[Definition]:
-    """The definitions that the chunker finds in one file."""
+def ours_in(path: Path, language: str, unknown: str = "") -> Iterator[Definition]:
+    """The definitions that the chunker finds in one file; with those `unknown` to the reference as optional ones."""
     source = to_utf8(path.read_bytes())
     lines = source.decode("utf-8", "replace").split("\n")
     starts = _starts(source, language)
     pending: list[tuple[Block, bool]] = [(block, False) for block in extract(source, language).blocks]
     while pending:
-        block, is_local = pending.pop()
+        block, is_optional = pending.pop()
         group = _GROUPS.get(block.chunk_type)
         name = bare(block.name)
         if group and name:
@@ -169,8 +179,9 @@ def ours_in(path: Path, language: str) -> Iterator[Definition]:
             own = starts[bisect_left(starts, block.start) :][:1]
             code = source.count(b"\n", 0, own[0]) + 1 if own and own[0] < block.end else first
             last = _line_of_name(lines, code, end, name)
-            yield Definition(str(path), name, group, first, last, block.chunk_type.value, end, optional=is_local)
-        pending += [(child, is_local or group == "function") for child in block.children]
+            is_optional = is_optional or bool(unknown and re.match(unknown, lines[code - 1].strip()))
+            yield Definition(str(path), name, group, first, last, block.chunk_type.value, end, optional=is_optional)
+        pending += [(child, is_optional or group == "function") for child in block.children]
 
 
 def _starts(source: bytes, language: str) -> list[int]:
@@ -183,16 +194,19 @@ def _starts(source: bytes, language: str) -> list[int]:
 
 
 def _line_of_name(lines: Sequence[str], first: int, end: int, name: str) -> int:
-    """The line of the definition's name; the first line, where the source writes it otherwise."""
-    wanted = (number for number in range(first, end + 1) if name in re.sub(r"[\s\"'`]", "", lines[number - 1]))
-    return next(wanted, first)
+    """The line of the definition's name, not in an annotation; the first line, where the source writes it otherwise."""
+    for number in range(first, end + 1):
+        line = re.sub(r"[\s\"'`]", "", lines[number - 1])
+        if name in line and not line.startswith("@"):
+            return number
+    return first
 
 
 def bare(name: str) -> str:
     """A name without its owner, blanks and quotes."""
     owner = None if " " in name else OWNER.match(name)
     name = name[owner.end() if owner else 0 :]
-    name = re.split(r"::|\\", name)[-1] or name
+    name = re.split(r"::|\\|(?<=\w):(?=\w)", name)[-1] or name
     return re.sub(r"\s+|[\"'`]", "", name)
 
 
@@ -208,16 +222,35 @@ def with_ctags(project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
         errors="replace",
         check=True,
     ).stdout
+    texts = {str(path): _in_text(path, project.text_mark) for path in paths} if project.text_mark else {}
     for line in listed.split("\n"):
         tag: dict[str, Any] = json.loads(line) if line else {}
         kind = tag.get("kind", "")
         name = bare(tag.get("name", ""))
-        if kind in kinds and name and not _ANONYMOUS.fullmatch(name):
+        if project.language == "bash" and name.endswith("="):
+            continue  # an array, `names=()`
+        if kind in kinds and name and not _ANONYMOUS.fullmatch(name) and tag["line"] not in texts.get(tag["path"], ()):
             group, optional = kinds[kind]
             is_local = kinds.get(tag.get("scopeKind", ""), ("",))[0] == "function"
             is_local = is_local or _ANONYMOUS.search(tag.get("scope", "")) is not None
-            optional = optional or is_local or name in _MACROS
+            optional = optional or is_local or _names_a_macro(kind, name)
             yield _theirs(tag["path"], name, group, tag["line"], kind, optional=optional)
+
+
+def _names_a_macro(kind: str, name: str) -> bool:
+    return kind == "function" and _MACRO.fullmatch(name) is not None
+
+
+def _in_text(path: Path, mark: str) -> set[int]:
+    """The lines within texts that stand between two lines with a mark: code there is none."""
+    found: set[int] = set()
+    is_text = False
+    for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), 1):
+        if line.count(mark) % 2:
+            is_text = not is_text
+        elif is_text:
+            found.add(number)
+    return found
 
 
 def with_compiler(project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
@@ -262,7 +295,7 @@ def _kinds(project: Project) -> dict[str, tuple[str, bool]]:
     """Our group for each kind of the reference, and whether it is compared one way only."""
     groups = {"function": project.functions, "type": project.types, "module": project.modules}
     kinds = {kind: (group, False) for group, words in groups.items() for kind in words.split()}
-    return kinds | {kind: ("", True) for kind in project.optional.split()}
+    return kinds | dict.fromkeys(project.optional.split(), ("", True))
 
 
 _REFERENCES = {AST: with_ast, TYPESCRIPT: with_compiler}
@@ -273,7 +306,7 @@ def compare(project: Project) -> Comparison:
     paths = files_of(fetch(project.source, project.package), project.language)
     reference = _REFERENCES.get(project.reference, with_ctags)
     theirs = list(reference(project, paths))
-    ours = [definition for path in paths for definition in ours_in(path, project.language)]
+    ours = [definition for path in paths for definition in ours_in(path, project.language, project.unknown)]
     return matched(theirs, ours, len(paths), clauses=_has_clauses(project.language), modules=bool(project.modules))
 
 
@@ -307,7 +340,7 @@ def matched(
             and id(other) not in taken
         ]
         taken.update(id(other) for other in fitting[:1])
-        if item.name in _MACROS:
+        if _names_a_macro(item.kind, item.name):
             taken.update(id(other) for other in by_path[item.path] if other.line <= item.line <= other.last)
         if item.kind == "typedef" and not fitting and _is_around(item, types):
             continue  # `typedef struct A { } B;` defines one type
