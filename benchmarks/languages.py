@@ -47,7 +47,7 @@ _COMPILER = "typescript@5.9.3"
 _SEED = 0  # nothing is drawn
 _MAX_FILES = 1_500
 _MAX_BYTES = 1_000_000
-_GOALS = {name: 0.98 for name in ("python", "javascript", "typescript", "java", "go", "rust", "csharp", "ruby", "php")}
+_GOALS = dict.fromkeys(("python", "javascript", "typescript", "java", "go", "rust", "csharp", "ruby", "php"), 0.98)
 _GOAL = 0.95
 _GROUPS = {
     ChunkType.FUNCTION: "function",
@@ -214,8 +214,10 @@ def with_ctags(project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
     """The definitions that Universal Ctags finds."""
     kinds = _kinds(project)
     listed = subprocess.run(
-        ["ctags", "--options=NONE", f"--language-force={project.reference}", "--output-format=json"]
-        + ["--fields=+neKSs", "--sort=no", f"--kinds-{project.reference}=*", "--pseudo-tags=", "-L", "-", "-f", "-"],
+        [
+            *("ctags", "--options=NONE", f"--language-force={project.reference}", f"--kinds-{project.reference}=*"),
+            *("--output-format=json", "--fields=+neKSs", "--sort=no", "--pseudo-tags=", "-L", "-", "-f", "-"),
+        ],
         input="\n".join(map(str, paths)),
         capture_output=True,
         text=True,
@@ -394,7 +396,7 @@ def main() -> None:
     figures: dict[str, Any] = {"ctags": ctags, "compiler": _COMPILER}
     rows = []
     for project in PROJECTS:
-        wanted = arguments.languages or [*LANGUAGES, "sql"]
+        wanted = arguments.languages or LANGUAGES
         if project.language not in wanted:
             continue
         found = compare(project)
