@@ -28,7 +28,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.pipeline import MemoryPeak
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.core.partition_keys import batch_partition_key
 from code_index.core.quoting import printable
 from code_index.core.unit_vectors import off_unit, vector_lengths
@@ -188,7 +188,7 @@ def file_findings(root: Path, files: pl.DataFrame, chunks: pl.DataFrame) -> list
 
 def lost_text(content: bytes, chunks: pl.DataFrame) -> list[str]:
     """What of a file is in none of its chunks, or in more than one, or outside the lines that they claim."""
-    lines = _LINE_END.split(to_utf8(content).decode("utf-8"))
+    lines = _LINE_END.split(decode(content).text.decode("utf-8"))
     rows = chunks.sort("start_line", "end_line").select("start_line", "end_line", "content").rows()
     outside = [(start, end) for start, end, _ in rows if not 1 <= start <= end <= len(lines)]
     if outside:

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.pipeline import PINNED, fetch
 from code_index.chunking import chunk_file
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.core.errors import CodeIndexError
 from code_index.core.model import FileStatus
 from code_index.core.secret_masks import mask_keys, masks_in
@@ -37,7 +37,7 @@ def measure(root: Path, rounds: int, *, show: bool) -> dict[str, Any]:
     kinds: Counter[str] = Counter()
     with_keys = 0
     for file in files:
-        text = to_utf8(repository.read(file.file_path).content)
+        text = decode(repository.read(file.file_path).content).text
         size += len(text)
         best = [float("inf"), float("inf")]
         for _ in range(rounds):

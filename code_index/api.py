@@ -103,7 +103,7 @@ class Index:
             StoreError: a table cannot be read.
         """
         search_mode = _member("mode", mode, SearchMode)
-        chunk_types = tuple(_member("chunk_type", value, ChunkType) for value in _as_tuple(chunk_type))
+        chunk_types = _chunk_types(chunk_type)
         opening = self.store.search.start_opening()  # while the model is loaded
         encoder = None
         try:
@@ -121,6 +121,37 @@ class Index:
         finally:
             # A refusal may come first: a process that ends while LanceDB is being imported aborts.
             wait([opening], timeout=_OPENING_S)
+
+    def why_nothing_matches(
+        self,
+        *,
+        language: str | Sequence[str] = (),
+        glob: str | None = None,
+        chunk_type: str | Sequence[str] = (),
+        function_name: str | None = None,
+        class_name: str | None = None,
+        subproject: str | None = None,
+    ) -> list[str]:
+        """Say why a search with these filters found nothing: a sentence each; none without filters.
+
+        The filters are those of `search`.
+
+        Raises:
+            UsageError: a filter cannot be used.
+            StoreError: a table cannot be read.
+        """
+        with importing:
+            from code_index.search.no_match import why_nothing_matches  # most searches find something
+
+        filters = SearchFilter(
+            languages=languages_named(_as_tuple(language), held=self.store.search.holds_language),
+            path_glob=glob,
+            chunk_types=_chunk_types(chunk_type),
+            function_name=function_name,
+            class_name=class_name,
+            subproject=subproject,
+        )
+        return why_nothing_matches(self.store, filters)
 
     def status(self) -> IndexStatus:
         """Count what the index holds, lacks and takes on disk.
@@ -140,6 +171,10 @@ class Index:
 
 def _as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _chunk_types(value: str | Sequence[str]) -> tuple[ChunkType, ...]:
+    return tuple(_member("chunk_type", one, ChunkType) for one in _as_tuple(value))
 
 
 def _member(name: str, value: str, words: type[_Choice]) -> _Choice:

@@ -99,11 +99,10 @@ class CodeIndexComponent(dg.Component, dg.Model, dg.Resolvable):
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
-        """Description and kinds of definitions, for `dg list components` and the web interface."""
+        """Description and tags, for `dg list components` and the web interface."""
         return dg.ComponentTypeSpec(
             description=(cls.__doc__ or "").partition("\n")[0],
             tags=["code search", "lancedb"],
-            produces=["asset", "asset_check", "job", "sensor", "schedule", "resource"],
         )
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

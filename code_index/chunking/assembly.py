@@ -81,7 +81,7 @@ def assemble(
     """The chunks of one file, ordered by where they start.
 
     `lines` has the file's line for each line of the source, where that is not the file itself.
-    `source` is valid UTF-8 (`encoding.to_utf8`). Every character that is not white space is in exactly one
+    `source` is valid UTF-8 (`encoding.decode`). Every character that is not white space is in exactly one
     content, no content is blank or longer than `options.max_characters`, and the same bytes give the same ids.
     """
     text = SourceText(source, _all_break_points(extraction))

@@ -6,11 +6,12 @@ Belongs here: the path from bytes to chunks, and the choice of an extractor for 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from code_index.chunking.assembly import assemble
 from code_index.chunking.embedded import extract
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.chunking.file_type import FileType
 from code_index.chunking.formats.text import extract_text
 from code_index.chunking.registry import FILE_TYPES, FORMATS
@@ -37,12 +38,16 @@ MISREAD_SHARE: Final = 0.05
 _DEFAULTS: Final = ChunkingOptions()
 
 
-def masked_source(content: bytes) -> MaskedText:
-    """The text of a file's bytes, with masks in place of keys; never fails."""
+def masked_source(content: bytes, *, declared_encoding: str | None = None) -> MaskedText:
+    """The text of a file's bytes, with masks in place of keys; never fails.
+
+    `declared_encoding` is the one that the repository declares for the file, if any.
+    """
     # The version of the chunker is asked for where nothing is chunked, and where each millisecond counts.
     with importing:
         from code_index.core.secret_masks import mask_keys
-    return mask_keys(to_utf8(content))
+    decoded = decode(content, declared_encoding)
+    return replace(mask_keys(decoded.text), encoding=decoded.encoding, encoding_guess=decoded.guess)
 
 
 def chunk_file(

@@ -26,6 +26,7 @@ from code_index.chunking.definition_tree import (
     find_definitions,
     join_clauses,
     nest,
+    outermost,
     unbound_closures,
 )
 from code_index.chunking.documentation import documenting, is_rule
@@ -63,10 +64,13 @@ def extract_code(source: bytes, language: str) -> Extraction:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
     spec, parser, query, faults, statements = _tools(language)
-    reading = read(source, parser, query, faults, spec.repairs)
+    text = source if spec.reads_as is None else spec.reads_as(source)
+    reading = read(text, parser, query, faults, spec.repairs)
+    if spec.sort is not None:
+        spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
     blocks = found.blocks()
-    imports = _outermost(reading.captures.get("import", []))
+    imports = outermost(reading.captures.get("import", []))
     return Extraction(
         blocks=blocks,
         imports=tuple(text_of(node, source) for node in imports),
@@ -113,7 +117,7 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
 
 def _parts(captures: Captures, source: bytes, spec: LanguageSpec) -> list[Part]:
     """All text between the code as one part, and each macro's argument that holds definitions."""
-    texts = tuple((node.start_byte, node.end_byte) for node in _outermost(captures.get("text", [])))
+    texts = tuple((node.start_byte, node.end_byte) for node in outermost(captures.get("text", [])))
     parts = [Part(spec.text_language, texts)] if texts else []
     for node in captures.get("items", []):
         span = node.start_byte + 1, node.end_byte - 1
@@ -130,11 +134,11 @@ class _File:
         self.spec = spec
         self.captures: Captures = reading.captures
         captures = reading.captures
-        hidden = [item for item in reading.hidden if item.role]
+        hidden = [(item.start, item.end, item.role) for item in reading.hidden if item.role]
         self.leading = Leading(source, captures, hidden, indentation_binds=spec.indentation_binds)
         self.decorators = sorted(
             [(node.start_byte, node.end_byte) for role in ("decorator", "attribute") for node in captures.get(role, [])]
-            + [(item.start, item.end) for item in hidden]
+            + [(start, end) for start, end, _ in hidden]
         )
         self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
 
@@ -224,9 +228,12 @@ class _File:
         return tuple(squeezed(self._text(start, end)) for start, end in self.decorators[first:last])
 
     def _docstring(self, definition: Definition, above: list[Above]) -> str | None:
+        inner = self.spec.doc_of(definition.node, self.source) if self.spec.doc_of is not None else None
+        if inner:
+            return inner
         if self.docstrings:
-            body = first_field(definition.carrier, self.spec.body_fields)
-            inside = self.docstrings.get(body.start_byte) if body is not None else None
+            body = first_field(definition.carrier, self.spec.body_fields) or definition.node
+            inside = self.docstrings.get(body.start_byte)
             if inside is not None:
                 is_one = inside.type != "concatenated_string"
                 strings = [inside] if is_one else [child for child in inside.named_children if child.type == "string"]
@@ -242,12 +249,3 @@ class _File:
 
     def _text(self, start: int, end: int) -> str:
         return self.source[start:end].decode("utf-8", "replace")
-
-
-def _outermost(nodes: list[Node]) -> list[Node]:
-    """The nodes in document order without those inside another."""
-    kept: list[Node] = []
-    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
-        if not kept or node.start_byte >= kept[-1].end_byte:
-            kept.append(node)
-    return kept

@@ -19,7 +19,7 @@ _RULE: Final = re.compile(r"(?:^[ \t]*[-=*#/~+_]{4,}[ \t]*\n?)|(?:[ \t]*[-=*#/~]
 _XML_TAG: Final = re.compile(
     r"</?(?:summary|remarks|para|returns|value|example|code|c|param|typeparam|exception|inheritdoc)\b[^>]*>"
 )
-_PYTHON_STRING: Final = re.compile(r"^[rRuUbBfF]*")
+_PYTHON_STRING: Final = re.compile(r"^(?:[rRuUbBfF]*(?=[\"']))?")
 QUOTES: Final = ('"""', "'''", '"', "'")
 
 

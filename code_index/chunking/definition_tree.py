@@ -7,6 +7,7 @@ Does not belong here: the description of a definition (`signatures`, `code`).
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,9 @@ from code_index.core.model import ChunkType
 
 MIN_NESTED_BYTES: Final = 400
 """Shortest function inside a function that owns a chunk; shorter ones are read with their surroundings."""
+
+MAX_PREFIX_BYTES: Final = 80
+"""Longest text before a definition that its language declares to be a part of it."""
 
 MIN_PROTOTYPE_BYTES: Final = 200
 """Shortest prototype in a class that owns a chunk, its comment counted."""
@@ -63,15 +67,24 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
     wrappers = _wrappers(captures.get("wrapper", []))
     bodies = {node.start_byte: node.end_byte for node in captures.get("body", [])}
     reaches = _rest_spans(captures.get("rest", []))
+    comments = {node.end_byte: node.start_byte for node in captures.get("comment", [])} if spec.sheds_comments else {}
     found: dict[Span, Definition] = {}
+    data = [(node.start_byte, node.end_byte) for node in outermost(captures.get("data", []))]
     for role in DEFINITION_ROLES:
         for node in captures.get(role, []):
+            if data and _is_inside(node, data):
+                continue
             own = _own_span(node, source, spec.prefix, bodies)
             own = span = reaches.get(own, own)
             if own in found:
                 continue
             while span in wrappers:
                 span = wrappers.pop(span)
+            if spec.end_of is not None:
+                end = spec.end_of(node)
+                own, span = (own[0], end), (span[0], end if span[1] == node.end_byte else span[1])
+            if comments:
+                span = span[0], _end_of_code(source, *span, comments)
             found[own] = Definition(role, node, own, *span, carrier_of(node, spec))
     return sorted(found.values(), key=lambda item: (item.start, -item.end, item.node.start_byte))
 
@@ -84,15 +97,41 @@ def unbound_closures(captures: Captures, definitions: list[Definition]) -> list[
     return [span for span in spans if span not in bound]
 
 
-def _own_span(node: Node, source: bytes, prefix: bytes, bodies: dict[int, int]) -> Span:
+def outermost(nodes: list[Node]) -> list[Node]:
+    """The nodes in document order without those inside another."""
+    kept: list[Node] = []
+    for node in sorted(nodes, key=lambda node: (node.start_byte, -node.end_byte)):
+        if not kept or node.start_byte >= kept[-1].end_byte:
+            kept.append(node)
+    return kept
+
+
+def _is_inside(node: Node, spans: list[Span]) -> bool:
+    """Tell whether the node lies in one of the spans, which are in order and apart."""
+    index = bisect_right(spans, node.start_byte, key=lambda span: span[0]) - 1
+    return index >= 0 and node.end_byte <= spans[index][1]
+
+
+def _own_span(node: Node, source: bytes, prefix: re.Pattern[bytes] | None, bodies: dict[int, int]) -> Span:
     """The node's span, with the body beside it and the prefix before it, where the grammar has them."""
     start, end = node.start_byte, node.end_byte
     if bodies:
         gap = _GAP.match(source, end)
         end = bodies.get(gap.end() if gap else end, end)
-    if prefix and source[max(start - len(prefix), 0) : start] == prefix:
-        start -= len(prefix)
+    before = prefix.search(source, max(start - MAX_PREFIX_BYTES, 0), start) if prefix is not None else None
+    if before is not None:
+        start = before.start()
     return start, end
+
+
+def _end_of_code(source: bytes, start: int, end: int, comments: dict[int, int]) -> int:
+    """The end of the span without the blanks and the comments at its end; `comments` has their starts by their ends."""
+    while True:
+        end = start + len(source[start:end].rstrip())
+        comment = comments.get(end, start)
+        if comment <= start:
+            return end
+        end = comment
 
 
 def _rest_spans(nodes: list[Node]) -> dict[Span, Span]:
@@ -133,6 +172,7 @@ def nest(definitions: list[Definition], closures: list[Span], captures: Captures
     roots: list[Block] = []
     items: list[tuple[int, int, Definition | Node | None]] = [(item.start, -item.end, item) for item in definitions]
     items += [(start, -end, None) for start, end in closures]
+    docs = {node.id for node in captures.get("inner_doc", [])}
     members = captures.get("field", []) + captures.get("inner_doc", [])
     items += [(node.start_byte, -node.end_byte, node) for node in members]
     items.sort(key=lambda item: item[:2])
@@ -145,7 +185,7 @@ def nest(definitions: list[Definition], closures: list[Span], captures: Captures
         _, parent, in_function, in_class = stack[-1] if stack else (0, None, False, False)
         if isinstance(item, Node):
             if in_class and parent is not None:
-                _annotate(parent, item, source)
+                _annotate(parent, item, source, is_doc=item.id in docs)
             continue
         is_callable = item is None or item.role in _CALLABLES
         may_be_short = item is not None and not in_function and (item.role != "member" or in_class)
@@ -174,9 +214,9 @@ def _chunk_type(role: str, *, in_class: bool) -> ChunkType:
     return ChunkType.CLASS if role == "class" else ChunkType.MODULE
 
 
-def _annotate(block: Block, member: Node, source: bytes) -> None:
-    """Give a class the type of a field, or its documentation, whichever `member` is."""
-    if member.type in {"string", "sigil"}:
+def _annotate(block: Block, member: Node, source: bytes, *, is_doc: bool) -> None:
+    """Give a class the type of a field, or its documentation."""
+    if is_doc:
         block.docstring = block.docstring or clean_string(raw_text_of(member, source))
     else:
         block.type_annotations += tuple(field_of(member, source))
@@ -207,7 +247,8 @@ def join_clauses(roots: list[Block], source: bytes, *, clauses: bool) -> None:
 def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
     same = first.name == second.name and first.chunk_type is second.chunk_type and first.name != ""
     is_function = second.chunk_type in {ChunkType.FUNCTION, ChunkType.METHOD}
-    return same and is_function and not source[first.end : second.start].strip(b" \t\r\n\f;")
+    is_ended = source.endswith(b".", first.start, first.end)  # as the last clause of Erlang is
+    return same and is_function and not is_ended and not source[first.end : second.start].strip(b" \t\r\n\f;")
 
 
 def _join(first: Block, second: Block) -> None:

@@ -27,18 +27,25 @@ _C_TOKEN: Final = re.compile(
 
 
 class Hidden(NamedTuple):
-    """A span that a grammar does not see; with the role `attribute` it belongs to the definition below it."""
+    """A span that a grammar does not see; with the role `attribute` it belongs to the definition below it.
+
+    The grammar sees `instead`, which is not longer than the span, and then blanks.
+    """
 
     start: int
     end: int
     role: str = ""
+    instead: bytes = b""
 
 
 def blanked(text: bytes, spans: Iterable[tuple[int, int] | Hidden]) -> bytes:
     """The text with blanks instead of the spans; line ends stay. Spans may be in any order."""
     changed = bytearray(text)
-    for start, end, *_ in spans:
+    for span in spans:
+        start, end = span[:2]
         changed[start:end] = _KEPT.sub(b" ", text[start:end])
+        if isinstance(span, Hidden) and span.instead:
+            changed[start : start + len(span.instead)] = span.instead
     return bytes(changed)
 
 

@@ -75,7 +75,9 @@ def _by_name(name: str, extension: str) -> str | None:
     for prefix, language in _BY_PREFIX.items():
         if lower.startswith(prefix):
             return language
-    return _BY_EXTENSION.get(extension) or _BY_EXTENSION.get(extension.lower())
+    two = lower.split(".")[1:][-2:]  # `blade.php`
+    known = _BY_EXTENSION.get(".".join(two)) if len(two) > 1 else None
+    return known or _BY_EXTENSION.get(extension) or _BY_EXTENSION.get(extension.lower())
 
 
 def _by_shebang(head: bytes) -> str:

@@ -12,6 +12,7 @@ Roles of definitions
     overload          function without a body, which the function of its name that follows completes
     scope             namespace or module: qualifies the names inside, its text is module code
     rest              definition without a block: lasts to the next one beside it, or to the end of the enclosing node
+    data              text that only looks like code (quoted lists, templates of macros): what is in it defines nothing
     passage           anonymous function that is called at once: what is in it counts as outside of it
     wrapper           extends the definition that is its last or only named child (`export`, `template`, decorated)
     signature         declares the type of the definition that follows and belongs to it
@@ -21,7 +22,7 @@ Roles of descriptions
     attribute         decorator or attribute before the definition, outside its node
     decorator         decorator or attribute inside the definition's node or its wrapper
     body              body that the grammar puts beside its signature; belongs to the definition before it
-    docstring         string that comes first in the body of the definition that it documents
+    docstring         string that comes first in the body of the definition that it documents, or in one without a body
     inner_doc         string that documents the innermost class around it
     file_docstring    string or comment that documents the file
     file_head         clause that names the file's module; the comment directly above documents the file
@@ -39,6 +40,7 @@ Roles of complexity
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -64,7 +66,9 @@ class LanguageSpec(FileType):
     """One language for the engine.
 
     `query` has the roles above. `statements` captures as `statement` the nodes at which a definition too long for
-    one chunk may be cut.
+    one chunk may be cut. `sort` gives roles to nodes that the query captures under a name with an underscore: a query
+    with a pattern for each word of a language without syntax takes seconds for a long file. `reads_as` gives the text
+    that the grammar is handed where it knows only one of a language's notations: as long as the source, byte for byte.
     A definition is read from its fields unless `names` (by node type), `parameters_of` or `return_type_of` override
     that. `name_types` serve grammars in which the name is a child without a field.
     With `dotted_methods` a function named `Owner.name` is a method.
@@ -75,13 +79,19 @@ class LanguageSpec(FileType):
     `path_separator` parts the names of classes and scopes that are written as a path: `class Shop::Admin::Panel` is named
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
-    `clauses`: neighbouring functions of one name are one. `prefix` belongs to a definition, though the grammar
-    leaves it outside. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    `clauses`: neighbouring functions of one name are one. What `prefix` matches directly before a
+    definition (at most 80 bytes) belongs to it, though the grammar leaves it outside; `end_of` is the end of one whose
+    node reaches over the comments below it. `doc_of` reads documentation that
+    stands in the definition otherwise than as the first string of its body. With `sheds_comments` those at the end of a
+    definition are outside of it: where blocks end by indentation, grammars leave what follows in the block. `repairs`
+    find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
     query: str
     statements: str
+    reads_as: Callable[[bytes], bytes] | None = None
+    sort: Callable[[dict[str, list[Node]], bytes], None] | None = None
     grammar: str = ""
     name_fields: tuple[str, ...] = ("name",)
     name_types: tuple[str, ...] = ()
@@ -101,7 +111,10 @@ class LanguageSpec(FileType):
     is_absolute: Callable[[Node], bool] | None = None
     path_separator: str = ""
     clauses: bool = False
-    prefix: bytes = b""
+    prefix: re.Pattern[bytes] | None = None
+    end_of: Callable[[Node], int] | None = None
+    doc_of: Callable[[Node, bytes], str | None] | None = None
+    sheds_comments: bool = False
     repairs: tuple[Repair, ...] = ()
     text_language: str = ""
 
@@ -111,6 +124,7 @@ COMPLEXITY_ROLES: Final = ("branch", "switch", "else_if", "elif", "else", "jump"
 _OTHER_ROLES: Final = (
     *(
         "wrapper",
+        "data",
         "passage",
         "rest",
         "signature",

@@ -6,21 +6,9 @@ Belongs here: one row per language. Does not belong here: languages with a gramm
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from code_index.chunking.file_type import FileType
-
-OBJECTIVE_C_MARKS: Final = re.compile(
-    rb"^[ \t]*(?:@(?:interface|implementation|protocol|class|import|end)\b|#[ \t]*import\b)", re.MULTILINE
-)
-_C_LIKE_MARKS: Final = re.compile(rb"^[ \t]*(?:#[ \t]*(?:include|define|if)|//|/\*)", re.MULTILINE)
-
-
-def _language_of_m(head: bytes) -> str:
-    is_objective_c = OBJECTIVE_C_MARKS.search(head) or _C_LIKE_MARKS.search(head)
-    return "objective-c" if is_objective_c else "matlab"
-
 
 PLAIN_LANGUAGES: Final = (
     FileType("ada", "adb ads ada"),
@@ -33,33 +21,21 @@ PLAIN_LANGUAGES: Final = (
     FileType("bibtex", "bib"),
     FileType("bicep", "bicep"),
     FileType("capnp", "capnp"),
-    FileType("clojure", "clj cljs cljc edn"),
-    FileType("cmake", "cmake", "cmakelists.txt"),
     FileType("cobol", "cob cbl"),
     FileType("coffeescript", "coffee"),
-    FileType("commonlisp", "lisp lsp cl asd", interpreters="sbcl clisp"),
     FileType("crystal", "cr"),
     FileType("cue", "cue"),
-    FileType("cython", "pyx pxd pxi"),
     FileType("d", "d di"),
     FileType("diff", "diff patch"),
     FileType("dotenv", "env", ".env", file_name_prefixes=".env."),
-    FileType("elisp", "el"),
+    FileType("edn", "edn"),
     FileType("elm", "elm"),
-    FileType("erlang", "erl hrl", interpreters="escript"),
     FileType("fish", "fish", interpreters="fish"),
-    FileType("fortran", "f f77 f90 f95 f03 f08 for"),
-    FileType("fsharp", "fs fsi fsx"),
-    FileType("gdscript", "gd"),
     FileType("gherkin", "feature"),
     FileType("gleam", "gleam"),
-    FileType("glsl", "glsl vert frag geom comp tesc tese"),
-    FileType("graphql", "graphql gql graphqls"),
-    FileType("groovy", "groovy gradle gvy", "jenkinsfile", "groovy"),
     FileType("haml", "haml"),
     FileType("handlebars", "hbs handlebars mustache"),
     FileType("haxe", "hx"),
-    FileType("hlsl", "hlsl fx"),
     FileType("idl", "idl"),
     FileType(
         "ignore", file_names=".gitignore .dockerignore .npmignore .eslintignore .prettierignore .hgignore .helmignore"
@@ -70,53 +46,33 @@ PLAIN_LANGUAGES: Final = (
         ".editorconfig .gitconfig .gitmodules .npmrc .flake8 .pylintrc .coveragerc",
     ),
     FileType("jsonnet", "jsonnet libsonnet"),
-    FileType("julia", "jl", interpreters="julia"),
     FileType("just", "just", "justfile", "just"),
     FileType("liquid", "liquid"),
-    FileType(
-        "makefile", "mk mak make", "makefile gnumakefile kbuild", "make", file_name_prefixes="makefile. gnumakefile."
-    ),
-    FileType("matlab", "mat", modes="octave matlab"),
     FileType("meson", "meson", "meson.build meson_options.txt"),
     FileType("metal", "metal"),
     FileType("mojo", "mojo"),
-    FileType("nim", "nim nims"),
-    FileType("nix", "nix"),
-    FileType("objective-c", "m mm", modes="objc", by_content={"m": _language_of_m}),
-    FileType("ocaml", "ml mli mll mly", interpreters="ocaml"),
     FileType("odin", "odin"),
     FileType("org", "org"),
     FileType("pascal", "pas dpr pp"),
     FileType("postscript", "ps"),
-    FileType("powershell", "ps1 psm1 psd1", interpreters="pwsh"),
-    FileType("prisma", "prisma"),
     FileType("prolog", "prolog pro"),
     FileType("properties", "properties"),
     FileType("pug", "pug jade"),
     FileType("puppet", "epp"),
     FileType("purescript", "purs"),
     FileType("qml", "qml"),
-    FileType("racket", "rkt", interpreters="racket"),
     FileType("reason", "re rei"),
     FileType("rescript", "res resi"),
     FileType("rst", "rst rest"),
     FileType("sass", "sass"),
-    FileType("scheme", "scm ss", interpreters="guile"),
     FileType("smalltalk", "st"),
-    FileType("solidity", "sol"),
     FileType("sourcepawn", "sp"),
-    FileType("starlark", "bzl star bazel", "build workspace tiltfile module.bazel"),
     FileType("stylus", "styl"),
-    FileType("systemverilog", "sv svh"),
-    FileType("tcl", "tcl", interpreters="tclsh wish"),
-    FileType("terraform", "tf tfvars hcl"),
     FileType("tex", "tex sty ltx"),
     FileType("thrift", "thrift"),
     FileType("typst", "typ"),
     FileType("vala", "vala vapi"),
     FileType("vb", "vb bas vbs"),
-    FileType("verilog", "v vh"),
-    FileType("vhdl", "vhd vhdl"),
     FileType("vim", "vim", ".vimrc .gvimrc"),
     FileType("wasm", "wat wast"),
     FileType("wgsl", "wgsl"),

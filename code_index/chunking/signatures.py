@@ -183,8 +183,11 @@ def return_type_of(carrier: Node, source: bytes, spec: LanguageSpec) -> str | No
 
 
 def result_of_signature(signature: str) -> str | None:
-    """The result type of `f :: a -> (b -> c) -> d` or `@spec f(a) :: d`."""
-    kind = signature.rpartition("::")[2] if signature.startswith("@") else signature.partition("::")[2]
+    """The result type of `f :: a -> (b -> c) -> d`, `@spec f(a) :: d` or `-spec f(a) -> d`."""
+    if signature.startswith("-spec"):
+        kind = signature.rpartition(";")[2].removesuffix(".")
+    else:
+        kind = signature.rpartition("::")[2] if signature.startswith("@") else signature.partition("::")[2]
     depth = 0
     for position in range(len(kind) - 1, 0, -1):
         character = kind[position]

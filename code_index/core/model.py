@@ -66,7 +66,8 @@ class SourceFile:
     """A file as the scan saw it.
 
     `file_path` is POSIX and relative to the root; `file_hash` is the SHA-256 (64 hex digits)
-    of the bytes, empty for a skipped file; `reason` says why a file is skipped or failed.
+    of the bytes, empty for a skipped file; `reason` says why a file is skipped or failed. `working_tree_encoding` is what
+    the repository declares of the file in `.gitattributes`.
     """
 
     file_path: str
@@ -78,14 +79,21 @@ class SourceFile:
     subproject_path: str | None = None
     status: FileStatus = FileStatus.PENDING
     reason: str | None = None
+    working_tree_encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MaskedText:
-    """A text without keys, in UTF-8, and how many of each kind were masked (`code_index.core.secret_masks`)."""
+    """A text without keys, in UTF-8, and how many of each kind were masked (`code_index.core.secret_masks`).
+
+    `encoding` is the one that the file was read in, and `encoding_guess` the remark where it was guessed
+    (`code_index.chunking.encoding`).
+    """
 
     text: bytes
     masked: Mapping[str, int]
+    encoding: str = "utf-8"
+    encoding_guess: str | None = None
 
 
 class Chunk(NamedTuple):

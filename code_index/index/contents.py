@@ -13,9 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
+from code_index.chunking.registry import reads_syntax
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, owner
+from code_index.index.skipped import skipped_counts, why_nothing_is_indexed
 from code_index.tables import IndexStore
 
 
@@ -47,7 +49,9 @@ class IndexStatus:
 
     `files` counts by status (pending, parsed, error, skipped), `languages` the files that are not skipped, `chunks`
     by embedding status (pending, in_progress, complete, error) with `model`, which the settings name. Search reads
-    the vectors of `serving_model`. `holders` are the processes that write at the moment, by phase.
+    the vectors of `serving_model`. `holders` are the processes that write at the moment, by phase. `without_syntax`
+    counts, by language, the files that are cut as plain text because nothing here reads their syntax,
+    `guessed_encodings`, by encoding, those that do not say in which they are, and `skipped`, by reason, what is left out.
 
     Example:
         >>> from code_index import Index
@@ -71,6 +75,9 @@ class IndexStatus:
     vectors_by_model: Mapping[str, int]
     disk_bytes: Mapping[str, int]
     holders: Mapping[str, LockOwner] = field(default_factory=dict)
+    without_syntax: Mapping[str, int] = field(default_factory=dict)
+    guessed_encodings: Mapping[str, int] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
     next_step: str = ""
 
     @property
@@ -115,6 +122,9 @@ def index_status(
         stale_batches=store.models.stale_batches(model_id),
         vectors_by_model=store.models.vector_counts(),
         disk_bytes={**store.upkeep.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
+        without_syntax={name: count for name, count in languages.iter_rows() if not reads_syntax(name)},
+        guessed_encodings=store.files.guessed_encodings(),
+        skipped=skipped_counts(store),
         holders={phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None},
     )
     return replace(status, next_step=_next_step(status))
@@ -170,8 +180,10 @@ def _next_step(status: IndexStatus) -> str:
     unfinished = status.chunks[EmbeddingStatus.PENDING.value] + status.chunks[EmbeddingStatus.IN_PROGRESS.value]
     if status.holders:
         return "An index run is under way; search already works on what is stored."
-    if not sum(status.files.values()):
-        return f"Nothing is indexed yet: code-index index {root}"
+    if sum(status.files.values()) == (left_out := status.files[FileStatus.SKIPPED.value]):
+        return (
+            why_nothing_is_indexed(status.skipped) if left_out else f"Nothing is indexed yet: code-index index {root}"
+        )
     if status.serving_model != status.model:
         return (
             f"Search reads vectors of {status.serving_model} until all are made with {status.model}: "

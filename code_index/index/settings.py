@@ -35,6 +35,14 @@ class Settings(CheckedSettings):
     ignore: tuple[str, ...] = Field(
         default=(), description="More ignore patterns in .gitignore syntax, relative to the repository's root."
     )
+    use_gitignore: bool = Field(
+        default=True,
+        description="Leave out what git ignores; otherwise only .codeindexignore, ignore and the built-in rules do.",
+    )
+    tracked_dependencies: bool = Field(
+        default=False,
+        description="Index dependencies that git tracks, such as vendor beside go.mod; otherwise they are skipped.",
+    )
     shared_with_group: bool = Field(
         default=False,
         description="Let the group of the index folder read the index, with those source files that the group may "

@@ -14,6 +14,8 @@ def walk_options(folder: IndexFolder, settings: Settings) -> WalkOptions:
         max_file_bytes=settings.max_file_bytes,
         index_dir=folder.path,
         exclude=settings.ignore,
+        use_gitignore=settings.use_gitignore,
+        tracked_dependencies=settings.tracked_dependencies,
         readers_group=folder.path.stat().st_gid if settings.shared_with_group else None,
     )
 
@@ -25,6 +27,8 @@ def source_repository(folder: IndexFolder, settings: Settings) -> SourceReposito
         folder.repository_root,
         max_file_bytes=options.max_file_bytes,
         exclude=options.exclude,
+        use_gitignore=options.use_gitignore,
+        tracked_dependencies=options.tracked_dependencies,
         index_dir=options.index_dir,
         readers_group=options.readers_group,
     )

@@ -16,9 +16,9 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -45,11 +45,12 @@ _PACKAGES: Final = ("code-index", "dagster", "lancedb", "tree-sitter", "tree-sit
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Contents of the index."""
+    """Contents of the index; `skipped` counts what is left out, by reason (`code_index.index.skipped`)."""
 
     files: int
     chunks: int
     vectors: int
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def tables_fingerprint(folder: IndexFolder) -> str:
@@ -103,7 +104,9 @@ def read_marker(folder: IndexFolder) -> Counts | None:
         record = load_json(read_regular_file(folder.path / COMPLETE_FILE))
         at, until = float(record["at"]), float(record["until"])
         token, index = str(record["token"]), str(record["index"])
-        counts = Counts(**{name: int(value) for name, value in record["counts"].items()})
+        numbers = dict(record["counts"])
+        skipped = {str(reason): int(count) for reason, count in numbers.pop("skipped").items()}
+        counts = Counts(**{name: int(value) for name, value in numbers.items()}, skipped=skipped)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError):  # a count may be Infinity
         return None
     if not at <= time.time() < until:

@@ -25,12 +25,13 @@ from typing import Final, cast
 import pyarrow as pa
 
 from code_index.chunking import chunk_file, masked_source
+from code_index.chunking.encoding import ascii_compatible
 from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import FileUnstableError, FileVanishedError, ParseError, RepositoryError
 from code_index.core.model import Chunk, ChunkingOptions
 from code_index.core.quoting import printable_message
 from code_index.parsing.chunk_rows import chunks_to_batch
-from code_index.repository.source_repository import SourceRepository
+from code_index.repository.source_repository import SourceRepository, reason_of
 
 TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
 """Signals that end a process whose file takes too long: by processor time, and by the clock."""
@@ -67,6 +68,7 @@ class ParseTask:
     size_bytes: int
     subproject_name: str | None = None
     subproject_path: str | None = None
+    working_tree_encoding: str | None = None
     as_text_because: str | None = None
     detect_language: bool = False
 
@@ -77,7 +79,8 @@ class ParseOutcome:
 
     `superseded`: the version of the scan is gone, by an edit or a deletion; `error` says which, and nothing failed.
     `note` is a remark for readers of those chunks, `language` theirs; `None` for that of the scan. `masked` counts the keys
-    that have masks in them, by kind.
+    that have masks in them, by kind. `encoding` is the one that the file was read in, `encoding_guess` the remark where
+    that was guessed.
     """
 
     file_path: str
@@ -90,6 +93,8 @@ class ParseOutcome:
     note: str | None = None
     language: str | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
+    encoding: str | None = None
+    encoding_guess: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +183,10 @@ def _parse_one(
         read = repository.read(task.file_path)
         if read.file_hash != task.file_hash:
             return replace(started, error="changed since the scan", superseded=True), ()
-        language = detect_language(task.file_path, read.content) if task.detect_language else task.language
-        source = masked_source(read.content)
+        source = masked_source(read.content, declared_encoding=task.working_tree_encoding)
+        language = task.language
+        if task.detect_language:
+            language = detect_language(task.file_path, ascii_compatible(read.content, task.working_tree_encoding))
         misread: list[int] = []
         chunks = chunk_file(
             source,
@@ -195,13 +202,23 @@ def _parse_one(
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
         return _failed(started, error), ()
     note = task.as_text_because or (f"{misread[0]} lines are no {language} that its grammar knows" if misread else None)
-    done = replace(started, chunk_count=len(chunks), note=note, language=language, masked=source.masked)
+    done = replace(
+        started,
+        chunk_count=len(chunks),
+        note="; ".join(filter(None, (note, source.encoding_guess))) or None,
+        language=language,
+        masked=source.masked,
+        encoding=source.encoding,
+        encoding_guess=source.encoding_guess,
+    )
     return done, chunks
 
 
 def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
     """The outcome of a file that an error ended."""
-    if isinstance(error, ParseError | RepositoryError):
+    if isinstance(error, RepositoryError):
+        reason = reason_of(error, outcome.file_path)
+    elif isinstance(error, ParseError):
         reason = str(error)
     elif isinstance(error, MemoryError):
         reason = "needs more memory than parse_memory_bytes allows"

@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from code_index.chunking.encoding import HEAD_BYTES
 from code_index.core.model import FileStatus, SourceFile
 
 RACY_WINDOW_NS: Final = 2_000_000_000
@@ -24,10 +25,6 @@ RACY_WINDOW_NS: Final = 2_000_000_000
 RACY_MTIME_NS: Final = -1
 """Recorded in place of an mtime that proves nothing."""
 
-HEAD_BYTES: Final = 8_000
-"""First bytes that are searched for a NUL byte; as in git (`buffer_is_binary`)."""
-
-_TEXT_MARKS: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _PDF: Final = b"%PDF-"
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _PRIVATE_KEY: Final = re.compile(rb"\s*-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----")
@@ -44,7 +41,7 @@ _BUNDLER_MARKS: Final = re.compile(
 )
 """Beginnings of lines in the output of webpack, Parcel, Browserify and esbuild; their own sources only quote them."""
 
-BINARY: Final = "binary: NUL bytes"
+BINARY: Final = "binary: NUL bytes, and neither UTF-16 nor UTF-32"
 PDF: Final = "binary: PDF"
 BLANK: Final = "empty: only white space"
 LFS_POINTER: Final = "binary: Git LFS pointer"
@@ -55,14 +52,13 @@ _CONTENT_REASONS: Final = frozenset({BINARY, PDF, BLANK, LFS_POINTER, PRIVATE_KE
 
 
 def skip_reason_for_content(content: bytes, language: str) -> str | None:
-    """Reason to skip a file with these bytes, or None.
+    """Reason to skip a file with these bytes (`code_index.chunking.encoding.ascii_compatible`), or None.
 
-    UTF-16 and UTF-32 text with a byte order mark is text; without one it holds NUL bytes and counts as binary.
     A PDF is recognized by its first bytes: illustrators save it under other extensions, and its head may hold no NUL.
     """
     head = content[:HEAD_BYTES]
     reason = None
-    if b"\0" in head and not head.startswith(_TEXT_MARKS):
+    if b"\0" in head:
         reason = BINARY
     elif head.startswith(_PDF):
         reason = PDF

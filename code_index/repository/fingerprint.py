@@ -88,11 +88,22 @@ def walked_state(found: Walk, options: WalkOptions, *, reason: str) -> Repositor
 
 
 def _token(parts: Iterable[bytes], options: WalkOptions) -> str:
-    digest = hashlib.sha256(repr((options.max_file_bytes, options.exclude, options.readers_group)).encode())
+    digest = hashlib.sha256(repr(_shaping(options)).encode())
     for part in parts:
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.hexdigest()[:32]
+
+
+def _shaping(options: WalkOptions) -> tuple[object, ...]:
+    """The options that shape a scan."""
+    return (
+        options.max_file_bytes,
+        options.exclude,
+        options.use_gitignore,
+        options.tracked_dependencies,
+        options.readers_group,
+    )
 
 
 def settled_state(
@@ -129,6 +140,8 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     checkout = find_checkout(root)
     if checkout is None:
         raise _GitMissesSomethingError("no git checkout")
+    if not options.use_gitignore:
+        raise _GitMissesSomethingError("what git ignores is indexed")
     try:
         tracked, changed = _listed(Git(checkout.top), root, checkout)
     except GitFailedError as error:
@@ -236,4 +249,5 @@ def _walk_parts(found: Walk) -> list[bytes]:
         *(repr((path, size, mtime)).encode() for path, _, size, mtime in sorted(found.files)),
         *sorted(repr((entry.path, entry.reason)).encode() for entry in found.skipped),
         *sorted(repr(item).encode() for item in found.unreadable.items()),
+        *sorted(repr(item).encode() for item in found.encodings.items()),
     ]

@@ -114,6 +114,10 @@ class TrackedFiles:
     def __contains__(self, path: str) -> bool:
         return path in self._all
 
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._all)
+
     def has_below(self, folder: str) -> bool:
         """Tell whether git tracks a file in `folder`."""
         prefix = f"{folder}/"

@@ -121,6 +121,14 @@ class IgnoreFile:
                 return rule
         return None
 
+    def without(self, rule: IgnoreRule) -> IgnoreFile:
+        """The same file without one of its rules; the others keep their numbers."""
+        lines = [""] * max((other.line for other in self.rules), default=0)
+        for other in self.rules:
+            if other is not rule:
+                lines[other.line - 1] = other.text
+        return IgnoreFile(rule.source, lines, ignore_case=self._fold)
+
     def brings_back_below(self, path: str) -> bool:
         """Tell whether a negated rule spells out a path through the folder at `path` (`!vendor/own/` through `vendor`)."""
         return any(opening.fullmatch(_bytewise(path)) for opening in self._openings)

@@ -6,11 +6,13 @@ and rules about contents (`code_index.repository.content_rules`).
 
 A reason is `<category>: <detail>`, so that lists can be grouped by category.
 
-Folders with an unmistakable name (`node_modules`) are skipped anywhere. Folders that may hold source (`build`,
-`vendor`, `target`) are skipped only beside the manifest of the tool that fills them, and most of them only while git
-tracks nothing inside. Generated source is indexed, because it is often the only definition of what the code calls;
-bundles are not, nor the stubs of protocol compilers, whose source of truth is the `.proto`. A `!pattern` in
-`.codeindexignore` brings any of it back, except version control folders.
+Folders with an unmistakable name (`node_modules`) are skipped anywhere, others (`build`, `vendor`, `target`) only beside
+the manifest of the tool that fills them. Where git tracks a file inside, neither holds: the folder is part of the project
+(`src/components/Pods`, fixtures in a `node_modules`). Only dependencies that a package manager has put there stay out
+although they are tracked, unless a setting wants them (docs/decisions/0015-tracked-dependencies.md): those beside its
+manifest, or with its record of what it installed. Generated source is indexed, because it is often the only definition
+of what the code calls; bundles are not, nor the stubs of protocol compilers, whose source of truth is the `.proto`. A
+`!pattern` in `.codeindexignore` brings any of it back, except version control folders.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ _DEPENDENCY: Final = "dependency folder"
 _BUILD: Final = "build folder"
 _CACHE: Final = "cache folder"
 _EDITOR: Final = "editor folder"
+_TRACKED: Final = "dependency folder that git tracks"
 
 _ALWAYS: Final = {
     name: category
@@ -56,15 +59,14 @@ _ALWAYS_SUFFIXES: Final = ((".egg-info", _BUILD), (".dist-info", _DEPENDENCY), (
 
 @dataclass(frozen=True, slots=True)
 class _SkippedBeside:
-    """A folder skipped beside one of `manifests` (a name, or `*` and a suffix); `tracked_stays` if git has it."""
+    """A folder skipped beside one of `manifests`: a name, or `*` and a suffix."""
 
     category: str
     manifests: frozenset[str]
-    tracked_stays: bool = True
 
 
-def _skipped_beside(category: str, manifests: str, *, tracked_stays: bool = True) -> _SkippedBeside:
-    return _SkippedBeside(category, frozenset(manifests.split()), tracked_stays)
+def _skipped_beside(category: str, manifests: str) -> _SkippedBeside:
+    return _SkippedBeside(category, frozenset(manifests.split()))
 
 
 _ANY_PROJECT: Final = (
@@ -72,27 +74,39 @@ _ANY_PROJECT: Final = (
     "settings.gradle.kts pom.xml Cargo.toml go.mod CMakeLists.txt meson.build pubspec.yaml composer.json deno.json "
     "Package.swift build.xml build.sbt Makefile"
 )
+_VENDORING: Final = "go.mod composer.json Gemfile Cargo.toml Godeps Gopkg.lock glide.lock"
 _BY_SIBLING: Final = {
     "build": _skipped_beside(_BUILD, _ANY_PROJECT),
     "out": _skipped_beside(_BUILD, _ANY_PROJECT),
-    "dist": _skipped_beside(_BUILD, _ANY_PROJECT, tracked_stays=False),
+    "dist": _skipped_beside(_BUILD, _ANY_PROJECT),
     "target": _skipped_beside(_BUILD, "Cargo.toml pom.xml build.sbt project.clj"),
     "bin": _skipped_beside(_BUILD, "*.csproj *.fsproj *.vbproj"),
-    "obj": _skipped_beside(_BUILD, "*.csproj *.fsproj *.vbproj", tracked_stays=False),
-    "_build": _skipped_beside(_BUILD, "mix.exs rebar.config dune-project conf.py", tracked_stays=False),
-    ".build": _skipped_beside(_BUILD, "Package.swift", tracked_stays=False),
+    "obj": _skipped_beside(_BUILD, "*.csproj *.fsproj *.vbproj"),
+    "_build": _skipped_beside(_BUILD, "mix.exs rebar.config dune-project conf.py"),
+    ".build": _skipped_beside(_BUILD, "Package.swift"),
     "deps": _skipped_beside(_DEPENDENCY, "mix.exs"),
-    "vendor": _skipped_beside(_DEPENDENCY, "go.mod composer.json Gemfile Cargo.toml", tracked_stays=False),
-    "Carthage": _skipped_beside(_DEPENDENCY, "Cartfile", tracked_stays=False),
+    "vendor": _skipped_beside(_DEPENDENCY, _VENDORING),
+    "Carthage": _skipped_beside(_DEPENDENCY, "Cartfile"),
     "coverage": _skipped_beside(_BUILD, "package.json"),
     "site": _skipped_beside(_BUILD, "mkdocs.yml"),
     "_site": _skipped_beside(_BUILD, "_config.yml"),
 }
 
-_MARKERS: Final = {
-    "pyvenv.cfg": f"{_DEPENDENCY}: virtual environment (pyvenv.cfg)",
-    "CACHEDIR.TAG": f"{_CACHE}: marked by CACHEDIR.TAG",
+# Folders of dependencies that may be tracked, and the manifests beside them that say so.
+_INSTALLED_BESIDE: Final = {
+    "vendor": frozenset(_VENDORING.split()),
+    "Pods": frozenset({"Podfile"}),
+    "Carthage": frozenset({"Cartfile"}),
+    "bower_components": frozenset({"bower.json"}),
 }
+# Entries in which package managers record what they installed, by the folder that they lie in.
+_INSTALLED_RECORDS: Final = {
+    "vendor": ("modules.txt", "autoload.php"),  # Go, Composer
+    "Pods": ("Manifest.lock",),
+    "node_modules": (".package-lock.json", ".yarn-integrity", ".yarn-state.yml", ".modules.yaml"),
+}
+_VIRTUAL_ENVIRONMENT: Final = "pyvenv.cfg"
+_CACHE_TAG: Final = "CACHEDIR.TAG"
 
 _LOCK_FILES: Final = _words(
     "package-lock.json npm-shrinkwrap.json yarn.lock pnpm-lock.yaml bun.lock bun.lockb deno.lock poetry.lock uv.lock",
@@ -123,25 +137,41 @@ _BINARY_EXTENSIONS: Final = _words(
 )
 
 
-def folder_reason(name: str, siblings: Collection[str], has_tracked: Callable[[], bool]) -> str | None:
+def folder_reason(
+    name: str, siblings: Collection[str], has_tracked: Callable[[], bool], *, tracked_dependencies: bool = False
+) -> str | None:
     """Reason to skip the folder `name`, beside entries named `siblings`, or None.
 
-    `has_tracked` tells whether git tracks a file inside; it is called only where that decides.
+    `has_tracked` tells whether git tracks a file inside; it is called only where that decides. With
+    `tracked_dependencies` dependencies that git tracks are part of the project.
     """
-    if (reason := _named_folder_reason(name)) is not None:
+    if name in VCS_FOLDERS:
+        return f"version control: {name}"
+    if name in SECRET_FOLDERS:
+        return f"likely secret: {name}"
+    reason = _named_folder_reason(name)
+    if reason is None and (rule := _BY_SIBLING.get(name)) is not None:
+        manifest = _present(rule.manifests, siblings)
+        reason = None if manifest is None else f"{rule.category}: {name} beside {manifest}"
+    if reason is None or not has_tracked():
         return reason
-    rule = _BY_SIBLING.get(name)
-    if rule is None:
-        return None
-    manifest = _present(rule.manifests, siblings)
-    if manifest is None or (rule.tracked_stays and has_tracked()):
-        return None
-    return f"{rule.category}: {name} beside {manifest}"
+    manifest = _present(_INSTALLED_BESIDE.get(name, ()), siblings)
+    return None if manifest is None or tracked_dependencies else f"{_TRACKED}: {name} beside {manifest}"
 
 
-def marker_reason(names: Collection[str]) -> str | None:
-    """Reason to skip a folder for one of the entries `names` in it, or None."""
-    return next((reason for marker, reason in _MARKERS.items() if marker in names), None)
+def entered_folder_reason(
+    name: str, names: Collection[str], has_tracked: Callable[[], bool], *, tracked_dependencies: bool = False
+) -> str | None:
+    """Reason to skip the folder `name` for one of the entries `names` in it, or None; else as `folder_reason`."""
+    if _CACHE_TAG in names and not has_tracked():
+        return f"{_CACHE}: marked by {_CACHE_TAG}"
+    records = (*_INSTALLED_RECORDS.get(name, ()), _VIRTUAL_ENVIRONMENT)
+    record = next((record for record in records if record in names), None)
+    if record is None:
+        return None
+    if has_tracked():
+        return None if tracked_dependencies else f"{_TRACKED}: {record}"
+    return f"{_DEPENDENCY}: virtual environment ({record})" if record == _VIRTUAL_ENVIRONMENT else None
 
 
 def file_name_reason(name: str, folder: str = "") -> str | None:
@@ -165,10 +195,6 @@ def file_name_reason(name: str, folder: str = "") -> str | None:
 
 
 def _named_folder_reason(name: str) -> str | None:
-    if name in VCS_FOLDERS:
-        return f"version control: {name}"
-    if name in SECRET_FOLDERS:
-        return f"likely secret: {name}"
     category = _ALWAYS.get(name)
     if category is None:
         category = next((found for suffix, found in _ALWAYS_SUFFIXES if name.endswith(suffix)), None)

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from code_index.chunking.encoding import ascii_compatible
 from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import (
     FileTooLargeError,
@@ -77,8 +78,8 @@ class SourceRepository:
     """A folder of source files, in a git checkout or not.
 
     `include` and `exclude` are patterns in gitignore syntax that count like lines at the top of the root's
-    `.codeindexignore` (`include` ones negated). `index_dir` is never indexed. `readers_group` is as in
-    `WalkOptions`.
+    `.codeindexignore` (`include` ones negated). `index_dir` is never indexed. `tracked_dependencies` and `readers_group`
+    are as in `WalkOptions`.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class SourceRepository:
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
         use_gitignore: bool = True,
+        tracked_dependencies: bool = False,
         index_dir: Path | None = None,
         readers_group: int | None = None,
     ) -> None:
@@ -100,6 +102,7 @@ class SourceRepository:
             include=tuple(include),
             exclude=tuple(exclude),
             use_gitignore=use_gitignore,
+            tracked_dependencies=tracked_dependencies,
             readers_group=readers_group,
         )
 
@@ -241,7 +244,12 @@ class _Scan:
             if folder != last_folder:
                 last_folder, subproject = folder, self._subprojects.of_folder(folder)
             before = self._known.get(path)
-            if before is None or self._verify or not is_unchanged(before, size_bytes, mtime_ns):
+            if (
+                before is None
+                or self._verify
+                or before.working_tree_encoding != self._found.encodings.get(path)
+                or not is_unchanged(before, size_bytes, mtime_ns)
+            ):
                 self._read(path, before)
             else:
                 self._files[path] = self._with_subproject(before, subproject)
@@ -253,15 +261,16 @@ class _Scan:
         except FileVanishedError:
             return
         except (FileUnreadableError, FileUnstableError) as error:
-            self._unreadable[path] = f"unreadable: {str(error).removeprefix(f'{path}: ')}"
+            self._unreadable[path] = f"unreadable: {reason_of(error, path)}"
             return
         except (NotRegularFileError, FileTooLargeError) as error:  # replaced since the walk
-            self._skip(path, f"changed during the scan: {str(error).removeprefix(f'{path}: ')}")
+            self._skip(path, f"changed during the scan: {reason_of(error, path)}")
             return
         self._read_count += 1
-        language = detect_language(path, read.content)
+        text = ascii_compatible(read.content, self._found.encodings.get(path))
+        language = detect_language(path, text)
         mtime_ns = recorded_mtime_ns(read.mtime_ns, read_at_ns)
-        if (reason := skip_reason_for_content(read.content, language)) is not None:
+        if (reason := skip_reason_for_content(text, language)) is not None:
             self._skip(path, reason, size_bytes=read.size_bytes, mtime_ns=mtime_ns, language=language)
             return
         same = before if before is not None and before.file_hash == read.file_hash else None
@@ -274,6 +283,7 @@ class _Scan:
                 language=language,
                 status=same.status if same is not None else FileStatus.PENDING,
                 reason=same.reason if same is not None else None,
+                working_tree_encoding=self._found.encodings.get(path),
             ),
             self._subprojects.nearest(path),
         )
@@ -291,7 +301,16 @@ class _Scan:
                 self._skip(path, reason)
 
     def _skip(self, path: str, reason: str, *, size_bytes: int = 0, mtime_ns: int = 0, language: str = "") -> None:
-        file = SourceFile(path, "", size_bytes, mtime_ns, language, status=FileStatus.SKIPPED, reason=reason)
+        file = SourceFile(
+            path,
+            "",
+            size_bytes,
+            mtime_ns,
+            language,
+            status=FileStatus.SKIPPED,
+            reason=reason,
+            working_tree_encoding=self._found.encodings.get(path),
+        )
         self._files[path] = self._with_subproject(file, self._subprojects.nearest(path))
 
     @staticmethod
@@ -301,6 +320,11 @@ class _Scan:
         if file.subproject_name == name and file.subproject_path == path:
             return file
         return replace(file, subproject_name=name, subproject_path=path)
+
+
+def reason_of(error: RepositoryError, file_path: str) -> str:
+    """The message of an error of `SourceRepository.read` without the path, for where the path stands beside it."""
+    return str(error).removeprefix(f"{displayed(file_path)}: ")
 
 
 def _require_regular(status: os.stat_result, shown: str) -> None:

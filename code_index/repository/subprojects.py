@@ -72,10 +72,28 @@ def find_subprojects(manifests: Mapping[str, bytes], root_name: str) -> tuple[Su
             is_project = True
             if name:
                 break
-        if is_project:
+        if is_project and not _belongs_to_app(folder, by_folder):
             stem = _stem(by_folder[folder])
             found.append(Subproject(name or stem or folder.rpartition("/")[2] or root_name, folder or ROOT))
     return Subprojects(found), tuple(warnings)
+
+
+def _belongs_to_app(folder: str, by_folder: Mapping[str, list[str]]) -> bool:
+    """Tell whether a folder is the native side of an app above it, as in React Native, Flutter and Capacitor.
+
+    It has only manifests of native tools, and lies at or below a folder such as `ios` of a project in JavaScript or Dart.
+    """
+    names = {path.rpartition("/")[2] for path in by_folder[folder]}
+    if not all(name in _NATIVE_MANIFESTS or name.endswith(_NATIVE_SUFFIXES) for name in names):
+        return False
+    parts = folder.split("/")
+    for at, part in enumerate(parts):
+        if part in _NATIVE_FOLDERS:
+            app = "/".join(parts[:at])
+            beside = {path.rpartition("/")[2] for path in by_folder.get(app, ())}
+            if beside & _APP_MANIFESTS:
+                return True
+    return False
 
 
 class Subprojects:
@@ -161,9 +179,19 @@ def _setup_cfg(content: bytes) -> str | None:
 
 def _nx_project(content: bytes) -> str | None:
     project = _json(content)
-    if not project.keys() & {"targets", "projectType", "sourceRoot"}:
+    # Targets may be inferred: then only the name and the schema are there.
+    is_nx = "nx" in re.split(r"[/\\.-]", str(project.get("$schema", "")))
+    if not (is_nx or project.keys() & {"targets", "projectType", "sourceRoot", "implicitDependencies"}):
         raise _NotAManifestError
     return _text(project.get("name"))
+
+
+def _setup_py(content: bytes) -> str | None:
+    # Not run: a name that the program makes up is not known.
+    text = _decoded(content)
+    call = re.search(r"\bsetup\s*\(", text)
+    name = re.compile(r"\bname\s*=\s*[\"']([^\"'\n]+)[\"']").search(text, call.end()) if call is not None else None
+    return name[1] if name is not None else None
 
 
 def _json_name(content: bytes) -> str | None:
@@ -176,12 +204,22 @@ def _toml_name(*keys: str) -> _Reader:
 
 def _pom(content: bytes) -> str | None:
     # The project's own artifactId comes before its dependencies, plugins and profiles, but after its parent's.
-    text = re.sub(r"<!--.*?-->|<parent>.*?</parent>", "", _decoded(content), flags=re.DOTALL)
+    text = _without(_without(_decoded(content), "<!--", "-->"), "<parent>", "</parent>")
     head = re.split(r"<(?:dependencies|dependencyManagement|build|profiles|reporting|modules)\b", text, maxsplit=1)[0]
+    if "<project" not in text:
+        raise _BrokenManifestError("not a POM")
     match = re.search(r"<artifactId>\s*([^<\s]+)\s*</artifactId>", head)
-    if match is None:
-        raise _BrokenManifestError("no artifactId of its own")
-    return match[1]
+    return match[1] if match is not None else None
+
+
+def _without(text: str, opening: str, closing: str) -> str:
+    """A text without what stands between two words, and the words; what is never closed stays."""
+    kept = []
+    at = 0
+    while (start := text.find(opening, at)) >= 0 and (end := text.find(closing, start)) >= 0:
+        kept.append(text[at:start])
+        at = end + len(closing)
+    return "".join((*kept, text[at:]))
 
 
 def _pattern(pattern: str) -> _Reader:
@@ -214,7 +252,7 @@ _READERS: Final[dict[str, _Reader]] = {
     "build.gradle.kts": _folder_name,
     "composer.json": _json_name,
     "setup.cfg": _setup_cfg,
-    "setup.py": _folder_name,
+    "setup.py": _setup_py,
     "deno.json": _pattern(r"\"name\"\s*:\s*\"([^\"]+)\""),
     "deno.jsonc": _pattern(r"\"name\"\s*:\s*\"([^\"]+)\""),
     "project.json": _nx_project,
@@ -233,6 +271,12 @@ _READERS: Final[dict[str, _Reader]] = {
     "Pipfile": _folder_name,
     "Gemfile": _folder_name,
 }
+_APP_MANIFESTS: Final = frozenset({"package.json", "pubspec.yaml"})
+_NATIVE_FOLDERS: Final = frozenset({"ios", "android", "macos", "windows", "linux"})
+_NATIVE_MANIFESTS: Final = frozenset(
+    {"Gemfile", "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "Package.swift"}
+)
+_NATIVE_SUFFIXES: Final = (".podspec", ".csproj")
 _SUFFIXES: Final = (".csproj", ".fsproj", ".vbproj", ".gemspec", ".cabal", ".rockspec", ".podspec")
 
 

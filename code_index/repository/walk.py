@@ -17,11 +17,12 @@ The rules for an entry, first to last:
    folder. Such a pattern applies to the entry itself: a lock file inside needs its own.
 3. The skip of the folder above, where it was entered only because of rule 2 or of tracked files.
 4. `.gitignore` files, `.git/info/exclude`, the global ignore file, also in a plain folder. Files that git tracks
-   although a rule covers them (`git add -f`) are part of the project and stay.
+   although a rule covers them (`git add -f`) are part of the project and stay. Rules above the root that ignore it as a
+   whole do not hold.
 5. The built-in rules (`code_index.repository.skip_rules`), then empty and too large files; no pattern brings those back.
 
 Submodules and other nested repositories are indexed under their own git rules; another working tree of the same
-repository is not: it would repeat everything.
+repository is not: it would repeat everything. Nor is what git keeps in a bare repository, which has no working tree.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from typing import Final
 
 from code_index.core.errors import RepositoryError
 from code_index.core.regular_files import read_regular_file
-from code_index.repository.skip_rules import INDEX_FOLDER, VCS_FOLDERS, marker_reason
+from code_index.repository.skip_rules import INDEX_FOLDER, VCS_FOLDERS
 from code_index.repository.subprojects import MAX_MANIFEST_BYTES, is_manifest
 from code_index.repository.walk_rules import FolderRules, RulesReader, Skip
 
@@ -45,6 +46,31 @@ _KINDS: Final = {
     stat.S_IFCHR: "character device",
     stat.S_IFBLK: "block device",
 }
+_BARE: Final = "version control: bare repository"
+_BARE_REPOSITORY: Final = frozenset({"HEAD", "objects", "refs"})
+# What git keeps in one; other files may lie beside it.
+_GIT_ENTRIES: Final = _BARE_REPOSITORY | frozenset(
+    [
+        "FETCH_HEAD",
+        "ORIG_HEAD",
+        "branches",
+        "config",
+        "config.worktree",
+        "description",
+        "gc.log",
+        "gc.pid",
+        "hooks",
+        "index",
+        "info",
+        "lfs",
+        "logs",
+        "modules",
+        "packed-refs",
+        "shallow",
+        "svn",
+        "worktrees",
+    ]
+)
 _CLOSED = "private: the group that may read the index may not read it"
 
 
@@ -52,7 +78,7 @@ _CLOSED = "private: the group that may read the index may not read it"
 class WalkOptions:
     """Options of a walk; patterns are in gitignore syntax and relative to the root.
 
-    `readers_group` is the id of the group that may read what is made of the files; those that it may not read are
+    With `tracked_dependencies` dependency folders that git tracks are walked. `readers_group` is the id of the group that may read what is made of the files; those that it may not read are
     skipped. None where only the user may.
     """
 
@@ -61,6 +87,7 @@ class WalkOptions:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     use_gitignore: bool = True
+    tracked_dependencies: bool = False
     readers_group: int | None = None
 
 
@@ -80,13 +107,15 @@ class Walk:
     """The result of a walk: `files` are (path, folder, size in bytes, mtime in ns), in no particular order.
 
     `unreadable` maps a folder (with a final `/`) or file that the system refused to the reason; its known records
-    still hold. `manifests` are the contents of the manifests of subprojects.
+    still hold. `manifests` are the contents of the manifests of subprojects. `encodings` maps files to the encoding that
+    `.gitattributes` declares for them.
     """
 
     files: list[tuple[str, str, int, int]] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
     manifests: dict[str, bytes] = field(default_factory=dict)
+    encodings: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -117,7 +146,14 @@ class _Walker:
 
     def run(self) -> None:
         options = self._options
-        pending = [self._reader.start(options.include, options.exclude, use_gitignore=options.use_gitignore)]
+        pending = [
+            self._reader.start(
+                options.include,
+                options.exclude,
+                use_gitignore=options.use_gitignore,
+                tracked_dependencies=options.tracked_dependencies,
+            )
+        ]
         while pending:
             self._list(pending.pop(), pending)
         self.found.warnings.extend(self._reader.warnings)
@@ -138,24 +174,40 @@ class _Walker:
                 self.found.unreadable[f"{rules.path}/"] = f"unreadable: {error.strerror}"
             return
         names = {entry.name for entry in entries}
-        if rules.path and not rules.brought_back and (reason := marker_reason(names)) is not None:
+        is_bare = rules.path and not rules.brought_back and names >= _BARE_REPOSITORY and _is_bare(entries)
+        if is_bare and names <= _GIT_ENTRIES:
+            self._skip(f"{rules.path}/", _BARE)
+            return
+        if (reason := rules.entered_reason(names)) is not None:
             self._skip(f"{rules.path}/", reason)
             return
         entered = self._reader.entered(rules, names)
         if isinstance(entered, Skip):
             self._skip(f"{rules.path}/", entered.reason)
             return
+        self._each(entries, names, entered, bool(is_bare), pending)
+
+    def _each(
+        self,
+        entries: list[os.DirEntry[str]],
+        names: Collection[str],
+        rules: FolderRules,
+        is_bare: bool,
+        pending: list[FolderRules],
+    ) -> None:
         prefix = f"{rules.path}/" if rules.path else ""
         for entry in entries:
             path = prefix + entry.name
             if not entry.name.isascii() and not _is_utf8(entry.name):
                 self._skip(displayed(path) + "/" * entry.is_dir(follow_symlinks=False), "name: not UTF-8")
+            elif is_bare and entry.name in _GIT_ENTRIES:
+                self._skip(path + "/" * entry.is_dir(follow_symlinks=False), _BARE)
             elif entry.is_symlink():
                 self._skip(path, self._link_reason(path))
             elif entry.is_dir(follow_symlinks=False):
-                self._folder(entry, path, entered, names, pending)
+                self._folder(entry, path, rules, names, pending)
             else:
-                self._file(entry, path, entered)
+                self._file(entry, path, rules)
 
     def _folder(
         self,
@@ -202,6 +254,8 @@ class _Walker:
                 self._skip(path, f"too large: over {self._options.max_file_bytes} bytes")
             else:
                 self.found.files.append((path, rules.path, status.st_size, status.st_mtime_ns))
+                if (encoding := rules.encoding(entry.name, path)) is not None:
+                    self.found.encodings[path] = encoding
 
     def _is_closed(self, entry: os.DirEntry[str], to_group: int, to_all: int) -> bool:
         """Tell whether the group that may read the index may not read or enter this."""
@@ -231,6 +285,12 @@ class _Walker:
             self.found.manifests[path] = read_regular_file(Path(self._prefix + path), max_bytes=MAX_MANIFEST_BYTES)
         except OSError as error:
             self.found.warnings.append(f"{path}: {error.strerror}; the subproject's name is not known")
+
+
+def _is_bare(entries: list[os.DirEntry[str]]) -> bool:
+    """Tell whether these are the entries of a git folder."""
+    kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries if entry.name in _BARE_REPOSITORY}
+    return kinds == {"HEAD": False, "objects": True, "refs": True}
 
 
 def _is_utf8(name: str) -> bool:

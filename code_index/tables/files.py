@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
@@ -56,3 +57,10 @@ class FileRows:
             row["file_path"]: {count["kind"]: count["count"] for count in row["masked_keys"]}
             for row in rows.to_pylist()
         }
+
+    def guessed_encodings(self) -> dict[str, int]:
+        """Count the files whose encoding was guessed, by that encoding, most first."""
+        # No condition: a table from before there was the column has none to compare.
+        rows = self.read(columns=["encoding", "encoding_guessed"])
+        found = rows.filter(pc.fill_null(rows.column("encoding_guessed"), False)).column("encoding").to_pylist()
+        return dict(Counter(str(name) for name in found).most_common())

@@ -41,6 +41,9 @@ FILES = pa.schema(
         pa.field("chunker_version", pa.string()),
         pa.field("parsed_at", _TIMESTAMP),
         pa.field("masked_keys", _COUNTS),  # null where none are, and before the file is parsed
+        pa.field("working_tree_encoding", pa.string()),  # as .gitattributes declares it; null where it does not
+        pa.field("encoding", pa.string()),  # in which the file was read; null before it is parsed
+        pa.field("encoding_guessed", pa.bool_()),  # whether that was guessed, with the reason in `reason`
     ]
 )
 

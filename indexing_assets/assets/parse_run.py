@@ -39,7 +39,15 @@ from indexing_assets.runs.progress import Progress, report
 COMMIT_CHUNKS = 10_000
 _COMMIT_S = 5.0
 _LISTED = 5
-_TASK_COLUMNS = ("file_path", "file_hash", "language", "size_bytes", "subproject_name", "subproject_path")
+_TASK_COLUMNS = (
+    "file_path",
+    "file_hash",
+    "language",
+    "size_bytes",
+    "subproject_name",
+    "subproject_path",
+    "working_tree_encoding",
+)
 
 
 @dataclass(slots=True)
@@ -235,6 +243,8 @@ class ParseRun:
                 if outcome.masked:
                     self.tally.masked_keys += sum(outcome.masked.values())
                     events[key]["masked_keys"] = named_counts(outcome.masked)
+                if outcome.encoding is not None:
+                    events[key]["encoding"] = outcome.encoding
                 if outcome.note is not None:
                     events[key]["note"] = printable(outcome.note)
                     self.context.log.warning("%s", printable(f"{outcome.file_path}: {outcome.note}"))
@@ -267,6 +277,8 @@ class ParseRun:
                     "run_id": self.context.run.run_id,
                     "chunk_count": outcome.chunk_count,
                     "masked_keys": masked_rows(outcome.masked),
+                    "encoding": outcome.encoding,
+                    "encoding_guessed": outcome.encoding_guess is not None,
                     "chunker_version": self.identity,
                     "parsed_at": now,
                 }

@@ -40,9 +40,12 @@ from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
 
 _SCANNED = tuple(SourceFile.__dataclass_fields__)
+_SHAPING = ("language", "subproject_name", "subproject_path", "working_tree_encoding")
 _LISTED = 20
 # Metadata entry: the state of the repository that the scan saw, which sensors compare.
 STATE_METADATA = "repository_state"
+# Metadata entry: the scan's warnings, which a command prints at its end.
+WARNINGS_METADATA = "warnings"
 # The daily schedule scans: an index that nothing scanned for longer may be behind its repository.
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=25))
 
@@ -186,8 +189,8 @@ def _manifest_rows(store: IndexStore, changes: Changes) -> pa.Table:
     touched = {file.file_path: file for file in changes.touched}
     for before in store.files.read(where=is_in("file_path", touched)).to_pylist() if touched else ():
         file = touched[before["file_path"]]
-        if any(getattr(file, name) != before[name] for name in ("language", "subproject_name", "subproject_path")):
-            # Chunks carry these: they have to be written again.
+        if any(getattr(file, name) != before[name] for name in _SHAPING):
+            # Chunks carry or come from these: they have to be written again.
             file = replace(file, status=FileStatus.PENDING, reason=None)
         rows.append({**before, **_row(file)})
     return pa.Table.from_pylist(rows, schema=FILES)
@@ -248,6 +251,7 @@ def _metadata(scan: ScanResult, changes: Changes, partitions: _Partitions, secon
         "read_files": scan.read_count,
         "unreadable": len(scan.unreadable),
         "subprojects": len(scan.subprojects),
+        **({WARNINGS_METADATA: [printable(warning) for warning in scan.warnings[:_LISTED]]} if scan.warnings else {}),
         "partitions_added": partitions.added,
         "partitions_removed": partitions.removed,
         "scan_s": round(seconds, 2),

@@ -13,6 +13,7 @@ import polars as pl
 from code_index.core.errors import RepositoryError
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
+from code_index.repository.source_repository import reason_of
 from indexing_assets.checks.check import INDEX, REINDEXED, RESUME, Finding, Severity, Subject, check
 from indexing_assets.checks.checked_rows import manifest
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SOURCE_FILES
@@ -119,7 +120,7 @@ def _sample_that_differs(subject: Subject) -> dict[str, str]:
             if repository.read(path).file_hash != known[path]:
                 differing[path] = "another content"
         except RepositoryError as error:
-            differing[path] = str(error)
+            differing[path] = reason_of(error, path)
     return {**differing, "": str(len(drawn))}
 
 

@@ -17,19 +17,16 @@ _NOTHING_EMBEDDED = "Embedding: nothing is missing."
 
 def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
     """Print what was done and what is left; returns the exit status."""
+    from code_index.core.model import FileStatus
     from code_index.index.contents import failed_chunks, failed_files
+    from code_index.index.skipped import skipped_counts, why_nothing_is_indexed
 
     counts = pipeline.store.files.counts()
     parsed = results.get("parse")
     embedded = results.get("embed")
-    if parsed is not None and not parsed.partitions:
-        say(_NOTHING_PARSED)
-    elif parsed is not None:
-        say(f"Parsing: {_plural(parsed.partitions, 'file')}.")
-    if embedded is not None and not embedded.partitions:
-        say(_NOTHING_EMBEDDED)
-    elif embedded is not None:
-        say(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+    skipped = skipped_counts(pipeline.store)
+    nothing = "scan" in results and sum(counts.values()) == counts.get(FileStatus.SKIPPED.value, 0)
+    _say_phases(pipeline, parsed, embedded, is_empty=nothing)
 
     files = failed_files(pipeline.store)
     chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
@@ -47,7 +44,14 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     )
     if masked := pipeline.store.files.masked_keys():
         say(f"Masked: {masked_total(masked)}; `code-index status --masked` lists them.")
+    if "scan" in results:
+        for warning in pipeline.scan_warnings(results["scan"]):
+            tell(f"Warning: {warning}")
+    _say_skipped(skipped)
     say(_totals(counts.get("parsed", 0), total, vectors, seconds))
+    if nothing and not broken:
+        tell(why_nothing_is_indexed(skipped))
+        return 1 if skipped else 0
     if files or chunks or broken:
         tell(
             "Not everything could be indexed; the rest is safe. `code-index status --failed` lists what failed, "
@@ -57,11 +61,32 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     return 0
 
 
+def _say_phases(
+    pipeline: "Pipeline", parsed: "PhaseResult | None", embedded: "PhaseResult | None", *, is_empty: bool
+) -> None:
+    if parsed is not None and parsed.partitions:
+        say(f"Parsing: {_plural(parsed.partitions, 'file')}.")
+    elif parsed is not None and not is_empty:
+        say(_NOTHING_PARSED)
+    if embedded is not None and embedded.partitions:
+        say(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+    elif embedded is not None and not is_empty:
+        say(_NOTHING_EMBEDDED)
+
+
 def print_unchanged(counts: "Counts", *, seconds: float) -> None:
     """Print the same where there was nothing to do."""
     say(_NOTHING_PARSED)
     say(_NOTHING_EMBEDDED)
+    _say_skipped(counts.skipped)
     say(_totals(counts.files, counts.chunks, counts.vectors, seconds))
+
+
+def _say_skipped(skipped: Mapping[str, int]) -> None:
+    from code_index.index.skipped import LISTS_THEM, skipped_in_words
+
+    if words := skipped_in_words(skipped):
+        say(f"Skipped: {words}; {LISTS_THEM}.")
 
 
 def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:

@@ -84,6 +84,16 @@ def command(
         return
     if not hits:
         tell("Nothing found.")
+        reasons = index.why_nothing_matches(
+            language=language,
+            glob=path_glob,
+            chunk_type=chunk_type,
+            function_name=function_name,
+            class_name=class_name,
+            subproject=subproject,
+        )
+        for reason in reasons:
+            tell(reason)
     for number, hit in enumerate(hits, start=1):
         _show(number, hit, text)
     there = index.store.search.available()

@@ -120,6 +120,7 @@ def _opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
 def _show_status(
     folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
 ) -> None:
+    from code_index.index.skipped import skipped_in_words
     from indexing_assets.cli.outcome import masked_total
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import read_status, throughput
@@ -140,6 +141,9 @@ def _show_status(
         ("Index", f"{status.index_dir} ({human_bytes(sum(status.disk_bytes.values()))})"),
         ("Files", _counts(status.files)),
         ("Languages", named + (", ..." if languages[_LANGUAGES:] else "")),
+        *([("No syntax", f"{_counts(status.without_syntax)} (cut as plain text)")] if status.without_syntax else []),
+        *([("Encodings", f"{_counts(status.guessed_encodings)} (guessed)")] if status.guessed_encodings else []),
+        *([("Skipped", skipped_in_words(status.skipped))] if status.skipped else []),
         ("Chunks", f"{sum(status.chunks.values()):,}: {_counts(status.chunks)}"),
         ("Batches", f"{status.batches:,}, {status.pending_batches:,} with pending chunks"),
         ("Model", status.model),

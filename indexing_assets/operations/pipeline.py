@@ -19,12 +19,13 @@ from code_index.core.errors import StoreError, UsageError
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
+from code_index.index.skipped import skipped_counts
 from code_index.index.trust import refuse_other_content
 from code_index.index.unchanged_marker import Counts, tables_fingerprint
 from code_index.repository.content_rules import RACY_MTIME_NS
 from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
-from indexing_assets.assets.source_files import STATE_METADATA
+from indexing_assets.assets.source_files import STATE_METADATA, WARNINGS_METADATA
 from indexing_assets.definitions import build_defs
 from indexing_assets.runs.in_process import PHASES, PhaseResult, execute, execute_partitions
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, UNNAMED
@@ -196,9 +197,17 @@ class Pipeline:
         return Complete(
             token=str(event.asset_materialization.metadata[STATE_METADATA].value),
             tables=tables,
-            counts=Counts(files=parsed, chunks=chunks, vectors=vectors),
+            counts=Counts(files=parsed, chunks=chunks, vectors=vectors, skipped=skipped_counts(self.store)),
             copies=self.store.upkeep.copies_on_disk(),
         )
+
+    def scan_warnings(self, scan: PhaseResult) -> list[str]:
+        """The warnings of a scan, for people."""
+        event = self.instance.get_latest_materialization_event(dg.AssetKey(SOURCE_FILES))
+        if event is None or event.asset_materialization is None or event.run_id != scan.run_id:
+            return []
+        said = event.asset_materialization.metadata.get(WARNINGS_METADATA)
+        return [str(warning) for warning in said.value] if said is not None and isinstance(said.value, list) else []
 
     def changed_since_scan(self) -> bool:
         """Tell whether files changed between the scan and their parsing, so that another scan is worth it."""

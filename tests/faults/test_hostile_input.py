@@ -19,7 +19,7 @@ import polars as pl
 import pytest
 from dagster._core.definitions.partitions.utils import raise_error_on_invalid_partition_key_substring
 
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.folder import resolve_index_folder
 from code_index.parsing import parser_pool
@@ -87,7 +87,7 @@ def assert_lossless(store: IndexStore, content: dict[str, bytes]) -> None:
     for row in store.chunks.read(["file_path", "content"]).to_pylist():
         kept[row["file_path"]].update("".join(row["content"].split()))
     for path, data in content.items():
-        assert kept[path] == Counter("".join(to_utf8(data).decode().split())), path
+        assert kept[path] == Counter("".join(decode(data).text.decode().split())), path
 
 
 def test_every_file_of_text_is_indexed_whatever_its_name_or_content(hostile: Hostile, store: IndexStore) -> None:

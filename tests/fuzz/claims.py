@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from code_index.chunking import chunk_file
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.chunking.registry import FORMATS
 from code_index.chunking.registry import LANGUAGES as CODE
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
@@ -35,6 +35,7 @@ _SAMPLE_OF = {
     "less": "css",
     "scss": "css",
     "csv": "text",
+    "verilog": "systemverilog",
 }
 _MAX_BYTES = 20_000
 _PATH = "src/a b/it's.x"
@@ -82,7 +83,7 @@ def _chunked(content: bytes, language: str, options: ChunkingOptions, *, as_text
 def _sound(
     content: bytes, chunks: tuple[Chunk, ...], language: str, options: ChunkingOptions, *, as_text: bool = False
 ) -> None:
-    source = to_utf8(content)
+    source = decode(content).text
     lines = source.splitlines()
     is_file = True  # rather than a text that is made from it
     if language in FORMATS and (render := FORMATS[language].render) and (rendered := render(source)) and not as_text:

@@ -482,7 +482,7 @@ def test_a_sample_reads_only_as_many_files_as_it_says(pipeline: Pipeline) -> Non
         for culprit in outcome_of(pipeline, "source_matches_the_manifest", sampled_files=10).culprits
         if "guide" in culprit
     ]
-    assert gone == "docs/guide.md (docs/guide.md: gone. Scan again.)"
+    assert gone == "docs/guide.md (gone. Scan again.)"
 
 
 def test_what_a_queued_run_is_to_work_on_is_no_fault(pipeline: Pipeline) -> None:

@@ -200,6 +200,8 @@ def test_a_machine_without_git_walks(checkout: Path, monkeypatch: pytest.MonkeyP
 def test_settings_that_shape_a_scan_are_part_of_the_state(checkout: Path) -> None:
     assert state(checkout, Settings(ignore=("*.py",))).token != state(checkout).token
     assert state(checkout, Settings(max_file_bytes=5)).token != state(checkout).token
+    assert state(checkout, Settings(use_gitignore=False)).token != state(checkout).token
+    assert state(checkout, Settings(tracked_dependencies=True)).token != state(checkout).token
 
 
 def test_a_repository_that_is_gone_is_an_error_with_the_way_out(tmp_path: Path) -> None:

@@ -268,3 +268,84 @@ def test_a_git_that_hangs_is_given_up_with_a_warning(tmp_path: Path, monkeypatch
     result = scan(root)
     assert indexed(result) == {"a.py"}
     assert any("git ls-files failed" in warning and "timed out" in warning for warning in result.warnings)
+
+
+def test_what_git_tracks_is_indexed_whatever_its_folder_is_called(home: Path, tmp_path: Path) -> None:
+    tracked = [
+        "src/components/Pods/List.tsx",
+        ".yarn/patches/a.patch",
+        ".cache/keep.py",
+        "build/tool.py",
+        "dist/own.js",
+        "obj/o.cs",
+        "_build/x.py",
+        "test/node_modules/fixture/index.js",
+        ".idea/codeStyles.xml",
+        "sub/package.json",
+        "deep/vendor/v.py",
+    ]
+    root = write(checkout(tmp_path / "repo"), dict.fromkeys(tracked, "x = 1\n"))
+    write(root, {"package.json": "{}", "Web.csproj": "<Project/>", "conf.py": "x = 1\n"})
+    git(root, "add", "--all")
+    write(root, {"sub/node_modules/a/a.js": "x\n", "sub/build/b.js": "x\n", "__pycache__/a.py": "x\n"})
+    result = scan(root)
+    assert indexed(result) == unignored_by_git(root) - {
+        "sub/node_modules/a/a.js",
+        "sub/build/b.js",
+        "__pycache__/a.py",
+    }
+    assert reasons(result)["sub/node_modules/"] == "dependency folder: node_modules"
+
+
+def test_dependencies_that_git_tracks_are_indexed_where_the_setting_says_so(home: Path, tmp_path: Path) -> None:
+    dependencies = {"vendor/x/x.go", "vendor/modules.txt", "ios/Pods/A/a.m", "ios/Pods/Manifest.lock"}
+    root = write(checkout(tmp_path / "repo"), dict.fromkeys(dependencies, "x = 1\n"))
+    write(root, {"go.mod": "module a\n", "ios/Podfile": "pod 'A'\n", "main.go": "package main\n"})
+    git(root, "add", "--all")
+    own = {"go.mod", "ios/Podfile", "main.go"}
+    assert indexed(scan(root)) == own
+    assert reasons(scan(root))["vendor/"] == "dependency folder that git tracks: vendor beside go.mod"
+    assert indexed(SourceRepository(root, tracked_dependencies=True).scan({})) == own | dependencies
+
+
+def test_a_bare_repository_inside_is_skipped(home: Path, tmp_path: Path) -> None:
+    root = write(checkout(tmp_path / "repo"), {"a.py": "x = 1\n"})
+    git(root, "init", "--quiet", "--bare", "mirror.git")
+    write(
+        root,
+        {"mixed/HEAD": "ref: refs/heads/main\n", "mixed/objects/a": "x\n", "mixed/refs/b": "x\n", "mixed/b.py": "x\n"},
+    )
+    write(root, {"app/HEAD/a.py": "x\n", "app/objects/b.py": "x\n", "app/refs/c.py": "x\n"})
+    result = scan(root)
+    assert indexed(result) == {"a.py", "mixed/b.py", "app/HEAD/a.py", "app/objects/b.py", "app/refs/c.py"}
+    assert reasons(result)["mirror.git/"] == reasons(result)["mixed/objects/"] == "version control: bare repository"
+
+
+@pytest.mark.parametrize("rule", ["*", "project", "/project/", "**", "proj*/", "*\n!.gitignore\n"])
+def test_a_folder_that_a_rule_above_ignores_as_a_whole_is_indexed_when_it_is_named(
+    home: Path, tmp_path: Path, rule: str
+) -> None:
+    above = write(checkout(tmp_path / "home"), {".gitignore": f"*.log\n{rule}\n"})
+    root = write(above / "project", {"src/a.py": "x = 1\n", "b.log": "x\n", "c.py": "x\n", ".gitignore": "c.py\n"})
+    result = scan(root)
+    assert indexed(result) == {"src/a.py", ".gitignore"}
+    assert reasons(result)["b.log"] == "ignored: ../.gitignore:1 *.log"
+    assert any("../.gitignore:2" in warning and "as a whole" in warning for warning in result.warnings)
+
+
+def test_a_rule_above_that_ignores_only_what_is_in_the_folder_holds(home: Path, tmp_path: Path) -> None:
+    above = write(checkout(tmp_path / "home"), {".gitignore": "/project/*\n"})
+    result = scan(write(above / "project", {"src/a.py": "x = 1\n"}))
+    assert (indexed(result), result.warnings) == (set(), ())
+
+
+def test_what_git_ignores_is_indexed_where_the_setting_says_so(home: Path, tmp_path: Path) -> None:
+    root = write(
+        checkout(tmp_path / "repo"), {".gitignore": "*\n", "a.py": "x\n", "sub/b.py": "x\n", "build/c.py": "x\n"}
+    )
+    write(root, {"package.json": "{}", "build/kept/d.py": "x\n", ".codeindexignore": "sub/\n"})
+    assert indexed(scan(root)) == set()
+    result = SourceRepository(root, use_gitignore=False).scan({})
+    assert indexed(result) == {".gitignore", ".codeindexignore", "a.py", "package.json"}
+    git(root, "add", "--force", "build/kept/d.py")
+    assert "build/kept/d.py" in indexed(SourceRepository(root, use_gitignore=False).scan({}))

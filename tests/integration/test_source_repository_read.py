@@ -118,8 +118,9 @@ def test_each_obstacle_has_its_own_error_that_names_the_file(
     (root / "link.py").symlink_to("a.py")
     (root / "out").symlink_to(tmp_path / "outside")
     os.mkfifo(root / "pipe")
-    with pytest.raises(error, match=path):
+    with pytest.raises(error, match=path) as refusal:
         SourceRepository(root, max_file_bytes=10).read(path)
+    assert path not in source_repository.reason_of(refusal.value, path)
 
 
 def test_a_refused_file_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

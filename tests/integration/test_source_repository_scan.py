@@ -97,7 +97,7 @@ def test_every_entry_is_indexed_or_has_a_reason(tmp_path: Path) -> None:
         "blank.py": "empty: only white space",
         "big.py": "too large: over 100 bytes",
         "data.bin": "binary: .bin",
-        "hidden.dat": "binary: NUL bytes",
+        "hidden.dat": "binary: NUL bytes, and neither UTF-16 nor UTF-32",
         "poetry.lock": "lock file: poetry.lock",
         "app.min.js": "bundle: by its name",
         "api_pb2.py": "generated: protocol compiler output",

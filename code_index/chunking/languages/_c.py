@@ -9,12 +9,17 @@ from tree_sitter import Node
 
 from code_index.chunking.hidden_text import Hidden, Span, conditional_text, near
 from code_index.chunking.language_spec import LanguageSpec
-from code_index.chunking.signatures import parameter_list, text_of, without_generics
+from code_index.chunking.signatures import parameter_list, squeezed, text_of, without_generics
 from code_index.core.model import Parameter
+
+OBJECTIVE_C_MARKS: Final = re.compile(
+    rb"^[ \t]*(?:@(?:interface|implementation|protocol|class|import|end)\b|#[ \t]*import\b)", re.MULTILINE
+)
 
 _DECLARATORS: Final = frozenset(
     {
         "pointer_declarator",
+        "block_pointer_declarator",
         "reference_declarator",
         "function_declarator",
         "parenthesized_declarator",
@@ -179,12 +184,13 @@ def _declared_parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
         whole = text_of(child, source)
         if default is not None:
             whole = whole[: whole.rfind("=")].rstrip()
-        if not name or child.child_by_field_name("type") is None:
+        if named is None or not name or child.child_by_field_name("type") is None:
             has_type = child.child_by_field_name("type") is not None
             found.append(Parameter("", whole) if has_type else Parameter(whole))
             continue
         # A declarator wraps its name (`int (*filter)(int)`): the type is the rest, read as C reads it.
-        before, _, after = whole.rpartition(name) if whole.endswith(name) else whole.partition(name)
+        before = squeezed(source[child.start_byte : named.start_byte].decode("utf-8", "replace"))
+        after = whole[len(squeezed(source[child.start_byte : named.end_byte].decode("utf-8", "replace"))) :]
         found.append(Parameter(name, f"{before.rstrip()}{after}".strip() or None, default))
     return tuple(found)
 
@@ -203,7 +209,10 @@ def _return_type(carrier: Node, source: bytes) -> str:
     return " ".join(_QUALIFIERS.sub(" ", text).split())
 
 
-_NAMES: Final = {
+HEAD_WITHOUT_PARAMETERS: Final = "(function_definition declarator: (identifier)) @doubt\n"
+"""A class behind a macro, where a language has no blocks of that form."""
+
+NAMES: Final = {
     "function_definition": _function_name,
     "declaration": _function_name,
     "field_declaration": _function_name,
@@ -233,7 +242,7 @@ def prototypes(names: str, declarators: tuple[str, ...]) -> str:
 
 FAMILY: Final = LanguageSpec(
     name="",
-    names=_NAMES,
+    names=NAMES,
     name_fields=("name", "declarator"),
     parameters_of=_parameters,
     return_type_of=_return_type,
@@ -245,7 +254,6 @@ FAMILY: Final = LanguageSpec(
 (declaration_list (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
 (preproc_ifdef (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
 (preproc_if (expression_statement (call_expression function: (identifier))) @function . (compound_statement) @body)
-(function_definition declarator: (identifier)) @doubt
 (function_definition type: (type_identifier) @_type declarator: (function_declarator declarator: (identifier) @_name) (#match? @_type "^[A-Z][A-Z0-9_]+$") (#match? @_name "^[A-Z][A-Z0-9]*_[A-Z0-9_]+$")) @doubt
 (declaration type: (enum_specifier !body) declarator: (init_declarator value: (initializer_list))) @doubt
 (preproc_function_def) @member

@@ -6,8 +6,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from code_index.chunking.languages._c import FAMILY, prototypes
-from code_index.chunking.plain_languages import OBJECTIVE_C_MARKS
+from code_index.chunking.languages._c import FAMILY, HEAD_WITHOUT_PARAMETERS, OBJECTIVE_C_MARKS, prototypes
 
 _CPP_MARKS: Final = re.compile(
     rb"^[ \t]*(?:class[ \t]+(?:\w+[ \t]+)?\w+(?:[ \t]+final)?\s*[;{:]|namespace(?:[ \t]+[\w:]+)?\s*\{|template[ \t]*<"
@@ -34,5 +33,7 @@ LANGUAGE: Final = replace(
     extensions="c h",
     modes="c",
     by_content={"h": _language_of_header},
-    query=FAMILY.query + prototypes("(identifier) (field_identifier)", ("pointer_declarator",)),
+    query=FAMILY.query
+    + HEAD_WITHOUT_PARAMETERS
+    + prototypes("(identifier) (field_identifier)", ("pointer_declarator",)),
 )

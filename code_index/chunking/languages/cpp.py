@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from code_index.chunking.languages._c import FAMILY, prototypes
+from code_index.chunking.languages._c import FAMILY, HEAD_WITHOUT_PARAMETERS, prototypes
 
 LANGUAGE: Final = replace(
     FAMILY,
     name="cpp",
     title="C++",
-    extensions="cpp cc cxx c++ hpp hh hxx h++ ipp ixx cppm inl tpp txx cu cuh ino C H",
+    extensions="cpp cc cxx c++ hpp hh hxx h++ ipp ixx cppm inl tpp txx ino C H",
     modes="c++",
     dotted_methods=True,
     query=FAMILY.query
+    + HEAD_WITHOUT_PARAMETERS
     + prototypes(
         "(identifier) (field_identifier) (qualified_identifier) (destructor_name) (operator_name)",
         ("pointer_declarator", "reference_declarator"),

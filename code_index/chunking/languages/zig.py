@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tree_sitter import Node
@@ -49,7 +50,7 @@ LANGUAGE: Final = LanguageSpec(
     name_fields=(),
     parameters_of=_parameters,
     return_type_of=_return_type,
-    prefix=b"pub ",
+    prefix=re.compile(rb"pub \Z"),
     doc_prefixes=("///",),
     query="""
 (Decl (FnProto) (Block)) @function

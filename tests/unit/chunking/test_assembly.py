@@ -12,7 +12,7 @@ from code_index.chunking import chunk_file
 from code_index.chunking.assembly import assemble, plan
 from code_index.chunking.blocks import Block, Extraction
 from code_index.chunking.code import extract_code
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.splitting import SourceText
 from code_index.core.model import ChunkingOptions, ChunkType
@@ -78,7 +78,7 @@ def assert_invariants(source: bytes, extraction: Extraction, options: ChunkingOp
 @FEW
 @given(st.sampled_from(sorted(CODE)), st.binary(max_size=400), OPTIONS)
 def test_random_bytes_lose_nothing(language, content, options):
-    source = to_utf8(content)
+    source = decode(content).text
     assert_invariants(source, extract_code(source, language), options)
 
 

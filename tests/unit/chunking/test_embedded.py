@@ -116,6 +116,49 @@ def test_macros_and_blocks_of_a_template_have_names():
     assert [parameter.name for parameter in named[0].parameters] == ["a", "b"]
 
 
+def test_code_of_a_razor_page_is_a_part_whatever_braces_its_strings_hold():
+    text = (
+        '@page "/till"\n@using Shop\n@* @code { void No() {} } *@\n<p>me@code.org { }</p>\n@code\n{\n'
+        '    string a = "}", b = @"}""", c = $"{a}}}"; char d = \'}\'; // }\n'
+        "    void Open(List<int> x) { }\n}\n<h1>b</h1>\n@functions {\n  int Shut() => 1;\n}\n"
+    )
+    assert code(text, "razor") == {"Open": ("function", 8, 8), "Shut": ("function", 12, 13)}
+    assert [name for chunk in chunked(text, "razor") for name in chunk.imports] == ["@using Shop"]
+
+
+def test_sections_of_a_blade_template_have_names():
+    text = (
+        "@extends('layouts.app')\n{{-- @section('no') --}}\n@section('title', 'Orders')\n@section('content')\n"
+        "@include('parts.head', ['a' => 1])\n@push('scripts')\n<b>x</b>\n@endpush\n@endsection\n"
+        "@component($kind)\n@slot('title')\nme@section.org\n@endslot\n@endcomponent\n@verbatim @section('no') @endverbatim\n"
+    )
+    named = [chunk for chunk in chunked(text, "blade") if chunk.qualified_name]
+    assert [(chunk.qualified_name, chunk.start_line, chunk.end_line) for chunk in named] == [
+        ("content", 4, 9),
+        ("content.scripts", 6, 8),
+        ("component", 10, 14),
+        ("component.title", 11, 13),
+    ]
+    imports = [name for chunk in chunked(text, "blade") for name in chunk.imports]
+    assert imports == ["@extends('layouts.app')", "@include('parts.head')"]
+
+
+def test_a_blade_template_without_sections_is_read_as_html():
+    text = "<h2>Orders</h2>\n" + "<p>{{ $order->name }}</p>\n" * 20
+    assert [chunk.qualified_name for chunk in chunked(text, "blade")] == ["Orders"]
+
+
+def test_a_block_of_a_prisma_schema_that_nothing_ends_ends_at_the_next():
+    text = "model A {\n  id Int\n  when DateTime? @db.Date\n\n/// B.\nenum B {\n  X\n}\ntype C { a Int }\nview D {\n"
+    chunks = chunked(text, "prisma")
+    assert [(chunk.qualified_name, chunk.start_line, chunk.end_line) for chunk in chunks] == [
+        ("A", 1, 5),
+        ("B", 6, 8),
+        ("C", 9, 9),
+        ("D", 10, 10),
+    ]
+
+
 def test_definitions_in_a_macro_of_rust_count_as_if_they_stood_outside():
     text = "mod a {\n    cfg_if! {\n        if #[cfg(unix)] {\n            pub fn f() {}\n        } else {\n            pub fn f() { g() }\n        }\n    }\n}\nfn h() { quote! { fn no() {} } }\nlazy_static! { static ref A: u8 = 1; }\n"
     assert code(text, "rust") == {"a.f": ("function", 6, 9), "h": ("function", 10, 10)}
@@ -203,6 +246,8 @@ def test_a_block_that_overlaps_another_is_left_out():
         ("markdown", "```md\n```js\n"),
         ("erb", "<% x"),
         ("erb", "<%= x %> "),
+        ("blade", "@section('a')"),
+        ("blade", "{{-- "),
         ("jinja", "{# "),
         ("jinja", "{% macro a() %}"),
         ("jinja", "{% raw %}"),
@@ -211,6 +256,12 @@ def test_a_block_that_overlaps_another_is_left_out():
         ("jupyter", '{"cells": [{"source": ["a'),
         ("jupyter", '{"cells": [{"source": ["a"]}]},'),
         ("php", "<?php ?>x"),
+        ("prisma", "model A {\n"),
+        ("prisma", "// a\n"),
+        ("prisma", "a B\n"),
+        ("razor", "@code { void f() {} } "),
+        ("razor", "@code {"),
+        ("razor", "@* "),
         ("rust", "a! { fn b() {} }"),
         ("rust", "a! { fn "),
     ],

@@ -30,7 +30,7 @@ from code_index.chunking.registry import FILE_TYPES, FORMATS, LANGUAGES, by_name
         ("x.c", "c"),
         ("x.C", "cpp"),
         ("x.H", "cpp"),
-        ("kernel.cu", "cpp"),
+        ("kernel.cu", "cuda"),
         ("x.hpp", "cpp"),
         ("Program.cs", "csharp"),
         ("Gemfile", "ruby"),
@@ -47,6 +47,9 @@ from code_index.chunking.registry import FILE_TYPES, FORMATS, LANGUAGES, by_name
         ("docs/page.mdx", "markdown"),
         ("index.html", "html"),
         ("App.vue", "vue"),
+        ("orders.blade.php", "blade"),
+        ("blade.php", "php"),
+        ("orders.html.erb", "erb"),
         ("a.scss", "scss"),
         ("a.less", "less"),
         ("a.css", "css"),
@@ -66,6 +69,9 @@ from code_index.chunking.registry import FILE_TYPES, FORMATS, LANGUAGES, by_name
         ("Makefile.am", "makefile"),
         ("main.tf", "terraform"),
         ("x.proto", "proto"),
+        ("BUILD", "starlark"),
+        ("Till.razor", "razor"),
+        ("fast.pyx", "cython"),
         (".env.local", "dotenv"),
         (".gitignore", "ignore"),
         ("notes.txt", "text"),
@@ -127,6 +133,17 @@ def test_shebang_tells_the_language_of_a_file_without_extension(head, language):
         ("x.t", None, "perl"),
         ("x.t", b"#!/usr/bin/perl -w\nplan(1);\n", "perl"),
         ("x.t", b"# order\nuse Test::More;\n", "perl"),
+        ("x.v", None, "verilog"),
+        ("x.v", b"// counter\nmodule counter (clk);\n  import till_pkg::*;\nendmodule\n", "verilog"),
+        ("x.v", b"Require Import List.\nTheorem a : b.\nProof.\n", "text"),
+        ("x.v", b"module main\n\nimport os\n\nfn main() {\n}\n", "text"),
+        ("x.cl", None, "commonlisp"),
+        ("x.cl", b";; till\n(defun open-till () nil)\n", "commonlisp"),
+        ("x.cl", b"// add\n__kernel void add(__global int *a) {\n}\n", "c"),
+        ("x.sls", b"(library (shop till)\n  (export open))\n", "scheme"),
+        ("x.sls", b"nginx:\n  pkg.installed: []\n", "yaml"),
+        ("x.sld", b"(define-library (shop till))\n", "scheme"),
+        ("x.sld", b"<?xml version='1.0'?>\n<StyledLayerDescriptor/>\n", "xml"),
         ("x.t", b"Setup:\n\n  $ dune build\n", "text"),
     ],
 )
@@ -148,7 +165,7 @@ def test_head_beyond_the_limit_is_not_looked_at():
 def test_each_language_and_format_is_the_one_that_its_file_is_called_by():
     for package, found in ((languages, LANGUAGES), (formats, FORMATS)):
         modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
-        assert {name for name in modules if not name.startswith("_")} == set(found)
+        assert {name for name in modules if not name.startswith("_")} == {name.replace("-", "_") for name in found}
 
 
 @pytest.mark.parametrize("kind", [*LANGUAGES.values(), *FORMATS.values()], ids=lambda kind: kind.name)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from code_index.repository.skip_rules import file_name_reason, folder_reason, marker_reason
+from code_index.repository.skip_rules import entered_folder_reason, file_name_reason, folder_reason
 
 
 def category(reason: str | None) -> str | None:
@@ -57,9 +57,17 @@ def test_names_have_their_category(names: str, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("name", "siblings", "tracked", "expected"),
     [
-        ("node_modules", "", True, "dependency folder: node_modules"),
+        ("node_modules", "package.json", False, "dependency folder: node_modules"),
+        ("node_modules", "package.json", True, None),
+        ("Pods", "", False, "dependency folder: Pods"),
+        ("Pods", "PodList.tsx", True, None),
+        ("Pods", "Podfile", True, "dependency folder that git tracks: Pods beside Podfile"),
+        (".yarn", "package.json", True, None),
+        (".cache", "", True, None),
+        (".ssh", "", True, "likely secret: .ssh"),
         ("__pycache__", "", False, "cache folder: __pycache__"),
-        (".idea", "", True, "editor folder: .idea"),
+        (".idea", "", False, "editor folder: .idea"),
+        (".idea", "", True, None),
         (".svn", "", True, "version control: .svn"),
         ("demo.egg-info", "", False, "build folder: demo.egg-info"),
         ("demo-1.0.dist-info", "", False, "dependency folder: demo-1.0.dist-info"),
@@ -70,15 +78,19 @@ def test_names_have_their_category(names: str, expected: str | None) -> None:
         ("build", "", False, None),
         ("build", "package.json", False, "build folder: build beside package.json"),
         ("build", "package.json", True, None),
-        ("dist", "package.json", True, "build folder: dist beside package.json"),
+        ("dist", "package.json", False, "build folder: dist beside package.json"),
+        ("dist", "package.json", True, None),
         ("dist", "notes.md", False, None),
         ("target", "Cargo.toml", False, "build folder: target beside Cargo.toml"),
         ("target", "package.json", False, None),
         ("bin", "Web.csproj Api.csproj", False, "build folder: bin beside Api.csproj"),
         ("bin", "Web.csproj", True, None),
         ("bin", "package.json", False, None),
-        ("obj", "Web.csproj", True, "build folder: obj beside Web.csproj"),
-        ("vendor", "go.mod", True, "dependency folder: vendor beside go.mod"),
+        ("obj", "Web.csproj", False, "build folder: obj beside Web.csproj"),
+        ("obj", "Web.csproj", True, None),
+        ("vendor", "go.mod", False, "dependency folder: vendor beside go.mod"),
+        ("vendor", "go.mod", True, "dependency folder that git tracks: vendor beside go.mod"),
+        ("vendor", "README.md", True, None),
         ("vendor", "orders customers", False, None),
         ("deps", "mix.exs", False, "dependency folder: deps beside mix.exs"),
         ("_build", "conf.py", False, "build folder: _build beside conf.py"),
@@ -97,10 +109,30 @@ def test_git_is_not_asked_where_its_answer_decides_nothing() -> None:
 
     assert folder_reason("src", {"package.json"}, asked) is None
     assert folder_reason("build", {"a.py"}, asked) is None
-    assert folder_reason("dist", {"package.json"}, asked) is not None
 
 
-def test_a_marker_inside_speaks_for_its_folder() -> None:
-    assert marker_reason({"pyvenv.cfg", "bin"}) == "dependency folder: virtual environment (pyvenv.cfg)"
-    assert marker_reason({"CACHEDIR.TAG"}) == "cache folder: marked by CACHEDIR.TAG"
-    assert marker_reason({"bin", "lib"}) is None
+def test_a_setting_brings_in_dependencies_that_git_tracks_and_no_others() -> None:
+    for name, manifest in (("vendor", "go.mod"), ("Pods", "Podfile"), ("Carthage", "Cartfile")):
+        assert folder_reason(name, {manifest}, lambda: True, tracked_dependencies=True) is None
+        assert folder_reason(name, {manifest}, lambda: False, tracked_dependencies=True) is not None
+    assert entered_folder_reason("vendor", {"modules.txt"}, lambda: True, tracked_dependencies=True) is None
+    assert entered_folder_reason("x", {"pyvenv.cfg"}, lambda: False, tracked_dependencies=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "tracked", "expected"),
+    [
+        ("env", "pyvenv.cfg bin", False, "dependency folder: virtual environment (pyvenv.cfg)"),
+        ("env", "pyvenv.cfg bin", True, "dependency folder that git tracks: pyvenv.cfg"),
+        ("made", "CACHEDIR.TAG", False, "cache folder: marked by CACHEDIR.TAG"),
+        ("made", "CACHEDIR.TAG", True, None),
+        ("vendor", "modules.txt github.com", True, "dependency folder that git tracks: modules.txt"),
+        ("vendor", "autoload.php composer", True, "dependency folder that git tracks: autoload.php"),
+        ("node_modules", ".package-lock.json a", True, "dependency folder that git tracks: .package-lock.json"),
+        ("node_modules", "fixture", True, None),
+        ("source", "modules.txt", True, None),
+        ("env", "bin lib", False, None),
+    ],
+)
+def test_an_entry_inside_speaks_for_its_folder(name: str, names: str, tracked: bool, expected: str | None) -> None:
+    assert entered_folder_reason(name, set(names.split()), lambda: tracked) == expected

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +32,9 @@ def found(manifests: dict[str, str | bytes]) -> tuple[dict[str, str], tuple[str,
         ("setup.cfg", "[metadata]\nname = demo\n", "demo"),
         ("setup.cfg", "[options]\npackages = find:\n", "p"),
         ("setup.py", "setup()", "p"),
+        ("setup.py", "from setuptools import setup\nsetup(\n    version='1',\n    name='acme-b',\n)", "acme-b"),
+        ("setup.py", "name = 'other'\nsetuptools.setup(name=NAME, version='1')", "p"),
+        ("setup.py", 'name = "before"\n', "p"),
         ("Cargo.toml", '[package]\nname = "crate"', "crate"),
         ("Cargo.toml", '[workspace]\nmembers = ["a"]', "p"),
         ("go.mod", "// comment\nmodule github.com/acme/tool/v2 // v2\n", "github.com/acme/tool/v2"),
@@ -43,6 +48,8 @@ def found(manifests: dict[str, str | bytes]) -> tuple[dict[str, str], tuple[str,
             ),
             "app",
         ),
+        ("pom.xml", "<project><parent><artifactId>parent</artifactId></parent></project>", "p"),
+        ("pom.xml", '<?xml version="1.0"?><project xmlns="http://maven.apache.org/POM/4.0.0"></project>', "p"),
         ("settings.gradle", "rootProject.name = 'shop'\ninclude 'a'", "shop"),
         ("settings.gradle.kts", 'rootProject.name = "shop"', "shop"),
         ("build.gradle", "plugins {}", "p"),
@@ -50,6 +57,8 @@ def found(manifests: dict[str, str | bytes]) -> tuple[dict[str, str], tuple[str,
         ("composer.json", '{"name": "acme/blog"}', "acme/blog"),
         ("deno.jsonc", '{ // comment\n "name": "@acme/mod" }', "@acme/mod"),
         ("project.json", '{"name": "lib", "targets": {}}', "lib"),
+        ("project.json", '{"$schema": "../../node_modules/nx/schemas/project-schema.json", "name": "data"}', "data"),
+        ("project.json", '{"$schema": "node_modules\\\\nx\\\\schemas\\\\project-schema.json", "name": "data"}', "data"),
         ("pubspec.yaml", "name: flutter_app\nversion: 1", "flutter_app"),
         ("mix.exs", "def project do [app: :phoenix, version: 1] end", "phoenix"),
         ("Package.swift", 'let package = Package(\n    name: "Kit",', "Kit"),
@@ -97,7 +106,7 @@ def test_settings_under_a_manifests_name_make_no_subproject(manifest: str, conte
         ("Cargo.toml", "[package", "not valid TOML"),
         ("setup.cfg", "no section", "not valid INI"),
         ("setup.cfg", b"\xff", "not valid INI"),
-        ("pom.xml", "<project></project>", "no artifactId"),
+        ("pom.xml", "<html></html>", "not a POM"),
     ],
 )
 def test_a_broken_manifest_names_its_folder_and_is_reported(
@@ -153,3 +162,32 @@ def test_nearest_agrees_with_a_search_for_the_longest_prefix(folders: set[str], 
         expected = f"name of {max(above, key=len)}" if above else None
         nearest = subprojects.nearest(file_path)
         assert (nearest.name if nearest else None) == expected
+
+
+def test_the_native_side_of_an_app_belongs_to_the_app():
+    app = {
+        "apps/mobile/package.json": '{"name": "@acme/mobile", "version": "1"}',
+        "apps/mobile/ios/Gemfile": "source 'x'",
+        "apps/mobile/android/settings.gradle": "rootProject.name = 'Mobile'",
+        "apps/mobile/android/app/build.gradle": "android {}",
+        "flutter/pubspec.yaml": "name: shop",
+        "flutter/android/app/build.gradle.kts": "android {}",
+        "flutter/windows/runner.csproj": "<Project/>",
+    }
+    assert found(app)[0] == {"apps/mobile": "@acme/mobile", "flutter": "shop"}
+
+
+def test_a_native_project_without_an_app_above_it_is_its_own():
+    native = {
+        "ios/Gemfile": "",
+        "android/app/build.gradle": "",
+        "web/package.json": '{"name": "web"}',
+        "web/android/package.json": '{"name": "plugin"}',
+    }
+    assert found(native)[0] == {"ios": "ios", "android/app": "app", "web": "web", "web/android": "plugin"}
+
+
+def test_a_hostile_pom_is_read_in_linear_time():
+    started = time.process_time()
+    found({"pom.xml": "<parent>" * 130_000, "a/pom.xml": "<!--" * 260_000, "b/setup.py": "setup(" * 170_000})
+    assert time.process_time() - started < 5

@@ -1,0 +1,5 @@
+(defun f (a b)
+  (if (or (and a b) a)
+      (dolist (x y)
+        (while b (g)))
+    (if b (g) (h))))

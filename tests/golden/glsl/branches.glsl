@@ -1,0 +1,1 @@
+void f(bool a, bool b) { if (a && b || a) { for (;;) { while (b) {} } } else if (b) { g(); } else { h(); } }

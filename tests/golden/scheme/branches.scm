@@ -1,0 +1,5 @@
+(define (f a b)
+  (if (or (and a b) a)
+      (let loop ((x y))
+        (while b (g)))
+      (if b (g) (h))))
