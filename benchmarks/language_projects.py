@@ -29,6 +29,7 @@ class Project:
     modules: str = ""
     optional: str = ""
     unknown: str = ""  # regular expression of the first lines of our definitions that the reference cannot know
+    late: int = 0  # lines after the name at which the reference may have a definition
     text_mark: str = ""  # mark around texts in which the reference takes examples for code
     differences: str = ""  # by kind, why what remains is no mistake of ours
 
@@ -60,18 +61,17 @@ PROJECTS: Final = (
     Project("bash", "npm", "bats@1.11.1", "Sh", "function"),
     Project("perl", "debian", "libmojolicious-perl=9.31+dfsg-1", "Perl", "subroutine", "package"),
     Project("proto", "debian", "protobuf=3.21.12-3+deb12u1", "Protobuf", "rpc", "message enum service", "", "oneof group package"),
-    # Languages with rows that other modules of the registry add.
-    Project("objective-c", "debian", "gnustep-base=1.28.1+really1.28.0-5", "ObjectiveC", "method function", "interface protocol struct enum implementation category typedef"),
-    Project("ocaml", "debian", "ocaml-dune=2.9.3-1", "OCaml", "function method", "type class", "module", "val Exception"),
+    Project("objective-c", "debian", "gnustep-base=1.28.1+really1.28.0-5", "ObjectiveC", "method function", "interface protocol implementation", "", "struct enum category typedef", late=3),
+    Project("ocaml", "debian", "ocaml-dune=2.9.3-1", "OCaml", "function method", "type class module", "", "val Exception"),
     Project("erlang", "deb", "erlang-src=1:25.2.3+dfsg-1+deb12u4", "Erlang", "function", "record type", "", "macro module"),
-    Project("fortran", "debian", "lapack=3.11.0-2", "Fortran", "subroutine function", "type", "module program submodule", "interface"),
+    Project("fortran", "debian", "lapack=3.11.0-2", "Fortran", "subroutine function", "type module program submodule", "", "interface"),
     Project("verilog", "debian", "yosys=0.23-6", "Verilog", "function task", "module"),
-    Project("vhdl", "debian", "ghdl=2.0.0+dfsg-6.2", "VHDL", "function procedure", "entity architecture package record type subtype", "", "process component"),
-    Project("tcl", "debian", "tcllib=1.21+dfsg-1", "Tcl", "procedure", "", "namespace"),
-    Project("emacs-lisp", "deb", "elpa-magit=3.3.0-2", "EmacsLisp", "function macro inline subst", "", "", "minorMode derivedMode"),
-    Project("common-lisp", "deb", "cl-alexandria=20211025.gita67c3a6-1", "Lisp", "function macro"),
-    Project("scheme", "deb", "guile-3.0-libs=3.0.8-2", "Scheme", "function"),
-    Project("cmake", "debian", "cmake=3.25.1-1", "CMake", "function macro", "", "", "target project"),
-    Project("make", "debian", "git=1:2.39.5-0+deb12u3", "Make", "target macro"),
-    Project("matlab", "deb", "octave-statistics-common", "MatLab", "function", "class"),
+    Project("vhdl", "debian", "ghdl=2.0.0+dfsg-6.2", "VHDL", "function procedure", "entity architecture package type subtype", "", "process component", unknown=r"(?i)(process|configuration|context|\w+ *: *process)\b"),
+    Project("tcl", "debian", "tcllib=1.21+dfsg-1", "Tcl", "procedure", "", "", "namespace", unknown=r"(?!proc\b)"),
+    Project("elisp", "deb", "elpa-magit=3.3.0-2", "EmacsLisp", "function macro inline subst", "", "", "minorMode derivedMode", unknown=r"\((?!defun|defmacro|defsubst|define-inline)"),
+    Project("commonlisp", "deb", "cl-alexandria=20211025.gita67c3a6-1", "Lisp", "function macro", unknown=r"\((?!defun|defmacro)"),
+    Project("scheme", "deb", "guile-3.0-libs=3.0.8-2", "Scheme", "function", unknown=r"\((?!define[ *])"),
+    Project("cmake", "debian", "cmake=3.25.1-1", "CMake", "function macro", "", "", "target project", unknown=r"(?i)(?!function|macro)"),
+    Project("makefile", "debian", "git=1:2.39.5-0+deb12u3", "Make", "target"),
+    Project("matlab", "deb", "octave-common=7.3.0-2", "MatLab", "function", "class"),
 )  # fmt: skip

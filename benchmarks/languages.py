@@ -36,7 +36,7 @@ from code_index.chunking.blocks import OWNER, Block
 from code_index.chunking.code import _tools
 from code_index.chunking.definition_tree import find_definitions
 from code_index.chunking.embedded import extract
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.chunking.recovery import read
 from code_index.chunking.registry import FILE_TYPES, LANGUAGES
 from code_index.core.model import ChunkType, FileStatus
@@ -165,7 +165,7 @@ def files_of(root: Path, language: str) -> list[Path]:
 
 def ours_in(path: Path, language: str, unknown: str = "") -> Iterator[Definition]:
     """The definitions that the chunker finds in one file; with those `unknown` to the reference as optional ones."""
-    source = to_utf8(path.read_bytes())
+    source = decode(path.read_bytes()).text
     lines = source.decode("utf-8", "replace").split("\n")
     starts = _starts(source, language)
     pending: list[tuple[Block, bool]] = [(block, False) for block in extract(source, language).blocks]
@@ -194,10 +194,10 @@ def _starts(source: bytes, language: str) -> list[int]:
 
 
 def _line_of_name(lines: Sequence[str], first: int, end: int, name: str) -> int:
-    """The line of the definition's name, not in an annotation; the first line, where the source writes it otherwise."""
+    """The line of the definition's name, not in an annotation or comment; the first line, where the source writes it otherwise."""
     for number in range(first, end + 1):
         line = re.sub(r"[\s\"'`]", "", lines[number - 1])
-        if name in line and not line.startswith("@"):
+        if name in line and not line.startswith(("@", "*", "!", "--", "//")):
             return number
     return first
 
@@ -309,17 +309,24 @@ def compare(project: Project) -> Comparison:
     reference = _REFERENCES.get(project.reference, with_ctags)
     theirs = list(reference(project, paths))
     ours = [definition for path in paths for definition in ours_in(path, project.language, project.unknown)]
-    return matched(theirs, ours, len(paths), clauses=_has_clauses(project.language), modules=bool(project.modules))
-
-
-def _has_clauses(language: str) -> bool:
-    return language in LANGUAGES and LANGUAGES[language].clauses
+    has_clauses = project.language in LANGUAGES and LANGUAGES[project.language].clauses
+    modules = bool(project.modules)
+    return matched(theirs, ours, len(paths), clauses=has_clauses, modules=modules, late=project.late)
 
 
 def matched(
-    theirs: Iterable[Definition], ours: Iterable[Definition], files: int, *, clauses: bool, modules: bool = True
+    theirs: Iterable[Definition],
+    ours: Iterable[Definition],
+    files: int,
+    *,
+    clauses: bool,
+    modules: bool = True,
+    late: int = 0,
 ) -> Comparison:
-    """What only one side has. A definition of ours answers several clauses of one function, else one definition."""
+    """What only one side has. With `clauses` a definition of ours answers all definitions of its name within it.
+
+    The reference's lines may be `late` ones.
+    """
     by_name: dict[tuple[str, str], list[Definition]] = defaultdict(list)
     mine = [item for item in ours if modules or item.group != "module"]
     for item in mine:
@@ -337,7 +344,7 @@ def matched(
         fitting = [
             other
             for other in by_name[item.path, item.name]
-            if other.line <= item.line <= (other.end if item.kind == "typedef" else other.last)
+            if other.line <= item.line <= (other.end if clauses or item.kind == "typedef" else other.last + late)
             and (not item.group or other.group == item.group)
             and id(other) not in taken
         ]
