@@ -177,6 +177,11 @@ def test_a_short_class_holds_all_its_prototypes():
         ("javascript", "module.exports = function a() {}\nmodule.exports.b = function c() {}", ["f a 1-1", "f b 2-2"]),
         ("javascript", "const a = (function (b) {});\nexports.c = (d => d)", ["f a 1-1", "f c 2-2"]),
         ("typescript", "export const a = (<T>(b: T) => b)", ["f a 1-1"]),
+        (
+            "typescript",
+            "export function a(b: 1): 1;\n/* eslint-enable */\n\n/** Doc. */\nexport function a(b: any) {}",
+            ["f a 1-5"],
+        ),
         ("cpp", "typedef a::B<int> C;\nclass D { typedef E<int> F; };", ["c C 1-1", "c D 2-2", "c D.F 2-2"]),
         ("c", "LIB_INLINE cpu_t\nget_cpu(void) {\n}", ["f get_cpu 1-3"]),
         ("haskell", "-- | Doc.\ntype A = Int\nnewtype B = B Int", ["c A 1-2", "c B 3-3"]),
