@@ -36,7 +36,7 @@ from code_index.chunking.blocks import OWNER, Block
 from code_index.chunking.code import _tools
 from code_index.chunking.definition_tree import find_definitions
 from code_index.chunking.embedded import extract
-from code_index.chunking.encoding import to_utf8
+from code_index.chunking.encoding import decode
 from code_index.chunking.recovery import read
 from code_index.chunking.registry import FILE_TYPES, LANGUAGES
 from code_index.core.model import ChunkType, FileStatus
@@ -54,9 +54,10 @@ _GROUPS = {
     ChunkType.METHOD: "function",
     ChunkType.CLASS: "type",
     ChunkType.MODULE: "module",
+    ChunkType.STATEMENT: "function",
 }
-_ANONYMOUS = re.compile(r"(?:__anon|[aA]nonymous(?:[Ff]unction|[Cc]lass)?)[0-9a-f]+")
-_MACROS = frozenset({"TEST", "TEST_F", "TEST_P", "TYPED_TEST"})  # ctags names all cases of googletest alike
+_ANONYMOUS = re.compile(r"<lambda>|anonFunc[0-9a-f]+|(?:__anon|[aA]nonymous(?:[Ff]unction|[Cc]lass)?)[0-9a-f]+")
+_MACRO = re.compile(r"[A-Z][A-Z\d_]{3,}")  # ctags names all functions alike whose head is the call of one macro
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +163,14 @@ def files_of(root: Path, language: str) -> list[Path]:
     return [root / file.file_path for file in sorted(found, key=lambda file: file.file_path)[:_MAX_FILES]]
 
 
-def ours_in(path: Path, language: str) -> Iterator[Definition]:
-    """The definitions that the chunker finds in one file."""
-    source = to_utf8(path.read_bytes())
+def ours_in(path: Path, language: str, unknown: str = "") -> Iterator[Definition]:
+    """The definitions that the chunker finds in one file; with those `unknown` to the reference as optional ones."""
+    source = decode(path.read_bytes()).text
     lines = source.decode("utf-8", "replace").split("\n")
     starts = _starts(source, language)
     pending: list[tuple[Block, bool]] = [(block, False) for block in extract(source, language).blocks]
     while pending:
-        block, is_local = pending.pop()
+        block, is_optional = pending.pop()
         group = _GROUPS.get(block.chunk_type)
         name = bare(block.name)
         if group and name:
@@ -178,8 +179,9 @@ def ours_in(path: Path, language: str) -> Iterator[Definition]:
             own = starts[bisect_left(starts, block.start) :][:1]
             code = source.count(b"\n", 0, own[0]) + 1 if own and own[0] < block.end else first
             last = _line_of_name(lines, code, end, name)
-            yield Definition(str(path), name, group, first, last, block.chunk_type.value, end, optional=is_local)
-        pending += [(child, is_local or group == "function") for child in block.children]
+            is_optional = is_optional or bool(unknown and re.match(unknown, lines[code - 1].strip()))
+            yield Definition(str(path), name, group, first, last, block.chunk_type.value, end, optional=is_optional)
+        pending += [(child, is_optional or group == "function") for child in block.children]
 
 
 def _starts(source: bytes, language: str) -> list[int]:
@@ -192,16 +194,19 @@ def _starts(source: bytes, language: str) -> list[int]:
 
 
 def _line_of_name(lines: Sequence[str], first: int, end: int, name: str) -> int:
-    """The line of the definition's name; the first line, where the source writes it otherwise."""
-    wanted = (number for number in range(first, end + 1) if name in re.sub(r"[\s\"'`]", "", lines[number - 1]))
-    return next(wanted, first)
+    """The line of the definition's name, not in an annotation or comment; the first line, where the source writes it otherwise."""
+    for number in range(first, end + 1):
+        line = re.sub(r"[\s\"'`]", "", lines[number - 1])
+        if name in line and not line.startswith(("@", "*", "!", "--", "//")):
+            return number
+    return first
 
 
 def bare(name: str) -> str:
     """A name without its owner, blanks and quotes."""
     owner = None if " " in name else OWNER.match(name)
     name = name[owner.end() if owner else 0 :]
-    name = re.split(r"::|\\", name)[-1] or name
+    name = re.split(r"::|\\|(?<=\w):(?=\w)", name)[-1] or name
     return re.sub(r"\s+|[\"'`]", "", name)
 
 
@@ -209,24 +214,45 @@ def with_ctags(project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
     """The definitions that Universal Ctags finds."""
     kinds = _kinds(project)
     listed = subprocess.run(
-        ["ctags", "--options=NONE", f"--language-force={project.reference}", "--output-format=json"]
-        + ["--fields=+neKSs", "--sort=no", f"--kinds-{project.reference}=*", "--pseudo-tags=", "-L", "-", "-f", "-"],
+        [
+            *("ctags", "--options=NONE", f"--language-force={project.reference}", f"--kinds-{project.reference}=*"),
+            *("--output-format=json", "--fields=+neKSs", "--sort=no", "--pseudo-tags=", "-L", "-", "-f", "-"),
+        ],
         input="\n".join(map(str, paths)),
         capture_output=True,
         text=True,
         errors="replace",
         check=True,
     ).stdout
+    texts = {str(path): _in_text(path, project.text_mark) for path in paths} if project.text_mark else {}
     for line in listed.split("\n"):
         tag: dict[str, Any] = json.loads(line) if line else {}
         kind = tag.get("kind", "")
         name = bare(tag.get("name", ""))
-        if kind in kinds and name and not _ANONYMOUS.fullmatch(name):
+        if project.language == "bash" and name.endswith("="):
+            continue  # an array, `names=()`
+        if kind in kinds and name and not _ANONYMOUS.fullmatch(name) and tag["line"] not in texts.get(tag["path"], ()):
             group, optional = kinds[kind]
             is_local = kinds.get(tag.get("scopeKind", ""), ("",))[0] == "function"
             is_local = is_local or _ANONYMOUS.search(tag.get("scope", "")) is not None
-            optional = optional or is_local or name in _MACROS
+            optional = optional or is_local or _names_a_macro(kind, name)
             yield _theirs(tag["path"], name, group, tag["line"], kind, optional=optional)
+
+
+def _names_a_macro(kind: str, name: str) -> bool:
+    return kind == "function" and _MACRO.fullmatch(name) is not None
+
+
+def _in_text(path: Path, mark: str) -> set[int]:
+    """The lines within texts that stand between two lines with a mark: code there is none."""
+    found: set[int] = set()
+    is_text = False
+    for number, line in enumerate(path.read_text("utf-8", "replace").split("\n"), 1):
+        if line.count(mark) % 2:
+            is_text = not is_text
+        elif is_text:
+            found.add(number)
+    return found
 
 
 def with_compiler(project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
@@ -282,18 +308,25 @@ def compare(project: Project) -> Comparison:
     paths = files_of(fetch(project.source, project.package), project.language)
     reference = _REFERENCES.get(project.reference, with_ctags)
     theirs = list(reference(project, paths))
-    ours = [definition for path in paths for definition in ours_in(path, project.language)]
-    return matched(theirs, ours, len(paths), clauses=_has_clauses(project.language), modules=bool(project.modules))
-
-
-def _has_clauses(language: str) -> bool:
-    return language in LANGUAGES and LANGUAGES[language].clauses
+    ours = [definition for path in paths for definition in ours_in(path, project.language, project.unknown)]
+    has_clauses = project.language in LANGUAGES and LANGUAGES[project.language].clauses
+    modules = bool(project.modules)
+    return matched(theirs, ours, len(paths), clauses=has_clauses, modules=modules, late=project.late)
 
 
 def matched(
-    theirs: Iterable[Definition], ours: Iterable[Definition], files: int, *, clauses: bool, modules: bool = True
+    theirs: Iterable[Definition],
+    ours: Iterable[Definition],
+    files: int,
+    *,
+    clauses: bool,
+    modules: bool = True,
+    late: int = 0,
 ) -> Comparison:
-    """What only one side has. A definition of ours answers several clauses of one function, else one definition."""
+    """What only one side has. With `clauses` a definition of ours answers all definitions of its name within it.
+
+    The reference's lines may be `late` ones.
+    """
     by_name: dict[tuple[str, str], list[Definition]] = defaultdict(list)
     mine = [item for item in ours if modules or item.group != "module"]
     for item in mine:
@@ -311,12 +344,12 @@ def matched(
         fitting = [
             other
             for other in by_name[item.path, item.name]
-            if other.line <= item.line <= (other.end if item.kind == "typedef" else other.last)
+            if other.line <= item.line <= (other.end if clauses or item.kind == "typedef" else other.last + late)
             and (not item.group or other.group == item.group)
             and id(other) not in taken
         ]
         taken.update(id(other) for other in fitting[:1])
-        if item.name in _MACROS:
+        if _names_a_macro(item.kind, item.name):
             taken.update(id(other) for other in by_path[item.path] if other.line <= item.line <= other.last)
         if item.kind == "typedef" and not fitting and _is_around(item, types):
             continue  # `typedef struct A { } B;` defines one type
@@ -370,7 +403,7 @@ def main() -> None:
     figures: dict[str, Any] = {"ctags": ctags, "compiler": _COMPILER}
     rows = []
     for project in PROJECTS:
-        wanted = arguments.languages or [*LANGUAGES, "sql"]
+        wanted = arguments.languages or LANGUAGES
         if project.language not in wanted:
             continue
         found = compare(project)

@@ -36,6 +36,7 @@ Captures = dict[str, list[Node]]
 
 _CALLABLES: Final = frozenset({"function", "member", "prototype", "overload"})
 _WRAPPER_FIELDS: Final = ("definition", "declaration", "type")
+_BETWEEN_OVERLOADS: Final = re.compile(rb"(?:[\s;]|//[^\n]*+|/\*(?s:.*?)\*/)*+")
 _GAP: Final = re.compile(rb"\s*")
 
 
@@ -247,8 +248,12 @@ def join_clauses(roots: list[Block], source: bytes, *, clauses: bool) -> None:
 def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
     same = first.name == second.name and first.chunk_type is second.chunk_type and first.name != ""
     is_function = second.chunk_type in {ChunkType.FUNCTION, ChunkType.METHOD}
+    if not (same and is_function):
+        return False
+    if first.is_overload:
+        return _BETWEEN_OVERLOADS.fullmatch(source, first.end, second.start) is not None
     is_ended = source.endswith(b".", first.start, first.end)  # as the last clause of Erlang is
-    return same and is_function and not is_ended and not source[first.end : second.start].strip(b" \t\r\n\f;")
+    return not is_ended and not source[first.end : second.start].strip(b" \t\r\n\f;")
 
 
 def _join(first: Block, second: Block) -> None:

@@ -16,7 +16,14 @@ _EXPORTS: Final = frozenset({"exports", "module", "window", "self", "global", "g
 
 
 def _bound_name(node: Node, source: bytes) -> str:
-    """Name of `exports.f = ...`, `A.prototype.f = ...` or `a.b.f = ...`: owner, if any, and last part."""
+    """Name of `exports.f = ...`, `A.prototype.f = ...` or `a.b.f = ...`: owner, if any, and last part.
+
+    What `module.exports = class Order {}` exports has a name of its own.
+    """
+    value = node.child_by_field_name("right")
+    own = text_of(value.child_by_field_name("name") if value is not None else None, source)
+    if own and text_of(node.child_by_field_name("left"), source) == "module.exports":
+        return own
     parts = [part for part in text_of(node.child_by_field_name("left"), source).split(".") if part]
     while len(parts) > 1 and parts[0] in _EXPORTS:
         del parts[0]
@@ -50,6 +57,8 @@ def _carrier(node: Node) -> Node | None:
     """The function that a name is bound to, or that a call on the way to it takes."""
     value = first_field(node, ("value", "right")) or node
     for _ in range(_MAX_CALLS):
+        if value.type == "parenthesized_expression":
+            value = first_child(value, tuple(_FUNCTIONS)) or value
         values = value.child_by_field_name("arguments") if value.type == "call_expression" else None
         if values is None:
             return value
@@ -114,7 +123,9 @@ FAMILY: Final = LanguageSpec(
 (class_body (method_definition) @function)
 (object (method_definition) @function)
 (variable_declarator value: [(arrow_function) (function_expression) (generator_function)]) @function
+(variable_declarator value: (parenthesized_expression [(arrow_function) (function_expression)])) @function
 (assignment_expression right: [(arrow_function) (function_expression) (generator_function)]) @function
+(assignment_expression right: (parenthesized_expression [(arrow_function) (function_expression)])) @function
 (pair value: [(arrow_function) (function_expression) (generator_function)]) @function
 (class_declaration) @class
 (variable_declarator value: (class)) @class
@@ -123,13 +134,13 @@ FAMILY: Final = LanguageSpec(
 (export_statement declaration: (_)) @wrapper
 (export_statement value: [(arrow_function) (function_expression) (generator_function)]) @function
 (export_statement value: (class)) @class
-(lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class) (call_expression)]) . ";"? .) @wrapper
-(variable_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class) (call_expression)]) . ";"? .) @wrapper
+(lexical_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class) (call_expression) (parenthesized_expression)]) . ";"? .) @wrapper
+(variable_declaration . (variable_declarator value: [(arrow_function) (function_expression) (generator_function) (class) (call_expression) (parenthesized_expression)]) . ";"? .) @wrapper
 (expression_statement (call_expression)) @wrapper
 (expression_statement (call_expression function: (parenthesized_expression [(function_expression) (arrow_function)] @passage)))
 (expression_statement (unary_expression (call_expression function: (function_expression) @passage)))
 (expression_statement (call_expression function: [(identifier) @_define (parenthesized_expression (function_expression))] arguments: (arguments (function_expression) @passage)) (#eq? @_define "define"))
-(expression_statement (assignment_expression right: [(arrow_function) (function_expression) (generator_function) (class) (call_expression)])) @wrapper
+(expression_statement (assignment_expression right: [(arrow_function) (function_expression) (generator_function) (class) (call_expression) (parenthesized_expression)])) @wrapper
 (comment) @comment
 (import_statement) @import
 (export_statement source: (_)) @import

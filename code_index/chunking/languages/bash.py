@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from code_index.chunking.hidden_text import Hidden, Span, near
 from code_index.chunking.language_spec import LanguageSpec
+
+_CHARACTERS: Final = re.compile(rb"\$\{\w+(?:##?|%%?)[^\n{}]{0,200}?(?P<pattern>\[[!^]?\[:\w+:\]\])")
+
+
+def _patterns(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Classes of characters in what is cut off a value: `${name%"${name##*[![:space:]]}"}`."""
+    return near(_CHARACTERS.finditer(text), faults, "pattern")
+
 
 LANGUAGE: Final = LanguageSpec(
     name="bash",
@@ -14,6 +24,7 @@ LANGUAGE: Final = LanguageSpec(
     "pkgbuild apkbuild",
     interpreters="sh bash zsh ksh mksh dash ash osh bats",
     doc_prefixes=("##",),
+    repairs=(_patterns,),
     query="""
 (function_definition) @function
 (comment) @comment

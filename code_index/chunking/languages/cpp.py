@@ -25,6 +25,7 @@ LANGUAGE: Final = replace(
 (field_declaration type: (_) declarator: (function_declarator) default_value: (number_literal)) @function
 (field_declaration type: (_) declarator: (_ (function_declarator)) default_value: (number_literal)) @function
 (alias_declaration) @class
+(type_definition type: [(template_type) (qualified_identifier)]) @class
 (linkage_specification body: [(declaration) (function_definition)]) @wrapper
 (class_specifier name: (_) body: (_)) @class
 (namespace_definition) @scope

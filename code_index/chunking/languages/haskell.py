@@ -53,7 +53,7 @@ LANGUAGE: Final = LanguageSpec(
 (declarations [(function) (bind)] @function)
 (class_declarations [(function) (bind)] @function)
 (instance_declarations [(function) (bind)] @function)
-[(data_type) (newtype) (class) (instance) (type_family) (data_family)] @class
+[(data_type) (newtype) (type_synomym) (class) (instance) (type_family) (data_family)] @class
 [(comment) (haddock)] @comment
 (header) @file_head
 (signature) @signature

@@ -19,6 +19,8 @@ LANGUAGE: Final = replace(
     + """
 (function_definition type: (type_identifier) @_kind declarator: (identifier)
  (#any-of? @_kind "cbuffer" "tbuffer" "interface" "technique" "technique10" "technique11" "pass")) @class
+(function_definition type: (type_identifier) @_kind declarator: (identifier)
+ body: (compound_statement (declaration declarator: (function_declarator)) @function) (#eq? @_kind "interface"))
 ((declaration type: (type_identifier) @_kind) @class . (compound_statement) @body (#any-of? @_kind "cbuffer" "tbuffer"))
 (class_specifier name: (_) body: (_)) @class
 (namespace_definition) @scope

@@ -198,3 +198,10 @@ def test_many_lines_that_stay_misread_are_told(text, language, lines):
     chunk_file(text.encode(), file_path="a", file_hash="0", language=language, on_misread=told.append)
     assert [count >= 10 for count in told] == ([] if lines is None else [True])
     assert all(count <= text.count("\n") + 1 for count in told)
+
+
+def test_a_class_of_characters_in_a_pattern_of_bash_swallows_no_function():
+    text = (
+        'trim() {\n  local -r left=${2#"${2%%[![:space:]]*}"}\n  local -r both=${left%"${left##*[![:space:]]}"}\n}\n\n'
+    )
+    assert list(symbols(f"{text}after() {{\n  echo\n}}\n", "bash")) == ["trim", "after"]

@@ -168,3 +168,24 @@ def test_a_short_class_holds_all_its_prototypes():
         f"class Pump {{\n    /// {'Opens it. ' * 30}\n    int open(int turn) const;\n    int f() {{ return 1; }}\n}};\n"
     )
     assert symbols(text, "cpp") == ["c Pump 1-5", "m Pump.f 4-4"]
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "expected"),
+    [
+        ("javascript", "module.exports = class A { f() {} }", ["c A 1-1", "m A.f 1-1"]),
+        ("javascript", "module.exports = function a() {}\nmodule.exports.b = function c() {}", ["f a 1-1", "f b 2-2"]),
+        ("javascript", "const a = (function (b) {});\nexports.c = (d => d)", ["f a 1-1", "f c 2-2"]),
+        ("typescript", "export const a = (<T>(b: T) => b)", ["f a 1-1"]),
+        (
+            "typescript",
+            "export function a(b: 1): 1;\n/* eslint-enable */\n\n/** Doc. */\nexport function a(b: any) {}",
+            ["f a 1-5"],
+        ),
+        ("cpp", "typedef a::B<int> C;\nclass D { typedef E<int> F; };", ["c C 1-1", "c D 2-2", "c D.F 2-2"]),
+        ("c", "LIB_INLINE cpu_t\nget_cpu(void) {\n}", ["f get_cpu 1-3"]),
+        ("haskell", "-- | Doc.\ntype A = Int\nnewtype B = B Int", ["c A 1-2", "c B 3-3"]),
+    ],
+)
+def test_a_definition_has_the_name_that_its_users_call_it_by(language, text, expected):
+    assert symbols(text + "\n", language) == expected
