@@ -148,9 +148,9 @@ class _File:
         closures = unbound_closures(self.captures, definitions)
         for definition in definitions:
             if definition.role == "prototype":
-                block = Block(definition.start, definition.end, ChunkType.METHOD)
-                self.leading.take(block, 0)
-                definition.above = definition.start - block.start
+                with_comment = Block(definition.start, definition.end, ChunkType.METHOD)
+                self.leading.take(with_comment, 0)
+                definition.above = definition.start - with_comment.start
         roots = nest(definitions, closures, self.captures, self.source)
         figures = measure(self._constructs(definitions, closures))
         ends: dict[int, int] = {}  # by parent: the end of its last child so far

@@ -55,7 +55,8 @@ def read(source: bytes, parser: Parser, query: Query, fault_query: Query, repair
     captures = QueryCursor(query).captures(tree.root_node)
     if not (tree.root_node.has_error or "doubt" in captures):
         return Reading(tree, captures)
-    faults, text, hidden = _faults(tree, fault_query), source, ()
+    faults, text = _faults(tree, fault_query), source
+    hidden: tuple[Hidden, ...] = ()
     failed: set[tuple[Hidden, ...]] = set()
     for _ in range(MAX_ROUNDS):
         before = faults.lines
