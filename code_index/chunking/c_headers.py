@@ -75,7 +75,7 @@ def language_of_header(content: bytes) -> str:
 
 
 def _branches(code: bytes) -> tuple[bytes, bytes]:
-    """What a compiler of C reads, and what only one of C++ or Objective-C does."""
+    """The text that a compiler of C reads, and the text that only one of C++ or Objective-C does."""
     parts: tuple[list[bytes], list[bytes]] = ([], [])
     opened: list[bool | None] = []  # of each open conditional: is this branch for others; None where all read both
     hidden = 0  # open branches for others

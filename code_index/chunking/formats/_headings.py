@@ -13,7 +13,7 @@ from code_index.core.model import ChunkType
 
 
 class Heading(NamedTuple):
-    """Where a section starts, its level from 1 for the outermost, and its name."""
+    """Start of a section, its level from 1 for the outermost, and its name."""
 
     start: int
     level: int

@@ -154,7 +154,7 @@ class _Reader:
                 )
 
     def blocks(self) -> list[Block]:
-        """What was found, in order, without what has a heading in it or overlaps what stands before."""
+        """The finds in order, without what has a heading in it or overlaps what stands before."""
         kept: list[Block] = []
         heads = iter(sorted(heading.start for heading in self.headings))
         following = next(heads, None)

@@ -33,7 +33,7 @@ def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
 
 
 def _return_type(carrier: Node, source: bytes) -> str:
-    """What stands between the parameters and the body."""
+    """The text between the parameters and the body."""
     after = False
     for index, child in enumerate(carrier.children):
         field = carrier.field_name_for_child(index)

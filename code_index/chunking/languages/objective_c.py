@@ -103,7 +103,7 @@ def _return_type(carrier: Node, source: bytes) -> str:
 
 
 def _macros(text: bytes, faults: list[Span]) -> list[Hidden]:
-    """What Apple's headers put where the grammar expects nothing, and enums in the form of a macro."""
+    """Words that Apple's headers put where the grammar expects nothing, and enums in the form of a macro."""
     found = [hidden for pattern in _MISLEADING for hidden in near(pattern.finditer(text), faults, "macro")]
     found += [hidden._replace(role="attribute") for hidden in near(_LEADING.finditer(text), faults, "macro")]
     for match in _ENUM.finditer(text):
