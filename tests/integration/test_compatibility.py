@@ -128,4 +128,6 @@ def test_an_earlier_workspace_and_dagster_yaml_load_and_show_the_earlier_runs(
     ],
 )
 def test_a_name_that_stands_in_files_of_deployments_keeps_its_place(module: str, name: str) -> None:
+    if "postgres" in module:
+        pytest.importorskip("dagster_postgres")  # it may come out later than the Dagster of `make newest`
     assert hasattr(importlib.import_module(module), name)

@@ -54,6 +54,9 @@ def _is_there(name: str) -> bool:
         if not hasattr(found, attribute):
             try:
                 importlib.import_module(f"{found.__name__}.{attribute}")
+            except ModuleNotFoundError as error:
+                # An optional library may be missing; what imports it is there.
+                return not (error.name or "").startswith(_PACKAGES)
             except (ImportError, AttributeError):
                 return False
         found = getattr(found, attribute)

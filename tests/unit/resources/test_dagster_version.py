@@ -33,7 +33,7 @@ def test_a_newer_dagster_is_told_once(monkeypatch, caplog):
     assert record.getMessage().startswith(f"Dagster 1.13.1000 is newer than {NEWEST_TESTED}, ")
 
 
-@pytest.mark.parametrize("version", [NEWEST_TESTED, "1.13.13", "1.9.13", "1!0+dev"])
+@pytest.mark.parametrize("version", [NEWEST_TESTED, "1.13.21", "1.9.13", "1!0+dev"])
 def test_a_tested_dagster_is_not_mentioned(version, monkeypatch, caplog):
     monkeypatch.setattr(dg, "__version__", version)
 
