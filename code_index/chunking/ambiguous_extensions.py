@@ -4,7 +4,7 @@ Belongs here: one rule for each such extension. Does not belong here: extensions
 them), and the marks of headers (`c_headers`).
 
 A rule is tried in order; where none holds, the language is the one that declares the extension, or text. The rules
-are ours, since no library had them right (docs/decisions/0015-languages-are-told-by-rules-of-our-own.md).
+are ours, since no library had them right (docs/decisions/0016-languages-are-told-by-rules-of-our-own.md).
 """
 
 from __future__ import annotations
