@@ -81,9 +81,6 @@ def find_definitions(captures: Captures, source: bytes, spec: LanguageSpec) -> l
                 continue
             while span in wrappers:
                 span = wrappers.pop(span)
-            if spec.end_of is not None:
-                end = spec.end_of(node)
-                own, span = (own[0], end), (span[0], end if span[1] == node.end_byte else span[1])
             if comments:
                 span = span[0], _end_of_code(source, *span, comments)
             found[own] = Definition(role, node, own, *span, carrier_of(node, spec))
@@ -126,13 +123,21 @@ def _own_span(node: Node, source: bytes, prefix: re.Pattern[bytes] | None, bodie
 
 
 def _end_of_code(source: bytes, start: int, end: int, comments: dict[int, int]) -> int:
-    """The end of the span without the blanks and the comments at its end; `comments` has their starts by their ends."""
+    """The end of the span without the blanks at its end and the comments there that are indented no deeper than its start.
+
+    `comments` has their starts by their ends.
+    """
     while True:
         end = start + len(source[start:end].rstrip())
         comment = comments.get(end, start)
-        if comment <= start:
+        if comment <= start or _column(source, comment) > _column(source, start):
             return end
         end = comment
+
+
+def _column(source: bytes, offset: int) -> int:
+    """The bytes before `offset` in its line."""
+    return offset - (source.rfind(b"\n", 0, offset) + 1)
 
 
 def _rest_spans(nodes: list[Node]) -> dict[Span, Span]:

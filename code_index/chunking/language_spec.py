@@ -80,11 +80,10 @@ class LanguageSpec(FileType):
     as the class `Panel` in nested modules is.
     `is_absolute` tells that the names of enclosing definitions do not qualify a definition's name.
     `clauses`: neighbouring functions of one name are one. What `prefix` matches directly before a
-    definition (at most 80 bytes) belongs to it, though the grammar leaves it outside; `end_of` is the end of one whose
-    node reaches over the comments below it. `doc_of` reads documentation that
-    stands in the definition otherwise than as the first string of its body. With `sheds_comments` those at the end of a
-    definition are outside of it: where blocks end by indentation, grammars leave what follows in the block. `repairs`
-    find what misled the grammar where its tree is wrong. `text_language` is that
+    definition (at most 80 bytes) belongs to it, though the grammar leaves it outside. `doc_of` reads documentation that
+    stands in the definition otherwise than as the first string of its body. With `sheds_comments` comments at the end of a
+    definition that are indented no deeper are outside of it: where blocks end by indentation, grammars leave what follows
+    in the block. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -112,7 +111,6 @@ class LanguageSpec(FileType):
     path_separator: str = ""
     clauses: bool = False
     prefix: re.Pattern[bytes] | None = None
-    end_of: Callable[[Node], int] | None = None
     doc_of: Callable[[Node, bytes], str | None] | None = None
     sheds_comments: bool = False
     repairs: tuple[Repair, ...] = ()

@@ -78,8 +78,8 @@ _CLOSED = "private: the group that may read the index may not read it"
 class WalkOptions:
     """Options of a walk; patterns are in gitignore syntax and relative to the root.
 
-    With `tracked_dependencies` dependency folders that git tracks are walked. `readers_group` is the id of the group that may read what is made of the files; those that it may not read are
-    skipped. None where only the user may.
+    With `tracked_dependencies` dependency folders that git tracks are walked. `readers_group` is the id of the group that
+    may read what is made of the files; those that it may not read are skipped. None where only the user may.
     """
 
     max_file_bytes: int

@@ -14,7 +14,6 @@ from code_index.core.model import Parameter
 _ROUTINES: Final = tuple(
     f"{kind}_declaration" for kind in ("proc", "func", "method", "iterator", "template", "macro", "converter")
 )
-_COMMENTS: Final = frozenset({"comment", "block_comment", "documentation_comment", "block_documentation_comment"})
 _DECLARED_TYPES: Final = ("object_declaration", "tuple_type", "enum_declaration", "concept_declaration")
 
 
@@ -66,19 +65,6 @@ def _docstring(node: Node, source: bytes) -> str | None:
     return None
 
 
-def _end(node: Node) -> int:
-    """The end of a definition without comments below it that are indented no deeper."""
-    column, inner, end = node.start_point.column, node, node.end_byte
-    while children := list(inner.children):  # a copy: the node keeps its own
-        while children and children[-1].type in _COMMENTS and children[-1].start_point.column <= column:
-            children.pop()
-        if not children:
-            break
-        inner = children[-1]
-        end = inner.end_byte
-    return end
-
-
 LANGUAGE: Final = LanguageSpec(
     name="nim",
     title="Nim",
@@ -91,7 +77,7 @@ LANGUAGE: Final = LanguageSpec(
     doc_of=_docstring,
     doc_prefixes=("##",),
     indentation_binds=True,
-    end_of=_end,
+    sheds_comments=True,
     query="""
 [(proc_declaration) (func_declaration) (method_declaration) (iterator_declaration) (template_declaration) (macro_declaration) (converter_declaration)] @function
 (variable_declaration value: (proc_expression)) @function
