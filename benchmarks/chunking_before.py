@@ -39,7 +39,7 @@ _PROJECTS = (
     ("npm", "rxjs@7.8.2"),
     ("debian", "libcommons-lang3-java=3.12.0-2+deb12u1"),
     ("deb", "ruby-rack=2.2.22-0+deb12u2"),
-    ("debian", "symfony=5.4.53+dfsg-0+deb12u1"),
+    ("debian", "php-monolog=2.9.1-1"),
 )
 
 
