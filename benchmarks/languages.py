@@ -188,8 +188,8 @@ def _starts(source: bytes, language: str) -> list[int]:
     """Where the nodes of all definitions start, after comments and decorators; none for a format."""
     if language not in LANGUAGES:
         return []
-    spec, parser, query, faults, _ = _tools(language)
-    reading = read(source, parser, query, faults, spec.repairs)
+    spec, parser, query, doubts, _ = _tools(language)
+    reading = read(source, parser, query, doubts, spec.repairs)
     return sorted(definition.own[0] for definition in find_definitions(reading.captures, source, spec))
 
 

@@ -30,6 +30,7 @@ _OBJECTIVE_C: Final = re.compile(
     rb"|\bNS_(?:ENUM|OPTIONS|ASSUME_NONNULL_BEGIN|SWIFT_NAME)\b",
     re.MULTILINE,
 )
+_IN_OBJECTIVE_C: Final = (b"@", b"import", b"NS_")  # one is in each match: the look for them takes no time
 _MACROS: Final = rb"(?:\w++(?:[ \t]*\([^()\n]*+\))?\s++){0,3}"
 _GENERIC: Final = rb"<[^;{}\n]{0,300}>"
 _CPP: Final = re.compile(
@@ -68,7 +69,7 @@ def language_of_header(content: bytes) -> str:
     for_c, for_others = _branches(code)
     if not _CODE.search(for_c):
         for_c = code
-    if _OBJECTIVE_C.search(for_c):
+    if any(mark in for_c for mark in _IN_OBJECTIVE_C) and _OBJECTIVE_C.search(for_c):
         return "objective-c"
     is_cpp = _CPP.search(for_c) or _DEFINITION_FOR_CPP.search(for_others) or _declares_as_cpp(for_c)
     return "cpp" if is_cpp else "c"

@@ -18,7 +18,7 @@ from tree_sitter import Node, Parser, Query, QueryCursor
 from tree_sitter_language_pack import get_language
 
 from code_index.chunking.blocks import OWNER, Block, Extraction, Part
-from code_index.chunking.comments import clean_comments, clean_string
+from code_index.chunking.comments import clean_comments, clean_string, clean_texts
 from code_index.chunking.complexity import Complexity, Construct, Span, measure
 from code_index.chunking.definition_tree import (
     Captures,
@@ -32,7 +32,7 @@ from code_index.chunking.definition_tree import (
 from code_index.chunking.documentation import documenting, is_rule
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
 from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
-from code_index.chunking.recovery import Reading, fault_query, read
+from code_index.chunking.recovery import Reading, doubt_query, read
 from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.signatures import (
     first_field,
@@ -63,9 +63,9 @@ def extract_code(source: bytes, language: str) -> Extraction:
     Raises:
         ParseError: the language has no specification, its grammar is missing, or the parser gave no tree.
     """
-    spec, parser, query, faults, statements = _tools(language)
+    spec, parser, query, doubts, statements = _tools(language)
     text = source if spec.reads_as is None else spec.reads_as(source)
-    reading = read(text, parser, query, faults, spec.repairs)
+    reading = read(text, parser, query, doubts, spec.repairs)
     if spec.sort is not None:
         spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
@@ -83,7 +83,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
 
 
 @cache
-def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query, Query]:
+def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query | None, Query]:
     """Parser and compiled queries, made once per process."""
     spec = LANGUAGES.get(language)
     if spec is None:
@@ -99,8 +99,8 @@ def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query, Query]:
     unknown = {name for name in names if not name.startswith("_")} - ROLES
     if unknown:
         raise ParseError(f"the specification of {language} has unknown roles: {', '.join(sorted(unknown))}")
-    faults = fault_query(grammar, query, spec.query.encode())
-    return spec, Parser(grammar), query, faults, Query(grammar, spec.statements)
+    doubts = doubt_query(grammar, query, spec.query.encode())
+    return spec, Parser(grammar), query, doubts, Query(grammar, spec.statements)
 
 
 def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]:
@@ -173,7 +173,8 @@ class _File:
             return clean_string(texts[0])
         for head in self.captures.get("file_head", [])[:1]:
             above = self.leading.take(Block(head.start_byte, head.end_byte, ChunkType.MODULE), 0)
-            texts = documenting([self._text(start, end).strip() for start, end, _ in above], self.spec.doc_text)
+            comments = [self._text(start, end).strip() for start, end, _ in above]
+            return clean_texts(documenting(comments, self.spec.doc_text))
         return clean_comments(texts, self.spec.doc_text)
 
     def _constructs(self, definitions: list[Definition], closures: list[Span]) -> list[tuple[int, int, Construct]]:
@@ -244,8 +245,7 @@ class _File:
         ]
         if not marked and not self.spec.plain_docs:
             return None
-        text_of = self.spec.doc_text
-        return clean_comments(documenting(marked or comments, text_of, marked=bool(marked)), text_of)
+        return clean_texts(documenting(marked or comments, self.spec.doc_text, marked=bool(marked)))
 
     def _text(self, start: int, end: int) -> str:
         return self.source[start:end].decode("utf-8", "replace")

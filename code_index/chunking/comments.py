@@ -37,8 +37,12 @@ def clean_comments(comments: Sequence[str], text_of: Callable[[str], str] = with
 
     `text_of` removes the markers of one comment.
     """
-    lines = [text_of(comment) for comment in comments]
-    text = _RULE.sub("", dedent("\n".join(lines))).strip()
+    return clean_texts([text_of(comment) for comment in comments])
+
+
+def clean_texts(texts: Sequence[str]) -> str | None:
+    """The text of neighbouring comments whose markers are removed, without common indentation; `None` when nothing is left."""
+    text = _RULE.sub("", dedent("\n".join(texts))).strip()
     if text.startswith("<") or "\n<" in text:
         text = _XML_TAG.sub("", text).strip()
     return text or None

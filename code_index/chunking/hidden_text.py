@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import accumulate
 from typing import Final, NamedTuple
 
@@ -18,11 +19,14 @@ Span = tuple[int, int]
 REACH: Final = 300
 """Bytes before a fault in which its cause is sought."""
 
+_MORE: Final = 2_000
+"""Bytes after a fault that are searched, too, so that whole matches are found."""
+
 _KEPT: Final = re.compile(rb"[^\r\n]")
+# Each alternative starts with a literal: twice as fast as one that starts with `^`.
 _C_TOKEN: Final = re.compile(
     rb"//[^\n]*|/\*(?s:.*?)(?:\*/|\Z)|\"(?:[^\"\\\n]|\\.)*+\"?|'(?:[^'\\\n]|\\.)*+'?|(?P<brace>[{}])"
-    rb"|^[ \t]*\#[ \t]*(?P<directive>if|ifdef|ifndef|elif|elifdef|elseif|else|endif)\b(?:[^\n\\]|\\(?s:.))*+",
-    re.MULTILINE,
+    rb"|\#(?:(?<=\s\#)|(?<=\A\#))[ \t]*(?P<directive>if|ifdef|ifndef|elif|elifdef|elseif|else|endif)\b(?:[^\n\\]|\\(?s:.))*+"
 )
 
 
@@ -49,11 +53,28 @@ def blanked(text: bytes, spans: Iterable[tuple[int, int] | Hidden]) -> bytes:
     return bytes(changed)
 
 
-def near(found: Iterable[re.Match[bytes]], faults: Sequence[Span], group: str) -> list[Hidden]:
-    """The spans of a group in the matches that lie in a fault or shortly before one."""
+def near(patterns: Iterable[re.Pattern[bytes]], text: bytes, faults: Sequence[Span], group: str) -> list[Hidden]:
+    """The spans of a group in the patterns' matches that lie in a fault or shortly before one; `faults` are in order."""
     reach = Reach(faults)
-    spans = (match.span(group) for match in found)
+    stretches = list(_around(text, faults))
+    spans = (
+        found.span(group) for pattern in patterns for stretch in stretches for found in pattern.finditer(text, *stretch)
+    )
     return [Hidden(start, end) for start, end in spans if start < end and start in reach]
+
+
+def _around(text: bytes, faults: Sequence[Span]) -> Iterator[Span]:
+    """The lines around the faults, in order and apart."""
+    first = last = 0
+    for start, end in faults:
+        if start - 2 * REACH > last:
+            if last:
+                yield first, last
+            first = text.rfind(b"\n", last, start - 2 * REACH) + 1 or last
+        if end + _MORE > last:
+            line_end = text.find(b"\n", end + _MORE)
+            last = line_end if line_end >= 0 else len(text)
+    yield first, last
 
 
 class Reach:
@@ -74,7 +95,13 @@ def conditional_text(text: bytes, always: Sequence[Span] = ()) -> list[Hidden]:
     Of the other conditionals the directives, where one of them lies near the faults `always`; their branches all stay.
     """
     reach = Reach(always)
-    found: list[Hidden] = []
+    return [hidden for conditional in _conditionals(text) for hidden in conditional.hidden(reach)]
+
+
+@lru_cache(maxsize=1)
+def _conditionals(text: bytes) -> tuple[_Conditional, ...]:
+    """The conditionals in the order of their ends; one text is asked several times in turn."""
+    found: list[_Conditional] = []
     open_conditionals: list[_Conditional] = []
     balance = 0  # of braces
     for match in _C_TOKEN.finditer(text):
@@ -92,8 +119,8 @@ def conditional_text(text: bytes, always: Sequence[Span] = ()) -> list[Hidden]:
             balance = conditional.balance
             if directive == b"endif":
                 balance = conditional.branches[0]
-                found += open_conditionals.pop().hidden(reach)
-    return found
+                found.append(open_conditionals.pop())
+    return tuple(found)
 
 
 @dataclass(slots=True)

@@ -6,12 +6,14 @@ grammar, which its specification finds (`languages`), and scanners that several 
 A grammar that meets a macro, a directive or a feature newer than itself goes on as if nothing were wrong: a class
 becomes a function, the rest of the file its body. Such trees are found by their error nodes, and by the nodes that a
 query captures as `doubt`. What is hidden is replaced by blanks, so that all offsets stay those of the source, and the
-new tree is kept only if less is wrong with it.
+new tree is kept only if less is wrong with it. Only what changed is parsed again: the rest is taken from the tree before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -26,7 +28,10 @@ Repair = Callable[[bytes, list[Span]], list[Hidden]]
 MAX_ROUNDS: Final = 2
 """Each round parses once for each repair that finds something: the time stays a small multiple of one parse."""
 
-_ERRORS: Final = "(ERROR) @fault (MISSING) @fault\n"
+_MAX_EDITS: Final = 2_000
+"""With more spans hidden at once, all is parsed again."""
+
+_LINE_END: Final = re.compile(rb"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +50,19 @@ class _Faults(NamedTuple):
     lines: int  # of all, those in several more than once
 
 
-def read(source: bytes, parser: Parser, query: Query, fault_query: Query, repairs: tuple[Repair, ...]) -> Reading:
-    """The most plausible tree of the source, with what the query captured in it.
+def read(source: bytes, parser: Parser, query: Query, doubts: Query | None, repairs: tuple[Repair, ...]) -> Reading:
+    """The most plausible tree of the source, with what the query captured in it; `doubts` is its `doubt_query`.
 
     Raises:
         ParseError: the parser gave no tree.
     """
     tree = _parsed(source, parser)
-    captures = QueryCursor(query).captures(tree.root_node)
-    if not (tree.root_node.has_error or "doubt" in captures):
-        return Reading(tree, captures)
-    faults, text = _faults(tree, fault_query), source
+    captures: dict[str, list[Node]] | None = None
+    if not tree.root_node.has_error:
+        captures = _captured(query, tree)
+        if "doubt" not in captures:
+            return Reading(tree, captures)
+    faults, text = _faults(tree, doubts), source
     hidden: tuple[Hidden, ...] = ()
     failed: set[tuple[Hidden, ...]] = set()
     for _ in range(MAX_ROUNDS):
@@ -65,21 +72,21 @@ def read(source: bytes, parser: Parser, query: Query, fault_query: Query, repair
             if not found or found in failed:
                 continue
             changed = blanked(text, found)
-            other = _parsed(changed, parser)
-            remaining = _faults(other, fault_query)
+            other = _parsed(changed, parser, _edited(tree, text, found))
+            remaining = _faults(other, doubts)
             if remaining.lines < faults.lines:
                 tree, faults, text, hidden = other, remaining, changed, (*hidden, *found)
             else:
                 failed.add(found)
         if not faults.lines or faults.lines == before:
             break
-    if hidden:
-        captures = QueryCursor(query).captures(tree.root_node)
+    if hidden or captures is None:
+        captures = _captured(query, tree)
     return Reading(tree, captures, hidden, _different(faults.rows))
 
 
-def fault_query(grammar: Language, query: Query, text: bytes) -> Query:
-    """The query for what is wrong in a tree: errors, and the patterns that capture a `doubt` in a query and its text.
+def doubt_query(grammar: Language, query: Query, text: bytes) -> Query | None:
+    """The patterns that capture a `doubt` in a query and its text, or None.
 
     Without the other patterns: a file with faults is asked several times.
     """
@@ -87,25 +94,69 @@ def fault_query(grammar: Language, query: Query, text: bytes) -> Query:
         text[query.start_byte_for_pattern(index) : query.end_byte_for_pattern(index)].decode()
         for index in range(query.pattern_count)
     ]
-    return Query(grammar, _ERRORS + "".join(pattern for pattern in patterns if "@doubt" in pattern))
+    doubts = [pattern for pattern in patterns if "@doubt" in pattern]
+    return Query(grammar, "".join(doubts)) if doubts else None
 
 
-def _parsed(text: bytes, parser: Parser) -> Tree:
-    tree = parser.parse(text)
+def _parsed(text: bytes, parser: Parser, old: Tree | None = None) -> Tree:
+    tree = parser.parse(text) if old is None else parser.parse(text, old)
     if tree is None:
         raise ParseError("the parser gave no tree; exclude the file or report it")
     return tree
 
 
-def _faults(tree: Tree, query: Query) -> _Faults:
+def _captured(query: Query, tree: Tree) -> dict[str, list[Node]]:
+    """What a query captures in a tree, by role, in document order.
+
+    By matches, sorted here: `QueryCursor.captures` keeps them in order as it goes, which takes twice the time where a match
+    stays open around much of a file, as that of a statement around a whole module does.
+    """
+    found: dict[str, list[Node]] = {}
+    for _, match in QueryCursor(query).matches(tree.root_node):
+        for name, nodes in match.items():
+            found.setdefault(name, []).extend(nodes)
+    for nodes in found.values():
+        nodes.sort(key=lambda node: (node.start_byte, -node.end_byte))
+    return found
+
+
+def _edited(tree: Tree, text: bytes, hidden: tuple[Hidden, ...]) -> Tree | None:
+    """A copy of the tree of `text` that knows what is to be hidden; None where a parse from the start costs less."""
+    if len(hidden) > _MAX_EDITS:
+        return None
+    lines = [0, *(found.end() for found in _LINE_END.finditer(text))]
+
+    def point(offset: int) -> tuple[int, int]:
+        row = bisect_right(lines, offset) - 1
+        return row, offset - lines[row]
+
+    edited = tree.copy()
+    for start, end, *_ in hidden:
+        edited.edit(start, end, end, point(start), point(end), point(end))
+    return edited
+
+
+def _faults(tree: Tree, doubts: Query | None) -> _Faults:
     """The spans of nodes that are wrong, and the number of lines that they cover."""
-    root = tree.root_node
-    captures = QueryCursor(query).captures(root)
-    nodes = captures.get("doubt", []) + captures.get("fault", [])
-    nodes += [root] if root.type == "ERROR" else []
+    nodes = list(_errors(tree))
+    if doubts is not None:
+        nodes += _captured(doubts, tree).get("doubt", [])
     rows = [(node.start_point.row, node.end_point.row) for node in nodes]
     lines = sum(1 + end - start for start, end in rows)
     return _Faults(sorted((node.start_byte, node.end_byte) for node in nodes), rows, lines)
+
+
+def _errors(tree: Tree) -> Iterator[Node]:
+    """The nodes of errors and those that the parser put in, by the way to them: a query would go through the whole tree."""
+    cursor = tree.walk()
+    while (node := cursor.node) is not None:
+        if node.is_error or node.is_missing:
+            yield node
+        if node.has_error and cursor.goto_first_child():
+            continue
+        while not cursor.goto_next_sibling():
+            if not cursor.goto_parent():
+                return
 
 
 def _different(rows: list[tuple[int, int]]) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.comments import clean_comments, without_markers
+from code_index.chunking.comments import clean_texts, without_markers
 from code_index.chunking.complexity import Construct, Span, measure
 from code_index.chunking.documentation import documenting
 from code_index.chunking.spans import MAX_DEPTH
@@ -395,7 +395,7 @@ class _Scanner:
         """Let the block begin with the comments above it, if there are any."""
         if start >= 0:
             block.start = start
-            block.docstring = clean_comments(documenting(comments, without_markers), without_markers)
+            block.docstring = clean_texts(documenting(comments, without_markers))
 
     def _place(self, block: Block) -> None:
         around = [opened for opened in self.stack if opened.kind in _CLOSED_BY]

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
-from code_index.chunking.comments import clean_comments, without_markers
+from code_index.chunking.comments import clean_comments, clean_texts, without_markers
 from code_index.chunking.documentation import documenting
 from code_index.chunking.format_spec import FormatSpec
 from code_index.core.model import ChunkType, TypeAnnotation
@@ -61,7 +61,7 @@ def _begun(line: re.Match[bytes], above: list[re.Match[bytes]]) -> Block:
         end=line.end(),
         chunk_type=ChunkType.CLASS,
         name=line["name"].decode(),
-        docstring=clean_comments(marked or documenting(texts, without_markers)),
+        docstring=clean_comments(marked) if marked else clean_texts(documenting(texts, without_markers)),
     )
 
 

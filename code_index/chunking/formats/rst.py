@@ -36,9 +36,9 @@ def extract_rst(source: bytes) -> Extraction:
     while index < len(lines):
         text = lines[index][1]
         index += 1
-        if (code := _CODE.match(text)) is not None:
+        if b"::" in text and (code := _CODE.match(text)) is not None:
             index = _code(lines, index, code, parts)
-        elif _is_underline(lines, index - 1):
+        elif text and text[0] == text[-1] and _is_underline(lines, index - 1):
             title_start, title = lines[index - 2]
             above = lines[index - 3][1] if index > 2 else b""  # noqa: PLR2004 - the line above the title
             has_overline = _ADORNMENT.match(above) is not None and above[:1] == text[:1]

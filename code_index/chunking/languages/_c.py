@@ -69,8 +69,8 @@ _MISLEADING: Final = (
 
 def _macros(text: bytes, faults: list[Span]) -> list[Hidden]:
     """Macros near faults that stand where the grammar expects none."""
-    found = [hidden for pattern in _MISLEADING for hidden in near(pattern.finditer(text), faults, "macro")]
-    leading = near(_LEADING_MACRO.finditer(text), faults, "macro")
+    found = near(_MISLEADING, text, faults, "macro")
+    leading = near((_LEADING_MACRO,), text, faults, "macro")
     return found + [hidden._replace(role="attribute") for hidden in leading]
 
 

@@ -13,7 +13,7 @@ _CHARACTERS: Final = re.compile(rb"\$\{\w+(?:##?|%%?)[^\n{}]{0,200}?(?P<pattern>
 
 def _patterns(text: bytes, faults: list[Span]) -> list[Hidden]:
     """Classes of characters in what is cut off a value: `${name%"${name##*[![:space:]]}"}`."""
-    return near(_CHARACTERS.finditer(text), faults, "pattern")
+    return near((_CHARACTERS,), text, faults, "pattern")
 
 
 LANGUAGE: Final = LanguageSpec(

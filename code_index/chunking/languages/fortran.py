@@ -7,7 +7,7 @@ from typing import Final
 
 from tree_sitter import Node
 
-from code_index.chunking.comments import clean_comments
+from code_index.chunking.comments import clean_texts
 from code_index.chunking.documentation import documenting
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, text_of
@@ -123,7 +123,7 @@ def _docstring(node: Node, source: bytes) -> str | None:
     above = node.prev_sibling
     if not marked and above is not None and above.type == "comment":
         return None
-    return clean_comments(documenting(marked or comments, _doc_text, marked=bool(marked)), _doc_text)
+    return clean_texts(documenting(marked or comments, _doc_text, marked=bool(marked)))
 
 
 LANGUAGE: Final = LanguageSpec(

@@ -18,7 +18,7 @@ _SCHEMA_EXTENSION: Final = re.compile(rb"^(?P<whole>extend\s++schema\b" + _DIREC
 
 def _schema_extensions(text: bytes, faults: list[Span]) -> list[Hidden]:
     """`extend schema @link(...)`: the grammar expects a block after it, and takes the next types for its errors."""
-    return near(_SCHEMA_EXTENSION.finditer(text), faults, "whole")
+    return near((_SCHEMA_EXTENSION,), text, faults, "whole")
 
 
 def _parameters(node: Node, source: bytes) -> tuple[Parameter, ...]:

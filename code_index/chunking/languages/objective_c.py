@@ -104,8 +104,8 @@ def _return_type(carrier: Node, source: bytes) -> str:
 
 def _macros(text: bytes, faults: list[Span]) -> list[Hidden]:
     """Words that Apple's headers put where the grammar expects nothing, and enums in the form of a macro."""
-    found = [hidden for pattern in _MISLEADING for hidden in near(pattern.finditer(text), faults, "macro")]
-    found += [hidden._replace(role="attribute") for hidden in near(_LEADING.finditer(text), faults, "macro")]
+    found = near(_MISLEADING, text, faults, "macro")
+    found += [hidden._replace(role="attribute") for hidden in near((_LEADING,), text, faults, "macro")]
     for match in _ENUM.finditer(text):
         found += [Hidden(*match.span("head"), instead=b"enum"), Hidden(*match.span("tail"))]
     return found

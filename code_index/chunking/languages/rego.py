@@ -23,7 +23,7 @@ _TRAILING_COMMA: Final = re.compile(rb"(?P<word>,)(?=\s*+[}\])])")
 
 def _misleading(text: bytes, faults: list[Span]) -> list[Hidden]:
     patterns = (_CONDITION, _OTHERWISE, _TRAILING_COMMA)
-    return [hidden for pattern in patterns for hidden in near(pattern.finditer(text), faults, "word")]
+    return near(patterns, text, faults, "word")
 
 
 def _name(rule: Node, source: bytes) -> str:

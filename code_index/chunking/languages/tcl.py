@@ -23,7 +23,7 @@ _BODY_AND_PARAMETERS: Final = 2
 
 def _indices(text: bytes, faults: list[Span]) -> list[Hidden]:
     """Indices of arrays near a fault, such as `($name)`."""
-    return near(_INDEX.finditer(text), faults, "index")
+    return near((_INDEX,), text, faults, "index")
 
 
 def _faulty_lines(text: bytes, faults: list[Span]) -> list[Hidden]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 
 from code_index.chunking import chunk_file
-from code_index.chunking.hidden_text import blanked, conditional_text
+from code_index.chunking.code import _tools
+from code_index.chunking.hidden_text import REACH, blanked, conditional_text, near
+from code_index.chunking.recovery import read
 from code_index.core.model import ChunkType
 
 
@@ -205,3 +208,32 @@ def test_a_class_of_characters_in_a_pattern_of_bash_swallows_no_function():
         'trim() {\n  local -r left=${2#"${2%%[![:space:]]*}"}\n  local -r both=${left%"${left##*[![:space:]]}"}\n}\n\n'
     )
     assert list(symbols(f"{text}after() {{\n  echo\n}}\n", "bash")) == ["trim", "after"]
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_reading_again_gives_the_tree_of_a_parse_from_the_start(count):
+    text = "".join(
+        f"class HARBOUR_EXPORT Ship{number} : public Vessel {{\n public:\n  int load() {{ return {number}; }}\n}};\n\n"
+        for number in range(count)
+    ).encode()
+    spec, parser, query, doubts, _ = _tools("cpp")
+    reading = read(text, parser, query, doubts, spec.repairs)
+    assert len(reading.hidden) == count
+    again = parser.parse(blanked(text, reading.hidden))
+    assert str(reading.tree.root_node) == str(again.root_node)
+    assert reading.tree.root_node.end_point == again.root_node.end_point
+    assert [node.start_point.row for node in reading.captures["class"]] == list(range(0, 5 * count, 5))
+
+
+@pytest.mark.parametrize("line_end", ["\n", " "])
+def test_near_faults_is_found_what_a_search_through_the_whole_text_finds_there(line_end):
+    text = line_end.join(f"MACRO_{number} " + "x" * 90 for number in range(400)).encode()
+    faults = [(0, 10), (9_000, 9_010), (9_500, 12_000), (30_000, 30_001), (len(text) - 5, len(text))]
+    pattern = re.compile(rb"(?P<macro>MACRO_\d+)")
+    within = [
+        found.span()
+        for found in pattern.finditer(text)
+        if any(start - REACH <= found.start() <= end for start, end in faults)
+    ]
+    assert len(within) > 20
+    assert [(start, end) for start, end, *_ in near([pattern], text, faults, "macro")] == within
