@@ -16,6 +16,9 @@ AST: Final = "Python's ast"
 TYPESCRIPT: Final = "TypeScript compiler"
 JAVAC: Final = "Java's compiler"
 ROSLYN: Final = "C#'s compiler"
+LUAPARSE: Final = "luaparse"
+OCAML: Final = "OCaml's compiler"
+ERLANG: Final = "Erlang's syntax tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ PROJECTS: Final = (
     Project("c", "debian", "redis=5:7.0.15-1~deb12u10", "C", "function", "struct union enum typedef", "", "macro prototype", differences="bodies that a macro stands for, typedefs of a macro's type, and three files in which macros mislead the grammar; ctags loses what follows a macro without a semicolon"),
     Project("cpp", "debian", "leveldb=1.23-4", "C++", "function", "class struct union enum typedef", "namespace", "macro prototype alias", differences="functions in `#if 0` and behind a macro, which ctags leaves out"),
     Project("kotlin", "npm", "react-native-screens@4.10.0", "Kotlin", "method", "class interface object typealias", differences="functions of anonymous objects within a function, which belong to it here; constructors that ctags does not know"),
-    Project("lua", "deb", "lua-penlight=1.13.1-3", "Lua", "function", differences="calls of `function_arg`, which ctags takes for the keyword `function`"),
+    Project("lua", "deb", "lua-penlight=1.13.1-3", LUAPARSE, "function"),
     Project("r", "debian", "r-cran-ggplot2=3.4.1+dfsg-1", "R", "function", unknown=r".*\b(ggproto|R6Class|setClass|setRefClass)\("),
     Project("haskell", "debian", "haskell-aeson=2.0.3.0-1", "Haskell", "function", "type", "", "constructor", unknown=r"(instance|class|deriving|type family|data family)\b", differences="ctags takes `infixr`, fields and constructors for functions and `instance` for a type, and knows no operators"),
     Project("elixir", "debian", "elixir-lang=1.14.0.dfsg-2", "Elixir", "function macro delegate guard operator", "module protocol", "", "callback test type record implementation exception", unknown=r"(test|describe|defimpl|defexception)\b", text_mark='"""', differences="functions in `quote` blocks of macros, which belong to the macro here; examples in texts; names that are `unquote`d"),
@@ -64,11 +67,11 @@ PROJECTS: Final = (
     Project("perl", "debian", "libmojolicious-perl=9.31+dfsg-1", "Perl", "subroutine", "package"),
     Project("proto", "debian", "protobuf=3.21.12-3+deb12u1", "Protobuf", "rpc", "message enum service", "", "oneof group package", differences="one generated file that the grammar misreads in part"),
     Project("objective-c", "debian", "gnustep-base=1.28.1+really1.28.0-5", "ObjectiveC", "method function", "interface protocol implementation", "", "struct enum category typedef", late=3, differences="ctags loses methods and takes `__attribute__` and `@protocol A;` for definitions; the rest is not examined"),
-    Project("ocaml", "debian", "ocaml-dune=2.9.3-1", "OCaml", "function method", "type class module", "", "val Exception", differences="ctags has a module for each file, takes parts of operators for names and loses nested functions; the rest is not examined"),
-    Project("erlang", "deb", "erlang-src=1:25.2.3+dfsg-1+deb12u4", "Erlang", "function", "record type", "", "macro module", differences="ctags takes the rules of grammars (`.yrl`) for functions and loses quoted names; the rest is not examined"),
+    Project("ocaml", "debian", "ocaml-dune=2.9.3-1", OCAML, "function method external val test", "type class class_type module module_declaration module_type exception type_extension", "", "value"),
+    Project("erlang", "deb", "erlang-src=1:25.2.3+dfsg-1+deb12u4", ERLANG, "function callback", "record type", "", "module"),
     Project("fortran", "debian", "lapack=3.11.0-2", "Fortran", "subroutine function", "type module program submodule", "", "interface", differences="functions with a type of two words, and main programs, which ctags loses; names in comments marked `C>`, which this comparison takes for the definition"),
     Project("verilog", "debian", "yosys=0.23-6", "Verilog", "function task", "module"),
-    Project("vhdl", "debian", "ghdl=2.0.0+dfsg-6.2", "VHDL", "function procedure", "entity architecture package type subtype", "", "process component", unknown=r"(?i)(process|configuration|context|\w+ *: *process)\b", differences="bodies of functions that were declared before, which ctags leaves out; the rest is not examined"),
+    Project("vhdl", "debian", "ghdl=2.0.0+dfsg-6.2", "VHDL", "function procedure prototype", "entity architecture package type subtype", "", "process component", unknown=r"(?i)(process|configuration|context|\w+ *: *process)\b", differences="bodies of functions that were declared before, which ctags leaves out; the rest is not examined"),
     Project("tcl", "debian", "tcllib=1.21+dfsg-1", "Tcl", "procedure", "", "", "namespace", unknown=r"(?!proc\b)", differences="not examined"),
     Project("elisp", "deb", "elpa-magit=3.3.0-2", "EmacsLisp", "function macro inline subst", "", "", "minorMode derivedMode", unknown=r"\((?!defun|defmacro|defsubst|define-inline)", differences="commands of `transient-define-*` and autoloads, which ctags does not know"),
     Project("commonlisp", "deb", "cl-alexandria=20211025.gita67c3a6-1", "Lisp", "function macro", unknown=r"\((?!defun|defmacro)"),

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.language_projects import AST, JAVAC, PROJECTS, ROSLYN, TYPESCRIPT, Project
+from benchmarks.language_projects import AST, ERLANG, JAVAC, LUAPARSE, OCAML, PROJECTS, ROSLYN, TYPESCRIPT, Project
 from benchmarks.pipeline import fetch as fetch_from_pypi
 from code_index.chunking.blocks import OWNER, Block
 from code_index.chunking.code import _tools
@@ -47,6 +47,7 @@ from code_index.repository.source_repository import SourceRepository
 _CORPORA = Path(__file__).parent / ".corpora"
 _TYPESCRIPT = "typescript@5.9.3"
 _ROSLYN = "@autorest/csharp@3.0.0-beta.20220906.1"
+_LUAPARSE = "luaparse@0.3.1"
 _DOTNET = ("dotnetcore2==3.1.23", "pythonnet==3.0.5")
 _JUDGES = Path(__file__).parent / "reference_parsers"
 _SEED = 0  # nothing is drawn
@@ -194,7 +195,10 @@ def _starts(source: bytes, language: str) -> list[int]:
     if language not in LANGUAGES:
         return []
     spec, parser, query, faults, _ = _tools(language)
-    reading = read(source, parser, query, faults, spec.repairs)
+    text = source if spec.reads_as is None else spec.reads_as(source)
+    reading = read(text, parser, query, faults, spec.repairs)
+    if spec.sort is not None:
+        spec.sort(reading.captures, source)
     return sorted(definition.own[0] for definition in find_definitions(reading.captures, source, spec))
 
 
@@ -292,7 +296,27 @@ def _roslyn() -> list[str]:
     return [sys.executable, script, str(fetch("npm", _ROSLYN) / "package"), str(runtime)]
 
 
-_COMPILERS = {TYPESCRIPT: _typescript, JAVAC: _javac, ROSLYN: _roslyn}
+def _luaparse() -> list[str]:
+    module = fetch("npm", _LUAPARSE) / "package" / "luaparse.js"
+    return ["node", str(_JUDGES / "lua_definitions.cjs"), str(module)]
+
+
+def _ocaml() -> list[str]:
+    return ["ocaml", "-I", "+compiler-libs", "ocamlcommon.cma", str(_JUDGES / "ocaml_definitions.ml")]
+
+
+def _erlang() -> list[str]:
+    return ["escript", str(_JUDGES / "erlang_definitions.escript")]
+
+
+_COMPILERS = {
+    TYPESCRIPT: _typescript,
+    JAVAC: _javac,
+    ROSLYN: _roslyn,
+    LUAPARSE: _luaparse,
+    OCAML: _ocaml,
+    ERLANG: _erlang,
+}
 
 
 def with_ast(_project: Project, paths: Sequence[Path]) -> Iterator[Definition]:
@@ -423,7 +447,7 @@ def main() -> None:
         parser.error(f"no project for {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     machine = report.machine()
     ctags = subprocess.run(["ctags", "--version"], capture_output=True, text=True, check=True).stdout.split(",")[0]
-    figures: dict[str, Any] = {"ctags": ctags, "compilers": [_TYPESCRIPT, _ROSLYN, *_DOTNET]}
+    figures: dict[str, Any] = {"ctags": ctags, "compilers": [_TYPESCRIPT, _ROSLYN, *_DOTNET, _LUAPARSE]}
     rows = []
     for project in PROJECTS:
         wanted = arguments.languages or LANGUAGES
