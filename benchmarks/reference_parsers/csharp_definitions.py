@@ -42,17 +42,19 @@ def main() -> None:
     compiler, packages = map(Path, sys.argv[1:])
     sys.path.append(str(packages))
     os.environ["DOTNET_SYSTEM_GLOBALIZATION_INVARIANT"] = "1"  # else it wants the system's ICU
-    import pythonnet  # noqa: PLC0415 - it must be told the runtime before `clr` is there
-    from clr_loader import get_coreclr  # noqa: PLC0415
+    import pythonnet
+    from clr_loader import get_coreclr
 
     (configuration,) = compiler.glob("*.runtimeconfig.json")
-    pythonnet.set_runtime(get_coreclr(runtime_config=str(configuration), dotnet_root=str(packages / "dotnetcore2" / "bin")))
-    import clr  # noqa: PLC0415
+    pythonnet.set_runtime(
+        get_coreclr(runtime_config=str(configuration), dotnet_root=str(packages / "dotnetcore2" / "bin"))
+    )
+    import clr
 
     sys.path.append(str(compiler))
     clr.AddReference("Microsoft.CodeAnalysis")
     clr.AddReference("Microsoft.CodeAnalysis.CSharp")
-    from Microsoft.CodeAnalysis import CSharp  # noqa: PLC0415
+    from Microsoft.CodeAnalysis import CSharp
 
     for path in sys.stdin.read().splitlines():
         text = Path(path).read_text("utf-8-sig", "replace")
@@ -61,7 +63,7 @@ def main() -> None:
             print(json.dumps({"path": path, **item}))
 
 
-def _definitions(root: Any, csharp: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - .NET's objects
+def _definitions(root: Any, csharp: Any) -> Iterator[dict[str, Any]]:
     pending = [(root, False)]
     while pending:
         node, is_local = pending.pop()
@@ -74,7 +76,7 @@ def _definitions(root: Any, csharp: Any) -> Iterator[dict[str, Any]]:  # noqa: A
         pending += [(child, is_inner) for child in node.ChildNodes()]
 
 
-def _name(node: Any, kind: str) -> Any:  # noqa: ANN401 - .NET's objects
+def _name(node: Any, kind: str) -> Any:
     """The token or node that names a definition."""
     if kind == "OperatorDeclaration":
         return node.OperatorToken
@@ -85,7 +87,7 @@ def _name(node: Any, kind: str) -> Any:  # noqa: ANN401 - .NET's objects
     return node.Name if kind in _NAMESPACES else node.Identifier
 
 
-def _text(token: Any, kind: str) -> str:  # noqa: ANN401 - .NET's objects
+def _text(token: Any, kind: str) -> str:
     """The name as it is written here."""
     forms = {
         "OperatorDeclaration": "operator {}",

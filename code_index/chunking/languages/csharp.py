@@ -35,6 +35,7 @@ def _directives(text: bytes, faults: list[Span]) -> list[Hidden]:
 LANGUAGE: Final = LanguageSpec(
     name="csharp",
     title="C#",
+    revision=1,
     extensions="cs csx",
     interpreters="dotnet dotnet-script csharp",
     names={

@@ -12,7 +12,6 @@ from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, text_of
 from code_index.core.model import Parameter
 
-
 _DIRECTIVE: Final = re.compile(
     rb"^(?P<directive>\#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b(?:[^\n\\]|\\(?s:.))*+)", re.MULTILINE
 )
@@ -51,6 +50,7 @@ def _parameters(carrier: Node, source: bytes) -> tuple[Parameter, ...]:
 LANGUAGE: Final = LanguageSpec(
     name="haskell",
     title="Haskell",
+    revision=1,
     extensions="hs hs-boot",
     interpreters="runhaskell runghc",
     names={

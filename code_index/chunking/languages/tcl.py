@@ -123,7 +123,7 @@ def _is_absolute(node: Node) -> bool:
 LANGUAGE: Final = LanguageSpec(
     name="tcl",
     title="Tcl",
-    revision=1,
+    revision=2,
     extensions="tcl tm itcl itk sdc xdc",
     interpreters="tclsh wish expect jimsh",
     modes="tcl",
