@@ -37,6 +37,7 @@ Captures = dict[str, list[Node]]
 _CALLABLES: Final = frozenset({"function", "member", "prototype", "overload"})
 _WRAPPER_FIELDS: Final = ("definition", "declaration", "type")
 _BETWEEN_OVERLOADS: Final = re.compile(rb"(?:[\s;]|//[^\n]*+|/\*(?s:.*?)\*/)*+")
+_BETWEEN_CLAUSES: Final = re.compile(rb"[ \t;]*+(?:(?:%|--|#)[^\n]*+)?[\s;]*+")  # a comment on the first one's line
 _GAP: Final = re.compile(rb"\s*")
 
 
@@ -258,7 +259,7 @@ def _are_clauses(first: Block, second: Block, source: bytes) -> bool:
     if first.is_overload:
         return _BETWEEN_OVERLOADS.fullmatch(source, first.end, second.start) is not None
     is_ended = source.endswith(b".", first.start, first.end)  # as the last clause of Erlang is
-    return not is_ended and not source[first.end : second.start].strip(b" \t\r\n\f;")
+    return not is_ended and _BETWEEN_CLAUSES.fullmatch(source, first.end, second.start) is not None
 
 
 def _join(first: Block, second: Block) -> None:

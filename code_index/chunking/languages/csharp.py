@@ -6,6 +6,7 @@ from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.hidden_text import Hidden, Span, conditional_text
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import text_of
 
@@ -26,6 +27,11 @@ def _destructor_name(node: Node, source: bytes) -> str:
     return f"~{text_of(node.child_by_field_name('name'), source)}"
 
 
+def _directives(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Directives of conditional compilation, which the grammar knows between statements and declarations only."""
+    return conditional_text(text, faults)
+
+
 LANGUAGE: Final = LanguageSpec(
     name="csharp",
     title="C#",
@@ -38,6 +44,7 @@ LANGUAGE: Final = LanguageSpec(
         "destructor_declaration": _destructor_name,
     },
     return_fields=("returns", "type"),
+    repairs=(_directives,),
     query="""
 [(class_declaration) (struct_declaration) (interface_declaration) (record_declaration) (enum_declaration) (delegate_declaration)] @class
 [(method_declaration) (constructor_declaration) (destructor_declaration) (operator_declaration) (conversion_operator_declaration) (indexer_declaration) (local_function_statement)] @function

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tree_sitter import Node
 
+from code_index.chunking.hidden_text import Hidden, Span, near
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, text_of
 from code_index.core.model import Parameter
+
+_DIRECTIVE: Final = re.compile(
+    rb"^(?P<directive>\#[ \t]*(?:if|ifdef|ifndef|elif|else|endif)\b(?:[^\n\\]|\\(?s:.))*+)", re.MULTILINE
+)
+
+
+def _directives(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Directives of conditional compilation: the grammar reads from `#else` to `#endif` as one of them."""
+    return near((_DIRECTIVE,), text, faults, "directive")
 
 
 def _function_name(node: Node, source: bytes) -> str:
@@ -46,6 +57,7 @@ LANGUAGE: Final = LanguageSpec(
         "bind": _function_name,
         "instance": _instance_name,
     },
+    repairs=(_directives,),
     parameters_of=_parameters,
     doc_prefixes=("-- |", "-- ^", "{-|", "{- |"),
     clauses=True,
@@ -56,6 +68,7 @@ LANGUAGE: Final = LanguageSpec(
 [(data_type) (newtype) (type_synomym) (class) (instance) (type_family) (data_family)] @class
 [(comment) (haddock)] @comment
 (header) @file_head
+((cpp) @doubt (#match? @doubt "\\n."))
 (signature) @signature
 (import) @import
 (fields (field) @field)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tree_sitter import Node
 
 from code_index.chunking.comments import clean_comments, without_markers
+from code_index.chunking.hidden_text import Hidden, Reach, Span
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, raw_text_of, text_of
 from code_index.core.model import Parameter
@@ -51,11 +53,31 @@ def _help(node: Node, source: bytes) -> str:
     return ""
 
 
+_OCTAVE: Final = re.compile(
+    rb"(?P<comment>(?<=^)[ \t]*#|(?<=[\s;,)])#(?=[ #!]))[^\n]*|\"(?:[^\"\\\n]|\\.)*\"|%[^\n]*"
+    rb"|\b(?P<end>end(?:function|if|for|while|switch|parfor|classdef|methods|properties|_try_catch|_unwind_protect))\b"
+    rb"|\b(?P<cleanup>unwind_protect_cleanup)\b|\b(?P<unwind>unwind_protect)\b|(?P<not>!)(?=[=\w( ])",
+    re.MULTILINE,
+)
+_IN_MATLAB: Final = {"comment": b"%", "end": b"end", "cleanup": b"catch", "unwind": b"try", "not": b"~"}
+
+
+def _octave(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """What Octave writes otherwise: comments with `#`, `endif`, `unwind_protect` and `!`."""
+    reach = Reach(faults)
+    return [
+        Hidden(*match.span(kind), instead=_IN_MATLAB[kind])
+        for match in _OCTAVE.finditer(text)
+        if (kind := match.lastgroup) is not None and match.start() in reach
+    ]
+
+
 LANGUAGE: Final = LanguageSpec(
     name="matlab",
     title="MATLAB",
     revision=1,
     extensions="mat",
+    repairs=(_octave,),
     interpreters="octave",
     modes="octave matlab",
     names={"function_definition": _name, "function_signature": _name},

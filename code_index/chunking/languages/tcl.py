@@ -7,13 +7,18 @@ from typing import Final
 
 from tree_sitter import Node
 
-from code_index.chunking.hidden_text import REACH, Hidden, Span, near
+from code_index.chunking.hidden_text import REACH, Hidden, Reach, Span, near
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.signatures import first_child, text_of
 from code_index.core.model import Parameter
 
 _PARAMETER: Final = re.compile(r"\{\s*(\S+)\s+([^{}]*?|\{[^{}]*\})\s*\}|([^\s{}]+)")
 _INDEX: Final = re.compile(rb"[\w:](?P<index>\([^()\s\[\]{}\"]*\))")
+_NUMBER: Final = re.compile(rb"(?<![\w$])0(?P<digits>[xX][0-9a-fA-F]+)\b")
+_CONTINUATION: Final = re.compile(rb"(?P<mark>\\)(?=\r?\n)")
+_BRACE: Final = re.compile(rb"\\(?s:.)|(?P<open>\{)|\}")
+_HEAD: Final = re.compile(rb"[ \t]*(?:proc|method|typemethod|constructor|destructor)\b[^\n]*+")
+_REST_OF_LINE: Final = re.compile(rb"[ \t]*\r?\n")
 _NO_BRACES: Final = re.compile(rb"(?:[^{}\n\\]|\\.)+")
 _MAX_HEAD: Final = 300
 _ACCESS: Final = frozenset({"public", "private", "protected"})
@@ -24,6 +29,33 @@ _BODY_AND_PARAMETERS: Final = 2
 def _indices(text: bytes, faults: list[Span]) -> list[Hidden]:
     """Indices of arrays near a fault, such as `($name)`."""
     return near((_INDEX,), text, faults, "index")
+
+
+def _numbers(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """What makes a number hexadecimal: expressions of the grammar know decimal ones only."""
+    return near((_NUMBER,), text, faults, "digits")
+
+
+def _continuations(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """Backslashes at the end of lines near a fault, which the grammar does not know within an expression."""
+    return near((_CONTINUATION,), text, faults, "mark")
+
+
+def _bodies(text: bytes, faults: list[Span]) -> list[Hidden]:
+    """The bodies of procedures in a fault, by Tcl's own rule that braces are in pairs."""
+    reach = Reach(faults)
+    found: list[Hidden] = []
+    starts: list[int] = []  # of what stands in the open braces; of bodies only, else -1
+    for match in _BRACE.finditer(text):
+        if match["open"]:
+            is_last = _REST_OF_LINE.match(text, match.end()) is not None
+            is_body = is_last and _HEAD.match(text, text.rfind(b"\n", 0, match.start()) + 1, match.start()) is not None
+            starts.append(match.end() if is_body else -1)
+        elif match[0] == b"}" and starts:
+            start = starts.pop()
+            if start >= 0 and start in reach:
+                found.append(Hidden(start, match.start()))
+    return found
 
 
 def _faulty_lines(text: bytes, faults: list[Span]) -> list[Hidden]:
@@ -99,7 +131,7 @@ LANGUAGE: Final = LanguageSpec(
     is_absolute=_is_absolute,
     dotted_methods=True,
     path_separator=".",
-    repairs=(_indices, _faulty_lines),
+    repairs=(_numbers, _continuations, _indices, _faulty_lines, _bodies),
     parameters_of=_parameters,
     query="""
 (procedure) @function

@@ -237,3 +237,120 @@ def test_near_faults_is_found_what_a_search_through_the_whole_text_finds_there(l
     ]
     assert len(within) > 20
     assert [(start, end) for start, end, *_ in near([pattern], text, faults, "macro")] == within
+
+
+HASKELL = """module Store where
+
+#ifdef ORDERED
+size :: Store -> Int
+size = M.size . raw
+#else
+size :: Store -> Int
+size = H.size . raw
+
+keys :: Store -> [Key]
+keys = H.keys . raw
+#endif
+
+after :: Int
+after = 1
+"""
+
+
+def test_all_branches_of_a_conditional_in_haskell_are_read():
+    chunks = chunk_file(HASKELL.encode(), file_path="a", file_hash="0", language="haskell")
+    found = [
+        (chunk.qualified_name.rpartition(".")[2], chunk.end_line)
+        for chunk in chunks
+        if chunk.chunk_type is ChunkType.FUNCTION
+    ]
+    assert found == [("size", 5), ("size", 8), ("keys", 11), ("after", 15)]
+
+
+CSHARP = """namespace Shop
+{
+    public class Till
+    {
+        internal void Add(int sum, int run
+#if TRACE
+                          , string trace
+#endif
+        )
+        {
+            Total += sum;
+        }
+
+        public int Take() { return 0; }
+    }
+}
+"""
+
+
+def test_a_conditional_among_parameters_in_csharp_loses_no_class():
+    found = symbols(CSHARP, "csharp")
+    assert found["Shop.Till"] == ("class", 3, 16)
+    assert found["Shop.Till.Add"] == ("method", 5, 12)
+    assert found["Shop.Till.Take"] == ("method", 14, 14)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "    return [expr {(($w << 8) | (($w >> 24) & 0xff)) & 0xffffffff}]",
+        "    return [list [expr {0xFF & $w}] \\\n        [expr {(0xFF00 & $w) \\\n            >> 8}]]",
+        '    if {$w == 0 && [regexp {["\'(]} $w]} then {set x "}" ; set y 360.*-1.} ',
+    ],
+)
+def test_an_expression_that_the_grammar_of_tcl_misreads_loses_no_procedure(line):
+    text = f"proc ::m::first {{w}} {{\n{line}\n}}\n\nproc ::m::second {{v {{n 0}}}} {{\n    return $v\n}}\n"
+    found = symbols(text, "tcl")
+    assert list(found) == ["m.first", "m.second"]
+
+
+def test_bodies_of_procedures_in_tcl_are_found_in_linear_time():
+    text = "proc f {a} {\n if {\n" * 20_000
+    started = time.perf_counter()
+    assert symbols(text[:200_000], "tcl") is not None
+    assert time.perf_counter() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("erlang", "escape($n) -> $\\n;   % a line\nescape($r) -> $\\r;   %% the return\nescape(C) -> C. % any\n"),
+        ("haskell", "escape 'n' = 1 -- a line\nescape 'r' = 2 -- the return\nescape _ = 3\n"),
+        ("elixir", "defmodule A do\n  def escape(1), do: 1 # a line\n  def escape(2), do: 2\nend\n"),
+    ],
+)
+def test_clauses_with_comments_at_their_ends_are_one_function(language, text):
+    assert [name for name in symbols(text, language) if name.endswith("escape")] in (["escape"], ["A.escape"])
+    chunks = chunk_file(text.encode(), file_path="a", file_hash="0", language=language)
+    assert sum(chunk.qualified_name.endswith("escape") for chunk in chunks) == 1
+
+
+OCTAVE = """## Copyright (C) 2020 A. Author
+## -*- texinfo -*-
+
+function y = first (x)
+  # a comment with an apostrophe: it isn't text
+  if (! x)
+    y = "# no comment";
+  endif
+  unwind_protect
+    y != 1;
+  unwind_protect_cleanup
+    y = 2;
+  end_unwind_protect
+endfunction
+
+function second ()
+endfunction
+
+%!assert (first (1), 2)
+"""
+
+
+def test_what_octave_writes_otherwise_is_read():
+    chunks = chunk_file(OCTAVE.encode(), file_path="a", file_hash="0", language="matlab")
+    found = [(chunk.qualified_name, chunk.end_line) for chunk in chunks if chunk.chunk_type is ChunkType.FUNCTION]
+    assert found == [("first", 14), ("second", 17)]
