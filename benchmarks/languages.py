@@ -190,6 +190,8 @@ def _starts(source: bytes, language: str) -> list[int]:
         return []
     spec, parser, query, faults, _ = _tools(language)
     reading = read(source, parser, query, faults, spec.repairs)
+    if reading is None:
+        return []
     return sorted(definition.own[0] for definition in find_definitions(reading.captures, source, spec))
 
 

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
+from tree_sitter import Language, Node, Parser, Query, Tree
 
+from code_index.chunking.bounded_trees import captured, parsed
 from code_index.chunking.hidden_text import Hidden, Span, blanked
-from code_index.core.errors import ParseError
 
 Repair = Callable[[bytes, list[Span]], list[Hidden]]
 """From the text and the spans of its faults, in order, to what is to be hidden."""
@@ -45,17 +45,23 @@ class _Faults(NamedTuple):
     lines: int  # of all, those in several more than once
 
 
-def read(source: bytes, parser: Parser, query: Query, fault_query: Query, repairs: tuple[Repair, ...]) -> Reading:
-    """The most plausible tree of the source, with what the query captured in it.
+def read(
+    source: bytes, parser: Parser, query: Query, fault_query: Query, repairs: tuple[Repair, ...]
+) -> Reading | None:
+    """The most plausible tree of the source, with what the query captured in it; `None` when that takes too long.
 
     Raises:
         ParseError: the parser gave no tree.
     """
-    tree = _parsed(source, parser)
-    captures = QueryCursor(query).captures(tree.root_node)
+    tree = parsed(source, parser)
+    captures = captured(query, tree.root_node) if tree is not None else None
+    if tree is None or captures is None:
+        return None
     if not (tree.root_node.has_error or "doubt" in captures):
         return Reading(tree, captures)
     faults, text = _faults(tree, fault_query), source
+    if faults is None:
+        return None
     hidden: tuple[Hidden, ...] = ()
     failed: set[tuple[Hidden, ...]] = set()
     for _ in range(MAX_ROUNDS):
@@ -65,17 +71,17 @@ def read(source: bytes, parser: Parser, query: Query, fault_query: Query, repair
             if not found or found in failed:
                 continue
             changed = blanked(text, found)
-            other = _parsed(changed, parser)
-            remaining = _faults(other, fault_query)
-            if remaining.lines < faults.lines:
+            other = parsed(changed, parser)
+            remaining = _faults(other, fault_query) if other is not None else None
+            if other is not None and remaining is not None and remaining.lines < faults.lines:
                 tree, faults, text, hidden = other, remaining, changed, (*hidden, *found)
             else:
                 failed.add(found)
         if not faults.lines or faults.lines == before:
             break
     if hidden:
-        captures = QueryCursor(query).captures(tree.root_node)
-    return Reading(tree, captures, hidden, _different(faults.rows))
+        captures = captured(query, tree.root_node)
+    return Reading(tree, captures, hidden, _different(faults.rows)) if captures is not None else None
 
 
 def fault_query(grammar: Language, query: Query, text: bytes) -> Query:
@@ -90,17 +96,12 @@ def fault_query(grammar: Language, query: Query, text: bytes) -> Query:
     return Query(grammar, _ERRORS + "".join(pattern for pattern in patterns if "@doubt" in pattern))
 
 
-def _parsed(text: bytes, parser: Parser) -> Tree:
-    tree = parser.parse(text)
-    if tree is None:
-        raise ParseError("the parser gave no tree; exclude the file or report it")
-    return tree
-
-
-def _faults(tree: Tree, query: Query) -> _Faults:
-    """The spans of nodes that are wrong, and the number of lines that they cover."""
+def _faults(tree: Tree, query: Query) -> _Faults | None:
+    """The spans of nodes that are wrong, and the number of lines that they cover; `None` when asking takes too long."""
     root = tree.root_node
-    captures = QueryCursor(query).captures(root)
+    captures = captured(query, root)
+    if captures is None:
+        return None
     nodes = captures.get("doubt", []) + captures.get("fault", [])
     nodes += [root] if root.type == "ERROR" else []
     rows = [(node.start_point.row, node.end_point.row) for node in nodes]
