@@ -217,6 +217,8 @@ def _starts(source: bytes, language: str) -> list[int]:
     spec, parser, query, doubts, _ = _tools(language)
     text = source if spec.reads_as is None else spec.reads_as(source)
     reading = read(text, parser, query, doubts, spec.repairs)
+    if reading is None:
+        return []
     if spec.sort is not None:
         spec.sort(reading.captures, source)
     return sorted(definition.own[0] for definition in find_definitions(reading.captures, source, spec))

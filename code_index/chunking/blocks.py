@@ -71,7 +71,8 @@ class Extraction:
     `import_offsets` has the first byte of each of `imports` (same length), so that the chunk around an import
     carries it. `docstring` is the file's own; the first module chunk carries it.
     A block of type `MODULE` (namespace, Rust `mod`) only qualifies the names inside: its own text is module code.
-    `misread_lines` counts the lines of which the grammar made nothing that can be trusted.
+    `misread_lines` counts the lines of which the grammar made nothing that can be trusted, `unread_lines` those of texts, parts
+    among them, that take too long to parse or to ask.
     `parts` are still to be read by other extractors (`code_index.chunking.embedded`).
     The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
     """
@@ -85,3 +86,4 @@ class Extraction:
     name_separator: str = "."
     parts: list[Part] = field(default_factory=list)
     misread_lines: int = 0
+    unread_lines: int = 0

@@ -68,7 +68,7 @@ def chunk_file(
     The structured formats read a language without a code specification; one that they do not know is plain text.
     The caller bounds time and memory, because some small inputs are bombs for a parser. With `as_text` no parser
     runs, and the text is cut only at its lines. `on_misread` gets the number of lines that a grammar misread, where they
-    are many.
+    are many or take too long to be asked for their definitions.
 
     Raises:
         ParseError: the grammar is missing or gave no tree; the message names the file.
@@ -83,9 +83,10 @@ def chunk_file(
             extraction = extract_text(source) if as_text else extract(source, language)
     except ParseError as error:
         raise ParseError(f"{file_path}: {error}") from error
-    misread = extraction.misread_lines
-    if on_misread is not None and misread >= max(MISREAD_LINES, MISREAD_SHARE * (source.count(b"\n") + 1)):
-        on_misread(misread)
+    unread, misread = extraction.unread_lines, extraction.misread_lines
+    are_many = misread >= max(MISREAD_LINES, MISREAD_SHARE * (source.count(b"\n") + 1))
+    if on_misread is not None and (unread or are_many):
+        on_misread(misread + unread)
     return assemble(
         source,
         extraction,

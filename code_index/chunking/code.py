@@ -14,10 +14,11 @@ from bisect import bisect_left, bisect_right
 from functools import cache
 from typing import Final
 
-from tree_sitter import Node, Parser, Query, QueryCursor
+from tree_sitter import Node, Parser, Query
 from tree_sitter_language_pack import get_language
 
 from code_index.chunking.blocks import OWNER, Block, Extraction, Part
+from code_index.chunking.bounded_trees import captured
 from code_index.chunking.comments import clean_comments, clean_string, clean_texts
 from code_index.chunking.complexity import Complexity, Construct, Span, measure
 from code_index.chunking.definition_tree import (
@@ -66,6 +67,8 @@ def extract_code(source: bytes, language: str) -> Extraction:
     spec, parser, query, doubts, statements = _tools(language)
     text = source if spec.reads_as is None else spec.reads_as(source)
     reading = read(text, parser, query, doubts, spec.repairs)
+    if reading is None:
+        return Extraction(unread_lines=source.count(b"\n") + 1)
     if spec.sort is not None:
         spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
@@ -111,8 +114,8 @@ def _statement_starts(source: bytes, root: Node, statements: Query) -> list[int]
     """
     if max(map(len, source.split(b"\n"))) <= LONG_LINE_BYTES:
         return []
-    captured = QueryCursor(statements).captures(root)
-    return sorted({node.start_byte for node in captured.get("statement", [])})
+    found = captured(statements, root) or {}
+    return sorted({node.start_byte for node in found.get("statement", [])})
 
 
 def _parts(captures: Captures, source: bytes, spec: LanguageSpec) -> list[Part]:

@@ -46,6 +46,7 @@ def extract(source: bytes, language: str, depth: int = 1) -> Extraction:
                 block.name_separator = block.name_separator or inner.name_separator
                 _insert(found.blocks, block)
             imports += [(start + at, name) for at, name in zip(inner.import_offsets, inner.imports, strict=True)]
+            found.unread_lines += inner.unread_lines
             found.break_points += [start + point for point in inner.break_points]
         imports.sort(key=lambda item: item[0])
         found.import_offsets = tuple(offset for offset, _ in imports)

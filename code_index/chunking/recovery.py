@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
+from tree_sitter import Language, Node, Parser, Query, Tree
 
+from code_index.chunking.bounded_trees import captured, parsed
 from code_index.chunking.hidden_text import Hidden, Span, blanked
-from code_index.core.errors import ParseError
 
 Repair = Callable[[bytes, list[Span]], list[Hidden]]
 """From the text and the spans of its faults, in order, to what is to be hidden."""
@@ -50,19 +50,35 @@ class _Faults(NamedTuple):
     lines: int  # of all, those in several more than once
 
 
-def read(source: bytes, parser: Parser, query: Query, doubts: Query | None, repairs: tuple[Repair, ...]) -> Reading:
-    """The most plausible tree of the source, with what the query captured in it; `doubts` is its `doubt_query`.
+def read(
+    source: bytes, parser: Parser, query: Query, doubts: Query | None, repairs: tuple[Repair, ...]
+) -> Reading | None:
+    """The most plausible tree of the source, with what the query captured in it; `None` when that takes too long.
+
+    `doubts` is the query's `doubt_query`.
 
     Raises:
         ParseError: the parser gave no tree.
     """
-    tree = _parsed(source, parser)
-    captures: dict[str, list[Node]] | None = None
+    tree = parsed(source, parser)
+    if tree is None:
+        return None
     if not tree.root_node.has_error:
-        captures = _captured(query, tree)
-        if "doubt" not in captures:
-            return Reading(tree, captures)
-    faults, text = _faults(tree, doubts), source
+        captures = captured(query, tree.root_node)
+        if captures is None or "doubt" not in captures:
+            return Reading(tree, captures) if captures is not None else None
+    faults = _faults(tree, doubts)
+    if faults is None:
+        return None
+    tree, hidden, misread_lines = _repaired(source, tree, faults, parser, doubts, repairs)
+    captures = captured(query, tree.root_node)
+    return Reading(tree, captures, hidden, misread_lines) if captures is not None else None
+
+
+def _repaired(
+    text: bytes, tree: Tree, faults: _Faults, parser: Parser, doubts: Query | None, repairs: tuple[Repair, ...]
+) -> tuple[Tree, tuple[Hidden, ...], int]:
+    """The tree with the fewest faults, what is hidden from the grammar in it, and the lines that stay wrong."""
     hidden: tuple[Hidden, ...] = ()
     failed: set[tuple[Hidden, ...]] = set()
     for _ in range(MAX_ROUNDS):
@@ -72,17 +88,15 @@ def read(source: bytes, parser: Parser, query: Query, doubts: Query | None, repa
             if not found or found in failed:
                 continue
             changed = blanked(text, found)
-            other = _parsed(changed, parser, _edited(tree, text, found))
-            remaining = _faults(other, doubts)
-            if remaining.lines < faults.lines:
+            other = parsed(changed, parser, _edited(tree, text, found))
+            remaining = _faults(other, doubts) if other is not None else None
+            if other is not None and remaining is not None and remaining.lines < faults.lines:
                 tree, faults, text, hidden = other, remaining, changed, (*hidden, *found)
             else:
                 failed.add(found)
         if not faults.lines or faults.lines == before:
             break
-    if hidden or captures is None:
-        captures = _captured(query, tree)
-    return Reading(tree, captures, hidden, _different(faults.rows))
+    return tree, hidden, _different(faults.rows)
 
 
 def doubt_query(grammar: Language, query: Query, text: bytes) -> Query | None:
@@ -96,28 +110,6 @@ def doubt_query(grammar: Language, query: Query, text: bytes) -> Query | None:
     ]
     doubts = [pattern for pattern in patterns if "@doubt" in pattern]
     return Query(grammar, "".join(doubts)) if doubts else None
-
-
-def _parsed(text: bytes, parser: Parser, old: Tree | None = None) -> Tree:
-    tree = parser.parse(text) if old is None else parser.parse(text, old)
-    if tree is None:
-        raise ParseError("the parser gave no tree; exclude the file or report it")
-    return tree
-
-
-def _captured(query: Query, tree: Tree) -> dict[str, list[Node]]:
-    """What a query captures in a tree, by role, in document order.
-
-    By matches, sorted here: `QueryCursor.captures` keeps them in order as it goes, which takes twice the time where a match
-    stays open around much of a file, as that of a statement around a whole module does.
-    """
-    found: dict[str, list[Node]] = {}
-    for _, match in QueryCursor(query).matches(tree.root_node):
-        for name, nodes in match.items():
-            found.setdefault(name, []).extend(nodes)
-    for nodes in found.values():
-        nodes.sort(key=lambda node: (node.start_byte, -node.end_byte))
-    return found
 
 
 def _edited(tree: Tree, text: bytes, hidden: tuple[Hidden, ...]) -> Tree | None:
@@ -136,11 +128,14 @@ def _edited(tree: Tree, text: bytes, hidden: tuple[Hidden, ...]) -> Tree | None:
     return edited
 
 
-def _faults(tree: Tree, doubts: Query | None) -> _Faults:
-    """The spans of nodes that are wrong, and the number of lines that they cover."""
+def _faults(tree: Tree, doubts: Query | None) -> _Faults | None:
+    """The spans of nodes that are wrong, and the number of lines that they cover; `None` when asking takes too long."""
     nodes = list(_errors(tree))
     if doubts is not None:
-        nodes += _captured(doubts, tree).get("doubt", [])
+        captures = captured(doubts, tree.root_node)
+        if captures is None:
+            return None
+        nodes += captures.get("doubt", [])
     rows = [(node.start_point.row, node.end_point.row) for node in nodes]
     lines = sum(1 + end - start for start, end in rows)
     return _Faults(sorted((node.start_byte, node.end_byte) for node in nodes), rows, lines)

@@ -77,6 +77,7 @@ def _contents(hostile: Hostile) -> None:
     write("content/utf8_bom.py", codecs.BOM_UTF8 + text.encode())
     write("content/utf16_le.py", codecs.BOM_UTF16_LE + text.encode("utf-16-le"))
     write("content/utf16_be.py", codecs.BOM_UTF16_BE + text.encode("utf-16-be"))
+    write("content/utf16_without_mark.py", "def a(): pass\n".encode("utf-16-le"))
     write("content/utf16_odd.py", codecs.BOM_UTF16_LE + text.encode("utf-16-le")[:-1])
     write("content/utf16_lone_surrogate.py", codecs.BOM_UTF16_LE + b"\x00\xd8x\x00")
     write("content/utf32.py", codecs.BOM_UTF32_LE + text.encode("utf-32-le"))
@@ -128,7 +129,6 @@ def _nesting(hostile: Hostile) -> None:
 def _skipped(hostile: Hostile) -> None:
     write = hostile.write
     write("skipped/binary.dat", b"\x7fELF\x00\x00" + bytes(range(256)) * 20, skipped="binary")
-    write("skipped/utf16_without_mark.py", "def a(): pass\n".encode("utf-16-le"), skipped="binary")
     write("skipped/logo.png", b"\x89PNG\r\n\x1a\n\x00", skipped="binary")
     write("skipped/empty.py", b"", skipped="empty")
     write("skipped/blank.py", b" \n\t\r\n\f\v", skipped="empty")

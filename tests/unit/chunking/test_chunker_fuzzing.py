@@ -68,7 +68,8 @@ def test_marked_text_of_any_encoding_becomes_the_same_utf8(text, encoding):
     assert decode(_MARKS[encoding] + text.encode(encoding)).text == text.encode()
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+# With NUL bytes it may be UTF-16 that nobody marked.
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")))
 def test_utf8_without_a_mark_stays_as_it_is(text):
     content = text.encode()
     assert content.startswith(codecs.BOM_UTF8) or decode(content).text == content
