@@ -388,7 +388,7 @@ def compare(project: Project) -> Comparison:
     ours = [definition for path in paths for definition in ours_in(path, project.language, project.unknown)]
     has_clauses = project.language in LANGUAGES and LANGUAGES[project.language].clauses
     modules = bool(project.modules)
-    return matched(theirs, ours, len(paths), clauses=has_clauses, modules=modules, late=project.late)
+    return matched(theirs, ours, len(paths), clauses=has_clauses, modules=modules)
 
 
 def matched(
@@ -398,12 +398,8 @@ def matched(
     *,
     clauses: bool,
     modules: bool = True,
-    late: int = 0,
 ) -> Comparison:
-    """What only one side has. With `clauses` a definition of ours answers all definitions of its name within it.
-
-    The reference's lines may be `late` ones.
-    """
+    """What only one side has. With `clauses` a definition of ours answers all definitions of its name within it."""
     by_name: dict[tuple[str, str], list[Definition]] = defaultdict(list)
     mine = [item for item in ours if modules or item.group != "module"]
     for item in mine:
@@ -421,7 +417,7 @@ def matched(
         fitting = [
             other
             for other in by_name[item.path, item.name]
-            if other.line <= item.line <= (other.end if clauses or item.kind == "typedef" else other.last + late)
+            if other.line <= item.line <= (other.end if clauses or item.kind == "typedef" else other.last)
             and (not item.group or other.group == item.group)
             and id(other) not in taken
         ]
@@ -482,7 +478,7 @@ def _line(path: str, number: int) -> str:
 
 
 def _differences(project: Project, found: Comparison) -> str:
-    """What differs by kind, and the figures without what the reference is known to have wrong."""
+    """What differs by kind, and the figures without what is explained."""
     counted, rest = explained(project.reasons, found)
     if not counted:
         return project.differences

@@ -75,8 +75,15 @@ def _name(cursor: Any, kind: str) -> str:
     """The name; of a category its class's, as here."""
     if kind != "category":
         return str(cursor.spelling)
-    classes = [child.spelling for child in cursor.get_children() if child.kind.name == "OBJC_CLASS_REF"]
+    classes = [child.spelling for child in cursor.get_children() if _clang_kind(child) == "OBJC_CLASS_REF"]
     return classes[0] if classes else ""
+
+
+def _clang_kind(cursor: Any) -> str:
+    try:
+        return str(cursor.kind.name)
+    except ValueError:  # one that the package's Python has no name for
+        return ""
 
 
 def _definitions(around: Any, path: str) -> Iterator[dict[str, Any]]:
@@ -84,12 +91,13 @@ def _definitions(around: Any, path: str) -> Iterator[dict[str, Any]]:
         place = cursor.location
         if place.file is None or place.file.name != path:
             continue
-        kind = _KINDS.get(cursor.kind.name)
+        clang_kind = _clang_kind(cursor)
+        kind = _KINDS.get(clang_kind)
         if kind == "function" and not cursor.is_definition():
             kind = "prototype"
         if kind is not None and (name := _name(cursor, kind)):
             yield {"name": name, "kind": kind, "line": place.line}
-        if cursor.kind.name in _CLASSES:
+        if clang_kind in _CLASSES:
             yield from _definitions(cursor, path)
 
 

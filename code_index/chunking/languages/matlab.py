@@ -63,7 +63,7 @@ _IN_MATLAB: Final = {"comment": b"%", "end": b"end", "cleanup": b"catch", "unwin
 
 
 def _octave(text: bytes, faults: list[Span]) -> list[Hidden]:
-    """What Octave writes otherwise: comments with `#`, `endif`, `unwind_protect` and `!`."""
+    """The spellings of Octave: comments with `#`, `endif`, `unwind_protect` and `!`."""
     reach = Reach(faults)
     return [
         Hidden(*match.span(kind), instead=_IN_MATLAB[kind])

@@ -32,7 +32,7 @@ def _indices(text: bytes, faults: list[Span]) -> list[Hidden]:
 
 
 def _numbers(text: bytes, faults: list[Span]) -> list[Hidden]:
-    """What makes a number hexadecimal: expressions of the grammar know decimal ones only."""
+    """The digits and the sign of hexadecimal numbers: expressions of the grammar know decimal ones only."""
     return near((_NUMBER,), text, faults, "digits")
 
 
