@@ -21,9 +21,9 @@ WINDOWS_1252: Final = "windows-1252"
 _HEAD_BYTES: Final = 4_096
 _TAIL_BYTES: Final = 1_024
 _NAME: Final = rb"([A-Za-z][\w.:-]{1,40})"
-# Each with letters that are in all of its matches: most texts have none of them.
+# Each with letters that are in all of its matches: most texts have none of them. A search for `\A` tries every offset.
 _PATTERNS: Final = tuple(
-    (letters, re.compile(pattern))
+    (letters, re.compile(pattern).match if rb"\A" in pattern[:6] else re.compile(pattern).search)
     for letters, pattern in (
         (b"<?xml", rb"(?i)\A\s*<\?xml\b[^>]{0,200}?\bencoding\s*=\s*[\"']" + _NAME),
         (b"@charset", rb"(?i)\A\s*@charset\s*[\"']" + _NAME),
@@ -162,8 +162,8 @@ def declared_in(content: bytes) -> str | None:
     tail = content[-_TAIL_BYTES:]
     lower = head.lower()
     if b"coding" in lower or b"charset" in lower or b"inputenc" in lower:
-        for letters, pattern in _PATTERNS:
-            if letters in lower and (match := pattern.search(head)) is not None:
+        for letters, find in _PATTERNS:
+            if letters in lower and (match := find(head)) is not None:
                 return match[1].decode("ascii")
     for part in (head[:_TAIL_BYTES], tail):
         if (b"fileencoding=" in part or b"fenc=" in part) and (match := _MODE_LINE.search(part)) is not None:
