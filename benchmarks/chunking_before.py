@@ -1,13 +1,13 @@
 """Chunking beside an older checkout: the same files, in turn, and how many chunks differ.
 
     python -m benchmarks.chunking_before CHECKOUT                        # Django 5.2 and Flask 3.1.1
-    python -m benchmarks.chunking_before CHECKOUT --projects             # and one project of each of six languages
+    python -m benchmarks.chunking_before CHECKOUT --projects             # and one project of each of six other languages
     python -m benchmarks.chunking_before CHECKOUT PATH [PATH ...] [--rounds 5]
 
 One process for each side holds the contents in memory; both are up, and their grammars loaded. They take turns, a few
-files at a time, so that both meet the same load. Each tells the languages by its own rules, masks keys and chunks;
-of each file the fastest of the rounds counts, in seconds of the processor. *Same syntax* leaves out the files of languages that the older
-side takes for another one, or whose syntax it does not know: what is only cut at blank lines costs little.
+files at a time, so that both meet the same load. Each tells the languages by its own rules, masks keys and chunks; of
+each file the fastest of the rounds counts, in seconds of the processor. *Same syntax* leaves out the files of languages
+that the older side takes for another one, or whose syntax it does not know: what is only cut at blank lines costs little.
 """
 
 from __future__ import annotations
