@@ -3,7 +3,8 @@
 Belongs here: what both sides of `benchmarks.chunking_before` do. It must run with an older `code_index` too, so it uses
 only what has always been there, and knows nothing of `benchmarks`.
 
-Reads lines of JSON from its input. The first is the list of files; each other one is the numbers of the files to chunk,
+Reads lines of JSON from its input. The first is the list of files, answered by the language of each, and whether its
+syntax is known; each other one is the numbers of the files to chunk,
 answered by a line with the seconds of the processor for each: telling its language and masking, and chunking. `null` is
 answered by the digests of each file's chunks.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 from code_index.chunking import chunk_file
 from code_index.chunking.chunker import masked_source
 from code_index.chunking.language_detection import detect_language
+from code_index.chunking.registry import FORMATS, LANGUAGES
 from code_index.core.model import Chunk
 
 _OBJECTS_PER_COLLECTION = 20_000  # as in a parser process
@@ -39,7 +41,7 @@ def main() -> None:
     paths: list[str] = json.loads(sys.stdin.readline())
     contents = [Path(path).read_bytes() for path in paths]
     languages = [_chunked(path, content)[0] for path, content in zip(paths, contents, strict=True)]  # grammars loaded
-    print(json.dumps(languages), flush=True)
+    print(json.dumps([[name, name in LANGUAGES or name in FORMATS] for name in languages]), flush=True)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 100)
