@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from code_index.core.content_kinds import ContentKind
 from code_index.core.errors import UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
@@ -82,6 +83,9 @@ class Index:
         function_name: str | None = None,
         class_name: str | None = None,
         subproject: str | None = None,
+        content: str = "all",
+        per_file: int = 1,
+        explain: bool = False,
     ) -> list[SearchHit]:
         """Find the chunks that match a query best, best first.
 
@@ -95,15 +99,19 @@ class Index:
             function_name: only the function or method of this name.
             class_name: only the class of this name and its members.
             subproject: only this subproject, by name.
+            content: only `code`, `docs`, `config` or `tests` (with examples and benchmarks), or `all`.
+            per_file: hits of one file that count in full, at least 1; further ones make room for other files.
+            explain: whether each hit of a hybrid search says in `explanation` what its score is made of.
 
         Raises:
-            UsageError: the query is empty, or the mode, the limit or a filter cannot be used.
+            UsageError: the query is empty, or the mode, a number or a filter cannot be used.
             ModelError: the model that made the vectors is missing or cannot be loaded.
             SettingsError: a setting of the index cannot be used.
             StoreError: a table cannot be read.
         """
         search_mode = _member("mode", mode, SearchMode)
         chunk_types = _chunk_types(chunk_type)
+        kind = _content(content)
         opening = self.store.search.start_opening()  # while the model is loaded
         encoder = None
         try:
@@ -116,8 +124,18 @@ class Index:
                 function_name=function_name,
                 class_name=class_name,
                 subproject=subproject,
+                content=kind,
             )
-            return search(self.store, encoder, query, mode=search_mode, limit=limit, filters=filters)
+            return search(
+                self.store,
+                encoder,
+                query,
+                mode=search_mode,
+                limit=limit,
+                filters=filters,
+                per_file=per_file,
+                explain=explain,
+            )
         finally:
             # A refusal may come first: a process that ends while LanceDB is being imported aborts.
             wait([opening], timeout=_OPENING_S)
@@ -131,6 +149,7 @@ class Index:
         function_name: str | None = None,
         class_name: str | None = None,
         subproject: str | None = None,
+        content: str = "all",
     ) -> list[str]:
         """Say why a search with these filters found nothing: a sentence each; none without filters.
 
@@ -150,6 +169,7 @@ class Index:
             function_name=function_name,
             class_name=class_name,
             subproject=subproject,
+            content=_content(content),
         )
         return why_nothing_matches(self.store, filters)
 
@@ -175,6 +195,15 @@ def _as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:
 
 def _chunk_types(value: str | Sequence[str]) -> tuple[ChunkType, ...]:
     return tuple(_member("chunk_type", one, ChunkType) for one in _as_tuple(value))
+
+
+def _content(value: str) -> ContentKind | None:
+    if value.lower() == "all":
+        return None
+    try:
+        return ContentKind(value.lower())
+    except ValueError as error:
+        raise UsageError(f"content {value!r:.80} is not one of all, {', '.join(ContentKind)}.") from error
 
 
 def _member(name: str, value: str, words: type[_Choice]) -> _Choice:

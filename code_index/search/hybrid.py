@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -17,7 +17,10 @@ import pyarrow as pa
 
 from code_index.core.errors import UsageError
 from code_index.core.identifiers import search_tokens
-from code_index.search.ranking import FUSED_DEPTH, Place, content_words, fuse, rerank
+from code_index.search.features import Candidate
+from code_index.search.query_kind import asked_name
+from code_index.search.ranking import Ranked, content_words, rank
+from code_index.search.weights import FUSED_DEPTH
 from code_index.tables import IndexStore
 from code_index.tables.filters import SearchFilter
 
@@ -29,7 +32,18 @@ _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 # Rows that a scan left behind (a file was edited, its new version is not parsed yet) are dropped
 # from the results; so many more are asked for.
 _SPARE = 20
-_PLACE_COLUMNS = ("chunk_id", "file_path", "language")
+_CANDIDATE_COLUMNS = (
+    "chunk_id",
+    "file_path",
+    "language",
+    "chunk_type",
+    "function_name",
+    "class_name",
+    "start_line",
+    "end_line",
+)
+# Words that two definitions of one name share, of all that either has, for them to count as copies.
+_COPY = 0.9
 _CONTENT_COLUMNS = (
     "chunk_id",
     "file_path",
@@ -70,7 +84,9 @@ class QueryEncoder(Protocol):
 class SearchHit:
     """A chunk that was found; lines are 1-based and inclusive, `score` is in [0, 1] for hybrid search.
 
-    For semantic search `score` is the cosine similarity, for lexical search the BM25 score.
+    For semantic search `score` is the cosine similarity, for lexical search the BM25 score. `copies` counts the hits of
+    a hybrid search that are left out because they say nearly the same as this one; `explanation` has the parts of a
+    hybrid search's score, by name, where they were asked for.
 
     Example:
         >>> from code_index import Index
@@ -94,6 +110,8 @@ class SearchHit:
     class_name: str | None
     docstring: str | None
     subproject_name: str | None
+    copies: int = 0
+    explanation: dict[str, float] | None = None
 
 
 def search(
@@ -104,6 +122,8 @@ def search(
     mode: SearchMode = SearchMode.HYBRID,
     limit: int = 10,
     filters: SearchFilter | None = None,
+    per_file: int = 1,
+    explain: bool = False,
 ) -> list[SearchHit]:
     """Find the chunks that fit the query best, best first.
 
@@ -117,12 +137,68 @@ def search(
         mode: kind of search.
         limit: number of hits at most, at least 1.
         filters: conditions that every hit meets.
+        per_file: hits of one file that a hybrid search counts in full, at least 1; further ones stand back.
+        explain: whether hits of a hybrid search say what their score is made of.
 
     Raises:
-        UsageError: the query is empty or no text, a filter is no text, the limit is below 1, or the vectors in use
+        UsageError: the query is empty or no text, a filter is no text, a number is below 1, or the vectors in use
             are of another model.
         StoreError: a table cannot be read.
     """
+    text = _asked(query, limit=limit, per_file=per_file)
+    _refuse_model(store, encoder, mode)
+    where = filters.where() if filters else None
+    semantic: dict[str, float] = {}
+    lexical: dict[str, float] = {}
+    words = query_words(text)
+    candidates: dict[str, Candidate] = {}
+    hybrid = mode is SearchMode.HYBRID
+    depth = max(FUSED_DEPTH if hybrid else 0, limit + _SPARE)
+    name = asked_name(text) if hybrid else None
+    # Words and definitions are looked up while the query is embedded and compared.
+    by_words = (
+        None
+        if mode is SearchMode.SEMANTIC
+        else store.search.start_words(words, limit=depth, where=where, columns=_CANDIDATE_COLUMNS)
+    )
+    by_name = (
+        None if name is None else store.search.start_definitions(name.own, where=where, columns=_CANDIDATE_COLUMNS)
+    )
+    try:
+        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.search.available()).vectors:
+            vector = encoder.embed_query(text)
+            if vector.size == there.dimension:  # else no vector is of this model
+                rows = store.search.near(
+                    vector, model=encoder.model_id, limit=depth, where=where, columns=_CANDIDATE_COLUMNS
+                )
+                semantic = _scores(rows, candidates)
+        if by_words is not None:
+            lexical = _scores(by_words.result(), candidates)
+        if by_name is not None:
+            candidates |= _candidates(by_name.result())
+    finally:
+        for pending in (by_words, by_name):
+            if pending is not None:
+                pending.cancel()
+    if not hybrid:
+        order = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
+        return _hits(store, order, candidates, limit)
+    unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
+    ranked = rank(
+        candidates,
+        semantic,
+        lexical,
+        query=words.split(),
+        name=name,
+        without_vector=store.search.without_vector(unknown, encoder.model_id) if encoder is not None else (),
+        per_file=per_file,
+    )
+    hits = _hits(store, ranked.order, candidates, limit, fold=True)
+    return [_explained(hit, ranked) for hit in hits] if explain else hits
+
+
+def _asked(query: str, *, limit: int, per_file: int) -> str:
+    """The text of a query; refuses what cannot be searched for."""
     text = _NO_TEXT.sub(" ", query).strip()[:_MAX_QUERY_CHARACTERS]
     if not text:
         if query.strip():
@@ -130,40 +206,9 @@ def search(
         raise UsageError("The query is empty. Say what to look for, in words or code.")
     if limit < 1:
         raise UsageError(f"limit is {limit}, but must be at least 1.")
-    _refuse_model(store, encoder, mode)
-    where = filters.where() if filters else None
-    semantic: dict[str, float] = {}
-    lexical: dict[str, float] = {}
-    words = query_words(text)
-    places: dict[str, Place] = {}
-    depth = max(FUSED_DEPTH if mode is SearchMode.HYBRID else 0, limit + _SPARE)
-    # The words are looked up while the query is embedded and compared.
-    by_words = (
-        None
-        if mode is SearchMode.SEMANTIC
-        else store.search.start_words(words, limit=depth, where=where, columns=_PLACE_COLUMNS)
-    )
-    try:
-        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.search.available()).vectors:
-            vector = encoder.embed_query(text)
-            if vector.size == there.dimension:  # else no vector is of this model
-                rows = store.search.near(
-                    vector, model=encoder.model_id, limit=depth, where=where, columns=_PLACE_COLUMNS
-                )
-                semantic = _scores(rows, places)
-        if by_words is not None:
-            lexical = _scores(by_words.result(), places)
-    finally:
-        if by_words is not None:
-            by_words.cancel()
-    if mode is SearchMode.HYBRID:
-        unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
-        without_vector = store.search.without_vector(unknown, encoder.model_id) if encoder is not None else set()
-        fused = fuse(semantic, lexical, limit=len(places), without_vector=without_vector)
-        ranked = rerank(fused, places, words.split())
-    else:
-        ranked = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
-    return _hits(store, ranked, places, limit)
+    if per_file < 1:
+        raise UsageError(f"per_file is {per_file}, but must be at least 1.")
+    return text
 
 
 def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchMode) -> None:
@@ -187,37 +232,68 @@ def query_words(text: str) -> str:
     return " ".join(content_words(list(words)))
 
 
-def _scores(rows: pa.Table, places: dict[str, Place]) -> dict[str, float]:
-    """Map the ids of a list of hits to their scores, and add their files to `places`."""
-    ids = rows["chunk_id"].to_pylist()
-    places |= {
-        chunk_id: Place(file_path=path, language=language)
-        for chunk_id, path, language in zip(
-            ids, rows["file_path"].to_pylist(), rows["language"].to_pylist(), strict=True
-        )
-    }
-    return dict(zip(ids, rows["score"].to_pylist(), strict=True))
+def _scores(rows: pa.Table, candidates: dict[str, Candidate]) -> dict[str, float]:
+    """Map the ids of a list of hits to their scores, and add them to `candidates`."""
+    candidates |= _candidates(rows)
+    return dict(zip(rows["chunk_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
+
+
+def _candidates(rows: pa.Table) -> dict[str, Candidate]:
+    chunk_ids, *columns = (rows[name].to_pylist() for name in _CANDIDATE_COLUMNS)
+    return {chunk_id: Candidate(*values) for chunk_id, *values in zip(chunk_ids, *columns, strict=True)}
+
+
+def _explained(hit: SearchHit, ranked: Ranked) -> SearchHit:
+    return replace(hit, explanation=ranked.explanation(hit.chunk_id, hit.file_path))
 
 
 def _hits(
-    store: IndexStore, ranked: list[tuple[str, float]], places: Mapping[str, Place], limit: int
+    store: IndexStore,
+    ranked: list[tuple[str, float]],
+    candidates: Mapping[str, Candidate],
+    limit: int,
+    *,
+    fold: bool = False,
 ) -> list[SearchHit]:
-    """Read the best that are current; spare ones only if needed, as reading them costs as much as a search."""
+    """Read the best that are current; spare ones only if needed, as reading them costs as much as a search.
+
+    With `fold`, a hit that says nearly the same as one before is left out, and counted there.
+    """
     hits: list[SearchHit] = []
     for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
         if part and len(hits) < limit:
-            hits += _current(store, part, places)
+            hits += _current(store, part, candidates)
+            if fold:
+                hits = _folded(hits)
     return hits[:limit]
 
 
+def _folded(hits: list[SearchHit]) -> list[SearchHit]:
+    """Leave out copies: the same text, or definitions of one name that share nearly all of their words."""
+    kept: list[tuple[SearchHit, frozenset[str]]] = []
+    for hit in hits:
+        words = frozenset(_WORD.findall(hit.content))
+        for place, (other, others) in enumerate(kept):
+            if _is_copy(hit, other) and len(words & others) >= _COPY * len(words | others):
+                kept[place] = replace(other, copies=other.copies + 1 + hit.copies), others
+                break
+        else:
+            kept.append((hit, words))
+    return [hit for hit, _ in kept]
+
+
+def _is_copy(hit: SearchHit, other: SearchHit) -> bool:
+    return hit.file_path != other.file_path and hit.qualified_name == other.qualified_name
+
+
 def _current(
-    store: IndexStore, candidates: list[tuple[str, float]], places: Mapping[str, Place]
+    store: IndexStore, ranked: list[tuple[str, float]], candidates: Mapping[str, Candidate]
 ) -> Iterator[SearchHit]:
-    """Yield the candidates whose file is unchanged since they were parsed, as of the newest scan."""
-    ids = [chunk_id for chunk_id, _ in candidates]
-    paths = sorted({places[chunk_id].file_path for chunk_id in ids})
+    """Yield those whose file is unchanged since they were parsed, as of the newest scan."""
+    ids = [chunk_id for chunk_id, _ in ranked]
+    paths = sorted({candidates[chunk_id].file_path for chunk_id in ids})
     rows, hashes = store.search.details(ids, paths, _CONTENT_COLUMNS)
-    for chunk_id, score in candidates:
+    for chunk_id, score in ranked:
         row = rows.get(chunk_id)
         if row is not None and hashes.get(row["file_path"]) == row.pop("file_hash"):
             yield SearchHit(score=score, **row)

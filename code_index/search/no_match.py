@@ -23,6 +23,7 @@ _OPTIONS: Final = {
     "function_name": "--function",
     "class_name": "--class",
     "subproject": "--subproject",
+    "content": "--content",
 }
 _COLUMNS: Final = {"function_name": "function_name", "class_name": "class_name", "subproject": "subproject_name"}
 _NOUNS: Final = {"function_name": "function or method", "class_name": "class", "subproject": "subproject"}

@@ -1,30 +1,25 @@
 """Ranking: one well ordered list of chunks from two.
 
-Two steps, both pure: `fuse` makes one score of a chunk's similarity and its words, `rerank` also counts
-the files that the candidates come from. Both need only what the two lists
-hold anyway, so neither costs a read or a model call.
+Two questions, both answered without a read or a model call: which file is asked for, and which part of it. A file's
+score is a sum of weighted features; the scores of all files become shares of 1. A chunk's share of its file is found the
+same way. A hit counts what its file counts, times what is left of the file.
 
-Source of all constants: docs/decisions/0003-hybrid-search.md, which also says what was tried and rejected.
+Belongs here: scores, shares and the order. Does not belong here: what is known of a candidate
+(`code_index.search.features`), and how much each thing counts (`code_index.search.weights`). docs/search.md says what
+each is worth, and what was tried.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+import math
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-SEMANTIC_WEIGHT = 0.7
-LEXICAL_WEIGHT = 0.3
-FUSED_DEPTH = 100
-"""Length of the part of each list that is fused."""
-
-FILE_SHARE = 0.3
-"""Share of a hit's score that its file earns: a file with many candidates is what the query is about."""
-SECONDARY_FACTOR = 0.5
-"""Factor on tests and prose, unless the query asks for them: they describe the code in the query's words."""
-REPEAT_FACTOR = 0.5
-"""Factor on each further hit of one file: ten hits show more of a repository when they are of several files."""
+from code_index.core.content_kinds import ContentKind
+from code_index.search.features import Candidate, Features, compute_features
+from code_index.search.query_kind import Name
+from code_index.search.weights import CHUNK_WEIGHTS, EVEN_KINDS, FILE_WEIGHTS, FIRST_HIT_POWER, FURTHER_HITS
 
 # fmt: off
 STOP_WORDS = frozenset({
@@ -35,56 +30,106 @@ STOP_WORDS = frozenset({
 # fmt: on
 """Words of questions, not of code; they match comments and long chunks."""
 
-_PROSE_LANGUAGES = frozenset({"markdown", "rst", "asciidoc", "text"})
-_TEST_PATH = re.compile(
-    r"(?:^|/)(?:tests?|__tests__|specs?|testing|testdata|fixtures|mocks?|examples?|benchmarks?)/"
-    r"|(?:^|/)test_[^/]*$|[._-](?:test|spec)\.[^/.]+$|(?:Test|Tests|Spec)\.[^/.]+$"
-)
-# fmt: off
-_TEST_WORDS = frozenset({
-    "test", "tests", "testing", "tested", "spec", "specs", "fixture", "fixtures", "mock", "mocks", "example",
-    "examples", "benchmark", "benchmarks",
-})
-# fmt: on
-_PROSE_WORDS = frozenset({"doc", "docs", "documentation", "readme", "changelog", "guide", "tutorial", "markdown"})
+_FIRST_PLACES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """File of a candidate."""
+class Ranked:
+    """Chunks with a score in [0, 1], best first, and what they were ranked by."""
 
-    file_path: str
-    language: str
+    order: list[tuple[str, float]]
+    features: Features
+    file_shares: Mapping[str, float]
+    chunk_shares: Mapping[str, float]
+
+    def explanation(self, key: str, file_path: str) -> dict[str, float]:
+        """Parts of a hit's score: the shares, and what each feature added to the logarithm of its share."""
+        parts = {"file share": self.file_shares[file_path], "chunk share": self.chunk_shares[key]}
+        for prefix, weights, features in (
+            ("file", FILE_WEIGHTS, self.features.files[file_path]),
+            ("chunk", CHUNK_WEIGHTS, self.features.chunks[key]),
+        ):
+            parts |= {f"{prefix}: {name}": weight * features.get(name, 0.0) for name, weight in weights.items()}
+        return {name: round(value, 4) for name, value in parts.items() if value}
 
 
-def fuse(
+def rank(
+    candidates: Mapping[str, Candidate],
     semantic: Mapping[str, float],
     lexical: Mapping[str, float],
     *,
-    limit: int,
+    query: Sequence[str],
+    name: Name | None = None,
     without_vector: Collection[str] = (),
-) -> list[tuple[str, float]]:
-    """Fuse two lists into the best ids with a score in [0, 1], best first, ties by id.
+    per_file: int = 1,
+) -> Ranked:
+    """Rank the candidates of two lists, ties by id.
 
-    An id that one list lacks counts as that list's worst, unless it has no vector yet: then its
-    lexical score counts for both, so that code that is not embedded is not buried. With one list
-    empty, only the other's normalized scores count.
+    A candidate that one list lacks counts as that list's worst, unless it has no vector yet: then its score by words
+    counts for both, so that code that is not embedded is not buried. With one list empty, the other counts for both.
 
     Args:
+        candidates: all ids of both lists, and definitions that neither list has.
         semantic: id to similarity, higher is better.
         lexical: id to score, higher is better.
-        limit: length of the result.
+        query: lower-case words of the query.
+        name: the name that the query consists of, if it does.
         without_vector: ids of `lexical` that the semantic list could not hold.
+        per_file: hits of one file that count in full; each further one stands back.
     """
-    if not lexical or not semantic:
-        return _best(normalized(semantic or lexical), limit)
-    semantic_scores, lexical_scores = normalized(semantic), normalized(lexical)
-    semantic_scores |= {key: lexical_scores[key] for key in without_vector if key in lexical_scores}
-    fused = {
-        key: SEMANTIC_WEIGHT * semantic_scores.get(key, 0.0) + LEXICAL_WEIGHT * lexical_scores.get(key, 0.0)
-        for key in semantic_scores.keys() | lexical_scores.keys()
-    }
-    return _best(fused, limit)
+    meaning, words = normalized(semantic or lexical), normalized(lexical or semantic)
+    meaning |= {key: words[key] for key in without_vector if key in words}
+    features = compute_features(candidates, meaning, words, query=query, name=name)
+    file_shares = _shares({path: _weighed(FILE_WEIGHTS, of) for path, of in features.files.items()})
+    members: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for key, one in candidates.items():
+        members[one.file_path][key] = _weighed(CHUNK_WEIGHTS, features.chunks[key])
+    chunk_shares = {key: share for of_file in members.values() for key, share in _shares(of_file).items()}
+    scores = {}
+    for path, of_file in members.items():
+        for place, key in enumerate(sorted(of_file, key=lambda key: (-of_file[key], key))):
+            share = chunk_shares[key]
+            scores[key] = file_shares[path] * (share**FIRST_HIT_POWER if place < per_file else FURTHER_HITS * share)
+    order = _both_kinds_first(_best(scores), candidates, features, file_shares)
+    return Ranked(order, features, file_shares, chunk_shares)
+
+
+def _both_kinds_first(
+    order: list[tuple[str, float]],
+    candidates: Mapping[str, Candidate],
+    features: Features,
+    file_shares: Mapping[str, float],
+) -> list[tuple[str, float]]:
+    """Move the best hit of the other kind to the third place where documentation and the rest are about as likely."""
+
+    def is_docs(key: str) -> bool:
+        return features.kinds[candidates[key].file_path] is ContentKind.DOCS
+
+    docs = sum(share for path, share in file_shares.items() if features.kinds[path] is ContentKind.DOCS)
+    if not EVEN_KINDS <= docs <= 1 - EVEN_KINDS or len({is_docs(key) for key, _ in order[:_FIRST_PLACES]}) != 1:
+        return order
+    first = is_docs(order[0][0])
+    other = next((place for place, (key, _) in enumerate(order) if is_docs(key) is not first), None)
+    if other is None:
+        return order
+    moved = order[other][0], order[_FIRST_PLACES - 1][1]
+    return [*order[: _FIRST_PLACES - 1], moved, *order[_FIRST_PLACES - 1 : other], *order[other + 1 :]]
+
+
+def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
+    return sum(weights.get(name, 0.0) * value for name, value in features.items())
+
+
+def _shares(scores: Mapping[str, float]) -> dict[str, float]:
+    """Softmax: shares that add up to 1."""
+    most = max(scores.values(), default=0.0)
+    powers = {key: math.exp(score - most) for key, score in scores.items()}
+    total = sum(powers.values())
+    return {key: power / total for key, power in powers.items()}
+
+
+def _best(scores: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
 
 
 def normalized(scores: Mapping[str, float]) -> dict[str, float]:
@@ -97,58 +142,9 @@ def normalized(scores: Mapping[str, float]) -> dict[str, float]:
     return {key: (score - low) / (high - low) for key, score in scores.items()}
 
 
-def rerank(
-    fused: Sequence[tuple[str, float]], places: Mapping[str, Place], words: Sequence[str]
-) -> list[tuple[str, float]]:
-    """Score the same ids in [0, 1] by their files as well, best first, ties by id.
-
-    Candidates of one file keep their order among themselves.
-
-    Args:
-        fused: id and score in [0, 1], as `fuse` gives them.
-        places: file of each id.
-        words: lower-case words of the query.
-    """
-    asked = set(words)
-    factors = {
-        path: _secondary_factor(path, language, asked)
-        for path, language in {(place.file_path, place.language) for place in places.values()}
-    }
-    own = {key: score * factors[places[key].file_path] for key, score in fused}
-    earned: defaultdict[str, float] = defaultdict(float)
-    for key, score in own.items():
-        earned[places[key].file_path] += score
-    most = max(earned.values(), default=0.0) or 1.0
-    scores = {
-        key: (1 - FILE_SHARE) * score + FILE_SHARE * earned[places[key].file_path] / most for key, score in own.items()
-    }
-    seen: Counter[str] = Counter()
-    for key, score in _best(scores, len(scores)):
-        path = places[key].file_path
-        scores[key] = score * REPEAT_FACTOR ** seen[path]
-        seen[path] += 1
-    return _best(scores, len(scores))
-
-
 def content_words(words: Sequence[str]) -> list[str]:
     """Drop words of questions; keep all when nothing else is left."""
     return [word for word in words if word not in STOP_WORDS] or list(words)
-
-
-def is_test(file_path: str) -> bool:
-    """Tell whether the path is that of a test, a fixture, an example or a benchmark."""
-    return _TEST_PATH.search(file_path) is not None
-
-
-def _secondary_factor(file_path: str, language: str, asked: Collection[str]) -> float:
-    secondary = (is_test(file_path) and _TEST_WORDS.isdisjoint(asked)) or (
-        language in _PROSE_LANGUAGES and _PROSE_WORDS.isdisjoint(asked)
-    )
-    return SECONDARY_FACTOR if secondary else 1.0
-
-
-def _best(scores: Mapping[str, float], limit: int) -> list[tuple[str, float]]:
-    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:limit]
 
 
 def snippet_lines(content: str, words: Sequence[str], *, height: int) -> tuple[int, list[str]]:

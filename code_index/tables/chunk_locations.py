@@ -1,7 +1,7 @@
 """Locations of chunks, kept in memory by a process that goes on searching.
 
 Belongs here: the short columns of all chunks at one version of the tables, found by row id. Does not belong here:
-names, docstrings and contents, which a search reads for the hits that it shows.
+docstrings and contents, which a search reads for the hits that it shows.
 
 Decision: a hybrid search over 576,000 chunks spent more than half of its processor time on reading three short
 columns of 200 candidates and eight of ten hits, a read for each value (docs/performance.md). A version is loaded when
@@ -20,7 +20,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-COLUMNS = ("file_path", "file_hash", "start_line", "end_line", "language", "chunk_type", "subproject_name")
+COLUMNS = (
+    "file_path",
+    "file_hash",
+    "start_line",
+    "end_line",
+    "language",
+    "chunk_type",
+    "function_name",
+    "class_name",
+    "subproject_name",
+)
 """Columns of `chunks` that are kept beside chunk_id."""
 _ROW_ID = "_rowid"
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from code_index.core.content_kinds import CONFIG_LANGUAGES, DOCS_LANGUAGES, TEST_PATH, ContentKind
 from code_index.core.errors import UsageError
 from code_index.tables.sql import all_of, any_of, equals, is_in, sql_literal
 
@@ -45,6 +46,7 @@ class SearchFilter:
     function_name: str | None = None
     class_name: str | None = None
     subproject: str | None = None
+    content: ContentKind | None = None
 
     def where(self) -> str | None:
         """Translate the filter to an SQL condition; `None` when it lets everything through.
@@ -61,6 +63,7 @@ class SearchFilter:
             None if self.function_name is None else equals("function_name", self.function_name),
             None if self.class_name is None else equals("class_name", self.class_name),
             None if self.subproject is None else equals("subproject_name", self.subproject),
+            None if self.content is None else content_condition(self.content),
         )
 
     def _values(self) -> Iterator[str]:
@@ -68,6 +71,20 @@ class SearchFilter:
         yield from self.chunk_types
         one_each = (self.path_glob, self.function_name, self.class_name, self.subproject)
         yield from (value for value in one_each if value is not None)
+
+
+def content_condition(kind: ContentKind) -> str:
+    """Translate a kind of content to an SQL condition, as `content_kind` tells it."""
+    docs = is_in("language", sorted(DOCS_LANGUAGES))
+    if kind is ContentKind.DOCS:
+        return docs
+    tests = f"regexp_like(file_path, {sql_literal(TEST_PATH)})"
+    if kind is ContentKind.TESTS:
+        return f"(NOT ({docs}) AND {tests})"
+    config = is_in("language", sorted(CONFIG_LANGUAGES))
+    if kind is ContentKind.CONFIG:
+        return f"({config} AND NOT {tests})"
+    return f"(NOT ({docs}) AND NOT ({config}) AND NOT {tests})"
 
 
 def refuse_broken_text(value: str) -> None:

@@ -46,6 +46,8 @@ _FEW_ROWS = 10_000  # picking and comparing that many vectors takes 40 ms, as mu
 _RESCORED = 100
 # Partitions that are compared: of the 140 that 576,000 vectors have. Source: the same.
 _PROBES = 40
+# More definitions of one name than anybody looks at; `get` may have thousands.
+_MOST_DEFINITIONS = 50
 _ROW_ID = "_rowid"
 _HASHES = ("file_path", "file_hash")
 
@@ -148,6 +150,30 @@ class SearchRows:
 
         async def search() -> pa.Table:
             found = await self.handles.ask(CHUNKS_TABLE, holding) if limit > 0 and query.strip() else None
+            return empty if found is None else found
+
+        return self.handles.start(search())
+
+    def start_definitions(
+        self, name: str, *, where: str | None = None, columns: Sequence[str] = _COLUMNS
+    ) -> Future[pa.Table]:
+        """Begin to find the chunks that define a function, method or class of exactly this name: `columns`, 50 at most."""
+        empty = projected(CHUNKS, columns).empty_table()
+        # A method has its class's name as well.
+        defines = (
+            f"({equals('function_name', name)} OR ({equals('class_name', name)} AND {equals('chunk_type', 'class')}))"
+        )
+
+        async def defining(handle: ReadHandle) -> pa.Table:
+            asked = handle.table.query().where(all_of(defines, where)).limit(_MOST_DEFINITIONS)
+            if (locations := _chunk_locations(handle, columns)) is not None:
+                found = await asked.select([]).with_row_id().to_arrow()
+                if (known := locations.positions_of_rows(_row_ids(found))) is not None:
+                    return locations.rows(known, columns)
+            return (await asked.select(list(columns)).to_arrow()).select(list(columns))
+
+        async def search() -> pa.Table:
+            found = await self.handles.ask(CHUNKS_TABLE, defining)
             return empty if found is None else found
 
         return self.handles.start(search())

@@ -300,6 +300,8 @@ _WANTED: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     (FILES_TABLE, "file_path", _btree),
     (CHUNKS_TABLE, "chunk_id", _btree),
     (CHUNKS_TABLE, "file_path", _btree),
+    (CHUNKS_TABLE, "function_name", _btree),
+    (CHUNKS_TABLE, "class_name", _btree),
     (CHUNKS_TABLE, "search_text", _full_text),
     (VECTORS_TABLE, "chunk_id", _btree),
     (VECTORS_TABLE, "file_path", _btree),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from code_index.core.content_kinds import ContentKind
 from code_index.core.model import ChunkType
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import Styled, say, say_code, say_json, tell
@@ -47,6 +48,21 @@ _SNIPPET_LINES = 8
 @click.option("--function", "function_name", help="Only the function or method of this name.")
 @click.option("--class", "class_name", help="Only the class of this name and its members.")
 @click.option("--subproject", help="Only this subproject, by name.")
+@click.option(
+    "--content",
+    type=click.Choice([*ContentKind, "all"], case_sensitive=False),
+    default="all",
+    show_default=True,
+    help="Only code, documentation, configuration or tests.",
+)
+@click.option(
+    "--per-file",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="Hits of one file before others get room.",
+)
+@click.option("--explain", is_flag=True, help="Show what the score of each hit is made of.")
 @json_option
 def command(
     query: tuple[str, ...],
@@ -60,6 +76,9 @@ def command(
     function_name: str | None,
     class_name: str | None,
     subproject: str | None,
+    content: str,
+    per_file: int,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
@@ -78,6 +97,9 @@ def command(
         function_name=function_name,
         class_name=class_name,
         subproject=subproject,
+        content=content,
+        per_file=per_file,
+        explain=explain,
     )
     if as_json:
         say_json([asdict(hit) for hit in hits])
@@ -91,6 +113,7 @@ def command(
             function_name=function_name,
             class_name=class_name,
             subproject=subproject,
+            content=content,
         )
         for reason in reasons:
             tell(reason)
@@ -117,7 +140,10 @@ def _show(number: int, hit: "SearchHit", query: str) -> None:
         "  ",
         Styled(hit.qualified_name or hit.chunk_type, bold=True),
         f"  ({hit.chunk_type}, {hit.language})  {hit.score:.3f}",
+        f"  and {hit.copies} like it" if hit.copies else "",
     )
+    for part, value in sorted((hit.explanation or {}).items(), key=lambda item: -abs(item[1])):
+        say(Styled(f"      {value:+8.3f}  {part}", dim=True))
     first, lines = snippet_lines(hit.content, query_words(query).split(), height=_SNIPPET_LINES)
     say_code(lines, hit.language, indent="      ")
     left = len(hit.content.splitlines()) - first - len(lines)

@@ -4,67 +4,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from code_index.search.ranking import (
-    FILE_SHARE,
-    LEXICAL_WEIGHT,
-    REPEAT_FACTOR,
-    SECONDARY_FACTOR,
-    SEMANTIC_WEIGHT,
-    Place,
-    content_words,
-    fuse,
-    is_test,
-    normalized,
-    rerank,
-    snippet_lines,
-)
+from code_index.search.features import Candidate
+from code_index.search.query_kind import asked_name
+from code_index.search.ranking import content_words, normalized, rank, snippet_lines
 
 _SCORES = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1e6, 1e6), max_size=8)
-_RANKED = st.lists(st.tuples(st.integers(0, 99), st.sampled_from(["a.py", "b.py", "tests/c.py", "d.md"])), max_size=20)
+_PATHS = ["a.py", "b.py", "tests/c.py", "d.md"]
 
 
-def places(**paths: str) -> dict[str, Place]:
-    return {key: Place(path, "markdown" if path.endswith(".md") else "python") for key, path in paths.items()}
+def chunk(path: str, name: str | None = None, *, lines: tuple[int, int] = (1, 20), **known: str) -> Candidate:
+    language = {"md": "markdown", "json": "json"}.get(path.rpartition(".")[2], "python")
+    values = {"language": language, "chunk_type": "function", "function_name": name, "class_name": None, **known}
+    return Candidate(file_path=path, start_line=lines[0], end_line=lines[1], **values)
 
 
-def ids(ranked: list[tuple[str, float]]) -> list[str]:
-    return [key for key, _ in ranked]
-
-
-def test_weights_share_the_score():
-    assert math.isclose(SEMANTIC_WEIGHT + LEXICAL_WEIGHT, 1)
-    assert 0 < FILE_SHARE < 1
-
-
-def test_fusing_weighs_both_lists():
-    fused = dict(fuse({"near": 0.9, "far": 0.1}, {"far": 30.0, "near": 10.0}, limit=2))
-    assert fused == pytest.approx({"near": SEMANTIC_WEIGHT, "far": LEXICAL_WEIGHT})
-
-
-def test_a_chunk_that_one_list_lacks_is_that_lists_worst():
-    fused = dict(fuse({"a": 0.9, "b": 0.5}, {"b": 9.0, "c": 1.0, "d": 5.0}, limit=9))
-    assert fused["d"] == pytest.approx(LEXICAL_WEIGHT * 0.5)
-    assert fused["a"] == pytest.approx(SEMANTIC_WEIGHT)
-
-
-def test_a_chunk_without_a_vector_is_judged_by_its_words_alone():
-    semantic, lexical = {"a": 0.9, "b": 0.5}, {"new": 9.0, "b": 1.0}
-    assert fuse(semantic, lexical, limit=9)[0][0] == "a"
-    assert fuse(semantic, lexical, limit=9, without_vector={"new"})[0] == ("new", 1.0)
-
-
-@pytest.mark.parametrize(("semantic", "lexical"), [({"a": 5.0, "b": 3.0}, {}), ({}, {"a": 5.0, "b": 3.0})])
-def test_one_list_alone_keeps_its_order(semantic, lexical):
-    assert fuse(semantic, lexical, limit=9) == [("a", 1.0), ("b", 0.0)]
-
-
-def test_equal_scores_are_ordered_by_id_and_cut_at_the_limit():
-    assert ids(fuse({"b": 1.0, "a": 1.0, "c": 1.0}, {}, limit=2)) == ["a", "b"]
-
-
-def test_nothing_found_is_nothing():
-    assert fuse({}, {}, limit=5) == []
-    assert rerank([], {}, []) == []
+def order(candidates, semantic, lexical, query="", **options) -> list[str]:
+    ranked = rank(candidates, semantic, lexical, query=query.lower().split(), name=asked_name(query), **options)
+    return [key for key, _ in ranked.order]
 
 
 @given(_SCORES)
@@ -75,87 +31,124 @@ def test_normalized_scores_span_zero_to_one(scores):
     assert not scores or max(result.values()) == 1
 
 
-@given(_SCORES, _SCORES)
-def test_fused_scores_stay_in_bounds_and_lose_no_id(semantic, lexical):
-    fused = fuse(semantic, lexical, limit=99)
-    assert {key for key, _ in fused} == semantic.keys() | lexical.keys()
-    assert all(0 <= score <= 1 + 1e-9 for _, score in fused)
+@given(_SCORES, _SCORES, st.lists(st.sampled_from(_PATHS), min_size=8, max_size=8), st.integers(1, 3))
+def test_ranking_loses_no_candidate_and_gives_falling_scores_in_bounds(semantic, lexical, paths, per_file):
+    places = dict(zip("abcdefgh", paths, strict=True))
+    candidates = {key: chunk(places[key]) for key in semantic.keys() | lexical.keys()}
+    ranked = rank(candidates, semantic, lexical, query=["parse"], per_file=per_file)
+    scores = [score for _, score in ranked.order]
+    assert {key for key, _ in ranked.order} == candidates.keys()
+    assert len(scores) == len(candidates)
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 + 1e-9 for score in scores)
+    assert not candidates or math.isclose(sum(ranked.file_shares.values()), 1)
+
+
+def test_nothing_found_is_nothing():
+    assert order({}, {}, {}) == []
+
+
+@pytest.mark.parametrize(("semantic", "lexical"), [({"a": 5.0, "b": 3.0}, {}), ({}, {"a": 5.0, "b": 3.0})])
+def test_one_list_alone_keeps_its_order(semantic, lexical):
+    assert order({"a": chunk("a.py"), "b": chunk("b.py")}, semantic, lexical) == ["a", "b"]
+
+
+def test_equal_candidates_are_ordered_by_id():
+    assert order({"b": chunk("x.py"), "a": chunk("y.py")}, {"a": 1.0, "b": 1.0}, {}) == ["a", "b"]
+
+
+def test_a_chunk_without_a_vector_is_judged_by_its_words_alone():
+    candidates = {"a": chunk("a.py"), "b": chunk("b.py"), "new": chunk("new.py")}
+    semantic, lexical = {"a": 0.9, "b": 0.5}, {"new": 9.0, "b": 1.0}
+    assert order(candidates, semantic, lexical)[0] == "a"
+    assert order(candidates, semantic, lexical, without_vector={"new"})[0] == "new"
 
 
 def test_a_file_with_many_candidates_beats_a_lonely_one():
-    fused = [("alone", 0.60), ("one", 0.59), ("two", 0.58), ("three", 0.57)]
-    where = places(alone="a.py", one="b.py", two="b.py", three="b.py")
-    assert ids(rerank(fused, where, []))[0] == "one"
+    candidates = {"alone": chunk("a.py"), **{key: chunk("b.py") for key in ("one", "two", "three")}, "x": chunk("x.py")}
+    assert order(candidates, {"alone": 0.6, "one": 0.59, "two": 0.58, "three": 0.57, "x": 0}, {})[0] == "one"
 
 
-def test_further_hits_of_a_file_make_room_for_other_files():
-    fused = [("one", 0.9), ("two", 0.85), ("three", 0.8), ("other", 0.7)]
-    where = places(one="a.py", two="a.py", three="a.py", other="b.py")
-    assert ids(rerank(fused, where, [])) == ["one", "other", "two", "three"]
-    scores = dict(rerank([("one", 1.0), ("two", 1.0)], places(one="a.py", two="a.py"), []))
-    assert scores == pytest.approx({"one": 1.0, "two": REPEAT_FACTOR})
+def test_further_hits_of_a_file_make_room_for_other_files_unless_asked_for():
+    candidates = {"one": chunk("a.py"), "two": chunk("a.py"), "other": chunk("b.py"), "x": chunk("x.py")}
+    semantic = {"one": 0.9, "two": 0.85, "other": 0.8, "x": 0.0}
+    assert order(candidates, semantic, {})[:3] == ["one", "other", "two"]
+    assert order(candidates, semantic, {}, per_file=2)[:3] == ["one", "two", "other"]
 
 
-@pytest.mark.parametrize("secondary", ["tests/test_a.py", "README.md"])
-def test_code_beats_tests_and_prose_that_are_a_little_better(secondary):
-    fused = [("other", 0.9), ("code", 0.7)]
-    assert ids(rerank(fused, places(other=secondary, code="src/a.py"), ["parse"])) == ["code", "other"]
+def test_code_comes_before_a_test_that_says_the_same():
+    candidates = {"test": chunk("tests/test_a.py"), "code": chunk("src/a.py"), "x": chunk("src/x.py")}
+    assert order(candidates, {"test": 0.9, "code": 0.85, "x": 0.1}, {})[0] == "code"
 
 
-@pytest.mark.parametrize(("secondary", "word"), [("tests/test_a.py", "tests"), ("README.md", "documentation")])
-def test_tests_and_prose_are_not_held_back_when_the_query_asks_for_them(secondary, word):
-    fused = [("other", 0.9), ("code", 0.7)]
-    assert ids(rerank(fused, places(other=secondary, code="src/a.py"), [word])) == ["other", "code"]
+def test_documentation_comes_first_where_both_lists_put_it_clearly_first():
+    candidates = {"docs": chunk("guide.md"), "code": chunk("src/a.py"), **{f"x{n}": chunk("y.py") for n in range(9)}}
+    far = {f"x{n}": 0.1 + n / 1000 for n in range(9)}
+    assert order(candidates, {"docs": 0.9, "code": 0.3, **far}, {"docs": 9.0, "code": 2.0, **far})[0] == "docs"
+    assert order(candidates, {"docs": 0.8, "code": 0.9, **far}, {"docs": 7.0, "code": 9.0, **far})[0] == "code"
 
 
-def test_the_factor_of_tests_counts_for_their_file_too():
-    fused = [("test", 0.8), ("code", 0.8)]
-    scores = dict(rerank(fused, places(test="tests/a.py", code="a.py"), []))
-    assert scores["test"] == pytest.approx(scores["code"] * SECONDARY_FACTOR)
+def test_where_evidence_is_even_both_kinds_are_among_the_first_three():
+    pages = {f"page{n}": chunk(f"docs/{n}.md") for n in range(4)}
+    scores = {"page0": 0.9, "page1": 0.89, "page2": 0.88, "page3": 0.87, "code": 0.78, "x": 0.0}
+    words = {key: score * 10 for key, score in scores.items()}
+    found = rank({**pages, "code": chunk("src/a.py"), "x": chunk("x.py")}, scores, words, query=[])
+    docs = sum(share for path, share in found.file_shares.items() if path.endswith(".md"))
+    assert 0.25 <= docs <= 0.75
+    assert "code" in [key for key, _ in found.order][:3]
+    assert any(key.startswith("page") for key, _ in found.order[:3])
 
 
-@given(_RANKED)
-def test_reranking_keeps_ids_bounds_and_the_order_within_a_file(candidates):
-    fused = sorted(
-        ((f"{number:02}", score / 99) for number, (score, _) in enumerate(candidates)), key=lambda x: (-x[1], x[0])
-    )
-    where = places(**{f"{number:02}": path for number, (_, path) in enumerate(candidates)})
-    result = rerank(fused, where, [])
-    assert sorted(ids(result)) == sorted(ids(fused))
-    assert all(0 <= score <= 1 + 1e-9 for _, score in result)
-    assert [score for _, score in result] == sorted((score for _, score in result), reverse=True)
-    for path in {place.file_path for place in where.values()}:
-        before = [score for key, score in fused if where[key].file_path == path]
-        after = [dict(fused)[key] for key, _ in result if where[key].file_path == path]
-        assert after == before
+def test_the_exact_definition_comes_before_longer_names_and_uses():
+    candidates = {
+        "pre": chunk("net/ipv4/tcp_ipv4.c", "tcp_v4_pre_connect", language="c"),
+        "use": chunk("net/ipv4/af_inet.c", "inet_stream_connect", language="c"),
+        "definition": chunk("net/ipv4/tcp_ipv4.c", "tcp_v4_connect", language="c"),
+    }
+    semantic, lexical = {"pre": 0.9, "use": 0.8}, {"pre": 9.0, "use": 5.0}
+    assert order(candidates, semantic, lexical, "tcp_v4_connect")[0] == "definition"
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "tests/a.py",
-        "pkg/test/helper.go",
-        "src/__tests__/a.ts",
-        "test_a.py",
-        "pkg/test_a.py",
-        "tree_test.go",
-        "a.test.ts",
-        "b.spec.js",
-        "GsonTest.java",
-        "WriterTests.cs",
-        "examples/basic.rs",
-        "spec/base_spec.rb",
-    ],
-)
-def test_test_paths_are_known(path):
-    assert is_test(path)
+def test_a_body_comes_before_its_declaration():
+    candidates = {
+        "declaration": chunk("include/uv.h", "uv_run", language="c"),
+        "body": chunk("src/core.c", "uv_run", language="c"),
+        "x": chunk("src/loop.c", "uv_stop", language="c"),
+    }
+    semantic = {"declaration": 0.9, "body": 0.85, "x": 0.1}
+    assert order(candidates, semantic, {}, "uv_run") == ["body", "declaration", "x"]
 
 
-@pytest.mark.parametrize(
-    "path", ["contest/a.py", "latest.py", "src/attest.go", "testify.py", "Contest.java", "special/a.rb"]
-)
-def test_paths_that_only_sound_like_tests_are_not(path):
-    assert not is_test(path)
+def test_a_class_comes_first_in_the_file_of_its_name():
+    candidates = {
+        "part": chunk("Serializer.Json.cs", None, class_name="Serializer", chunk_type="class"),
+        "own": chunk("Serializer.cs", None, class_name="Serializer", chunk_type="class"),
+        "x": chunk("x.cs"),
+    }
+    assert order(candidates, {"part": 0.9, "own": 0.88, "x": 0.1}, {}, "Serializer")[0] == "own"
+
+
+def test_a_qualifier_picks_among_definitions_of_one_name():
+    candidates = {
+        "router": chunk("a.py", "get", class_name="Router", chunk_type="method"),
+        "cache": chunk("b.py", "get", class_name="Cache", chunk_type="method"),
+        "x": chunk("x.py"),
+    }
+    assert order(candidates, {"router": 0.9, "cache": 0.89, "x": 0.1}, {}, "Cache.get")[0] == "cache"
+
+
+def test_an_older_version_comes_after_the_current_one():
+    candidates = {"old": chunk("src/v3/types.ts"), "new": chunk("src/v4/types.ts"), "x": chunk("x.ts")}
+    assert order(candidates, {"old": 0.9, "new": 0.8, "x": 0.1}, {})[:2] == ["new", "old"]
+
+
+def test_an_explanation_names_what_counted():
+    candidates = {"test": chunk("tests/test_a.py", "parse_file"), "x": chunk("x.py")}
+    ranked = rank(candidates, {"test": 0.9, "x": 0.1}, {"test": 3.0}, query=["parse", "file"])
+    parts = ranked.explanation("test", "tests/test_a.py")
+    assert parts["file: tests"] < 0 < parts["chunk: symbol_words"]
+    assert 0 < parts["file share"] <= 1
+    assert all(parts.values())
 
 
 def test_words_of_questions_are_left_out_unless_there_is_nothing_else():

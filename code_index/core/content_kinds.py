@@ -1,0 +1,44 @@
+"""What a file holds, by its language and path: code, documentation, configuration or tests.
+
+Belongs here: the four kinds and the rules that tell them. Does not belong here: what a ranking or a filter makes of a
+kind (`code_index.search.features`, `code_index.tables.filters`).
+
+The rules are plain sets and one regular expression, which Python and the tables' SQL read alike.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import lru_cache
+from typing import Final
+
+
+class ContentKind(StrEnum):
+    """Kind of a file's content; examples, fixtures and benchmarks count as tests."""
+
+    CODE = "code"
+    DOCS = "docs"
+    CONFIG = "config"
+    TESTS = "tests"
+
+
+DOCS_LANGUAGES: Final = frozenset({"asciidoc", "markdown", "rst", "text"})
+CONFIG_LANGUAGES: Final = frozenset({"dockerfile", "ini", "json", "make", "properties", "toml", "xml", "yaml"})
+TEST_PATH: Final = (
+    r"(^|/)(tests?|__tests__|specs?|testing|testdata|fixtures|mocks?|examples?|benchmarks?)/"
+    r"|(^|/)test_[^/]*$|[._-](test|spec)\.[^/.]+$|(Test|Tests|Spec)\.[^/.]+$"
+)
+"""Regular expression that finds a test's path."""
+
+_TEST_PATH: Final = re.compile(TEST_PATH)
+
+
+@lru_cache(maxsize=4096)
+def content_kind(file_path: str, language: str) -> ContentKind:
+    """Kind of a file: its language tells documentation and configuration, its path tests."""
+    if language in DOCS_LANGUAGES:
+        return ContentKind.DOCS
+    if _TEST_PATH.search(file_path):
+        return ContentKind.TESTS
+    return ContentKind.CONFIG if language in CONFIG_LANGUAGES else ContentKind.CODE

@@ -1,0 +1,214 @@
+"""Features of the candidates of a search: numbers for each file and each chunk, computed once.
+
+Belongs here: what the names and places of candidates say. Does not belong here: how much a feature counts
+(`code_index.search.weights`), and reading anything: all is in the columns that both lists come with.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from code_index.core.content_kinds import ContentKind, content_kind
+from code_index.core.identifiers import split_identifier
+from code_index.search.query_kind import Evidence, Name, evidence
+
+_GENERIC_STEMS: Final = frozenset({"__init__", "index", "init", "lib", "main", "mod"})
+_DECLARING: Final = re.compile(r"\.(?:pyi|d\.ts|d\.mts|d\.cts|h|hh|hpp|hxx|mli)$")
+_OUTDATED: Final = re.compile(r"(?:^|[/_])(?:compat|legacy|deprecated|backports?)(?:[/_.]|$)")
+_VERSION: Final = re.compile(r"(?:^|(?<=/))v(\d{1,4})/")
+_TINY_LINES: Final = 3
+_PROSE_OR_TEST: Final = 0.5  # of a chunk in the sum over its file
+_SUFFIXES: Final = (
+    "ization", "ations", "ation", "izing", "izer", "ings", "ing", "ers", "ies", "ied", "er", "ed", "es", "s",
+)  # fmt: skip
+_LEAST_STEM: Final = 3
+_MEANING_SHARE: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that a list holds; lines are 1-based and inclusive."""
+
+    file_path: str
+    language: str
+    chunk_type: str
+    function_name: str | None
+    class_name: str | None
+    start_line: int
+    end_line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features by file and by chunk: names as `code_index.search.weights` has them."""
+
+    files: Mapping[str, Mapping[str, float]]
+    chunks: Mapping[str, Mapping[str, float]]
+    kinds: Mapping[str, ContentKind]  # of each file
+
+
+def compute_features(
+    candidates: Mapping[str, Candidate],
+    meaning: Mapping[str, float],
+    words: Mapping[str, float],
+    *,
+    query: Iterable[str],
+    name: Name | None,
+) -> Features:
+    """Compute all features of one query's candidates.
+
+    Args:
+        candidates: by id.
+        meaning: id to similarity in [0, 1] of the list.
+        words: id to BM25 score in [0, 1] of the list.
+        query: lower-case words of the query.
+        name: the name that the query consists of, if it does.
+    """
+    stems = frozenset(map(stemmed, query))
+    kinds = {key: content_kind(one.file_path, one.language) for key, one in candidates.items()}
+    seen = evidence(meaning, words, kinds)
+    by_file: defaultdict[str, list[str]] = defaultdict(list)
+    for key, one in candidates.items():
+        by_file[one.file_path].append(key)
+    chunks = {
+        key: _of_chunk(one, kinds[key], meaning.get(key, 0.0), words.get(key, 0.0), seen, stems, name)
+        for key, one in candidates.items()
+    }
+    _put_bodies_first(chunks, candidates, kinds)
+    older = older_versions(by_file)
+    fused = {key: _MEANING_SHARE * of["meaning"] + (1 - _MEANING_SHARE) * of["words"] for key, of in chunks.items()}
+    weighed = {
+        key: score if kinds[key] in {ContentKind.CODE, ContentKind.CONFIG} else _PROSE_OR_TEST * score
+        for key, score in fused.items()
+    }
+    sums = {path: sum(weighed[key] for key in keys) for path, keys in by_file.items()}
+    most = max(sums.values(), default=0.0) or 1.0
+    files = {}
+    for path, keys in by_file.items():
+        kind = kinds[keys[0]]
+        best = max(keys, key=fused.__getitem__)
+        of = {
+            feature: max(chunks[key][feature] for key in keys)
+            for feature in ("meaning", "words", "symbol_words", "defines", "docs_clear_words")
+        }
+        of |= {
+            "chunks": sums[path] / most,
+            "older_version": float(path in older),
+            "outdated": float(_OUTDATED.search(path) is not None),
+            "declares": float(_DECLARING.search(path) is not None),
+            "tiny": float(candidates[best].end_line - candidates[best].start_line < _TINY_LINES),
+            "config": float(kind is ContentKind.CONFIG),
+        }
+        if kind is ContentKind.DOCS:
+            of |= {"docs": 1.0, "docs_by_meaning": seen.docs_by_meaning, "docs_by_words": seen.docs_by_words}
+        elif kind is ContentKind.TESTS:
+            of |= {"tests": 1.0, "tests_by_meaning": seen.tests_by_meaning}
+        files[path] = of | _of_path(path, stems, name)
+    return Features(files=files, chunks=chunks, kinds={path: kinds[keys[0]] for path, keys in by_file.items()})
+
+
+def _put_bodies_first(
+    chunks: Mapping[str, dict[str, float]], candidates: Mapping[str, Candidate], kinds: Mapping[str, ContentKind]
+) -> None:
+    """Let a stub, a header or a test define half as much where a body elsewhere defines the name."""
+    defining = [key for key, of in chunks.items() if of["defines"]]
+    behind = [
+        key
+        for key in defining
+        if kinds[key] is ContentKind.TESTS or _DECLARING.search(candidates[key].file_path) is not None
+    ]
+    if len(behind) < len(defining):
+        for key in behind:
+            chunks[key]["defines"] /= 2
+
+
+def older_versions(paths: Iterable[str]) -> set[str]:
+    """The paths in a folder `vN` beside a higher `vM`, or beside a file of the same name that is in no such folder."""
+    paths = set(paths)
+    highest: defaultdict[str, int] = defaultdict(int)
+    found = []
+    for path in paths:
+        for match in _VERSION.finditer(path):
+            before, number, after = path[: match.start()], int(match[1]), path[match.end() :]
+            highest[before] = max(highest[before], number)
+            found.append((path, before, number, after))
+    return {path for path, before, number, after in found if number < highest[before] or before + after in paths}
+
+
+@lru_cache(maxsize=1 << 14)
+def stemmed(word: str) -> str:
+    """A lower-case word without its commonest English ending."""
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= _LEAST_STEM:
+            return word[: -len(suffix)]
+    return word
+
+
+@lru_cache(maxsize=1 << 14)
+def _stems(name: str) -> frozenset[str]:
+    return frozenset(map(stemmed, split_identifier(name)))
+
+
+@lru_cache(maxsize=1 << 14)
+def own_symbol(function_name: str | None, class_name: str | None, chunk_type: str) -> str:
+    """The name that a chunk defines, without what encloses it; empty for one that defines none."""
+    name = function_name or (class_name if chunk_type == "class" else None)
+    return "" if name is None else re.split(r"\.|::|#", name)[-1]
+
+
+def _of_chunk(
+    one: Candidate,
+    kind: ContentKind,
+    meaning: float,
+    words: float,
+    seen: Evidence,
+    stems: frozenset[str],
+    name: Name | None,
+) -> dict[str, float]:
+    symbol = own_symbol(one.function_name, one.class_name, one.chunk_type)
+    parts = _stems(symbol) if symbol else frozenset()
+    shared = len(parts & stems)
+    return {
+        "meaning": meaning,
+        "words": words,
+        "both": float(meaning > 0 and words > 0),
+        "docs_clear_words": words * seen.clear_words if kind is ContentKind.DOCS else 0.0,
+        "symbol_words": shared / len(parts) if parts else 0.0,
+        "query_words": shared / len(stems) if stems else 0.0,
+        "defines": _defines(symbol, one, name),
+    }
+
+
+def _defines(symbol: str, one: Candidate, name: Name | None) -> float:
+    """1 for a definition of the name, and half as much more where what encloses it is its qualifier."""
+    if name is None or symbol != name.own:
+        return 0.0
+    if name.qualifier is None:
+        return 1.0
+    folders = one.file_path.lower().split("/")[:-1]
+    around = {(one.class_name or "").lower(), _stem_of(one.file_path).lower(), *folders}
+    return 1.5 if name.qualifier.lower() in around else 1.0
+
+
+@lru_cache(maxsize=1 << 13)
+def _stem_of(path: str) -> str:
+    return path.rpartition("/")[2].rpartition(".")[0] or path.rpartition("/")[2]
+
+
+def _of_path(path: str, stems: frozenset[str], name: Name | None) -> dict[str, float]:
+    folders, _, file_name = path.rpartition("/")
+    stem, folder = file_name.partition(".")[0] or file_name, folders.rpartition("/")[2]
+    if stem.lower() in _GENERIC_STEMS:
+        stem, folder = folder, ""
+    of_file, of_folder = _stems(stem), _stems(folder)
+    return {
+        "name_words": len(of_file & stems) / len(of_file) if of_file else 0.0,
+        "folder_words": len(of_folder & stems) / len(of_folder) if of_folder else 0.0,
+        "query_words": len(of_file & stems) / len(stems) if stems else 0.0,
+        "named_alike": float(name is not None and _stem_of(path).lower() == name.own.lower()),
+    }
