@@ -37,8 +37,12 @@ _MOST_WORDS = 25
 _UBIQUITOUS = 0.1  # share of commits
 _WINDOWS = (150, 300, 600, 1_200, 2_400, 4_800, 9_600)  # commits looked at, until enough are found
 
-_BOT = re.compile(r"\[bot\]|\bbots?\b|-bot\b|dependabot|renovate|greenkeeper|github-actions|weblate|crowdin", re.IGNORECASE)
-_TRAILER = re.compile(r"\s*(?:\((?:#|gh-|bug )?\d+\)|\[[^\]]*\]|(?:(?:fix(?:es)?|close[sd]?|see|refs?)[ :]*)?#\d+)[.\s]*$", re.IGNORECASE)
+_BOT = re.compile(
+    r"\[bot\]|\bbots?\b|-bot\b|dependabot|renovate|greenkeeper|github-actions|weblate|crowdin", re.IGNORECASE
+)
+_TRAILER = re.compile(
+    r"\s*(?:\((?:#|gh-|bug )?\d+\)|\[[^\]]*\]|(?:(?:fix(?:es)?|close[sd]?|see|refs?)[ :]*)?#\d+)[.\s]*$", re.IGNORECASE
+)
 _LEADER = re.compile(r"^(?:\[[^\]]*\]\s*|[\w ./*&,-]{1,40}(?:\([^)]*\))?!?:\s+)+")
 _NO_CONTENT = re.compile(
     r"^(?:bump|release|revert|merge|prepare|version|typo|v?\d+\.\d+|wip|lint|format|reformat|run|regenerate|ci\b|"
@@ -119,7 +123,9 @@ def ubiquitous(commits: Sequence[Commit]) -> set[str]:
     return {path for path, count in touched.items() if len(commits) >= 30 and count > _UBIQUITOUS * len(commits)}
 
 
-def questions(commits: Sequence[Commit], present: Collection[str], known: Collection[str], root: str) -> Iterator[Question]:
+def questions(
+    commits: Sequence[Commit], present: Collection[str], known: Collection[str], root: str
+) -> Iterator[Question]:
     """Questions of the commits that pass the filters, in their order.
 
     Args:
@@ -136,7 +142,9 @@ def questions(commits: Sequence[Commit], present: Collection[str], known: Collec
         seen.add(text.lower())
         if not new or _BOT.search(commit.author) or not tells_something(text) or len(commit.changes) > MOST_FILES:
             continue
-        paths = [path for _, path in commit.changes if path not in left_out and (not root or path.startswith(f"{root}/"))]
+        paths = [
+            path for _, path in commit.changes if path not in left_out and (not root or path.startswith(f"{root}/"))
+        ]
         if not paths or any(path not in present for path in paths) or any(names_file(text, path) for path in paths):
             continue
         yield Question(commit.id, text, tuple(sorted(paths, key=lambda path: (kind_of(path) != "code", path))))

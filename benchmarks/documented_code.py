@@ -23,20 +23,23 @@ LANGUAGES: Final = {
 """By the extension of a file."""
 
 # Definitions with a body, and declarations without one, whose comments would give the answer away as well.
-_FUNCTIONS: Final = frozenset(
-    "function_item function_signature_item function_declaration method_declaration method_definition constructor_declaration"
-    " function_definition method singleton_method protocol_function_declaration method_signature method_elem"
-    " abstract_method_signature generator_function_declaration declaration field_declaration init_declaration".split()
-)
-_BODIES: Final = frozenset("block statement_block compound_statement function_body body_statement constructor_body".split())
-_AROUND: Final = frozenset("export_statement template_declaration decorated_definition".split())
+_FUNCTIONS: Final = frozenset({
+    "function_item", "function_signature_item", "function_declaration", "method_declaration", "method_definition",
+    "constructor_declaration", "function_definition", "method", "singleton_method", "protocol_function_declaration",
+    "method_signature", "method_elem", "abstract_method_signature", "generator_function_declaration", "declaration",
+    "field_declaration", "init_declaration",
+})  # fmt: skip
+_BODIES: Final = frozenset({
+    "block", "statement_block", "compound_statement", "function_body", "body_statement", "constructor_body",
+})  # fmt: skip
+_AROUND: Final = frozenset({"export_statement", "template_declaration", "decorated_definition"})
 _BOUND: Final = frozenset(("lexical_declaration", "public_field_definition"))
 _COMMENTS: Final = frozenset(("comment", "line_comment", "block_comment", "multiline_comment"))
 _ATTRIBUTES: Final = frozenset(("attribute_item", "decorator"))
-_NAMES: Final = frozenset(
-    "identifier property_identifier field_identifier simple_identifier type_identifier qualified_identifier constant operator"
-    " destructor_name operator_name".split()
-)
+_NAMES: Final = frozenset({
+    "identifier", "property_identifier", "field_identifier", "simple_identifier", "type_identifier",
+    "qualified_identifier", "constant", "operator", "destructor_name", "operator_name",
+})  # fmt: skip
 _OPENING: Final = re.compile(r"^\s*(?:/\*[*!]?<?|\*+/|\*|//[/!]?<?|#)\s?")
 _CLOSING: Final = re.compile(r"\s*\*+/\s*$")
 _FULL_STOP: Final = re.compile(r"(?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)(?<!vs\.)(?<=[.!?:])\s")

@@ -43,23 +43,32 @@ _NO_PROSE = re.compile(r"^\s*(?:[-*+>|:#<!\[({]|\.\.|\d+\.\s|```|~~~|import\b|@)
 _NOT_OF_THE_PRODUCT = re.compile(
     r"change|release|history|news|license|upgrad|migrat|code_of_conduct|contribut|security|i18n|\.github", re.IGNORECASE
 )
-# fmt: off
-_ORDERS = frozenset(
-    "access add allocate append apply assert attach build calculate call cast check choose clean clear clone close coerce"
-    " collect combine compare compile compute concatenate configure construct convert copy count create decode define delete"
-    " derive detect determine disable dispatch drop emit enable encode ensure enter escape evaluate execute expand extend"
-    " extract fetch fill filter find flush forward format generate get given group handle implement import include infer"
-    " initialize inject insert inspect install invoke iterate join list load locate look lookup make mark match merge modify"
-    " move normalize notify obtain open output override parse pass perform pop prepare prepend print process produce provide"
-    " push put read record redirect reduce register release remove rename render replace report request require reset resolve"
-    " restore retrieve return reverse run save scan search select send serialize set show skip sort specify split start stop"
-    " store strip swap take tell test throw traverse trim truncate try turn unwrap update use validate verify visit wait walk"
-    " wrap write yield".split()
+_ORDERS = frozenset({
+    "access", "add", "allocate", "append", "apply", "assert", "attach", "build", "calculate", "call", "cast",
+    "check", "choose", "clean", "clear", "clone", "close", "coerce", "collect", "combine", "compare", "compile",
+    "compute", "concatenate", "configure", "construct", "convert", "copy", "count", "create", "decode", "define",
+    "delete", "derive", "detect", "determine", "disable", "dispatch", "drop", "emit", "enable", "encode", "ensure",
+    "enter", "escape", "evaluate", "execute", "expand", "extend", "extract", "fetch", "fill", "filter", "find",
+    "flush", "forward", "format", "generate", "get", "given", "group", "handle", "implement", "import", "include",
+    "infer", "initialize", "inject", "insert", "inspect", "install", "invoke", "iterate", "join", "list", "load",
+    "locate", "look", "lookup", "make", "mark", "match", "merge", "modify", "move", "normalize", "notify", "obtain",
+    "open", "output", "override", "parse", "pass", "perform", "pop", "prepare", "prepend", "print", "process",
+    "produce", "provide", "push", "put", "read", "record", "redirect", "reduce", "register", "release", "remove",
+    "rename", "render", "replace", "report", "request", "require", "reset", "resolve", "restore", "retrieve",
+    "return", "reverse", "run", "save", "scan", "search", "select", "send", "serialize", "set", "show", "skip",
+    "sort", "specify", "split", "start", "stop", "store", "strip", "swap", "take", "tell", "test", "throw",
+    "traverse", "trim", "truncate", "try", "turn", "unwrap", "update", "use", "validate", "verify", "visit", "wait",
+    "walk", "wrap", "write", "yield",
+})  # fmt: skip
+_NOT_THIRD_PERSON = frozenset({
+    "is", "has", "was", "does", "this", "always", "as", "its", "yes", "options", "args",
+})  # fmt: skip
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|can|has|have|will|may|should|must|does|do|happens|provides|uses|allows|means)\b"
 )
-# fmt: on
-_NOT_THIRD_PERSON = frozenset("is has was does this always as its yes options args".split())
-_FINITE = re.compile(r"\b(?:is|are|was|were|can|has|have|will|may|should|must|does|do|happens|provides|uses|allows|means)\b")
-_POINTS_ELSEWHERE = frozenset("this these that it they here see to if when in for note please".split())
+_POINTS_ELSEWHERE = frozenset({
+    "this", "these", "that", "it", "they", "here", "see", "to", "if", "when", "in", "for", "note", "please",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +116,11 @@ def _hashed(lines: Sequence[str]) -> Iterator[tuple[int, str, int]]:
 def _underlined(lines: Sequence[str]) -> Iterator[tuple[int, str, int]]:
     for row in range(len(lines) - 1):
         title = lines[row].rstrip()
-        if title and not title[0].isspace() and not _RULE.match(title) and _RULE.match(lines[row + 1]):
-            if len(lines[row + 1].rstrip()) >= len(title) and (row == 0 or not lines[row - 1].strip() or _RULE.match(lines[row - 1])):
-                yield row, _plain(title), row + 2
+        alone = row == 0 or not lines[row - 1].strip() or _RULE.match(lines[row - 1])
+        if not title or title[0].isspace() or _RULE.match(title) or not alone or not _RULE.match(lines[row + 1]):
+            continue
+        if len(lines[row + 1].rstrip()) >= len(title):
+            yield row, _plain(title), row + 2
 
 
 def _first_paragraph(lines: Sequence[str], start: int, end: int) -> tuple[int, int] | None:
@@ -317,7 +328,9 @@ def main() -> None:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(text.encode("utf-8"))
         write_questions(arguments.output / "eval", entry["name"], rows_of(indexed, picked))
-        print(f"{entry['name']}: {len(picked)} of {len(of_code)} for code, {len(of_docs)} for documentation", flush=True)
+        print(
+            f"{entry['name']}: {len(picked)} of {len(of_code)} for code, {len(of_docs)} for documentation", flush=True
+        )
     write_repositories(arguments.output / "eval", entries)
 
 
