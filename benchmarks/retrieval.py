@@ -35,7 +35,7 @@ from benchmarks import report
 from benchmarks.baselines import Bm25, Grep, Text
 from benchmarks.intervals import SEED, Estimate, estimate
 from benchmarks.left_out import left_out
-from benchmarks.ndcg import DEPTH, Span, Target, best_order, ndcg, reachable
+from benchmarks.ndcg import DEPTH, Span, Target, best_order, covers, ndcg, reachable
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.embedder import Embedder
 from code_index.embedding.loader import get_embedder
@@ -48,6 +48,7 @@ from indexing_assets.operations.pipeline import Pipeline
 # Of the set of 11: one of each family of languages in either half; drawn before anything was tuned.
 TUNING = frozenset({"fastapi", "zod", "gson", "gin", "fmtlib", "messagepack-csharp"})
 _SHARES = tuple(round(0.05 * step, 2) for step in range(21))  # of the list by meaning, tried
+_LEAST_ANSWER = 200  # characters that are not blank; below are headers that only include another one
 _MODES = (SearchMode.HYBRID, SearchMode.SEMANTIC, SearchMode.LEXICAL)
 _FUSED = "fused"
 _SYSTEMS = (*(mode.value for mode in _MODES), _FUSED, "bm25", "grep")
@@ -76,10 +77,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one query found in one system; `reachable` counts the targets that a perfect search could find.
-
-    The fused list has no time of its own.
-    """
+    """What one query found in one system; the fused list has no time of its own."""
 
     repository: str
     language: str
@@ -90,7 +88,7 @@ class Outcome:
     score: float
     seconds: float | None
     found: tuple[str, ...]
-    reachable: int
+    answerable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,26 +164,18 @@ def evaluate(repository: Repository, store: IndexStore, embedder: Embedder) -> t
     outcomes, pools = [], []
     for query in repository.queries:
         targets = reachable(query.targets, spans)
+        answerable = any(answers(target, texts) for target in targets)
 
-        def outcome(
-            system: str, hits: Sequence[Span], seconds: float | None, query: Query = query, count: int = len(targets)
-        ) -> Outcome:
-            score = ndcg(hits, query.targets, reachable_count=count)
-            places = tuple(f"{hit.path}:{hit.start_line}-{hit.end_line}" for hit in hits)
-            labels = (repository.name, repository.language, repository.half, system, query.category, query.text)
-            return Outcome(*labels, score, seconds, places, count)
-
+        hits_of: dict[str, tuple[list[Span], float | None]] = {}
         for system, find in asked.items():
             started = time.perf_counter()
             hits = find(query.text)
             seconds = time.perf_counter() - started
-            outcomes.append(
-                outcome(system, [span(hit.file_path, hit.start_line, hit.end_line) for hit in hits], seconds)
-            )
+            hits_of[system] = [span(hit.file_path, hit.start_line, hit.end_line) for hit in hits], seconds
         for system, look in plain.items():
             started = time.perf_counter()
             found = look(query.text)
-            outcomes.append(outcome(system, found, time.perf_counter() - started))
+            hits_of[system] = found, time.perf_counter() - started
 
         lists = [
             search(store, embedder, query.text, mode=mode, limit=FUSED_DEPTH)
@@ -193,22 +183,33 @@ def evaluate(repository: Repository, store: IndexStore, embedder: Embedder) -> t
         ]
         places = {hit.chunk_id: span(hit.file_path, hit.start_line, hit.end_line) for hits in lists for hit in hits}
         near, worded = ({hit.chunk_id: hit.score for hit in hits} for hits in lists)
-        fused = [places[key] for key, _ in fuse(near, worded, limit=DEPTH)]
-        outcomes.append(outcome(_FUSED, fused, None))
-        reached = len(reachable(targets, places.values()))
-        by_share = {
-            share: ndcg(
-                [places[key] for key in mixed(near, worded, share)], query.targets, reachable_count=len(targets)
-            )
-            for share in _SHARES
-        }
-        if targets:
-            pools.append(Pool(repository.name, reached / len(targets), best_order(reached, len(targets)), by_share))
+        hits_of[_FUSED] = [places[key] for key, _ in fuse(near, worded, limit=DEPTH)], None
+
+        for system, (found, elapsed) in hits_of.items():
+            score = ndcg(found, query.targets, reachable_count=len(targets))
+            shown = tuple(f"{hit.path}:{hit.start_line}-{hit.end_line}" for hit in found)
+            labels = (repository.name, repository.language, repository.half, system, query.category, query.text)
+            outcomes.append(Outcome(*labels, score, elapsed, shown, answerable))
+        if answerable:
+            orders = {share: [places[key] for key in mixed(near, worded, share)] for share in _SHARES}
+            by_share = {
+                share: ndcg(order, query.targets, reachable_count=len(targets)) for share, order in orders.items()
+            }
+            reached = len(reachable(targets, places.values()))
+            best = best_order(reached, len(targets))
+            pools.append(Pool(repository.name, reached / len(targets), best, by_share))
     return outcomes, pools
 
 
 def _files(repository: Repository, paths: Collection[str]) -> dict[str, str]:
     return {path: (repository.root / path).read_text("utf-8", "replace") for path in paths}
+
+
+def answers(target: Target, texts: Sequence[Text]) -> bool:
+    """Tell whether the index holds what the target says: lines, or a file with more than a remark that it moved."""
+    if target.start_line is not None:
+        return any(covers(text.span, target) for text in texts)
+    return sum(len("".join(text.text.split())) for text in texts if covers(text.span, target)) >= _LEAST_ANSWER
 
 
 def mixed(near: Mapping[str, float], worded: Mapping[str, float], share: float) -> list[str]:
@@ -242,7 +243,7 @@ def summarize(outcomes: Sequence[Outcome]) -> dict[str, dict[str, Any]]:
         seconds = [outcome.seconds for outcome in mine if outcome.seconds is not None]
         summary[system] = {
             "mean": estimate(grouped(mine)),
-            "answerable": estimate(grouped([outcome for outcome in mine if outcome.reachable])),
+            "answerable": estimate(grouped([outcome for outcome in mine if outcome.answerable])),
             "halves": {name: estimate(grouped(part)) for name, part in _parts(mine, lambda one: one.half).items()},
             "repositories": _over_queries(mine, lambda one: one.repository),
             "languages": _over_queries(mine, lambda one: one.language),
