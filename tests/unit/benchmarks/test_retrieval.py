@@ -6,7 +6,7 @@ from benchmarks.baselines import Bm25, Grep, Text
 from benchmarks.intervals import estimate
 from benchmarks.left_out import left_out
 from benchmarks.ndcg import Span, Target, best_order, ndcg
-from benchmarks.retrieval import Outcome, Pool, answers, fitted_share, gain, gains, mixed, summarize
+from benchmarks.retrieval import Outcome, Pool, _markdown, answers, fitted_share, gain, gains, mixed, summarize
 
 
 def outcome(
@@ -142,3 +142,23 @@ def test_grep_shows_each_file_once_at_the_lines_with_most_words():
     text = "\n".join(["alpha", *["filler"] * 40, "beta", "ALPHA gamma", *["filler"] * 40])
     found = Grep({"b.py": text, "a.py": "alpha alpha alpha", "c.py": "nothing"}).search("how is alpha beta gamma", 10)
     assert found == [Span("b.py", 42, 61), Span("a.py", 1, 1)]
+
+
+def test_a_report_has_every_part_and_says_how_many_times_bm25_hybrid_finds():
+    systems = ("hybrid", "semantic", "lexical", "fused", "bm25", "grep")
+    outcomes = []
+    for system in systems:
+        for name, query, category in (("a", "q1", "code"), ("b", "q2", "docs: heading")):
+            score = 0.2 if system == "bm25" else 0.5
+            outcomes.append(outcome(name, query, score, system=system, category=category))
+    pools = [Pool(name, 0.75, 0.9, {step / 20: 0.4 for step in range(21)}) for name in ("a", "b")]
+    text = _markdown(summarize(outcomes), pools, gains(outcomes), {"a": 12, "b": 30})
+    lines = text.splitlines()
+    assert (
+        "| **mean of repositories** | 2 | 42 | 0.500 (0.500 to 0.500) | 0.500 | 0.500 | 0.500 | 0.200 | 0.500 |"
+        in lines
+    )
+    for part in ("a", "half: tuning", "language: python", "kind: docs", "category: docs: heading", "ms a query, p99"):
+        assert any(line.startswith(f"| {part} |") for line in lines), part
+    assert next(line for line in lines if line.startswith("| all |")).endswith("| 2.500 |")
+    assert "| best order of the pool | 0.900 (0.900 to 0.900) |" in lines
