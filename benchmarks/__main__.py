@@ -40,7 +40,7 @@ _SHORT: dict[str, Sequence[str]] = {
     "bookkeeping_range": ("bookkeeping", "--range", "2000"),
     "embedding_pipeline": ("embedding_pipeline", "{flask}", "--rounds", "1"),
     "embedding_backends": ("embedding_backends", "--variants", "plain", "int8", "--texts", "200", "--rounds", "2"),
-    "docstrings": ("docstrings", "--functions", "600", "--queries", "200"),
+    "docstrings": ("docstrings", "--functions", "600", "--queries", "200", "--languages", "python"),
     "disk": ("disk", "{flask}"),
     "unchanged": ("unchanged", "--files", "2000", "--folder", "{folder}/unchanged"),
     "search_at_size": ("search_at_size", "--chunks", "30000", "--folder", "{folder}/search"),

@@ -152,7 +152,7 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
         "times",
         False,
         "docstrings",
-        lambda f: f["default"]["mrr10"] / f["plain"]["mrr10"],
+        lambda f: f["python"]["default"]["mrr10"] / f["python"]["plain"]["mrr10"],
     ),
     (
         "embedding",

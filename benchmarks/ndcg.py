@@ -69,5 +69,11 @@ def ndcg(hits: Sequence[Span], targets: Sequence[Target], *, reachable_count: in
     return sum(map(_gain, ranks)) / ideal if ideal else 0.0
 
 
+def best_order(reached: int, reachable_count: int) -> float:
+    """NDCG@10 of a pool that holds `reached` of the targets that can be found, with these first."""
+    ideal = sum(_gain(rank) for rank in range(1, min(DEPTH, reachable_count) + 1))
+    return sum(_gain(rank) for rank in range(1, min(DEPTH, reached) + 1)) / ideal if ideal else 0.0
+
+
 def _gain(rank: int) -> float:
     return 1.0 / math.log2(rank + 1)
