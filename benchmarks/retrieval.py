@@ -41,7 +41,8 @@ from code_index.embedding.embedder import Embedder
 from code_index.embedding.loader import get_embedder
 from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchHit, SearchMode, search
-from code_index.search.ranking import FUSED_DEPTH, fuse, normalized
+from code_index.search.ranking import normalized
+from code_index.search.weights import FUSED_DEPTH
 from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
 
@@ -51,6 +52,7 @@ _SHARES = tuple(round(0.05 * step, 2) for step in range(21))  # of the list by m
 _LEAST_ANSWER = 200  # characters that are not blank; below are headers that only include another one
 _MODES = (SearchMode.HYBRID, SearchMode.SEMANTIC, SearchMode.LEXICAL)
 _FUSED = "fused"
+_SHARE_OF_MEANING = 0.7  # of the mixture that is called fused: what search did before it ranked by features
 _SYSTEMS = (*(mode.value for mode in _MODES), _FUSED, "bm25", "grep")
 
 
@@ -183,7 +185,7 @@ def evaluate(repository: Repository, store: IndexStore, embedder: Embedder) -> t
         ]
         places = {hit.chunk_id: span(hit.file_path, hit.start_line, hit.end_line) for hits in lists for hit in hits}
         near, worded = ({hit.chunk_id: hit.score for hit in hits} for hits in lists)
-        hits_of[_FUSED] = [places[key] for key, _ in fuse(near, worded, limit=DEPTH)], None
+        hits_of[_FUSED] = [places[key] for key in mixed(near, worded, _SHARE_OF_MEANING)], None
 
         for system, (found, elapsed) in hits_of.items():
             score = ndcg(found, query.targets, reachable_count=len(targets))

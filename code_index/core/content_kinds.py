@@ -24,7 +24,7 @@ class ContentKind(StrEnum):
 
 
 DOCS_LANGUAGES: Final = frozenset({"asciidoc", "markdown", "rst", "text"})
-CONFIG_LANGUAGES: Final = frozenset({"dockerfile", "ini", "json", "make", "properties", "toml", "xml", "yaml"})
+CONFIG_LANGUAGES: Final = frozenset({"dockerfile", "ini", "json", "makefile", "properties", "toml", "xml", "yaml"})
 TEST_PATH: Final = (
     r"(^|/)(tests?|__tests__|specs?|testing|testdata|fixtures|mocks?|examples?|benchmarks?)/"
     r"|(^|/)test_[^/]*$|[._-](test|spec)\.[^/.]+$|(Test|Tests|Spec)\.[^/.]+$"
