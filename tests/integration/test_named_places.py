@@ -12,7 +12,14 @@ _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("code_index", "resources", "indexing_assets")
 _FOLDERS = (*_PACKAGES, "benchmarks", "docs", "tests")
 # What stands there is source code of anybody, or of an earlier version.
-_NOT_OURS = ("CHANGELOG.md", "tests/corpus", "tests/discovery", "tests/golden", "tests/fixtures", "benchmarks/.corpora/")
+_NOT_OURS = (
+    "CHANGELOG.md",
+    "tests/corpus",
+    "tests/discovery",
+    "tests/golden",
+    "tests/fixtures",
+    "benchmarks/.corpora/",
+)
 _TEXT = {".md", ".toml", ".yaml", ".yml"}
 _NAME = re.compile(rf"(?<![\w./-])(?:{'|'.join(_PACKAGES)})(?:\.[A-Za-z_]\w*)+")
 _PATH = re.compile(rf"(?<![\w./~-])(?:{'|'.join(_FOLDERS)})/[\w./-]*\.(?:py|md|sh|toml|yaml)\b")
