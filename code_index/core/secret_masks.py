@@ -38,7 +38,6 @@ from code_index.core.secret_forms import (
     CONNECTION_PASSWORD,
     CONNECTION_SERVER,
     FORMS,
-    KINDS,
     LONG_FORMS,
     MARKED_FORMS,
     MIN_LONG_WORD,
@@ -68,7 +67,6 @@ _ESCAPING: Final = (b"\\", b"%", b"[")
 _MAX_ESCAPED: Final = 5
 _DIGIT: Final = re.compile(rb"[0-9]")
 
-_MASK: Final = f"masked_({'|'.join(sorted(KINDS, key=len, reverse=True))})"
 _NAME_BYTES: Final = 40  # of a name before the word in it that is looked for
 _BESIDE_BYTES: Final = 300  # between the id of an access key and the secret: some lines of a settings file
 
@@ -140,11 +138,6 @@ def mask_string(text: str) -> tuple[str, Mapping[str, int]]:
     """Exchange the keys in a string for masks, as `mask_keys` does; unpaired surrogates stay."""
     masked = mask_keys(text.encode("utf-8", "surrogatepass"))
     return masked.text.decode("utf-8", "surrogatepass"), masked.masked
-
-
-def masks_in(text: str) -> Counter[str]:
-    """Masks in a text that was masked before, counted by kind."""
-    return Counter(re.findall(_MASK, text))
 
 
 def named_counts(masked: Mapping[str, int]) -> str:

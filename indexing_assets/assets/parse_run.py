@@ -6,7 +6,6 @@ checks (`indexing_assets.assets.parsed_chunks`), and the order within a commit
 """
 
 import time
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,9 +15,11 @@ import dagster as dg
 import polars as pl
 import pyarrow as pa
 
+from code_index.chunking import masked_source
+from code_index.core.errors import RepositoryError
 from code_index.core.model import FileStatus
 from code_index.core.quoting import printable
-from code_index.core.secret_masks import masks_in, named_counts
+from code_index.core.secret_masks import named_counts
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
 from code_index.tables.files import masked_rows
@@ -126,11 +127,8 @@ class ParseRun:
         if not said.is_empty():
             materialized = self.index.materialized_keys(PARSED_CHUNKS)
             said = said.filter(~pl.col("partition_key").is_in(list(materialized)))
-        masked = self._stored_masks(unsaid["file_path"].to_list())
-        outcomes = [
-            ParseOutcome(path, file_hash, chunk_count=count, masked=masked[path])
-            for path, file_hash, count in unsaid.select("file_path", "file_hash", "stored_chunks").iter_rows()
-        ]
+        outcomes = self._stored_outcomes(unsaid)
+        unsaid = unsaid.filter(pl.col("file_path").is_in([outcome.file_path for outcome in outcomes]))
         if outcomes:
             self.store.sync.vectors([outcome.file_path for outcome in outcomes], now=datetime.now(UTC))
             self.store.files.upsert(self._file_rows(outcomes, datetime.now(UTC)))
@@ -148,13 +146,33 @@ class ParseRun:
         self.tally.reused += done.height
         return done.select("file_path")
 
-    def _stored_masks(self, paths: Sequence[str]) -> defaultdict[str, Counter[str]]:
-        """Masked keys in the stored chunks of some files, by path and kind."""
-        masked: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        if paths:
-            for row in self.store.chunks.read(["file_path", "content"], is_in("file_path", paths)).to_pylist():
-                masked[row["file_path"]] += masks_in(row["content"])
-        return masked
+    def _stored_outcomes(self, files: pl.DataFrame) -> list[ParseOutcome]:
+        """The outcomes of files whose chunks are stored, but not what is said of them; the file is read for it.
+
+        A file that is no longer what its chunks were made of has none.
+        """
+        repository = self.index.repository()
+        outcomes = []
+        columns = ("file_path", "file_hash", "stored_chunks", "working_tree_encoding")
+        for path, file_hash, count, declared in files.select(columns).iter_rows():
+            try:
+                read = repository.read(path)
+            except RepositoryError:
+                continue
+            if read.file_hash == file_hash:
+                source = masked_source(read.content, declared_encoding=declared)
+                outcomes.append(
+                    ParseOutcome(
+                        path,
+                        file_hash,
+                        chunk_count=count,
+                        note=source.encoding_guess,
+                        masked=source.masked,
+                        encoding=source.encoding,
+                        encoding_guess=source.encoding_guess,
+                    )
+                )
+        return outcomes
 
     def commit(self, groups: Sequence[ParsedGroup]) -> None:
         """Make groups durable. A failed file's old chunks go too: they are not current."""

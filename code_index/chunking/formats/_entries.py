@@ -1,21 +1,23 @@
-"""Files of one entry a line, which may go on in the next.
+"""Files of lines with comments above them: an entry a line, or sections of such.
 
-Belongs here: what properties and requirements share. Does not belong here: what an entry is called.
+Belongs here: what INI, properties and requirements share. Does not belong here: what an entry is called.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from code_index.chunking.blocks import Block, Extraction
 from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
 
 
-def extract_entries(source: bytes, line: re.Pattern[bytes]) -> Extraction:
-    """Entries from the comments directly above them; `line` matches one with its groups `name`, `comment` and `blank`."""
-    blocks: list[Block] = []
-    points: list[int] = []
+def lines_with_comments(source: bytes, line: re.Pattern[bytes]) -> Iterator[tuple[int, re.Match[bytes]]]:
+    """Each line that is neither blank nor a comment, with the offset at which the comments directly above it begin.
+
+    `line` matches one line, or an entry of several, with the groups `comment` and `blank`.
+    """
     comment = -1
     for match in line.finditer(source):
         if match["comment"] is not None:
@@ -23,8 +25,15 @@ def extract_entries(source: bytes, line: re.Pattern[bytes]) -> Extraction:
             continue
         start = comment if comment >= 0 else match.start()
         comment = -1
-        if match["blank"] is not None:
-            continue
+        if match["blank"] is None:
+            yield start, match
+
+
+def extract_entries(source: bytes, line: re.Pattern[bytes]) -> Extraction:
+    """Entries from the comments directly above them; `line` has the group `name` as well."""
+    blocks: list[Block] = []
+    points: list[int] = []
+    for start, match in lines_with_comments(source, line):
         points.append(start)
         if match["name"] is not None and match.end() > start:
             end = match.end() + source.startswith(b"\n", match.end())

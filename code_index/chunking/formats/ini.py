@@ -10,6 +10,7 @@ from typing import Final
 
 from code_index.chunking.blocks import Block, Extraction
 from code_index.chunking.format_spec import FormatSpec
+from code_index.chunking.formats._entries import lines_with_comments
 from code_index.chunking.spans import finish, label
 from code_index.core.model import ChunkType
 
@@ -23,15 +24,7 @@ def extract_ini(source: bytes) -> Extraction:
     """Sections, each from the comments directly above it to the next."""
     blocks: list[Block] = []
     points: list[int] = []
-    comment = -1
-    for match in _LINE.finditer(source):
-        if match["comment"] is not None:
-            comment = comment if comment >= 0 else match.start()
-            continue
-        start = comment if comment >= 0 else match.start()
-        comment = -1
-        if match["blank"] is not None:
-            continue
+    for start, match in lines_with_comments(source, _LINE):
         points.append(start)
         if match["section"] is not None:
             if blocks:

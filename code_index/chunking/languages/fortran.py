@@ -144,7 +144,7 @@ LANGUAGE: Final = LanguageSpec(
     reads_as=_as_free_form,
     query=r"""
 [(module) (submodule) (program) (block_data) (derived_type_definition)] @class
-(interface (interface_statement)) @class
+(interface (interface_statement [(name) (operator) (assignment)])) @class
 [(function) (subroutine) (module_procedure)] @function
 (derived_type_procedures (procedure_statement declarator: (_) @function))
 (derived_type_procedures (procedure_statement) @wrapper)

@@ -309,9 +309,9 @@ def test_an_expression_that_the_grammar_of_tcl_misreads_loses_no_procedure(line)
 
 def test_bodies_of_procedures_in_tcl_are_found_in_linear_time():
     text = "proc f {a} {\n if {\n" * 20_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert symbols(text[:200_000], "tcl") is not None
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize(

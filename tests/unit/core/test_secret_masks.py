@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from code_index.chunking import chunk_file
 from code_index.core.secret_forms import FORMS, KINDS, LONG_FORMS, MARKED_FORMS, MIN_WORD, WORD_CHARACTERS
-from code_index.core.secret_masks import mask_keys, mask_string, masks_in, named_counts
+from code_index.core.secret_masks import mask_keys, mask_string, named_counts
 
 # Characters of keys; put together here, so that no scanner takes this file for one with keys.
 _MIXED = "7Qa9ZbX2kLm4Np8RsT1uVw3Yx5Cd6EfGhJ0iKlMnOpqrStUvWxyzA1B2C3D4E5F6G7H8I9" * 3
@@ -331,11 +331,6 @@ def test_masking_twice_is_masking_once_and_no_line_is_lost(text: str) -> None:
 def test_any_string_can_be_masked(text: str) -> None:
     masked, counts = mask_string(text)
     assert (masked == text) == (not counts)
-
-
-def test_masks_in_what_is_stored_are_counted() -> None:
-    text = "a masked_github_token, masked_aws_access_key_id and masked_github_token; not masked_name"
-    assert masks_in(text) == {"github_token": 2, "aws_access_key_id": 1}
 
 
 def test_counts_are_named_for_people() -> None:
