@@ -1,4 +1,4 @@
-"""What a query asks for, by its own shape and by what the list by words puts first.
+"""Evidence of what a query asks for: its own shape, and what the list by words puts first.
 
 Belongs here: evidence, as numbers. Does not belong here: what a hit gains or loses by it (`code_index.search.weights`).
 
@@ -32,7 +32,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is asked for, as the list by words tells it.
+    """Signs in the list by words of what is asked for.
 
     `docs_by_words` is the lead of the best documentation over the best code, in [-1, 1]; `clear_words` tells, in [0, 1],
     how far the list has a clear winner.
