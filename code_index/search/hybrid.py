@@ -270,21 +270,22 @@ def _hits(
 
 def _folded(hits: list[SearchHit]) -> list[SearchHit]:
     """Leave out copies: chunks of one name in different files that share nearly all of their words."""
-    kept: list[tuple[SearchHit, frozenset[str]]] = []
+    kept: list[SearchHit] = []
     for hit in hits:
-        words = frozenset(_WORD.findall(hit.content))
-        for place, (other, others) in enumerate(kept):
-            if _is_copy(hit, other) and len(words & others) >= _COPY * len(words | others):
-                copies = (*other.copies, f"{hit.file_path}:{hit.start_line}", *hit.copies)
-                kept[place] = replace(other, copies=copies), others
-                break
+        place = next((place for place, other in enumerate(kept) if _is_copy(hit, other)), None)
+        if place is None:
+            kept.append(hit)
         else:
-            kept.append((hit, words))
-    return [hit for hit, _ in kept]
+            copies = (*kept[place].copies, f"{hit.file_path}:{hit.start_line}", *hit.copies)
+            kept[place] = replace(kept[place], copies=copies)
+    return kept
 
 
 def _is_copy(hit: SearchHit, other: SearchHit) -> bool:
-    return hit.file_path != other.file_path and hit.qualified_name == other.qualified_name
+    if hit.file_path == other.file_path or hit.qualified_name != other.qualified_name:
+        return False
+    words, others = set(_WORD.findall(hit.content)), set(_WORD.findall(other.content))
+    return len(words & others) >= _COPY * len(words | others)
 
 
 def _current(
