@@ -1,4 +1,4 @@
-"""What a file holds, by its language and path: code, documentation, configuration or tests.
+"""Kinds of content, told by language and path: code, documentation, configuration, tests.
 
 Belongs here: the four kinds and the rules that tell them. Does not belong here: what a ranking or a filter makes of a
 kind (`code_index.search.features`, `code_index.tables.filters`).

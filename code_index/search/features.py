@@ -71,7 +71,7 @@ def compute_features(
     """
     stems = frozenset(map(stemmed, query))
     kinds = {key: content_kind(one.file_path, one.language) for key, one in candidates.items()}
-    seen = evidence(meaning, words, kinds)
+    seen = evidence(words, kinds)
     by_file: defaultdict[str, list[str]] = defaultdict(list)
     for key, one in candidates.items():
         by_file[one.file_path].append(key)
@@ -94,7 +94,7 @@ def compute_features(
         best = max(keys, key=fused.__getitem__)
         of = {
             feature: max(chunks[key][feature] for key in keys)
-            for feature in ("meaning", "words", "symbol_words", "defines", "docs_clear_words")
+            for feature in ("meaning", "words", "defines", "docs_clear_words")
         }
         of |= {
             "chunks": sums[path] / most,
@@ -102,12 +102,10 @@ def compute_features(
             "outdated": float(_OUTDATED.search(path) is not None),
             "declares": float(_DECLARING.search(path) is not None),
             "tiny": float(candidates[best].end_line - candidates[best].start_line < _TINY_LINES),
-            "config": float(kind is ContentKind.CONFIG),
+            "docs": float(kind is ContentKind.DOCS),
+            "docs_by_words": seen.docs_by_words if kind is ContentKind.DOCS else 0.0,
+            "tests": float(kind is ContentKind.TESTS),
         }
-        if kind is ContentKind.DOCS:
-            of |= {"docs": 1.0, "docs_by_meaning": seen.docs_by_meaning, "docs_by_words": seen.docs_by_words}
-        elif kind is ContentKind.TESTS:
-            of |= {"tests": 1.0, "tests_by_meaning": seen.tests_by_meaning}
         files[path] = of | _of_path(path, stems, name)
     return Features(files=files, chunks=chunks, kinds={path: kinds[keys[0]] for path, keys in by_file.items()})
 
@@ -171,14 +169,11 @@ def _of_chunk(
     name: Name | None,
 ) -> dict[str, float]:
     symbol = own_symbol(one.function_name, one.class_name, one.chunk_type)
-    parts = _stems(symbol) if symbol else frozenset()
-    shared = len(parts & stems)
+    shared = len(_stems(symbol) & stems) if symbol else 0
     return {
         "meaning": meaning,
         "words": words,
-        "both": float(meaning > 0 and words > 0),
         "docs_clear_words": words * seen.clear_words if kind is ContentKind.DOCS else 0.0,
-        "symbol_words": shared / len(parts) if parts else 0.0,
         "query_words": shared / len(stems) if stems else 0.0,
         "defines": _defines(symbol, one, name),
     }

@@ -84,8 +84,8 @@ class QueryEncoder(Protocol):
 class SearchHit:
     """A chunk that was found; lines are 1-based and inclusive, `score` is in [0, 1] for hybrid search.
 
-    For semantic search `score` is the cosine similarity, for lexical search the BM25 score. `copies` counts the hits of
-    a hybrid search that are left out because they say nearly the same as this one; `explanation` has the parts of a
+    For semantic search `score` is the cosine similarity, for lexical search the BM25 score. `copies` are the places
+    (`path:line`) of hits that a hybrid search left out because they say nearly the same as this one; `explanation` has the parts of a
     hybrid search's score, by name, where they were asked for.
 
     Example:
@@ -110,7 +110,7 @@ class SearchHit:
     class_name: str | None
     docstring: str | None
     subproject_name: str | None
-    copies: int = 0
+    copies: tuple[str, ...] = ()
     explanation: dict[str, float] | None = None
 
 
@@ -257,7 +257,7 @@ def _hits(
 ) -> list[SearchHit]:
     """Read the best that are current; spare ones only if needed, as reading them costs as much as a search.
 
-    With `fold`, a hit that says nearly the same as one before is left out, and counted there.
+    With `fold`, a hit that says nearly the same as one before is left out, and named there.
     """
     hits: list[SearchHit] = []
     for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
@@ -269,21 +269,23 @@ def _hits(
 
 
 def _folded(hits: list[SearchHit]) -> list[SearchHit]:
-    """Leave out copies: the same text, or definitions of one name that share nearly all of their words."""
-    kept: list[tuple[SearchHit, frozenset[str]]] = []
+    """Leave out copies: chunks of one name in different files that share nearly all of their words."""
+    kept: list[SearchHit] = []
     for hit in hits:
-        words = frozenset(_WORD.findall(hit.content))
-        for place, (other, others) in enumerate(kept):
-            if _is_copy(hit, other) and len(words & others) >= _COPY * len(words | others):
-                kept[place] = replace(other, copies=other.copies + 1 + hit.copies), others
-                break
+        place = next((place for place, other in enumerate(kept) if _is_copy(hit, other)), None)
+        if place is None:
+            kept.append(hit)
         else:
-            kept.append((hit, words))
-    return [hit for hit, _ in kept]
+            copies = (*kept[place].copies, f"{hit.file_path}:{hit.start_line}", *hit.copies)
+            kept[place] = replace(kept[place], copies=copies)
+    return kept
 
 
 def _is_copy(hit: SearchHit, other: SearchHit) -> bool:
-    return hit.file_path != other.file_path and hit.qualified_name == other.qualified_name
+    if hit.file_path == other.file_path or hit.qualified_name != other.qualified_name:
+        return False
+    words, others = set(_WORD.findall(hit.content)), set(_WORD.findall(other.content))
+    return len(words & others) >= _COPY * len(words | others)
 
 
 def _current(

@@ -1,9 +1,9 @@
-"""What a query asks for, by its own shape and by what the two lists put first.
+"""Evidence of what a query asks for: its own shape, and what the list by words puts first.
 
 Belongs here: evidence, as numbers. Does not belong here: what a hit gains or loses by it (`code_index.search.weights`).
 
-No list of words says what is asked for: a query is a name if it is nothing but one, and it asks for documentation or
-tests as far as the lists put these before code.
+No list of words says what is asked for: a query is a name if it is nothing but one, and it asks for documentation as far
+as its words find a page before code, and one page clearly before others.
 """
 
 from __future__ import annotations
@@ -32,15 +32,13 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is asked for.
+    """Signs in the list by words of what is asked for.
 
-    `docs_by_meaning` and the like are the lead of the best chunk of that kind over the best code, in [-1, 1], by either
-    list; `clear_words` tells, in [0, 1], how far the list by words has a clear winner.
+    `docs_by_words` is the lead of the best documentation over the best code, in [-1, 1]; `clear_words` tells, in [0, 1],
+    how far the list has a clear winner.
     """
 
-    docs_by_meaning: float
     docs_by_words: float
-    tests_by_meaning: float
     clear_words: float
 
 
@@ -52,23 +50,18 @@ def asked_name(text: str) -> Name | None:
     return Name(parts[-1], parts[-2] if len(parts) > 1 else None)
 
 
-def evidence(meaning: Mapping[str, float], words: Mapping[str, float], kinds: Mapping[str, ContentKind]) -> Evidence:
-    """Weigh two lists against each other.
+def evidence(words: Mapping[str, float], kinds: Mapping[str, ContentKind]) -> Evidence:
+    """Weigh documentation against code in the list by words.
 
     Args:
-        meaning: id to similarity in [0, 1] of the list.
         words: id to BM25 score in [0, 1] of the list.
         kinds: kind of each id's file.
     """
-
-    def best(scores: Mapping[str, float], kind: ContentKind) -> float:
-        return max((score for key, score in scores.items() if kinds[key] is kind), default=0.0)
-
-    code_by_meaning = best(meaning, ContentKind.CODE)
+    best: dict[ContentKind, float] = {}
+    for key, score in words.items():
+        best[kinds[key]] = max(score, best.get(kinds[key], 0.0))
     return Evidence(
-        docs_by_meaning=best(meaning, ContentKind.DOCS) - code_by_meaning,
-        docs_by_words=best(words, ContentKind.DOCS) - best(words, ContentKind.CODE),
-        tests_by_meaning=best(meaning, ContentKind.TESTS) - code_by_meaning,
+        docs_by_words=best.get(ContentKind.DOCS, 0.0) - best.get(ContentKind.CODE, 0.0),
         clear_words=_clear(words.values()),
     )
 

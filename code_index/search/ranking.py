@@ -49,7 +49,7 @@ class Ranked:
             ("file", FILE_WEIGHTS, self.features.files[file_path]),
             ("chunk", CHUNK_WEIGHTS, self.features.chunks[key]),
         ):
-            parts |= {f"{prefix}: {name}": weight * features.get(name, 0.0) for name, weight in weights.items()}
+            parts |= {f"{prefix}: {name}": weight * features[name] for name, weight in weights.items()}
         return {name: round(value, 4) for name, value in parts.items() if value}
 
 
@@ -117,7 +117,10 @@ def _both_kinds_first(
 
 
 def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
-    return sum(weights.get(name, 0.0) * value for name, value in features.items())
+    total = 0.0
+    for name, weight in weights.items():
+        total += weight * features[name]
+    return total
 
 
 def _shares(scores: Mapping[str, float]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """Weights of the ranking, in one table, and where each comes from.
 
-Fitted: a pairwise-free listwise logistic regression (softmax over a query's files, ridge) with the signs below held, over
+Fitted: a listwise logistic regression (softmax over a query's files, with ridge) with the signs below held, over
 the sets that docs/search.md names; a fit that leaves a repository out scores that repository. Chosen: a round value
 between those that the same page lists.
 """
@@ -14,26 +14,22 @@ FUSED_DEPTH: Final = 100
 """Length of the part of each list that is ranked."""
 
 FILE_WEIGHTS: Final[Mapping[str, float]] = {
-    "meaning": 2.0,  # best chunk by meaning, of its list
+    "meaning": 2.1,  # best chunk by meaning, of its list
     "words": 2.2,  # best chunk by words
-    "chunks": 0.9,  # sum over the file's chunks, of the largest sum
-    "name_words": 0.6,  # share of the file name's words that the query has
+    "chunks": 1.0,  # sum over the file's chunks, of the largest sum
+    "name_words": 0.7,  # share of the file name's words that the query has
     "folder_words": 0.4,  # share of the folder's
-    "query_words": 1.4,  # share of the query's words that the file name has
-    "named_alike": 2.0,  # the query is a name, and the file is called so; chosen: a class before what extends it elsewhere
+    "query_words": 0.9,  # share of the query's words that the file name has
+    "named_alike": 2.0,  # the query is a name, and the file is called so; chosen: before what extends it elsewhere
     "defines": 6.0,  # the query is a name, and the file defines it; chosen: more than both lists together
-    "symbol_words": 0.2,  # share of a definition's name that the query has, at its best chunk
     "docs": -1.6,
-    "docs_by_meaning": 0.7,  # of documentation, times its lead by meaning
-    "docs_by_words": 0.4,
+    "docs_by_words": 0.5,  # of documentation, times its lead over code by words
     "docs_clear_words": 3.7,  # of documentation, times its score by words and how clear that list is
     "tests": -2.0,
-    "tests_by_meaning": 0.3,
-    "config": -0.4,
-    "outdated": -1.3,  # compat, legacy, deprecated
-    "older_version": -3.5,  # v1 beside v2, or beside the same file without a version
-    "declares": -1.0,  # stubs and headers
-    "tiny": -0.7,  # its best chunk is of three lines at most
+    "outdated": -1.2,  # compat, legacy, deprecated
+    "older_version": -3.9,  # v1 beside v2, or beside the same file without a version
+    "declares": -0.9,  # stubs and headers
+    "tiny": -0.9,  # its best chunk is of three lines at most
 }
 """What a file's score is made of. Source: fitted, but where it says chosen."""
 
@@ -41,16 +37,14 @@ CHUNK_WEIGHTS: Final[Mapping[str, float]] = {
     "meaning": 5.5,
     "words": 2.3,
     "docs_clear_words": 2.0,
-    "both": 0.4,
-    "symbol_words": 0.3,
-    "query_words": 0.6,
-    "defines": 10.0,  # chosen: more than both lists together
+    "query_words": 1.0,  # share of the query's words that the name of a definition has
+    "defines": 10.0,  # more than both lists together
 }
-"""What a chunk's score among those of its file is made of. Source: chosen, twice what a fit gives."""
+"""What a chunk's score among those of its file is made of. Source: chosen, about twice what a fit gives."""
 
 FIRST_HIT_POWER: Final = 0.1
 """Power of a chunk's share of its file at the file's first hit: 0 counts the file only, 1 the chunk in full."""
 FURTHER_HITS: Final = 0.4
-"""Factor on what is left of a file at its further hits. Source: chosen."""
+"""Factor on a chunk's share at further hits of its file. Source: chosen."""
 EVEN_KINDS: Final = 0.25
-"""Share of documentation, or of code, from which on one of each is among the first three."""
+"""Share of documentation, or of the rest, from which on one of each is among the first three. Source: chosen."""

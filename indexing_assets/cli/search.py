@@ -140,8 +140,9 @@ def _show(number: int, hit: "SearchHit", query: str) -> None:
         "  ",
         Styled(hit.qualified_name or hit.chunk_type, bold=True),
         f"  ({hit.chunk_type}, {hit.language})  {hit.score:.3f}",
-        f"  and {hit.copies} like it" if hit.copies else "",
     )
+    if hit.copies:
+        say(Styled(f"      {len(hit.copies)} more like it: {', '.join(hit.copies)}", dim=True))
     for part, value in sorted((hit.explanation or {}).items(), key=lambda item: -abs(item[1])):
         say(Styled(f"      {value:+8.3f}  {part}", dim=True))
     first, lines = snippet_lines(hit.content, query_words(query).split(), height=_SNIPPET_LINES)

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from code_index import Index
+from code_index.core.content_kinds import content_kind
 from code_index.core.errors import ModelError, RepositoryError, UsageError
 from code_index.embedding.loader import query_embedder
 from code_index.index.folder import resolve_index_folder
@@ -122,3 +124,64 @@ def test_the_example_runs_as_it_is_written(repository: Path, capsys: pytest.Capt
     assert capsys.readouterr().out.split()[0] == "5"
     hits = search(store_of(repository), None, "parser works", mode=SearchMode.LEXICAL, limit=1)
     assert hits[0].content == "how the parser works"
+
+
+@pytest.fixture
+def varied(repository: Path, write: Callable[[Path, Mapping[str, str]], None]) -> Index:
+    helper = "def shout(text):\n    loud = text.upper()\n    return loud + '!'\n"
+    write(
+        repository,
+        {
+            "one/voice.py": helper,
+            "two/voice.py": helper,
+            "tests/test_voice.py": "def test_shout():\n    assert shout('a') == 'A!'\n",
+            "docs/voice.md": "# Voice\n\nUse shout to make a text loud.\n",
+            "voice.json": '{"shout": "loud text"}\n',
+            "voice.pyi": "def shout(text: str) -> str: ...\n",
+        },
+    )
+    index_repository(repository)
+    return Index.open(repository)
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ("docs", "docs/voice.md"),
+        ("tests", "tests/test_voice.py"),
+        ("config", "voice.json"),
+        ("code", "one/voice.py"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["hybrid", "lexical"])
+def test_a_kind_of_content_narrows_a_search(varied: Index, content: str, path: str, mode: str) -> None:
+    kinds = {content_kind(hit.file_path, hit.language) for hit in varied.search("shout", content=content, mode=mode)}
+    assert kinds == {content}
+    found = varied.search("shout", content=content, mode=mode)
+    assert path in {place.partition(":")[0] for hit in found for place in (hit.file_path, *hit.copies)}
+
+
+def test_an_unknown_kind_of_content_is_refused(varied: Index) -> None:
+    with pytest.raises(UsageError, match="not one of all, code, docs, config, tests"):
+        varied.search("shout", content="prose")
+    with pytest.raises(UsageError, match="per_file is 0"):
+        varied.search("shout", per_file=0)
+
+
+def test_a_name_finds_its_definition_first_and_equal_ones_once(varied: Index) -> None:
+    first, *others = varied.search("shout", explain=True)
+    assert {f"{first.file_path}:{first.start_line}", *first.copies} == {"one/voice.py:1", "two/voice.py:1"}
+    assert first.explanation is not None
+    assert first.explanation["chunk: defines"] > 0
+    assert not {"one/voice.py", "two/voice.py"} & {hit.file_path for hit in others}
+    assert all(hit.explanation is None for hit in varied.search("shout"))
+
+
+def test_a_definition_is_found_where_neither_list_has_it(varied: Index) -> None:
+    store = varied.store
+    names = ("chunk_id", "file_path", "function_name")
+    found = store.search.start_definitions("shout", where="file_path = 'voice.pyi'", columns=names).result()
+    assert found.select(["file_path", "function_name"]).to_pylist() == [
+        {"file_path": "voice.pyi", "function_name": "shout"}
+    ]
+    assert store.search.start_definitions("Shout", columns=names).result().num_rows == 0

@@ -24,15 +24,16 @@ def test_anything_else_is_no_name(text):
     assert asked_name(text) is None
 
 
-def test_evidence_is_the_lead_of_a_kind_over_code_in_each_list():
+def test_evidence_is_the_lead_of_documentation_over_code():
     kinds = {"doc": ContentKind.DOCS, "code": ContentKind.CODE, "test": ContentKind.TESTS}
-    seen = evidence({"doc": 0.75, "code": 0.25}, {"code": 1.0, "doc": 0.5, "test": 0.0}, kinds)
-    assert (seen.docs_by_meaning, seen.docs_by_words, seen.tests_by_meaning) == (0.5, -0.5, -0.25)
+    assert evidence({"code": 1.0, "doc": 0.5, "test": 0.0}, kinds).docs_by_words == -0.5
+    assert evidence({"doc": 0.75}, kinds).docs_by_words == 0.75
+    assert evidence({}, kinds).docs_by_words == 0
 
 
 def test_a_list_whose_first_hit_stands_apart_is_clear():
     def clear(words):
-        return evidence({}, words, dict.fromkeys(words, ContentKind.CODE)).clear_words
+        return evidence(words, dict.fromkeys(words, ContentKind.CODE)).clear_words
 
     assert clear({"a": 1.0, "b": 0.1, "c": 0.0}) == 1
     assert clear({"a": 1.0, "b": 0.95, "c": 0.9}) == 0

@@ -146,7 +146,7 @@ def test_an_explanation_names_what_counted():
     candidates = {"test": chunk("tests/test_a.py", "parse_file"), "x": chunk("x.py")}
     ranked = rank(candidates, {"test": 0.9, "x": 0.1}, {"test": 3.0}, query=["parse", "file"])
     parts = ranked.explanation("test", "tests/test_a.py")
-    assert parts["file: tests"] < 0 < parts["chunk: symbol_words"]
+    assert parts["file: tests"] < 0 < parts["chunk: query_words"]
     assert 0 < parts["file share"] <= 1
     assert all(parts.values())
 
