@@ -128,7 +128,9 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
             raise SettingsError(f"precision = {config.precision}: a static model is a table in float32, use auto")
         return EmbedderPlan("cpu", "static", "float32", "token vectors are only added up")
     if config.backend == "static":
-        raise ModelError(f"{files.name} cannot run on backend static: it is no table of token vectors; use backend auto")
+        raise ModelError(
+            f"{files.name} cannot run on backend static: it is no table of token vectors; use backend auto"
+        )
     onnx_possible = files.graph_obstacle is None and config.backend != "torch"
     if config.backend == "onnx" and files.graph_obstacle is not None:
         raise ModelError(f"{files.name} cannot run on backend onnx: {files.graph_obstacle}; use backend auto or torch")

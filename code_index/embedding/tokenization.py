@@ -26,9 +26,7 @@ It cuts no real text: tokens of code hold 3-4 characters."""
 class Tokenizer:
     """A model's tokenizer that cuts texts to `window` tokens, with the special ones unless `special_tokens` is false."""
 
-    def __init__(
-        self, folder: Path, *, window: int, lower_case: bool = False, special_tokens: bool = True
-    ) -> None:
+    def __init__(self, folder: Path, *, window: int, lower_case: bool = False, special_tokens: bool = True) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the model's threads use the cores
         with importing:
             from tokenizers import Tokenizer as RustTokenizer

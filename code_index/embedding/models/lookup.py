@@ -23,7 +23,8 @@ DEFAULT_MODEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379
 DEFAULT: Final = "default"
 QUALITY: Final = "quality"
 FAST: Final = "fast"
-"""Presets: names of a model by what it is good at."""
+PRESETS: Final = (DEFAULT, FAST, QUALITY)
+"""Names of a model by what it is good at."""
 QUALITY_MODEL: Final = "thenlper/gte-small"
 """Of the models with 384 dimensions the best for code that was measured; no package carries it, so it comes from a hub."""
 _DEFAULT_NAMES: Final = frozenset({DEFAULT, DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"})

@@ -37,7 +37,7 @@ def prepared_files(
     what: str,
     failure: str,
 ) -> _Made:
-    """What `read` finds in the folder `place`, which is made first where it finds nothing.
+    """Read the files in the folder `place`, which are made first where `read` finds nothing.
 
     Args:
         place: the folder; its name says what its files depend on.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -42,9 +41,10 @@ def distill(folder: Path, output: Path) -> None:
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
+    tokenizer.no_truncation()
     table = token_vectors(folder, tokenizer) * token_weights(tokenizer.get_vocab_size())[:, np.newaxis]
     save_file({TENSOR: table}, output / TABLE_FILE)
-    shutil.copy(folder / "tokenizer.json", output / "tokenizer.json")
+    tokenizer.save(str(output / "tokenizer.json"))
     module = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}
     (output / MODULES_FILE).write_text(json.dumps([module]), encoding="utf-8")
 
