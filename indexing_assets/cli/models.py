@@ -9,7 +9,7 @@ import click
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
 from indexing_assets.cli.output import human_bytes, say, say_json
 
-_HEADS = ("preset", "size", "NDCG@10", "by meaning", "speed", "model")
+_HEADS = ("preset", "size", "NDCG@10", "by meaning", "chunks/s", "model")
 
 
 @click.command("models")
@@ -44,7 +44,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
         say(f"{mark} {'  '.join([*cells, row[-1]])}")
     say(f"Configured: model = {configured}{'' if preset else ' (no preset)'}")
     say(f"In use: {in_use or 'no vectors yet'}")
-    say(f"Measured by {PROVENANCE}. Speed is relative to default; - was not measured.")
+    say(f"Measured by {PROVENANCE}. Speed is by core; - was not measured.")
 
 
 def _preset_of(model: str) -> str | None:
@@ -65,6 +65,6 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
         human_bytes(model["disk_bytes"]),
         shown(model["hybrid_ndcg"], ".3f"),
         shown(model["semantic_ndcg"], ".3f"),
-        "-" if model["relative_speed"] is None else f"{model['relative_speed']:.0f}x",
+        shown(model["chunks_per_core_second"], ",.0f"),
         f"{model['model']}, {model['from_where']}",
     )
