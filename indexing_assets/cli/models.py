@@ -44,7 +44,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
         say(f"{mark} {'  '.join([*cells, row[-1]])}")
     say(f"Configured: model = {configured}{'' if preset else ' (no preset)'}")
     say(f"In use: {in_use or 'no vectors yet'}")
-    say(f"Measured by {PROVENANCE}. Speed is by core; - was not measured.")
+    say(f"Measured by {PROVENANCE}. Speed is by core.")
 
 
 def _preset_of(model: str) -> str | None:
@@ -57,14 +57,11 @@ def _preset_of(model: str) -> str | None:
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:
-    def shown(value: float | None, form: str) -> str:
-        return "-" if value is None else format(value, form)
-
     return (
         model["name"],
         human_bytes(model["disk_bytes"]),
-        shown(model["hybrid_ndcg"], ".3f"),
-        shown(model["semantic_ndcg"], ".3f"),
-        shown(model["chunks_per_core_second"], ",.0f"),
+        f"{model['hybrid_ndcg']:.3f}",
+        f"{model['semantic_ndcg']:.3f}",
+        f"{model['chunks_per_core_second']:,.0f}",
         f"{model['model']}, {model['from_where']}",
     )

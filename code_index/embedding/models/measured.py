@@ -1,7 +1,7 @@
 """Size, quality and speed of the presets, as our own benchmarks measured them.
 
 Belongs here: figures with the command, the date and the versions that they come from. They are compared with each other:
-all were measured in one sitting, with one ranking. A figure that nobody measured is None.
+all were measured in one sitting, with one ranking.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class MeasuredModel:
     dimension: int
     window_tokens: int
     disk_bytes: int
-    hybrid_ndcg: float | None
-    semantic_ndcg: float | None
-    chunks_per_core_second: float | None
+    hybrid_ndcg: float
+    semantic_ndcg: float
+    chunks_per_core_second: float
 
 
 _MODELS: Final = (
