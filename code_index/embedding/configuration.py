@@ -37,7 +37,7 @@ class EmbedderConfig(CheckedSettings):
     model: Annotated[str, _IDENTITY] = Field(
         default=DEFAULT_MODEL,
         min_length=1,
-        description="Embedding model: the built-in name, a folder's absolute path, or a model hub's name.",
+        description="Embedding model: default, fast or quality, a folder's absolute path, or a model hub's name.",
     )
     revision: Annotated[str, _IDENTITY] = Field(
         default="",
@@ -63,7 +63,7 @@ class EmbedderConfig(CheckedSettings):
     backend: str = Field(
         default=AUTO,
         pattern=_any_of([AUTO, *BACKENDS]),
-        description="auto, onnx (CPU, without torch) or torch (any device, any model).",
+        description="auto, onnx (CPU, without torch), static (tables of token vectors) or torch (any device, any model).",
     )
     precision: str = Field(
         default=AUTO,
@@ -85,9 +85,9 @@ class EmbedderConfig(CheckedSettings):
 
     @model_validator(mode="after")
     def _backend_runs_on_device(self) -> Self:
-        if self.backend == "onnx" and device_kind(self.device) not in {AUTO, *BACKENDS["onnx"].token_budgets}:
+        if self.backend in {"onnx", "static"} and device_kind(self.device) not in {AUTO, "cpu"}:
             raise SettingsError(
-                f"backend onnx runs on the CPU: use device cpu or backend torch, not {self.device}",
+                f"backend {self.backend} runs on the CPU: use device cpu or backend torch, not {self.device}",
                 settings=("backend", "device"),
             )
         return self

@@ -120,9 +120,17 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
     """Device, backend and precision for a model on this machine, with the reasons.
 
     Raises:
-        ModelError: the device, or the ONNX backend for this model, was asked for and cannot be used.
+        ModelError: the device, or a backend that cannot run this model, was asked for.
         SettingsError: precision and backend contradict each other.
     """
+    if files.static and config.backend in {AUTO, "static"} and device_kind(config.device) in {AUTO, "cpu"}:
+        if config.precision not in {AUTO, *BACKENDS["static"].precisions}:
+            raise SettingsError(f"precision = {config.precision}: a static model is a table in float32, use auto")
+        return EmbedderPlan("cpu", "static", "float32", "token vectors are only added up")
+    if config.backend == "static":
+        raise ModelError(
+            f"{files.name} cannot run on backend static: it is no table of token vectors; use backend auto"
+        )
     onnx_possible = files.graph_obstacle is None and config.backend != "torch"
     if config.backend == "onnx" and files.graph_obstacle is not None:
         raise ModelError(f"{files.name} cannot run on backend onnx: {files.graph_obstacle}; use backend auto or torch")
@@ -162,6 +170,11 @@ def _backend(plan: EmbedderPlan, files: ModelFiles, window: int, threads: int) -
             from code_index.embedding.backends.onnx import OnnxBackend
 
         return OnnxBackend(files, window=window, precision=plan.precision, threads=threads)
+    if plan.backend == "static":
+        with importing:
+            from code_index.embedding.backends.static import StaticBackend
+
+        return StaticBackend(files, window=window)
     with importing:
         from code_index.embedding.backends.torch import TorchBackend
 

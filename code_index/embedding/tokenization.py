@@ -24,9 +24,9 @@ It cuts no real text: tokens of code hold 3-4 characters."""
 
 
 class Tokenizer:
-    """A model's tokenizer that cuts texts to `window` tokens, special ones included."""
+    """A model's tokenizer that cuts texts to `window` tokens, with the special ones unless `special_tokens` is false."""
 
-    def __init__(self, folder: Path, *, window: int, lower_case: bool = False) -> None:
+    def __init__(self, folder: Path, *, window: int, lower_case: bool = False, special_tokens: bool = True) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the model's threads use the cores
         with importing:
             from tokenizers import Tokenizer as RustTokenizer
@@ -40,6 +40,7 @@ class Tokenizer:
         self._tokenizer.enable_truncation(window)
         self._max_characters = window * _CHARACTERS_PER_TOKEN
         self._lower_case = lower_case
+        self._special_tokens = special_tokens
         self.pad_id = _pad_id(folder, self._tokenizer.token_to_id)
 
     def tokenize(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
@@ -48,7 +49,7 @@ class Tokenizer:
         if self._lower_case:
             prepared = [text.lower() for text in prepared]
         try:
-            encodings = self._tokenizer.encode_batch_fast(prepared)
+            encodings = self._tokenizer.encode_batch_fast(prepared, add_special_tokens=self._special_tokens)
         except Exception as error:  # a lone surrogate; the library has no error class of its own
             raise EmbeddingError(f"the text cannot be tokenized: {error}") from error
         return [Tokens(length=len(ids), ids=ids) for ids in (encoding.ids for encoding in encodings)]

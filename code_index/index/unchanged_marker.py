@@ -29,7 +29,7 @@ from code_index.core.atomic_writes import write_atomically
 from code_index.core.embedding_text import TEXT_RECIPE_VERSION
 from code_index.core.regular_files import load_json, read_regular_file
 from code_index.embedding.configuration import DETERMINISTIC
-from code_index.embedding.models.lookup import DEFAULT_MODEL
+from code_index.embedding.models.lookup import DEFAULT, DEFAULT_MODEL, FAST
 from code_index.index.folder import IndexFolder
 from code_index.index.settings import Settings
 from code_index.index.source import walk_options
@@ -39,7 +39,7 @@ COMPLETE_FILE: Final = "complete.json"
 # A scan is due at times for Dagster: its page shows how fresh the index is.
 TRUSTED_FOR: Final = timedelta(hours=12)
 # Other models are files that may change without a trace here.
-_KNOWN_MODELS: Final = (DEFAULT_MODEL, DETERMINISTIC)
+_KNOWN_MODELS: Final = (DEFAULT, DEFAULT_MODEL, FAST, DETERMINISTIC)
 _PACKAGES: Final = ("code-index", "dagster", "lancedb", "tree-sitter", "tree-sitter-language-pack")
 
 

@@ -29,6 +29,7 @@ _COMMANDS = {
     "index": "Index a repository: parse, then embed.",
     "materialize": "Materialize one asset: what is missing of it, what failed, or all.",
     "migrate": "Import an index of the single-table kind.",
+    "models": "Show the embedding models, what each is good at, and which is in use.",
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",

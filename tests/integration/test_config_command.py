@@ -59,3 +59,27 @@ def test_a_model_that_is_not_here_is_refused_before_anything_is_parsed_or_locked
     assert list((small_repository / ".code-index" / "locks").iterdir()) == []
     assert list((small_repository / ".code-index" / "tables").iterdir()) == []
     assert "hf download somebody/some-model" in command_line("config", small_repository).stdout
+
+
+def test_models_are_shown_with_their_figures_and_the_one_in_use(small_repository: Path, command_line: Command) -> None:
+    before = command_line("models", small_repository).stdout
+    assert "Configured: model = deterministic (no preset)" in before
+    assert "In use: no vectors yet" in before
+    command_line("index", small_repository)
+    found = json.loads(command_line("models", small_repository, "--json").stdout)
+    assert found["in_use"].startswith("deterministic-64")
+    assert [model["name"] for model in found["models"]] == ["default", "fast", "quality"]
+    assert not any(model["configured"] for model in found["models"])
+
+
+@pytest.mark.parametrize(
+    ("model", "preset"),
+    [("default", "default"), ("all-MiniLM-L6-v2", "default"), ("fast", "fast"), ("thenlper/gte-small", "quality")],
+)
+def test_a_configured_preset_is_marked_under_each_of_its_names(
+    small_repository: Path, command_line: Command, monkeypatch: pytest.MonkeyPatch, model: str, preset: str
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", model)
+    shown = command_line("models", small_repository).stdout
+    assert [line.split()[1] for line in shown.splitlines() if line.startswith("* ")] == [preset]
+    assert ("(no preset)" in shown) is False

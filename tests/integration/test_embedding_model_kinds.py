@@ -13,6 +13,7 @@ from code_index.core.errors import EmbeddingError, ModelError
 from code_index.embedding.backend import DeviceLostError
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import load_embedder
+from code_index.embedding.models import static_export, static_table
 from code_index.embedding.models.description import describe_model
 from code_index.embedding.models.lookup import find_model
 from tests.lanes import every
@@ -143,7 +144,8 @@ def test_models_that_are_no_plain_graph_run_on_torch_and_say_so(make_model, odd,
     assert "torch instead of ONNX Runtime" in embedder.describe()
 
 
-def test_a_static_model_without_transformer_or_window_works(tmp_path, caplog):
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_a_static_model_has_the_librarys_vectors_with_and_without_torch(tmp_path, backend):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import StaticEmbedding
     from tokenizers import Tokenizer
@@ -153,10 +155,32 @@ def test_a_static_model_without_transformer_or_window_works(tmp_path, caplog):
     SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=24)], device="cpu").save(
         str(tmp_path / "static")
     )
-    embedder = load_embedder(EmbedderConfig(model=str(tmp_path / "static"), device="cpu", precision="float32"))
+    config = EmbedderConfig(model=str(tmp_path / "static"), device="cpu", precision="float32", backend=backend)
+    embedder = load_embedder(config)
     vectors = embedder.embed_documents(TEXTS, [""] * len(TEXTS))
     np.testing.assert_allclose(vectors, reference(tmp_path / "static", TEXTS), atol=1e-4)
-    assert "it has the module StaticEmbedding" in caplog.text
+    assert embedder.dimension == describe_model(config).dimension == 24
+    assert ("a table of token vectors" in embedder.describe()) is (backend == "auto")
+
+
+def test_a_distilled_model_is_the_weighted_hidden_state_of_each_token(make_model, tmp_path):
+    import torch
+    from transformers import AutoModel
+
+    folder = make_model("bert")
+    static_export.distill(folder, tmp_path)
+    table = static_table.read_table(tmp_path)
+    ids = [2003, 14, 30_521]
+    with torch.inference_mode():
+        batch = torch.tensor([[101, one, 102] for one in ids])
+        hidden = AutoModel.from_pretrained(folder).eval()(input_ids=batch, attention_mask=torch.ones_like(batch))
+    states = hidden.last_hidden_state[:, 1].numpy()
+    weights = static_export.token_weights(30_522)[ids]
+    # The mean of all tokens is taken off: differences of unweighted rows do not hold it.
+    unweighted = table[ids] / weights[:, None]
+    np.testing.assert_allclose(unweighted[1:] - unweighted[0], states[1:] - states[0], atol=1e-4)
+    embedder = load_embedder(EmbedderConfig(model=str(tmp_path)))
+    np.testing.assert_allclose(embedder.embed_documents(TEXTS, [""] * 5), reference(tmp_path, TEXTS), atol=1e-4)
 
 
 @pytest.mark.parametrize("odd", [{}, {"pooling": "max"}])

@@ -13,7 +13,7 @@ from typing import Final, Literal
 AUTO: Final = "auto"
 """The word for what suits the model and the machine."""
 
-BackendName = Literal["onnx", "torch"]
+BackendName = Literal["onnx", "torch", "static"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ BACKENDS: Final[Mapping[BackendName, BackendAbilities]] = {
         {"cpu": 4_096, "mps": 16_384, "cuda": 65_536},
         ("float32", "float16", "bfloat16"),  # no int8: it strays (cosine 0.92)
     ),
+    # Nothing is padded or multiplied: batches only bound how much is in memory at once.
+    "static": BackendAbilities({"cpu": 65_536}, ("float32",)),
 }
 DEVICES: Final = tuple(dict.fromkeys(device for backend in BACKENDS.values() for device in backend.token_budgets))
 PRECISIONS: Final = tuple(dict.fromkeys(precision for backend in BACKENDS.values() for precision in backend.precisions))

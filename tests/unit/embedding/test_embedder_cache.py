@@ -13,7 +13,7 @@ import pytest
 
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
-from code_index.embedding.models import onnx_cache
+from code_index.embedding.models import onnx_cache, prepared_files
 from code_index.embedding.models.model_files import ModelFiles
 from tests.waiting import PATIENCE_S
 
@@ -59,7 +59,7 @@ class FakeExporter:
 
 
 def run_with(monkeypatch, exporter):
-    monkeypatch.setattr(onnx_cache.subprocess, "run", exporter)
+    monkeypatch.setattr(prepared_files.subprocess, "run", exporter)
     return exporter
 
 
@@ -218,7 +218,7 @@ def test_a_disk_that_refuses_the_graph_is_named(files, monkeypatch):
     def refuse(**options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(onnx_cache.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(prepared_files.tempfile, "mkdtemp", refuse)
     with pytest.raises(ModelError, match=r"cannot be kept in .*onnx.*No space left on device"):
         onnx_cache.exported_graph(files, "int8")
 
@@ -233,6 +233,6 @@ def test_an_export_without_end_is_stopped(files, monkeypatch):
     def hang(command, *, timeout, **options):
         raise subprocess.TimeoutExpired(command, timeout)
 
-    monkeypatch.setattr(onnx_cache.subprocess, "run", hang)
+    monkeypatch.setattr(prepared_files.subprocess, "run", hang)
     with pytest.raises(ModelError, match="no result after 900 s"):
         onnx_cache.exported_graph(files, "int8")

@@ -17,8 +17,8 @@ from code_index.embedding.loader import get_embedder, load_embedder, plan_embedd
 from code_index.index.settings import Settings
 from resources.embedder_resource import EmbedderResource
 
-PLAIN = SimpleNamespace(name="plain", graph_obstacle=None)
-DENSE = SimpleNamespace(name="dense", graph_obstacle="it has the module Dense")
+PLAIN = SimpleNamespace(name="plain", static=False, graph_obstacle=None)
+DENSE = SimpleNamespace(name="dense", static=False, graph_obstacle="it has the module Dense")
 
 
 @pytest.fixture

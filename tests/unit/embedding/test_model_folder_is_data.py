@@ -305,7 +305,7 @@ def test_a_relative_path_is_refused_whatever_lies_there(folder, tmp_path, monkey
 
 def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path, monkeypatch, marker):
     """Neither by its own imports nor through the paths that it inherits."""
-    from code_index.embedding.models import onnx_cache
+    from code_index.embedding.models import onnx_cache, prepared_files
 
     repository = tmp_path / "repository"
     repository.mkdir()
@@ -315,14 +315,14 @@ def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path,
     monkeypatch.setattr(sys, "path", ["", str(repository), *sys.path])
     # The weights are no weights: the exporter imports all that it needs, and then refuses them.
     started = []
-    run = onnx_cache.subprocess.run
+    run = prepared_files.subprocess.run
 
     def probing(command, **options):
         started.append(options)
         module = command.index("-m")
         return run([*command[:module], "-c", "import json, numpy, sys; sys.exit(repr(sys.path))"], **options)
 
-    monkeypatch.setattr(onnx_cache.subprocess, "run", probing)
+    monkeypatch.setattr(prepared_files.subprocess, "run", probing)
     with pytest.raises(ModelError, match="The exporter ended with status 1") as refusal:
         onnx_cache.exported_graph(load_model_files(str(folder)), "float32")
     assert not marker.exists()

@@ -1,0 +1,99 @@
+"""Distilling of a static model: `python -m code_index.embedding.models.static_export FOLDER OUTPUT`.
+
+A process of its own: it needs torch. Each token goes through the transformer between the two special tokens; its own
+hidden state is its vector. The mean of all is taken off, because what all tokens share says nothing. A table of weights
+says how much a token tells about code (`return` little, `websocket` much): without it a text's vector is mostly that of
+its brackets. docs/decisions/0017-a-static-model-for-speed.md says where the weights come from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from code_index.core.errors import ModelError
+from code_index.core.lazy_imports import importing
+from code_index.core.unit_vectors import Vectors
+from code_index.embedding.models.data_only import MODULES_FILE
+from code_index.embedding.models.static_table import TABLE_FILE, TENSOR
+from code_index.embedding.models.weights import weights_files
+
+_BATCH: Final = 512
+_WEIGHTS_FILE: Final = Path(__file__).with_name("token_weights.bin")
+"""A byte b of each token of the built-in model's vocabulary, for the weight exp(-b / `_WEIGHT_STEPS`)."""
+_WEIGHT_STEPS: Final = 40.0
+
+
+def distill(folder: Path, output: Path) -> None:
+    """Write a static model in sentence-transformers layout into `output`.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
+    with importing:
+        from safetensors.numpy import save_file
+        from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    table = token_vectors(folder, tokenizer) * token_weights(tokenizer.get_vocab_size())[:, np.newaxis]
+    save_file({TENSOR: table}, output / TABLE_FILE)
+    tokenizer.save(str(output / "tokenizer.json"))
+    module = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}
+    (output / MODULES_FILE).write_text(json.dumps([module]), encoding="utf-8")
+
+
+def token_weights(tokens: int) -> Vectors:
+    """A weight in (0, 1] of each token of a vocabulary of that many, (tokens,) float32.
+
+    Raises:
+        ModelError: the weights are of another vocabulary.
+    """
+    stored = np.frombuffer(_WEIGHTS_FILE.read_bytes(), dtype=np.uint8)
+    if len(stored) != tokens:
+        raise ModelError(f"{_WEIGHTS_FILE} has weights of {len(stored):,} tokens, the tokenizer {tokens:,}")
+    weights: Vectors = np.exp(-stored.astype(np.float32) / np.float32(_WEIGHT_STEPS))
+    return weights
+
+
+def token_vectors(folder: Path, tokenizer: Any) -> Vectors:
+    """A vector of each token of the vocabulary, (tokens, dim) float32.
+
+    Raises:
+        ModelError: the weights cannot be loaded.
+    """
+    with importing:
+        import torch
+        from transformers import AutoModel
+
+    try:
+        model = AutoModel.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
+        )
+    except Exception as error:  # the weights' library and transformers raise errors without a common base
+        raise ModelError(f"the weights {weights_files(folder)[0]} cannot be loaded: {error}") from error
+    model = model.float().eval()
+    before, after = tokenizer.encode("").ids
+    parts = []
+    with torch.inference_mode():
+        for ids in torch.arange(tokenizer.get_vocab_size()).split(_BATCH):
+            batch = torch.stack([torch.full_like(ids, before), ids, torch.full_like(ids, after)], dim=1)
+            hidden = model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state
+            parts.append(hidden[:, 1].numpy())
+    table: Vectors = np.concatenate(parts)
+    table -= table.mean(axis=0)
+    return table
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        distill(Path(sys.argv[1]), Path(sys.argv[2]))
+    except ModelError as failure:
+        sys.exit(str(failure))

@@ -1,0 +1,67 @@
+"""`code-index models`: the presets of embedding models, what each is good at, and which is in use."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+from indexing_assets.cli.output import human_bytes, say, say_json
+
+_HEADS = ("preset", "size", "NDCG@10", "by meaning", "chunks/s", "model")
+
+
+@click.command("models")
+@repository_argument
+@index_dir_option
+@json_option
+def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
+    """Show the embedding models by preset: size, quality and speed as measured, and the one in use.
+
+    Works before there is an index. A preset is chosen by the setting `model`.
+    """
+    from code_index.embedding.models.measured import MEASURED, PROVENANCE
+    from code_index.tables.model_registry import read_registry
+
+    folder = folder_of(path, index_dir)
+    configured = folder.settings().embedder.model
+    preset = _preset_of(configured)
+    registry = read_registry(folder.tables_dir)
+    in_use = None if registry is None else registry.serving
+    if as_json:
+        models = [asdict(model) | {"configured": model.name == preset} for model in MEASURED.values()]
+        say_json({"models": models, "measured": PROVENANCE, "configured": configured, "in_use": in_use})
+        return
+    rows = [_HEADS, *(_row(asdict(model)) for model in MEASURED.values())]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADS))]
+    for row in rows:
+        mark = "*" if row[0] == preset else " "
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)),
+        ]
+        say(f"{mark} {'  '.join([*cells, row[-1]])}")
+    say(f"Configured: model = {configured}{'' if preset else ' (no preset)'}")
+    say(f"In use: {in_use or 'no vectors yet'}")
+    say(f"Measured by {PROVENANCE}. Speed is by core.")
+
+
+def _preset_of(model: str) -> str | None:
+    """The preset that a configured model is, under whatever of its names."""
+    from code_index.embedding.models.lookup import DEFAULT, PRESETS, full_name, is_default_model
+
+    if is_default_model(model):
+        return DEFAULT
+    return next((name for name in PRESETS if full_name(name) == full_name(model)), None)
+
+
+def _row(model: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        model["name"],
+        human_bytes(model["disk_bytes"]),
+        f"{model['hybrid_ndcg']:.3f}",
+        f"{model['semantic_ndcg']:.3f}",
+        f"{model['chunks_per_core_second']:,.0f}",
+        f"{model['model']}, {model['from_where']}",
+    )
