@@ -44,7 +44,7 @@ def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Disk]:
     subprocess.run(["umount", "--lazy", disk.place], check=False, capture_output=True)
 
 
-@pytest.mark.parametrize("size", ["900k", "1700k"])
+@pytest.mark.parametrize("size", [pytest.param("900k", marks=pytest.mark.long), "1700k"])
 def test_a_full_disk_is_named_and_all_is_done_once_there_is_room(
     disk: _Disk, tmp_path: Path, command_line: Run, size: str
 ) -> None:

@@ -70,7 +70,7 @@ def test_the_index_folder_ignores_itself_and_is_not_indexed(indexed: Path) -> No
     assert ".code-index" not in done.stdout
 
 
-@pytest.mark.parametrize(("phase", "vectors"), [("parse", False), ("1", False)])
+@pytest.mark.parametrize(("phase", "vectors"), [("parse", False), pytest.param("1", False, marks=pytest.mark.long)])
 def test_one_phase_can_run_alone(small_repository: Path, command_line: Run, phase: str, vectors: bool) -> None:
     command_line("index", small_repository, "--phase", phase)
     status = json.loads(command_line("status", small_repository, "--json").stdout)
