@@ -113,7 +113,11 @@ def default_vectors(
     embedder = load_embedder(EmbedderConfig(device="cpu"))
     inputs = [
         EmbeddingInput.of_chunk(
-            file_path=item.path, qualified_name=item.qualified_name, content=item.source, language=language
+            file_path=item.path,
+            qualified_name=item.qualified_name,
+            chunk_type="method" if "." in item.qualified_name else "function",
+            content=item.source,
+            language=language,
         )
         for item in chosen
     ]

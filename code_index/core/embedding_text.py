@@ -3,9 +3,10 @@
 Belongs here: the recipe of the text and of the name that is mixed into its vector.
 Does not belong here: tokenizing, truncation and models (`code_index.embedding`).
 
-The recipe is path, qualified name and source, plus `NAME_WEIGHT` times the vector of the split name.
-The source without them is for vectors that came from another program (docs/decisions/0010): it loses 0.03 of
-MRR@10 on docstring-to-function retrieval, and 0.08 without the name (3,500 functions, 600 queries, MiniLM).
+The recipe is a line of names in words, path, qualified name and source, plus `NAME_WEIGHT` times the vector of the split
+name. The line of names is worth 0.03 of NDCG@10 where one function is asked for, and costs 5 % of the tokens
+(docs/search.md). The source without them is for vectors that came from another program (docs/decisions/0010): it loses
+0.03 of MRR@10 on docstring-to-function retrieval, and 0.08 without the name (3,500 functions, 600 queries, MiniLM).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from code_index.core.content_kinds import ContentKind, content_kind
 from code_index.core.hashing import text_hash
 from code_index.core.identifiers import own_name, split_identifier
 
@@ -23,20 +25,28 @@ from code_index.core.identifiers import own_name, split_identifier
 class TextRecipe(StrEnum):
     """The parts of a chunk that are embedded."""
 
-    FULL = "full"  # path, qualified name and source, with the name mixed in
+    FULL = "full"  # a line of names in words, path, qualified name and source, with the name mixed in
+    FULL_1 = "full-1"  # without the line of names: what `full` was in its first version
     SOURCE = "source"  # only the source, nothing mixed in: what single-table indexes hold
 
 
-TEXT_RECIPE_VERSION: Final = "1"
-"""Goes into every text's hash: raise it with any change of the texts; everything is then embedded again."""
+TEXT_RECIPE_VERSION: Final = "2"
+"""Goes into every text's hash: raise it with any change of the texts; everything is then embedded again.
 
-_VERSIONS: Final = {TextRecipe.FULL: TEXT_RECIPE_VERSION, TextRecipe.SOURCE: "source-1"}
+The version before stays a recipe with a name: its vectors are searched until all are made, or for good if the settings
+say so."""
 
-EMBEDDED_FIELDS: Final = ("file_path", "qualified_name", "content", "language")
+_VERSIONS: Final = {TextRecipe.FULL: TEXT_RECIPE_VERSION, TextRecipe.FULL_1: "1", TextRecipe.SOURCE: "source-1"}
+_RECIPES: Final = {version: recipe for recipe, version in _VERSIONS.items()}
+
+EMBEDDED_FIELDS: Final = ("file_path", "qualified_name", "chunk_type", "content", "language")
 """Fields of a chunk that decide its embedded text: the arguments of `EmbeddingInput.of_chunk`."""
 
 NAME_WEIGHT: Final = 0.2
 """Share of the name's unit vector added to the text's unit vector before normalizing again."""
+
+_KINDS: Final = {"function": "Function", "method": "Method", "class": "Class"}
+_OTHER_KIND: Final = "Part"
 
 # Names of a kind of thing, not of its subject; the enclosing name says that.
 _GENERIC_NAMES: Final = frozenset({"init", "new", "constructor", "default", "main", "call", "index"})
@@ -46,6 +56,11 @@ _JSON_STRING_LINE: Final = re.compile(r'^[ \t]*("(?:[^"\\\n]|\\.)*"),?[ \t]*$', 
 def recipe_version(recipe: TextRecipe | str) -> str:
     """The name of a recipe in the identity of vectors and in the hash of texts."""
     return _VERSIONS[TextRecipe(recipe)]
+
+
+def recipe_of_version(version: str) -> TextRecipe | None:
+    """The recipe of that name in the identity of vectors; None for one that this program does not know."""
+    return _RECIPES.get(version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +77,22 @@ class EmbeddingInput:
         *,
         file_path: str,
         qualified_name: str,
+        chunk_type: str,
         content: str,
         language: str,
         recipe: TextRecipe | str = TextRecipe.FULL,
     ) -> EmbeddingInput:
-        """Path, qualified name and source, a line each, and the words of the symbol's own name, by spaces.
+        """A line of names in words, path, qualified name and source, and the words of the symbol's own name, by spaces.
 
-        The source of a notebook's cells is unquoted, so that the model reads code, not JSON strings. With the
+        Documentation has no line of names: its headings are words already. The source of a notebook's cells is unquoted, so that the model reads code, not JSON strings. With the
         recipe `source` it is the unchanged source, and no name.
         """
         if recipe == TextRecipe.SOURCE:
             return cls(content, "", recipe)
         if language == "jupyter":
             content = _JSON_STRING_LINE.sub(_unquote, content)
-        text = "\n".join(filter(None, (file_path, qualified_name, content)))
+        names = "" if recipe == TextRecipe.FULL_1 else _names_line(file_path, qualified_name, chunk_type, language)
+        text = "\n".join(filter(None, (names, file_path, qualified_name, content)))
         return cls(text, _name_words(qualified_name, file_path), recipe)
 
     @property
@@ -85,6 +102,16 @@ class EmbeddingInput:
         The same hash and the same model mean the same vector, wherever the chunk stands.
         """
         return text_hash(recipe_version(self.recipe), self.text, self.name)
+
+
+def _names_line(file_path: str, qualified_name: str, chunk_type: str, language: str) -> str:
+    """Names as a model reads them: `Method get user name of user store in accounts`; empty for documentation."""
+    if content_kind(file_path, language) is ContentKind.DOCS:
+        return ""
+    words = [_KINDS.get(chunk_type, _OTHER_KIND), *split_identifier(own_name(qualified_name))]
+    if chunk_type == "method" and (enclosing := qualified_name.rpartition(".")[0]):
+        words += ["of", *split_identifier(own_name(enclosing))]
+    return " ".join([*words, "in", *split_identifier(file_path.rpartition("/")[2].partition(".")[0])])
 
 
 def _name_words(qualified_name: str, file_path: str) -> str:

@@ -53,7 +53,7 @@ class EmbedderConfig(CheckedSettings):
     text_recipe: Annotated[str, _IDENTITY] = Field(
         default=TextRecipe.FULL.value,
         pattern=_any_of(TextRecipe),
-        description="Text of a chunk that is embedded: full (path, names and source) or source (as in single-table indexes).",
+        description="Text of a chunk that is embedded: full (names, path and source), full-1 (as full was in older versions) or source (as in single-table indexes).",
     )
     device: str = Field(
         default=AUTO,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from code_index.core.embedding_text import recipe_of_version
 from code_index.core.errors import ModelError, SettingsError
 from code_index.core.lazy_imports import importing
 from code_index.embedding.backend import Backend
@@ -79,6 +80,9 @@ def serving_embedder(config: EmbedderConfig, serving: tuple[str, Mapping[str, An
     if serving is None:
         return query_embedder(config)
     model_id, named = serving
+    # An older program's `full` has a name of its own by now.
+    if (recipe := recipe_of_version(model_id.rpartition("text=")[2])) is not None:
+        named = {**named, "text_recipe": recipe.value}
     embedder = query_embedder(config.with_settings(named))
     if embedder.model_id != model_id:
         raise ModelError(

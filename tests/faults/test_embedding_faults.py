@@ -246,7 +246,7 @@ def test_poisoned_chunks_recover_by_themselves_with_a_new_model_or_new_code(
     assert pipeline.embed().partial
     embedder.fault = None
     if what == "another model":
-        monkeypatch.setattr(Faulty, "model_id", "better-64;text=1")
+        monkeypatch.setattr(Faulty, "model_id", "better-64;text=2")
     else:
         version = embedding_text.TEXT_RECIPE_VERSION
         monkeypatch.setitem(embedding_text._VERSIONS, embedding_text.TextRecipe.FULL, f"{version}+1")

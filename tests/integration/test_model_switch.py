@@ -89,6 +89,26 @@ def test_another_recipe_is_built_beside_and_served_when_complete(
     assert found(folder) == "module_03.py"
 
 
+def test_vectors_of_an_older_version_of_the_recipe_are_searched_until_all_are_made_again(
+    folder: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_of(folder)
+    current = query_embedder(folder.settings().embedder).model_id
+    with monkeypatch.context() as older:
+        older.setenv("CODE_INDEX_TEXT_RECIPE", "full-1")
+        first = query_embedder(folder.settings().embedder).model_id
+        index(folder)
+    store.models.forget(before=datetime.now(UTC) + timedelta(days=1))
+    registry = folder.tables_dir / REGISTRY_FILE
+    registry.write_text(registry.read_text().replace('"full-1"', '"full"'))  # as the older program wrote it
+    assert store.models.serving()[0] == first
+    assert store.models.vector_counts() == {first: 60}
+    assert found(folder) == "module_03.py"
+    assert index(folder) == 6
+    assert store.models.serving()[0] == current
+    assert found(folder) == "module_03.py"
+
+
 def test_vectors_of_another_dimension_are_built_beside_without_force(folder: IndexFolder) -> None:
     store = store_of(folder)
     assert index(folder, wide()) == 6

@@ -73,7 +73,7 @@ def test_texts_and_names_must_match_in_number():
 def test_it_says_what_it_is():
     subject = DeterministicEmbedder(16)
     assert (subject.dimension, subject.device) == (16, "cpu")
-    assert subject.describe() == "deterministic-16;text=1 on CPU, hashed trigrams, no model"
+    assert subject.describe() == "deterministic-16;text=2 on CPU, hashed trigrams, no model"
 
 
 def test_no_texts_give_no_vectors():

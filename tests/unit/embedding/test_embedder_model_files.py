@@ -54,8 +54,8 @@ def test_the_identity_names_weights_window_and_recipe(model):
     files = load_model_files(str(model(sentence={"max_seq_length": 256})))
     digest = hashlib.sha256(b"weights").hexdigest()
     assert files.weights_sha256 == digest
-    assert files.model_id(0) == f"my-model@{digest[:12]};tokens=256;text=1"
-    assert files.model_id(64) == f"my-model@{digest[:12]};tokens=64;text=1"
+    assert files.model_id(0) == f"my-model@{digest[:12]};tokens=256;text=2"
+    assert files.model_id(64) == f"my-model@{digest[:12]};tokens=64;text=2"
 
 
 def test_prompts_and_pooling_change_the_identity(model):

@@ -24,16 +24,17 @@ STORED = {
 @pytest.mark.parametrize(
     ("settings", "model_id"),
     [
-        ({}, "all-MiniLM-L6-v2@53aa51172d14;tokens=128;text=1"),
+        ({}, "all-MiniLM-L6-v2@53aa51172d14;tokens=128;text=2"),
+        ({"text_recipe": "full-1"}, "all-MiniLM-L6-v2@53aa51172d14;tokens=128;text=1"),
         (
             {"text_recipe": "source", "max_tokens": 64, "query_prompt": "q: "},
             "all-MiniLM-L6-v2@53aa51172d14;tokens=64;config=42130ead;text=source-1",
         ),
         (
             {"device": "cpu", "precision": "float32", "embed_threads": 2},
-            "all-MiniLM-L6-v2@53aa51172d14;tokens=128;text=1",
+            "all-MiniLM-L6-v2@53aa51172d14;tokens=128;text=2",
         ),
-        ({"model": "deterministic"}, "deterministic-64;text=1"),
+        ({"model": "deterministic"}, "deterministic-64;text=2"),
     ],
 )
 def test_the_identity_of_vectors_is_that_of_stored_ones(settings, model_id) -> None:
@@ -51,9 +52,10 @@ def test_the_settings_kept_with_vectors_are_these_and_give_the_configuration_bac
 @pytest.mark.parametrize(
     ("settings", "identity"),
     [
-        ({}, "1/all-MiniLM-L6-v2/0"),
+        ({}, "2/all-MiniLM-L6-v2/0"),
+        ({"text_recipe": "full-1"}, "1/all-MiniLM-L6-v2/0"),
         ({"model_revision": "v2", "text_recipe": "source"}, "source-1/all-MiniLM-L6-v2/0/['v2', 'auto', 'auto']"),
-        ({"device": "cpu", "backend": "onnx", "allow_download": True}, "1/all-MiniLM-L6-v2/0"),
+        ({"device": "cpu", "backend": "onnx", "allow_download": True}, "2/all-MiniLM-L6-v2/0"),
     ],
 )
 def test_the_code_version_of_vectors_is_that_of_recorded_ones(settings, identity) -> None:
