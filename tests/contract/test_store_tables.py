@@ -289,7 +289,8 @@ def test_errors_that_are_not_lancedbs_pass_through(tmp_path):
 def test_indexes_are_built_once_and_only_where_there_are_rows(store):
     assert store.upkeep.ensure_indexes() == []
     store.chunks.replace(["a"], chunk_rows("1"), now=NOW)
-    assert store.upkeep.ensure_indexes() == ["chunks.chunk_id", "chunks.file_path", "chunks.search_text"]
+    names = ["chunks.function_name", "chunks.class_name", "chunks.chunk_type"]  # a search for a name looks it up
+    assert store.upkeep.ensure_indexes() == ["chunks.chunk_id", "chunks.file_path", *names, "chunks.search_text"]
     assert store.upkeep.ensure_indexes() == []
 
 
