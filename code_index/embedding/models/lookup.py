@@ -110,9 +110,11 @@ def _hub_folder(model: str, *, allow_download: bool, revision: str) -> Path:
         raise ModelError(f"{model!r} is neither a folder's absolute path nor a hub's model name: {error}") from error
     except (OSError, ValueError) as error:
         if not allow_download:
+            preset = "" if "/" in model else f"no preset ({', '.join(PRESETS)}) and "
             raise ModelError(
-                f"the model {model!r} is not in the local hub cache (a folder is named by its absolute path): download it "
-                f"with `hf download {model} --include '*.json' '*.txt' '*.model' '*.safetensors'`, allow the download (allow_download), or use {DEFAULT_MODEL}"
+                f"the model {model!r} is {preset}not in the local hub cache (a folder is named by its absolute path): "
+                f"download it with `hf download {model} --include '*.json' '*.txt' '*.model' '*.safetensors'`, "
+                f"allow the download (allow_download), or use {DEFAULT_MODEL}"
             ) from error
     try:
         return Path(snapshot_download(model, revision=revision or None, allow_patterns=list(_DOWNLOADED)))

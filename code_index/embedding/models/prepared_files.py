@@ -44,7 +44,7 @@ def prepared_files(
         read: gives None where the folder is missing or damaged.
         module: is run with `arguments` and a folder to fill, which must exist when it ends with status 0.
         arguments: of the module.
-        what: is being made, for the log.
+        what: is being made, for people who wait.
         failure: begins the sentence of the error when the module fails.
 
     Raises:
@@ -53,7 +53,8 @@ def prepared_files(
     found = read(place)
     if found is not None:
         return found
-    _LOG.info("preparing %s; this happens once and takes some seconds", what)
+    # A warning, so that it is seen: a search may wait for it.
+    _LOG.warning("preparing %s: once on this machine, for up to a minute", what)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(place.parent)

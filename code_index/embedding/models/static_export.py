@@ -20,7 +20,7 @@ from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors
 from code_index.embedding.models.data_only import MODULES_FILE
-from code_index.embedding.models.static_table import TABLE_FILE, TENSOR
+from code_index.embedding.models.static_table import TABLE_FILE, TENSOR, TOKENIZER_FILE, write_report
 from code_index.embedding.models.weights import weights_files
 
 _BATCH: Final = 512
@@ -39,14 +39,15 @@ def distill(folder: Path, output: Path) -> None:
         from safetensors.numpy import save_file
         from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER_FILE))
     tokenizer.no_padding()
     tokenizer.no_truncation()
     table = token_vectors(folder, tokenizer) * token_weights(tokenizer.get_vocab_size())[:, np.newaxis]
     save_file({TENSOR: table}, output / TABLE_FILE)
-    tokenizer.save(str(output / "tokenizer.json"))
+    tokenizer.save(str(output / TOKENIZER_FILE))
     module = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}
     (output / MODULES_FILE).write_text(json.dumps([module]), encoding="utf-8")
+    write_report(output)
 
 
 def token_weights(tokens: int) -> Vectors:

@@ -11,6 +11,8 @@ dozen lines; the folders are those of sentence-transformers, which runs models o
 from __future__ import annotations
 
 import hashlib
+import json
+import logging
 from pathlib import Path
 from typing import Final
 
@@ -19,13 +21,21 @@ import numpy as np
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
+from code_index.core.regular_files import load_json, read_regular_file
 from code_index.core.unit_vectors import Vectors
+from code_index.embedding.models.data_only import MODULES_FILE
 from code_index.embedding.models.prepared_files import prepared_files
-from code_index.embedding.models.weights import weights_files
+from code_index.embedding.models.weights import weights_digest, weights_files
+
+_LOG = logging.getLogger(__name__)
 
 DISTILLING_VERSION: Final = 1
 """Part of the identity: raise it with any change to the output of `static_export`; everything is then embedded again."""
 TABLE_FILE: Final = "model.safetensors"
+TOKENIZER_FILE: Final = "tokenizer.json"
+REPORT_FILE: Final = "export.json"
+"""SHA-256 of each other file of a distilled model."""
+_DISTILLED_FILES: Final = (TABLE_FILE, TOKENIZER_FILE, MODULES_FILE)
 TENSOR: Final = "embedding.weight"
 _TENSORS: Final = (TENSOR, "embeddings")
 """Names of the table in folders of sentence-transformers and of model2vec."""
@@ -44,12 +54,32 @@ def distilled_folder(source: Path, source_sha256: str) -> Path:
     """
     return prepared_files(
         cache_folder() / "static" / f"{source_sha256[:12]}-{DISTILLING_VERSION}",
-        lambda folder: folder if (folder / TABLE_FILE).is_file() else None,
+        _read,
         module="code_index.embedding.models.static_export",
         arguments=[str(source)],
         what="the model `fast`",
         failure=f"no static model can be distilled from {source}",
     )
+
+
+def write_report(folder: Path) -> None:
+    """Record the files of a model that was distilled into `folder`; without this record it is not used."""
+    digests = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in _DISTILLED_FILES}
+    (folder / REPORT_FILE).write_text(json.dumps(digests, indent=2), encoding="utf-8")
+
+
+def _read(folder: Path) -> Path | None:
+    """The folder of a distilled model whose files are as they were made; None where there is none."""
+    try:
+        report = load_json(read_regular_file(folder / REPORT_FILE))
+        if report == {name: weights_digest([folder / name]) for name in _DISTILLED_FILES}:
+            return folder
+        _LOG.warning("%s is damaged: distilling the model again", folder)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, ModelError) as error:
+        _LOG.warning("%s cannot be read (%s): distilling the model again", folder, error)
+    return None
 
 
 def distilled_sha256(source_sha256: str) -> str:

@@ -303,9 +303,10 @@ def test_a_relative_path_is_refused_whatever_lies_there(folder, tmp_path, monkey
         load_model_files(name)
 
 
-def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path, monkeypatch, marker):
+@pytest.mark.parametrize("prepared", ["graph", "static table"])
+def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path, monkeypatch, marker, prepared):
     """Neither by its own imports nor through the paths that it inherits."""
-    from code_index.embedding.models import onnx_cache, prepared_files
+    from code_index.embedding.models import onnx_cache, prepared_files, static_table
 
     repository = tmp_path / "repository"
     repository.mkdir()
@@ -324,7 +325,10 @@ def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path,
 
     monkeypatch.setattr(prepared_files.subprocess, "run", probing)
     with pytest.raises(ModelError, match="The exporter ended with status 1") as refusal:
-        onnx_cache.exported_graph(load_model_files(str(folder)), "float32")
+        if prepared == "graph":
+            onnx_cache.exported_graph(load_model_files(str(folder)), "float32")
+        else:
+            static_table.distilled_folder(folder, "0" * 64)
     assert not marker.exists()
     assert f"'{repository}'" not in str(refusal.value)
     assert started[0]["cwd"] != repository

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from code_index.embedding.loader import load_embedder
 from code_index.embedding.models import prepared_files, static_export, static_table
 from code_index.embedding.models.lookup import DEFAULT_MODEL, FAST, PRESETS, QUALITY, QUALITY_MODEL, find_model
 from code_index.embedding.models.model_files import load_model_files
+from tests.waiting import PATIENCE_S
 
 WORDS = ["open", "file", "close", "socket"]
 TABLE = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 1], [3, 0, 4]], dtype=np.float32)
@@ -91,21 +94,33 @@ def test_backends_and_precisions_that_do_not_fit_are_refused(folder):
 def test_presets_name_models():
     assert load_model_files("default").model_id(0) == load_model_files(DEFAULT_MODEL).model_id(0)
     assert list(PRESETS) == ["default", "fast", "quality"]
-    with pytest.raises(ModelError, match=f"hf download {QUALITY_MODEL}"):
+    with pytest.raises(
+        ModelError, match=f"'{QUALITY_MODEL}' is not in the local hub cache.*hf download {QUALITY_MODEL}"
+    ):
         find_model(QUALITY, allow_download=False)
+    with pytest.raises(ModelError, match=r"'fastt' is no preset \(default, fast, quality\) and not in"):
+        find_model("fastt", allow_download=False)
 
 
-def test_the_fast_model_is_made_once_and_its_identity_is_that_of_its_recipe(monkeypatch):
-    made = []
+@pytest.fixture
+def made(monkeypatch):
+    """The commands of a stand-in for the process that distills; each table has other bytes, as on another processor."""
+    commands = []
 
     def exporter(command, **options):
-        made.append(command)
-        # Other bytes each time, as on another processor.
-        write_model(Path(command[-1]), {"embedding.weight": TABLE + len(made)})
+        commands.append(command)
+        folder = Path(command[-1])
+        write_model(folder, {"embedding.weight": TABLE + len(commands)})
+        static_table.write_report(folder)
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(prepared_files.subprocess, "run", exporter)
+    return commands
+
+
+def test_the_fast_model_is_made_once_and_its_identity_is_that_of_its_recipe(monkeypatch, made, caplog):
     first, again = load_model_files(FAST), load_model_files(FAST)
+    assert caplog.messages == ["preparing the model `fast`: once on this machine, for up to a minute"]
     assert len(made) == 1
     assert first == again
     assert first.static
@@ -115,6 +130,46 @@ def test_the_fast_model_is_made_once_and_its_identity_is_that_of_its_recipe(monk
     assert other.model_id(0) == first.model_id(0)
     monkeypatch.setattr(static_table, "DISTILLING_VERSION", 99)
     assert load_model_files(FAST).model_id(0) != first.model_id(0)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "modules.json", "export.json"])
+@pytest.mark.parametrize("damage", ["gone", "cut short", "replaced"])
+def test_a_damaged_fast_model_is_made_again(made, name, damage):
+    path = load_model_files(FAST).folder / name
+    whole = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(whole[:-5] if damage == "cut short" else b"[]")
+    assert len(load_embedder(EmbedderConfig(model=FAST)).embed_query("socket")) == 3
+    assert len(made) == 2
+    assert (path.parent / name).stat().st_size == len(whole)
+    assert [folder.name for folder in path.parent.parent.iterdir()] == [path.parent.name]
+
+
+def test_two_that_distill_at_once_have_the_same_table(made, monkeypatch):
+    together, distill = threading.Barrier(2), prepared_files.subprocess.run
+
+    def at_once(command, **options):
+        together.wait(timeout=PATIENCE_S)
+        return distill(command, **options)
+
+    monkeypatch.setattr(prepared_files.subprocess, "run", at_once)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(load_model_files, [FAST, FAST])
+    assert len(made) == 2
+    assert first == second
+    assert len(list(first.folder.parent.iterdir())) == 1
+
+
+def test_a_disk_that_refuses_the_fast_model_is_named(made, monkeypatch):
+    def refuse(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(prepared_files.tempfile, "mkdtemp", refuse)
+    with pytest.raises(ModelError, match=r"cannot be kept in .*static.*No space left on device"):
+        load_model_files(FAST)
+    assert made == []
 
 
 def test_the_fast_model_is_not_made_of_other_weights(monkeypatch):
