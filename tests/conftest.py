@@ -83,6 +83,7 @@ def own_signals() -> Iterator[None]:
 def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No setting, git configuration or Dagster home of the machine reaches a test, and none of a test leaves it."""
     before = dict(os.environ)
+    cache = before.get("CODE_INDEX_CACHE_DIR", str(_shared_cache()))  # of the real home, which is about to change
     umask = os.umask(0o022)
     for name in list(os.environ):
         if name.startswith(_OWN_PREFIXES):
@@ -91,7 +92,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", before.get("CODE_INDEX_CACHE_DIR", str(_shared_cache())))
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", cache)
     yield
     os.umask(umask)
     for name in set(os.environ) - set(before):
