@@ -36,7 +36,7 @@ def command(
     path: Path | None, index_dir: Path | None, failed: bool, skipped: bool, masked: bool, as_json: bool
 ) -> None:
     """Show the state of an index."""
-    from code_index.embedding.loader import query_embedder
+    from code_index.embedding.models.description import describe_model
     from code_index.tables import IndexStore
 
     folder = folder_of(path, index_dir)
@@ -49,7 +49,7 @@ def command(
     if masked:
         _show_masked(store, as_json=as_json)
         return
-    model_id = query_embedder(settings.embedder).model_id
+    model_id = describe_model(settings.embedder).model_id
     if failed:
         _show_failed(store, model_id, as_json=as_json)
     else:
