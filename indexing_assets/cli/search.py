@@ -101,6 +101,8 @@ def command(
         per_file=per_file,
         explain=explain,
     )
+    if explain and mode != "hybrid":
+        tell(f"--explain has nothing to say of --mode {mode}: its score is that of one list.")
     if as_json:
         say_json([asdict(hit) for hit in hits])
         return
@@ -130,6 +132,14 @@ def command(
         )
 
 
+def _by_weight(explanation: dict[str, float]) -> list[tuple[str, float]]:
+    """The shares that make the score, then what makes each of them: the file's features, the chunk's, greatest first."""
+    groups: dict[str, list[tuple[str, float]]] = {}
+    for part, value in explanation.items():
+        groups.setdefault(part.partition(":")[0] if ":" in part else "", []).append((part, value))
+    return [item for group in groups.values() for item in sorted(group, key=lambda item: -abs(item[1]))]
+
+
 def _show(number: int, hit: "SearchHit", query: str) -> None:
     from code_index.search.hybrid import query_words
     from code_index.search.ranking import snippet_lines
@@ -143,8 +153,8 @@ def _show(number: int, hit: "SearchHit", query: str) -> None:
     )
     if hit.copies:
         say(Styled(f"      {len(hit.copies)} more like it: {', '.join(hit.copies)}", dim=True))
-    for part, value in sorted((hit.explanation or {}).items(), key=lambda item: -abs(item[1])):
-        say(Styled(f"      {value:+8.3f}  {part}", dim=True))
+    for part, value in _by_weight(hit.explanation or {}):
+        say(Styled(f"      {value:+8.3f}  {part.replace('_', ' ')}", dim=True))
     first, lines = snippet_lines(hit.content, query_words(query).split(), height=_SNIPPET_LINES)
     say_code(lines, hit.language, indent="      ")
     left = len(hit.content.splitlines()) - first - len(lines)

@@ -14,6 +14,7 @@ import pytest
 from code_index.core.errors import ModelError
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import load_embedder
+from code_index.embedding.models import onnx_cache, prepared_files, static_table
 from code_index.embedding.models.data_only import require_data_only
 from code_index.embedding.models.lookup import find_model
 from code_index.embedding.models.model_files import load_model_files
@@ -303,11 +304,16 @@ def test_a_relative_path_is_refused_whatever_lies_there(folder, tmp_path, monkey
         load_model_files(name)
 
 
-@pytest.mark.parametrize("prepared", ["graph", "static table"])
-def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path, monkeypatch, marker, prepared):
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda folder: onnx_cache.exported_graph(load_model_files(str(folder)), "float32"),
+        lambda folder: static_table.distilled_folder(folder, "0" * 64),
+    ],
+    ids=["graph", "static table"],
+)
+def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path, monkeypatch, marker, prepare):
     """Neither by its own imports nor through the paths that it inherits."""
-    from code_index.embedding.models import onnx_cache, prepared_files, static_table
-
     repository = tmp_path / "repository"
     repository.mkdir()
     for module in ("torch", "json", "numpy", "sitecustomize", "usercustomize"):
@@ -325,10 +331,7 @@ def test_the_exporter_takes_nothing_from_the_working_directory(folder, tmp_path,
 
     monkeypatch.setattr(prepared_files.subprocess, "run", probing)
     with pytest.raises(ModelError, match="The exporter ended with status 1") as refusal:
-        if prepared == "graph":
-            onnx_cache.exported_graph(load_model_files(str(folder)), "float32")
-        else:
-            static_table.distilled_folder(folder, "0" * 64)
+        prepare(folder)
     assert not marker.exists()
     assert f"'{repository}'" not in str(refusal.value)
     assert started[0]["cwd"] != repository
