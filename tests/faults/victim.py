@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from code_index.core.embedding_text import EmbeddingInput
+from code_index.core.embedding_text import EmbeddingInput, TextRecipe
 
 # All that leaves something on the disk: module, class (or none), function.
 DURABLE = (
@@ -94,7 +94,8 @@ def _watch_work(log: _Log) -> None:
 
     def watched_embed(self: Any, texts: Any, names: Any, **kwargs: Any) -> Any:
         for text, name in zip(texts, names, strict=True):
-            log.write("embedded", EmbeddingInput(text, name).text_hash)
+            recipe = os.environ.get("CODE_INDEX_TEXT_RECIPE", TextRecipe.FULL)
+            log.write("embedded", EmbeddingInput(text, name, recipe).text_hash)
         return embed(self, texts, names, **kwargs)
 
     ParserPool.parse = watched_parse  # type: ignore[method-assign]

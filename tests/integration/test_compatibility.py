@@ -48,21 +48,29 @@ def test_an_earlier_index_is_used_after_its_user_says_that_it_is_theirs(tmp_path
     assert "greet" in command_line("search", "greet", "-C", root).stdout
 
 
-def test_an_earlier_index_answers_before_anything_is_written(unpacked: Path, command_line: Run) -> None:
+def test_an_earlier_index_answers_before_anything_is_written(
+    unpacked: Path, command_line: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = unpacked / "project"
     tables = folder_of(root).tables_dir
     before = {path: path.read_bytes() for path in tables.rglob("*") if path.is_file()}
     for mode in ("hybrid", "semantic", "lexical"):
         hits = json.loads(command_line("search", "greet a person by name", "--mode", mode, "--json", "-C", root).stdout)
         assert (hits[0]["file_path"], hits[0]["function_name"]) == ("app/greeting.py", "greet"), mode
+    # The recipe of embedded text is another one by now, so that all is to be embedded again beside what is searched.
+    assert "13: 13 pending" in command_line("status", root).stdout
+    monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", "full-1")
     assert "13: 2 pending, 11 complete" in command_line("status", root).stdout
     assert {path: path.read_bytes() for path in tables.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("recipe", ["full-1", "full"])
 def test_an_earlier_index_is_finished_and_upgraded_and_no_stored_vector_is_made_again(
-    unpacked: Path, tmp_path: Path
+    unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str
 ) -> None:
+    """With the recipe that it was made with; with today's one all its texts are embedded, once."""
     root = unpacked / "project"
+    monkeypatch.setenv("CODE_INDEX_TEXT_RECIPE", recipe)
     before = Durable.of(root)
     folder = folder_of(root)
     files = pl.DataFrame(IndexStore(folder.tables_dir).files.read())
@@ -75,7 +83,9 @@ def test_an_earlier_index_is_finished_and_upgraded_and_no_stored_vector_is_made_
     assert done.returncode == 0, done.stderr
     work, after = Work.of(log), Durable.of(root)
     assert work.parsed == {(repr(path), digest) for path, digest in cut_otherwise[["file_path", "file_hash"]].rows()}
-    assert work.embedded == after.texts - before.texts, "what has a vector keeps it; all the rest gets one"
+    assert work.embedded == (after.texts if recipe == "full" else after.texts - before.texts), (
+        "what has a vector keeps it; all the rest gets one"
+    )
     assert "rotate_log" in IndexStore(folder.tables_dir).vectors.read(["function_name"])["function_name"].to_pylist()
     fresh = fresh_state(root, tmp_path)
     stored, expected = state(root)["vectors"], fresh.pop("vectors")
