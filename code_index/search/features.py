@@ -7,19 +7,32 @@ Belongs here: what the names and places of candidates say. Does not belong here:
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from code_index.core.content_kinds import ContentKind, content_kind
 from code_index.core.identifiers import split_identifier
-from code_index.search.query_kind import Evidence, Name, evidence
+from code_index.search.query_kind import Name, clear_winner
 
 _GENERIC_STEMS: Final = frozenset({"__init__", "index", "init", "lib", "main", "mod"})
 _DECLARING: Final = re.compile(r"\.(?:pyi|d\.ts|d\.mts|d\.cts|h|hh|hpp|hxx|mli)$")
-_OUTDATED: Final = re.compile(r"(?:^|[/_])(?:compat|legacy|deprecated|backports?)(?:[/_.]|$)")
+_PLATFORMS: Final = {
+    "win32": frozenset({"mingw", "msvc", "win", "win32", "win64", "windows"}),
+    "darwin": frozenset({"darwin", "macos", "macosx", "osx", "posix", "unix"}),
+    "linux": frozenset({"linux", "posix", "unix"}),
+}
+"""Words of paths that name a platform, by what `sys.platform` says there."""
+_FURTHER_PLATFORMS: Final = frozenset(
+    {"aix", "android", "bsd", "cygwin", "freebsd", "haiku", "hurd", "ibmi", "illumos", "ios"}
+    | {"netbsd", "openbsd", "os390", "qnx", "solaris", "sunos"}
+)
+_PLATFORM_WORD: Final = re.compile(
+    rf"(?:^|[/_.-])({'|'.join(sorted(_FURTHER_PLATFORMS.union(*_PLATFORMS.values())))})(?=[/_.-])", re.IGNORECASE
+)
 _VERSION: Final = re.compile(r"(?:^|(?<=/))v(\d{1,4})/")
 _TINY_LINES: Final = 3
 _PROSE_OR_TEST: Final = 0.5  # of a chunk in the sum over its file
@@ -69,18 +82,21 @@ def compute_features(
         query: lower-case words of the query.
         name: the name that the query consists of, if it does.
     """
-    stems = frozenset(map(stemmed, query))
+    words_asked = frozenset(query)
+    stems = frozenset(map(stemmed, words_asked))
     kinds = {key: content_kind(one.file_path, one.language) for key, one in candidates.items()}
-    seen = evidence(words, kinds)
+    clear = clear_winner(words.values())
     by_file: defaultdict[str, list[str]] = defaultdict(list)
     for key, one in candidates.items():
         by_file[one.file_path].append(key)
     chunks = {
-        key: _of_chunk(one, kinds[key], meaning.get(key, 0.0), words.get(key, 0.0), seen, stems, name)
+        key: _of_chunk(one, kinds[key], meaning.get(key, 0.0), words.get(key, 0.0), clear, stems, name)
         for key, one in candidates.items()
     }
     _put_bodies_first(chunks, candidates, kinds)
-    older = older_versions(by_file)
+    older, others = older_versions(by_file), other_platforms(by_file, words_asked)
+    undefined = name is not None and not any(of["defines"] for of in chunks.values())
+    bodies = {_stem_of(path) for path in by_file if not _is_declaring(path)}
     fused = {key: _MEANING_SHARE * of["meaning"] + (1 - _MEANING_SHARE) * of["words"] for key, of in chunks.items()}
     weighed = {
         key: score if kinds[key] in {ContentKind.CODE, ContentKind.CONFIG} else _PROSE_OR_TEST * score
@@ -99,12 +115,13 @@ def compute_features(
         of |= {
             "chunks": sums[path] / most,
             "older_version": float(path in older),
-            "outdated": float(_OUTDATED.search(path) is not None),
-            "declares": float(_DECLARING.search(path) is not None),
+            "other_platform": float(path in others),
+            "has_body_elsewhere": float(_is_declaring(path) and _stem_of(path) in bodies),
+            "exports": float(undefined and any(_exports(candidates[key], words.get(key, 0.0)) for key in keys)),
             "tiny": float(candidates[best].end_line - candidates[best].start_line < _TINY_LINES),
             "docs": float(kind is ContentKind.DOCS),
-            "docs_by_words": seen.docs_by_words if kind is ContentKind.DOCS else 0.0,
             "tests": float(kind is ContentKind.TESTS),
+            "depth": float(path.count("/")),
         }
         files[path] = of | _of_path(path, stems, name)
     return Features(files=files, chunks=chunks, kinds={path: kinds[keys[0]] for path, keys in by_file.items()})
@@ -115,14 +132,19 @@ def _put_bodies_first(
 ) -> None:
     """Let a stub, a header or a test define half as much where a body elsewhere defines the name."""
     defining = [key for key, of in chunks.items() if of["defines"]]
-    behind = [
-        key
-        for key in defining
-        if kinds[key] is ContentKind.TESTS or _DECLARING.search(candidates[key].file_path) is not None
-    ]
+    behind = [key for key in defining if kinds[key] is ContentKind.TESTS or _is_declaring(candidates[key].file_path)]
     if len(behind) < len(defining):
         for key in behind:
             chunks[key]["defines"] /= 2
+
+
+def _exports(one: Candidate, words: float) -> bool:
+    """Whether a chunk can be where a package names what it takes from elsewhere: outside of definitions, in its root."""
+    return one.chunk_type == "module" and words > 0 and _stem_of(one.file_path) in _GENERIC_STEMS
+
+
+def _is_declaring(path: str) -> bool:
+    return _DECLARING.search(path) is not None
 
 
 def older_versions(paths: Iterable[str]) -> set[str]:
@@ -136,6 +158,28 @@ def older_versions(paths: Iterable[str]) -> set[str]:
             highest[before] = max(highest[before], number)
             found.append((path, before, number, after))
     return {path for path, before, number, after in found if number < highest[before] or before + after in paths}
+
+
+def other_platforms(paths: Iterable[str], query: Collection[str], platform: str = sys.platform) -> set[str]:
+    """The paths that name a platform that is neither the one searched on nor asked for; none where all name the same.
+
+    Args:
+        paths: paths of files.
+        query: lower-case words of the query.
+        platform: `sys.platform` where the search runs.
+    """
+    named = {path: words for path in paths if (words := _platform_words(path))}
+    if len(set(named.values())) < 2:  # noqa: PLR2004 - a repository that speaks of one platform has no other
+        return set()
+    wanted = _PLATFORMS.get(platform, _PLATFORMS["linux"]).union(
+        query, *(family for family in _PLATFORMS.values() if not family.isdisjoint(query))
+    )
+    return {path for path, words in named.items() if words.isdisjoint(wanted)}
+
+
+@lru_cache(maxsize=1 << 13)
+def _platform_words(path: str) -> frozenset[str]:
+    return frozenset(match[1].lower() for match in _PLATFORM_WORD.finditer(path))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -164,7 +208,7 @@ def _of_chunk(
     kind: ContentKind,
     meaning: float,
     words: float,
-    seen: Evidence,
+    clear: float,
     stems: frozenset[str],
     name: Name | None,
 ) -> dict[str, float]:
@@ -173,9 +217,11 @@ def _of_chunk(
     return {
         "meaning": meaning,
         "words": words,
-        "docs_clear_words": words * seen.clear_words if kind is ContentKind.DOCS else 0.0,
+        "docs_clear_words": words * clear if kind is ContentKind.DOCS else 0.0,
         "query_words": shared / len(stems) if stems else 0.0,
         "defines": _defines(symbol, one, name),
+        "function": float(one.chunk_type in {"function", "method"}),
+        "module": float(one.chunk_type == "module"),
     }
 
 
@@ -204,6 +250,5 @@ def _of_path(path: str, stems: frozenset[str], name: Name | None) -> dict[str, f
     return {
         "name_words": len(of_file & stems) / len(of_file) if of_file else 0.0,
         "folder_words": len(of_folder & stems) / len(of_folder) if of_folder else 0.0,
-        "query_words": len(of_file & stems) / len(stems) if stems else 0.0,
         "named_alike": float(name is not None and _stem_of(path).lower() == name.own.lower()),
     }

@@ -18,8 +18,15 @@ from dataclasses import dataclass
 
 from code_index.core.content_kinds import ContentKind
 from code_index.search.features import Candidate, Features, compute_features
-from code_index.search.query_kind import Name
-from code_index.search.weights import CHUNK_WEIGHTS, EVEN_KINDS, FILE_WEIGHTS, FIRST_HIT_POWER, FURTHER_HITS
+from code_index.search.query_kind import Name, detail
+from code_index.search.weights import (
+    CHUNK_WEIGHTS,
+    EVEN_KINDS,
+    FILE_WEIGHTS,
+    FIRST_HIT_POWER,
+    FURTHER_HITS,
+    FURTHER_HITS_OF_DOCS,
+)
 
 # fmt: off
 STOP_WORDS = frozenset({
@@ -86,10 +93,13 @@ def rank(
         members[one.file_path][key] = _weighed(CHUNK_WEIGHTS, features.chunks[key])
     chunk_shares = {key: share for of_file in members.values() for key, share in _shares(of_file).items()}
     scores = {}
+    topic, place = FURTHER_HITS
+    further = topic + (place - topic) * detail(query)
     for path, of_file in members.items():
+        later = FURTHER_HITS_OF_DOCS if features.kinds[path] is ContentKind.DOCS else further
         for place, key in enumerate(sorted(of_file, key=lambda key: (-of_file[key], key))):
             share = chunk_shares[key]
-            scores[key] = file_shares[path] * (share**FIRST_HIT_POWER if place < per_file else FURTHER_HITS * share)
+            scores[key] = file_shares[path] * (share**FIRST_HIT_POWER if place < per_file else later * share)
     order = _both_kinds_first(_best(scores), candidates, features, file_shares)
     return Ranked(order, features, file_shares, chunk_shares)
 

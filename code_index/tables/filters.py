@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from code_index.core.content_kinds import CONFIG_LANGUAGES, DOCS_LANGUAGES, TEST_PATH, ContentKind
+from code_index.core.content_kinds import CONFIG_LANGUAGES, DOCS_LANGUAGES, DOCS_PATH, TEST_PATH, ContentKind
 from code_index.core.errors import UsageError
 from code_index.tables.sql import all_of, any_of, equals, is_in, sql_literal
 
@@ -75,16 +75,16 @@ class SearchFilter:
 
 def content_condition(kind: ContentKind) -> str:
     """Translate a kind of content to an SQL condition, as `content_kind` tells it."""
-    docs = is_in("language", sorted(DOCS_LANGUAGES))
+    docs = f"({is_in('language', sorted(DOCS_LANGUAGES))} OR regexp_like(file_path, {sql_literal(DOCS_PATH)}))"
     if kind is ContentKind.DOCS:
         return docs
     tests = f"regexp_like(file_path, {sql_literal(TEST_PATH)})"
     if kind is ContentKind.TESTS:
-        return f"(NOT ({docs}) AND {tests})"
+        return f"(NOT {docs} AND {tests})"
     config = is_in("language", sorted(CONFIG_LANGUAGES))
     if kind is ContentKind.CONFIG:
         return f"({config} AND NOT {tests})"
-    return f"(NOT ({docs}) AND NOT ({config}) AND NOT {tests})"
+    return f"(NOT {docs} AND NOT ({config}) AND NOT {tests})"
 
 
 def refuse_broken_text(value: str) -> None:
