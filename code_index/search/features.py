@@ -85,7 +85,8 @@ def compute_features(
     words_asked = frozenset(query)
     stems = frozenset(map(stemmed, words_asked))
     kinds = {key: content_kind(one.file_path, one.language) for key, one in candidates.items()}
-    clear = clear_winner(words.values())
+    first = max(words, key=lambda key: (words[key], key), default=None)
+    clear = clear_winner(words.values()) if first is not None and kinds[first] is ContentKind.DOCS else 0.0
     by_file: defaultdict[str, list[str]] = defaultdict(list)
     for key, one in candidates.items():
         by_file[one.file_path].append(key)
@@ -139,7 +140,7 @@ def _put_bodies_first(
 
 
 def _exports(one: Candidate, words: float) -> bool:
-    """Whether a chunk can be where a package names what it takes from elsewhere: outside of definitions, in its root."""
+    """Tell whether a chunk can name what a package takes from elsewhere: outside of definitions, in the package's root."""
     return one.chunk_type == "module" and words > 0 and _stem_of(one.file_path) in _GENERIC_STEMS
 
 
@@ -168,18 +169,19 @@ def other_platforms(paths: Iterable[str], query: Collection[str], platform: str 
         query: lower-case words of the query.
         platform: `sys.platform` where the search runs.
     """
-    named = {path: words for path in paths if (words := _platform_words(path))}
-    if len(set(named.values())) < 2:  # noqa: PLR2004 - a repository that speaks of one platform has no other
+    named = {path: word for path in paths if (word := _platform_word(path))}
+    if len(set(named.values())) == 1:
         return set()
     wanted = _PLATFORMS.get(platform, _PLATFORMS["linux"]).union(
         query, *(family for family in _PLATFORMS.values() if not family.isdisjoint(query))
     )
-    return {path for path, words in named.items() if words.isdisjoint(wanted)}
+    return {path for path, word in named.items() if word not in wanted}
 
 
 @lru_cache(maxsize=1 << 13)
-def _platform_words(path: str) -> frozenset[str]:
-    return frozenset(match[1].lower() for match in _PLATFORM_WORD.finditer(path))
+def _platform_word(path: str) -> str | None:
+    """The innermost platform that a path names: `os390` in `unix/os390.c`."""
+    return next((match[1].lower() for match in reversed(list(_PLATFORM_WORD.finditer(path)))), None)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -3,7 +3,7 @@
 Belongs here: evidence, as numbers. Does not belong here: what a hit gains or loses by it (`code_index.search.weights`).
 
 No list of words says what is asked for: a query is a name if it is nothing but one, it describes a place rather than a
-topic if it is long, and it asks for documentation as far as its words find one page clearly before others.
+topic if it is long, and it asks for documentation as far as its words find a page first, and clearly so.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def asked_name(text: str) -> Name | None:
 
 
 def clear_winner(scores: Iterable[float]) -> float:
-    """How far a list has a clear winner, in [0, 1], by its best scores, each in [0, 1]."""
+    """Measure how far the best of a list stands apart, in [0, 1], by the scores after it; each score is in [0, 1]."""
     following = sorted(scores, reverse=True)[1:_FIRST]
     if not following:
         return 0.0
@@ -48,5 +48,5 @@ def clear_winner(scores: Iterable[float]) -> float:
 
 
 def detail(words: Sequence[str]) -> float:
-    """How closely a query describes one place rather than a topic, in [0, 1], by the number of its words."""
+    """Measure how far a query describes one place rather than a topic, in [0, 1], by the number of its words."""
     return min(1.0, max(0.0, (len(words) - _TOPIC_WORDS) / (_PLACE_WORDS - _TOPIC_WORDS)))

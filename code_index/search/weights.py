@@ -22,8 +22,8 @@ FILE_WEIGHTS: Final[Mapping[str, float]] = {
     "named_alike": 2.0,  # the query is a name, and the file is called so; chosen: before what extends it elsewhere
     "defines": 6.0,  # the query is a name, and the file defines it; chosen: more than both lists together
     "exports": 4.0,  # the query is a name that nothing found defines, and a package's root names it; chosen
-    "docs": -1.3,
-    "docs_clear_words": 3.3,  # of documentation, times its score by words and how clear that list is
+    "docs": -1.1,
+    "docs_clear_words": 3.3,  # of documentation, where it is first by words: its score by words, times how clear that list is
     "tests": -1.6,
     "older_version": -3.6,  # v1 beside v2, or beside the same file without a version
     "other_platform": -1.5,  # win/ where the search runs on Linux; chosen: a twin comes after its equal

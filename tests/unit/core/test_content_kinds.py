@@ -39,6 +39,10 @@ def test_paths_that_only_sound_like_tests_are_not(path):
         ("package.json", "json", ContentKind.CONFIG),
         ("tests/fixtures/package.json", "json", ContentKind.TESTS),
         ("app/main.go", "go", ContentKind.CODE),
+        ("docs/guide/index.html", "html", ContentKind.DOCS),
+        ("website/index.htm", "html", ContentKind.DOCS),
+        ("shop/templates/cart.html", "html", ContentKind.CODE),
+        ("docs/conf.py", "python", ContentKind.CODE),
     ],
 )
 def test_language_tells_documentation_and_configuration(path, language, kind):

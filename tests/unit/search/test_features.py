@@ -1,6 +1,6 @@
 import pytest
 
-from code_index.search.features import Candidate, compute_features, older_versions, own_symbol, stemmed
+from code_index.search.features import Candidate, compute_features, older_versions, other_platforms, own_symbol, stemmed
 from code_index.search.weights import CHUNK_WEIGHTS, FILE_WEIGHTS
 
 
@@ -26,6 +26,25 @@ def test_every_weight_has_its_feature():
 )
 def test_a_version_is_older_beside_a_higher_one_or_beside_the_file_without_one(paths, older):
     assert older_versions(paths) == older
+
+
+@pytest.mark.parametrize(
+    ("query", "platform", "others"),
+    [
+        ("tcp", "linux", {"src/win/tcp.c", "src/unix/os390.c", "src/watch_darwin.go"}),
+        ("tcp", "darwin", {"src/win/tcp.c", "src/unix/os390.c", "src/watch_linux.go"}),
+        ("tcp", "win32", {"src/unix/tcp.c", "src/unix/os390.c", "src/watch_darwin.go", "src/watch_linux.go"}),
+        ("tcp windows", "linux", {"src/unix/os390.c", "src/watch_darwin.go"}),
+        ("os390 interface", "linux", {"src/win/tcp.c", "src/watch_darwin.go"}),
+    ],
+)
+def test_a_path_of_another_platform_is_one_that_neither_runs_here_nor_was_asked_for(query, platform, others):
+    paths = {"src/win/tcp.c", "src/unix/tcp.c", "src/unix/os390.c", "src/watch_darwin.go", "src/watch_linux.go"}
+    assert other_platforms(paths | {"src/window.c", "src/winner/a.c"}, query.split(), platform) == others
+
+
+def test_where_all_paths_name_one_platform_there_is_no_other():
+    assert other_platforms({"src/windows/main.ts", "src/windows/tab.ts", "src/a.ts"}, ["tab"], "linux") == set()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 import pytest
 
-from code_index.core.content_kinds import ContentKind
-from code_index.search.query_kind import Name, asked_name, evidence
+from code_index.search.query_kind import Name, asked_name, clear_winner, detail
 
 
 @pytest.mark.parametrize(
@@ -24,18 +23,14 @@ def test_anything_else_is_no_name(text):
     assert asked_name(text) is None
 
 
-def test_evidence_is_the_lead_of_documentation_over_code():
-    kinds = {"doc": ContentKind.DOCS, "code": ContentKind.CODE, "test": ContentKind.TESTS}
-    assert evidence({"code": 1.0, "doc": 0.5, "test": 0.0}, kinds).docs_by_words == -0.5
-    assert evidence({"doc": 0.75}, kinds).docs_by_words == 0.75
-    assert evidence({}, kinds).docs_by_words == 0
-
-
 def test_a_list_whose_first_hit_stands_apart_is_clear():
-    def clear(words):
-        return evidence(words, dict.fromkeys(words, ContentKind.CODE)).clear_words
+    assert clear_winner([0.0, 1.0, 0.1]) == 1
+    assert clear_winner([1.0, 0.95, 0.9]) == 0
+    assert 0 < clear_winner([1.0, 0.6, 0.5]) < 1
+    assert clear_winner([1.0]) == clear_winner([]) == 0
 
-    assert clear({"a": 1.0, "b": 0.1, "c": 0.0}) == 1
-    assert clear({"a": 1.0, "b": 0.95, "c": 0.9}) == 0
-    assert 0 < clear({"a": 1.0, "b": 0.6, "c": 0.5}) < 1
-    assert clear({"a": 1.0}) == clear({}) == 0
+
+def test_a_query_of_many_words_describes_a_place_and_one_of_few_names_a_topic():
+    words = ["copy", "at", "most", "n", "bytes", "from", "a", "buffer", "and", "end", "it", "with", "zero"]
+    assert detail([]) == detail(words[:5]) == 0
+    assert 0 < detail(words[:6]) < detail(words[:7]) < detail(words[:8]) == detail(words) == 1

@@ -1,4 +1,5 @@
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -67,6 +68,46 @@ def test_a_chunk_without_a_vector_is_judged_by_its_words_alone():
 def test_a_file_with_many_candidates_beats_a_lonely_one():
     candidates = {"alone": chunk("a.py"), **{key: chunk("b.py") for key in ("one", "two", "three")}, "x": chunk("x.py")}
     assert order(candidates, {"alone": 0.6, "one": 0.59, "two": 0.58, "three": 0.57, "x": 0}, {})[0] == "one"
+
+
+def test_further_hits_of_a_file_stand_back_less_where_the_query_describes_a_place():
+    candidates = {"one": chunk("a.py"), "two": chunk("a.py"), "other": chunk("b.py"), "x": chunk("x.py")}
+    semantic = {"one": 0.9, "two": 0.88, "other": 0.6, "x": 0.0}
+    assert order(candidates, semantic, {}, "write a buffer")[:3] == ["one", "other", "two"]
+    assert order(candidates, semantic, {}, "write the buffer to disk where its last page is full")[1] == "two"
+
+
+def test_what_stands_between_definitions_comes_after_a_definition_that_fits_as_well():
+    candidates = {
+        "a": chunk("a.py", chunk_type="module"),
+        "b": chunk("a.py", "run"),
+        "x": chunk("a.py", lines=(50, 60)),
+    }
+    assert order(candidates, {"a": 0.9, "b": 0.88, "x": 0.1}, {})[0] == "b"
+
+
+def test_the_twin_of_this_platform_comes_first():
+    candidates = {"w": chunk("src/win/tcp.c"), "u": chunk("src/unix/tcp.c"), "x": chunk("src/loop.c")}
+    semantic = {"w": 0.9, "u": 0.85, "x": 0.1}
+    first = "w" if sys.platform == "win32" else "u"
+    assert order(candidates, semantic, {}, "tcp connect")[0] == first
+    assert order(candidates, semantic, {}, "tcp connect on windows")[0] == "w"
+
+
+def test_a_header_comes_after_its_body():
+    candidates = {"h": chunk("src/idna.h"), "c": chunk("src/idna.c"), "x": chunk("src/loop.c")}
+    assert order(candidates, {"h": 0.9, "c": 0.88, "x": 0.1}, {})[:2] == ["c", "h"]
+
+
+def test_a_name_that_nothing_defines_is_found_in_the_root_that_hands_it_on():
+    candidates = {
+        "use": chunk("src/json.rs", "from_request", language="rust"),
+        "root": chunk("src/extract/mod.rs", language="rust", chunk_type="module"),
+        "x": chunk("src/form.rs", language="rust"),
+    }
+    semantic, lexical = {"use": 0.9, "x": 0.4}, {"use": 9.0, "root": 8.0, "x": 1.0}
+    assert order(candidates, semantic, lexical, "FromRequest")[0] == "root"
+    assert order(candidates, semantic, lexical, "make from a request")[0] == "use"
 
 
 def test_further_hits_of_a_file_make_room_for_other_files_unless_asked_for():
