@@ -35,7 +35,7 @@ _PLATFORM_WORD: Final = re.compile(
 )
 _VERSION: Final = re.compile(r"(?:^|(?<=/))v(\d{1,4})/")
 _TINY_LINES: Final = 3
-_PROSE_OR_TEST: Final = 0.5  # of a chunk in the sum over its file
+_PROSE_OR_TEST: Final = 0.5  # of the sum over such a file's chunks
 _SUFFIXES: Final = (
     "ization", "ations", "ation", "izing", "izer", "ings", "ing", "ers", "ies", "ied", "er", "ed", "es", "s",
 )  # fmt: skip
@@ -84,14 +84,15 @@ def compute_features(
     """
     words_asked = frozenset(query)
     stems = frozenset(map(stemmed, words_asked))
-    kinds = {key: content_kind(one.file_path, one.language) for key, one in candidates.items()}
-    first = max(words, key=lambda key: (words[key], key), default=None)
-    clear = clear_winner(words.values()) if first is not None and kinds[first] is ContentKind.DOCS else 0.0
     by_file: defaultdict[str, list[str]] = defaultdict(list)
     for key, one in candidates.items():
         by_file[one.file_path].append(key)
+    kinds = {path: content_kind(path, candidates[keys[0]].language) for path, keys in by_file.items()}
+    first = max(words, key=lambda key: (words[key], key), default=None)
+    docs_first = first is not None and kinds[candidates[first].file_path] is ContentKind.DOCS
+    clear = clear_winner(words.values()) if docs_first else 0.0
     chunks = {
-        key: _of_chunk(one, kinds[key], meaning.get(key, 0.0), words.get(key, 0.0), clear, stems, name)
+        key: _of_chunk(one, kinds[one.file_path], meaning.get(key, 0.0), words.get(key, 0.0), clear, stems, name)
         for key, one in candidates.items()
     }
     _put_bodies_first(chunks, candidates, kinds)
@@ -99,18 +100,18 @@ def compute_features(
     undefined = name is not None and not any(of["defines"] for of in chunks.values())
     bodies = {_stem_of(path) for path in by_file if not _is_declaring(path)}
     fused = {key: _MEANING_SHARE * of["meaning"] + (1 - _MEANING_SHARE) * of["words"] for key, of in chunks.items()}
-    weighed = {
-        key: score if kinds[key] in {ContentKind.CODE, ContentKind.CONFIG} else _PROSE_OR_TEST * score
-        for key, score in fused.items()
+    sums = {
+        path: sum([fused[key] for key in keys])
+        * (1.0 if kinds[path] in {ContentKind.CODE, ContentKind.CONFIG} else _PROSE_OR_TEST)
+        for path, keys in by_file.items()
     }
-    sums = {path: sum(weighed[key] for key in keys) for path, keys in by_file.items()}
     most = max(sums.values(), default=0.0) or 1.0
     files = {}
     for path, keys in by_file.items():
-        kind = kinds[keys[0]]
+        kind = kinds[path]
         best = max(keys, key=fused.__getitem__)
         of = {
-            feature: max(chunks[key][feature] for key in keys)
+            feature: max([chunks[key][feature] for key in keys])
             for feature in ("meaning", "words", "defines", "docs_clear_words")
         }
         of |= {
@@ -125,7 +126,7 @@ def compute_features(
             "depth": float(path.count("/")),
         }
         files[path] = of | _of_path(path, stems, name)
-    return Features(files=files, chunks=chunks, kinds={path: kinds[keys[0]] for path, keys in by_file.items()})
+    return Features(files=files, chunks=chunks, kinds=kinds)
 
 
 def _put_bodies_first(
@@ -133,7 +134,8 @@ def _put_bodies_first(
 ) -> None:
     """Let a stub, a header or a test define half as much where a body elsewhere defines the name."""
     defining = [key for key, of in chunks.items() if of["defines"]]
-    behind = [key for key in defining if kinds[key] is ContentKind.TESTS or _is_declaring(candidates[key].file_path)]
+    paths = {key: candidates[key].file_path for key in defining}
+    behind = [key for key, path in paths.items() if kinds[path] is ContentKind.TESTS or _is_declaring(path)]
     if len(behind) < len(defining):
         for key in behind:
             chunks[key]["defines"] /= 2

@@ -93,8 +93,8 @@ def rank(
         members[one.file_path][key] = _weighed(CHUNK_WEIGHTS, features.chunks[key])
     chunk_shares = {key: share for of_file in members.values() for key, share in _shares(of_file).items()}
     scores = {}
-    topic, place = FURTHER_HITS
-    further = topic + (place - topic) * detail(query)
+    short, long = FURTHER_HITS
+    further = short + (long - short) * detail(query)
     for path, of_file in members.items():
         later = FURTHER_HITS_OF_DOCS if features.kinds[path] is ContentKind.DOCS else further
         for place, key in enumerate(sorted(of_file, key=lambda key: (-of_file[key], key))):
@@ -127,10 +127,7 @@ def _both_kinds_first(
 
 
 def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
-    total = 0.0
-    for name, weight in weights.items():
-        total += weight * features[name]
-    return total
+    return sum([weights[name] * value for name, value in features.items() if value])
 
 
 def _shares(scores: Mapping[str, float]) -> dict[str, float]:
