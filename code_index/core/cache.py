@@ -10,6 +10,7 @@ it, is not used.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import stat
@@ -31,6 +32,13 @@ def cache_folder() -> Path:
     if reason is None:
         return folder
     fallback = _temporary_folder()
+    _warn(folder, reason, fallback)
+    return fallback
+
+
+@functools.cache
+def _warn(folder: Path, reason: str, fallback: Path) -> None:
+    """Say it once in a process, which asks for the folder many times."""
     _LOG.warning(
         "the cache folder %s cannot be used (%s): using %s; set CODE_INDEX_CACHE_DIR to a writable folder "
         "so that the model is prepared only once",
@@ -38,7 +46,6 @@ def cache_folder() -> Path:
         reason,
         fallback,
     )
-    return fallback
 
 
 def _wanted_folder() -> Path:

@@ -97,6 +97,20 @@ def test_search_prints_place_symbol_and_code(indexed: Path, command_line: Run) -
     assert "\x1b[" not in done.stdout
 
 
+def test_a_score_is_explained_by_its_shares_then_by_what_makes_them(indexed: Path, command_line: Run) -> None:
+    shown = command_line("search", "getUserName", "--explain", "-n", 1, cwd=indexed).stdout
+    parts = re.findall(r"^ +([+-][\d.]+)  (file|chunk)( share|: [a-z ]+)$", shown, re.MULTILINE)
+    assert [what + rest for _, what, rest in parts[:2]] == ["file share", "chunk share"]
+    assert [what for _, what, _ in parts[2:]] == sorted((what for _, what, _ in parts[2:]), reverse=True)
+    for kind in ("file", "chunk"):
+        sizes = [abs(float(value)) for value, what, rest in parts if what == kind and rest != " share"]
+        assert sizes == sorted(sizes, reverse=True)
+        assert sizes
+    other = command_line("search", "getUserName", "--explain", "--mode", "lexical", "-n", 1, cwd=indexed)
+    assert "--explain has nothing to say of --mode lexical" in other.stderr
+    assert "getUserName" in other.stdout
+
+
 def test_search_finds_the_index_from_a_folder_below(indexed: Path, command_line: Run) -> None:
     hits = json.loads(command_line("search", "increment", "--json", "--mode", "lexical", cwd=indexed / "app").stdout)
     assert hits[0]["qualified_name"] == "Counter.increment"

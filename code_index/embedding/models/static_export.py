@@ -24,9 +24,9 @@ from code_index.embedding.models.static_table import TABLE_FILE, TENSOR, TOKENIZ
 from code_index.embedding.models.weights import weights_files
 
 _BATCH: Final = 512
-_WEIGHTS_FILE: Final = Path(__file__).with_name("token_weights.bin")
-"""A byte b of each token of the built-in model's vocabulary, for the weight exp(-b / `_WEIGHT_STEPS`)."""
-_WEIGHT_STEPS: Final = 40.0
+WEIGHTS_FILE: Final = Path(__file__).with_name("token_weights.bin")
+"""A byte b of each token of the built-in model's vocabulary, for the weight exp(-b / `WEIGHT_STEPS`)."""
+WEIGHT_STEPS: Final = 40.0
 
 
 def distill(folder: Path, output: Path) -> None:
@@ -56,10 +56,10 @@ def token_weights(tokens: int) -> Vectors:
     Raises:
         ModelError: the weights are of another vocabulary.
     """
-    stored = np.frombuffer(_WEIGHTS_FILE.read_bytes(), dtype=np.uint8)
+    stored = np.frombuffer(WEIGHTS_FILE.read_bytes(), dtype=np.uint8)
     if len(stored) != tokens:
-        raise ModelError(f"{_WEIGHTS_FILE} has weights of {len(stored):,} tokens, the tokenizer {tokens:,}")
-    weights: Vectors = np.exp(-stored.astype(np.float32) / np.float32(_WEIGHT_STEPS))
+        raise ModelError(f"{WEIGHTS_FILE} has weights of {len(stored):,} tokens, the tokenizer {tokens:,}")
+    weights: Vectors = np.exp(-stored.astype(np.float32) / np.float32(WEIGHT_STEPS))
     return weights
 
 
