@@ -106,9 +106,7 @@ def ask(group: str, repository: Repository, store: IndexStore, embedder: Embedde
         targets = reachable(query.targets, spans)
         found.append(
             Asked(
-                group=f"{group} {query.category.split(':')[0]}"
-                if query.category.startswith(("code", "docs"))
-                else group,
+                group=_group(group, query),
                 repository=repository.name,
                 category=query.category,
                 answerable=any(answers(target, texts) for target in targets),
@@ -123,6 +121,13 @@ def ask(group: str, repository: Repository, store: IndexStore, embedder: Embedde
             )
         )
     return found
+
+
+def _group(name: str, query: Query) -> str:
+    """The set of a query; where answers are lines, with what they are lines of."""
+    kind = query.category.split(":")[0]
+    lines = kind in {"code", "docs"} and all(target.start_line is not None for target in query.targets)
+    return f"{name} {kind}" if lines else name
 
 
 def sample(asked: Asked) -> Sample:

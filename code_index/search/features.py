@@ -57,6 +57,19 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class _PathParts:
+    """Parts of a path that the features look at, told once for many queries."""
+
+    stem: str  # lower case, without extension
+    name_stems: frozenset[str]
+    folder_stems: frozenset[str]
+    is_root: bool
+    declares: bool
+    platform: str | None  # the innermost one: `os390` in `unix/os390.c`
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Features:
     """Features by file and by chunk: names as `code_index.search.weights` has them."""
 
@@ -98,7 +111,7 @@ def compute_features(
     _put_bodies_first(chunks, candidates, kinds)
     older, others = older_versions(by_file), other_platforms(by_file, words_asked)
     undefined = name is not None and not any(of["defines"] for of in chunks.values())
-    bodies = {_stem_of(path) for path in by_file if not _is_declaring(path)}
+    bodies = {parts.stem for path in by_file if not (parts := _path_parts(path)).declares}
     fused = {key: _MEANING_SHARE * of["meaning"] + (1 - _MEANING_SHARE) * of["words"] for key, of in chunks.items()}
     sums = {
         path: sum([fused[key] for key in keys])
@@ -108,24 +121,31 @@ def compute_features(
     most = max(sums.values(), default=0.0) or 1.0
     files = {}
     for path, keys in by_file.items():
-        kind = kinds[path]
-        best = max(keys, key=fused.__getitem__)
-        of = {
-            feature: max([chunks[key][feature] for key in keys])
-            for feature in ("meaning", "words", "defines", "docs_clear_words")
-        }
-        of |= {
+        parts, kind = _path_parts(path), kinds[path]
+        own = [chunks[key] for key in keys]
+        best = candidates[max(keys, key=fused.__getitem__)]
+        files[path] = {
+            "meaning": max([of["meaning"] for of in own]),
+            "words": max([of["words"] for of in own]),
+            "defines": max([of["defines"] for of in own]),
+            "docs_clear_words": max([of["docs_clear_words"] for of in own]),
             "chunks": sums[path] / most,
+            "name_words": _share(parts.name_stems, stems),
+            "folder_words": _share(parts.folder_stems, stems),
+            "named_alike": float(name is not None and parts.stem == name.own.lower()),
+            "exports": float(
+                undefined
+                and parts.is_root
+                and any(candidates[key].chunk_type == "module" and words.get(key, 0.0) > 0 for key in keys)
+            ),
             "older_version": float(path in older),
             "other_platform": float(path in others),
-            "has_body_elsewhere": float(_is_declaring(path) and _stem_of(path) in bodies),
-            "exports": float(undefined and any(_exports(candidates[key], words.get(key, 0.0)) for key in keys)),
-            "tiny": float(candidates[best].end_line - candidates[best].start_line < _TINY_LINES),
+            "has_body_elsewhere": float(parts.declares and parts.stem in bodies),
+            "tiny": float(best.end_line - best.start_line < _TINY_LINES),
             "docs": float(kind is ContentKind.DOCS),
             "tests": float(kind is ContentKind.TESTS),
-            "depth": float(path.count("/")),
+            "depth": float(parts.depth),
         }
-        files[path] = of | _of_path(path, stems, name)
     return Features(files=files, chunks=chunks, kinds=kinds)
 
 
@@ -135,19 +155,29 @@ def _put_bodies_first(
     """Let a stub, a header or a test define half as much where a body elsewhere defines the name."""
     defining = [key for key, of in chunks.items() if of["defines"]]
     paths = {key: candidates[key].file_path for key in defining}
-    behind = [key for key, path in paths.items() if kinds[path] is ContentKind.TESTS or _is_declaring(path)]
+    behind = [key for key, path in paths.items() if kinds[path] is ContentKind.TESTS or _path_parts(path).declares]
     if len(behind) < len(defining):
         for key in behind:
             chunks[key]["defines"] /= 2
 
 
-def _exports(one: Candidate, words: float) -> bool:
-    """Tell whether a chunk can name what a package takes from elsewhere: outside of definitions, in the package's root."""
-    return one.chunk_type == "module" and words > 0 and _stem_of(one.file_path) in _GENERIC_STEMS
-
-
-def _is_declaring(path: str) -> bool:
-    return _DECLARING.search(path) is not None
+@lru_cache(maxsize=1 << 15)
+def _path_parts(path: str) -> _PathParts:
+    folders, _, file_name = path.rpartition("/")
+    name, folder = file_name.partition(".")[0] or file_name, folders.rpartition("/")[2]
+    if name.lower() in _GENERIC_STEMS:
+        name, folder = folder, ""
+    stem = file_name.rpartition(".")[0] or file_name
+    platforms = _PLATFORM_WORD.findall(path)
+    return _PathParts(
+        stem=stem.lower(),
+        name_stems=_stems(name),
+        folder_stems=_stems(folder),
+        is_root=stem.lower() in _GENERIC_STEMS,
+        declares=_DECLARING.search(path) is not None,
+        platform=platforms[-1].lower() if platforms else None,
+        depth=path.count("/"),
+    )
 
 
 def older_versions(paths: Iterable[str]) -> set[str]:
@@ -171,19 +201,13 @@ def other_platforms(paths: Iterable[str], query: Collection[str], platform: str 
         query: lower-case words of the query.
         platform: `sys.platform` where the search runs.
     """
-    named = {path: word for path in paths if (word := _platform_word(path))}
+    named = {path: word for path in paths if (word := _path_parts(path).platform)}
     if len(set(named.values())) == 1:
         return set()
     wanted = _PLATFORMS.get(platform, _PLATFORMS["linux"]).union(
         query, *(family for family in _PLATFORMS.values() if not family.isdisjoint(query))
     )
     return {path for path, word in named.items() if word not in wanted}
-
-
-@lru_cache(maxsize=1 << 13)
-def _platform_word(path: str) -> str | None:
-    """The innermost platform that a path names: `os390` in `unix/os390.c`."""
-    return next((match[1].lower() for match in reversed(list(_PLATFORM_WORD.finditer(path)))), None)
 
 
 @lru_cache(maxsize=1 << 14)
@@ -236,23 +260,10 @@ def _defines(symbol: str, one: Candidate, name: Name | None) -> float:
     if name.qualifier is None:
         return 1.0
     folders = one.file_path.lower().split("/")[:-1]
-    around = {(one.class_name or "").lower(), _stem_of(one.file_path).lower(), *folders}
+    around = {(one.class_name or "").lower(), _path_parts(one.file_path).stem, *folders}
     return 1.5 if name.qualifier.lower() in around else 1.0
 
 
-@lru_cache(maxsize=1 << 13)
-def _stem_of(path: str) -> str:
-    return path.rpartition("/")[2].rpartition(".")[0] or path.rpartition("/")[2]
-
-
-def _of_path(path: str, stems: frozenset[str], name: Name | None) -> dict[str, float]:
-    folders, _, file_name = path.rpartition("/")
-    stem, folder = file_name.partition(".")[0] or file_name, folders.rpartition("/")[2]
-    if stem.lower() in _GENERIC_STEMS:
-        stem, folder = folder, ""
-    of_file, of_folder = _stems(stem), _stems(folder)
-    return {
-        "name_words": len(of_file & stems) / len(of_file) if of_file else 0.0,
-        "folder_words": len(of_folder & stems) / len(of_folder) if of_folder else 0.0,
-        "named_alike": float(name is not None and _stem_of(path).lower() == name.own.lower()),
-    }
+def _share(words: frozenset[str], of_query: frozenset[str]) -> float:
+    """Share of the words that the query has."""
+    return len(words & of_query) / len(words) if words else 0.0

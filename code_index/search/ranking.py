@@ -132,6 +132,8 @@ def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> flo
 
 def _shares(scores: Mapping[str, float]) -> dict[str, float]:
     """Softmax: shares that add up to 1."""
+    if len(scores) == 1:
+        return dict.fromkeys(scores, 1.0)
     most = max(scores.values(), default=0.0)
     powers = {key: math.exp(score - most) for key, score in scores.items()}
     total = sum(powers.values())
