@@ -17,7 +17,7 @@ import argparse
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
@@ -40,7 +40,7 @@ from code_index.tables import IndexStore
 CHOSEN = frozenset({"named_alike", "defines", "exports", "other_platform", "has_body_elsewhere"})
 LINE_WEIGHT = 0.25
 RIDGE = 0.02
-_COLUMNS = tuple(field.name for field in fields(Candidate))
+_COLUMNS = Candidate._fields
 
 
 @dataclass(frozen=True, slots=True)

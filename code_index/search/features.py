@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from code_index.core.content_kinds import ContentKind, content_kind
 from code_index.core.identifiers import split_identifier
@@ -43,9 +43,8 @@ _LEAST_STEM: Final = 3
 _MEANING_SHARE: Final = 0.7
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A chunk that a list holds; lines are 1-based and inclusive."""
+class Candidate(NamedTuple):
+    """A chunk that a list holds; lines are 1-based and inclusive. A tuple, as a search makes 200 of them."""
 
     file_path: str
     language: str

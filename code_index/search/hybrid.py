@@ -240,7 +240,7 @@ def _scores(rows: pa.Table, candidates: dict[str, Candidate]) -> dict[str, float
 
 def _candidates(rows: pa.Table) -> dict[str, Candidate]:
     chunk_ids, *columns = (rows[name].to_pylist() for name in _CANDIDATE_COLUMNS)
-    return {chunk_id: Candidate(*values) for chunk_id, *values in zip(chunk_ids, *columns, strict=True)}
+    return dict(zip(chunk_ids, map(Candidate, *columns), strict=True))
 
 
 def _explained(hit: SearchHit, ranked: Ranked) -> SearchHit:
