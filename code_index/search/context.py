@@ -64,6 +64,7 @@ class ContextPiece:
     file_path: str
     start_line: int
     end_line: int
+    language: str
     qualified_name: str
     score: float
     state: str | None
@@ -260,6 +261,7 @@ def _piece(run: Sequence[_Part], shown: set[str], *, several: bool) -> ContextPi
         file_path=first.hit.file_path,
         start_line=_begin(first),
         end_line=_end(last),
+        language=first.hit.language,
         qualified_name=best.qualified_name,
         score=best.score,
         state=best.state,
