@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 0.05
 """Longest time that an answer waits for the comparison of all files, once all else of it is there."""
+COMPARING_THREAD: Final = "code-index-freshness"
+"""Name of the thread that compares; it ends by itself, and git with the process."""
 _FRESH_S: Final = 1.0  # an answer says what was true that long ago
 _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
@@ -127,7 +129,7 @@ class FreshnessReader:
                 return
             running: Future[_Comparison] = Future()
             self._running = running
-        threading.Thread(target=self._run, args=(running,), name="code-index-freshness", daemon=True).start()
+        threading.Thread(target=self._run, args=(running,), name=COMPARING_THREAD, daemon=True).start()
 
     def read(self, *, patience_s: float = PATIENCE_S) -> Freshness:
         """Freshness now, waiting for `patience_s` at most where all files are being compared.
