@@ -55,7 +55,9 @@ def test_an_earlier_index_answers_before_anything_is_written(
     tables = folder_of(root).tables_dir
     before = {path: path.read_bytes() for path in tables.rglob("*") if path.is_file()}
     for mode in ("hybrid", "semantic", "lexical"):
-        hits = json.loads(command_line("search", "greet a person by name", "--mode", mode, "--json", "-C", root).stdout)
+        hits = json.loads(
+            command_line("search", "greet a person by name", "--mode", mode, "--json", "-C", root).stdout
+        )["hits"]
         assert (hits[0]["file_path"], hits[0]["function_name"]) == ("app/greeting.py", "greet"), mode
     # The recipe of embedded text is another one by now, so that all is to be embedded again beside what is searched.
     assert "13: 13 pending" in command_line("status", root).stdout
