@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]++|//[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
+_COMMENT: Final = re.compile(r"//[^\n]*+|/\*.*?\*/", re.DOTALL)
 _STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"')
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?")
 _WORDS: Final = {"true": True, "false": False, "null": None}
@@ -176,13 +177,14 @@ def _edited(text: str, edit: Callable[[Node], str], change: Callable[[Any], Any]
     root = read(text)
     if root is None:
         newline = _newline(text)
-        kept = text.rstrip("\r\n\t ")
-        text = f"{kept}{newline if kept.strip(chr(0xFEFF)) else ''}"
-        return f"{text}{json.dumps(change({}), indent=2, ensure_ascii=False)}\n".replace("\n", newline)
+        kept = text.rstrip(" \t\r\n")
+        gap = newline if kept.removeprefix("\ufeff") else ""
+        made = json.dumps(change({}), indent=2, ensure_ascii=False).replace("\n", newline)
+        return f"{kept}{gap}{made}{newline}"
     if not isinstance(root.value, dict):
         raise JsoncError("the file holds no object")
-    wanted = change(json.loads(json.dumps(root.value)))
     edited = edit(root)
+    wanted = change(json.loads(json.dumps(root.value)))
     again = read(edited)
     if again is None or again.value != wanted:
         raise JsoncError("its text cannot be edited without a change of something else")
@@ -280,20 +282,27 @@ def _replace(text: str, root: Node, node: Node, value: Any) -> str:
 def _remove(text: str, parent: Node, index: int) -> str:
     """Take out a part with the comma and the blank space that belong to it; comments stay."""
     part = parent.parts[index]
-    end = part.end if part.comma is None else part.comma + 1
-    head, rest = text[: part.start], text[end:]
-    above = head.rstrip(" \t\r\n")
-    # A line of its own goes as a whole; what shares a line with something else leaves the line.
-    if "\n" not in head[len(above) :] or rest.lstrip(" \t\r").startswith("\n") or rest.startswith(("}", "]")):
-        head = above
-    else:
-        rest = rest.lstrip(" \t")
     previous = parent.parts[index - 1] if index else None
+    after = parent.start + 1 if previous is None else (previous.end if previous.comma is None else previous.comma + 1)
+    gap = text[after : part.start]
+    kept = gap.rstrip(" \t\r\n")
+    rest = text[part.end if part.comma is None else part.comma + 1 :]
+    comments = _COMMENT.findall(kept)
+    if rest.lstrip(" \t\r").startswith("\n") or (
+        rest.startswith(("}", "]")) and not (comments and comments[-1].startswith("//"))
+    ):
+        gap = kept
+    elif "\n" in gap[len(kept) :] or not index:
+        # What shares the line stays there.
+        rest = rest.lstrip(" \t")
+    else:
+        gap = kept
+    head = text[:after]
     if part.comma is None and previous is not None and previous.comma is not None:
-        head = head[: previous.comma] + head[previous.comma + 1 :]
-    if len(parent.parts) == 1 and head == text[: parent.start + 1]:
-        rest = rest.lstrip(" \t\r\n") if rest.lstrip(" \t\r\n").startswith(("}", "]")) else rest
-    return head + rest
+        head = head[:-1]
+    if len(parent.parts) == 1 and not kept and rest.lstrip(" \t\r\n").startswith(("}", "]")):
+        return head + rest.lstrip(" \t\r\n")
+    return head + gap + rest
 
 
 class _Reader:

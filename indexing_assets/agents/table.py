@@ -149,7 +149,7 @@ def _codex_hook(places: Places, scope: Scope) -> Hook:
         script = shlex.quote(str(_shared_skill(places, scope) / "remind.sh"))
     else:
         path = places.project / ".codex" / "hooks.json"
-        script = f'"$(git rev-parse --show-toplevel)/.agents/{_SKILL}/remind.sh"'
+        script = f'"$(git rev-parse --show-toplevel 2>/dev/null)/.agents/{_SKILL}/remind.sh"'
     return Hook(path, ("hooks", "PreToolUse"), {"matcher": "Bash", "hooks": [_remind(script)]})
 
 
