@@ -1,4 +1,4 @@
-"""What is written for an agent: an entry for the server, the files of the skill, an item for the hook.
+"""Parts that an agent gets: an entry for the server, the files of the skill, an item for the hook.
 
 Belongs here: how each is recognized in a file, added, brought up to date and taken out. Does not belong here: where it goes
 (`indexing_assets.agents.table`), the record and the order (`indexing_assets.agents.steps`).
@@ -235,7 +235,7 @@ class HookPart:
 
 
 def parts_of(agent: Agent, places: Places, scope: Scope, command: str) -> list[Part]:
-    """What an agent gets in a scope, in the order in which it is written."""
+    """List the parts of an agent in a scope, in the order in which they are written."""
     parts: list[Part] = []
     server, skill, hook = agent.server(places, scope, command), agent.skill(places, scope), agent.hook(places, scope)
     if skill is not None:

@@ -26,7 +26,7 @@ _FILE: Final = "agents.json"
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was done to one file.
+    """A change of one file.
 
     Attributes:
         agents: names of the agents that need it.

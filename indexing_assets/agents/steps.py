@@ -21,7 +21,7 @@ from indexing_assets.agents.table import AGENTS, NAME, Agent, Places, Scope
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one file; `done` says what was, or would be, done, `refused` why nothing was."""
+    """Result for one file: `done` says what was, or would be, done, `refused` why nothing was; neither: nothing to do."""
 
     titles: tuple[str, ...]
     path: Path

@@ -12,7 +12,10 @@ from code_index.core.errors import CodeIndexError, UsageError
 from indexing_assets.agents.parts import plugin_folder
 from indexing_assets.agents.steps import Outcome, found, set_up, undo
 from indexing_assets.agents.table import AGENTS, NAME, Agent, Places, Scope
-from indexing_assets.cli.output import say, tell
+from indexing_assets.cli.output import say, shell_word, tell
+
+# Files of a project are for all who work on it.
+_PROJECT_UMASK = 0o022
 
 
 @click.command("setup")
@@ -39,6 +42,8 @@ def command(path: Path | None, names: tuple[str, ...], scope: str, dry_run: bool
     chosen = Scope(scope)
     if path is not None and chosen is Scope.USER:
         raise UsageError("PATH is for --project; your own settings are for all projects.")
+    if chosen is Scope.PROJECT:
+        os.umask(_PROJECT_UMASK)
     places = _places(path, chosen)
     agents = _agents(names, places, chosen, undoing=undoing)
     if undoing:
@@ -125,5 +130,5 @@ def _short(path: Path, places: Places) -> str:
 def _tell_plugin() -> None:
     folder = plugin_folder()
     say(f"{folder}")
-    say(f"claude plugin marketplace add {folder}")
+    say(f"claude plugin marketplace add {shell_word(str(folder))}")
     say(f"claude plugin install {NAME}@{NAME}")
