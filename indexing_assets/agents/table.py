@@ -332,7 +332,7 @@ AGENTS: Final = {
             marks=(".cline", ".clinerules"),
             server=_cline_server,
             skill=_cline_skill,
-            check="`cline mcp`, or the panel MCP Servers",
+            check="`cline config mcp`, or the panel MCP Servers",
             source="https://github.com/cline/cline (sdk/packages/core/src/extensions/mcp/config-loader.ts)",
         ),
         Agent(

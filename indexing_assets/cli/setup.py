@@ -40,6 +40,8 @@ def command(path: Path | None, names: tuple[str, ...], scope: str, dry_run: bool
         _tell_plugin()
         return
     chosen = Scope(scope)
+    if path is not None and not path.is_dir():
+        raise UsageError(f"{path.absolute()} is not a folder. Name the folder of a project.")
     if path is not None and chosen is Scope.USER:
         raise UsageError("PATH is for --project; your own settings are for all projects.")
     if chosen is Scope.PROJECT:
@@ -64,12 +66,9 @@ def _places(path: Path | None, scope: Scope) -> Places:
         raise UsageError("You have no home folder, where agents have their settings. Set HOME.")
     configured = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     project = (path or Path.cwd()).absolute()
-    if scope is Scope.PROJECT:
-        if not project.is_dir():
-            raise UsageError(f"{project} is not a folder. Name the folder of a project.")
-        if path is None:
-            # An agent reads the files at the top of a checkout.
-            project = next((folder for folder in (project, *project.parents) if (folder / ".git").exists()), project)
+    if scope is Scope.PROJECT and path is None:
+        # An agent reads the files at the top of a checkout.
+        project = next((folder for folder in (project, *project.parents) if (folder / ".git").exists()), project)
     return Places(home, configured if configured.is_absolute() else home / ".config", project, os.environ)
 
 

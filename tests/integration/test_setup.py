@@ -77,7 +77,7 @@ def test_a_refused_file_is_told_with_its_place_and_ends_with_status_1(home: Path
     ("arguments", "told"),
     [
         (["--agent", "emacs"], "There is no agent emacs. Name some of claude, codex"),
-        (["somewhere"], "PATH is for --project"),
+        (["."], "PATH is for --project"),
         (["--project", "/nowhere"], "/nowhere is not a folder"),
         ([], "No agent was found. Name some with --agent"),
     ],

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,8 @@ def test_the_plugin_runs_the_same_server_and_hook_as_a_set_up(tmp_path: Path) ->
     places = Places(tmp_path, tmp_path, tmp_path, {})
     manifest = json.loads((_PLUGIN / ".claude-plugin/plugin.json").read_text())
     market = json.loads((_PLUGIN / ".claude-plugin/marketplace.json").read_text())
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
+    assert manifest["version"] == project["version"]
     assert manifest["name"] == NAME == market["plugins"][0]["name"]
     servers = json.loads((_PLUGIN / ".mcp.json").read_text())["mcpServers"]
     entry = dict(AGENTS["claude"].server(places, Scope.PROJECT, NAME).entry)
