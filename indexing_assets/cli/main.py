@@ -34,6 +34,7 @@ _COMMANDS = {
     "related": "Find code like that at a line.",
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
+    "setup": "Tell coding agents of code-index: server, skill, reminder.",
     "status": "Show what is indexed, what is missing and what failed.",
     "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",
