@@ -134,7 +134,7 @@ def _merged(labels: Sequence[str], found: Sequence[Lists], depth: int) -> Lists:
     without: set[str] = set()
     for at, (label, lists) in enumerate(zip(labels, found, strict=True)):
         for chunk_id, one in lists.candidates.items():
-            candidates[_key(at, chunk_id)] = replace(one, file_path=f"{label}/{one.file_path}")
+            candidates[_key(at, chunk_id)] = one._replace(file_path=f"{label}/{one.file_path}")
         semantic |= {_key(at, chunk_id): score for chunk_id, score in lists.semantic.items()}
         lexical |= {_key(at, chunk_id): score for chunk_id, score in lists.lexical.items()}
         without |= {_key(at, chunk_id) for chunk_id in lists.without_vector}
@@ -180,7 +180,7 @@ def _read(
         candidates = {}
         for chunk_id, _ in part:
             one = merged.candidates[_key(at, chunk_id)]
-            candidates[chunk_id] = replace(one, file_path=one.file_path.partition("/")[2])
+            candidates[chunk_id] = one._replace(file_path=one.file_path.partition("/")[2])
         for hit in current_hits(index.store, part, candidates):
             hits[_key(at, hit.chunk_id)] = replace(hit, repository=index.repository)
     return [hits[key] for key, _ in first if key in hits][:limit]
