@@ -37,8 +37,22 @@ IGNORE_FILE: Final = ".gitignore"
 IGNORE_ALL: Final = "*\n"
 STATE_VARIABLE: Final = "XDG_STATE_HOME"
 
+# The one socket of an index: where `code-index serve` is asked. It leads to a process, never to a file.
+SOCKET_FILE: Final = "serve.socket"
+SOCKET_FOLDER: Final = "locks"
+
 _PARTS: Final = frozenset(
-    {RECORD_FILE, "complete.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"}
+    {
+        RECORD_FILE,
+        "complete.json",
+        "settings.toml",
+        "tables",
+        "dagster",
+        SOCKET_FOLDER,
+        "reports",
+        "backup",
+        "lost+found",
+    }
 )
 _MARK: Final = re.compile(r"[0-9a-f]{32}")
 _MARK_BYTES: Final = 16
@@ -260,7 +274,8 @@ def _is_empty(path: Path) -> bool:
 
 
 def first_special(folder: Path) -> Path | None:
-    """Find an entry below a folder that is neither a regular file nor a folder."""
+    """Find an entry below an index folder that is neither a regular file nor a folder, nor its owner's socket."""
+    socket = str(folder / SOCKET_FOLDER / SOCKET_FILE)
     pending = [str(folder)]
     while pending:
         # A folder that another process removes meanwhile, or that is closed to us, leads nowhere.
@@ -268,9 +283,16 @@ def first_special(folder: Path) -> Path | None:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                elif not entry.is_file(follow_symlinks=False):
+                elif not entry.is_file(follow_symlinks=False) and not (
+                    entry.path == socket and _is_socket_of(entry, folder)
+                ):
                     return Path(entry.path)
     return None
+
+
+def _is_socket_of(entry: os.DirEntry[str], folder: Path) -> bool:
+    status = entry.stat(follow_symlinks=False)
+    return stat.S_ISSOCK(status.st_mode) and status.st_uid == folder.lstat().st_uid
 
 
 def _user_name(user_id: int) -> str:

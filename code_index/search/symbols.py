@@ -100,9 +100,7 @@ def outline(store: IndexStore, target: str) -> list[Symbol]:
     raise NotImplementedError
 
 
-def references(
-    store: IndexStore, name: str, *, kind: ReferenceKind | None = None, limit: int = 100
-) -> list[Reference]:
+def references(store: IndexStore, name: str, *, kind: ReferenceKind | None = None, limit: int = 100) -> list[Reference]:
     """Find the places that use a name, the surest first; `kind=ReferenceKind.CALL` gives its callers.
 
     `name` may be qualified, `A.b` or `A::b`: then other definitions' places are left out.

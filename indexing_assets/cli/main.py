@@ -32,6 +32,7 @@ _COMMANDS = {
     "models": "Show the embedding models, what each is good at, and which is in use.",
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
+    "serve": "Keep an index open: quick answers, fresh, with a page.",
     "status": "Show what is indexed, what is missing and what failed.",
     "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",

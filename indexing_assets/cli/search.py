@@ -1,20 +1,14 @@
 """`code-index search`: find code by meaning and by words."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
 from code_index.core.content_kinds import ContentKind
 from code_index.core.model import ChunkType
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
-from indexing_assets.cli.output import Styled, say, say_code, say_json, tell
-
-if TYPE_CHECKING:
-    from code_index import SearchHit
-
-_SNIPPET_LINES = 8
+from indexing_assets.cli.output import Styled, has_colours, say, say_code, say_json, tell
 
 
 @click.command("search")
@@ -82,54 +76,64 @@ def command(
     as_json: bool,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
-    from code_index import Index
-
-    folder = folder_of(path, index_dir)
-    index = Index.open(folder.repository_root, folder.path)
-    text = " ".join(query)
-    hits = index.search(
-        text,
-        mode=mode,
-        limit=limit,
-        language=language,
-        glob=path_glob,
-        chunk_type=chunk_type,
-        function_name=function_name,
-        class_name=class_name,
-        subproject=subproject,
-        content=content,
-        per_file=per_file,
-        explain=explain,
-    )
+    options = {
+        "mode": mode,
+        "limit": limit,
+        "language": language,
+        "glob": path_glob,
+        "chunk_type": chunk_type,
+        "function_name": function_name,
+        "class_name": class_name,
+        "subproject": subproject,
+        "content": content,
+        "per_file": per_file,
+        "explain": explain,
+    }
+    root, answer = _found(path, index_dir, " ".join(query), options)
     if explain and mode != "hybrid":
         tell(f"--explain has nothing to say of --mode {mode}: its score is that of one list.")
     if as_json:
-        say_json([asdict(hit) for hit in hits])
+        say_json(answer["hits"])
         return
-    if not hits:
+    if not answer["hits"]:
         tell("Nothing found.")
-        reasons = index.why_nothing_matches(
-            language=language,
-            glob=path_glob,
-            chunk_type=chunk_type,
-            function_name=function_name,
-            class_name=class_name,
-            subproject=subproject,
-            content=content,
-        )
-        for reason in reasons:
+        for reason in answer["why_nothing"]:
             tell(reason)
-    for number, hit in enumerate(hits, start=1):
-        _show(number, hit, text)
-    there = index.store.search.available()
-    total, vectors = there.chunks, there.vectors
+    for number, (hit, shown) in enumerate(zip(answer["hits"], answer["shown"], strict=True), start=1):
+        _show(number, hit, shown)
+    total, vectors = answer["chunks"], answer["vectors"]
     if not total:
-        tell(f"Nothing is indexed yet: code-index index {index.folder.repository_root}")
+        tell(f"Nothing is indexed yet: code-index index {root}")
     elif vectors < total and mode != "lexical":
         tell(
             f"{total - vectors:,} of {total:,} chunks have no vector yet and are found only by their words; "
             "`code-index resume` embeds them."
         )
+
+
+def _found(
+    path: Path | None, index_dir: Path | None, query: str, options: dict[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """The repository, and the answer of the process that serves its index, or the same from a search in this one."""
+    from code_index.index.folder import locate_index_folder
+    from code_index.index.trust import is_trusted
+    from code_index.serving.questions import ask
+
+    # Whoever serves refuses what else may be wrong with the folder; to look through it all would take as long as a search.
+    folder = locate_index_folder(path, index_dir)
+    if is_trusted(folder.path):
+        asked = {"query": query, "highlight": has_colours(), **options}
+        answer: dict[str, Any] | None = ask(folder, "search", asked)
+        if answer is not None:
+            return folder.repository_root, answer
+    folder = folder_of(path, index_dir)
+    from code_index import Index
+    from code_index.serving.answers import found
+    from code_index.serving.highlighting import highlighted
+
+    index = Index.open(folder.repository_root, folder.path)
+    styled = (lambda texts: [highlighted(lines, language) for language, lines in texts]) if has_colours() else None
+    return folder.repository_root, found(index, query, highlight=styled, **options)
 
 
 def _by_weight(explanation: dict[str, float]) -> list[tuple[str, float]]:
@@ -140,24 +144,19 @@ def _by_weight(explanation: dict[str, float]) -> list[tuple[str, float]]:
     return [item for group in groups.values() for item in sorted(group, key=lambda item: -abs(item[1]))]
 
 
-def _show(number: int, hit: "SearchHit", query: str) -> None:
-    from code_index.search.hybrid import query_words
-    from code_index.search.ranking import snippet_lines
-
+def _show(number: int, hit: dict[str, Any], shown: dict[str, Any]) -> None:
     say(
         f"{number:>2}. ",
-        Styled(f"{hit.file_path}:{hit.start_line}", fg="cyan", bold=True),
+        Styled(f"{hit['file_path']}:{hit['start_line']}", fg="cyan", bold=True),
         "  ",
-        Styled(hit.qualified_name or hit.chunk_type, bold=True),
-        f"  ({hit.chunk_type}, {hit.language})  {hit.score:.3f}",
+        Styled(hit["qualified_name"] or hit["chunk_type"], bold=True),
+        f"  ({hit['chunk_type']}, {hit['language']})  {hit['score']:.3f}",
     )
-    if hit.copies:
-        say(Styled(f"      {len(hit.copies)} more like it: {', '.join(hit.copies)}", dim=True))
-    for part, value in _by_weight(hit.explanation or {}):
+    if hit["copies"]:
+        say(Styled(f"      {len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True))
+    for part, value in _by_weight(hit["explanation"] or {}):
         say(Styled(f"      {value:+8.3f}  {part.replace('_', ' ')}", dim=True))
-    first, lines = snippet_lines(hit.content, query_words(query).split(), height=_SNIPPET_LINES)
-    say_code(lines, hit.language, indent="      ")
-    left = len(hit.content.splitlines()) - first - len(lines)
-    if left > 0:
-        say(Styled(f"      ... {left} more lines", dim=True))
+    say_code(shown["lines"], indent="      ")
+    if shown["left"] > 0:
+        say(Styled(f"      ... {shown['left']} more lines", dim=True))
     say()
