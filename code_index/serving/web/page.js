@@ -89,7 +89,7 @@ function hitItem(hit, number) {
       element("span", { class: "meta" }, `${hit.chunk_type}, ${hit.language}, ${Number(hit.score ?? 0).toFixed(3)}`),
       ...(hit.newer ? [" ", element("span", { class: "badge" }, "changed since it was indexed")] : [])),
     pre);
-  if (shown.left > 0) item.append(element("div", { class: "more" }, `${shown.left} more lines`));
+  if (shown.left > 0) item.append(element("div", { class: "more" }, shown.left === 1 ? "1 more line" : `${shown.left} more lines`));
   if (hit.copies?.length) item.append(element("div", { class: "more" }, `${hit.copies.length} more like it: ${hit.copies.join(", ")}`));
   if (hit.explanation) item.append(why(hit.explanation));
   return item;
@@ -169,8 +169,8 @@ function showFile(file, line, end) {
   if (file.outline.length) parts.push(element("h2", {}, "Outline"), outlineList(file));
   const detail = byId("detail");
   detail.replaceChildren(...parts);
-  (detail.querySelector("tr.hit") ?? detail).scrollIntoView({ block: "nearest" });
-  if (!detail.querySelector("tr.hit")) detail.scrollTop = 0;
+  const hit = detail.querySelector("tr.hit");
+  detail.scrollTop = hit ? hit.getBoundingClientRect().top - detail.getBoundingClientRect().top + detail.scrollTop - detail.clientHeight / 5 : 0;
 }
 
 function outlineList(file) {
