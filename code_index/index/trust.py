@@ -45,6 +45,7 @@ _PARTS: Final = frozenset(
     {
         RECORD_FILE,
         "complete.json",
+        "scan.json",
         "settings.toml",
         "tables",
         "dagster",
