@@ -29,6 +29,7 @@ from code_index.index.source import source_repository
 from code_index.index.trust import refuse_untrusted
 from code_index.search.hybrid import SearchHit, query_words
 from code_index.search.ranking import snippet_lines
+from code_index.search.related import related
 from code_index.serving.highlighting import Highlighter, Line, plain
 from code_index.tables.sql import equals
 from code_index.tables.table_names import CHUNKS_TABLE, ERRORS_TABLE, FILES_TABLE, VECTORS_TABLE
@@ -40,6 +41,7 @@ _MOST_LINES: Final = 1_200  # of a file in one answer
 _AROUND: Final = 60  # lines shown around a place
 _MOST_FILES: Final = 1_500  # of a map
 _MOST_FAILED: Final = 500
+_RELATED: Final = 6
 _OUTLINE: Final = (
     "file_path",
     "chunk_type",
@@ -187,6 +189,7 @@ class Answers:
             "total": len(lines),
             "lines": self._highlighter.highlight([(row["language"] or "text", shown)])[0] if shown else [],
             "outline": self._outline(path),
+            "related": self._related(path, line),
         }
 
     def _lines_of(self, path: str, row: Mapping[str, Any]) -> tuple[list[str], bool]:
@@ -199,6 +202,14 @@ class Answers:
         text = masked_source(read.content, declared_encoding=row["working_tree_encoding"]).text
         decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
         return decoded.split("\n"), read.file_hash != row["file_hash"]
+
+    def _related(self, path: str, line: int) -> list[Answer]:
+        try:
+            hits = related(self._index.store, path, line, limit=_RELATED).hits
+        except UsageError:  # nothing of the file, or at the line, is a chunk
+            return []
+        names = ("file_path", "start_line", "end_line", "qualified_name", "chunk_type", "score", "relation")
+        return [{name: getattr(hit, name) for name in names} for hit in hits]
 
     def _outline(self, path: str) -> list[Answer]:
         rows = self._index.store.chunks.read(columns=list(_OUTLINE), where=equals("file_path", path)).to_pylist()

@@ -120,6 +120,7 @@ class Highlighter:
     def _asked(self, texts: Sequence[tuple[str, Sequence[str]]]) -> list[Any]:
         process = self._process
         if process is None or process.poll() is not None:
+            self._end()
             process = self._process = _started()
         assert process.stdin is not None
         assert process.stdout is not None

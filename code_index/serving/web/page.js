@@ -184,7 +184,7 @@ function relatedList(related) {
   return element("ol", { class: "list" }, ...related.map((hit) =>
     element("li", {},
       element("button", { type: "button", on: { click: () => openFile(hit.file_path, hit.start_line, hit.end_line) } }, `${hit.file_path}:${hit.start_line}`), " ",
-      element("span", { class: "meta" }, [hit.qualified_name, hit.kind, Number(hit.score).toFixed(3)].filter(Boolean).join(", ")))));
+      element("span", { class: "meta" }, [hit.qualified_name || hit.chunk_type, hit.relation, Number(hit.score).toFixed(3)].filter(Boolean).join(", ")))));
 }
 
 function closeFile() {
