@@ -6,25 +6,23 @@ import contextlib
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 from code_index.core.errors import UsageError
-from code_index.index.folder import IndexFolder, locate_index_folder, resolve_index_folder
+from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Duty, hold, owner
 from code_index.index.trust import SOCKET_FILE
 from code_index.serving.answers import Answers
 from code_index.serving.questions import ask
-from code_index.serving.server import WHERE
 from tests.indexed_copies import copy_indexed
+from tests.served import served
 from tests.waiting import PATIENCE_S, wait_until
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
@@ -47,49 +45,6 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of its own."""
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
     return copy_indexed(made, tmp_path / "repository")
-
-
-class Served:
-    """A process that serves an index, and what it printed."""
-
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, folder: IndexFolder) -> None:
-        self.process = process
-        self.log = log
-        self.folder = folder
-
-    def printed(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    def children(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-
-@contextmanager
-def served(root: Path, *options: str) -> Iterator[Served]:
-    """Serve until the block ends; a process that is still there then ends in order, with status 0."""
-    folder = locate_index_folder(root)
-    log = root.parent / "serve.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "indexing_assets.cli.main", "serve", str(root), *options],
-            env=dict(os.environ),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    served = Served(process, log, folder)
-    try:
-
-        def answers() -> object:
-            assert process.poll() is None, served.printed()[-3_000:]
-            return ask(folder, WHERE, {})
-
-        wait_until(answers, "it answers")
-        yield served
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(PATIENCE_S) == 0, served.printed()[-3_000:]
-        print(served.printed()[-4_000:])  # noqa: T201
 
 
 _SEARCHES = (
@@ -182,7 +137,7 @@ def test_a_kill_at_any_moment_leaves_an_index_that_is_searched_and_served_again(
 
 def test_a_second_one_tells_the_address_of_the_first(root: Path, command_line: CommandLine) -> None:
     with served(root, "--no-watch") as serving:
-        address = re.search(r"http://\S+", serving.printed())[0]
+        address = serving.address
         done = command_line("serve", root)
         assert f"Process {serving.process.pid} serves {root} already, at {address}" in done.stderr
         with urllib.request.urlopen(address.partition("?")[0] + "api/status", timeout=PATIENCE_S) as answer:
