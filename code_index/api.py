@@ -21,6 +21,7 @@ from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.context import ContextPiece, hits_for, pack, refuse_budget
 from code_index.search.freshness import Freshness, FreshnessReader
@@ -354,7 +355,8 @@ class Indexes:
         """
         if not paths:
             raise UsageError("No repository is named.")
-        opened = [Index.open(path) for path in paths]
+        # Both paths are given, so that the variables of a single index do not apply.
+        opened = [Index.open(path, Path(path).expanduser() / INDEX_FOLDER) for path in paths]
         return cls(tuple({index.folder.path: index for index in opened}.values()))
 
     @classmethod

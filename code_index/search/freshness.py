@@ -85,6 +85,11 @@ class Freshness:
     vectors_share: float
 
     @property
+    def chunks_without_vector(self) -> int:
+        """Number of chunks that are found only by their words."""
+        return self.chunks - round(self.chunks * self.vectors_share)
+
+    @property
     def is_current(self) -> bool:
         """Tell whether it is known that no file changed since the last scan, and every chunk has a vector."""
         return self.newer_count == 0 and self.vectors_share == 1.0
@@ -150,7 +155,7 @@ class FreshnessReader:
             newer_count=None if last is None else len(last.newer),
             compared_s=None if last is None else round(time.monotonic() - last.began, 1),
             chunks=there.chunks,
-            vectors_share=round(min(1.0, there.vectors / there.chunks), 4) if there.chunks else 0.0,
+            vectors_share=min(1.0, there.vectors / there.chunks) if there.chunks else 0.0,
         )
 
     def brought_up_to_date(self, hits: Sequence[SearchHit]) -> tuple[SearchHit, ...]:

@@ -13,12 +13,13 @@ import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, Final
 
 import polars as pl
 
-from code_index.api import Index
+from code_index.api import Index, Indexes
 from code_index.chunking import masked_source
 from code_index.core.errors import RepositoryError, UsageError
 from code_index.core.model import EmbeddingStatus, FileStatus
@@ -27,16 +28,29 @@ from code_index.index.contents import failed_chunks, failed_files
 from code_index.index.locks import Phase, owner
 from code_index.index.source import source_repository
 from code_index.index.trust import refuse_untrusted
+from code_index.search.answer import Answer as EngineAnswer
 from code_index.search.hybrid import SearchHit, query_words
 from code_index.search.ranking import snippet_lines
-from code_index.search.related import related
 from code_index.serving.highlighting import Highlighter, Line, plain
 from code_index.tables.sql import equals
 from code_index.tables.table_names import CHUNKS_TABLE, ERRORS_TABLE, FILES_TABLE, VECTORS_TABLE
 
 SNIPPET_LINES: Final = 8
-_FILTERS: Final = ("language", "glob", "chunk_type", "function_name", "class_name", "subproject", "content")
-_SEARCH: Final = frozenset({"mode", "limit", "per_file", "explain", *_FILTERS})
+_FILTERS: Final = (
+    "language",
+    "glob",
+    "chunk_type",
+    "function_name",
+    "class_name",
+    "subproject",
+    "content",
+    "changed_since",
+)
+_TAKEN: Final = {
+    "search": frozenset({"query", "mode", "limit", "per_file", "explain", *_FILTERS}),
+    "related": frozenset({"path", "line", "limit", *_FILTERS}),
+    "context": frozenset({"task", "max_tokens", "mode", *_FILTERS}),
+}
 _MOST_LINES: Final = 1_200  # of a file in one answer
 _AROUND: Final = 60  # lines shown around a place
 _MOST_FILES: Final = 1_500  # of a map
@@ -56,43 +70,66 @@ Highlight = Callable[[Sequence[tuple[str, Sequence[str]]]], list[list[Line]]]
 Answer = dict[str, Any]
 
 
-def found(index: Index, query: str, *, highlight: Highlight | None = None, **options: Any) -> Answer:
-    """Search, and all that a command or a page says of it.
+def search(indexes: Indexes, query: str, *, highlight: Highlight | None = None, **options: Any) -> Answer:
+    """Search, and say all that a command or a page says of it.
 
     Args:
-        index: to search.
-        query: as for `Index.search`.
+        indexes: to search.
+        query: as for `Indexes.ask`.
         highlight: styles the lines that are shown; without it they are plain.
-        options: as for `Index.search`.
+        options: as for `Indexes.ask`.
 
     Returns:
-        `hits`, records of `SearchHit`; `shown`, for each the lines to show (`first`, from 0, within its content;
-        `lines`; `left`, how many follow); `why_nothing`; `chunks` and `vectors` of the index.
+        `envelope`, that of the answer; `shown`, for each hit the lines to show (`first`, from 0, within its content;
+        `lines`; `left`, how many follow); `without_vector`, chunks of each index; `why_nothing`, sentences.
 
     Raises:
-        CodeIndexError: as for `Index.search`.
+        CodeIndexError: as `Indexes.ask`.
     """
-    hits = index.search(query, **options)
-    reasons = [] if hits else index.why_nothing_matches(**{name: options[name] for name in _FILTERS if name in options})
-    there = index.store.search.available()
+    answer = indexes.ask(query, **options)
+    filters = {name: value for name, value in options.items() if name in _FILTERS}
+    reasons = [] if answer.hits else [why for index in indexes.members for why in index.why_nothing_matches(**filters)]
+    return {**_presented(answer, _snippets(answer.hits, query, highlight)), "why_nothing": reasons}
+
+
+def related(indexes: Indexes, path: str, line: int, *, highlight: Highlight | None = None, **options: Any) -> Answer:
+    """Find code like that at a line of the only index; arguments as for `Index.related`, the rest as for `search`."""
+    (index,) = indexes.members
+    answer = index.related(path, line, **options)
+    return _presented(answer, _snippets(answer.hits, "", highlight))
+
+
+def context(indexes: Indexes, task: str, *, highlight: Highlight | None = None, **options: Any) -> Answer:
+    """Gather code for a task; arguments as for `Indexes.context`, `shown` are the lines of each piece below its place."""
+    answer = indexes.context(task, **options)
+    texts = [(piece.language, piece.text.split("\n")[1:]) for piece in answer.hits]
+    return _presented(answer, [{"lines": lines} for lines in _styled(texts, highlight)])
+
+
+ENGINE: Final[Mapping[str, Callable[..., Answer]]] = {"search": search, "related": related, "context": context}
+"""Questions that a command asks, of the process that serves an index or of its own."""
+
+
+def _presented(answer: EngineAnswer[Any], shown: list[Answer]) -> Answer:
     return {
-        "hits": [asdict(hit) for hit in hits],
-        "shown": _shown(hits, query, highlight),
-        "why_nothing": reasons,
-        "chunks": there.chunks,
-        "vectors": there.vectors,
+        "envelope": answer.envelope(),
+        "shown": shown,
+        "without_vector": [one.chunks_without_vector for one in answer.freshness],
     }
 
 
-def _shown(hits: Sequence[SearchHit], query: str, highlight: Highlight | None) -> list[Answer]:
+def _snippets(hits: Sequence[SearchHit], query: str, highlight: Highlight | None) -> list[Answer]:
     words = query_words(query).split()
     parts = [snippet_lines(hit.content, words, height=SNIPPET_LINES) for hit in hits]
-    texts = [(hit.language, lines) for hit, (_, lines) in zip(hits, parts, strict=True)]
-    styled = highlight(texts) if highlight is not None and texts else [plain(lines) for _, lines in texts]
+    styled = _styled([(hit.language, lines) for hit, (_, lines) in zip(hits, parts, strict=True)], highlight)
     return [
         {"first": first, "lines": lines, "left": len(hit.content.splitlines()) - first - len(lines)}
         for hit, (first, _), lines in zip(hits, parts, styled, strict=True)
     ]
+
+
+def _styled(texts: Sequence[tuple[str, Sequence[str]]], highlight: Highlight | None) -> list[list[Line]]:
+    return highlight(texts) if highlight is not None and texts else [plain(lines) for _, lines in texts]
 
 
 class Answers:
@@ -111,7 +148,7 @@ class Answers:
         self._kept: dict[str, tuple[tuple[int, ...], Any]] = {}
         self._kept_lock = threading.Lock()
         self._questions: Mapping[str, Callable[..., Answer]] = {
-            "search": self._search,
+            **{question: partial(self._engine, question) for question in ENGINE},
             "status": self._status,
             "failed": self._failed,
             "file": self._file,
@@ -131,10 +168,7 @@ class Answers:
         # What was laid into the folder since it was opened is refused here as by a command.
         refuse_untrusted(self._index.folder.path)
         self._index.folder.check()
-        try:
-            inspect.signature(ask).bind(**arguments)
-        except TypeError as error:
-            raise UsageError(f"{question} does not take these arguments: {error}.") from error
+        _refuse_arguments(question, arguments, inspect.signature(ask))
         return ask(**arguments)
 
     def warm(self) -> None:
@@ -145,10 +179,14 @@ class Answers:
         """End what was started for answers."""
         self._highlighter.close()
 
-    def _search(self, query: str, *, highlight: bool = False, **options: Any) -> Answer:
-        if unknown := sorted(options.keys() - _SEARCH):
-            raise UsageError(f"A search does not take {', '.join(unknown)}; it takes {', '.join(sorted(_SEARCH))}.")
-        return found(self._index, query, highlight=self._highlighter.highlight if highlight else None, **options)
+    def _engine(self, question: str, /, *, highlight: bool = False, **arguments: Any) -> Answer:
+        ask = ENGINE[question]
+        if unknown := sorted(arguments.keys() - _TAKEN[question]):
+            known = ", ".join(sorted(_TAKEN[question]))
+            raise UsageError(f"{question} does not take {', '.join(unknown)}; it takes {known}.")
+        indexes = Indexes((self._index,))
+        _refuse_arguments(question, {"indexes": indexes, **arguments}, inspect.signature(ask))
+        return ask(indexes, highlight=self._highlighter.highlight if highlight else None, **arguments)
 
     def _status(self) -> Answer:
         status = self._of_tables("status", lambda: asdict(self._index.status()))
@@ -205,7 +243,7 @@ class Answers:
 
     def _related(self, path: str, line: int) -> list[Answer]:
         try:
-            hits = related(self._index.store, path, line, limit=_RELATED).hits
+            hits = self._index.related(path, line, limit=_RELATED).hits
         except UsageError:  # nothing of the file, or at the line, is a chunk
             return []
         names = ("file_path", "start_line", "end_line", "qualified_name", "chunk_type", "score", "relation")
@@ -286,3 +324,10 @@ class Answers:
             with self._kept_lock:
                 self._kept[name] = kept
         return kept[1]
+
+
+def _refuse_arguments(question: str, arguments: Mapping[str, Any], signature: inspect.Signature) -> None:
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise UsageError(f"{question} does not take these arguments: {error}.") from error

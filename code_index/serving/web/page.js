@@ -60,11 +60,14 @@ async function search() {
     const answer = await ask("search", { ...given, explain: 1, highlight: 1 });
     if (number !== state.asked) return;
     state.shown = answer.shown;
-    let said = answer.hits.length ? "" : ["Nothing found.", ...answer.why_nothing].join(" ");
-    if (!answer.chunks) said = "Nothing is indexed yet. Health shows what is going on.";
-    else if (answer.vectors < answer.chunks && given.mode !== "lexical")
-      said += ` ${count(answer.chunks - answer.vectors)} of ${count(answer.chunks)} chunks have no vector yet and are found only by their words.`;
-    showHits(answer.hits, said.trim());
+    const { hits, indexes: [fresh] } = answer.envelope;
+    const said = hits.length ? [] : ["Nothing found.", ...answer.why_nothing];
+    if (!fresh.chunks) said.splice(0, said.length, "Nothing is indexed yet. Health shows what is going on.");
+    else if (answer.without_vector[0] && given.mode !== "lexical")
+      said.push(`${count(answer.without_vector[0])} of ${count(fresh.chunks)} chunks have no vector yet and are found only by their words.`);
+    if (fresh.newer_count) said.push(`${count(fresh.newer_count)} files are newer than the index: ${fresh.newer_files.slice(0, 5).join(", ")}${fresh.newer_count > 5 ? ", ..." : ""}.`);
+    if (fresh.commit) said.push(`Index of commit ${fresh.commit.slice(0, 10)}.`);
+    showHits(hits, said.join(" "));
   } catch (error) {
     if (number === state.asked) showHits([], error.message);
   }
@@ -87,7 +90,7 @@ function hitItem(hit, number) {
       element("span", { class: "place" }, `${hit.file_path}:${hit.start_line}`), " ",
       element("span", { class: "name" }, hit.qualified_name || hit.chunk_type), " ",
       element("span", { class: "meta" }, `${hit.chunk_type}, ${hit.language}, ${Number(hit.score ?? 0).toFixed(3)}`),
-      ...(hit.newer ? [" ", element("span", { class: "badge" }, "changed since it was indexed")] : [])),
+      ...(hit.state && hit.state !== "current" ? [" ", element("span", { class: "badge" }, `${hit.state} since it was indexed`)] : [])),
     pre);
   if (shown.left > 0) item.append(element("div", { class: "more" }, shown.left === 1 ? "1 more line" : `${shown.left} more lines`));
   if (hit.copies?.length) item.append(element("div", { class: "more" }, `${hit.copies.length} more like it: ${hit.copies.join(", ")}`));
