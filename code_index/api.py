@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
@@ -416,9 +416,21 @@ class Indexes:
     def _found(
         self, query: str, mode: SearchMode, *, limit: int, per_file: int, explain: bool, filters: Filters
     ) -> list[SearchHit]:
+        if len(self.members) == 1:
+            (only,) = self.members
+            only._freshness.start()  # noqa: SLF001 - of the same module
+            hits = only._found(  # noqa: SLF001
+                query,
+                only._filter(**filters),  # noqa: SLF001
+                mode=mode,
+                limit=limit,
+                per_file=per_file,
+                explain=explain,
+            )
+            return [replace(hit, repository=str(only.folder.repository_root)) for hit in hits]
         openings = []
         for index in self.members:
-            index._freshness.start()  # noqa: SLF001 - of the same module
+            index._freshness.start()  # noqa: SLF001
             openings.append(index.store.search.start_opening())
         try:
             asked = [

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 0.05
 """Longest time that an answer waits for the comparison of all files, once all else of it is there."""
+COMPARING_THREAD: Final = "code-index-freshness"
+"""Name of the thread that compares; it ends by itself, and git with the process."""
 _FRESH_S: Final = 1.0  # an answer says what was true that long ago
 _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
@@ -60,11 +62,11 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far an index is behind its repository.
+    """Distance of an index from its repository.
 
     `commit` was checked out at the last scan and `current_commit` is now; None outside of git, or where it is not known.
     `age_s` is seconds since the last scan. `newer_files` are the first of the `newer_count` paths that were added, changed or
-    removed since, sorted; both are None where comparing takes longer than an answer waits, `compared_s` ago the comparison was made.
+    removed since, sorted; the comparison was made `compared_s` ago. All three are None where it takes longer than an answer waits.
     `vectors_share` is the share of `chunks` with a vector, in [0, 1]; the others are found only by their words.
 
     Example:
@@ -97,7 +99,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What a comparison found: when it began (clock of `time.monotonic`), how long it took, and the paths that differ."""
+    """Result of a comparison: when it began (clock of `time.monotonic`), how long it took, and the paths that differ."""
 
     began: float
     took_s: float
@@ -127,7 +129,7 @@ class FreshnessReader:
                 return
             running: Future[_Comparison] = Future()
             self._running = running
-        threading.Thread(target=self._run, args=(running,), name="code-index-freshness", daemon=True).start()
+        threading.Thread(target=self._run, args=(running,), name=COMPARING_THREAD, daemon=True).start()
 
     def read(self, *, patience_s: float = PATIENCE_S) -> Freshness:
         """Freshness now, waiting for `patience_s` at most where all files are being compared.
