@@ -19,7 +19,7 @@ from code_index.core.errors import ParseError
 from code_index.core.lazy_imports import importing
 from code_index.core.model import Chunk, ChunkingOptions, FileName, MaskedText
 
-_VERSION: Final = "3"
+_VERSION: Final = "4"
 """Raise it with a change of the chunks of several languages; a change in one raises its `revision`."""
 
 
