@@ -11,14 +11,25 @@ The names in `__all__` are public; importing the package loads neither tables no
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"]
+__all__ = [
+    "CodeIndexError",
+    "Index",
+    "IndexMissingError",
+    "IndexStatus",
+    "Reference",
+    "SearchHit",
+    "Symbol",
+    "UsageError",
+]
 
 _MODULES = {
     "CodeIndexError": "core.errors",
     "Index": "api",
     "IndexMissingError": "core.errors",
     "IndexStatus": "index.contents",
+    "Reference": "search.symbols",
     "SearchHit": "search.hybrid",
+    "Symbol": "search.symbols",
     "UsageError": "core.errors",
 }
 
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
     from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
     from code_index.index.contents import IndexStatus
     from code_index.search.hybrid import SearchHit
+    from code_index.search.symbols import Reference, Symbol
 else:  # hidden from type checkers, which would accept any name
 
     def __getattr__(name: str) -> Any:
