@@ -56,15 +56,6 @@ _AROUND: Final = 60  # lines shown around a place
 _MOST_FILES: Final = 1_500  # of a map
 _MOST_FAILED: Final = 500
 _RELATED: Final = 6
-_OUTLINE: Final = (
-    "file_path",
-    "chunk_type",
-    "qualified_name",
-    "start_line",
-    "end_line",
-    "chunk_depth",
-    "cyclomatic_complexity",
-)
 
 Highlight = Callable[[Sequence[tuple[str, Sequence[str]]]], list[list[Line]]]
 Answer = dict[str, Any]
@@ -249,20 +240,19 @@ class Answers:
         names = ("file_path", "start_line", "end_line", "qualified_name", "chunk_type", "score", "relation")
         return [{name: getattr(hit, name) for name in names} for hit in hits]
 
-    def _outline(self, path: str) -> list[Answer]:
-        rows = self._index.store.chunks.read(columns=list(_OUTLINE), where=equals("file_path", path)).to_pylist()
-        named = [row for row in rows if row["qualified_name"]]
-        ordered = sorted(named, key=lambda row: (row["start_line"], -row["end_line"]))
+    def _outline(self, path: str) -> list[Answer] | None:
+        """The definitions of a file; None for an index of before they were stored."""
+        if not self._index.store.references.exists():
+            return None
         return [
             {
-                "name": row["qualified_name"],
-                "kind": row["chunk_type"],
-                "start_line": row["start_line"],
-                "end_line": row["end_line"],
-                "depth": row["chunk_depth"] or 0,
-                "complexity": row["cyclomatic_complexity"],
+                "name": one.name,
+                "kind": one.kind,
+                "start_line": one.start_line,
+                "end_line": one.end_line,
+                "depth": one.depth,
             }
-            for row in ordered
+            for one in self._index.outline(path)
         ]
 
     def _map(self, folder: str = "") -> Answer:

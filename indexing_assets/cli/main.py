@@ -36,6 +36,7 @@ _COMMANDS = {
     "search": "Search an index.",
     "serve": "Keep an index open: quick answers, fresh, with a page.",
     "status": "Show what is indexed, what is missing and what failed.",
+    "symbol": "Find definitions and uses of a name, or list what a file or class defines.",
     "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",
 }

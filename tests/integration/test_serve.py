@@ -205,7 +205,7 @@ def test_a_file_is_shown_with_masks_and_nothing_but_files_of_the_index_is(
         assert token not in text
         assert "masked_github_token" in text
         assert (shown["newer"], shown["total"]) == (False, 6)
-        assert [(symbol["name"], symbol["start_line"]) for symbol in shown["outline"]] == [("use", 4)]
+        assert [(symbol["name"], symbol["start_line"]) for symbol in shown["outline"]] == [("TOKEN", 1), ("use", 4)]
         (root / "app" / "key.py").write_text("changed = 1\n", encoding="utf-8")
         assert answers.answer("file", {"path": "app/key.py"})["newer"]
         for path in (".env", "../outside", "/etc/passwd", "app", "", ".code-index/index.json", "app/../app/key.py"):

@@ -169,7 +169,8 @@ function showFile(file, line, end) {
   parts.push(element("div", { class: "wide" }, element("table", { class: "code" }, body)));
   if (last < file.total) parts.push(more(`${count(file.total - last)} lines below`, file.first, Math.min(file.total, last + step)));
   if (file.related?.length) parts.push(element("h2", {}, "Related code"), relatedList(file.related));
-  if (file.outline.length) parts.push(element("h2", {}, "Outline"), outlineList(file));
+  if (file.outline === null) parts.push(element("p", { class: "more" }, "No outline yet: `code-index index` makes it."));
+  else if (file.outline.length) parts.push(element("h2", {}, "Outline"), outlineList(file));
   const detail = byId("detail");
   detail.replaceChildren(...parts);
   const hit = detail.querySelector("tr.hit");
