@@ -44,7 +44,7 @@ from code_index.index.trust import (
     refuse_untrusted,
     remember,
 )
-from code_index.repository.git_checkout import top_checkout
+from code_index.repository.checkouts import top_checkout
 from code_index.repository.skip_rules import INDEX_FOLDER
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from typing import Any, Final
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import IndexMissingError, StoreError, UntrustedIndexError, UsageError
+from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json, read_regular_file
-from code_index.repository.git_checkout import first_tracked_in
 from code_index.repository.skip_rules import INDEX_FOLDER
 
 RECORD_FILE: Final = "index.json"
@@ -145,6 +145,9 @@ def refuse_unfit(path: Path, *, owner: int) -> None:
             f"{part} is a {kind}, and an index holds only files and folders: it could lead code-index to files outside. "
             f"Nothing of {path} was used. Delete it and index again."
         )
+    with importing:  # a search that another process answers asks no git
+        from code_index.repository.git_checkout import first_tracked_in
+
     if (tracked := first_tracked_in(path)) is not None:
         raise UntrustedIndexError(
             f"git tracks {tracked} in {path}: an index that comes with a repository is not used. Nothing of it was. "
