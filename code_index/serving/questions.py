@@ -63,7 +63,7 @@ def ask(folder: IndexFolder, question: str, arguments: Mapping[str, Any]) -> Any
 
 
 def addressee(folder: IndexFolder) -> dict[str, Any]:
-    """What asker and answerer must have in common: the program, the index and all that settings are made of."""
+    """All that asker and answerer must have in common: the program, the index and all that settings are made of."""
     environment = {
         name: value
         for name, value in os.environ.items()
