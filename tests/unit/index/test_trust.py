@@ -1,4 +1,4 @@
-import errno
+Ximport errno
 import json
 import os
 import shutil
@@ -174,8 +174,9 @@ def test_a_pipe_anywhere_is_refused_at_once(folder, repository, name):
 
 def test_the_socket_of_a_process_that_serves_is_part_of_an_index_and_no_other_socket_is(folder, repository):
     def bound(path):
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(os.path.relpath(path))
+        # The whole path may be too long for an address.
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)
 
     bound(folder.locks_dir / "serve.socket")
     assert resolve_index_folder(repository) == folder
