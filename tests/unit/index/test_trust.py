@@ -1,4 +1,5 @@
-Ximport errno
+import contextlib
+import errno
 import json
 import os
 import shutil
