@@ -154,7 +154,8 @@ class FileNames:
             name = text_of(node, self.source)[:_MAX_NAME]
             self._taken.add(node.start_byte)
             self._add(node.start_byte, name, NameKind.MODULE, name, node.start_byte, node.end_byte)
-        for role in ("variable", "operation", "local"):
+        bound: set[tuple[str, NameKind]] = set()
+        for role in ("operation", "variable", "local"):
             for node in self.captures.get(role, []):
                 start, end = node.start_byte, node.end_byte
                 if start in self._taken:
@@ -162,18 +163,18 @@ class FileNames:
                 self._taken.add(start)
                 name = self.source[start : min(end, start + _MAX_NAME)].decode("utf-8", "replace")
                 scope = self._scope_of(start)
-                if role == "local" or scope.kind in {NameKind.FUNCTION, NameKind.METHOD}:
+                in_class = scope.kind is NameKind.CLASS
+                kind = _BOUND[role][in_class]
+                if kind is None or (role == "variable" and scope.kind in {NameKind.FUNCTION, NameKind.METHOD}):
                     scope.local.add(name)
                     continue
-                kind = NameKind.VARIABLE
-                if scope.kind is NameKind.CLASS:
-                    kind = NameKind.METHOD if role == "operation" else NameKind.FIELD
                 qualified = f"{scope.qualified_name}.{name}" if scope.qualified_name else name
-                if name not in scope.inner:
-                    scope.inner[name] = qualified
-                    self._add(start, name, kind, qualified, start, end)
-                if scope.kind is NameKind.CLASS:
+                scope.inner.setdefault(name, qualified)
+                if in_class:
                     self.members[scope.qualified_name].setdefault(name, qualified)
+                if role == "operation" or (qualified, kind) not in bound:  # each overload; of assignments the first
+                    bound.add((qualified, kind))
+                    self._add(start, name, kind, qualified, start, end)
 
     def _import(self) -> None:
         """Learn what the imports bind, and make their rows."""
@@ -321,5 +322,10 @@ class _Spans:
 
 
 _NOT_ASKED: Final[_Found] = ("", NameKind.USE, "", "", "", Evidence.NAME_ONLY)
+_BOUND: Final = {  # outside a class, and in one
+    "variable": (NameKind.VARIABLE, NameKind.FIELD),
+    "operation": (NameKind.FUNCTION, NameKind.METHOD),
+    "local": (None, None),
+}
 _KINDS: Final = {"class": NameKind.CLASS, "scope": NameKind.MODULE}
 _NO_SPAN: Final = (sys.maxsize, sys.maxsize)

@@ -269,7 +269,9 @@ def test_references_of_one_meaning_in_one_definition_are_a_row_with_their_lines(
 
 
 def test_names_in_the_script_of_a_page_have_the_lines_of_the_page() -> None:
-    rows = names_of("<template><p/></template>\n<script>\nimport { a } from './a'\nfunction f() { a() }\n</script>\n", "vue")
+    rows = names_of(
+        "<template><p/></template>\n<script>\nimport { a } from './a'\nfunction f() { a() }\n</script>\n", "vue"
+    )
     assert {(one.kind.value, one.name, one.lines) for one in rows} == {
         ("import", "a", (3,)),
         ("function", "f", (4,)),
