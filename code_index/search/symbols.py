@@ -378,7 +378,14 @@ def _of_class(store: IndexStore, found: Symbol) -> list[dict[str, Any]]:
     inside = f"starts_with(qualified_name, {sql_literal(found.qualified_name + '.')})"
     near = f"starts_with(file_path, {sql_literal(folder + '/')})" if folder else None
     rows = _rows(store, all_of(any_of(equals("qualified_name", found.qualified_name), inside), near, _DEFINITIONS))
-    return [row for row in _current(store, rows) if row["file_path"].rpartition("/")[0] == folder]
+    rows = [row for row in _current(store, rows) if row["file_path"].rpartition("/")[0] == folder]
+    # Another file of the folder may have members of it, or a class of its own.
+    others = {
+        row["file_path"]
+        for row in rows
+        if row["qualified_name"] == found.qualified_name and row["evidence"] == Evidence.DEFINITION
+    } - {found.file_path}
+    return [row for row in rows if row["file_path"] not in others]
 
 
 def _rank(row: Mapping[str, Any], own: str) -> tuple[Any, ...]:
