@@ -82,7 +82,7 @@ class Symbol:
     Example:
         >>> from code_index import Index
         >>> found = Index.open("repository").symbol("Counter.increment")[0]
-        >>> found.kind, found.file_path, found.line, found.qualified_name
+        >>> str(found.kind), found.file_path, found.line, found.qualified_name
         ('method', 'app/greeting.py', 15, 'Counter.increment')
     """
 
@@ -107,8 +107,9 @@ class Reference:
 
     Example:
         >>> from code_index import Index
-        >>> Index.open("repository").references("nobody_calls_this")
-        []
+        >>> place = Index.open("repository").references("lookup", kind="call")[0]
+        >>> place.file_path, place.lines, place.enclosing, str(place.confidence), place.target
+        ('web/getUserName.ts', (3,), 'getUserName', 'same scope', 'web/getUserName.ts:8')
     """
 
     name: str
