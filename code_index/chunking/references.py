@@ -65,7 +65,7 @@ _Found = tuple[str, NameKind, str, str, str, Evidence]
 
 
 class _Meaning(NamedTuple):
-    """What a name is known to mean: a qualified name in this file, or in a module."""
+    """The known meaning of a name: a qualified name in this file, or in a module."""
 
     qualified_name: str
     module: str = ""
@@ -285,7 +285,7 @@ class FileNames:
         return _Meaning(member) if member is not None else None
 
     def _visible(self, scope: _Scope, name: str) -> _Meaning | None:
-        """What a name without a receiver means in a scope; nothing for a local variable."""
+        """The meaning of a name without a receiver in a scope; none for a local variable."""
         around: _Scope | None = scope
         while around is not None:
             if name in around.local:
