@@ -1,4 +1,4 @@
-"""What the modules that imports name mean among the files of an index.
+"""Modules that imports name, among the files of an index.
 
 Belongs here: the rules of each language, from a module as a file spells it to the file that is meant. Does not belong
 here: reading imports (`code_index.chunking.languages`). Rules by names only: no configuration is read but the module of
@@ -118,7 +118,7 @@ def _is_rust(module: str, importer: str, path: str) -> bool:
     return crate == own_crate and parts in {(first, *rest), (*own, first, *rest)}
 
 
-def _is_java(module: str, importer: str, path: str) -> bool:
+def _is_java(module: str, _importer: str, path: str) -> bool:
     return _ends_with(PurePosixPath(path).with_suffix("").parts, tuple(module.split(".")))
 
 

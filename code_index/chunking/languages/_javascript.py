@@ -95,7 +95,7 @@ _WHOLE: Final = re.compile(r"(?:\*\s*as\s+)?([\w$]+)")
 
 
 def _imported(text: str) -> Iterator[tuple[str, str, str]]:
-    """What an import, a re-export or a `require` binds; a default export is taken to have the name it is given."""
+    """The names that an import, a re-export or a `require` binds; a default export is taken to have the name it is given."""
     module = _MODULE.search(text)
     if module is None:
         return
@@ -195,6 +195,7 @@ FAMILY: Final = LanguageSpec(
 (assignment_pattern left: (identifier) @local)
 (catch_clause parameter: (identifier) @local)
 (for_in_statement left: (identifier) @local)
+[(function_expression name: (identifier) @operation) (generator_function name: (identifier) @operation)]
 (class_heritage) @bases
 """,
     statements="""
