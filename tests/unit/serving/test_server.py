@@ -200,10 +200,10 @@ def test_a_question_without_an_end_is_bounded(serving: _Serving) -> None:
 def test_a_process_of_another_user_is_hung_up_on(serving: _Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     def do() -> None:
         monkeypatch.setattr(local_socket, "is_peer_of_this_user", lambda _connection: False)
-        listening = serving.folder.locks_dir / "serve.socket"
-        with socket.socket(socket.AF_UNIX) as connection:
+        # As `connect`, without its own look at the other end.
+        with socket.socket(socket.AF_UNIX) as connection, local_socket._short_path(serving.folder.locks_dir) as path:
             connection.settimeout(PATIENCE_S)
-            connection.connect(str(listening))
+            connection.connect(path)
             connection.sendall(
                 json.dumps({"to": addressee(serving.folder), "question": WHERE, "arguments": {}}).encode()
             )
