@@ -1,4 +1,4 @@
-"""Text from a repository, made harmless for where it is shown: in a terminal or a log, in Markdown, in HTML.
+"""Text from a repository, made harmless for where it is shown: in a terminal or a log, in Markdown, in HTML, in JSON.
 
 Belongs here: names of files and definitions, reasons, texts of errors, code. All of them may be chosen by a stranger.
 Dagster renders descriptions and Markdown metadata with links, images and literal addresses, which a browser then asks
@@ -8,9 +8,12 @@ for; logs and terminals obey escape sequences.
 from __future__ import annotations
 
 import html
+import json
+import math
 import re
 import unicodedata
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 _LAYOUT: Final = "\n\t"
 # Control characters (escape sequences begin with one, C1 ones included), direction marks, separators of lines.
@@ -64,6 +67,22 @@ def code_block(text: str, language: str) -> str:
 def html_text(text: str) -> str:
     """Text for HTML, between tags and in a quoted attribute."""
     return html.escape(printable(text, keep=_LAYOUT), quote=True)
+
+
+def json_text(data: Any, *, indent: int | None = None) -> str:
+    """JSON in ASCII, so that nothing in it commands a terminal; a number that JSON cannot spell is `null`."""
+    text = json.dumps(_json_value(data), indent=indent, ensure_ascii=True, allow_nan=False, default=str)
+    return text.replace("\x7f", "\\u007f")
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _json_value(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_value(item) for item in value]
+    return value
 
 
 def _escaped(character: str) -> str:

@@ -1,4 +1,4 @@
-"""Locks of the writers: one process per phase and index, known by name.
+"""Locks of an index: one process per phase and one per duty, known by name.
 
 An advisory `flock` on a file that names its owner. The kernel frees the lock when the
 process ends, however it ends, so that a dead owner never blocks anyone. Rejected: process-id
@@ -41,6 +41,15 @@ class Phase(StrEnum):
 
     PARSE = "parse"
     EMBED = "embed"
+
+
+class Duty(StrEnum):
+    """A duty that one process at a time has for as long as it runs."""
+
+    SERVE = "serve"
+    """Answer on the socket of the index."""
+    FOLLOW = "follow"
+    """Start runs when the repository changes: `code-index serve`, or `code-index ui --watch`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +102,17 @@ _held_guard = threading.Lock()
 @contextmanager
 def hold(
     locks_dir: Path,
-    phase: Phase,
+    phase: Phase | Duty,
     *,
     run_id: str | None = None,
     wait_s: float | None = None,
     on_wait: Callable[[LockOwner | None], None] | None = None,
 ) -> Iterator[None]:
-    """Hold a phase's lock; the same thread may hold it several times.
+    """Hold the lock of a phase or duty; the same thread may hold it several times.
 
     Args:
         locks_dir: folder of the lock files.
-        phase: the phase to lock.
+        phase: the phase or duty to lock.
         run_id: the Dagster run that the lock is for, for `status`.
         wait_s: time to wait for another owner; `None` for as long as it takes.
         on_wait: called once, with the owner, when there is something to wait for.
@@ -153,8 +162,8 @@ def hold_all(
         yield
 
 
-def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
-    """Find the living process that holds a phase's lock, or `None`."""
+def owner(locks_dir: Path, phase: Phase | Duty) -> LockOwner | None:
+    """Find the living process that holds the lock of a phase or duty, or `None`."""
     path = locks_dir / f"{phase}.lock"
     try:
         descriptor = os.open(path, os.O_RDONLY | _OPEN_FLAGS)
@@ -166,7 +175,9 @@ def owner(locks_dir: Path, phase: Phase) -> LockOwner | None:
         os.close(descriptor)
 
 
-def _acquire(path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None) -> int:
+def _acquire(
+    path: Path, phase: Phase | Duty, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None
+) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | _OPEN_FLAGS, _MODE)
@@ -192,13 +203,19 @@ def _refuse_foreign_file(descriptor: int, path: Path) -> None:
 
 
 def _wait_for_lock(
-    descriptor: int, path: Path, phase: Phase, wait_s: float | None, on_wait: Callable[[LockOwner | None], None] | None
+    descriptor: int,
+    path: Path,
+    phase: Phase | Duty,
+    wait_s: float | None,
+    on_wait: Callable[[LockOwner | None], None] | None,
 ) -> None:
     deadline = None if wait_s is None else time.monotonic() + wait_s
     told = False
     while not _try_lock(descriptor):
         holder = _read_owner(descriptor)
         if deadline is not None and time.monotonic() >= deadline:
+            if isinstance(phase, Duty):
+                raise IndexBusyError(f"{holder or 'Another process'} has the duty to {phase} {path.parent.parent}.")
             raise IndexBusyError(
                 f"The index at {path.parent.parent} is busy: {holder or 'another process'} holds its {phase} "
                 "phase. Wait until it ends, or run again without --no-wait to queue behind it."

@@ -33,6 +33,12 @@ def start_stamp(pid: int) -> str:
         return ""
 
 
+def is_this_or_above(pid: int) -> bool:
+    """Tell whether a process is this one, or one of those that started it."""
+    me = psutil.Process()
+    return pid in {me.pid, *(process.pid for process in me.parents())}
+
+
 def _fields_of(pid: int) -> list[str] | None:
     """Read Linux's fields of a process; `None` where there is no such process, or no Linux."""
     try:

@@ -28,14 +28,18 @@ from typing import Any, Final
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import IndexMissingError, StoreError, UntrustedIndexError, UsageError
+from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json, read_regular_file
-from code_index.repository.git_checkout import first_tracked_in
 from code_index.repository.skip_rules import INDEX_FOLDER
 
 RECORD_FILE: Final = "index.json"
 IGNORE_FILE: Final = ".gitignore"
 IGNORE_ALL: Final = "*\n"
 STATE_VARIABLE: Final = "XDG_STATE_HOME"
+
+# The one socket of an index: where `code-index serve` is asked. It leads to a process, never to a file.
+SOCKET_FILE: Final = "serve.socket"
+SOCKET_FOLDER: Final = "locks"
 
 _PARTS: Final = frozenset(
     {
@@ -45,7 +49,7 @@ _PARTS: Final = frozenset(
         "settings.toml",
         "tables",
         "dagster",
-        "locks",
+        SOCKET_FOLDER,
         "reports",
         "backup",
         "lost+found",
@@ -141,6 +145,9 @@ def refuse_unfit(path: Path, *, owner: int) -> None:
             f"{part} is a {kind}, and an index holds only files and folders: it could lead code-index to files outside. "
             f"Nothing of {path} was used. Delete it and index again."
         )
+    with importing:  # a search that another process answers asks no git
+        from code_index.repository.git_checkout import first_tracked_in
+
     if (tracked := first_tracked_in(path)) is not None:
         raise UntrustedIndexError(
             f"git tracks {tracked} in {path}: an index that comes with a repository is not used. Nothing of it was. "
@@ -271,7 +278,8 @@ def _is_empty(path: Path) -> bool:
 
 
 def first_special(folder: Path) -> Path | None:
-    """Find an entry below a folder that is neither a regular file nor a folder."""
+    """Find an entry below an index folder that is neither a regular file nor a folder, nor its owner's socket."""
+    socket = str(folder / SOCKET_FOLDER / SOCKET_FILE)
     pending = [str(folder)]
     while pending:
         # A folder that another process removes meanwhile, or that is closed to us, leads nowhere.
@@ -279,9 +287,16 @@ def first_special(folder: Path) -> Path | None:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(entry.path)
-                elif not entry.is_file(follow_symlinks=False):
+                elif not entry.is_file(follow_symlinks=False) and not (
+                    entry.path == socket and _is_socket_of(entry, folder)
+                ):
                     return Path(entry.path)
     return None
+
+
+def _is_socket_of(entry: os.DirEntry[str], folder: Path) -> bool:
+    status = entry.stat(follow_symlinks=False)
+    return stat.S_ISSOCK(status.st_mode) and status.st_uid == folder.lstat().st_uid
 
 
 def _user_name(user_id: int) -> str:

@@ -15,18 +15,8 @@ import numpy as np
 from code_index.core.quoting import code_span, html_text
 from code_index.report.figures import IndexFigures, Row
 from code_index.report.plots import as_png, as_svg, plots
+from code_index.report.style import STYLE
 
-_STYLE: Final = """
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 60rem; margin: 0 auto; padding: 1.5rem; }
-h1 { font-size: 1.6rem; overflow-wrap: anywhere; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
-caption { text-align: left; color: GrayText; padding-bottom: .3rem; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
-td { overflow-wrap: break-word; min-width: 12ch; } td.n { min-width: 0; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-img { max-width: 100%; height: auto; } dl { display: grid; grid-template-columns: max-content 1fr; gap: .1rem 1.2rem; }
-dd { margin: 0; } p.none { color: GrayText; }
-"""
 _HTML_ROWS: Final = 200
 _MARKDOWN_ROWS: Final = 10
 _CELL_CHARACTERS: Final = 160
@@ -47,7 +37,7 @@ def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{html_text(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 

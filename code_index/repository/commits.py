@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import UsageError
+from code_index.repository.checkouts import Checkout, find_checkout, read_git_file
 from code_index.repository.fingerprint import GitMissesSomethingError, listed_changes
-from code_index.repository.git_checkout import Checkout, find_checkout, isolated_checkout, repository_settings
-from code_index.repository.git_program import Git, GitFailedError, read_git_file
+from code_index.repository.git_checkout import isolated_checkout, repository_settings
+from code_index.repository.git_program import Git, GitFailedError
 
 _HASH: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HASH_BEGIN: Final = re.compile(r"[0-9a-f]{4,64}")

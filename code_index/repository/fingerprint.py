@@ -23,15 +23,14 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import RepositoryError
+from code_index.repository.checkouts import Checkout, find_checkout, read_git_file
 from code_index.repository.git_checkout import (
-    Checkout,
     ask_for_user_ignore_file,
-    find_checkout,
     isolated_checkout,
     repository_settings,
     user_ignore_file,
 )
-from code_index.repository.git_program import Git, GitFailedError, read_git_file
+from code_index.repository.git_program import Git, GitFailedError
 from code_index.repository.walk import Walk, WalkOptions, walk
 from code_index.repository.walk_rules import OWN_IGNORE_FILE, read_ignore_file
 

@@ -1,10 +1,9 @@
-"""Facts from git about a folder: its checkout, the tracked files, and the ignore files that git names.
+"""Facts from git about a checkout: the tracked files, and the ignore files that git names.
 
-Belongs here: questions to git, and reading `.git`. Does not belong here: how git is run, so that it runs and reads
+Belongs here: questions to git. Does not belong here: finding a checkout (`code_index.repository.checkouts`), how git is run, so that it runs and reads
 nothing that a repository names (`code_index.repository.git_program`), and applying ignore rules.
 
-A checkout is found by the file system, so that a machine without git finds the same one. Only three things need the
-program: the settings of the user, those of a repository where they are not git's defaults, and the list of tracked
+Only three things need the program: the settings of the user, those of a repository where they are not git's defaults, and the list of tracked
 files, since tracked files stay although an ignore rule covers them. Where git is missing or fails, a warning says what
 is not known.
 
@@ -24,7 +23,8 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.regular_files import read_regular_file
-from code_index.repository.git_program import Git, GitFailedError, IsolatedGit, RunningGit, isolated, read_git_file
+from code_index.repository.checkouts import Checkout, find_checkout, read_git_file
+from code_index.repository.git_program import Git, GitFailedError, IsolatedGit, RunningGit, isolated
 
 _MAX_INDEX_BYTES: Final = 1 << 30
 _INDEX_WITH_WHOLE_PATHS: Final = (2, 3)
@@ -46,62 +46,6 @@ _DEFAULT: Final = re.compile(rb"^\tfilemode = true$", re.MULTILINE)
 _NOT_DEFAULT: Final = re.compile(
     rb"excludesfile|filemode|symlinks|ignorecase|trustctime|checkstat|objectformat", re.IGNORECASE
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """A working tree: its top folder, its git folder, and the one that all working trees of the repository share."""
-
-    top: Path
-    git_dir: Path
-    common_dir: Path
-
-    @property
-    def exclude_file(self) -> Path:
-        """The ignore file that is not part of the repository's content."""
-        return self.common_dir / "info" / "exclude"
-
-
-def find_checkout(folder: Path) -> Checkout | None:
-    """The checkout that an absolute `folder` is in, or None."""
-    for top in (folder, *folder.parents):
-        if (checkout := checkout_at(top)) is not None:
-            return checkout
-    return None
-
-
-def top_checkout(folder: Path) -> Path | None:
-    """Return the top of the checkout that an absolute `folder` is in; for a submodule, of the one that it is part of."""
-    checkout = find_checkout(folder)
-    while checkout is not None:
-        outer = find_checkout(checkout.top.parent)
-        if outer is None or not checkout.common_dir.is_relative_to(outer.common_dir / "modules"):
-            return checkout.top
-        checkout = outer
-    return None
-
-
-def checkout_at(top: Path) -> Checkout | None:
-    """The checkout whose top folder is `top`, or None where `.git` is missing or is not git's."""
-    dot_git = top / ".git"
-    try:
-        if dot_git.is_dir():
-            git_dir = dot_git
-        elif not dot_git.exists():
-            return None
-        else:  # a submodule or a linked working tree
-            kind, _, target = _text(dot_git).partition(":")
-            if kind != "gitdir":
-                return None
-            git_dir = top / target.strip()
-        if not (git_dir / "HEAD").is_file():
-            return None
-        git_dir = Path(os.path.realpath(git_dir))
-        common = git_dir / "commondir"
-        common_dir = git_dir / _text(common).strip() if common.exists() else git_dir
-        return Checkout(top, git_dir, Path(os.path.realpath(common_dir)))
-    except (OSError, ValueError):  # the latter for a path with a NUL byte
-        return None
 
 
 class TrackedFiles:
@@ -296,7 +240,3 @@ def _require_own(git: Git, checkout: Checkout) -> None:
             f"git refuses it: detected dubious ownership in repository at '{checkout.top}'; if you trust its owner, "
             f"run `git config --global --add safe.directory {checkout.top}`"
         )
-
-
-def _text(path: Path) -> str:
-    return read_git_file(path).decode("utf-8", "surrogateescape")

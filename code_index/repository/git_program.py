@@ -47,8 +47,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
-from code_index.core.regular_files import read_regular_file
-
 _GIT_FOLDERS: Final = Path(__file__).with_name("git_folders")
 _TIMEOUT_S: Final = 60
 # git answers sooner but in large repositories; beyond, it may wait on a pipe.
@@ -59,7 +57,6 @@ _MEMORY_BYTES: Final = 4 << 30
 _ALWAYS: Final = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 # None is looked for then, so that no repository's configuration is read.
 _NO_REPOSITORY: Final = {"GIT_DIR": os.devnull}
-MAX_IGNORE_FILE_BYTES: Final = 16 << 20
 _SPECIAL: Final = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -302,18 +299,6 @@ def _with_links(git_folder: Path, shared: Sequence[Path], stack: ExitStack) -> P
     for path in shared:
         (copy / path.name).symlink_to(path)
     return copy
-
-
-def read_git_file(path: Path) -> bytes:
-    """Read a file of a git folder, or an ignore file of the user.
-
-    Links are followed, as git does: `repo`, `git-new-workdir` and keepers of dot files make such links.
-
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it is no regular file, too large, or the system refuses to read it.
-    """
-    return read_regular_file(Path(os.path.realpath(path)), max_bytes=MAX_IGNORE_FILE_BYTES)
 
 
 def _is_program(path: str) -> bool:

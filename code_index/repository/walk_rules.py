@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.regular_files import UnfitFileError, read_regular_file
-from code_index.repository.encoding_attributes import ATTRIBUTES_FILE, EncodingAttributes
-from code_index.repository.git_checkout import (
+from code_index.repository.checkouts import (
+    MAX_IGNORE_FILE_BYTES,
     Checkout,
-    RepositorySettings,
-    TrackedFiles,
     checkout_at,
     find_checkout,
+    read_git_file,
+)
+from code_index.repository.encoding_attributes import ATTRIBUTES_FILE, EncodingAttributes
+from code_index.repository.git_checkout import (
+    RepositorySettings,
+    TrackedFiles,
     repository_settings,
     tracked_files,
     user_ignore_file,
 )
-from code_index.repository.git_program import MAX_IGNORE_FILE_BYTES, Git, GitFailedError, read_git_file
+from code_index.repository.git_program import Git, GitFailedError
 from code_index.repository.ignore_rules import IgnoreFile, IgnoreRule
 from code_index.repository.skip_rules import entered_folder_reason, file_name_reason, folder_reason
 

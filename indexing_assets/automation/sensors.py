@@ -7,12 +7,15 @@ them from asking too often. Rejected: declarative automation
 (docs/decisions/0007-sensors-rather-than-declarative-automation.md).
 """
 
+import socket
 from collections.abc import Mapping
 
 import dagster as dg
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
+from code_index.index.locks import Duty, owner
+from code_index.index.processes import is_this_or_above
 from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
 from indexing_assets.automation.look import Look
 from indexing_assets.automation.pending_look import PendingLook
@@ -21,6 +24,7 @@ from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, 
 from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
 from resources.dagster_internals import UnresolvedAssetJobDefinition
+from resources.index_resource import IndexResource
 
 REPO_CHANGES_SENSOR = "repo_changes_sensor"
 PENDING_CHUNKS_SENSOR = "pending_chunks_sensor"
@@ -54,7 +58,8 @@ def build_sensors(
         required_resource_keys={names.prefixed(INDEX_RESOURCE)},
     )
     def repo_changes_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return _answer(context, ChangesLook(context.instance, index_of(context, names), names, watching))
+        resource = index_of(context, names)
+        return _answer(context, resource, names, ChangesLook(context.instance, resource, names, watching))
 
     @dg.sensor(
         name=names.prefixed(PENDING_CHUNKS_SENSOR),
@@ -65,15 +70,21 @@ def build_sensors(
         required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
     )
     def pending_chunks_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        return _answer(
-            context, PendingLook(context.instance, index_of(context, names), embedder_of(context, names), names)
-        )
+        resource = index_of(context, names)
+        look = PendingLook(context.instance, resource, embedder_of(context, names), names)
+        return _answer(context, resource, names, look)
 
     return [repo_changes_sensor, pending_chunks_sensor]
 
 
-def _answer(context: dg.SensorEvaluationContext, look: Look) -> dg.SensorResult | dg.SkipReason:
+def _answer(
+    context: dg.SensorEvaluationContext, resource: IndexResource, names: IndexNames, look: Look
+) -> dg.SensorResult | dg.SkipReason:
     try:
+        follower = owner(resource.folder(names.index).locks_dir, Duty.FOLLOW)
+        # `code-index ui --watch` holds it for its own daemon.
+        if follower is not None and not (follower.host == socket.gethostname() and is_this_or_above(follower.pid)):
+            return dg.SkipReason(printable(f"{follower} follows the repository at the moment."))
         found = look.take(SensorCursor.from_text(context.cursor))
     except (CodeIndexError, OSError) as error:
         # The next tick looks again; what is indexed stays as it is.

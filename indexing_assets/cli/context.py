@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
+from indexing_assets.cli.asking import asked
 from indexing_assets.cli.hits import tell_freshness
 from indexing_assets.cli.options import (
     filter_options,
     index_dir_option,
-    indexes_of,
     json_option,
     mode_option,
     repository_option,
@@ -39,16 +39,15 @@ def command(
     **filters: Any,
 ) -> None:
     """Print the best code for TASK, with the headers of what encloses it, within a budget of tokens."""
-    indexes = indexes_of(path, index_dir, repositories, all_indexes=all_indexes)
-    answer = indexes.context(" ".join(task), max_tokens=max_tokens, mode=mode, **filters)
+    arguments = {"task": " ".join(task), "max_tokens": max_tokens, "mode": mode, **filters}
+    answer = asked("context", arguments, path, index_dir, repositories, all_indexes=all_indexes)
     if as_json:
-        say_json(answer.envelope())
+        say_json(answer["envelope"])
         return
-    if not answer.hits:
+    if not answer["envelope"]["hits"]:
         tell("Nothing found.")
-    for piece in answer.hits:
-        place, *lines = piece.text.split("\n")
-        say(Styled(place, fg="cyan", bold=True))
-        say_code(lines, piece.language, indent="")
+    for piece, shown in zip(answer["envelope"]["hits"], answer["shown"], strict=True):
+        say(Styled(piece["text"].partition("\n")[0], fg="cyan", bold=True))
+        say_code(shown["lines"], indent="")
         say()
-    tell_freshness(answer.freshness, by_meaning=mode != "lexical")
+    tell_freshness(answer, by_meaning=mode != "lexical")

@@ -1,14 +1,10 @@
 """Printing of hits, and of how fresh an answer is, for all commands that ask an index."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from indexing_assets.cli.output import Styled, say, say_code, tell
 
-if TYPE_CHECKING:
-    from code_index import Freshness, SearchHit
-
-_SNIPPET_LINES = 8
 _LISTED = 5
 _HASH_CHARACTERS = 10
 _STATES = {
@@ -20,27 +16,27 @@ _RELATIONS = {"copy": "  copy", "near-duplicate": "  near-duplicate"}
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
-def tell_freshness(freshness: Sequence["Freshness"], *, by_meaning: bool = True) -> None:
+def tell_freshness(answer: Mapping[str, Any], *, by_meaning: bool = True) -> None:
     """Say on standard error of which commit and age each index is, what is newer, and what has no vector."""
-    for one in freshness:
-        parts = [f"Index of {one.repository}"]
-        if one.commit is not None:
-            parts.append(f"commit {one.commit[:_HASH_CHARACTERS]}")
-        if one.age_s is not None:
-            parts.append(f"scanned {_ago(one.age_s)}")
+    for one, without in zip(answer["envelope"]["indexes"], answer["without_vector"], strict=True):
+        parts = [f"Index of {one['repository']}"]
+        if one["commit"] is not None:
+            parts.append(f"commit {one['commit'][:_HASH_CHARACTERS]}")
+        if one["age_s"] is not None:
+            parts.append(f"scanned {_ago(one['age_s'])}")
         tell(", ".join(parts) + ".")
-        if not one.chunks:
-            tell(f"Nothing is indexed yet: code-index index {one.repository}")
-        elif by_meaning and (without := one.chunks_without_vector):
+        if not one["chunks"]:
+            tell(f"Nothing is indexed yet: code-index index {one['repository']}")
+        elif by_meaning and without:
             tell(
-                f"{without:,} of {one.chunks:,} chunks have no vector yet and are found only by their words; "
+                f"{without:,} of {one['chunks']:,} chunks have no vector yet and are found only by their words; "
                 "`code-index resume` embeds them."
             )
-        if one.newer_files and one.newer_count is not None:
-            more = f" and {one.newer_count - _LISTED:,} more" if one.newer_count > _LISTED else ""
+        if one["newer_files"] and one["newer_count"] is not None:
+            more = f" and {one['newer_count'] - _LISTED:,} more" if one["newer_count"] > _LISTED else ""
             tell(
-                f"Newer than the index: {', '.join(one.newer_files[:_LISTED])}{more}. `code-index index "
-                f"{one.repository}` brings it up to date."
+                f"Newer than the index: {', '.join(one['newer_files'][:_LISTED])}{more}. `code-index index "
+                f"{one['repository']}` brings it up to date."
             )
 
 
@@ -60,27 +56,28 @@ def _by_weight(explanation: dict[str, float]) -> list[tuple[str, float]]:
     return [item for group in groups.values() for item in sorted(group, key=lambda item: -abs(item[1]))]
 
 
-def show_hit(number: int, hit: "SearchHit", query: str, *, several: bool = False) -> None:
-    """Print a hit: its place (with its repository, where several are asked), what it is, and its lines."""
-    from code_index.search.hybrid import query_words
-    from code_index.search.ranking import snippet_lines
+def show_hits(answer: Mapping[str, Any]) -> None:
+    """Print the hits of an answer: place (with its repository, where several are asked), what it is, and lines."""
+    several = len(answer["envelope"]["indexes"]) > 1
+    for number, (hit, shown) in enumerate(zip(answer["envelope"]["hits"], answer["shown"], strict=True), start=1):
+        _show_hit(number, hit, shown, several=several)
 
-    path = f"{hit.repository}/{hit.file_path}" if several else hit.file_path
+
+def _show_hit(number: int, hit: Mapping[str, Any], shown: Mapping[str, Any], *, several: bool) -> None:
+    path = f"{hit['repository']}/{hit['file_path']}" if several else hit["file_path"]
     say(
         f"{number:>2}. ",
-        Styled(f"{path}:{hit.start_line}", fg="cyan", bold=True),
+        Styled(f"{path}:{hit['start_line']}", fg="cyan", bold=True),
         "  ",
-        Styled(hit.qualified_name or hit.chunk_type, bold=True),
-        f"  ({hit.chunk_type}, {hit.language})  {hit.score:.3f}{_RELATIONS.get(hit.relation or '', '')}",
-        Styled(_STATES.get(hit.state or "", ""), fg="yellow"),
+        Styled(hit["qualified_name"] or hit["chunk_type"], bold=True),
+        f"  ({hit['chunk_type']}, {hit['language']})  {hit['score']:.3f}{_RELATIONS.get(hit['relation'] or '', '')}",
+        Styled(_STATES.get(hit["state"] or "", ""), fg="yellow"),
     )
-    if hit.copies:
-        say(Styled(f"      {len(hit.copies)} more like it: {', '.join(hit.copies)}", dim=True))
-    for part, value in _by_weight(hit.explanation or {}):
+    if hit["copies"]:
+        say(Styled(f"      {len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True))
+    for part, value in _by_weight(hit["explanation"] or {}):
         say(Styled(f"      {value:+8.3f}  {part.replace('_', ' ')}", dim=True))
-    first, lines = snippet_lines(hit.content, query_words(query).split(), height=_SNIPPET_LINES)
-    say_code(lines, hit.language, indent="      ")
-    left = len(hit.content.splitlines()) - first - len(lines)
-    if left > 0:
-        say(Styled(f"      ... {left} more lines", dim=True))
+    say_code(shown["lines"], indent="      ")
+    if shown["left"] > 0:
+        say(Styled(f"      ... {shown['left']} more lines", dim=True))
     say()

@@ -34,8 +34,10 @@ _COMMANDS = {
     "related": "Find code like that at a line.",
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
+    "serve": "Keep an index open: quick answers, fresh, with a page.",
     "setup": "Tell coding agents of code-index: server, skill, reminder.",
     "status": "Show what is indexed, what is missing and what failed.",
+    "symbol": "Find definitions and uses of a name, or list what a file or class defines.",
     "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",
 }

@@ -8,8 +8,6 @@ and an escape sequence in one commands the terminal. So it is not each value tha
 each line, here; only `Styled` text gets a colour, and is escaped as well.
 """
 
-import json
-import math
 import os
 import shlex
 import sys
@@ -20,7 +18,20 @@ from typing import Any, TextIO
 
 import click
 
-from code_index.core.quoting import printable, printable_code, printable_message
+from code_index.core.quoting import json_text, printable, printable_code, printable_message
+
+# Names of styles: `code_index.serving.highlighting`.
+_CODE_COLOURS: Mapping[str, str] = {
+    "keyword": "blue",
+    "type": "cyan",
+    "string": "yellow",
+    "comment": "bright_black",
+    "number": "blue",
+    "function": "green",
+    "class": "green",
+    "builtin": "cyan",
+    "decorator": "bright_black",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +62,27 @@ def tell_message(text: str) -> None:
     sys.stderr.flush()
 
 
-def say_code(lines: Sequence[str], language: str, *, indent: str) -> None:
-    """Print lines of source code, highlighted on a terminal."""
-    lines = [printable_code(line) for line in lines]
-    for line in _highlighted(lines, language) if _has_colours(sys.stdout) else lines:
-        _write(f"{indent}{line}\n")
+def say_code(lines: Sequence[Sequence[Sequence[str]]], *, indent: str) -> None:
+    """Print lines of source code, each of parts with the name of a style; in colour on a terminal."""
+    coloured = has_colours()
+    for line in lines:
+        _write(indent + "".join(_styled(*part, coloured=coloured) for part in line) + "\n")
+
+
+def has_colours() -> bool:
+    """Tell whether standard output is a terminal that shows colours."""
+    return _has_colours(sys.stdout)
+
+
+def _styled(style: str, text: str, *, coloured: bool) -> str:
+    shown = printable_code(text)
+    colour = _CODE_COLOURS.get(style) if coloured else None
+    return click.style(shown, fg=colour) if colour else shown
 
 
 def say_json(data: Any) -> None:
     """Print JSON in ASCII, so that nothing in it commands a terminal; a number that JSON cannot spell is `null`."""
-    text = json.dumps(_json_value(data), indent=2, ensure_ascii=True, allow_nan=False, default=str)
-    _write(text.replace("\x7f", "\\u007f") + "\n")
+    _write(json_text(data, indent=2) + "\n")
 
 
 def say_exports(variables: Mapping[str, str]) -> None:
@@ -117,27 +138,3 @@ def _shown(part: str | Styled, *, coloured: bool) -> str:
 
 def _has_colours(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _highlighted(lines: Sequence[str], language: str) -> list[str]:
-    from pygments import highlight
-    from pygments.formatters import TerminalFormatter
-    from pygments.lexers import TextLexer, get_lexer_by_name
-    from pygments.util import ClassNotFound
-
-    try:
-        lexer = get_lexer_by_name(language, stripnl=False)
-    except ClassNotFound:
-        lexer = TextLexer(stripnl=False)
-    text: str = highlight("\n".join(lines), lexer, TerminalFormatter())
-    return text.splitlines()[: len(lines)]
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _json_value(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_value(item) for item in value]
-    return value

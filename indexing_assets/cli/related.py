@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from code_index.core.errors import UsageError
-from indexing_assets.cli.hits import show_hit, tell_freshness
-from indexing_assets.cli.options import filter_options, index_dir_option, indexes_of, json_option, repository_option
+from indexing_assets.cli.asking import asked
+from indexing_assets.cli.hits import show_hits, tell_freshness
+from indexing_assets.cli.options import filter_options, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import say_json, tell
 
 
@@ -23,16 +24,15 @@ def command(place: str, path: Path | None, index_dir: Path | None, limit: int, a
     file, _, line = place.rpartition(":")
     if not file or not line.isdecimal():
         raise UsageError(f"{place!r:.80} names no line. Write it as path/to/file.py:120.")
-    (index,) = indexes_of(path, index_dir).members
     here = Path.cwd() / file
-    answer = index.related(here if here.is_file() else file, int(line), limit=limit, **filters)
+    arguments = {"path": str(here if here.is_file() else file), "line": int(line), "limit": limit, **filters}
+    answer = asked("related", arguments, path, index_dir)
     if as_json:
-        say_json(answer.envelope())
+        say_json(answer["envelope"])
         return
-    for note in answer.notes:
+    for note in answer["envelope"]["notes"]:
         tell(note)
-    if not answer.hits:
+    if not answer["envelope"]["hits"]:
         tell("Nothing found.")
-    for number, hit in enumerate(answer.hits, start=1):
-        show_hit(number, hit, "")
-    tell_freshness(answer.freshness)
+    show_hits(answer)
+    tell_freshness(answer)

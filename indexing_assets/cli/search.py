@@ -5,11 +5,11 @@ from typing import Any
 
 import click
 
-from indexing_assets.cli.hits import show_hit, tell_freshness
+from indexing_assets.cli.asking import asked
+from indexing_assets.cli.hits import show_hits, tell_freshness
 from indexing_assets.cli.options import (
     filter_options,
     index_dir_option,
-    indexes_of,
     json_option,
     mode_option,
     repository_option,
@@ -49,19 +49,17 @@ def command(
     **filters: Any,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
-    indexes = indexes_of(path, index_dir, repositories, all_indexes=all_indexes)
-    text = " ".join(query)
-    answer = indexes.ask(text, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+    options = {"mode": mode, "limit": limit, "per_file": per_file, "explain": explain, **filters}
+    arguments = {"query": " ".join(query), **options}
+    answer = asked("search", arguments, path, index_dir, repositories, all_indexes=all_indexes)
     if explain and mode != "hybrid":
         tell(f"--explain has nothing to say of --mode {mode}: its score is that of one list.")
     if as_json:
-        say_json(answer.envelope())
+        say_json(answer["envelope"])
         return
-    if not answer.hits:
+    if not answer["envelope"]["hits"]:
         tell("Nothing found.")
-        for index in indexes.members:
-            for reason in index.why_nothing_matches(**filters):
-                tell(reason)
-    for number, hit in enumerate(answer.hits, start=1):
-        show_hit(number, hit, text, several=len(indexes.members) > 1)
-    tell_freshness(answer.freshness, by_meaning=mode != "lexical")
+        for reason in answer["why_nothing"]:
+            tell(reason)
+    show_hits(answer)
+    tell_freshness(answer, by_meaning=mode != "lexical")

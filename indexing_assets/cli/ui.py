@@ -18,7 +18,9 @@ import click
 import psutil
 
 from code_index.core.child_python import child_environment
+from code_index.core.errors import IndexBusyError
 from code_index.index.folder import WATCH_VARIABLE, IndexFolder
+from code_index.index.locks import Duty, hold
 from code_index.index.trust import RECORD_FILE
 from code_index.serving.guard import LOOPBACK_NAMES, TOKEN_PARAMETER
 from code_index.serving.listening import listen
@@ -113,7 +115,13 @@ def command(
             opening.send(process.stdin)
             for listener in sockets:
                 listener.close()
+            following = False
             while all(file.exists() for file in needed):
+                if watch and not following:
+                    # Another process that follows the repository may end, and then it is this one's turn.
+                    with suppress(IndexBusyError):
+                        opened.enter_context(hold(folder.locks_dir, Duty.FOLLOW, wait_s=0))
+                        following = True
                 with suppress(subprocess.TimeoutExpired):
                     status = process.wait(_LOOK_S)
                     break

@@ -26,8 +26,11 @@ from code_index.repository.content_rules import RACY_MTIME_NS
 from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA, WARNINGS_METADATA
+from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
+from indexing_assets.automation.look import Look
+from indexing_assets.automation.pending_look import PendingLook
 from indexing_assets.definitions import build_defs
-from indexing_assets.runs.in_process import PHASES, PhaseResult, execute, execute_partitions
+from indexing_assets.runs.in_process import PHASES, PhaseResult, execute, execute_partitions, execute_request
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SEARCH_INDEXES, SOURCE_FILES, UNNAMED
 from indexing_assets.runs.job_names import CLEANUP_JOB, SCAN_JOB
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG, close_dead_runs
@@ -85,9 +88,9 @@ class Pipeline:
         self.instance = dg.DagsterInstance.get()
         self.index = OpenIndex(UNNAMED, folder, self.settings, self.store, self.instance)
         prepare_pools(self.instance, self.settings)
-        index = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
+        self._resource = IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))
         self._embedder = embedder or EmbedderResource()
-        self._definitions = build_defs({"index": index, "embedder": self._embedder}, indexes=[UNNAMED])
+        self._definitions = build_defs({"index": self._resource, "embedder": self._embedder}, indexes=[UNNAMED])
         self._wait_s = wait_s
         self._on_wait = on_wait
 
@@ -149,6 +152,16 @@ class Pipeline:
         """
         with self._locked(PHASES[asset]):
             return self._run_partitions(asset, choose(self.index), force=force)
+
+    def looks(self) -> list[Look]:
+        """The looks of the sensors at this index, in the order in which they find work for each other."""
+        changes = ChangesLook(self.instance, self._resource, UNNAMED, WatchTimes())
+        return [changes, PendingLook(self.instance, self._resource, self._embedder, UNNAMED)]
+
+    def run_request(self, request: dg.RunRequest) -> PhaseResult:
+        """Run what a look asked for."""
+        assert request.job_name is not None
+        return execute_request(self.index, self._definitions.resolve_job_def(request.job_name), request.tags)
 
     def cleanup(self, kept: Retention = USUAL) -> PhaseResult:
         """Bring the search indexes up to date and free the disk space that nothing needs."""

@@ -103,6 +103,30 @@ def execute(
     return PhaseResult(partitions=count, run_id=result.run_id, error=error, partial=partial)
 
 
+def execute_request(index: OpenIndex, job: dg.JobDefinition, tags: Mapping[str, str]) -> PhaseResult:
+    """Run in this process all assets of a job that a sensor's look asked for, with the tags that it gave.
+
+    Raises:
+        KeyboardInterrupt: somebody stopped this process.
+    """
+    run_id = str(uuid.uuid4())
+    with _sigterm_kept():
+        result = job.execute_in_process(
+            instance=index.instance,
+            run_id=run_id,
+            tags={**process_tags(run_id), **tags},
+            run_config=dict(QUIET),
+            raise_on_error=False,
+        )
+    if result.success:
+        return PhaseResult(partitions=1, run_id=run_id)
+    if _interrupted(result):
+        raise KeyboardInterrupt
+    failed = [event.step_key for event in result.all_node_events if event.is_step_failure and event.step_key]
+    error, partial = _failure(result, failed[0] if failed else "")
+    return PhaseResult(partitions=1, run_id=run_id, error=error, partial=partial)
+
+
 def execute_partitions(
     index: OpenIndex,
     job_of: JobOf,

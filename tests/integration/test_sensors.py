@@ -16,6 +16,8 @@ import pytest
 
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.index.locks import Duty, hold
+from code_index.index.processes import is_this_or_above
 from code_index.tables.sql import equals
 from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs
@@ -27,7 +29,7 @@ from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.planning import retry_wait
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, started
 
 _IMPATIENT = WatchTimes(watch_s=0, quiet_s=0.01, patience_s=0.05)
 _WRITE = Callable[[Path, Mapping[str, str | bytes]], None]
@@ -333,3 +335,36 @@ def test_pending_chunks_of_an_index_that_is_not_there_are_a_skip_with_the_way_ou
 def test_the_back_off_grows_to_a_day() -> None:
     minutes = [retry_wait(attempts).total_seconds() / 60 for attempts in range(1, 8)]
     assert minutes == [5, 20, 80, 320, 1280, 1440, 1440]
+
+
+_HOLD = """
+import sys
+from pathlib import Path
+from code_index.index.locks import Duty, hold
+with hold(Path(sys.argv[1]), Duty.FOLLOW, wait_s=0):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_sensors_leave_a_repository_to_the_process_that_follows_it(watched: _Watched, write: _WRITE) -> None:
+    write(watched.folder.repository_root, {"added.py": "def added():\n    return 1\n"})
+    command = [sys.executable, "-c", _HOLD, str(watched.folder.locks_dir)]
+    with started(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"held\n"
+        for name in watched.sensors:
+            requests, reason = watched.look(name)
+            assert requests == []
+            assert f"process {process.pid} on" in reason
+            assert reason.endswith("follows the repository at the moment.")
+        process.stdin.close()
+        process.wait(PATIENCE_S)
+    assert watched.changes()[0], "once it has ended, they look again"
+
+
+def test_sensors_of_the_process_that_follows_go_on(watched: _Watched, write: _WRITE) -> None:
+    write(watched.folder.repository_root, {"added.py": "def added():\n    return 1\n"})
+    with hold(watched.folder.locks_dir, Duty.FOLLOW, wait_s=0):
+        assert watched.changes()[0]
+    assert is_this_or_above(os.getppid())
+    assert not is_this_or_above(2**22)

@@ -22,7 +22,9 @@ def test_a_path_that_is_no_folder_ends_with_2_and_makes_nothing(
     (tmp_path / "file.py").write_text("x = 1\n")
     command = cli.get_command(None, name)
     by_option = any("-C" in parameter.opts for parameter in command.params)
-    before = {"materialize": ["source_files"]}.get(name, ["words", "-C"] if by_option else [])
+    before = {"materialize": ["source_files"], "related": ["file.py:1", "-C"]}.get(
+        name, ["words", "-C"] if by_option else []
+    )
     done = CliRunner().invoke(cli, [name, *before, path])
     assert done.exit_code == 2, done.output
     assert f"{tmp_path / path} is not a folder" in done.output

@@ -92,7 +92,7 @@ class _Kept:
 
 def test_lines_of_a_message_stay_and_those_of_code_keep_their_tabs(capsys: pytest.CaptureFixture[str]) -> None:
     tell_message("first\nsecond\x1b[0m\n")
-    say_code(["\tx = 1  # \x1b[2J", "y"], "python", indent="  ")
+    say_code([[("keyword", "\tx ="), ("", " 1  # \x1b[2J")], [("", "y")]], indent="  ")
     printed = capsys.readouterr()
     assert printed.err == "first\nsecond\\x1b[0m\n"
     assert printed.out == "  \tx = 1  # \\x1b[2J\n  y\n"

@@ -1,7 +1,9 @@
+import contextlib
 import errno
 import json
 import os
 import shutil
+import socket
 import stat
 from pathlib import Path
 
@@ -168,6 +170,36 @@ def test_a_pipe_anywhere_is_refused_at_once(folder, repository, name):
     os.mkfifo(folder.path / name)
 
     with pytest.raises(UntrustedIndexError, match="special file"):
+        resolve_index_folder(repository)
+
+
+def test_the_socket_of_a_process_that_serves_is_part_of_an_index_and_no_other_socket_is(folder, repository):
+    def bound(path):
+        # The whole path may be too long for an address.
+        with contextlib.chdir(path.parent), socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path.name)
+
+    bound(folder.locks_dir / "serve.socket")
+    assert resolve_index_folder(repository) == folder
+
+    for place in (folder.path / "serve.socket", folder.tables_dir / "serve.socket", folder.locks_dir / "other"):
+        bound(place)
+        with pytest.raises(UntrustedIndexError, match="special file"):
+            resolve_index_folder(repository)
+        place.unlink()
+    assert resolve_index_folder(repository) == folder
+
+    if os.geteuid() == 0:
+        os.chown(folder.locks_dir / "serve.socket", 1, -1)
+        with pytest.raises(UntrustedIndexError, match="special file"):
+            resolve_index_folder(repository)
+
+
+@pytest.mark.parametrize("name", ["link", "pipe"])
+def test_what_is_no_socket_in_its_place_is_refused(folder, repository, name):
+    place = folder.locks_dir / "serve.socket"
+    place.symlink_to("/etc") if name == "link" else os.mkfifo(place)
+    with pytest.raises(UntrustedIndexError):
         resolve_index_folder(repository)
 
 
