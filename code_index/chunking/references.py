@@ -136,6 +136,8 @@ class FileNames:
             scope.owner = qualified[: -len(name) - 1]
         if self.spec.self_of is not None:
             scope.self_name = self.spec.self_of(item.node, self.source)
+        if item.node.type in self.spec.titled:
+            return scope
         if parent.qualified_name.rpartition(".")[2] != name:  # a constructor is called by the name of its class
             (self.members[scope.owner] if owned else parent.inner).setdefault(name, qualified)
             if parent.kind is NameKind.CLASS:

@@ -148,6 +148,7 @@ FAMILY: Final = LanguageSpec(
     called=re.compile(rb"(?:\?\.)?(?:<[^<>();]{0,80}>)?[ ]?[(`]"),
     keyed=re.compile(rb"[ ]?:"),
     self_names=frozenset({"this"}),
+    titled=frozenset({"call_expression"}),
     query=_WRAPPED
     + """
 [(function_declaration) (generator_function_declaration)] @function
