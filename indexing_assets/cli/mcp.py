@@ -1,0 +1,130 @@
+"""`code-index mcp`: a server for coding agents."""
+
+import gc
+import os
+import secrets
+import signal
+import stat
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from code_index.core.errors import UsageError
+from indexing_assets.cli.options import index_dir_option
+from indexing_assets.cli.output import tell
+
+_TOKEN_BYTES = 32
+_LEAST_CHARACTERS, _MOST_CHARACTERS = 32, 1_000
+_INDEXING = ("-P", "-m", "indexing_assets.cli.main", "index", "--no-wait")
+
+
+@click.command("mcp")
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@index_dir_option
+@click.option("--read-only", is_flag=True, help="Offer no tool that starts an index run.")
+@click.option("--http", is_flag=True, help="Listen on a port of this machine, instead of standard input and output.")
+@click.option(
+    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="With --http: the port; 0: any free one."
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="With --http: file with the token that clients send; it is made where it is missing. By default a new token is "
+    "printed.",
+)
+def command(
+    paths: tuple[Path, ...], index_dir: Path | None, read_only: bool, http: bool, port: int, token_file: Path | None
+) -> None:
+    """Answer coding agents about the repositories at PATH, by the Model Context Protocol.
+
+    Without PATH it is about the repository that holds the current folder. An index that is missing is made when the agent
+    asks for it.
+    """
+    if index_dir is not None and len(paths) > 1:
+        raise UsageError("--index-dir names the index of one repository. Name one PATH.")
+    if token_file is not None and not http:
+        raise UsageError("--token-file is for --http: on standard input and output there is no token.")
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"{path} is not a folder. Name the folder of a repository.")
+    if http:
+        _serve_http(paths, index_dir, read_only=read_only, port=port, token_file=token_file)
+    else:
+        _serve_stdio(paths, index_dir, read_only=read_only)
+
+
+def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: bool) -> NoReturn:
+    # The library's classes are many and stay: looking for garbage among them costs a tenth of the start.
+    gc.disable()
+    from code_index.serving.mcp.server import serve_stdio
+    from code_index.serving.mcp.tools import Tools
+
+    tools = Tools(paths or (None,), index_dir=index_dir, command=_indexing(read_only=read_only))
+    gc.freeze()
+    gc.enable()
+    # A thread that reads standard input cannot be ended, and nothing here has to be: this process only reads.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+    serve_stdio(tools)
+    os._exit(0)
+
+
+def _serve_http(
+    paths: tuple[Path, ...], index_dir: Path | None, *, read_only: bool, port: int, token_file: Path | None
+) -> None:
+    from code_index.serving.listening import listen
+    from code_index.serving.mcp.server import HTTP_PATH, serve_http
+    from code_index.serving.mcp.tools import Tools
+
+    token = secrets.token_urlsafe(_TOKEN_BYTES) if token_file is None else _token_in(token_file)
+    tools = Tools(paths or (None,), index_dir=index_dir, command=_indexing(read_only=read_only))
+    with ExitStack() as opened:
+        sockets = [opened.enter_context(listener) for listener in listen("127.0.0.1", port)]
+        address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}{HTTP_PATH}"
+        told = f"the token in {token_file}" if token_file is not None else f"Bearer {token}"
+        tell(f"MCP server at {address} (Ctrl-C ends it). Clients send the header Authorization: {told}")
+        try:
+            serve_http(tools, sockets, token=token)
+        except KeyboardInterrupt:
+            return
+
+
+def _indexing(*, read_only: bool) -> tuple[str, ...] | None:
+    return None if read_only else (sys.executable, *_INDEXING)
+
+
+def _token_in(file: Path) -> str:
+    """The token that a file holds, which only its user may read; a missing file is made.
+
+    Raises:
+        UsageError: the file cannot be used, or others may read it.
+    """
+    try:
+        try:
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError:
+            return _read_token(file)
+        with os.fdopen(descriptor, "w", encoding="ascii") as made:
+            token = secrets.token_urlsafe(_TOKEN_BYTES)
+            made.write(token + "\n")
+        return token
+    except OSError as error:
+        raise UsageError(f"{file} cannot be used as file of the token: {error.strerror}.") from error
+
+
+def _read_token(file: Path) -> str:
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as opened:
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise UsageError(f"{file} has to be a file of yours that others cannot read: chmod 600 {file}")
+        token = opened.read(_MOST_CHARACTERS + 1).decode("ascii", "replace").strip()
+    if not (_LEAST_CHARACTERS <= len(token) <= _MOST_CHARACTERS) or not token.isprintable() or " " in token:
+        raise UsageError(
+            f"{file} has to hold a token of {_LEAST_CHARACTERS} to {_MOST_CHARACTERS} characters without spaces. Delete it, "
+            "and one is made."
+        )
+    return token
