@@ -11,11 +11,26 @@ The names in `__all__` are public; importing the package loads neither tables no
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"]
+__all__ = [
+    "Answer",
+    "CodeIndexError",
+    "ContextPiece",
+    "Freshness",
+    "Index",
+    "IndexMissingError",
+    "IndexStatus",
+    "Indexes",
+    "SearchHit",
+    "UsageError",
+]
 
 _MODULES = {
+    "Answer": "search.answer",
     "CodeIndexError": "core.errors",
+    "ContextPiece": "search.context",
+    "Freshness": "search.freshness",
     "Index": "api",
+    "Indexes": "api",
     "IndexMissingError": "core.errors",
     "IndexStatus": "index.contents",
     "SearchHit": "search.hybrid",
@@ -23,9 +38,12 @@ _MODULES = {
 }
 
 if TYPE_CHECKING:
-    from code_index.api import Index
+    from code_index.api import Index, Indexes
     from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
     from code_index.index.contents import IndexStatus
+    from code_index.search.answer import Answer
+    from code_index.search.context import ContextPiece
+    from code_index.search.freshness import Freshness
     from code_index.search.hybrid import SearchHit
 else:  # hidden from type checkers, which would accept any name
 

@@ -7,12 +7,13 @@ are assets of the Dagster project (`indexing_assets.index_repository` runs them)
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from code_index.core.content_kinds import ContentKind
 from code_index.core.errors import UsageError
@@ -20,8 +21,13 @@ from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
-from code_index.search.hybrid import SearchHit, SearchMode, search
+from code_index.search.answer import Answer
+from code_index.search.context import ContextPiece, hits_for, pack, refuse_budget
+from code_index.search.freshness import Freshness, FreshnessReader
+from code_index.search.hybrid import QueryEncoder, SearchHit, SearchMode, search
 from code_index.search.language_names import languages_named
+from code_index.search.related import related
+from code_index.search.several import AskedIndex, search_several
 from code_index.tables.filters import SearchFilter
 from code_index.tables.store import IndexStore
 
@@ -29,8 +35,24 @@ if TYPE_CHECKING:
     from code_index.index.contents import IndexStatus
 
 _OPENING_S = 30.0  # half a second as a rule
+_COMPARING_S = 600.0  # a second for 50,000 files
+_CONTEXT_PER_FILE = 3
+_SHOWN = 80
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class Filters(TypedDict, total=False):
+    """Filters of a search, as the arguments of `Index.search` say them."""
+
+    language: str | Sequence[str]
+    glob: str | None
+    chunk_type: str | Sequence[str]
+    function_name: str | None
+    class_name: str | None
+    subproject: str | None
+    content: str
+    changed_since: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +74,7 @@ class Index:
 
     folder: IndexFolder
     store: IndexStore
+    _freshness: FreshnessReader = field(repr=False, compare=False)
 
     @classmethod
     def open(cls, path: str | Path | None = None, index_dir: str | Path | None = None) -> Index:
@@ -68,8 +91,18 @@ class Index:
             StoreError: the index is of another repository, or was written by a newer code-index.
         """
         folder = resolve_index_folder(path, index_dir)
+        return cls.of(folder)
+
+    @classmethod
+    def of(cls, folder: IndexFolder) -> Index:
+        """Open the index in a folder that was found before.
+
+        Raises:
+            IndexMissingError, StoreError: as `open`.
+        """
         folder.check()
-        return cls(folder, IndexStore(folder.tables_dir))
+        store = IndexStore(folder.tables_dir)
+        return cls(folder, store, FreshnessReader(folder, store))
 
     def search(
         self,
@@ -86,6 +119,7 @@ class Index:
         content: str = "all",
         per_file: int = 1,
         explain: bool = False,
+        changed_since: str | None = None,
     ) -> list[SearchHit]:
         """Find the chunks that match a query best, best first.
 
@@ -102,6 +136,8 @@ class Index:
             content: only `code`, `docs`, `config` or `tests` (with examples and benchmarks), or `all`.
             per_file: hits of one file that count in full, at least 1; further ones make room for other files.
             explain: whether each hit of a hybrid search says in `explanation` what its score is made of.
+            changed_since: only files that differ from this commit (a branch, a tag, a hash, `HEAD~3`) in later commits or in
+                the working tree, or are untracked.
 
         Raises:
             UsageError: the query is empty, or the mode, a number or a filter cannot be used.
@@ -109,28 +145,105 @@ class Index:
             SettingsError: a setting of the index cannot be used.
             StoreError: a table cannot be read.
         """
-        search_mode = _member("mode", mode, SearchMode)
-        chunk_types = _chunk_types(chunk_type)
-        kind = _content(content)
-        opening = self.store.search.start_opening()  # while the model is loaded
-        encoder = None
-        try:
-            if search_mode is not SearchMode.LEXICAL:
-                encoder = serving_embedder(self.folder.settings().embedder, self.store.models.serving())
-            filters = SearchFilter(
-                languages=languages_named(_as_tuple(language), held=self.store.search.holds_language),
-                path_glob=glob,
-                chunk_types=chunk_types,
+        return self._found(
+            query,
+            self._filter(
+                language=language,
+                glob=glob,
+                chunk_type=chunk_type,
                 function_name=function_name,
                 class_name=class_name,
                 subproject=subproject,
-                content=kind,
-            )
+                content=content,
+                changed_since=changed_since,
+            ),
+            mode=_member("mode", mode, SearchMode),
+            limit=limit,
+            per_file=per_file,
+            explain=explain,
+        )
+
+    def ask(
+        self,
+        query: str,
+        *,
+        mode: str = "hybrid",
+        limit: int = 10,
+        per_file: int = 1,
+        explain: bool = False,
+        **filters: Unpack[Filters],
+    ) -> Answer[SearchHit]:
+        """Search, and say how fresh the answer is; arguments and errors as those of `search`.
+
+        Hits of files that changed since they were indexed are marked (`SearchHit.state`), and have the lines and the content
+        of the file as it is now. Comparing all files costs an answer 50 ms at most.
+        """
+        self._freshness.start()
+        hits = self.search(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+        return self._answer(hits)
+
+    def related(self, path: str | Path, line: int, *, limit: int = 10, **filters: Unpack[Filters]) -> Answer[SearchHit]:
+        """Find code like that at a line, nearest first; copies and near-duplicates are named as such. Needs no model.
+
+        Args:
+            path: a file, relative to the repository or absolute.
+            line: a line of it, from 1; the innermost chunk there counts.
+            limit: maximum number of hits, at least 1.
+            filters: as those of `search`.
+
+        Raises:
+            UsageError: no chunk is there, or a filter cannot be used.
+            StoreError: a table cannot be read.
+        """
+        self._freshness.start()
+        found = related(
+            self.store,
+            self._relative(path),
+            line,
+            limit=limit,
+            filters=self._filter(**filters),
+            up_to_date=self._freshness.brought_up_to_date,
+        )
+        return self._answer(found.hits, found.notes)
+
+    def context(
+        self, task: str, *, max_tokens: int = 8_000, mode: str = "hybrid", **filters: Unpack[Filters]
+    ) -> Answer[ContextPiece]:
+        """Gather the best code for a task, with what encloses it, packed to a budget of tokens.
+
+        The texts of the pieces together, joined by empty lines, have `max_tokens` tokens at most by an estimate that is
+        never under what a tokenizer counts, and nearly as many where there is enough.
+
+        Args:
+            task: words or code, as for `search`.
+            max_tokens: the budget, at least 100.
+            mode: as for `search`.
+            filters: as those of `search`.
+
+        Raises:
+            UsageError: the task is empty, or the budget, the mode or a filter cannot be used.
+            ModelError, SettingsError, StoreError: as `search`.
+        """
+        return Indexes((self,)).context(task, max_tokens=max_tokens, mode=mode, **filters)
+
+    def freshness(self) -> Freshness:
+        """Compare the index with its repository, to the end.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        return self._freshness.read(patience_s=_COMPARING_S)
+
+    def _found(
+        self, query: str, filters: SearchFilter, *, mode: SearchMode, limit: int, per_file: int, explain: bool
+    ) -> list[SearchHit]:
+        opening = self.store.search.start_opening()  # while the model is loaded
+        try:
             return search(
                 self.store,
-                encoder,
+                self._encoder(mode),
                 query,
-                mode=search_mode,
+                mode=mode,
                 limit=limit,
                 filters=filters,
                 per_file=per_file,
@@ -140,7 +253,25 @@ class Index:
             # A refusal may come first: a process that ends while LanceDB is being imported aborts.
             wait([opening], timeout=_OPENING_S)
 
-    def why_nothing_matches(
+    def _encoder(self, mode: SearchMode) -> QueryEncoder | None:
+        if mode is SearchMode.LEXICAL:
+            return None
+        return serving_embedder(self.folder.settings().embedder, self.store.models.serving())
+
+    def _answer(self, hits: Sequence[SearchHit], notes: Sequence[str] = ()) -> Answer[SearchHit]:
+        marked = self._freshness.brought_up_to_date(hits)
+        return Answer((self._freshness.read(),), marked, tuple(notes))
+
+    def _relative(self, path: str | Path) -> str:
+        """A path as the index has it."""
+        root = self.folder.repository_root
+        given = Path(path).expanduser()
+        try:
+            return Path(os.path.normpath(root / given)).relative_to(root).as_posix()
+        except ValueError as error:
+            raise UsageError(f"{str(path)[:_SHOWN]!r} is not in the repository {root}. Name a file of it.") from error
+
+    def _filter(
         self,
         *,
         language: str | Sequence[str] = (),
@@ -150,18 +281,8 @@ class Index:
         class_name: str | None = None,
         subproject: str | None = None,
         content: str = "all",
-    ) -> list[str]:
-        """Say why a search with these filters found nothing: a sentence each; none without filters.
-
-        The filters are those of `search`.
-
-        Raises:
-            UsageError: a filter cannot be used.
-            StoreError: a table cannot be read.
-        """
-        with importing:
-            from code_index.search.no_match import why_nothing_matches  # most searches find something
-
+        changed_since: str | None = None,
+    ) -> SearchFilter:
         filters = SearchFilter(
             languages=languages_named(_as_tuple(language), held=self.store.search.holds_language),
             path_glob=glob,
@@ -171,7 +292,27 @@ class Index:
             subproject=subproject,
             content=_content(content),
         )
-        return why_nothing_matches(self.store, filters)
+        if changed_since is None:
+            return filters
+        with importing:
+            from code_index.search.changed import only_changed
+
+        return only_changed(filters, self.folder, changed_since)
+
+    def why_nothing_matches(self, **filters: Unpack[Filters]) -> list[str]:
+        """Say why a search with these filters found nothing: a sentence each; none without filters.
+
+        Args:
+            filters: those of `search`.
+
+        Raises:
+            UsageError: a filter cannot be used.
+            StoreError: a table cannot be read.
+        """
+        with importing:
+            from code_index.search.no_match import why_nothing_matches  # most searches find something
+
+        return why_nothing_matches(self.store, self._filter(**filters))
 
     def status(self) -> IndexStatus:
         """Count what the index holds, lacks and takes on disk.
@@ -187,6 +328,122 @@ class Index:
             from code_index.index.contents import index_status  # not for the command line's search
 
         return index_status(self.folder, self.store, query_embedder(self.folder.settings().embedder).model_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """Several indexes, asked as one: their hits stand in one ranking, and each names its repository.
+
+    Example:
+        >>> from code_index import Index, Indexes
+        >>> indexes = Indexes((Index.open("repository"),))
+        >>> hit = indexes.ask("greet a person by name", limit=1).hits[0]
+        >>> hit.repository == str(indexes.members[0].folder.repository_root), hit.file_path
+        (True, 'app/greeting.py')
+    """
+
+    members: tuple[Index, ...]
+
+    @classmethod
+    def open(cls, paths: Sequence[str | Path]) -> Indexes:
+        """Open the indexes of several repositories, each once.
+
+        Raises:
+            UsageError: none is named.
+            IndexMissingError, UntrustedIndexError, StoreError: as `Index.open`.
+        """
+        if not paths:
+            raise UsageError("No repository is named.")
+        opened = [Index.open(path) for path in paths]
+        return cls(tuple({index.folder.path: index for index in opened}.values()))
+
+    @classmethod
+    def deployed(cls) -> Indexes:
+        """Open all indexes of the deployment that `CODE_INDEX_DEPLOYMENT` names.
+
+        Raises:
+            UsageError: there is no deployment.
+            SettingsError: its file cannot be used.
+            IndexMissingError, UntrustedIndexError, StoreError: as `Index.open`.
+        """
+        with importing:
+            from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
+
+        if not (indexes := deployed_indexes()):
+            raise UsageError(
+                f"{DEPLOYMENT_VARIABLE} is not set, so there is no deployment whose indexes could be asked. Name its file, "
+                "or the repositories."
+            )
+        return cls(tuple(Index.of(index.folder()) for index in indexes.values()))
+
+    def ask(
+        self,
+        query: str,
+        *,
+        mode: str = "hybrid",
+        limit: int = 10,
+        per_file: int = 1,
+        explain: bool = False,
+        **filters: Unpack[Filters],
+    ) -> Answer[SearchHit]:
+        """Search all indexes and rank what they have together; arguments and errors as those of `Index.search`.
+
+        Raises:
+            UsageError: also where a semantic search would compare vectors of different models.
+        """
+        if len(self.members) == 1:
+            return self.members[0].ask(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+        found = self._found(
+            query, _member("mode", mode, SearchMode), limit=limit, per_file=per_file, explain=explain, filters=filters
+        )
+        return Answer(self._freshness(), self._brought_up_to_date(found))
+
+    def context(
+        self, task: str, *, max_tokens: int = 8_000, mode: str = "hybrid", **filters: Unpack[Filters]
+    ) -> Answer[ContextPiece]:
+        """Gather the best code for a task from all indexes; arguments and errors as those of `Index.context`."""
+        search_mode = _member("mode", mode, SearchMode)
+        refuse_budget(max_tokens)
+        found = self._found(
+            task, search_mode, limit=hits_for(max_tokens), per_file=_CONTEXT_PER_FILE, explain=False, filters=filters
+        )
+        stores = {str(index.folder.repository_root): index.store for index in self.members}
+        pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
+        return Answer(self._freshness(), pieces)
+
+    def _found(
+        self, query: str, mode: SearchMode, *, limit: int, per_file: int, explain: bool, filters: Filters
+    ) -> list[SearchHit]:
+        openings = []
+        for index in self.members:
+            index._freshness.start()  # noqa: SLF001 - of the same module
+            openings.append(index.store.search.start_opening())
+        try:
+            asked = [
+                AskedIndex(
+                    str(index.folder.repository_root),
+                    index.store,
+                    index._encoder(mode),  # noqa: SLF001
+                    index._filter(**filters),  # noqa: SLF001
+                )
+                for index in self.members
+            ]
+            return search_several(asked, query, mode=mode, limit=limit, per_file=per_file, explain=explain)
+        finally:
+            wait(openings, timeout=_OPENING_S)
+
+    def _freshness(self) -> tuple[Freshness, ...]:
+        return tuple(index._freshness.read() for index in self.members)  # noqa: SLF001
+
+    def _brought_up_to_date(self, hits: Sequence[SearchHit]) -> tuple[SearchHit, ...]:
+        """The hits, in their order, each compared with the files of its own repository."""
+        marked: dict[tuple[str | None, str], SearchHit] = {}
+        for index in self.members:
+            root = str(index.folder.repository_root)
+            of_index = [hit for hit in hits if hit.repository == root]
+            for hit in index._freshness.brought_up_to_date(of_index):  # noqa: SLF001
+                marked[root, hit.chunk_id] = hit
+        return tuple(marked[hit.repository, hit.chunk_id] for hit in hits)
 
 
 def _as_tuple(value: str | Sequence[str]) -> tuple[str, ...]:

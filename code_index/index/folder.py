@@ -5,6 +5,7 @@
   index.json      format of the folder, repository it belongs to, mark of the user who made it
   settings.toml   what the user tunes
   complete.json   state at which nothing was left to do; may be deleted
+  scan.json       time, commit and state of the last scan; may be deleted
   tables/         LanceDB: the index's tables, and those of assets that use the IO manager
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
   locks/          the processes that write at the moment

@@ -38,7 +38,18 @@ IGNORE_ALL: Final = "*\n"
 STATE_VARIABLE: Final = "XDG_STATE_HOME"
 
 _PARTS: Final = frozenset(
-    {RECORD_FILE, "complete.json", "settings.toml", "tables", "dagster", "locks", "reports", "backup", "lost+found"}
+    {
+        RECORD_FILE,
+        "complete.json",
+        "scan.json",
+        "settings.toml",
+        "tables",
+        "dagster",
+        "locks",
+        "reports",
+        "backup",
+        "lost+found",
+    }
 )
 _MARK: Final = re.compile(r"[0-9a-f]{32}")
 _MARK_BYTES: Final = 16

@@ -31,8 +31,10 @@ from code_index.core.regular_files import load_json, read_regular_file
 from code_index.embedding.configuration import DETERMINISTIC
 from code_index.embedding.models.lookup import DEFAULT, DEFAULT_MODEL, FAST
 from code_index.index.folder import IndexFolder
+from code_index.index.last_scan import LastScan, write_last_scan
 from code_index.index.settings import Settings
 from code_index.index.source import walk_options
+from code_index.repository.commits import checked_out_commit
 from code_index.repository.fingerprint import repository_state
 
 COMPLETE_FILE: Final = "complete.json"
@@ -115,8 +117,13 @@ def read_marker(folder: IndexFolder) -> Counts | None:
     settings = folder.settings()
     if settings.embedder.model not in _KNOWN_MODELS or index != _fingerprint(folder, settings):
         return None
+    now = time.time()
     state = repository_state(folder.repository_root, walk_options(folder, settings))
-    return counts if state.token == token else None
+    if state.token != token:
+        return None
+    # A scan would have found the same.
+    write_last_scan(folder, LastScan(now, checked_out_commit(folder.repository_root), token))
+    return counts
 
 
 def _fingerprint(folder: IndexFolder, settings: Settings) -> str:

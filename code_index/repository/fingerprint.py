@@ -78,7 +78,7 @@ def git_state(root: Path, options: WalkOptions) -> RepositoryState | str:
         raise RepositoryError(f"{root} is not a folder. Check the path and that its disk is mounted.")
     try:
         return RepositoryState(_token(_git_parts(root, options), options), "git")
-    except _GitMissesSomethingError as reason:
+    except GitMissesSomethingError as reason:
         return str(reason)
 
 
@@ -131,7 +131,7 @@ def settled_state(
     return None
 
 
-class _GitMissesSomethingError(Exception):
+class GitMissesSomethingError(Exception):
     """Git does not see all that a scan sees; the text is the reason."""
 
 
@@ -139,26 +139,26 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     """The parts of a token, as git reports them."""
     checkout = find_checkout(root)
     if checkout is None:
-        raise _GitMissesSomethingError("no git checkout")
+        raise GitMissesSomethingError("no git checkout")
     if not options.use_gitignore:
-        raise _GitMissesSomethingError("what git ignores is indexed")
+        raise GitMissesSomethingError("what git ignores is indexed")
     try:
-        tracked, changed = _listed(Git(checkout.top), root, checkout)
+        tracked, changed = listed_changes(Git(checkout.top), root, checkout)
     except GitFailedError as error:
-        raise _GitMissesSomethingError(str(error)) from error
+        raise GitMissesSomethingError(str(error)) from error
     own = os.fsencode(os.path.relpath(os.path.realpath(options.index_dir), root)) + b"/"
     changed = [path for path in changed if not path.startswith(own)]
     if any(path.endswith(b"/") for path in changed):
-        raise _GitMissesSomethingError(_OTHER_REPOSITORIES)
+        raise GitMissesSomethingError(_OTHER_REPOSITORIES)
     contents = [_content(root, path) for path in _named(_IGNORE_FILE, tracked, changed)]
     patterns = [*map(os.fsencode, options.exclude), *(line for content in contents for line in content.splitlines())]
     if any(pattern.startswith(b"!") for pattern in patterns):
-        raise _GitMissesSomethingError("a pattern brings ignored files back")
+        raise GitMissesSomethingError("a pattern brings ignored files back")
     states = [_file_state(root, path) for path in changed]
     return [tracked, _sizes(root, tracked, changed), b"changed", *states, b"ignored", *contents]
 
 
-def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes]]:
+def listed_changes(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes]]:
     """Tracked files below the root, and the paths that differ in the working tree.
 
     The former are tag, mode, object and stage, a tab, the path and a NUL for each entry of the index
@@ -167,16 +167,16 @@ def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes
 
     Raises:
         GitFailedError: git cannot tell.
-        _GitMissesSomethingError: git does not see all that a scan sees.
+        GitMissesSomethingError: git does not see all that a scan sees.
     """
     settings = repository_settings(git, checkout)
     with isolated_checkout(git, checkout, settings) as own, ask_for_user_ignore_file(git) as asked:
         _, tracked = own.run(root, "ls-files", "-z", "--stage", "-v", quiet=True)
         # Before the next command, for which git would read files in the git folders of submodules.
         if _SUBMODULE in tracked and any(entry.split(b" ", 2)[1:2] == [_SUBMODULE] for entry in tracked.split(b"\0")):
-            raise _GitMissesSomethingError(_OTHER_REPOSITORIES)
+            raise GitMissesSomethingError(_OTHER_REPOSITORIES)
         if sum((b"\0" + tracked).count(begin) for begin in _COMPARED) != tracked.count(b"\0"):
-            raise _GitMissesSomethingError("git was told not to look at some files")
+            raise GitMissesSomethingError("git was told not to look at some files")
         ignore_file, _ = user_ignore_file(git, checkout, settings, asked=asked)
         # Of two rules that match, git takes the later one.
         with own.ignoring(
@@ -185,7 +185,7 @@ def _listed(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes
             if checkout.top != root:
                 ignored = own.run(root, "check-ignore", "-q", ".", allowed=(0, _NOT_IGNORED), reads_tree=True)
                 if ignored[0] == 0:
-                    raise _GitMissesSomethingError("the checkout around it ignores this folder")
+                    raise GitMissesSomethingError("the checkout around it ignores this folder")
             arguments = ("ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
             _, said = own.run(root, *arguments, reads_tree=True)
     return tracked, sorted(set(said.split(b"\0")[:-1]))

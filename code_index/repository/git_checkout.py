@@ -258,14 +258,17 @@ def _may_track(checkout: Checkout, name: bytes) -> bool:
 
 
 @contextmanager
-def isolated_checkout(git: Git, checkout: Checkout, settings: RepositorySettings) -> Iterator[IsolatedGit]:
-    """Git on the index and the working tree of a checkout.
+def isolated_checkout(
+    git: Git, checkout: Checkout, settings: RepositorySettings, *, objects: bool = False
+) -> Iterator[IsolatedGit]:
+    """Git on the index and the working tree of a checkout, and with `objects` on its object folder.
 
     Raises:
         GitFailedError: it cannot be asked, or another user owns the repository.
     """
     _require_own(git, checkout)
-    with isolated(git, git_dir=checkout.git_dir, top=checkout.top, settings=settings.comparing) as own:
+    folder = checkout.common_dir / "objects" if objects else None
+    with isolated(git, git_dir=checkout.git_dir, top=checkout.top, settings=settings.comparing, objects=folder) as own:
         yield own
 
 

@@ -15,7 +15,9 @@ Each hazard has a test in `tests/unit/repository/test_git_hazards.py` that plant
 - Filters (`clean`, `process`) of the repository, of a nested one, of `config.worktree`, through `include.path` and
   `includeIf`, `textconv` and external diffs; hooks and `core.hooksPath`; `core.fsmonitor`; pagers, aliases, editors,
   ssh commands, credential helpers, `gpg.program`: no configuration is read.
-- Lazy fetches from a promisor, `ext::` and other remotes, alternates: no remote is known, the object folder is empty.
+- Lazy fetches from a promisor, `ext::` and other remotes, alternates: no remote is known, the object folder is empty. Only
+  where commits are compared it is the repository's; of what its alternates lead to, names of files in trees are all that
+  comes back.
 - `core.worktree`, a `.git` file, `commondir` or a bare repository that lead elsewhere: the working tree is the one
   that the file system shows, and of the folder they lead to only index and exclude file are read, as data.
 - Pipes, devices and endless files in place of configuration, index, exclude and ignore files: those of the git folder
@@ -250,10 +252,13 @@ class IsolatedGit:
 
 
 @contextmanager
-def isolated(git: Git, *, git_dir: Path, top: Path, settings: Mapping[str, str]) -> Iterator[IsolatedGit]:
+def isolated(
+    git: Git, *, git_dir: Path, top: Path, settings: Mapping[str, str], objects: Path | None = None
+) -> Iterator[IsolatedGit]:
     """Git on the index in `git_dir`, of which nothing else is used, and the working tree at `top`.
 
-    `settings` are names and plain words that go into the configuration.
+    `settings` are names and plain words that go into the configuration. `objects` is the folder of objects that git may
+    read, where it is asked for commits; by default it knows none.
 
     Raises:
         GitFailedError: the index is no file, or in two parts that cannot be joined.
@@ -270,6 +275,8 @@ def isolated(git: Git, *, git_dir: Path, top: Path, settings: Mapping[str, str])
         except OSError as error:
             raise GitFailedError(f"{index} cannot be read ({error})") from error
         environment = {"GIT_WORK_TREE": os.fspath(top), "GIT_INDEX_FILE": os.fspath(index)}
+        if objects is not None:
+            environment["GIT_OBJECT_DIRECTORY"] = os.fspath(objects)
         yield IsolatedGit(git, own, environment, settings)
 
 

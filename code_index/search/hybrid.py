@@ -18,7 +18,8 @@ import pyarrow as pa
 from code_index.core.errors import UsageError
 from code_index.core.identifiers import search_tokens
 from code_index.search.features import Candidate
-from code_index.search.query_kind import asked_name
+from code_index.search.freshness import FileState
+from code_index.search.query_kind import Name, asked_name
 from code_index.search.ranking import Ranked, content_words, rank
 from code_index.search.weights import FUSED_DEPTH
 from code_index.tables import IndexStore
@@ -32,7 +33,7 @@ _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 # Rows that a scan left behind (a file was edited, its new version is not parsed yet) are dropped
 # from the results; so many more are asked for.
 _SPARE = 20
-_CANDIDATE_COLUMNS = (
+CANDIDATE_COLUMNS = (
     "chunk_id",
     "file_path",
     "language",
@@ -86,7 +87,9 @@ class SearchHit:
 
     For semantic search `score` is the cosine similarity, for lexical search the BM25 score. `copies` are the places
     (`path:line`) of hits that a hybrid search left out because they say nearly the same as this one; `explanation` has the parts of a
-    hybrid search's score, by name, where they were asked for.
+    hybrid search's score, by name, where they were asked for. `repository`, an absolute path, and `state` are there where the answer
+    says how fresh it is: lines and content are then those of the file as it is now. `relation` says of related code what it is:
+    `copy`, `near-duplicate` or `similar`.
 
     Example:
         >>> from code_index import Index
@@ -112,6 +115,38 @@ class SearchHit:
     subproject_name: str | None
     copies: tuple[str, ...] = ()
     explanation: dict[str, float] | None = None
+    repository: str | None = None
+    state: FileState | None = None
+    relation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query as both lists are asked for it.
+
+    `words` are those of the query as the full-text column holds them, by spaces; `name` is the name that it consists of.
+    `depth` is the length of each list.
+    """
+
+    text: str
+    words: str
+    name: Name | None
+    mode: SearchMode
+    depth: int
+    where: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """What one index has for a question: candidates by id, and the scores of both lists.
+
+    `without_vector` are ids of `lexical` that the other list could not hold.
+    """
+
+    candidates: dict[str, Candidate]
+    semantic: dict[str, float]
+    lexical: dict[str, float]
+    without_vector: frozenset[str]
 
 
 def search(
@@ -145,56 +180,91 @@ def search(
             are of another model.
         StoreError: a table cannot be read.
     """
+    question = make_question(query, mode=mode, limit=limit, filters=filters, per_file=per_file)
+    refuse_model(store, encoder, mode)
+    lists = gather(store, encoder, question)
+    if mode is not SearchMode.HYBRID:
+        order = sorted((lists.semantic or lists.lexical).items(), key=lambda item: (-item[1], item[0]))
+        return _hits(store, order, lists.candidates, limit)
+    ranked = rank(
+        lists.candidates,
+        lists.semantic,
+        lists.lexical,
+        query=question.words.split(),
+        name=question.name,
+        without_vector=lists.without_vector,
+        per_file=per_file,
+    )
+    hits = _hits(store, ranked.order, lists.candidates, limit, fold=True)
+    return [explained(hit, ranked, hit.chunk_id, hit.file_path) for hit in hits] if explain else hits
+
+
+def make_question(
+    query: str, *, mode: SearchMode, limit: int, filters: SearchFilter | None = None, per_file: int = 1
+) -> Question:
+    """Make a question of a query; arguments and errors as those of `search`."""
     text = _asked(query, limit=limit, per_file=per_file)
-    _refuse_model(store, encoder, mode)
-    where = filters.where() if filters else None
+    hybrid = mode is SearchMode.HYBRID
+    return Question(
+        text=text,
+        words=query_words(text),
+        name=asked_name(text) if hybrid else None,
+        mode=mode,
+        depth=max(FUSED_DEPTH if hybrid else 0, limit + _SPARE),
+        where=filters.where() if filters else None,
+    )
+
+
+def gather(store: IndexStore, encoder: QueryEncoder | None, question: Question) -> Lists:
+    """Ask one index for both lists, and for definitions of a name.
+
+    Raises:
+        StoreError: a table cannot be read.
+        UsageError: the vectors in use are of another model.
+    """
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
-    words = query_words(text)
     candidates: dict[str, Candidate] = {}
-    hybrid = mode is SearchMode.HYBRID
-    depth = max(FUSED_DEPTH if hybrid else 0, limit + _SPARE)
-    name = asked_name(text) if hybrid else None
     # Words and definitions are looked up while the query is embedded and compared.
     by_words = (
         None
-        if mode is SearchMode.SEMANTIC
-        else store.search.start_words(words, limit=depth, where=where, columns=_CANDIDATE_COLUMNS)
+        if question.mode is SearchMode.SEMANTIC
+        else store.search.start_words(
+            question.words, limit=question.depth, where=question.where, columns=CANDIDATE_COLUMNS
+        )
     )
     by_name = (
-        None if name is None else store.search.start_definitions(name.own, where=where, columns=_CANDIDATE_COLUMNS)
+        None
+        if question.name is None
+        else store.search.start_definitions(question.name.own, where=question.where, columns=CANDIDATE_COLUMNS)
     )
     try:
-        if encoder is not None and mode is not SearchMode.LEXICAL and (there := store.search.available()).vectors:
-            vector = encoder.embed_query(text)
+        if (
+            encoder is not None
+            and question.mode is not SearchMode.LEXICAL
+            and (there := store.search.available()).vectors
+        ):
+            vector = encoder.embed_query(question.text)
             if vector.size == there.dimension:  # else no vector is of this model
                 rows = store.search.near(
-                    vector, model=encoder.model_id, limit=depth, where=where, columns=_CANDIDATE_COLUMNS
+                    vector,
+                    model=encoder.model_id,
+                    limit=question.depth,
+                    where=question.where,
+                    columns=CANDIDATE_COLUMNS,
                 )
                 semantic = _scores(rows, candidates)
         if by_words is not None:
             lexical = _scores(by_words.result(), candidates)
         if by_name is not None:
-            candidates |= _candidates(by_name.result())
+            candidates |= candidates_of(by_name.result())
     finally:
         for pending in (by_words, by_name):
             if pending is not None:
                 pending.cancel()
-    if not hybrid:
-        order = sorted((semantic or lexical).items(), key=lambda item: (-item[1], item[0]))
-        return _hits(store, order, candidates, limit)
     unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
-    ranked = rank(
-        candidates,
-        semantic,
-        lexical,
-        query=words.split(),
-        name=name,
-        without_vector=store.search.without_vector(unknown, encoder.model_id) if encoder is not None else (),
-        per_file=per_file,
-    )
-    hits = _hits(store, ranked.order, candidates, limit, fold=True)
-    return [_explained(hit, ranked) for hit in hits] if explain else hits
+    without = store.search.without_vector(unknown, encoder.model_id) if encoder is not None else set()
+    return Lists(candidates, semantic, lexical, frozenset(without))
 
 
 def _asked(query: str, *, limit: int, per_file: int) -> str:
@@ -211,7 +281,7 @@ def _asked(query: str, *, limit: int, per_file: int) -> str:
     return text
 
 
-def _refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchMode) -> None:
+def refuse_model(store: IndexStore, encoder: QueryEncoder | None, mode: SearchMode) -> None:
     """Refuse to search by meaning without the model that made the vectors in use."""
     if mode is SearchMode.LEXICAL:
         return
@@ -234,17 +304,19 @@ def query_words(text: str) -> str:
 
 def _scores(rows: pa.Table, candidates: dict[str, Candidate]) -> dict[str, float]:
     """Map the ids of a list of hits to their scores, and add them to `candidates`."""
-    candidates |= _candidates(rows)
+    candidates |= candidates_of(rows)
     return dict(zip(rows["chunk_id"].to_pylist(), rows["score"].to_pylist(), strict=True))
 
 
-def _candidates(rows: pa.Table) -> dict[str, Candidate]:
-    chunk_ids, *columns = (rows[name].to_pylist() for name in _CANDIDATE_COLUMNS)
+def candidates_of(rows: pa.Table) -> dict[str, Candidate]:
+    """Candidates by id, of rows with `CANDIDATE_COLUMNS`."""
+    chunk_ids, *columns = (rows[name].to_pylist() for name in CANDIDATE_COLUMNS)
     return {chunk_id: Candidate(*values) for chunk_id, *values in zip(chunk_ids, *columns, strict=True)}
 
 
-def _explained(hit: SearchHit, ranked: Ranked) -> SearchHit:
-    return replace(hit, explanation=ranked.explanation(hit.chunk_id, hit.file_path))
+def explained(hit: SearchHit, ranked: Ranked, key: str, file_path: str) -> SearchHit:
+    """The hit with the parts of its score; key and path as the ranking has them."""
+    return replace(hit, explanation=ranked.explanation(key, file_path))
 
 
 def _hits(
@@ -262,13 +334,13 @@ def _hits(
     hits: list[SearchHit] = []
     for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
         if part and len(hits) < limit:
-            hits += _current(store, part, candidates)
+            hits += current_hits(store, part, candidates)
             if fold:
-                hits = _folded(hits)
+                hits = folded(hits)
     return hits[:limit]
 
 
-def _folded(hits: list[SearchHit]) -> list[SearchHit]:
+def folded(hits: list[SearchHit]) -> list[SearchHit]:
     """Leave out copies: chunks of one name in different files that share nearly all of their words."""
     kept: list[SearchHit] = []
     for hit in hits:
@@ -276,19 +348,26 @@ def _folded(hits: list[SearchHit]) -> list[SearchHit]:
         if place is None:
             kept.append(hit)
         else:
-            copies = (*kept[place].copies, f"{hit.file_path}:{hit.start_line}", *hit.copies)
+            where = hit.file_path if hit.repository == kept[place].repository else f"{hit.repository}/{hit.file_path}"
+            copies = (*kept[place].copies, f"{where}:{hit.start_line}", *hit.copies)
             kept[place] = replace(kept[place], copies=copies)
     return kept
 
 
 def _is_copy(hit: SearchHit, other: SearchHit) -> bool:
-    if hit.file_path == other.file_path or hit.qualified_name != other.qualified_name:
+    same_file = (hit.repository, hit.file_path) == (other.repository, other.file_path)
+    if same_file or hit.qualified_name != other.qualified_name:
         return False
-    words, others = set(_WORD.findall(hit.content)), set(_WORD.findall(other.content))
-    return len(words & others) >= _COPY * len(words | others)
+    return shared_words(hit.content, other.content) >= _COPY
 
 
-def _current(
+def shared_words(content: str, other: str) -> float:
+    """Share of the words that two texts have in common, of all that either has, in [0, 1]."""
+    words, others = set(_WORD.findall(content)), set(_WORD.findall(other))
+    return len(words & others) / len(words | others) if words or others else 1.0
+
+
+def current_hits(
     store: IndexStore, ranked: list[tuple[str, float]], candidates: Mapping[str, Candidate]
 ) -> Iterator[SearchHit]:
     """Yield those whose file is unchanged since they were parsed, as of the newest scan."""

@@ -38,6 +38,8 @@ class SearchFilter:
     the whole path: `*` and `?` stop at `/`, `**` does not, `[a-z]` and `[!a-z]` are sets of characters,
     `{a,b}` is one of both. Brackets and braces are ordinary in names as well (`app/[id]/page.tsx`): what they spell
     matches too. A backslash makes the next character mean only itself.
+
+    `paths` are exact paths, of which one must fit; an empty tuple lets nothing through.
     """
 
     languages: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class SearchFilter:
     class_name: str | None = None
     subproject: str | None = None
     content: ContentKind | None = None
+    paths: tuple[str, ...] | None = None
 
     def where(self) -> str | None:
         """Translate the filter to an SQL condition; `None` when it lets everything through.
@@ -64,11 +67,13 @@ class SearchFilter:
             None if self.class_name is None else equals("class_name", self.class_name),
             None if self.subproject is None else equals("subproject_name", self.subproject),
             None if self.content is None else content_condition(self.content),
+            None if self.paths is None else is_in("file_path", self.paths),
         )
 
     def _values(self) -> Iterator[str]:
         yield from self.languages
         yield from self.chunk_types
+        yield from self.paths or ()
         one_each = (self.path_glob, self.function_name, self.class_name, self.subproject)
         yield from (value for value in one_each if value is not None)
 

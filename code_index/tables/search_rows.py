@@ -9,7 +9,7 @@ The text index has neither stems nor stop words nor positions: identifiers are n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +49,6 @@ _PROBES = 40
 # More definitions of one name than anybody looks at; `get` may have thousands.
 _MOST_DEFINITIONS = 50
 _ROW_ID = "_rowid"
-_HASHES = ("file_path", "file_hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,20 @@ class Searchable:
     chunks: int
     vectors: int
     dimension: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file as the last scan recorded it: hash (empty where it is skipped), size, mtime, language, declared encoding."""
+
+    file_hash: str
+    size_bytes: int
+    mtime_ns: int
+    language: str
+    working_tree_encoding: str | None
+
+
+_RECORD = ("file_path", *FileRecord.__dataclass_fields__)
 
 
 class SearchRows:
@@ -225,19 +238,58 @@ class SearchRows:
                     return found
             return await _rows(handle, CHUNKS, columns, is_in("chunk_id", chunk_ids), CHUNKS_TABLE)
 
-        async def manifest(handle: ReadHandle) -> dict[str, str]:
-            if (hashes := handle.kept(_load_hashes)) is not None:
-                return hashes
-            where = is_in("file_path", file_paths)
-            return _by_path(await _rows(handle, FILES, _HASHES, where, FILES_TABLE))
-
-        async def both() -> tuple[pa.Table | None, dict[str, str] | None]:
-            found = self.handles.ask(CHUNKS_TABLE, contents), self.handles.ask(FILES_TABLE, manifest)
-            rows, current = await asyncio.gather(*found)
+        async def both() -> tuple[pa.Table | None, Mapping[str, FileRecord]]:
+            rows, current = await asyncio.gather(self.handles.ask(CHUNKS_TABLE, contents), self._records(file_paths))
             return rows, current
 
         chunks, files = self.handles.run(both())
-        return {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}, files or {}
+        hashes = {path: files[path].file_hash for path in file_paths if path in files}
+        return {} if chunks is None else {row["chunk_id"]: row for row in chunks.to_pylist()}, hashes
+
+    def vector_of(self, chunk_id: str) -> tuple[npt.NDArray[np.float32], str] | None:
+        """Read the vector in use of a chunk, (dim,) float32, and its model; `None` where there is none yet."""
+
+        async def vector(handle: ReadHandle) -> pa.Table:
+            # By row id: the condition would be asked of every row with its vector.
+            asked = handle.table.query().where(equals("chunk_id", chunk_id)).select([]).with_row_id().limit(1)
+            row_ids = (await asked.to_arrow()).column(_ROW_ID).to_pylist()
+            return await handle.table.take_row_ids(row_ids).select(["chunk_id", "vector", _MODEL]).to_arrow()
+
+        found = self.handles.run(self.handles.ask(VECTORS_TABLE, vector))
+        if found is None or found.column("chunk_id").to_pylist() != [chunk_id]:
+            return None
+        model = found.column(_MODEL)[0].as_py()
+        values = np.asarray(found.column("vector").combine_chunks().flatten(), dtype=np.float32)
+        return (values, model) if self._tables.reads_model(model) else None
+
+    def chunks_of(self, file_path: str, columns: Sequence[str]) -> pa.Table:
+        """Read `columns` of the chunks of a file, in no order."""
+
+        async def chunks(handle: ReadHandle) -> pa.Table:
+            return await _rows(handle, CHUNKS, columns, equals("file_path", file_path), CHUNKS_TABLE)
+
+        found = self.handles.run(self.handles.ask(CHUNKS_TABLE, chunks))
+        return projected(CHUNKS, columns).empty_table() if found is None else found
+
+    def file_records(self, file_paths: Sequence[str]) -> dict[str, FileRecord]:
+        """Read the records of these files, by path."""
+        records = self.handles.run(self._records(file_paths))
+        return {path: records[path] for path in file_paths if path in records}
+
+    def all_file_records(self) -> Mapping[str, FileRecord]:
+        """Read the records of all files, by path; 20 ms for 10,000."""
+        return self.handles.run(self._records(None))
+
+    async def _records(self, file_paths: Sequence[str] | None) -> Mapping[str, FileRecord]:
+        """Records by path: of all files, where those are loaded or no paths are named."""
+
+        async def records(handle: ReadHandle) -> Mapping[str, FileRecord]:
+            if (loaded := handle.kept(_load_records)) is not None:
+                return loaded
+            where = "true" if file_paths is None else is_in("file_path", file_paths)
+            return _by_path(await _rows(handle, FILES, _RECORD, where, FILES_TABLE))
+
+        return await self.handles.ask(FILES_TABLE, records) or {}
 
     def without_vector(self, chunk_ids: Sequence[str], model: str) -> set[str]:
         """Pick the chunks that the model has not embedded yet; quick where all chunks have a vector."""
@@ -306,12 +358,15 @@ async def _batches(table: Any, columns: Sequence[str]) -> list[pa.RecordBatch]:
     return [batch async for batch in batches] or [pa.RecordBatch.from_pylist([], batches.schema)]
 
 
-async def _load_hashes(table: Any) -> dict[str, str]:
-    return _by_path(await table.query().select(list(_HASHES)).to_arrow())
+async def _load_records(table: Any) -> dict[str, FileRecord]:
+    present = [name for name in _RECORD if name in (await table.schema()).names]
+    found = (await table.query().select(present).to_arrow()).select(present)
+    return await asyncio.to_thread(_by_path, conform(found, projected(FILES, _RECORD), table=FILES_TABLE))
 
 
-def _by_path(files: pa.Table) -> dict[str, str]:
-    return dict(zip(*(files.column(name).to_pylist() for name in _HASHES), strict=True))
+def _by_path(files: pa.Table) -> dict[str, FileRecord]:
+    paths, *columns = (files.column(name).to_pylist() for name in _RECORD)
+    return {path: FileRecord(*values) for path, *values in zip(paths, *columns, strict=True)}
 
 
 async def _picked(

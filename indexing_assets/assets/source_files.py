@@ -15,8 +15,10 @@ from code_index.core.model import FileStatus, SourceFile
 from code_index.core.partition_keys import file_partition_key
 from code_index.core.quoting import printable
 from code_index.index.folder import IndexFolder
+from code_index.index.last_scan import LastScan, write_last_scan
 from code_index.index.locks import Phase, hold
 from code_index.index.source import walk_options
+from code_index.repository.commits import checked_out_commit
 from code_index.repository.content_rules import Changes, plan_changes
 from code_index.repository.fingerprint import git_state, walked_state
 from code_index.repository.source_repository import ScanResult
@@ -115,6 +117,7 @@ def _scan(
         # From before anything is read: a change during the scan gives another state, and so another scan.
         options = walk_options(folder, opened.settings)
         of_git = git_state(folder.repository_root, options)
+        scanned_at, commit = time.time(), checked_out_commit(folder.repository_root)
         known = known_files(store)
         scan = opened.repository().scan(known, verify=config.verify)
         state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git
@@ -124,6 +127,7 @@ def _scan(
         for place, reason in scan.unreadable.items():
             context.log.warning("%s: %s; what is indexed of it stays.", printable(place), printable(reason))
         partitions = _apply(opened, changes, scan.files)
+        write_last_scan(folder, LastScan(scanned_at, commit, state.token))
         seconds = time.perf_counter() - started
         outcomes = list(evaluate(Subject(opened), asset=SOURCE_FILES))
     report(Progress("scan", "files", len(scan.files), len(scan.files)))

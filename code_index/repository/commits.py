@@ -1,0 +1,128 @@
+"""Commits of a checkout: the one that is checked out, one that a user names, and the files that differ since it.
+
+Belongs here: names of commits, and comparing trees. Does not belong here: how git is run
+(`code_index.repository.git_program`) and the state of the working tree (`code_index.repository.fingerprint`).
+
+Names are looked up in the git folder as data, so that git sees neither its configuration nor its refs; git gets a hash, and
+of the repository's folders only that of the objects, which it reads. It knows no remote, so it fetches nothing that is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+from code_index.core.errors import UsageError
+from code_index.repository.fingerprint import GitMissesSomethingError, listed_changes
+from code_index.repository.git_checkout import Checkout, find_checkout, isolated_checkout, repository_settings
+from code_index.repository.git_program import Git, GitFailedError, read_git_file
+
+_HASH: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_HASH_BEGIN: Final = re.compile(r"[0-9a-f]{4,64}")
+_SYMBOLIC: Final = re.compile(r"ref: *(?P<name>\S+)")
+# What may follow a name: HEAD~3, main^, v1.0^{commit}.
+_STEPS: Final = re.compile(r"(?P<name>.*?)(?P<steps>(?:~\d*|\^\d*|\^\{commit\})*)", re.DOTALL)
+_MOST_LINKS: Final = 5
+# Places of a name, as git looks for it.
+_PLACES: Final = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
+_SHOWN: Final = 80
+
+
+def checked_out_commit(root: Path) -> str | None:
+    """The hash of the commit that HEAD names in the checkout around `root`; None where there is none or it cannot be read."""
+    checkout = find_checkout(Path(os.path.realpath(root)))
+    return None if checkout is None else _of_ref(checkout, "HEAD")
+
+
+def changed_since(root: Path, reference: str) -> list[str]:
+    """Paths below `root`, relative to it, that differ from a commit: in later commits, in the working tree, or untracked.
+
+    Deleted files are among them; ignored ones are not.
+
+    Args:
+        root: folder of the repository, absolute; it may lie deep in a checkout.
+        reference: a branch, tag, remote branch or hash, also with `~2` or `^` behind it.
+
+    Raises:
+        UsageError: there is no checkout, no such commit, or git cannot tell.
+    """
+    root = Path(os.path.realpath(root))
+    checkout = find_checkout(root)
+    if checkout is None:
+        raise UsageError(f"{root} is no git checkout, so nothing is known of changes since {_quoted(reference)}.")
+    name, start, steps = _resolved(checkout, reference)
+    git = Git(checkout.top)
+    try:
+        settings = repository_settings(git, checkout)
+        with isolated_checkout(git, checkout, settings, objects=True) as own:
+            arguments = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{start}{steps}^{{commit}}")
+            status, said = own.run(root, *arguments, allowed=(0, 1, 128))
+            if status != 0:
+                raise _unknown(checkout, reference, name)
+            commit = said.decode("ascii", "replace").strip()
+            compared = ("diff-index", "--cached", "--name-only", "--no-renames", "--relative", "-z", commit, "--")
+            _, in_index = own.run(root, *compared)
+        _, in_tree = listed_changes(git, root, checkout)
+    except (GitFailedError, GitMissesSomethingError) as error:
+        raise UsageError(f"Changes since {_quoted(reference)} are not known: {error}.") from error
+    return sorted(map(os.fsdecode, {*in_index.split(b"\0")[:-1], *in_tree}))
+
+
+def _resolved(checkout: Checkout, reference: str) -> tuple[str, str, str]:
+    """The name in a reference, the hash (or its beginning) that the name stands for, and the steps from there."""
+    match = _STEPS.fullmatch(reference)
+    name, steps = (match["name"], match["steps"]) if match else (reference, "")
+    name = "HEAD" if name == "@" else name
+    if not name or name.startswith("-") or ".." in name or not name.isprintable() or "\\" in name:
+        raise _unknown(checkout, reference, name)
+    for place in _PLACES:
+        # Of the git folder itself, only what is a reference.
+        if place == "{}" and not (name.startswith("refs/") or re.fullmatch(r"[A-Z_]*HEAD", name)):
+            continue
+        if (found := _of_ref(checkout, place.format(name))) is not None:
+            return name, found, steps
+    if _HASH_BEGIN.fullmatch(name.lower()):
+        return name, name.lower(), steps
+    raise _unknown(checkout, reference, name)
+
+
+def _of_ref(checkout: Checkout, name: str) -> str | None:
+    """The hash that a ref holds, through symbolic ones."""
+    for _ in range(_MOST_LINKS):
+        text = _ref_text(checkout, name)
+        if text is None or _HASH.fullmatch(text):
+            return text
+        if (symbolic := _SYMBOLIC.fullmatch(text)) is None or ".." in symbolic["name"]:
+            return None
+        name = symbolic["name"]
+    return None
+
+
+def _ref_text(checkout: Checkout, name: str) -> str | None:
+    """Content of a loose ref, else the hash of a packed one."""
+    for folder in dict.fromkeys((checkout.git_dir, checkout.common_dir)):
+        try:
+            return read_git_file(folder / name).decode("utf-8", "replace").strip()
+        except (OSError, ValueError):
+            continue
+    try:
+        packed = read_git_file(checkout.common_dir / "packed-refs")
+    except OSError:
+        return None
+    found = re.search(rb"^([0-9a-f]{40,64}) " + re.escape(os.fsencode(name)) + rb"$", packed, re.MULTILINE)
+    return found[1].decode() if found else None
+
+
+def _unknown(checkout: Checkout, reference: str, name: str) -> UsageError:
+    shallow = (checkout.common_dir / "shallow").exists()
+    why = " The clone is shallow: `git fetch --unshallow` brings older commits." if shallow else ""
+    return UsageError(
+        f"{_quoted(reference)} names no commit of {checkout.top}. Name a branch, a tag or a commit, such as HEAD~3 or main."
+        + why
+    )
+
+
+def _quoted(reference: str) -> str:
+    return repr(reference[:_SHOWN])

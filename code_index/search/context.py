@@ -1,0 +1,303 @@
+"""Context for a task: the best chunks with what encloses them, packed to a budget of tokens.
+
+Hits are taken in their order, each up to a fifth of the budget, so that one long function does not keep out all others; what
+is left is spent on further hits, then on the rest of those that were cut. Pieces of a file stand together, in the order of its lines, below
+the headers of what encloses them.
+
+Belongs here: choosing, cutting and rendering pieces. Does not belong here: finding the hits (`code_index.search.hybrid`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from code_index.core.errors import UsageError
+from code_index.search.hybrid import SearchHit, query_words
+from code_index.search.ranking import snippet_lines
+from code_index.search.token_estimate import estimate_tokens
+from code_index.tables.store import IndexStore
+
+LEAST_TOKENS: Final = 100
+MOST_TOKENS: Final = 1_000_000
+SEPARATOR: Final = "\n\n"
+"""Stands between the texts of two pieces; it counts into the budget."""
+_OF_BUDGET: Final = 5
+_SMALLEST: Final = 40  # tokens of a piece that is worth its header
+_FEWEST_LINES: Final = 3
+_TOKENS_PER_HIT: Final = 60
+_FEWEST_HITS: Final = 80
+_MOST_HITS: Final = 2_000
+_DEEPEST: Final = 8  # enclosing definitions
+_HEADER_LINES: Final = 6  # of a signature over several lines
+_OPENING: Final = re.compile(r"[(\[{]")
+_CLOSING: Final = re.compile(r"[)\]}]")
+_HEADER_COLUMNS: Final = (
+    "chunk_id",
+    "parent_chunk_id",
+    "content",
+    "start_line",
+    "chunk_type",
+    "function_name",
+    "class_name",
+    "qualified_name",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextPiece:
+    """A piece of a file in a context: lines are 1-based and inclusive.
+
+    `text` is what to show: a line `path:start-end`, the headers of what encloses the piece (each once in a file), then its lines;
+    with several repositories the path has the repository before it. `tokens` is the estimate of the text.
+
+    Example:
+        >>> from code_index import Index
+        >>> piece = Index.open("repository").context("increment the counter", max_tokens=300).hits[0]
+        >>> print(piece.text)  # doctest: +ELLIPSIS
+        app/greeting.py:...
+    """
+
+    repository: str | None
+    file_path: str
+    start_line: int
+    end_line: int
+    qualified_name: str
+    score: float
+    state: str | None
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    chunk_id: str
+    line: int
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A hit, or a window of its lines: `first` counts from 0, `lines` are those shown."""
+
+    hit: SearchHit
+    headers: tuple[_Header, ...]
+    first: int
+    lines: tuple[str, ...]
+    whole: bool
+
+
+def refuse_budget(max_tokens: int) -> None:
+    """Refuse a budget that nothing fits in, or that no reader has.
+
+    Raises:
+        UsageError: it is out of bounds.
+    """
+    if not LEAST_TOKENS <= max_tokens <= MOST_TOKENS:
+        raise UsageError(f"max_tokens is {max_tokens}, but must be from {LEAST_TOKENS} to {MOST_TOKENS:,}.")
+
+
+def hits_for(max_tokens: int) -> int:
+    """Number of hits that a budget may hold."""
+    return min(max(_FEWEST_HITS, max_tokens // _TOKENS_PER_HIT), _MOST_HITS)
+
+
+def pack(
+    stores: Mapping[str, IndexStore], hits: Sequence[SearchHit], task: str, max_tokens: int
+) -> tuple[ContextPiece, ...]:
+    """Pack hits into a budget, files best first; the texts joined by `SEPARATOR` never have more tokens by estimate.
+
+    Args:
+        stores: tables of the indexes, by repository.
+        hits: best first; each names its repository.
+        task: what was asked; of a long hit the part that has most of its words is shown.
+        max_tokens: the budget.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    headers = _headers_of(stores, hits)
+    words = query_words(task).split()
+    several = len(stores) > 1
+    chosen: list[_Part] = []
+    waiting = list(dict.fromkeys(range(len(hits))))
+    pieces: tuple[ContextPiece, ...] = ()
+    for most in (max(max_tokens // _OF_BUDGET, LEAST_TOKENS), max_tokens):
+        left = max_tokens - _total(pieces)
+        for at in list(waiting):
+            if left < _SMALLEST:
+                break
+            hit = hits[at]
+            before = next((place for place, part in enumerate(chosen) if part.hit is hit), None)
+            others = chosen if before is None else chosen[:before] + chosen[before + 1 :]
+            room = left if before is None else left + _alone(chosen[before], several=several)
+            part = _fitting(hit, headers[at], words, min(most, room), several=several)
+            if part is None or (before is not None and len(part.lines) <= len(chosen[before].lines)):
+                continue
+            chosen = [*others, part] if before is None else [*chosen[:before], part, *chosen[before + 1 :]]
+            if part.whole:
+                waiting.remove(at)
+            pieces = _rendered(chosen, several=several)
+            left = max_tokens - _total(pieces)
+    return pieces
+
+
+def _total(pieces: Sequence[ContextPiece]) -> int:
+    return estimate_tokens(SEPARATOR.join(piece.text for piece in pieces)) if pieces else 0
+
+
+def _alone(part: _Part, *, several: bool) -> int:
+    return _total(_rendered([part], several=several))
+
+
+def _fitting(
+    hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], room: int, *, several: bool
+) -> _Part | None:
+    """The hit, or as many of its lines as fit; None where that is too little to be worth its header."""
+    lines = hit.content.splitlines()
+    room -= estimate_tokens(SEPARATOR)
+    whole = _Part(hit, headers, 0, tuple(lines), whole=True)
+    if _alone(whole, several=several) <= room:
+        return whole
+    low, high, best = 0, len(lines) - 1, None
+    while low <= high:
+        height = (low + high) // 2
+        part = _window(hit, headers, words, lines, height)
+        if height and _alone(part, several=several) <= room:
+            best, low = part, height + 1
+        elif not height:
+            low = 1
+        else:
+            high = height - 1
+    if best is None or len(best.lines) < min(_FEWEST_LINES, len(lines)):
+        return None
+    return best
+
+
+def _window(
+    hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], lines: Sequence[str], height: int
+) -> _Part:
+    first, shown = snippet_lines("\n".join(lines), words, height=height)
+    if first:
+        own = _signature(hit.content, hit.function_name or hit.class_name)
+        if not any(header.lines == own for header in headers):
+            headers = (*headers, _Header(hit.chunk_id, hit.start_line, own))
+    return _Part(hit, headers, first, tuple(shown), whole=False)
+
+
+def _rendered(parts: Sequence[_Part], *, several: bool) -> tuple[ContextPiece, ...]:
+    """Pieces of the parts: files in the order of their first parts, in a file by lines, neighbours joined."""
+    files: dict[tuple[str | None, str], list[_Part]] = {}
+    for part in parts:
+        files.setdefault((part.hit.repository, part.hit.file_path), []).append(part)
+    pieces = []
+    for of_file in files.values():
+        shown: set[str] = set()
+        for run in _joined(sorted(of_file, key=lambda part: (_begin(part), -_end(part)))):
+            pieces.append(_piece(run, shown, several=several))
+    return tuple(pieces)
+
+
+def _begin(part: _Part) -> int:
+    return part.hit.start_line + part.first
+
+
+def _end(part: _Part) -> int:
+    # A whole chunk reaches to its last line, with children that its content leaves out.
+    return part.hit.end_line if part.whole else _begin(part) + len(part.lines) - 1
+
+
+def _joined(parts: Sequence[_Part]) -> list[list[_Part]]:
+    """Runs of parts that follow each other with a blank line between them at most."""
+    runs: list[list[_Part]] = []
+    for part in parts:
+        before = runs[-1][-1] if runs else None
+        if (
+            before is not None
+            and 1 <= _begin(part) - _end(before) <= 2  # noqa: PLR2004
+            and len(before.lines) == _end(before) - _begin(before) + 1
+            and [header.chunk_id for header in before.headers] == [header.chunk_id for header in part.headers]
+        ):
+            runs[-1].append(part)
+        else:
+            runs.append([part])
+    return runs
+
+
+def _piece(run: Sequence[_Part], shown: set[str], *, several: bool) -> ContextPiece:
+    first, last = run[0], run[-1]
+    best = max((part.hit for part in run), key=lambda hit: hit.score)
+    path = f"{first.hit.repository}/{first.hit.file_path}" if several else first.hit.file_path
+    lines = [f"{path}:{_begin(first)}-{_end(last)}"]
+    for header in first.headers:
+        if header.chunk_id not in shown:
+            lines += header.lines
+            shown.add(header.chunk_id)
+    for before, part in zip([None, *run], run, strict=False):
+        if before is not None and _begin(part) - _end(before) > 1:
+            lines.append("")
+        lines += part.lines
+        shown.add(part.hit.chunk_id)
+    text = "\n".join(lines)
+    return ContextPiece(
+        repository=first.hit.repository,
+        file_path=first.hit.file_path,
+        start_line=_begin(first),
+        end_line=_end(last),
+        qualified_name=best.qualified_name,
+        score=best.score,
+        state=best.state,
+        text=text,
+        tokens=estimate_tokens(text),
+    )
+
+
+def _headers_of(stores: Mapping[str, IndexStore], hits: Sequence[SearchHit]) -> list[tuple[_Header, ...]]:
+    """Headers of what encloses each hit, outermost first."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for repository, store in stores.items():
+        wanted = {hit.chunk_id for hit in hits if hit.repository == repository}
+        for _ in range(_DEEPEST):
+            new = sorted(wanted - {chunk_id for root, chunk_id in rows if root == repository})
+            if not new:
+                break
+            found, _hashes = store.search.details(new, [], _HEADER_COLUMNS)
+            rows |= {(repository, chunk_id): row for chunk_id, row in found.items()}
+            wanted = {row["parent_chunk_id"] for row in found.values() if row["parent_chunk_id"]}
+    return [_chain(rows, hit) for hit in hits]
+
+
+def _chain(rows: Mapping[tuple[str, str], Mapping[str, Any]], hit: SearchHit) -> tuple[_Header, ...]:
+    headers: list[_Header] = []
+    root = str(hit.repository)
+    row = rows.get((root, hit.chunk_id))
+    while row is not None and row["parent_chunk_id"] and len(headers) < _DEEPEST:
+        row = rows.get((root, row["parent_chunk_id"]))
+        if row is not None:
+            lines = _signature(row["content"], row["function_name"] or row["class_name"])
+            headers.append(_Header(row["chunk_id"], row["start_line"], lines))
+    return tuple(reversed(headers))
+
+
+def _signature(content: str, name: str | None) -> tuple[str, ...]:
+    """The lines of a definition that say its name and parameters; for others the first line."""
+    lines = [line for line in content.splitlines() if line.strip()]
+    if not lines:
+        return ()
+    own = re.split(r"\.|::|#", name)[-1] if name else ""
+    word = re.compile(rf"(?<!\w){re.escape(own)}(?!\w)") if own else None
+    begin = next((at for at, line in enumerate(lines) if word is not None and _declares(line, word)), 0)
+    open_brackets = 0
+    for at, line in enumerate(lines[begin : begin + _HEADER_LINES]):
+        open_brackets += len(_OPENING.findall(line)) - len(_CLOSING.findall(line))
+        if open_brackets <= 0 or line.rstrip().endswith(("{", ":")):
+            return tuple(lines[begin : begin + at + 1])
+    return (lines[begin],)
+
+
+def _declares(line: str, word: re.Pattern[str]) -> bool:
+    return word.search(line) is not None and not line.lstrip().startswith(
+        ("#", "//", "/*", "*", "--", ";", '"', "'", "@")
+    )

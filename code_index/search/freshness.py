@@ -1,0 +1,285 @@
+"""Freshness of an index: how old what it says may be, and which files changed since.
+
+Belongs here: comparing an index with its repository while a search runs, and bringing hits of changed files up to date.
+Does not belong here: scanning (`code_index.repository.source_repository`) and the envelope (`code_index.search.answer`).
+
+The repository is compared in a thread beside the search, which mostly waits for the disk and for git: where git says that
+nothing differs from the state of the last scan, that is all; else a walk finds what does, as a scan would. An answer waits
+for it `PATIENCE_S` at most, and a comparison serves the answers of the next second, on a large repository of a longer time, so
+that comparing never takes more than a twentieth of a processor. The files of the hits themselves are always compared.
+Rejected: events of the file system, which are lost while nobody listens.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYetError
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from code_index.core.errors import CodeIndexError, RepositoryError
+from code_index.core.lazy_imports import importing
+from code_index.index.folder import IndexFolder
+from code_index.index.last_scan import read_last_scan
+from code_index.repository.content_rules import recorded_mtime_ns
+from code_index.search.relocation import relocated
+
+if TYPE_CHECKING:
+    from code_index.repository.source_repository import FileContent, SourceRepository
+    from code_index.search.hybrid import SearchHit
+    from code_index.tables.search_rows import FileRecord
+    from code_index.tables.store import IndexStore
+
+PATIENCE_S: Final = 0.05
+"""Longest time that an answer waits for the comparison of all files, once all else of it is there."""
+_FRESH_S: Final = 1.0  # an answer says what was true that long ago
+_SHARE: Final = 20.0  # times that a comparison took, until the next one
+MOST_NEWER_FILES: Final = 200
+"""Paths that `Freshness.newer_files` lists at most; `newer_count` counts all."""
+_MOST_READ: Final = 200  # files that a comparison reads, where size and time leave it open
+
+
+class FileState(StrEnum):
+    """State of a hit's file, compared with what was indexed.
+
+    `current`: the lines and the content are those of the file. `moved`: the same text stands at other lines, which the hit
+    now names. `changed`: the text differs; lines and content were read again. `gone`: the file is not there any more, or
+    cannot be read; the content is what was indexed.
+    """
+
+    CURRENT = "current"
+    MOVED = "moved"
+    CHANGED = "changed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far an index is behind its repository.
+
+    `commit` was checked out at the last scan and `current_commit` is now; None outside of git, or where it is not known.
+    `age_s` is seconds since the last scan. `newer_files` are the first of the `newer_count` paths that were added, changed or
+    removed since, sorted; both are None where comparing takes longer than an answer waits, `compared_s` ago the comparison was made.
+    `vectors_share` is the share of `chunks` with a vector, in [0, 1]; the others are found only by their words.
+
+    Example:
+        >>> from code_index import Index
+        >>> fresh = Index.open("repository").freshness()
+        >>> fresh.newer_files, fresh.vectors_share, fresh.is_current
+        ((), 1.0, True)
+    """
+
+    repository: str
+    commit: str | None
+    current_commit: str | None
+    age_s: float | None
+    newer_files: tuple[str, ...] | None
+    newer_count: int | None
+    compared_s: float | None
+    chunks: int
+    vectors_share: float
+
+    @property
+    def is_current(self) -> bool:
+        """Tell whether it is known that no file changed since the last scan, and every chunk has a vector."""
+        return self.newer_count == 0 and self.vectors_share == 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What a comparison found: when it began (clock of `time.monotonic`), how long it took, and the paths that differ."""
+
+    began: float
+    took_s: float
+    newer: tuple[str, ...]
+    current_commit: str | None
+
+
+class FreshnessReader:
+    """Compare one index with its repository, for any number of answers and threads."""
+
+    def __init__(self, folder: IndexFolder, store: IndexStore) -> None:
+        self._folder = folder
+        self._store = store
+        self._lock = threading.Lock()
+        self._running: Future[_Comparison] | None = None
+        self._last: _Comparison | None = None
+        self._hashes: dict[str, tuple[int, int, str]] = {}  # path to size, mtime and hash of what was read
+
+    def start(self) -> None:
+        """Begin to compare all files, unless that is under way or the last comparison still serves."""
+        with self._lock:
+            if self._running is not None and not self._running.done():
+                return
+            self._take_result()
+            last = self._last
+            if last is not None and time.monotonic() - last.began < max(_FRESH_S, _SHARE * last.took_s):
+                return
+            running: Future[_Comparison] = Future()
+            self._running = running
+        threading.Thread(target=self._run, args=(running,), name="code-index-freshness", daemon=True).start()
+
+    def read(self, *, patience_s: float = PATIENCE_S) -> Freshness:
+        """Freshness now, waiting for `patience_s` at most where all files are being compared.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        self.start()
+        scan = read_last_scan(self._folder)
+        there = self._store.search.available()
+        with self._lock:
+            running = self._running
+        if running is not None:
+            with suppress(NotYetError, CodeIndexError, OSError):  # it is told as not known
+                running.result(patience_s)
+        with self._lock:
+            self._take_result()
+            last = self._last
+        return Freshness(
+            repository=str(self._folder.repository_root),
+            commit=None if scan is None else scan.commit,
+            current_commit=None if last is None else last.current_commit,
+            age_s=None if scan is None else round(max(0.0, time.time() - scan.at), 1),
+            newer_files=None if last is None else last.newer[:MOST_NEWER_FILES],
+            newer_count=None if last is None else len(last.newer),
+            compared_s=None if last is None else round(time.monotonic() - last.began, 1),
+            chunks=there.chunks,
+            vectors_share=round(min(1.0, there.vectors / there.chunks), 4) if there.chunks else 0.0,
+        )
+
+    def brought_up_to_date(self, hits: Sequence[SearchHit]) -> tuple[SearchHit, ...]:
+        """Mark hits of files that changed since they were indexed, with lines and content as they are now.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        records = self._store.search.file_records(sorted({hit.file_path for hit in hits}))
+        texts = {path: self._lines_if_changed(path, record) for path, record in records.items()}
+        return tuple(self._marked(hit, texts.get(hit.file_path, FileState.GONE)) for hit in hits)
+
+    def _marked(self, hit: SearchHit, now: list[str] | FileState) -> SearchHit:
+        hit = replace(hit, repository=str(self._folder.repository_root))
+        if isinstance(now, FileState):
+            return replace(hit, state=now)
+        found = relocated(hit.content.splitlines(), hit.start_line, hit.end_line, now)
+        if found is None:
+            return replace(hit, state=FileState.GONE)
+        state = FileState.CHANGED if found.lines is not None else FileState.MOVED
+        if found.lines is None and found.start_line == hit.start_line:
+            state = FileState.CURRENT
+        content = hit.content if found.lines is None else "\n".join(found.lines)
+        return replace(hit, state=state, start_line=found.start_line, end_line=found.end_line, content=content)
+
+    def _lines_if_changed(self, path: str, record: FileRecord) -> list[str] | FileState:
+        """The lines of a file that changed, with keys masked; else its state."""
+        try:
+            status = (self._folder.repository_root / path).lstat()
+            if self._is_known(path, record, status.st_size, status.st_mtime_ns):
+                return FileState.CURRENT
+            read = self._repository().read(path)
+        except (OSError, RepositoryError):  # what cannot be read cannot be shown either
+            return FileState.GONE
+        if read.file_hash == record.file_hash:
+            self._remember(path, read)
+            return FileState.CURRENT
+        with importing:
+            from code_index.chunking.chunker import masked_source
+            from code_index.chunking.registry import FORMATS
+
+        source = masked_source(read.content, declared_encoding=record.working_tree_encoding).text
+        kind = FORMATS.get(record.language)
+        if kind is not None and kind.render is not None and (rendered := kind.render(source)) is not None:
+            source = rendered.text
+        return source.decode("utf-8", "replace").splitlines()
+
+    def _repository(self) -> SourceRepository:
+        with importing:
+            from code_index.index.source import source_repository
+
+        return source_repository(self._folder, self._folder.settings())
+
+    def _take_result(self) -> None:
+        """Keep what a comparison found, once it has ended; the lock is held."""
+        if self._running is not None and self._running.done():
+            if self._running.exception() is None:
+                self._last = self._running.result()
+            self._running = None
+
+    def _run(self, running: Future[_Comparison]) -> None:
+        try:
+            running.set_result(self._compare())
+        except BaseException as error:  # noqa: BLE001 - it is told by `read` as not known
+            running.set_exception(error)
+
+    def _compare(self) -> _Comparison:
+        with importing:
+            from code_index.index.source import walk_options
+            from code_index.repository.commits import checked_out_commit
+            from code_index.repository.fingerprint import RepositoryState, git_state
+
+        began = time.monotonic()
+        root, scan = self._folder.repository_root, read_last_scan(self._folder)
+        options = walk_options(self._folder, self._folder.settings())
+        commit = checked_out_commit(root)
+        state = git_state(root, options)
+        if scan is not None and isinstance(state, RepositoryState) and state.token == scan.token:
+            newer: tuple[str, ...] = ()
+        else:
+            newer = tuple(self._walked())
+        return _Comparison(began, time.monotonic() - began, newer, commit)
+
+    def _walked(self) -> list[str]:
+        """Paths that a scan would find added, changed or removed, sorted."""
+        with importing:
+            from code_index.index.source import walk_options
+            from code_index.repository.walk import walk
+
+        repository = self._repository()
+        found = walk(repository.root, walk_options(self._folder, self._folder.settings()))
+        known = self._store.search.all_file_records()
+        seen = {path for path, _, _, _ in found.files}
+        unreadable = tuple(found.unreadable)
+        newer = {
+            path
+            for path, record in known.items()
+            if record.file_hash and path not in seen and not (unreadable and path.startswith(unreadable))
+        }
+        readings = _MOST_READ
+        for path, _, size, mtime_ns in found.files:
+            record = known.get(path)
+            if record is not None and (not record.file_hash or self._is_known(path, record, size, mtime_ns)):
+                continue
+            if record is not None and record.size_bytes == size and readings:
+                # The time proves nothing: the file was young when it was read, or was only touched.
+                readings -= 1
+                if self._holds_the_same(repository, path, record):
+                    continue
+            newer.add(path)
+        return sorted(newer)
+
+    def _is_known(self, path: str, record: FileRecord, size: int, mtime_ns: int) -> bool:
+        """Tell whether size and time prove that a file has the content that was indexed."""
+        if (record.size_bytes, record.mtime_ns) == (size, mtime_ns):
+            return True
+        return self._hashes.get(path) == (size, mtime_ns, record.file_hash)
+
+    def _holds_the_same(self, repository: SourceRepository, path: str, record: FileRecord) -> bool:
+        try:
+            read = repository.read(path)
+        except RepositoryError:  # a scan keeps its record as well
+            return True
+        if read.file_hash != record.file_hash:
+            return False
+        self._remember(path, read)
+        return True
+
+    def _remember(self, path: str, read: FileContent) -> None:
+        """Remember a content by size and time, unless the file is so young that these prove nothing."""
+        if recorded_mtime_ns(read.mtime_ns, time.time_ns()) == read.mtime_ns:
+            self._hashes[path] = (read.size_bytes, read.mtime_ns, read.file_hash)
