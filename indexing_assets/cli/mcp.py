@@ -27,7 +27,11 @@ _INDEXING = ("-P", "-m", "indexing_assets.cli.main", "index", "--no-wait")
 @click.option("--read-only", is_flag=True, help="Offer no tool that starts an index run.")
 @click.option("--http", is_flag=True, help="Listen on a port of this machine, instead of standard input and output.")
 @click.option(
-    "--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="With --http: the port; 0: any free one."
+    "--port",
+    default=8765,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="With --http: the port; 0: any free one.",
 )
 @click.option(
     "--token-file",
@@ -59,16 +63,15 @@ def command(
 def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: bool) -> NoReturn:
     # The library's classes are many and stay: looking for garbage among them costs a tenth of the start.
     gc.disable()
+    from code_index.serving.mcp.definitions import Served
     from code_index.serving.mcp.server import serve_stdio
-    from code_index.serving.mcp.tools import Tools
 
-    tools = Tools(paths or (None,), index_dir=index_dir, command=_indexing(read_only=read_only))
     gc.freeze()
     gc.enable()
     # A thread that reads standard input cannot be ended, and nothing here has to be: this process only reads.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
-    serve_stdio(tools)
+    serve_stdio(Served(paths, index_dir, _indexing(read_only=read_only)))
     os._exit(0)
 
 
@@ -76,18 +79,18 @@ def _serve_http(
     paths: tuple[Path, ...], index_dir: Path | None, *, read_only: bool, port: int, token_file: Path | None
 ) -> None:
     from code_index.serving.listening import listen
+    from code_index.serving.mcp.definitions import Served
     from code_index.serving.mcp.server import HTTP_PATH, serve_http
-    from code_index.serving.mcp.tools import Tools
 
     token = secrets.token_urlsafe(_TOKEN_BYTES) if token_file is None else _token_in(token_file)
-    tools = Tools(paths or (None,), index_dir=index_dir, command=_indexing(read_only=read_only))
+    served = Served(paths, index_dir, _indexing(read_only=read_only))
     with ExitStack() as opened:
         sockets = [opened.enter_context(listener) for listener in listen("127.0.0.1", port)]
         address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}{HTTP_PATH}"
         told = f"the token in {token_file}" if token_file is not None else f"Bearer {token}"
         tell(f"MCP server at {address} (Ctrl-C ends it). Clients send the header Authorization: {told}")
         try:
-            serve_http(tools, sockets, token=token)
+            serve_http(served, sockets, token=token)
         except KeyboardInterrupt:
             return
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -153,6 +154,24 @@ TOOLS: Final = (
     ToolDefinition("refresh_index", RefreshIndex, reads=False),
 )
 """All tools, in the order in which they are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server answers about.
+
+    `paths` are the repositories, none for the one that holds the current folder; `index_dir` is the folder of the index of a
+    single repository. `command` is the program that indexes the repository that is its next argument; None to only read.
+    """
+
+    paths: tuple[Path, ...] = ()
+    index_dir: Path | None = None
+    command: tuple[str, ...] | None = None
+
+    @property
+    def tools(self) -> tuple[ToolDefinition, ...]:
+        """The tools that are offered."""
+        return tuple(tool for tool in TOOLS if tool.reads or self.command is not None)
 
 
 def _lean(schema: Mapping[str, Any]) -> dict[str, Any]:

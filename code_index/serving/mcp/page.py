@@ -114,7 +114,9 @@ def _head(number: int, hit: SearchHit, *, shown: int, several: bool) -> str:
     if hit.state and hit.state != "current":
         said.append(_STATES[hit.state])
     if hit.copies:
-        said.append(f"copies: {', '.join(map(name_of, hit.copies[:_COPIES]))}" + (", ..." * (len(hit.copies) > _COPIES)))
+        said.append(
+            f"copies: {', '.join(map(name_of, hit.copies[:_COPIES]))}" + (", ..." * (len(hit.copies) > _COPIES))
+        )
     name = f" {name_of(hit.qualified_name)}" if hit.qualified_name else ""
     return f"{number}. {place}{name} ({', '.join(said)})"
 

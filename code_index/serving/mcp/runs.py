@@ -91,7 +91,9 @@ class IndexRuns:
             # Both processes share one position in the file, which is the run's.
             output = run.output.fileno()
             said = os.pread(output, _LAST_BYTES, max(0, os.fstat(output).st_size - _LAST_BYTES))
-            return RunState((run.ended or time.monotonic()) - run.began, status, said.decode("utf-8", "replace").strip())
+            return RunState(
+                (run.ended or time.monotonic()) - run.began, status, said.decode("utf-8", "replace").strip()
+            )
 
 
 def is_being_indexed(folder: IndexFolder) -> bool:

@@ -14,9 +14,9 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Sequence
-from functools import partial
+from functools import cache
 from importlib.metadata import version
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.to_thread
@@ -36,8 +36,11 @@ from mcp_types import (
     ToolAnnotations,
 )
 
-from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME
-from code_index.serving.mcp.tools import Tools
+from code_index.core.lazy_imports import importing
+from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME, Served
+
+if TYPE_CHECKING:
+    from code_index.serving.mcp.tools import Tools
 
 HTTP_PATH: Final = "/mcp"
 _UNTIL_WARMING_S: Final = 0.05  # the first answer is on its way by then
@@ -46,9 +49,17 @@ _CLOSE_S: Final = 3
 _TTL_MS: Final = 3_600_000
 
 
-def make_server(tools: Tools) -> Server[Any]:
-    """Make the server of some tools; it begins to open their indexes once it has answered the first request."""
-    answers = {definition.name: partial(tools.answer, definition.name) for definition in tools.definitions}
+def make_server(served: Served) -> Server[Any]:
+    """Make the server of some repositories; it begins to open their indexes once it has answered the first request."""
+
+    @cache
+    def tools() -> Tools:
+        with importing:
+            from code_index.serving.mcp.tools import Tools
+
+            return Tools(served)
+
+    names = [definition.name for definition in served.tools]
     listed = ListToolsResult(
         tools=[
             Tool(
@@ -57,7 +68,7 @@ def make_server(tools: Tools) -> Server[Any]:
                 input_schema=definition.input_schema(),
                 annotations=ToolAnnotations(read_only_hint=True) if definition.reads else None,
             )
-            for definition in tools.definitions
+            for definition in served.tools
         ]
     )
     warming = threading.Lock()
@@ -66,16 +77,20 @@ def make_server(tools: Tools) -> Server[Any]:
         return listed
 
     async def call_tool(_context: ServerRequestContext[Any], asked: CallToolRequestParams) -> CallToolResult:
-        if asked.name not in answers:
-            known = ", ".join(answers)
+        if asked.name not in names:
+            known = ", ".join(names)
             raise MCPError(code=INVALID_PARAMS, message=f"There is no tool {asked.name[:80]!r}; there are {known}.")
-        reply = await anyio.to_thread.run_sync(answers[asked.name], asked.arguments or {}, abandon_on_cancel=True)
+        reply = await anyio.to_thread.run_sync(
+            lambda: tools().answer(asked.name, asked.arguments or {}), abandon_on_cancel=True
+        )
         return CallToolResult(content=[TextContent(type="text", text=reply.text)], is_error=reply.failed)
 
     async def warm_after(context: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
         result = await call_next(context)
         if warming.acquire(blocking=False):  # and never released
-            threading.Timer(_UNTIL_WARMING_S, tools.warm).start()
+            timer = threading.Timer(_UNTIL_WARMING_S, lambda: tools().warm())
+            timer.daemon = True
+            timer.start()
         return result
 
     server: Server[Any] = Server(
@@ -90,9 +105,9 @@ def make_server(tools: Tools) -> Server[Any]:
     return server
 
 
-def serve_stdio(tools: Tools) -> None:
+def serve_stdio(served: Served) -> None:
     """Answer on standard input and output until the input ends."""
-    server = make_server(tools)
+    server = make_server(served)
 
     async def serve() -> None:
         async with stdio_server() as (read, write):
@@ -101,7 +116,7 @@ def serve_stdio(tools: Tools) -> None:
     anyio.run(serve)
 
 
-def serve_http(tools: Tools, sockets: Sequence[socket.socket], *, token: str) -> None:
+def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) -> None:
     """Answer whoever has the token, on sockets that listen, until a signal ends it.
 
     Every request is complete in itself: there are no sessions, so a client goes on after a restart.
@@ -111,7 +126,7 @@ def serve_http(tools: Tools, sockets: Sequence[socket.socket], *, token: str) ->
     from code_index.serving.guard import LOOPBACK_NAMES, TokenGuard
 
     port = sockets[0].getsockname()[1]
-    application = make_server(tools).streamable_http_app(
+    application = make_server(served).streamable_http_app(
         streamable_http_path=HTTP_PATH,
         json_response=True,
         stateless_http=True,

@@ -11,35 +11,33 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from code_index.api import Index, Indexes
 from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.quoting import printable, printable_message
+from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.search.answer import Answer
+from code_index.search.freshness import Freshness
+from code_index.search.symbols import Reference, ReferenceKind, SymbolKind, outline, references, symbol
+from code_index.search.symbols import Symbol as Definition
 from code_index.serving.mcp.definitions import (
-    TOOLS,
     Arguments,
     Context,
     IndexStatus,
     RefreshIndex,
     Related,
     Search,
+    Served,
     Symbol,
 )
-
-if TYPE_CHECKING:
-    from code_index.api import Index, Indexes
-    from code_index.index.folder import IndexFolder
-    from code_index.search.answer import Answer
-    from code_index.search.freshness import Freshness
-    from code_index.search.symbols import Reference
-    from code_index.search.symbols import Symbol as Definition
-    from code_index.serving.mcp.page import Page
-    from code_index.serving.mcp.runs import IndexRuns
+from code_index.serving.mcp.page import Page, add_hits, add_pieces, name_of
+from code_index.serving.mcp.runs import IndexRuns, is_being_indexed
 
 _LONGEST_ERROR: Final = 2_000
 _NOTE_TOKENS: Final = 60
@@ -60,26 +58,12 @@ class Reply:
 class Tools:
     """The tools on some repositories; safe in several threads."""
 
-    def __init__(
-        self,
-        paths: Sequence[Path | None],
-        *,
-        index_dir: Path | None = None,
-        command: Sequence[str] | None,
-    ) -> None:
-        """Serve repositories; nothing of them is read yet.
-
-        Args:
-            paths: the repositories; None for the one that holds the current folder.
-            index_dir: folder of the index, for a single repository.
-            command: the program that indexes a repository, which is the argument after it; None to only read.
-        """
-        self._paths = tuple(paths)
-        self._index_dir = index_dir
-        self._command = None if command is None else tuple(command)
+    def __init__(self, served: Served) -> None:
+        """Answer about what is served; nothing of it is read yet."""
+        self._served = served
         self._lock = threading.Lock()
         self._opened: dict[Path, Index] = {}
-        self._runs: IndexRuns | None = None
+        self._runs = None if served.command is None else IndexRuns(served.command)
         self._asks: Mapping[str, Callable[[Any], str]] = {
             "search": self._search,
             "related": self._related,
@@ -88,8 +72,6 @@ class Tools:
             "index_status": self._index_status,
             "refresh_index": self._refresh_index,
         }
-        self.definitions = tuple(tool for tool in TOOLS if tool.reads or command is not None)
-        """The tools that are offered."""
 
     def answer(self, name: str, arguments: Mapping[str, Any]) -> Reply:
         """Answer a call; whatever goes wrong is an answer as well.
@@ -97,7 +79,7 @@ class Tools:
         Raises:
             KeyError: no such tool is offered.
         """
-        definition = {tool.name: tool for tool in self.definitions}[name]
+        definition = {tool.name: tool for tool in self._served.tools}[name]
         try:
             checked: Arguments = definition.checked(arguments)
             return Reply(self._asks[name](checked))
@@ -107,7 +89,9 @@ class Tools:
             return Reply(_in_short(str(error)), failed=True)
         except Exception as error:  # noqa: BLE001 - the model gets an answer, and the log the reason
             print(f"{name}: {type(error).__name__}: {_in_short(str(error))}", file=sys.stderr)  # noqa: T201
-            said = f"{name} failed by a fault of code-index ({type(error).__name__}). Its log on standard error says more."
+            said = (
+                f"{name} failed by a fault of code-index ({type(error).__name__}). Its log on standard error says more."
+            )
             return Reply(said, failed=True)
 
     def warm(self) -> None:
@@ -115,8 +99,6 @@ class Tools:
 
         What cannot be opened says so when it is asked.
         """
-        with importing:
-            from code_index.serving.mcp import page  # noqa: F401
         with suppress(CodeIndexError, OSError):
             for folder in self._folders():
                 if folder.exists:
@@ -124,8 +106,6 @@ class Tools:
                         self._index(folder).ask("warm", limit=1)
 
     def _search(self, asked: Search) -> str:
-        from code_index.serving.mcp.page import Page, add_hits
-
         indexes = self._indexes(asked.repo)
         filters = _filters(asked)
         answer = indexes.ask(asked.query, limit=asked.offset + asked.limit + 1, **filters)
@@ -135,7 +115,11 @@ class Tools:
         hits = answer.hits[asked.offset : asked.offset + asked.limit]
         if not hits:
             reasons = [reason for index in indexes.members for reason in index.why_nothing_matches(**filters)]
-            _say(page, "Nothing more is found." if answer.hits else "Nothing is found.", *(reasons if not answer.hits else ()))
+            _say(
+                page,
+                "Nothing more is found." if answer.hits else "Nothing is found.",
+                *(reasons if not answer.hits else ()),
+            )
             return page.text
         shown = add_hits(
             page, hits, first=asked.offset + 1, query=asked.query, lines=asked.lines, keep=_NOTE_TOKENS, several=several
@@ -144,8 +128,6 @@ class Tools:
         return page.text
 
     def _related(self, asked: Related) -> str:
-        from code_index.serving.mcp.page import Page, add_hits
-
         index = self._only(asked.repo, asked.path)
         answer = index.related(asked.path, asked.line, limit=asked.offset + asked.limit + 1)
         page = Page(asked.max_tokens)
@@ -161,8 +143,6 @@ class Tools:
         return page.text
 
     def _context(self, asked: Context) -> str:
-        from code_index.serving.mcp.page import Page, add_pieces
-
         indexes = self._indexes(asked.repo)
         page = Page(asked.max_tokens)
         filters = {"glob": asked.glob} if asked.glob else {}
@@ -189,8 +169,6 @@ class Tools:
             IndexMissingError: none of them was ever made; of several, those that were are asked.
             UsageError: no repository of that name is served.
         """
-        from code_index.api import Indexes
-
         folders = self._named(repo)
         missing: IndexMissingError | None = None
         members = []
@@ -231,17 +209,11 @@ class Tools:
 
     def _folders(self) -> list[IndexFolder]:
         """The index folders of the repositories, each once."""
-        with importing:
-            from code_index.index.folder import resolve_index_folder
-
-        folders = [resolve_index_folder(path, self._index_dir) for path in self._paths]
+        folders = [resolve_index_folder(path, self._served.index_dir) for path in self._served.paths or (None,)]
         return list({folder.path: folder for folder in folders}.values())
 
     def _index(self, folder: IndexFolder) -> Index:
         """The opened index of a folder, which may have been made, or deleted, since the last call."""
-        with importing:
-            from code_index.api import Index
-
         folder.check()
         with self._lock:
             index = self._opened.get(folder.path)
@@ -250,7 +222,7 @@ class Tools:
             return index
 
     def _how_to_index(self) -> str:
-        if self._command is None:
+        if self._runs is None:
             return "This server only reads: a person has to index it. Until then, use grep."
         return (
             "Call refresh_index: it is made in the background, and index_status tells how far it is; parts can be searched "
@@ -258,17 +230,14 @@ class Tools:
         )
 
     def _symbol(self, asked: Symbol) -> str:
-        from code_index.search.symbols import ReferenceKind, SymbolKind, outline, references, symbol
-        from code_index.serving.mcp.page import Page
-
         indexes = self._indexes(asked.repo).members
         page = Page(asked.max_tokens)
         kind = SymbolKind(asked.kind) if asked.kind else None
         most = asked.offset + asked.limit + 1
         found: list[str] = []
         for index in indexes:
-            page.add(_in_words(index.freshness_now()))
-            prefix = f"{_name(str(index.folder.repository_root))} " if len(indexes) > 1 else ""
+            page.add(_in_words(index.freshness(patience_s=0.05)))
+            prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes) > 1 else ""
             if asked.want == "definitions":
                 lines = [_definition(one) for one in symbol(index.store, asked.name, kind=kind, limit=most)]
             elif asked.want == "outline":
@@ -290,10 +259,9 @@ class Tools:
         return "\n\n".join(self._status_of(folder) for folder in self._named(asked.repo))
 
     def _status_of(self, folder: IndexFolder) -> str:
-        from code_index.embedding.models.description import describe_model
-        from code_index.index.contents import index_status
-        from code_index.serving.mcp.page import name_of
-        from code_index.serving.mcp.runs import is_being_indexed
+        with importing:
+            from code_index.embedding.models.description import describe_model
+            from code_index.index.contents import index_status  # and polars: most sessions never ask
 
         lines = [f"Repository {name_of(str(folder.repository_root))}"]
         try:
@@ -314,7 +282,7 @@ class Tools:
         ]
         if is_being_indexed(folder):
             lines.append("It is being indexed; what is stored can be searched.")
-        elif self._command is not None and (chunks != complete or not index.freshness().is_current):
+        elif self._runs is not None and (chunks != complete or not index.freshness().is_current):
             lines.append("Next: refresh_index takes in what is missing or changed.")
         elif status.failed:
             lines.append("Next: a person can see what failed with `code-index status --failed`.")
@@ -334,17 +302,11 @@ class Tools:
         return [f"The last run of refresh_index failed with status {state.status}: {said}"]
 
     def _refresh_index(self, asked: RefreshIndex) -> str:
-        from code_index.serving.mcp.page import name_of
-        from code_index.serving.mcp.runs import IndexRuns
-
         folders = self._named(asked.repo)
         if len(folders) > 1:
             served = ", ".join(name_of(str(folder.repository_root)) for folder in folders)
             raise UsageError(f"Name one repository with repo: {served}.")
-        with self._lock:
-            if self._runs is None:
-                assert self._command is not None
-                self._runs = IndexRuns(self._command)
+        assert self._runs is not None  # else the tool is not offered
         root = name_of(str(folders[0].repository_root))
         if self._runs.start(folders[0]):
             return f"{root} is being indexed in the background. index_status tells how far it is; search already works on what is stored."
@@ -367,8 +329,6 @@ def _filters(asked: Search) -> dict[str, Any]:
 
 def _in_words(fresh: Freshness) -> str:
     """The state of an index in one line."""
-    from code_index.serving.mcp.page import name_of
-
     commit = "" if fresh.commit is None else f" at {fresh.commit[:_SHORT_HASH]}"
     if fresh.commit and fresh.current_commit and fresh.commit != fresh.current_commit:
         commit += f" (checked out now: {fresh.current_commit[:_SHORT_HASH]})"
@@ -389,24 +349,18 @@ def _in_words(fresh: Freshness) -> str:
 
 
 def _definition(one: Definition) -> str:
-    return f"{_name(one.file_path)}:{one.start_line}-{one.end_line} {one.kind} {_name(one.qualified_name)}"
+    return f"{name_of(one.file_path)}:{one.start_line}-{one.end_line} {one.kind} {name_of(one.qualified_name)}"
 
 
 def _outlined(one: Definition) -> str:
-    return f"{'  ' * one.depth}{one.start_line}-{one.end_line} {one.kind} {_name(one.name)}"
+    return f"{'  ' * one.depth}{one.start_line}-{one.end_line} {one.kind} {name_of(one.name)}"
 
 
 def _reference(one: Reference) -> str:
     lines = ",".join(map(str, one.lines))
-    within = f" in {_name(one.enclosing)}" if one.enclosing else ""
-    target = f" -> {_name(one.target)}" if one.target else ""
-    return f"{_name(one.file_path)}:{lines}{within} ({one.kind}, {one.confidence}){target}"
-
-
-def _name(text: str) -> str:
-    from code_index.serving.mcp.page import name_of
-
-    return name_of(text)
+    within = f" in {name_of(one.enclosing)}" if one.enclosing else ""
+    target = f" -> {name_of(one.target)}" if one.target else ""
+    return f"{name_of(one.file_path)}:{lines}{within} ({one.kind}, {one.confidence}){target}"
 
 
 def _say(page: Page, *sentences: str) -> None:
