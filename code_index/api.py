@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
@@ -21,6 +21,7 @@ from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
 from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.context import ContextPiece, hits_for, pack, refuse_budget
 from code_index.search.freshness import Freshness, FreshnessReader
@@ -354,7 +355,8 @@ class Indexes:
         """
         if not paths:
             raise UsageError("No repository is named.")
-        opened = [Index.open(path) for path in paths]
+        # Both paths are given, so that the variables of a single index do not apply.
+        opened = [Index.open(path, Path(path).expanduser() / INDEX_FOLDER) for path in paths]
         return cls(tuple({index.folder.path: index for index in opened}.values()))
 
     @classmethod
@@ -414,9 +416,21 @@ class Indexes:
     def _found(
         self, query: str, mode: SearchMode, *, limit: int, per_file: int, explain: bool, filters: Filters
     ) -> list[SearchHit]:
+        if len(self.members) == 1:
+            (only,) = self.members
+            only._freshness.start()  # noqa: SLF001 - of the same module
+            hits = only._found(  # noqa: SLF001
+                query,
+                only._filter(**filters),  # noqa: SLF001
+                mode=mode,
+                limit=limit,
+                per_file=per_file,
+                explain=explain,
+            )
+            return [replace(hit, repository=str(only.folder.repository_root)) for hit in hits]
         openings = []
         for index in self.members:
-            index._freshness.start()  # noqa: SLF001 - of the same module
+            index._freshness.start()  # noqa: SLF001
             openings.append(index.store.search.start_opening())
         try:
             asked = [

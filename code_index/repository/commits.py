@@ -52,7 +52,7 @@ def changed_since(root: Path, reference: str) -> list[str]:
     checkout = find_checkout(root)
     if checkout is None:
         raise UsageError(f"{root} is no git checkout, so nothing is known of changes since {_quoted(reference)}.")
-    name, start, steps = _resolved(checkout, reference)
+    start, steps = _resolved(checkout, reference)
     git = Git(checkout.top)
     try:
         settings = repository_settings(git, checkout)
@@ -60,7 +60,7 @@ def changed_since(root: Path, reference: str) -> list[str]:
             arguments = ("rev-parse", "--quiet", "--verify", "--end-of-options", f"{start}{steps}^{{commit}}")
             status, said = own.run(root, *arguments, allowed=(0, 1, 128))
             if status != 0:
-                raise _unknown(checkout, reference, name)
+                raise _unknown(checkout, reference)
             commit = said.decode("ascii", "replace").strip()
             compared = ("diff-index", "--cached", "--name-only", "--no-renames", "--relative", "-z", commit, "--")
             _, in_index = own.run(root, *compared)
@@ -70,22 +70,22 @@ def changed_since(root: Path, reference: str) -> list[str]:
     return sorted(map(os.fsdecode, {*in_index.split(b"\0")[:-1], *in_tree}))
 
 
-def _resolved(checkout: Checkout, reference: str) -> tuple[str, str, str]:
-    """The name in a reference, the hash (or its beginning) that the name stands for, and the steps from there."""
+def _resolved(checkout: Checkout, reference: str) -> tuple[str, str]:
+    """The hash (or its beginning) that the name in a reference stands for, and the steps from there."""
     match = _STEPS.fullmatch(reference)
     name, steps = (match["name"], match["steps"]) if match else (reference, "")
     name = "HEAD" if name == "@" else name
     if not name or name.startswith("-") or ".." in name or not name.isprintable() or "\\" in name:
-        raise _unknown(checkout, reference, name)
+        raise _unknown(checkout, reference)
     for place in _PLACES:
         # Of the git folder itself, only what is a reference.
         if place == "{}" and not (name.startswith("refs/") or re.fullmatch(r"[A-Z_]*HEAD", name)):
             continue
         if (found := _of_ref(checkout, place.format(name))) is not None:
-            return name, found, steps
+            return found, steps
     if _HASH_BEGIN.fullmatch(name.lower()):
-        return name, name.lower(), steps
-    raise _unknown(checkout, reference, name)
+        return name.lower(), steps
+    raise _unknown(checkout, reference)
 
 
 def _of_ref(checkout: Checkout, name: str) -> str | None:
@@ -115,7 +115,7 @@ def _ref_text(checkout: Checkout, name: str) -> str | None:
     return found[1].decode() if found else None
 
 
-def _unknown(checkout: Checkout, reference: str, name: str) -> UsageError:
+def _unknown(checkout: Checkout, reference: str) -> UsageError:
     shallow = (checkout.common_dir / "shallow").exists()
     why = " The clone is shallow: `git fetch --unshallow` brings older commits." if shallow else ""
     return UsageError(

@@ -29,8 +29,8 @@ class Answer(Generic[HitT]):
     Example:
         >>> from code_index import Index
         >>> answer = Index.open("repository").ask("greet a person by name", limit=1)
-        >>> answer.hits[0].qualified_name, answer.hits[0].state, answer.freshness[0].newer_files
-        ('greet', 'current', ())
+        >>> answer.hits[0].qualified_name, answer.hits[0].state.value, answer.freshness[0].vectors_share
+        ('greet', 'current', 1.0)
     """
 
     freshness: tuple[Freshness, ...]

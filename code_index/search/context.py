@@ -23,7 +23,7 @@ from code_index.tables.store import IndexStore
 LEAST_TOKENS: Final = 100
 MOST_TOKENS: Final = 1_000_000
 SEPARATOR: Final = "\n\n"
-"""Stands between the texts of two pieces; it counts into the budget."""
+"""Stands between the texts of two pieces; the sum of their `tokens` is not less than those of all of it."""
 _OF_BUDGET: Final = 5
 _SMALLEST: Final = 40  # tokens of a piece that is worth its header
 _FEWEST_LINES: Final = 3
@@ -64,6 +64,7 @@ class ContextPiece:
     file_path: str
     start_line: int
     end_line: int
+    language: str
     qualified_name: str
     score: float
     state: str | None
@@ -107,7 +108,7 @@ def hits_for(max_tokens: int) -> int:
 def pack(
     stores: Mapping[str, IndexStore], hits: Sequence[SearchHit], task: str, max_tokens: int
 ) -> tuple[ContextPiece, ...]:
-    """Pack hits into a budget, files best first; the texts joined by `SEPARATOR` never have more tokens by estimate.
+    """Pack hits into a budget, files best first; their `tokens` never sum up to more.
 
     Args:
         stores: tables of the indexes, by repository.
@@ -120,52 +121,72 @@ def pack(
     """
     headers = _headers_of(stores, hits)
     words = query_words(task).split()
-    several = len(stores) > 1
-    chosen: list[_Part] = []
-    waiting = list(dict.fromkeys(range(len(hits))))
-    pieces: tuple[ContextPiece, ...] = ()
+    packing = _Packing(several=len(stores) > 1)
+    waiting = list(range(len(hits)))
     for most in (max(max_tokens // _OF_BUDGET, LEAST_TOKENS), max_tokens):
-        left = max_tokens - _total(pieces)
         for at in list(waiting):
-            if left < _SMALLEST:
+            if (left := max_tokens - packing.tokens) < _SMALLEST:
                 break
-            hit = hits[at]
-            before = next((place for place, part in enumerate(chosen) if part.hit is hit), None)
-            others = chosen if before is None else chosen[:before] + chosen[before + 1 :]
-            room = left if before is None else left + _alone(chosen[before], several=several)
-            part = _fitting(hit, headers[at], words, min(most, room), several=several)
-            if part is None or (before is not None and len(part.lines) <= len(chosen[before].lines)):
+            before = packing.parts.get(at)
+            room = left if before is None else left + packing.alone(before)
+            part = _fitting(hits[at], headers[at], words, min(most, room), packing)
+            if part is None or (before is not None and len(part.lines) <= len(before.lines)):
                 continue
-            chosen = [*others, part] if before is None else [*chosen[:before], part, *chosen[before + 1 :]]
+            packing.put(at, part)
             if part.whole:
                 waiting.remove(at)
-            pieces = _rendered(chosen, several=several)
-            left = max_tokens - _total(pieces)
-    return pieces
+    return packing.pieces()
+
+
+class _Packing:
+    """Parts of hits, by place of the hit, and what they take; only the file of a new part is rendered again."""
+
+    def __init__(self, *, several: bool) -> None:
+        self._several = several
+        self.parts: dict[int, _Part] = {}
+        self.tokens = 0
+        self._files: dict[tuple[str | None, str], tuple[ContextPiece, ...]] = {}
+
+    def put(self, at: int, part: _Part) -> None:
+        """Add the part of a hit, or put it in the place of a shorter one."""
+        self.parts[at] = part
+        key = _file_of(part)
+        of_file = [one for one in self.parts.values() if _file_of(one) == key]
+        pieces = _rendered(of_file, several=self._several)
+        self.tokens += _total(pieces) - _total(self._files.get(key, ()))
+        self._files[key] = pieces
+
+    def alone(self, part: _Part) -> int:
+        """Tokens of a part with nothing around it, at least what it adds."""
+        return _total(_rendered([part], several=self._several))
+
+    def pieces(self) -> tuple[ContextPiece, ...]:
+        """All pieces: files in the order in which they came, each by its lines."""
+        return tuple(piece for of_file in self._files.values() for piece in of_file)
+
+
+def _file_of(part: _Part) -> tuple[str | None, str]:
+    return part.hit.repository, part.hit.file_path
 
 
 def _total(pieces: Sequence[ContextPiece]) -> int:
-    return estimate_tokens(SEPARATOR.join(piece.text for piece in pieces)) if pieces else 0
-
-
-def _alone(part: _Part, *, several: bool) -> int:
-    return _total(_rendered([part], several=several))
+    # Each estimate has a base, which is more than a separator.
+    return sum(piece.tokens for piece in pieces)
 
 
 def _fitting(
-    hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], room: int, *, several: bool
+    hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], room: int, packing: _Packing
 ) -> _Part | None:
     """The hit, or as many of its lines as fit; None where that is too little to be worth its header."""
     lines = hit.content.splitlines()
-    room -= estimate_tokens(SEPARATOR)
     whole = _Part(hit, headers, 0, tuple(lines), whole=True)
-    if _alone(whole, several=several) <= room:
+    if packing.alone(whole) <= room:
         return whole
     low, high, best = 0, len(lines) - 1, None
     while low <= high:
         height = (low + high) // 2
         part = _window(hit, headers, words, lines, height)
-        if height and _alone(part, several=several) <= room:
+        if height and packing.alone(part) <= room:
             best, low = part, height + 1
         elif not height:
             low = 1
@@ -187,17 +208,11 @@ def _window(
     return _Part(hit, headers, first, tuple(shown), whole=False)
 
 
-def _rendered(parts: Sequence[_Part], *, several: bool) -> tuple[ContextPiece, ...]:
-    """Pieces of the parts: files in the order of their first parts, in a file by lines, neighbours joined."""
-    files: dict[tuple[str | None, str], list[_Part]] = {}
-    for part in parts:
-        files.setdefault((part.hit.repository, part.hit.file_path), []).append(part)
-    pieces = []
-    for of_file in files.values():
-        shown: set[str] = set()
-        for run in _joined(sorted(of_file, key=lambda part: (_begin(part), -_end(part)))):
-            pieces.append(_piece(run, shown, several=several))
-    return tuple(pieces)
+def _rendered(of_file: Sequence[_Part], *, several: bool) -> tuple[ContextPiece, ...]:
+    """Pieces of the parts of one file, by lines, neighbours joined."""
+    shown: set[str] = set()
+    runs = _joined(sorted(of_file, key=lambda part: (_begin(part), -_end(part))))
+    return tuple(_piece(run, shown, several=several) for run in runs)
 
 
 def _begin(part: _Part) -> int:
@@ -246,6 +261,7 @@ def _piece(run: Sequence[_Part], shown: set[str], *, several: bool) -> ContextPi
         file_path=first.hit.file_path,
         start_line=_begin(first),
         end_line=_end(last),
+        language=first.hit.language,
         qualified_name=best.qualified_name,
         score=best.score,
         state=best.state,

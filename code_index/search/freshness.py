@@ -60,11 +60,11 @@ class FileState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How far an index is behind its repository.
+    """Distance of an index from its repository.
 
     `commit` was checked out at the last scan and `current_commit` is now; None outside of git, or where it is not known.
     `age_s` is seconds since the last scan. `newer_files` are the first of the `newer_count` paths that were added, changed or
-    removed since, sorted; both are None where comparing takes longer than an answer waits, `compared_s` ago the comparison was made.
+    removed since, sorted; the comparison was made `compared_s` ago. All three are None where it takes longer than an answer waits.
     `vectors_share` is the share of `chunks` with a vector, in [0, 1]; the others are found only by their words.
 
     Example:
@@ -85,6 +85,11 @@ class Freshness:
     vectors_share: float
 
     @property
+    def chunks_without_vector(self) -> int:
+        """Number of chunks that are found only by their words."""
+        return self.chunks - round(self.chunks * self.vectors_share)
+
+    @property
     def is_current(self) -> bool:
         """Tell whether it is known that no file changed since the last scan, and every chunk has a vector."""
         return self.newer_count == 0 and self.vectors_share == 1.0
@@ -92,7 +97,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
-    """What a comparison found: when it began (clock of `time.monotonic`), how long it took, and the paths that differ."""
+    """Result of a comparison: when it began (clock of `time.monotonic`), how long it took, and the paths that differ."""
 
     began: float
     took_s: float
@@ -150,7 +155,7 @@ class FreshnessReader:
             newer_count=None if last is None else len(last.newer),
             compared_s=None if last is None else round(time.monotonic() - last.began, 1),
             chunks=there.chunks,
-            vectors_share=round(min(1.0, there.vectors / there.chunks), 4) if there.chunks else 0.0,
+            vectors_share=min(1.0, there.vectors / there.chunks) if there.chunks else 0.0,
         )
 
     def brought_up_to_date(self, hits: Sequence[SearchHit]) -> tuple[SearchHit, ...]:

@@ -138,7 +138,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """What one index has for a question: candidates by id, and the scores of both lists.
+    """Both lists that one index has for a question: candidates by id, and scores.
 
     `without_vector` are ids of `lexical` that the other list could not hold.
     """

@@ -1,8 +1,13 @@
 """Several indexes in one ranking.
 
-All candidates of all indexes are ranked in one pass, as if they were of one index whose top folders are the repositories, so
-that their scores are comparable. Similarities are comparable where the vectors are of one model; where they are not, each
-model's are scaled to [0, 1] first. Scores by words depend on how rare a word is in its index; they are compared as they are.
+The best candidates of all indexes are ranked in one pass, as if they were of one index whose top folders are the repositories,
+so that their scores are comparable. Similarities are comparable where the vectors are of one model; where they are not,
+each model's are scaled to [0, 1] first. Scores by words depend on how rare a word is in its index; they are compared as they are.
+
+Source: 202 questions over eleven repositories, NDCG@10 of hits in the repository that a question was written for. Alone 0.799;
+among three indexes 0.782; among eleven 0.736, where one index of all eleven has 0.735: such questions fit several web
+frameworks. Rejected: scores by words as shares of each index's best (0.771 and 0.685), or times the logarithm of the
+indexes' sizes (0.780 and 0.713).
 
 Belongs here: gathering and ranking candidates of several indexes. Does not belong here: the ranking itself
 (`code_index.search.ranking`), and which indexes there are (`code_index.api`).
@@ -11,7 +16,7 @@ Belongs here: gathering and ranking candidates of several indexes. Does not belo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +40,9 @@ from code_index.search.ranking import normalized, rank
 from code_index.tables.filters import SearchFilter
 from code_index.tables.store import IndexStore
 
+MERGED_DEPTH: Final = 300
+"""Length of the part of each merged list that is ranked. Source: the same; with 100 the figures are 0.773 and 0.726, with all
+0.782 and 0.718."""
 _THREADS: Final = 8
 _SPARE: Final = 20
 
@@ -85,7 +93,7 @@ def search_several(
         )
     if len(models) > 1:
         found = _scaled_by_model(indexes, found)
-    merged = _merged([_label(indexes, at) for at in range(len(indexes))], found)
+    merged = _merged([_label(indexes, at) for at in range(len(indexes))], found, max(MERGED_DEPTH, questions[0].depth))
     if mode is not SearchMode.HYBRID:
         order = sorted((merged.semantic or merged.lexical).items(), key=lambda item: (-item[1], item[0]))
         return _read(indexes, order, merged, limit)
@@ -118,7 +126,8 @@ def _label(indexes: Sequence[AskedIndex], at: int) -> str:
     return name if names[name] == 1 else f"{name}-{at}"
 
 
-def _merged(labels: Sequence[str], found: Sequence[Lists]) -> Lists:
+def _merged(labels: Sequence[str], found: Sequence[Lists], depth: int) -> Lists:
+    """The lists of all indexes as one, each cut to `depth`."""
     candidates: dict[str, Candidate] = {}
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
@@ -132,7 +141,16 @@ def _merged(labels: Sequence[str], found: Sequence[Lists]) -> Lists:
         if not lists.semantic:
             # An index without vectors yet: what it has by words counts for both.
             without |= {_key(at, chunk_id) for chunk_id in lists.lexical}
-    return Lists(candidates, semantic, lexical, frozenset(without))
+    in_lists = semantic.keys() | lexical.keys()
+    semantic, lexical = _best(semantic, depth), _best(lexical, depth)
+    # Definitions of a name are in neither list.
+    dropped = in_lists - semantic.keys() - lexical.keys()
+    kept = {key: one for key, one in candidates.items() if key not in dropped}
+    return Lists(kept, semantic, lexical, frozenset(without))
+
+
+def _best(scores: Mapping[str, float], depth: int) -> dict[str, float]:
+    return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:depth])
 
 
 def _scaled_by_model(indexes: Sequence[AskedIndex], found: Sequence[Lists]) -> list[Lists]:

@@ -24,6 +24,7 @@ from indexing_assets.cli.streams import finish, open_streams
 _COMMANDS = {
     "cleanup": "Free the disk space that nothing needs.",
     "config": "Show each setting, its value and where it comes from.",
+    "context": "Print the best code for a task, within a budget of tokens.",
     "doctor": "Check an index, say what is wrong, and fix it.",
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
@@ -31,6 +32,7 @@ _COMMANDS = {
     "mcp": "Answer coding agents by the Model Context Protocol.",
     "migrate": "Import an index of the single-table kind.",
     "models": "Show the embedding models, what each is good at, and which is in use.",
+    "related": "Find code like that at a line.",
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",

@@ -2,17 +2,23 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from code_index.core.content_kinds import ContentKind
 from code_index.core.errors import SettingsError, UsageError
+from code_index.core.model import ChunkType
 from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
 from code_index.index.permissions import umask_of
+from code_index.repository.skip_rules import INDEX_FOLDER
 from indexing_assets.cli.output import confirm
+
+if TYPE_CHECKING:
+    from code_index import Indexes
 
 _Command = Callable[..., Any]
 
@@ -38,6 +44,69 @@ def index_dir_option(command: _Command) -> _Command:
         "--index-dir",
         type=click.Path(path_type=Path),
         help=f"Folder of the index; by default ${INDEX_DIR_VARIABLE} or .code-index in the repository.",
+    )(command)
+
+
+def several_options(command: _Command) -> _Command:
+    """`--repo PATH` (repeated) and `--all`, for commands that ask several indexes as one."""
+    command = click.option("--all", "all_indexes", is_flag=True, help="All indexes of the deployment.")(command)
+    return click.option(
+        "--repo",
+        "repositories",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A repository to ask; repeated, all in one ranking.",
+    )(command)
+
+
+def filter_options(command: _Command) -> _Command:
+    """The filters of a search."""
+    for option in reversed(
+        (
+            click.option(
+                "--language", "-l", multiple=True, help="Only this language, by name or extension (may be repeated)."
+            ),
+            click.option(
+                "--glob", "-g", help="Only paths that match, such as 'src/**/*.{ts,tsx}', 'docs/' or 'app/[id]'."
+            ),
+            click.option(
+                "--type",
+                "-t",
+                "chunk_type",
+                multiple=True,
+                type=click.Choice([kind.value for kind in ChunkType], case_sensitive=False),
+                metavar="TYPE",
+                help="Only this chunk type: function, class, method, ... (may be repeated).",
+            ),
+            click.option("--function", "function_name", help="Only the function or method of this name."),
+            click.option("--class", "class_name", help="Only the class of this name and its members."),
+            click.option("--subproject", help="Only this subproject, by name."),
+            click.option(
+                "--content",
+                type=click.Choice([*ContentKind, "all"], case_sensitive=False),
+                default="all",
+                show_default=True,
+                help="Only code, documentation, configuration or tests.",
+            ),
+            click.option(
+                "--changed-since",
+                metavar="REF",
+                help="Only files that changed since this commit, also in the working tree, or are untracked.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def mode_option(command: _Command) -> _Command:
+    """`--mode`."""
+    return click.option(
+        "--mode",
+        type=click.Choice(["hybrid", "semantic", "lexical"]),
+        default="hybrid",
+        show_default=True,
+        help="By meaning, by words, or both.",
     )(command)
 
 
@@ -85,6 +154,30 @@ def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
     with suppress(SettingsError):  # the command says so itself, or works without settings
         os.umask(umask_of(shared=folder.settings().shared_with_group))
     return folder
+
+
+def indexes_of(
+    path: Path | None, index_dir: Path | None, repositories: Sequence[Path] = (), *, all_indexes: bool = False
+) -> "Indexes":
+    """The indexes that a command's options name: one, several repositories, or all of the deployment.
+
+    Raises:
+        UsageError: the options contradict each other; or as `folder_of`.
+        IndexMissingError, StoreError: as `Index.open`.
+    """
+    from code_index import Index, Indexes
+
+    given = {"--repo": bool(repositories), "--all": all_indexes, "--path": bool(path), "--index-dir": bool(index_dir)}
+    named = [name for name, is_given in given.items() if is_given]
+    if len(named) > 1 and (repositories or all_indexes):
+        raise UsageError(f"{' and '.join(named)} name different indexes. Use one of them.")
+    if all_indexes:
+        return Indexes.deployed()
+    if repositories:
+        # Both paths are given, so that the variables of a single index do not apply.
+        opened = [Index.of(folder_of(one, one / INDEX_FOLDER)) for one in repositories]
+        return Indexes(tuple({index.folder.path: index for index in opened}.values()))
+    return Indexes((Index.of(folder_of(path, index_dir)),))
 
 
 def refuse_no_repository(folder: IndexFolder) -> None:

@@ -320,7 +320,7 @@ class Rounds:
         if process.returncode:
             self.tally.wrong.append(f"a search command ended with {process.returncode}: {errors[-1500:]}")
             return
-        self.tally.wrong += [f"a search command: {what}" for what in self.tree.judge(json.loads(output))]
+        self.tally.wrong += [f"a search command: {what}" for what in self.tree.judge(json.loads(output)["hits"])]
 
     def _judge(self, outcome: Outcome, all_of_round: Iterable[Outcome], *, moving: bool) -> None:
         self.tally.processes[outcome.command] += 1

@@ -185,7 +185,7 @@ def test_no_command_sends_a_control_character_to_the_terminal(
 def test_json_holds_the_names_as_they_are(hostile: Hostile, deterministic: None, said: Callable[..., Said]) -> None:
     number = ODD_NAMES.index("\x1b[31mred.py")
     done = said("search", f"quagga{number}", "-C", hostile.root, "--json", "-n", 1, "--mode", "lexical")
-    assert json.loads(done.out)[0]["file_path"] == "names/\x1b[31mred.py"
+    assert json.loads(done.out)["hits"][0]["file_path"] == "names/\x1b[31mred.py"
     assert "\x1b" not in done.out
 
 

@@ -229,7 +229,7 @@ def test_bytes_of_the_command_line_that_are_no_utf8_end_in_a_message(root: Path)
     assert b"\x1b" not in refused.stderr
     answered = run(b"--json", b"--mode", b"lexical", b"gr\xfc\xdf greet")
     assert answered.returncode == 0, answered.stderr
-    assert json.loads(answered.stdout)[0]["file_path"] == "src/greet.py"
+    assert json.loads(answered.stdout)["hits"][0]["file_path"] == "src/greet.py"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_another_index_folder_can_be_named(small_repository: Path, command_line:
     assert not (small_repository / ".code-index").exists()
     hits = json.loads(
         command_line("search", "greet", "-C", small_repository, "--index-dir", tmp_path / "elsewhere", "--json").stdout
-    )
+    )["hits"]
     assert hits[0]["file_path"] == "app/greeting.py"
 
 
@@ -98,7 +98,9 @@ def test_search_prints_place_symbol_and_code(indexed: Path, command_line: Run) -
 
 
 def test_search_finds_the_index_from_a_folder_below(indexed: Path, command_line: Run) -> None:
-    hits = json.loads(command_line("search", "increment", "--json", "--mode", "lexical", cwd=indexed / "app").stdout)
+    hits = json.loads(command_line("search", "increment", "--json", "--mode", "lexical", cwd=indexed / "app").stdout)[
+        "hits"
+    ]
     assert hits[0]["qualified_name"] == "Counter.increment"
 
 
@@ -118,7 +120,7 @@ def test_search_finds_the_index_from_a_folder_below(indexed: Path, command_line:
 def test_filters_hold_in_every_mode(indexed: Path, command_line: Run, options: list[str], paths: set[str]) -> None:
     words = "increment get user name greet run install"
     done = command_line("search", words, "--json", *options, cwd=indexed)
-    assert {hit["file_path"] for hit in json.loads(done.stdout)} == paths
+    assert {hit["file_path"] for hit in json.loads(done.stdout)["hits"]} == paths
     names = {"--language": "languages", "--glob": "path_glob", "--type": "chunk_types", "--function": "function_name"}
     names |= {"--class": "class_name", "--subproject": "subproject"}
     name = names[options[0]]
@@ -130,7 +132,7 @@ def test_filters_hold_in_every_mode(indexed: Path, command_line: Run, options: l
 
 
 def test_limit_bounds_the_hits(indexed: Path, command_line: Run) -> None:
-    assert len(json.loads(command_line("search", "name", "--json", "-n", 2, cwd=indexed).stdout)) == 2
+    assert len(json.loads(command_line("search", "name", "--json", "-n", 2, cwd=indexed).stdout)["hits"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -392,7 +394,7 @@ def test_files_of_the_repository_are_read_and_never_imported(indexed: Path, comm
     for arguments in (["index"], ["search", "greet"], ["status"]):
         done = subprocess.run([_SCRIPT, *arguments], cwd=indexed, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    hits = json.loads(command_line("search", "shadow", "--json", "-C", indexed).stdout)
+    hits = json.loads(command_line("search", "shadow", "--json", "-C", indexed).stdout)["hits"]
     assert "gql.py" in {place.partition(":")[0] for hit in hits for place in (hit["file_path"], *hit["copies"])}
 
 

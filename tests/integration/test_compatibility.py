@@ -53,7 +53,9 @@ def test_an_earlier_index_answers_before_anything_is_written(unpacked: Path, com
     tables = folder_of(root).tables_dir
     before = {path: path.read_bytes() for path in tables.rglob("*") if path.is_file()}
     for mode in ("hybrid", "semantic", "lexical"):
-        hits = json.loads(command_line("search", "greet a person by name", "--mode", mode, "--json", "-C", root).stdout)
+        hits = json.loads(
+            command_line("search", "greet a person by name", "--mode", mode, "--json", "-C", root).stdout
+        )["hits"]
         assert (hits[0]["file_path"], hits[0]["function_name"]) == ("app/greeting.py", "greet"), mode
     assert "13: 2 pending, 11 complete" in command_line("status", root).stdout
     assert {path: path.read_bytes() for path in tables.rglob("*") if path.is_file()} == before

@@ -21,7 +21,18 @@ from code_index.core.errors import ModelError, SettingsError, StoreError
 from tests.indexed_copies import copy_indexed
 
 _PUBLIC = {
-    code_index: ["CodeIndexError", "Index", "IndexMissingError", "IndexStatus", "SearchHit", "UsageError"],
+    code_index: [
+        "Answer",
+        "CodeIndexError",
+        "ContextPiece",
+        "Freshness",
+        "Index",
+        "IndexMissingError",
+        "IndexStatus",
+        "Indexes",
+        "SearchHit",
+        "UsageError",
+    ],
     indexing_assets: [
         "AddedCounts",
         "CodeIndexComponent",

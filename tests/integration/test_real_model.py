@@ -36,6 +36,6 @@ def test_code_is_found_by_meaning(
         "surface of a rectangle": "geometry.py",
     }.items():
         found = command_line("search", query, "--mode", "semantic", "--json", cwd=small_repository)
-        assert json.loads(found.stdout)[0]["file_path"] == path, query
+        assert json.loads(found.stdout)["hits"][0]["file_path"] == path, query
     status = json.loads(command_line("status", small_repository, "--json").stdout)
     assert list(status["vectors_by_model"]) == [status["model"]]

@@ -1,0 +1,54 @@
+"""`code-index context`: the best code for a task, packed to a budget of tokens."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from indexing_assets.cli.hits import tell_freshness
+from indexing_assets.cli.options import (
+    filter_options,
+    index_dir_option,
+    indexes_of,
+    json_option,
+    mode_option,
+    repository_option,
+    several_options,
+)
+from indexing_assets.cli.output import Styled, say, say_code, say_json, tell
+
+
+@click.command("context")
+@click.argument("task", nargs=-1, required=True)
+@repository_option
+@index_dir_option
+@several_options
+@mode_option
+@click.option("--max-tokens", type=int, default=8_000, show_default=True, help="Budget, by an estimate from above.")
+@filter_options
+@json_option
+def command(
+    task: tuple[str, ...],
+    path: Path | None,
+    index_dir: Path | None,
+    repositories: tuple[Path, ...],
+    all_indexes: bool,
+    mode: str,
+    max_tokens: int,
+    as_json: bool,
+    **filters: Any,
+) -> None:
+    """Print the best code for TASK, with the headers of what encloses it, within a budget of tokens."""
+    indexes = indexes_of(path, index_dir, repositories, all_indexes=all_indexes)
+    answer = indexes.context(" ".join(task), max_tokens=max_tokens, mode=mode, **filters)
+    if as_json:
+        say_json(answer.envelope())
+        return
+    if not answer.hits:
+        tell("Nothing found.")
+    for piece in answer.hits:
+        place, *lines = piece.text.split("\n")
+        say(Styled(place, fg="cyan", bold=True))
+        say_code(lines, piece.language, indent="")
+        say()
+    tell_freshness(answer.freshness, by_meaning=mode != "lexical")
