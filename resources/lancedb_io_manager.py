@@ -41,7 +41,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
     - `table`: name of the table; by default `dagster/table_name`, else the asset key joined by `__`.
     - `partition_expr`: column that holds the partition key; for multi-partitions a mapping from
       dimension to column. Partitioned assets need it; where a single partition is written, a column that
-      the rows lack is added. The index's own tables `chunks` and `vectors` have no such column: which rows are
+      the rows lack is added. The index's own tables `chunks`, `references` and `vectors` have no such column: which rows are
       of a partition is looked up in `files` and `chunks`.
     - `mode`: `overwrite` (the output's partitions, or the whole table), `append` or `upsert`.
     - `key`: column or columns that identify a row; `upsert` needs it.
@@ -188,7 +188,7 @@ class _PartitionRows:
 
 
 def _of_file_versions(slices: SliceTables, keys: Sequence[str]) -> _PartitionRows:
-    """Rows of `chunks` by partition of `parsed_chunks`: the manifest says which file version a key is."""
+    """Rows of `chunks` or `references` by partition: the manifest says which file version a key is."""
     columns = ("file_path", "file_hash")
     found = slices.read("files", [*columns, "partition_key"], is_in("partition_key", keys))
     return _PartitionRows(
@@ -221,6 +221,7 @@ def _of_batches(slices: SliceTables, keys: Sequence[str]) -> _PartitionRows:
 # Tables whose rows do not hold the key of their partition.
 _LOOKED_UP: Mapping[str, Callable[[SliceTables, Sequence[str]], _PartitionRows]] = {
     "chunks": _of_file_versions,
+    "references": _of_file_versions,
     "vectors": _of_batches,
 }
 

@@ -13,20 +13,27 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from operator import itemgetter
+from typing import Any, Final
 
-from code_index.chunking.blocks import OWNER, Block, Extraction
+from code_index.chunking.blocks import OWNER, Block, Extraction, NamePlace
 from code_index.chunking.complexity import complexity_score
 from code_index.chunking.splitting import SourceText
 from code_index.core.hashing import chunk_id
-from code_index.core.model import Chunk, ChunkingOptions, ChunkType, TypeAnnotation
+from code_index.core.model import Chunk, ChunkingOptions, ChunkType, FileName, TypeAnnotation
 
 MAX_BLOCK_DEPTH: Final = 32
 """Blocks nested deeper belong to the text of the last ancestor: so qualified names stay short on any input."""
 
 CODE: Final = frozenset({ChunkType.FUNCTION, ChunkType.CLASS, ChunkType.METHOD})
+
+MAX_NAMES: Final = 20_000
+"""Rows of names of one file, definitions first; of 10,000 real files only generated ones have more."""
+
+MAX_LINES: Final = 1_000
+"""Lines of one such row."""
 
 Span = tuple[int, int]
 
@@ -77,8 +84,9 @@ def assemble(
     subproject_path: str | None,
     options: ChunkingOptions,
     lines: Sequence[int] | None = None,
+    on_names: Callable[[list[FileName]], None] | None = None,
 ) -> tuple[Chunk, ...]:
-    """The chunks of one file, ordered by where they start.
+    """The chunks of one file, ordered by where they start; `on_names` gets its definitions and references.
 
     `lines` has the file's line for each line of the source, where that is not the file itself.
     `source` is valid UTF-8 (`encoding.decode`). Every character that is not white space is in exactly one
@@ -140,7 +148,37 @@ def assemble(
                 subproject_path=subproject_path,
             )
         )
+    if on_names is not None:
+        rows = _file_names(text, pieces, extraction.names, lines)
+        on_names([FileName(file_path, index, file_hash, language, *row) for index, row in enumerate(rows)])
     return tuple(chunks)
+
+
+def _file_names(
+    text: SourceText, pieces: list[Piece], names: list[NamePlace], lines: Sequence[int] | None
+) -> list[tuple[Any, ...]]:
+    """The last fields of `FileName`: definitions, then references, those of one meaning in one definition together."""
+
+    def line(offset: int) -> int:
+        found = text.line(offset)
+        return found if lines is None else lines[found - 1]
+
+    spans = sorted((start, piece.owner.qualified_name) for piece in pieces for start, _ in piece.spans)
+    starts = [start for start, _ in spans]
+    rows: list[tuple[Any, ...]] = []
+    grouped: dict[tuple[Any, ...], list[int]] = {}
+    for offset, *said, start, end in sorted(names, key=itemgetter(0)):
+        around = bisect_right(starts, offset) - 1
+        enclosing = spans[around][1] if around >= 0 else ""
+        if end < 0:
+            grouped.setdefault((*said, enclosing), []).append(offset)
+        else:
+            rows.append((*said, (line(offset),), line(start), line(max(end - 1, start)), enclosing))
+    for (*said, enclosing), offsets in grouped.items():
+        if len(rows) >= MAX_NAMES:
+            break
+        rows.append((*said, tuple(dict.fromkeys(map(line, offsets[:MAX_LINES]))), None, None, enclosing))
+    return rows[:MAX_NAMES]
 
 
 def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> list[Piece]:

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from code_index.core.model import ChunkType, Parameter, TypeAnnotation
+from code_index.core.model import ChunkType, Evidence, NameKind, Parameter, TypeAnnotation
 
 OWNER: Final = re.compile(r"(?:[^.\[\s]+\.)+(?=.)")
 """The owner in the name of a method outside its class, not the dot in `[Symbol.iterator]` or in the title of a test."""
@@ -64,6 +64,23 @@ class Part(NamedTuple):
     joint: bytes = b""
 
 
+class NamePlace(NamedTuple):
+    """A definition of a name, or a reference to it, at a byte of the source; `start` and `end` are a definition's span.
+
+    The fields are those of `code_index.core.model.FileName`.
+    """
+
+    offset: int
+    name: str
+    kind: NameKind
+    receiver: str
+    qualified_name: str
+    module: str
+    evidence: Evidence
+    start: int = -1
+    end: int = -1
+
+
 @dataclass(slots=True)
 class Extraction:
     """The result of an extractor for one file: top-level blocks in order, and the file's imports.
@@ -75,6 +92,7 @@ class Extraction:
     among them, that take too long to parse or to ask.
     `parts` are still to be read by other extractors (`code_index.chunking.embedded`).
     The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
+    `names` are definitions and references, in no order.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -87,3 +105,4 @@ class Extraction:
     parts: list[Part] = field(default_factory=list)
     misread_lines: int = 0
     unread_lines: int = 0
+    names: list[NamePlace] = field(default_factory=list)

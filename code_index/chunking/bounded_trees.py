@@ -14,6 +14,8 @@ by which a query can be stopped, since it is called after every hundred nodes, h
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Collection
 from typing import Final
 
 from tree_sitter import Node, Parser, Point, Query, QueryCursor, Tree
@@ -95,8 +97,10 @@ class _Reader:
         return self.stopped
 
 
-def captured(query: Query, root: Node) -> dict[str, list[Node]] | None:
+def captured(query: Query, root: Node, unsorted: Collection[str] = ()) -> dict[str, list[Node]] | None:
     """The nodes that a query captures in a tree, by role, in document order; `None` when asking takes too long.
+
+    Those of `unsorted` roles are as the matches have them, in no order, and each as often as patterns match.
 
     By matches, sorted here: `QueryCursor.captures` holds finished matches back until all before them are done. They would
     count as waiting, and it takes twice the time where a match stays open around much of a file.
@@ -104,15 +108,16 @@ def captured(query: Query, root: Node) -> dict[str, list[Node]] | None:
     if (root.has_error or root.descendant_count > MAX_DEPTH) and _is_wide_or_deep(root):
         return None
     cursor = QueryCursor(query, match_limit=MAX_WAITING)
-    found: dict[str, list[Node]] = {}
+    found: defaultdict[str, list[Node]] = defaultdict(list)
     for _, match in cursor.matches(root):
         for name, nodes in match.items():
-            found.setdefault(name, []).extend(nodes)
+            found[name] += nodes
     if cursor.did_exceed_match_limit:
         return None
     for name, nodes in found.items():
-        found[name] = sorted(dict.fromkeys(nodes), key=lambda node: (node.start_byte, -node.end_byte))
-    return found
+        if name not in unsorted:
+            found[name] = sorted(dict.fromkeys(nodes), key=lambda node: (node.start_byte, -node.end_byte))
+    return dict(found)
 
 
 def _is_wide_or_deep(root: Node) -> bool:

@@ -17,9 +17,9 @@ from code_index.chunking.formats.text import extract_text
 from code_index.chunking.registry import FILE_TYPES, FORMATS
 from code_index.core.errors import ParseError
 from code_index.core.lazy_imports import importing
-from code_index.core.model import Chunk, ChunkingOptions, MaskedText
+from code_index.core.model import Chunk, ChunkingOptions, FileName, MaskedText
 
-_VERSION: Final = "3"
+_VERSION: Final = "4"
 """Raise it with a change of the chunks of several languages; a change in one raises its `revision`."""
 
 
@@ -61,6 +61,7 @@ def chunk_file(
     options: ChunkingOptions = _DEFAULTS,
     as_text: bool = False,
     on_misread: Callable[[int], None] | None = None,
+    on_names: Callable[[list[FileName]], None] | None = None,
 ) -> tuple[Chunk, ...]:
     """The chunks of one file, ordered by where they start; none for a blank file.
 
@@ -68,7 +69,7 @@ def chunk_file(
     The structured formats read a language without a code specification; one that they do not know is plain text.
     The caller bounds time and memory, because some small inputs are bombs for a parser. With `as_text` no parser
     runs, and the text is cut only at its lines. `on_misread` gets the number of lines that a grammar misread, where they
-    are many or take too long to be asked for their definitions.
+    are many or take too long to be asked for their definitions. `on_names` gets the definitions and references.
 
     Raises:
         ParseError: the grammar is missing or gave no tree; the message names the file.
@@ -97,4 +98,5 @@ def chunk_file(
         subproject_name=subproject_name,
         subproject_path=subproject_path,
         options=options,
+        on_names=on_names,
     )

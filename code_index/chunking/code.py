@@ -17,7 +17,7 @@ from typing import Final
 from tree_sitter import Node, Parser, Query
 from tree_sitter_language_pack import get_language
 
-from code_index.chunking.blocks import OWNER, Block, Extraction, Part
+from code_index.chunking.blocks import OWNER, Block, Extraction, NamePlace, Part
 from code_index.chunking.bounded_trees import captured
 from code_index.chunking.comments import clean_comments, clean_string, clean_texts
 from code_index.chunking.complexity import Complexity, Construct, Span, measure
@@ -34,6 +34,7 @@ from code_index.chunking.documentation import documenting, is_rule
 from code_index.chunking.language_spec import COMPLEXITY_ROLES, ROLES, LanguageSpec
 from code_index.chunking.leading import COMMENT_ROLES, Above, Leading
 from code_index.chunking.recovery import Reading, doubt_query, read
+from code_index.chunking.references import FileNames, names_query
 from code_index.chunking.registry import LANGUAGES
 from code_index.chunking.signatures import (
     first_field,
@@ -82,6 +83,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
         break_points=_statement_starts(source, reading.tree.root_node, statements),
         parts=_parts(reading.captures, source, spec),
         misread_lines=reading.misread_lines,
+        names=found.names(),
     )
 
 
@@ -97,12 +99,13 @@ def _tools(language: str) -> tuple[LanguageSpec, Parser, Query, Query | None, Qu
         raise ParseError(
             f"no grammar for {language}: reinstall tree-sitter-language-pack 0.13.0, which carries it"
         ) from error
-    query = Query(grammar, spec.query)
+    text = spec.query + names_query(grammar)
+    query = Query(grammar, text)
     names = (query.capture_name(index) for index in range(query.capture_count))
     unknown = {name for name in names if not name.startswith("_")} - ROLES
     if unknown:
         raise ParseError(f"the specification of {language} has unknown roles: {', '.join(sorted(unknown))}")
-    doubts = doubt_query(grammar, query, spec.query.encode())
+    doubts = doubt_query(grammar, query, text.encode())
     return spec, Parser(grammar), query, doubts, Query(grammar, spec.statements)
 
 
@@ -144,10 +147,11 @@ class _File:
             + [(start, end) for start, end, _ in hidden]
         )
         self.docstrings = {node.start_byte: node for node in captures.get("docstring", [])}
+        self.definitions: list[Definition] = []
 
     def blocks(self) -> list[Block]:
         """Top-level blocks in order, complete with their descriptions."""
-        definitions = find_definitions(self.captures, self.source, self.spec)
+        self.definitions = definitions = find_definitions(self.captures, self.source, self.spec)
         closures = unbound_closures(self.captures, definitions)
         for definition in definitions:
             if definition.role == "prototype":
@@ -167,6 +171,10 @@ class _File:
         if self.spec.clauses or "overload" in self.captures:
             join_clauses(roots, self.source, clauses=self.spec.clauses)
         return roots
+
+    def names(self) -> list[NamePlace]:
+        """Definitions and references, once the blocks are made."""
+        return FileNames(self.source, self.captures, self.definitions, self.spec).find_uses()
 
     def docstring(self) -> str | None:
         """The file's own docstring: a string, or the comments that document the file."""

@@ -33,6 +33,13 @@ Roles of the file
     import            statement or call that names another module
     text              text between the code, in `text_language`
     items             macro's argument in braces: the definitions in it count as if they stood outside
+Roles of names
+    variable          name of a variable, constant, field or enumerator; in a function it is a local one
+    operation         name of a method without a body that is neither prototype nor overload
+    local             name of a parameter, or of a variable that only its function knows
+    package           name that the file gives to its package or to a module
+    bases             names of what a class inherits
+    name, key         any name, and any name of a member: the engine captures them (`code_index.chunking.references`)
 Roles of complexity
     branch, switch, else_if, elif, else, jump, path, and, or, closure: `code_index.chunking.complexity.Construct`
     not_path          takes back a `path` of the same span (default case)
@@ -41,7 +48,7 @@ Roles of complexity
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -50,11 +57,15 @@ from tree_sitter import Node
 
 from code_index.chunking.comments import without_markers
 from code_index.chunking.file_type import FileType
-from code_index.chunking.recovery import Repair
+from code_index.chunking.recovery import NAME_ROLES, Repair
 from code_index.core.model import Parameter
 
 NameOf = Callable[[Node, bytes], str]
+Imported = Callable[[str], Iterable[tuple[str, str, str]]]
+"""From the text of an import to what it binds: the name in this file, the module, and the name there, if it has one."""
 ParametersOf = Callable[[Node, bytes], tuple[Parameter, ...]]
+
+_CALLED: Final = re.compile(rb"(?:<[^<>();]{0,80}>)?[ \t]?\(")
 
 
 def _empty() -> Mapping[str, NameOf]:
@@ -83,7 +94,10 @@ class LanguageSpec(FileType):
     definition (at most 80 bytes) belongs to it, though the grammar leaves it outside. `doc_of` reads documentation that
     stands in the definition otherwise than as the first string of its body. With `sheds_comments` comments at the end of a
     definition that are indented no deeper are outside of it: where blocks end by indentation, grammars leave what follows
-    in the block. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    in the block. `imported` reads imports, `called` matches what follows the name of what is called, and `keyed` what follows
+    a name that is only a key. `self_names` stand for the object or class around, as `self_of` gives it for one definition;
+    with `implicit_self` its members are seen without one. `module_roots` begin a path of modules. Nodes of `further_parts`
+    add to a class that is defined elsewhere. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -115,6 +129,14 @@ class LanguageSpec(FileType):
     sheds_comments: bool = False
     repairs: tuple[Repair, ...] = ()
     text_language: str = ""
+    imported: Imported | None = None
+    called: re.Pattern[bytes] = _CALLED
+    keyed: re.Pattern[bytes] | None = None
+    self_names: frozenset[str] = frozenset({"self", "this"})
+    self_of: NameOf | None = None
+    implicit_self: bool = False
+    module_roots: frozenset[str] = frozenset()
+    further_parts: frozenset[str] = frozenset()
 
 
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member", "prototype", "overload")
@@ -136,5 +158,6 @@ _OTHER_ROLES: Final = (
         "field",
     ),
     *("file_docstring", "file_head", "import", "not_path", "doubt", "text", "items"),
+    *("variable", "operation", "local", "package", "bases", *NAME_ROLES),
 )
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

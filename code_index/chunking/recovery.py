@@ -28,6 +28,9 @@ Repair = Callable[[bytes, list[Span]], list[Hidden]]
 MAX_ROUNDS: Final = 2
 """Each round parses once for each repair that finds something: the time stays a small multiple of one parse."""
 
+NAME_ROLES: Final = ("name", "key")
+"""Roles whose many nodes each match once."""
+
 _MAX_EDITS: Final = 2_000
 """With more spans hidden at once, all is parsed again."""
 
@@ -64,14 +67,14 @@ def read(
     if tree is None:
         return None
     if not tree.root_node.has_error:
-        captures = captured(query, tree.root_node)
+        captures = captured(query, tree.root_node, NAME_ROLES)
         if captures is None or "doubt" not in captures:
             return Reading(tree, captures) if captures is not None else None
     faults = _faults(tree, doubts)
     if faults is None:
         return None
     tree, hidden, misread_lines = _repaired(source, tree, faults, parser, doubts, repairs)
-    captures = captured(query, tree.root_node)
+    captures = captured(query, tree.root_node, NAME_ROLES)
     return Reading(tree, captures, hidden, misread_lines) if captures is not None else None
 
 

@@ -44,6 +44,31 @@ class EmbeddingStatus(StrEnum):
     ERROR = "error"
 
 
+class NameKind(StrEnum):
+    """Kinds of places of a name: six of definitions, four of references."""
+
+    CLASS = "class"  # and interface, struct, trait, enum, type
+    FUNCTION = "function"
+    METHOD = "method"
+    VARIABLE = "variable"  # and constant, of a module
+    FIELD = "field"  # and property, enumerator, of a class
+    MODULE = "module"  # namespace, package
+    CALL = "call"
+    IMPORT = "import"
+    INHERITANCE = "inheritance"
+    USE = "use"
+
+
+class Evidence(StrEnum):
+    """What a file says of a name at a place: of a definition, how much of it is there; of a reference, what it means."""
+
+    DEFINITION = "definition"
+    DECLARATION = "declaration"  # a prototype, an overload, a further part of a class
+    SAME_SCOPE = "same scope"  # the file defines it, where the reference sees it
+    IMPORTED = "imported"
+    NAME_ONLY = "name only"
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One parameter of a function as the source spells it; empty strings are `None`."""
@@ -136,6 +161,31 @@ class Chunk(NamedTuple):
     type_annotations: tuple[TypeAnnotation, ...] = ()
     subproject_name: str | None = None
     subproject_path: str | None = None
+
+
+class FileName(NamedTuple):
+    """A name in a file: a definition of it, or its references of one kind and meaning within one definition.
+
+    `position` counts the names of a file. `receiver` is what stands before the name, as `a.b` does in `a.b.name`, and
+    `...` where that is no name. `qualified_name` is that of the definition, or of what a reference is known to mean, in
+    this file, or in `module` as the file's imports spell it. `lines` are those of the name, 1-based, at least one;
+    `start_line` and `end_line` are the definition's. `enclosing` is the qualified name of the chunk that holds the first.
+    """
+
+    file_path: str
+    position: int
+    file_hash: str
+    language: str
+    name: str
+    kind: NameKind
+    receiver: str
+    qualified_name: str
+    module: str
+    evidence: Evidence
+    lines: tuple[int, ...]
+    start_line: int | None
+    end_line: int | None
+    enclosing: str
 
 
 @dataclass(frozen=True, slots=True)

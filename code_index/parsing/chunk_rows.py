@@ -1,4 +1,4 @@
-"""Chunks as rows of the table `chunks`, without the columns that the store adds (batch, times)."""
+"""Chunks as rows of the table `chunks`, without the columns that the store adds (batch, times), and names as rows of `references`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from code_index.core.identifiers import full_text
-from code_index.core.model import Chunk
-from code_index.tables.schemas import CHUNKS
+from code_index.core.model import Chunk, FileName
+from code_index.tables.schemas import CHUNKS, REFERENCES
 
 _ADDED_BY_STORE = frozenset({"embedding_batch_id", "created_at", "updated_at"})
 
@@ -32,6 +32,15 @@ def chunks_to_batch(chunks: Sequence[Chunk]) -> pa.RecordBatch:
     ]
     return pa.RecordBatch.from_arrays(
         [_array(columns[field.name], field.type) for field in PARSED_CHUNKS], schema=PARSED_CHUNKS
+    )
+
+
+def names_to_batch(names: Sequence[FileName]) -> pa.RecordBatch:
+    """Rows of `REFERENCES`, in the order of `names`."""
+    values = zip(*names, strict=True) if names else [()] * len(FileName._fields)
+    columns: dict[str, Sequence[Any]] = dict(zip(FileName._fields, values, strict=True))
+    return pa.RecordBatch.from_arrays(
+        [_array(columns[field.name], field.type) for field in REFERENCES], schema=REFERENCES
     )
 
 

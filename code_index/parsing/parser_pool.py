@@ -30,6 +30,7 @@ from code_index.core.errors import CodeIndexError
 from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
 from code_index.parsing.read_ahead import read_ahead
+from code_index.tables.schemas import REFERENCES
 
 # A worker parses one group between two answers: smaller groups cost more messages, larger ones leave
 # workers idle at the end. The bounds are a choice, not a measurement.
@@ -48,10 +49,11 @@ _WINDOW_PER_WORKER = 4
 
 @dataclass(frozen=True, slots=True)
 class ParsedGroup:
-    """Outcomes of a group of files, in order, and their chunks (schema `PARSED_CHUNKS`)."""
+    """Outcomes of a group of files, in order, their chunks (schema `PARSED_CHUNKS`) and references (`REFERENCES`)."""
 
     outcomes: tuple[ParseOutcome, ...]
     chunks: pa.Table
+    references: pa.Table
 
 
 @dataclass(slots=True)
@@ -290,11 +292,16 @@ def _grouped(tasks: Iterable[ParseTask], group_files: int) -> Iterator[tuple[Par
 
 def _joined(pieces: _Pieces) -> ParsedGroup:
     answers = [pieces.parts[start] for start in sorted(pieces.parts)]
-    tables = [pa.ipc.open_stream(answer.batch).read_all() for answer in answers if answer.batch]
     return ParsedGroup(
         outcomes=tuple(outcome for answer in answers for outcome in answer.outcomes),
-        chunks=pa.concat_tables(tables) if tables else PARSED_CHUNKS.empty_table(),
+        chunks=_table([answer.batch for answer in answers], PARSED_CHUNKS),
+        references=_table([answer.references for answer in answers], REFERENCES),
     )
+
+
+def _table(streams: Iterable[bytes], schema: pa.Schema) -> pa.Table:
+    tables = [pa.ipc.open_stream(stream).read_all() for stream in streams if stream]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
 def _death(status: int) -> str:

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from multiprocessing.connection import Connection
@@ -28,9 +28,9 @@ from code_index.chunking import chunk_file, masked_source
 from code_index.chunking.encoding import ascii_compatible
 from code_index.chunking.language_detection import detect_language
 from code_index.core.errors import FileUnstableError, FileVanishedError, ParseError, RepositoryError
-from code_index.core.model import Chunk, ChunkingOptions
+from code_index.core.model import Chunk, ChunkingOptions, FileName
 from code_index.core.quoting import printable_message
-from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.parsing.chunk_rows import chunks_to_batch, names_to_batch
 from code_index.repository.source_repository import SourceRepository, reason_of
 
 TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
@@ -75,7 +75,7 @@ class ParseTask:
 
 @dataclass(frozen=True, slots=True)
 class ParseOutcome:
-    """Result of one file; `error` is `None` when its chunks are in the answer's batch.
+    """Result of one file; `error` is `None` when its chunks and references are in the answer's batches.
 
     `superseded`: the version of the scan is gone, by an edit or a deletion; `error` says which, and nothing failed.
     `note` is a remark for readers of those chunks, `language` theirs; `None` for that of the scan. `masked` counts the keys
@@ -86,6 +86,7 @@ class ParseOutcome:
     file_path: str
     file_hash: str
     chunk_count: int = 0
+    reference_count: int = 0
     duration_s: float = 0.0
     error: str | None = None
     transient: bool = False
@@ -97,6 +98,9 @@ class ParseOutcome:
     encoding_guess: str | None = None
 
 
+_Parsed = tuple[Sequence[Chunk], Sequence[FileName]]
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """Sent before a file is touched, so that the parent knows which file a sudden death belongs to."""
@@ -106,10 +110,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Sent when a group of files is done: outcomes in the group's order, chunks as Arrow IPC."""
+    """Sent when a group of files is done: outcomes in the group's order, chunks and references as Arrow IPC."""
 
     outcomes: tuple[ParseOutcome, ...]
     batch: bytes
+    references: bytes = b""
 
 
 def main() -> None:
@@ -137,31 +142,42 @@ def _parse_group(
     connection: Connection, repository: SourceRepository, config: ParserConfig, tasks: tuple[ParseTask, ...]
 ) -> Answer:
     outcomes = []
-    parsed: dict[int, Sequence[Chunk]] = {}
+    parsed: dict[int, _Parsed] = {}
     for position, task in enumerate(tasks):
         connection.send(Started(position))
         signal.setitimer(signal.ITIMER_PROF, config.timeout_s)
         signal.setitimer(signal.ITIMER_REAL, config.timeout_s * _CLOCK_PER_LIMIT)
         started = time.perf_counter()
-        outcome, chunks = _parse_one(repository, config.options, task)
+        outcome, found = _parse_one(repository, config.options, task)
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         outcomes.append(replace(outcome, duration_s=time.perf_counter() - started))
         if outcome.error is None:
-            parsed[position] = chunks
+            parsed[position] = found
     # All files of the group in one batch: one batch per file costs as much again as its rows.
     try:
-        batch = _serialized([chunks_to_batch(list(chain.from_iterable(parsed.values())))]) if parsed else b""
+        batches = [_batches(parsed.values())] if parsed else []
     except Exception:  # noqa: BLE001 - whichever file it is, the others must not fail with it
-        batch = _serialized(list(_batches_by_file(outcomes, parsed)))
-    return Answer(outcomes=tuple(outcomes), batch=batch)
+        batches = list(_batches_by_file(outcomes, parsed))
+    chunks, references = zip(*batches, strict=True) if batches else ((), ())
+    return Answer(outcomes=tuple(outcomes), batch=_serialized(chunks), references=_serialized(references))
 
 
-def _batches_by_file(outcomes: list[ParseOutcome], parsed: Mapping[int, Sequence[Chunk]]) -> Iterator[pa.RecordBatch]:
-    """A batch for each file; a file whose chunks do not fit into one gets the reason as its outcome instead."""
-    for position, chunks in parsed.items():
+def _batches(parsed: Iterable[_Parsed]) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    chunks, names = zip(*parsed, strict=True)
+    return (
+        chunks_to_batch(list(chain.from_iterable(chunks))),
+        names_to_batch(list(chain.from_iterable(names))),
+    )
+
+
+def _batches_by_file(
+    outcomes: list[ParseOutcome], parsed: Mapping[int, _Parsed]
+) -> Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]:
+    """Batches for each file; a file whose rows do not fit into them gets the reason as its outcome instead."""
+    for position, found in parsed.items():
         try:
-            yield chunks_to_batch(chunks)
+            yield _batches([found])
         except Exception as error:  # noqa: BLE001 - see `_parse_one`
             outcomes[position] = _failed(outcomes[position], error)
 
@@ -177,17 +193,18 @@ def _serialized(batches: Sequence[pa.RecordBatch]) -> bytes:
 
 def _parse_one(
     repository: SourceRepository, options: ChunkingOptions, task: ParseTask
-) -> tuple[ParseOutcome, Sequence[Chunk]]:
+) -> tuple[ParseOutcome, _Parsed]:
     started = ParseOutcome(task.file_path, task.file_hash)
     try:
         read = repository.read(task.file_path)
         if read.file_hash != task.file_hash:
-            return replace(started, error="changed since the scan", superseded=True), ()
+            return replace(started, error="changed since the scan", superseded=True), ((), ())
         source = masked_source(read.content, declared_encoding=task.working_tree_encoding)
         language = task.language
         if task.detect_language:
             language = detect_language(task.file_path, ascii_compatible(read.content, task.working_tree_encoding))
         misread: list[int] = []
+        names: list[FileName] = []
         chunks = chunk_file(
             source,
             file_path=task.file_path,
@@ -198,20 +215,22 @@ def _parse_one(
             options=options,
             as_text=task.as_text_because is not None,
             on_misread=misread.append,
+            on_names=names.extend,
         )
     except Exception as error:  # noqa: BLE001 - a fault of the chunker must cost one file, with its reason
-        return _failed(started, error), ()
+        return _failed(started, error), ((), ())
     note = task.as_text_because or (f"{misread[0]} lines are no {language} that its grammar knows" if misread else None)
     done = replace(
         started,
         chunk_count=len(chunks),
+        reference_count=len(names),
         note="; ".join(filter(None, (note, source.encoding_guess))) or None,
         language=language,
         masked=source.masked,
         encoding=source.encoding,
         encoding_guess=source.encoding_guess,
     )
-    return done, chunks
+    return done, (chunks, names)
 
 
 def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
@@ -229,6 +248,7 @@ def _failed(outcome: ParseOutcome, error: Exception) -> ParseOutcome:
     return replace(
         outcome,
         chunk_count=0,
+        reference_count=0,
         error=reason,
         transient=isinstance(error, RepositoryError) and not superseded,
         superseded=superseded,

@@ -44,6 +44,7 @@ FILES = pa.schema(
         pa.field("working_tree_encoding", pa.string()),  # as .gitattributes declares it; null where it does not
         pa.field("encoding", pa.string()),  # in which the file was read; null before it is parsed
         pa.field("encoding_guessed", pa.bool_()),  # whether that was guessed, with the reason in `reason`
+        pa.field("reference_count", pa.int32()),  # rows in `references`; null before the file is parsed
     ]
 )
 
@@ -81,6 +82,25 @@ CHUNKS = pa.schema(
         pa.field("embedding_batch_id", pa.int64()),
         pa.field("created_at", _TIMESTAMP),
         pa.field("updated_at", _TIMESTAMP),
+    ]
+)
+
+REFERENCES = pa.schema(
+    [
+        _key("file_path"),
+        _key("position", pa.int32()),  # counts the rows of a file
+        _key("file_hash"),
+        pa.field("language", pa.string()),
+        pa.field("name", pa.string()),
+        pa.field("kind", pa.string()),  # `core.model.NameKind`: of definitions or of references
+        pa.field("receiver", pa.string()),
+        pa.field("qualified_name", pa.string()),
+        pa.field("module", pa.string()),
+        pa.field("evidence", pa.string()),  # `core.model.Evidence`
+        pa.field("lines", pa.list_(pa.int32())),
+        pa.field("start_line", pa.int32()),  # of definitions; null for references
+        pa.field("end_line", pa.int32()),
+        pa.field("enclosing", pa.string()),
     ]
 )
 

@@ -14,6 +14,7 @@ from code_index.tables.files import FileRows
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.model_switching import ModelSwitching
 from code_index.tables.read_handles import ReadHandles
+from code_index.tables.references import ReferenceRows
 from code_index.tables.search_rows import SearchRows
 from code_index.tables.table_upkeep import TableUpkeep
 from code_index.tables.vector_sync import VectorSync
@@ -31,6 +32,7 @@ class IndexStore:
     tables: LanceTables
     files: FileRows
     chunks: ChunkRows
+    references: ReferenceRows
     vectors: VectorRows
     errors: ErrorRows
     statuses: ChunkStatuses
@@ -45,6 +47,7 @@ class IndexStore:
         self.files = FileRows(self.tables)
         self.errors = ErrorRows(self.tables)
         self.chunks = ChunkRows(self.tables, self.errors)
+        self.references = ReferenceRows(self.tables)
         self.vectors = VectorRows(self.tables)
         self.statuses = ChunkStatuses(self.tables, self.chunks, self.vectors)
         self.sync = VectorSync(self.tables, self.chunks, self.vectors, self.errors)

@@ -18,7 +18,7 @@ from code_index.core.errors import StoreError
 from code_index.tables.lance_tables import STAGED_PREFIX, LanceTables
 from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.search_rows import METRIC
-from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, VECTORS_TABLE
+from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, REFERENCES_TABLE, VECTORS_TABLE
 
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
 VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and misses nothing
@@ -304,6 +304,9 @@ _WANTED: tuple[tuple[str, str, Callable[[], Any]], ...] = (
     (CHUNKS_TABLE, "class_name", _btree),
     (CHUNKS_TABLE, "chunk_type", _bitmap),  # a definition's lookup at 576,000 chunks: 54 ms without it, 2.3 ms with
     (CHUNKS_TABLE, "search_text", _full_text),
+    (REFERENCES_TABLE, "file_path", _btree),
+    (REFERENCES_TABLE, "name", _btree),
+    (REFERENCES_TABLE, "kind", _bitmap),
     (VECTORS_TABLE, "chunk_id", _btree),
     (VECTORS_TABLE, "file_path", _btree),
     (VECTORS_TABLE, "language", _bitmap),

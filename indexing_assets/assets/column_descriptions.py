@@ -13,20 +13,22 @@ import dagster as dg
 import pyarrow as pa
 
 from code_index.index.folder import IndexFolder
-from code_index.tables.schemas import CHUNKS, FILES, vectors
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from code_index.tables.schemas import CHUNKS, FILES, REFERENCES as REFERENCE_COLUMNS, vectors
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, REFERENCES, SOURCE_FILES, IndexNames
 
 # The schema of `vectors` depends on the model only in the length of the vector.
 _ANY_DIMENSION: Final = 1
 _TABLES: Final[Mapping[str, tuple[str, pa.Schema]]] = {
     SOURCE_FILES: ("files", FILES),
     PARSED_CHUNKS: ("chunks", CHUNKS),
+    REFERENCES: ("references", REFERENCE_COLUMNS),
     CHUNK_VECTORS: ("vectors", vectors(_ANY_DIMENSION)),
 }
-_PARENTS: Final = {PARSED_CHUNKS: SOURCE_FILES, CHUNK_VECTORS: PARSED_CHUNKS}
+_PARENTS: Final = {PARSED_CHUNKS: SOURCE_FILES, REFERENCES: SOURCE_FILES, CHUNK_VECTORS: PARSED_CHUNKS}
 # Columns that are made from others of the parent than those of their own name.
 _MADE_FROM: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     PARSED_CHUNKS: {"chunk_id": ("file_path", "file_hash"), "content": ("file_path", "file_hash")},
+    REFERENCES: {"name": ("file_path", "file_hash"), "lines": ("file_path", "file_hash")},
     CHUNK_VECTORS: {
         "vector": ("content", "file_path", "qualified_name"),
         "text_hash": ("content", "file_path", "qualified_name"),
@@ -54,6 +56,15 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "working_tree_encoding": "Encoding that .gitattributes declares for the file.",
     "encoding": "Encoding that the file was read in.",
     "encoding_guessed": "Whether that was guessed, because no declaration or mark that fits says it.",
+    "reference_count": "Definitions and references of the file by name.",
+    "position": "Number of the row in its file.",
+    "name": "The name, without what encloses it.",
+    "kind": "class, function, method, variable, field or module: a definition; call, import, inheritance or use: a reference.",
+    "receiver": "What stands before the name of a reference, such as a.b in a.b.name(); ... where that is no name.",
+    "module": "Module that the file's imports name for it, as they spell it.",
+    "evidence": "definition or declaration; for a reference same scope, imported or name only.",
+    "lines": "Lines of the name, counted from 1.",
+    "enclosing": "Qualified name of the chunk around the first line.",
     "chunk_id": "Identity of the chunk; the same code at another line of the file keeps it.",
     "start_line": "First line, counted from 1.",
     "end_line": "Last line, inclusive.",

@@ -6,7 +6,7 @@ checks (`indexing_assets.assets.parsed_chunks`), and the order within a commit
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,13 +26,13 @@ from code_index.tables.files import masked_rows
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.assets.chunk_preview import chunk_preview
-from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
+from indexing_assets.runs.index_names import PARSED_CHUNKS, REFERENCES, SOURCE_FILES
 from indexing_assets.runs.live_runs import stop_if_cancelled
 from indexing_assets.runs.materializations import log_materializations, log_observations
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
-from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts
+from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts, stored_reference_counts
 from indexing_assets.runs.progress import Progress, report
 
 # A commit costs 0.2-0.5 s nearly whatever is in it (docs/decisions/0006-tables.md): large ones are
@@ -58,6 +58,7 @@ class _Tally:
     started: float = field(default_factory=time.perf_counter)
     files: int = 0
     chunks: int = 0
+    references: int = 0
     reused: int = 0
     masked_keys: int = 0
     superseded: int = 0
@@ -68,6 +69,7 @@ class _Tally:
         return {
             "run_files": self.files,
             "run_chunks": self.chunks,
+            "run_references": self.references,
             "run_failed_files": len(self.failures),
             "run_superseded_files": self.superseded,
             "run_masked_keys": self.masked_keys,
@@ -119,6 +121,8 @@ class ParseRun:
         unsaid = stored.filter(
             (pl.col("status") == FileStatus.PENDING.value) & (pl.col("stored_chunks") > 0) & never_parsed
         )
+        # Not what an earlier version of the program stored, which made no references.
+        unsaid = unsaid.filter(pl.lit(self.store.references.exists()))
         said = stored.filter(
             (pl.col("status") == FileStatus.PARSED.value)
             & (pl.col("chunker_version") == self.identity)
@@ -133,15 +137,12 @@ class ParseRun:
             self.store.sync.vectors([outcome.file_path for outcome in outcomes], now=datetime.now(UTC))
             self.store.files.upsert(self._file_rows(outcomes, datetime.now(UTC)))
         done = pl.concat([unsaid, said])
-        log_materializations(
-            self.context,
+        self._record(
             {
                 key: {"chunks": count or 0, "stored_by": "an earlier run that ended before it could record this"}
                 for key, count in done.select("partition_key", "stored_chunks").iter_rows()
             },
-            code_version=self.identity,
-            data_versions=dict(done.select("partition_key", "file_hash").iter_rows()),
-            parent=self.index.names.asset_key(SOURCE_FILES),
+            dict(done.select("partition_key", "file_hash").iter_rows()),
         )
         self.tally.reused += done.height
         return done.select("file_path")
@@ -154,6 +155,7 @@ class ParseRun:
         repository = self.index.repository()
         outcomes = []
         columns = ("file_path", "file_hash", "stored_chunks", "working_tree_encoding")
+        references = stored_reference_counts(self.store, files["file_path"].to_list())
         for path, file_hash, count, declared in files.select(columns).iter_rows():
             try:
                 read = repository.read(path)
@@ -166,6 +168,7 @@ class ParseRun:
                         path,
                         file_hash,
                         chunk_count=count,
+                        reference_count=references.get((path, file_hash), 0),
                         note=source.encoding_guess,
                         masked=source.masked,
                         encoding=source.encoding,
@@ -181,10 +184,12 @@ class ParseRun:
         self._leave([outcome for group in groups for outcome in group.outcomes if outcome.superseded])
         paths = [outcome.file_path for outcome in outcomes]
         chunks = pa.concat_tables([group.chunks for group in groups])
+        references = pa.concat_tables([group.references for group in groups])
         if outcomes:
             self.commits.commit(
                 paths,
                 chunks,
+                references,
                 files=self._file_rows(outcomes, now),
                 record=lambda: self._log(outcomes, chunks),
                 now=now,
@@ -231,6 +236,7 @@ class ParseRun:
                 }
                 for path, reason in said.items()
             },
+            asset_key=self.index.names.asset_key(PARSED_CHUNKS),
         )
 
     def drop_replaced(self) -> None:
@@ -253,6 +259,7 @@ class ParseRun:
                 self.context.log.error("%s", printable(f"{outcome.file_path}: {outcome.error}"))
             else:
                 self.tally.chunks += outcome.chunk_count
+                self.tally.references += outcome.reference_count
                 events[key] = {
                     "chunks": outcome.chunk_count,
                     "dagster/partition_row_count": outcome.chunk_count,
@@ -269,13 +276,28 @@ class ParseRun:
         if events:
             # The asset's page shows the newest event: it carries the run's figures and a sample.
             events[next(reversed(events))].update(self.tally.metadata(), preview=chunk_preview(chunks))
-        log_materializations(
-            self.context,
-            events,
-            code_version=self.identity,
-            data_versions={self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes},
-            parent=self.index.names.asset_key(SOURCE_FILES),
-        )
+        versions = {self._keys[outcome.file_path]: outcome.file_hash for outcome in outcomes}
+        counts = {self._keys[outcome.file_path]: outcome.reference_count for outcome in outcomes}
+        self._record(events, versions, {key: counts[key] for key in events})
+
+    def _record(
+        self, events: Mapping[str, dict[str, Any]], versions: Mapping[str, str], references: Mapping[str, int] | None = None
+    ) -> None:
+        """Write the events of both assets; the second's first, since those of chunks say that a file is done."""
+        counts: Mapping[str, int | None] = references or dict.fromkeys(events)
+        of_references = {
+            key: {} if count is None else {"references": count, "dagster/partition_row_count": count}
+            for key, count in counts.items()
+        }
+        for asset, metadata in ((REFERENCES, of_references), (PARSED_CHUNKS, events)):
+            log_materializations(
+                self.context,
+                metadata,
+                code_version=self.identity,
+                data_versions=versions,
+                parent=self.index.names.asset_key(SOURCE_FILES),
+                asset_key=self.index.names.asset_key(asset),
+            )
 
     def _file_rows(self, outcomes: Sequence[ParseOutcome], now: datetime) -> pa.Table:
         """The manifest's rows with the outcomes written in."""
@@ -294,6 +316,7 @@ class ParseRun:
                     "attempts": (row["attempts"] or 0) + 1 if failed else None,
                     "run_id": self.context.run.run_id,
                     "chunk_count": outcome.chunk_count,
+                    "reference_count": outcome.reference_count,
                     "masked_keys": masked_rows(outcome.masked),
                     "encoding": outcome.encoding,
                     "encoding_guessed": outcome.encoding_guess is not None,

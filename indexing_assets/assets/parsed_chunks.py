@@ -1,7 +1,11 @@
-"""Phase 1: the chunks of each file version, parsed with tree-sitter and stored without vectors."""
+"""Phase 1: the chunks and references of each file version, parsed with tree-sitter and stored without vectors.
+
+Both come from one parse, so they are one step, whichever of the two was asked for.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Final
 
 import dagster as dg
 from pydantic import Field
@@ -16,7 +20,7 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.assets.parse_run import COMMIT_CHUNKS, ParseRun, commits_of
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.index_names import INDEX_RESOURCE, IO_MANAGER, PARSED_CHUNKS, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_names import INDEX_RESOURCE, IO_MANAGER, PARSED_CHUNKS, REFERENCES, SOURCE_FILES, IndexNames
 from indexing_assets.runs.index_resources import index_of
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
@@ -29,6 +33,18 @@ from indexing_assets.upkeep.small_batches import match_batches
 from resources.index_resource import IndexResource
 
 
+_DESCRIPTIONS: Final = {
+    PARSED_CHUNKS: """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
+
+One partition per file version. A file that cannot be parsed costs only its partition, which shows
+as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.""",
+    REFERENCES: """Definitions and references of each file by name, in the table `references`.
+
+They come from the parse that makes `parsed_chunks`: a run of either is one of both. Names are read from the syntax;
+what a reference means is known where its file defines or imports it (`code-index symbol`).""",
+}
+
+
 class ParsedChunksConfig(dg.Config):
     """Options of one run."""
 
@@ -38,7 +54,7 @@ class ParsedChunksConfig(dg.Config):
 
 
 def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settings) -> dg.AssetsDefinition:
-    """The asset `parsed_chunks` of an index.
+    """The assets `parsed_chunks` and `references` of an index.
 
     Args:
         names: names of the index.
@@ -46,28 +62,30 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
         settings: limits of the chunker, part of the code version.
     """
 
-    @dg.asset(
-        key=names.asset_key(PARSED_CHUNKS),
+    @dg.multi_asset(
+        name=names.asset_key(PARSED_CHUNKS).to_python_identifier(),
+        specs=[
+            dg.AssetSpec(
+                names.asset_key(asset),
+                deps=[names.asset_key(SOURCE_FILES)],
+                description=description,
+                metadata=table_metadata(names, asset, folder),
+                skippable=True,
+                group_name=names.group_name,
+                kinds={"python", "treesitter", "lancedb"},
+                owners=["team:code-index"],
+                code_version=chunker_identity(settings),
+            ).with_io_manager_key(names.prefixed(IO_MANAGER))
+            for asset, description in _DESCRIPTIONS.items()
+        ],
         partitions_def=partitions_definition(names, PARSED_CHUNKS),
         backfill_policy=dg.BackfillPolicy.single_run(),
-        output_required=False,
-        deps=[names.asset_key(SOURCE_FILES)],
-        group_name=names.group_name,
-        kinds={"python", "treesitter", "lancedb"},
-        owners=["team:code-index"],
-        code_version=chunker_identity(settings),
-        metadata=table_metadata(names, PARSED_CHUNKS, folder),
+        can_subset=True,
         pool=PARSE_POOL,
-        check_specs=check_specs(names, PARSED_CHUNKS),
+        check_specs=[spec for asset in _DESCRIPTIONS for spec in check_specs(names, asset)],
         required_resource_keys={names.prefixed(INDEX_RESOURCE)},
-        io_manager_key=names.prefixed(IO_MANAGER),
     )
     def parsed_chunks(context: dg.AssetExecutionContext, config: ParsedChunksConfig) -> Iterator[dg.AssetCheckResult]:
-        """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
-
-        One partition per file version. A file that cannot be parsed costs only its partition, which shows
-        as failed, with the reason in the run's log, in the table `files` and in `code-index status --failed`.
-        """
         # A generator without an output: for one, as for a plain return, Dagster would write a second
         # event for every partition of the run.
         yield from _parse(context, config, index_of(context, names), names)
@@ -116,7 +134,8 @@ def _parse(
         match_batches(opened)
         compact_due(opened.store, CHUNK_TABLES)
         run.drop_replaced()
-        outcomes = list(evaluate(Subject(opened, file_paths=run.file_paths), asset=PARSED_CHUNKS))
+        subject = Subject(opened, file_paths=run.file_paths)
+        outcomes = {asset: list(evaluate(subject, asset=asset)) for asset in _DESCRIPTIONS}
     tally = run.tally
     summary = tally.metadata()
     context.log.info(
@@ -129,6 +148,9 @@ def _parse(
         tally.superseded,
         len(tally.failures),
     )
-    yield from results(names, PARSED_CHUNKS, outcomes, context.run)
+    for asset, found in outcomes.items():
+        for result in results(names, asset, found, context.run):
+            if dg.AssetCheckKey(names.asset_key(asset), str(result.check_name)) in context.selected_asset_check_keys:
+                yield result
     if tally.failures:
         raise partitions_failed("file", tally.failures, summary)

@@ -176,6 +176,7 @@ def _apply(index: OpenIndex, changes: Changes, files: Sequence[SourceFile]) -> _
     store = index.store
     gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
     if gone:
+        store.references.delete_by_file(gone)
         store.chunks.delete_by_file(gone)
         store.sync.vectors(gone, now=datetime.now(UTC))
     if changes.removed:

@@ -21,7 +21,8 @@ from code_index.tables.schemas import vectors
 from code_index.tables.sql import is_in
 from indexing_assets.checks.check import EMBED_AGAIN, INDEX, PARSE_AGAIN, RESUME, Finding, Subject, check
 from indexing_assets.checks.checked_rows import chunk_labels, few_files, in_flux, manifest
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, REFERENCES, SOURCE_FILES
+from indexing_assets.runs.planning import files_without_references
 
 # Vectors looked at after a run; the check of the whole index looks at all.
 _SAMPLED_VECTORS = 1_000
@@ -98,6 +99,19 @@ def stored_chunks_match_the_manifest(subject: Subject) -> Finding:
         problem="with another number of chunks than the manifest says",
         fix=f"`{RESUME}`",
         figures={"files": files.height, "chunks": rows.height},
+    )
+
+
+@check(REFERENCES, repair="parse these files again")
+def stored_references_match_the_manifest(subject: Subject) -> Finding:
+    """Each parsed file has as many references in the table as the manifest says, and no other file has any."""
+    wrong = files_without_references(subject.index.store)
+    return Finding(
+        culprits=[f"{path} ({stored} stored, {expected} expected)" for path, (stored, expected) in sorted(wrong.items())],
+        noun="file",
+        problem="with another number of references than the manifest says",
+        fix=f"`{RESUME}`" if all(expected for _, expected in wrong.values()) else f"`{subject.rebuild('references')}`",
+        figures={"references": subject.index.store.references.count()},
     )
 
 

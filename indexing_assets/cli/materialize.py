@@ -59,10 +59,12 @@ def command(
 ) -> None:
     """Materialize one ASSET of the index of PATH, and no other.
 
-    ASSET is source_files, parsed_chunks, chunk_vectors, search_indexes, language_figures or index_report. The second
-    and the third have partitions: by default those run that are missing. --file, of parsed_chunks, and --partition
-    may be given several times.
+    ASSET is source_files, parsed_chunks, references, chunk_vectors, search_indexes, language_figures or index_report.
+    The second, third and fourth have partitions: by default those run that are missing. A run of parsed_chunks is one of
+    references too, and the other way round. --file, of parsed_chunks, and --partition may be given several times.
     """
+    if asset == "references":
+        asset = "parsed_chunks"
     _refuse_wrong_use(asset, [missing, failed, everything, bool(keys)], globs)
     started = time.perf_counter()
     folder = folder_of(path, index_dir)

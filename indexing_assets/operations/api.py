@@ -33,7 +33,7 @@ from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import hold_all
 from code_index.parsing.chunk_rows import chunks_to_batch
 from code_index.tables.files import masked_rows
-from code_index.tables.schemas import FILES
+from code_index.tables.schemas import FILES, REFERENCES
 from code_index.tables.sql import is_in
 from code_index.tables.store import IndexStore
 from code_index.tables.vectors import vector_rows
@@ -361,6 +361,7 @@ def _store(
             **row,
             **parsed,
             "chunk_count": counts[path],
+            "reference_count": 0,
             "masked_keys": masked_rows(masked_keys[path]),
             "chunker_version": identity,
         }
@@ -370,6 +371,7 @@ def _store(
     commits.commit(
         list(manifest),
         pa.Table.from_batches([chunks_to_batch(chunks)]),
+        REFERENCES.empty_table(),
         files=pa.Table.from_pylist(files, schema=FILES),
         record=lambda: record_outside_runs(
             index.instance,

@@ -26,6 +26,7 @@ from indexing_assets.checks.index_folder import damaged_databases
 from indexing_assets.checks.per_run import lengths_off_unit
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.live_runs import close_dead_runs
+from indexing_assets.runs.planning import files_without_references
 
 _VECTORS_AT_ONCE = 20_000
 
@@ -105,6 +106,9 @@ def _remove_wrong_rows(store: IndexStore) -> Iterator[str]:
         if paths := rows["file_path"].unique().sort().to_list():
             store.chunks.delete_by_file(paths)
             yield f"Removed {what}, to be parsed again: {len(paths)} files, such as {paths[0]}."
+    if wrong_names := sorted(files_without_references(store)):
+        store.references.delete_by_file(wrong_names)
+        yield f"Removed references, to be made again: {len(wrong_names)} files, such as {wrong_names[0]}."
     if bad := _bad_vectors(store):
         store.vectors.delete(bad)
         yield f"Removed {len(bad)} vectors that are not of length 1, to be embedded again."

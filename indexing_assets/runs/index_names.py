@@ -14,18 +14,19 @@ import dagster as dg
 
 SOURCE_FILES = "source_files"
 PARSED_CHUNKS = "parsed_chunks"
+REFERENCES = "references"  # made by the runs of parsed_chunks
 CHUNK_VECTORS = "chunk_vectors"
 SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 LANGUAGE_FIGURES = "language_figures"
 
-ASSETS: Final = (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT)
+ASSETS: Final = (SOURCE_FILES, PARSED_CHUNKS, REFERENCES, CHUNK_VECTORS, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT)
 INDEX_RESOURCE = "index"
 EMBEDDER_RESOURCE = "embedder"
 IO_MANAGER = "lancedb_io_manager"
 
-_PARTITIONS = {PARSED_CHUNKS: "file_hash", CHUNK_VECTORS: "embedding_batch"}
-PARTITIONED: Final = tuple(_PARTITIONS)
+_PARTITIONS = {PARSED_CHUNKS: "file_hash", REFERENCES: "file_hash", CHUNK_VECTORS: "embedding_batch"}
+PARTITIONED: Final = (PARSED_CHUNKS, CHUNK_VECTORS)
 
 
 @dataclass(frozen=True, slots=True)

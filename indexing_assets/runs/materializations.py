@@ -41,8 +41,9 @@ def log_materializations(
     code_version: str,
     data_versions: Mapping[str, str] | None = None,
     parent: dg.AssetKey | None = None,
+    asset_key: dg.AssetKey | None = None,
 ) -> None:
-    """Write one materialization of the running asset per partition key, as one batch.
+    """Write one materialization of an asset of the running step per partition key, as one batch.
 
     Args:
         context: of the running step.
@@ -51,6 +52,7 @@ def log_materializations(
         data_versions: partition key to data version.
         parent: asset without partitions that these were made from; without its data version in each
             event, Dagster shows every partition as stale, for a new dependency.
+        asset_key: of the asset, where the step has several.
     """
     if not metadata_by_partition:
         return
@@ -63,24 +65,33 @@ def log_materializations(
         dg.DagsterEvent.asset_materialization(
             step,
             dg.AssetMaterialization(
-                asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata), tags=tags
+                asset_key=asset_key or context.asset_key,
+                partition=partition_key,
+                metadata=dict(metadata),
+                tags=tags,
             ),
             place,
         )
 
 
-def log_observations(context: dg.AssetExecutionContext, metadata_by_partition: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write one observation of the running asset per partition key, as one batch: what is known of it without rows.
+def log_observations(
+    context: dg.AssetExecutionContext,
+    metadata_by_partition: Mapping[str, Mapping[str, Any]],
+    *,
+    asset_key: dg.AssetKey,
+) -> None:
+    """Write one observation of an asset per partition key, as one batch: what is known of it without rows.
 
     Args:
         context: of the running step.
         metadata_by_partition: partition key to the event's metadata.
+        asset_key: of the asset.
     """
     step = context.get_step_execution_context()
     for partition_key, metadata, place in _in_one_batch(metadata_by_partition):
         dg.DagsterEvent.asset_observation(
             step,
-            dg.AssetObservation(asset_key=context.asset_key, partition=partition_key, metadata=dict(metadata)),
+            dg.AssetObservation(asset_key=asset_key, partition=partition_key, metadata=dict(metadata)),
             place,
         )
 

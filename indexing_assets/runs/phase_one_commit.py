@@ -34,6 +34,7 @@ class PhaseOneCommits:
         self,
         file_paths: Sequence[str],
         chunks: pa.Table,
+        references: pa.Table,
         *,
         files: pa.Table,
         record: Callable[[], None],
@@ -42,18 +43,20 @@ class PhaseOneCommits:
     ) -> None:
         """Store files with their chunks, in an order in which a kill at any line loses or repeats nothing.
 
-        Chunks, then what `vectors` copies of them, then the partition keys of full batches, then the files'
+        References first, since stored chunks say that a file is done; then chunks, then what `vectors` copies of them, then the partition keys of full batches, then the files'
         states, then the events.
 
         Args:
             file_paths: all chunks of these files are replaced.
             chunks: the new ones; a file without any loses those that it had.
+            references: the same for references.
             files: the manifest's rows of these files, with what became of them.
             record: writes the events.
             now: UTC.
             with_chunks: stores what came along with the chunks, such as vectors.
         """
         store = self._index.store
+        store.references.replace(file_paths, references)
         store.chunks.replace(file_paths, chunks, assign_batch=self._allocator.take, now=now)
         store.sync.vectors(file_paths, now=now)
         if with_chunks is not None:

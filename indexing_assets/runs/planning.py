@@ -19,7 +19,7 @@ from code_index.embedding.backends.registry import AUTO
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
 from code_index.tables.filters import path_condition, refuse_broken_text
-from code_index.tables.sql import all_of
+from code_index.tables.sql import all_of, is_in
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions, partitions_definition
@@ -76,6 +76,7 @@ def files_to_parse(
             & current
             & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
             & pl.col("partition_key").is_in(materialized)
+            & ~pl.col("file_path").is_in(list(files_without_references(index.store)))
         )
         transient = pl.col("transient").fill_null(value=False)
         given_up = failed & current & ~(transient & retry_transient) & (not retry_failed)
@@ -83,6 +84,37 @@ def files_to_parse(
             ~(done | given_up).fill_null(value=False)
         )
     return files.sort("file_path")["partition_key"].to_list()
+
+
+def files_without_references(store: IndexStore) -> dict[str, tuple[int, int]]:
+    """Parsed files whose references are not as many as the manifest says: stored and expected number by path.
+
+    Also files that have some and should have none. Where the sums agree no row is read: a table has twenty rows a chunk.
+    """
+    columns = ["file_path", "file_hash", "status", "reference_count"]
+    files = pl.DataFrame(store.files.read(columns))
+    parsed = files.filter((pl.col("status") == FileStatus.PARSED.value) & pl.col("reference_count").is_not_null())
+    # Rows of an older version stay until the new one is parsed.
+    pending = files.filter(pl.col("status") == FileStatus.PENDING.value)["file_path"].to_list()
+    waiting = store.references.count(is_in("file_path", pending)) if pending else 0
+    if store.references.count() == waiting + (parsed["reference_count"].sum() or 0):
+        return {}
+    stored = stored_reference_counts(store)
+    expected = {(path, file_hash): count for path, file_hash, _, count in parsed.iter_rows()}
+    differing = {
+        key: (stored.get(key, 0), expected.get(key, 0))
+        for key in stored.keys() | expected.keys()
+        if stored.get(key, 0) != expected.get(key, 0)
+    }
+    waits = set(pending)
+    return {path: counts for (path, _), counts in differing.items() if path not in waits}
+
+
+def stored_reference_counts(store: IndexStore, file_paths: Sequence[str] | None = None) -> dict[tuple[str, str], int]:
+    """Rows of `references` by path and hash of their file; of these paths, or of all."""
+    where = None if file_paths is None else is_in("file_path", file_paths)
+    rows = pl.DataFrame(store.references.read(["file_path", "file_hash"], where))
+    return {(path, file_hash): count for path, file_hash, count in rows.group_by("file_path", "file_hash").len().iter_rows()}
 
 
 def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:

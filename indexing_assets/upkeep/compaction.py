@@ -7,7 +7,7 @@ from code_index.tables import IndexStore
 from code_index.tables.table_upkeep import MIN_RETENTION
 
 # The tables that each phase writes.
-CHUNK_TABLES = ("files", "chunks")
+CHUNK_TABLES = ("files", "chunks", "references")
 VECTOR_TABLES = ("vectors", "retired_vectors", "embedding_errors")
 _FIRST_COMPACTION_S = 10.0  # a phase that is shorter compacts once, at its end
 _SHARE = 20  # the pause after a compaction, in times of its duration

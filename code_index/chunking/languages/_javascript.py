@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 from tree_sitter import Node
@@ -87,6 +89,27 @@ _NAMES: Final = {
 }
 
 
+_MODULE: Final = re.compile(r"(?:from|import|require\()\s*['\"]([^'\"]+)['\"]")
+_BRACED: Final = re.compile(r"\{([^{}]*)\}")
+_WHOLE: Final = re.compile(r"(?:\*\s*as\s+)?([\w$]+)")
+
+
+def _imported(text: str) -> Iterator[tuple[str, str, str]]:
+    """What an import, a re-export or a `require` binds; a default export is taken to have the name it is given."""
+    module = _MODULE.search(text)
+    if module is None:
+        return
+    head = re.sub(r"^(?:import|export)\s+(?:type\s+)?|(?:=\s*)?(?:from\s+|require\($)", " ", text[: module.start(1) - 1])
+    for item in ",".join(_BRACED.findall(head)).split(","):
+        original, _, local = item.strip().removeprefix("type ").replace(" as ", ":").partition(":")
+        if original.strip():
+            yield local.strip() or original.strip(), module[1], original.strip()
+    for item in _BRACED.sub("", head).split(","):
+        found = _WHOLE.match(item.strip())
+        if found is not None:
+            yield found[1], module[1], "" if "*" in item or "require" in text else found[1]
+
+
 _FUNCTION: Final = "(arrow_function) (function_expression) (generator_function)"
 _CALLEE: Final = (
     "[(identifier) (call_expression function: (identifier)) (member_expression object: (identifier) @_library)]"
@@ -117,6 +140,10 @@ FAMILY: Final = LanguageSpec(
     carrier=_carrier,
     parameter_fields=("parameters", "parameter"),
     doc_prefixes=("/**",),
+    imported=_imported,
+    called=re.compile(rb"(?:\?\.)?(?:<[^<>();]{0,80}>)?[ ]?[(`]"),
+    keyed=re.compile(rb"[ ]?:"),
+    self_names=frozenset({"this"}),
     query=_WRAPPED
     + """
 [(function_declaration) (generator_function_declaration)] @function
@@ -156,6 +183,15 @@ FAMILY: Final = LanguageSpec(
 (break_statement label: (_)) @jump
 (continue_statement label: (_)) @jump
 [(arrow_function) (function_expression) (generator_function)] @closure
+(variable_declarator name: (identifier) @variable)
+(shorthand_property_identifier_pattern) @local
+(array_pattern (identifier) @local)
+(arrow_function parameter: (identifier) @local)
+(rest_pattern (identifier) @local)
+(assignment_pattern left: (identifier) @local)
+(catch_clause parameter: (identifier) @local)
+(for_in_statement left: (identifier) @local)
+(class_heritage) @bases
 """,
     statements="""
 (statement_block (_) @statement)
@@ -194,5 +230,12 @@ TYPES: Final = (
 (export_statement decorator: (decorator) @decorator)
 (class_body (public_field_definition type: (_)) @field)
 (interface_body (property_signature type: (_)) @field)
+(class_body (public_field_definition name: [(property_identifier) (private_property_identifier)] @variable))
+(interface_body (property_signature name: (property_identifier) @variable))
+(interface_body (method_signature name: (property_identifier) @operation))
+(enum_body (property_identifier) @variable)
+(enum_assignment name: (property_identifier) @variable)
+(extends_type_clause) @bases
+[(required_parameter pattern: (identifier) @local) (optional_parameter pattern: (identifier) @local)]
 """
 )

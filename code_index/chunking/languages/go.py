@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 from tree_sitter import Node
@@ -28,6 +30,25 @@ def _carrier(node: Node) -> Node | None:
     return value
 
 
+def _receiver(node: Node, source: bytes) -> str:
+    """`c` of `func (c *Command) Run()`."""
+    receiver = node.child_by_field_name("receiver")
+    parameter = first_child(receiver, ("parameter_declaration",)) if receiver is not None else None
+    return text_of(parameter.child_by_field_name("name"), source) if parameter is not None else ""
+
+
+_VERSION: Final = re.compile(r"v\d+")
+
+
+def _imported(text: str) -> Iterator[tuple[str, str, str]]:
+    """The package of `"a/b"`, by its last part that is no version, or by the name before it."""
+    local, _, module = text.rpartition(" ")
+    module = module.strip("\"`")
+    parts = module.split("/")
+    own = parts[-2] if len(parts) > 1 and _VERSION.fullmatch(parts[-1]) else parts[-1]
+    yield local or own.partition(".v")[0].removeprefix("go-"), module, ""
+
+
 LANGUAGE: Final = LanguageSpec(
     name="go",
     title="Go",
@@ -37,6 +58,11 @@ LANGUAGE: Final = LanguageSpec(
     dotted_methods=True,
     carrier=_carrier,
     return_fields=("result",),
+    imported=_imported,
+    called=re.compile(rb"(?:\[[^\[\]()]{0,80}\])?\("),
+    keyed=re.compile(rb":(?!=)"),
+    self_names=frozenset(),
+    self_of=_receiver,
     query="""
 (function_declaration) @function
 (method_declaration) @function
@@ -60,6 +86,15 @@ LANGUAGE: Final = LanguageSpec(
 (break_statement (label_name)) @jump
 (continue_statement (label_name)) @jump
 (func_literal) @closure
+[(const_spec name: (identifier) @variable) (var_spec name: (identifier) @variable)]
+(field_declaration name: (field_identifier) @variable)
+(method_elem name: (field_identifier) @operation)
+(package_clause (package_identifier) @package)
+(field_declaration !name type: (_) @bases)
+(parameter_declaration name: (identifier) @local)
+(variadic_parameter_declaration name: (identifier) @local)
+(short_var_declaration left: (expression_list (identifier) @local))
+(range_clause left: (expression_list (identifier) @local))
 """,
     statements="""
 (block (_) @statement)

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from code_index.chunking.language_spec import LanguageSpec
+
+
+def _imported(text: str) -> Iterator[tuple[str, str, str]]:
+    """The class of `import a.b.C;`, and the member of `import static a.b.C.d;`."""
+    path = text.removeprefix("import").strip(" ;").removeprefix("static ").replace(" ", "")
+    module, _, name = path.rpartition(".")
+    if name and name != "*":
+        yield name, module, name
+
 
 LANGUAGE: Final = LanguageSpec(
     name="java",
@@ -13,6 +23,9 @@ LANGUAGE: Final = LanguageSpec(
     interpreters="jbang",
     return_fields=("type",),
     doc_prefixes=("/**",),
+    imported=_imported,
+    self_names=frozenset({"this"}),
+    implicit_self=True,
     query="""
 [(class_declaration) (interface_declaration) (enum_declaration) (record_declaration) (annotation_type_declaration)] @class
 [(method_declaration) (constructor_declaration) (compact_constructor_declaration) (annotation_type_element_declaration)] @function
@@ -30,6 +43,18 @@ LANGUAGE: Final = LanguageSpec(
 (break_statement (identifier)) @jump
 (continue_statement (identifier)) @jump
 (lambda_expression) @closure
+(field_declaration declarator: (variable_declarator name: (identifier) @variable))
+(constant_declaration declarator: (variable_declarator name: (identifier) @variable))
+(enum_constant name: (identifier) @variable)
+(package_declaration [(identifier) (scoped_identifier)] @package)
+[(superclass) (super_interfaces) (extends_interfaces)] @bases
+(local_variable_declaration declarator: (variable_declarator name: (identifier) @local))
+(formal_parameter name: (identifier) @local)
+(catch_formal_parameter name: (identifier) @local)
+(enhanced_for_statement name: (identifier) @local)
+(resource name: (identifier) @local)
+(lambda_expression parameters: (identifier) @local)
+(inferred_parameters (identifier) @local)
 """,
     statements="""
 (block (_) @statement)

@@ -19,5 +19,7 @@ LANGUAGE: Final = replace(
 (method_definition decorator: (decorator) @decorator)
 (class_declaration decorator: (decorator) @decorator)
 (export_statement decorator: (decorator) @decorator)
+(class_body (field_definition property: [(property_identifier) (private_property_identifier)] @variable))
+(formal_parameters (identifier) @local)
 """,
 )

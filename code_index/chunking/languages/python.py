@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
 from code_index.chunking.language_spec import LanguageSpec
+
+_FROM: Final = re.compile(r"from\s*([.\s]*[\w.]*)\s*import\s*\(?([^()]*)")
+
+
+def _imported(text: str) -> Iterator[tuple[str, str, str]]:
+    """What `import a.b as c, d` and `from .a import b as c` bind."""
+    found = _FROM.match(text)
+    if found is not None:
+        module = found[1].replace(" ", "")
+        for item in found[2].split(","):
+            original, _, local = item.strip().partition(" as ")
+            if original.isidentifier():
+                yield local.strip() or original, module, original
+        return
+    for item in text.removeprefix("import").split(","):
+        module, _, local = item.strip().partition(" as ")
+        if module:
+            yield (local.strip(), module, "") if local else (module.partition(".")[0], module.partition(".")[0], "")
+
 
 LANGUAGE: Final = LanguageSpec(
     name="python",
@@ -15,6 +36,9 @@ LANGUAGE: Final = LanguageSpec(
     plain_docs=False,
     doc_prefixes=("#:",),
     indentation_binds=True,
+    imported=_imported,
+    keyed=re.compile(rb"[ \t]?=(?!=)"),
+    self_names=frozenset({"self", "cls"}),
     query="""
 (function_definition) @function
 (class_definition) @class
@@ -37,6 +61,22 @@ LANGUAGE: Final = LanguageSpec(
 (boolean_operator operator: "and") @and
 (boolean_operator operator: "or") @or
 (lambda) @closure
+
+(assignment left: (identifier) @variable)
+(assignment left: (pattern_list (identifier) @variable))
+(type_alias_statement left: (type (identifier) @variable))
+[(parameters (identifier) @local) (lambda_parameters (identifier) @local)]
+(default_parameter name: (identifier) @local)
+(typed_default_parameter name: (identifier) @local)
+(typed_parameter . (identifier) @local)
+(list_splat_pattern (identifier) @local)
+(dictionary_splat_pattern (identifier) @local)
+[(for_statement left: (identifier) @local) (for_in_clause left: (identifier) @local)]
+(for_statement left: (_ (identifier) @local))
+(for_in_clause left: (_ (identifier) @local))
+(as_pattern_target (identifier) @local)
+(named_expression name: (identifier) @local)
+(class_definition superclasses: (argument_list) @bases)
 """,
     statements="""
 (block (_) @statement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from tree_sitter import Node
@@ -19,12 +20,45 @@ def _impl_name(node: Node, source: bytes) -> str:
     return without_generics(name) or name
 
 
+_USE: Final = re.compile(r"[\w:]+(?: as \w+)?|[{},]|\*")
+_MOST_NESTED: Final = 20
+
+
+def _imported(text: str) -> Iterator[tuple[str, str, str]]:
+    """What `use a::{b, c::d as e};` binds: modules and names look alike, so each is a name in what is before it."""
+    prefixes = [""]
+    path = ""
+    for token in _USE.findall(re.sub(r"^(?:pub(?:\([^)]*\))?\s+)?(?:use|extern crate)\s+", "", text)):
+        if token == "{":
+            prefixes.append(path if len(prefixes) < _MOST_NESTED else prefixes[-1])
+            path = ""
+        elif token in {",", "}"}:
+            path = ""
+            if token == "}" and len(prefixes) > 1:
+                prefixes.pop()
+        elif token != "*":
+            full, _, local = token.partition(" as ")
+            path = "::".join(filter(None, (prefixes[-1], full.strip(":"))))
+            module, _, name = path.rpartition("::")
+            if full.endswith("::") or not name:
+                continue
+            if name == "self":
+                module, _, name = module.rpartition("::")
+            yield local or name, module or name, name if module else ""
+
+
 LANGUAGE: Final = LanguageSpec(
     name="rust",
     title="Rust",
     extensions="rs",
     interpreters="cargo rust-script run-cargo-script",
     names={"impl_item": _impl_name},
+    imported=_imported,
+    called=re.compile(rb"!|(?:::<[^<>();]{0,80}>)?\("),
+    keyed=re.compile(rb":(?!:)"),
+    self_names=frozenset({"self", "Self"}),
+    module_roots=frozenset({"crate", "super"}),
+    further_parts=frozenset({"impl_item"}),
     query="""
 [(function_item) (function_signature_item)] @function
 (type_item) @class
@@ -51,6 +85,18 @@ LANGUAGE: Final = LanguageSpec(
 (break_expression (label)) @jump
 (continue_expression (label)) @jump
 (closure_expression) @closure
+[(const_item name: (identifier) @variable) (static_item name: (identifier) @variable)]
+(enum_variant name: (identifier) @variable)
+(field_declaration name: (field_identifier) @variable)
+(associated_type name: (type_identifier) @variable)
+(mod_item name: (identifier) @package !body)
+(impl_item trait: (_) @bases)
+(trait_item bounds: (trait_bounds) @bases)
+[(let_declaration pattern: (identifier) @local) (parameter pattern: (identifier) @local)]
+(closure_parameters (identifier) @local)
+(for_expression pattern: (identifier) @local)
+(tuple_struct_pattern (identifier) @local)
+(tuple_pattern (identifier) @local)
 """,
     statements="""
 (block (_) @statement)

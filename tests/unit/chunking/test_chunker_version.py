@@ -42,4 +42,4 @@ def test_other_chunks_mean_another_chunker_version() -> None:
 
 def test_a_revision_of_any_language_makes_another_chunker_version() -> None:
     kinds = [FileType("b", revision=2), FileType("a", revision=1), FileType("c")]
-    assert chunker_version(kinds) == chunker_version(reversed(kinds)) == "3+a1+b2"
+    assert chunker_version(kinds) == chunker_version(reversed(kinds)) == "4+a1+b2"

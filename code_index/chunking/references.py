@@ -1,0 +1,325 @@
+"""Names in a file: where they are defined, where they are used, and what a use is known to mean.
+
+Belongs here: what one file says of its names. Does not belong here: the nodes that are names, variables, bases or
+imports, which a language's specification captures; what an import means in the repository (`code_index.search.modules`).
+
+The captures come with those of definitions, from the same walk over the tree. Only nodes without children are captured
+as names, so that no match waits for another; what stands before and after a name (`a.b` and `(`) is read from the text.
+Rejected: a pattern for each form of a call, whose matches wait as long as a chain of calls is, and `Node.parent`, which
+searches from the root.
+
+A use of a name that the file neither defines nor imports is kept where it is a call, or begins with a capital letter:
+fields and local variables of other objects would be nine of ten rows.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from tree_sitter import Language, Node
+
+from code_index.chunking.blocks import OWNER, NamePlace
+from code_index.chunking.definition_tree import Captures, Definition
+from code_index.chunking.language_spec import LanguageSpec
+from code_index.chunking.recovery import NAME_ROLES
+from code_index.chunking.signatures import name_node_of, name_of, text_of
+from code_index.core.model import Evidence, NameKind
+
+MAX_NAMES: Final = 200_000
+"""Names of a file that are looked at, a second's work; generated files have more."""
+
+MAX_DEPTH: Final = 32
+"""Definitions around a name that are asked what it means, as many as qualify a chunk's name."""
+
+_NAME_NODES: Final = (
+    *("identifier", "type_identifier", "simple_identifier", "namespace_identifier", "package_identifier"),
+    *("constant", "name", "value_name", "constructor_name", "type_constructor", "symbol", "sym_lit", "command_name"),
+    *("this", "self", "super", "crate"),
+)
+_KEY_NODES: Final = ("property_identifier", "private_property_identifier", "field_identifier")
+_JOINTS: Final = frozenset({b".", b"::", b"->", b"?.", b"!.", b"?->", b"!!."})
+_JOINT_ENDS: Final = frozenset(b".:> \t\r\n")
+_DOT, _DOLLAR = b".$"
+_BEFORE_CALL: Final = frozenset(b"(<[!:?` \t")
+_MAX_NAME: Final = 200
+_UNKNOWN: Final = b"..."
+"""Receiver that is no name: the result of a call, an element."""
+
+
+def names_query(grammar: Language) -> str:
+    """The patterns for the nodes of a grammar that are names, whose roles are `name` and `key`."""
+    patterns = []
+    for role, kinds in zip(NAME_ROLES, (_NAME_NODES, _KEY_NODES), strict=True):
+        if known := [kind for kind in kinds if grammar.id_for_node_kind(kind, True)]:  # noqa: FBT003 - it takes no keyword
+            patterns.append(f"[{' '.join(f'({kind})' for kind in known)}] @{role}\n")
+    return "".join(patterns)
+
+
+_Found = tuple[str, NameKind, str, str, str, Evidence]
+
+
+class _Meaning(NamedTuple):
+    """What a name is known to mean: a qualified name in this file, or in a module."""
+
+    qualified_name: str
+    module: str = ""
+
+
+@dataclass(slots=True)
+class _Scope:
+    """A definition around names; the file is one without a kind."""
+
+    kind: NameKind | None
+    qualified_name: str
+    start: int
+    end: int
+    parent: _Scope | None
+    depth: int = 0
+    owner: str = ""  # qualified name of the class whose member it is, or that it is
+    self_name: str = ""
+    inner: dict[str, str] = field(default_factory=dict)  # qualified names of what is defined in it, by name
+    local: set[str] = field(default_factory=set)  # parameters and variables
+    known: dict[tuple[bytes, bytes, bool, bool], _Found | None] = field(default_factory=dict)  # of names used in it
+
+
+class FileNames:
+    """The names of one file."""
+
+    def __init__(self, source: bytes, captures: Captures, definitions: list[Definition], spec: LanguageSpec) -> None:
+        self.source = source
+        self.captures = captures
+        self.spec = spec
+        self.places: list[NamePlace] = []
+        self.members: defaultdict[str, dict[str, str]] = defaultdict(dict)  # by the class's qualified name
+        self.imports: dict[str, tuple[str, str]] = {}
+        self._taken: set[int] = set()  # offsets of names that are definitions
+        self._root = _Scope(None, "", 0, len(source), None)
+        self._scopes = [self._root]
+        self._define(definitions)
+        self._starts = [scope.start for scope in self._scopes]
+        self._bind()
+        self._import()
+
+    def _define(self, definitions: list[Definition]) -> None:
+        """Make the scopes of the definitions, in document order, and their rows."""
+        stack = [self._root]
+        for item in definitions:
+            while len(stack) > 1 and stack[-1].end <= item.start:
+                stack.pop()
+            parent = stack[-1]
+            full = name_of(item.node, self.source, self.spec)
+            if not full or parent.depth >= MAX_DEPTH:
+                continue
+            owned = OWNER.match(full) if item.role not in {"class", "scope"} else None
+            name = full[owned.end() :] if owned else full
+            kind = _KINDS.get(item.role, NameKind.FUNCTION)
+            if kind is NameKind.FUNCTION and (parent.kind is NameKind.CLASS or owned):
+                kind = NameKind.METHOD
+            block = item.block
+            outer = "" if block is not None and block.absolute else parent.qualified_name
+            separator = self.spec.path_separator
+            written = full.replace(separator, ".") if separator and item.role in {"class", "scope"} else full
+            name = written.rpartition(".")[2] if separator and item.role in {"class", "scope"} else name
+            qualified = f"{outer}.{written}" if outer else written
+            scope = _Scope(kind, qualified, item.start, item.end, parent, parent.depth + 1)
+            if kind is NameKind.CLASS:
+                scope.owner = qualified
+            elif owned:
+                scope.owner = qualified[: -len(name) - 1]
+            else:
+                scope.owner = parent.owner
+            if self.spec.self_of is not None:
+                scope.self_name = self.spec.self_of(item.node, self.source)
+            if parent.qualified_name.rpartition(".")[2] != name:  # a constructor is called by the name of its class
+                (self.members[scope.owner] if owned else parent.inner).setdefault(name, qualified)
+                if parent.kind is NameKind.CLASS:
+                    self.members[parent.qualified_name].setdefault(name, qualified)
+            named = name_node_of(item.node, self.spec)
+            at = self.source.find(name.encode(), named.start_byte if named is not None else item.node.start_byte)
+            if at < 0 or at >= item.end:
+                at = item.node.start_byte
+            self._taken.add(at)
+            is_body = item.role not in {"prototype", "overload"} and item.node.type not in self.spec.further_parts
+            self._add(at, name, kind, qualified, scope.start, item.end, is_body=is_body)
+            self._scopes.append(scope)
+            stack.append(scope)
+
+    def _bind(self) -> None:
+        """Make rows of the variables and fields that are no definitions, and learn the names of local ones."""
+        for node in self.captures.get("package", []):
+            name = text_of(node, self.source)[:_MAX_NAME]
+            self._taken.add(node.start_byte)
+            self._add(node.start_byte, name, NameKind.MODULE, name, node.start_byte, node.end_byte)
+        for role in ("variable", "operation", "local"):
+            for node in self.captures.get(role, []):
+                start, end = node.start_byte, node.end_byte
+                if start in self._taken:
+                    continue
+                self._taken.add(start)
+                name = self.source[start : min(end, start + _MAX_NAME)].decode("utf-8", "replace")
+                scope = self._scope_of(start)
+                if role == "local" or scope.kind in {NameKind.FUNCTION, NameKind.METHOD}:
+                    scope.local.add(name)
+                    continue
+                kind = NameKind.VARIABLE
+                if scope.kind is NameKind.CLASS:
+                    kind = NameKind.METHOD if role == "operation" else NameKind.FIELD
+                qualified = f"{scope.qualified_name}.{name}" if scope.qualified_name else name
+                if name not in scope.inner:
+                    scope.inner[name] = qualified
+                    self._add(start, name, kind, qualified, start, end)
+                if scope.kind is NameKind.CLASS:
+                    self.members[scope.qualified_name].setdefault(name, qualified)
+
+    def _import(self) -> None:
+        """Learn what the imports bind, and make their rows."""
+        read = self.spec.imported
+        if read is None:
+            return
+        for node in self.captures.get("import", []):
+            for local, module, original in read(text_of(node, self.source)):
+                name = original or re.split(r"[./:\\]+", module.rstrip("/"))[-1]
+                self.imports.setdefault(local, (module, original))
+                self.places.append(
+                    NamePlace(node.start_byte, name, NameKind.IMPORT, "", original, module, Evidence.IMPORTED)
+                )
+
+    def _add(
+        self, at: int, name: str, kind: NameKind, qualified: str, start: int, end: int, *, is_body: bool = True
+    ) -> None:
+        evidence = Evidence.DEFINITION if is_body else Evidence.DECLARATION
+        self.places.append(NamePlace(at, name[:_MAX_NAME], kind, "", qualified, "", evidence, start, end))
+
+    def _scope_of(self, offset: int) -> _Scope:
+        scope = self._scopes[bisect_right(self._starts, offset) - 1]
+        while scope.end <= offset and scope.parent is not None:
+            scope = scope.parent
+        return scope
+
+    def find_uses(self) -> list[NamePlace]:
+        """All rows: definitions, imports, and what is known of each use; offsets are not in order."""
+        source, taken, places, scopes = self.source, self._taken, self.places, self._scopes
+        called, keyed = self.spec.called, self.spec.keyed
+        skipped, bases = _Spans(self.captures.get("import", [])), _Spans(self.captures.get("bases", []))
+        names = [(node.start_byte, node.end_byte, False) for node in self.captures.get("name", [])]
+        names += [(node.start_byte, node.end_byte, True) for node in self.captures.get("key", [])]
+        names.sort()
+        text = b"\n" + source + b"\n"  # a byte before each name, and one after it
+        before, chain = 0, b""
+        scope, starts = self._root, [*(one.start for one in scopes), len(text)]
+        following = 1
+        for start, end, is_key in names[:MAX_NAMES]:
+            name = source[start:end] if end - start <= _MAX_NAME else source[start : start + _MAX_NAME]
+            receiver = b""
+            if text[start] in _JOINT_ENDS and before and source[before:start].strip() in _JOINTS:
+                receiver = chain
+            elif text[start] == _DOT and source[start - 2 : start] != b"..":
+                receiver = _UNKNOWN
+            chain = receiver + b"." + name if receiver and len(receiver) < _MAX_NAME else name
+            before = end
+            while starts[following] <= start:
+                scope = scopes[following]
+                following += 1
+            while scope.end <= start and scope.parent is not None:
+                scope = scope.parent
+            if (is_key and not receiver) or start in taken or text[start] == _DOLLAR:
+                continue
+            if start >= skipped.start and skipped.holds(start):
+                continue
+            is_call = text[end + 1] in _BEFORE_CALL and called.match(source, end) is not None
+            is_base = start >= bases.start and bases.holds(start)
+            key = (name, receiver, is_call, is_base)
+            found = scope.known.get(key, 0)
+            if found == 0:
+                kind = NameKind.INHERITANCE if is_base else NameKind.CALL if is_call else NameKind.USE
+                found = scope.known[key] = self._reference(scope, name.decode("utf-8", "replace"), receiver, kind)
+            if found is None:
+                continue
+            if not is_call and not receiver and keyed is not None and keyed.match(source, end):
+                continue
+            places.append(NamePlace(start, *found))
+        return places
+
+    def _reference(
+        self, scope: _Scope, name: str, receiver_bytes: bytes, kind: NameKind
+    ) -> _Found | None:
+        """The fields of `NamePlace` after the offset; nothing for what is not kept."""
+        receiver = receiver_bytes.decode("utf-8", "replace")
+        meaning = self._meaning(scope, name, receiver)
+        if meaning is not None:
+            if kind is NameKind.USE and not meaning.qualified_name:  # a module, before a name in it
+                return None
+            evidence = Evidence.IMPORTED if meaning.module else Evidence.SAME_SCOPE
+            return name, kind, receiver, meaning.qualified_name, meaning.module, evidence
+        if kind is NameKind.USE and (receiver or not name[:1].isupper()):
+            return None
+        if not receiver and _nearest(scope, lambda one: name in one.local) is not None:
+            return None
+        return name, kind, receiver, "", "", Evidence.NAME_ONLY
+
+    def _meaning(self, scope: _Scope, name: str, receiver: str) -> _Meaning | None:
+        if not receiver:
+            return self._visible(scope, name)
+        head, _, rest = receiver.partition(".")
+        if receiver in self.spec.self_names or (
+            (named := _nearest(scope, lambda one: bool(one.self_name))) is not None and receiver == named.self_name
+        ):
+            owner = _nearest(scope, lambda one: bool(one.owner))
+            found = self.members[owner.owner].get(name) if owner is not None else None
+            return _Meaning(found) if found is not None else None
+        if head in self.spec.module_roots:
+            return _Meaning(name, receiver)
+        known = self._visible(scope, head)
+        if known is None:
+            return None
+        if known.module:
+            return _Meaning(".".join(filter(None, (known.qualified_name, rest, name))), known.module)
+        of_class = f"{known.qualified_name}.{rest}" if rest else known.qualified_name
+        member = self.members[of_class].get(name) if of_class in self.members else None
+        return _Meaning(member) if member is not None else None
+
+    def _visible(self, scope: _Scope, name: str) -> _Meaning | None:
+        """What a name without a receiver means in a scope; nothing for a local variable."""
+        around: _Scope | None = scope
+        while around is not None:
+            if name in around.local:
+                return None
+            if around.kind is NameKind.CLASS:
+                if self.spec.implicit_self and name in self.members[around.owner]:
+                    return _Meaning(self.members[around.owner][name])
+            elif name in around.inner:
+                return _Meaning(around.inner[name])
+            around = around.parent
+        found = self.imports.get(name)
+        return None if found is None else _Meaning(found[1], found[0])
+
+
+def _nearest(scope: _Scope, fits: Callable[[_Scope], bool]) -> _Scope | None:
+    around: _Scope | None = scope
+    while around is not None and not fits(around):
+        around = around.parent
+    return around
+
+
+class _Spans:
+    """Spans of nodes, asked in the order of the source; `start` is that of the one at hand."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._spans = iter([(node.start_byte, node.end_byte) for node in nodes])
+        self.start, self._end = next(self._spans, _NO_SPAN)
+
+    def holds(self, offset: int) -> bool:
+        """Tell whether one of the spans holds the offset, which is not before the last one asked for."""
+        while self._end <= offset:
+            self.start, self._end = next(self._spans, _NO_SPAN)
+        return self.start <= offset
+
+
+_KINDS: Final = {"class": NameKind.CLASS, "scope": NameKind.MODULE}
+_NO_SPAN: Final = (sys.maxsize, sys.maxsize)
