@@ -22,13 +22,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import IndexMissingError, RepositoryError, StoreError, UntrustedIndexError, UsageError
+from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import read_regular_file
 from code_index.index.permissions import set_permissions
-from code_index.index.settings import Settings, load_settings, settings_template
 from code_index.index.trust import (
     IGNORE_ALL,
     IGNORE_FILE,
@@ -46,7 +46,9 @@ from code_index.index.trust import (
 )
 from code_index.repository.git_checkout import top_checkout
 from code_index.repository.skip_rules import INDEX_FOLDER
-from code_index.tables.schema_version import check_version
+
+if TYPE_CHECKING:
+    from code_index.index.settings import Settings
 
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
@@ -117,6 +119,9 @@ class IndexFolder:
         Raises:
             SettingsError: a value cannot be used.
         """
+        with importing:  # a search that another process answers needs none
+            from code_index.index.settings import load_settings
+
         return load_settings(self.settings_path, given=self.given_settings)
 
     def create(self, instance_config: str) -> None:
@@ -130,6 +135,9 @@ class IndexFolder:
             StoreError: the folder cannot be written, or belongs to another repository or a newer program.
             UsageError: the folder's path or content makes it unfit for an index.
         """
+        with importing:
+            from code_index.index.settings import settings_template
+
         if not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
         try:
@@ -227,6 +235,9 @@ class IndexFolder:
             )
 
     def _check_record(self, *, copied: bool = False) -> None:
+        with importing:
+            from code_index.tables.schema_version import check_version
+
         record_path = self.path / RECORD_FILE
         try:
             record = read_record(self.path)

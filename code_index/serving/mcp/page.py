@@ -55,7 +55,7 @@ class Page:
 
 def tokens_of(lines: Sequence[str]) -> int:
     """Tokens of lines with their ends, never under what a tokenizer counts."""
-    return sum(estimate_tokens(line) for line in lines) + len(lines)
+    return estimate_tokens("\n".join((*lines, "")))
 
 
 def name_of(text: str) -> str:
