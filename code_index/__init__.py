@@ -20,7 +20,9 @@ __all__ = [
     "IndexMissingError",
     "IndexStatus",
     "Indexes",
+    "Reference",
     "SearchHit",
+    "Symbol",
     "UsageError",
 ]
 
@@ -33,7 +35,9 @@ _MODULES = {
     "Indexes": "api",
     "IndexMissingError": "core.errors",
     "IndexStatus": "index.contents",
+    "Reference": "search.symbols",
     "SearchHit": "search.hybrid",
+    "Symbol": "search.symbols",
     "UsageError": "core.errors",
 }
 
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
     from code_index.search.context import ContextPiece
     from code_index.search.freshness import Freshness
     from code_index.search.hybrid import SearchHit
+    from code_index.search.symbols import Reference, Symbol
 else:  # hidden from type checkers, which would accept any name
 
     def __getattr__(name: str) -> Any:

@@ -34,6 +34,7 @@ from code_index.tables.store import IndexStore
 
 if TYPE_CHECKING:
     from code_index.index.contents import IndexStatus
+    from code_index.search.symbols import Reference, Symbol
 
 _OPENING_S = 30.0  # half a second as a rule
 _COMPARING_S = 600.0  # a second for 50,000 files
@@ -314,6 +315,53 @@ class Index:
             from code_index.search.no_match import why_nothing_matches  # most searches find something
 
         return why_nothing_matches(self.store, self._filter(**filters))
+
+    def symbol(self, name: str, *, kind: str | None = None, limit: int = 20) -> list[Symbol]:
+        """Find definitions of a name, best first: exactly it, then where it is a part of the name.
+
+        Args:
+            name: such as `parse_date`, `Counter.increment` or `Counter::increment`.
+            kind: only class, function, method, variable, field or module.
+            limit: maximum number of definitions, at least 1.
+
+        Raises:
+            UsageError: the name is empty, or the kind or the limit cannot be used.
+            StoreError: a table cannot be read.
+        """
+        with importing:
+            from code_index.search.symbols import SymbolKind, symbol
+
+        return symbol(self.store, name, kind=None if kind is None else _member("kind", kind, SymbolKind), limit=limit)
+
+    def outline(self, target: str) -> list[Symbol]:
+        """List the definitions in a file, by its path, or in a class, by its name, in the order of the source.
+
+        Raises:
+            UsageError: no file and no class of the index is called so.
+            StoreError: a table cannot be read.
+        """
+        with importing:
+            from code_index.search.symbols import outline
+
+        return outline(self.store, target)
+
+    def references(self, name: str, *, kind: str | None = None, limit: int = 100) -> list[Reference]:
+        """Find the places that use a name, the surest first.
+
+        Args:
+            name: as for `symbol`; with a qualifier, places that are known to mean another definition are left out.
+            kind: only call, inheritance, import or use; `call` gives the callers.
+            limit: maximum number of places, at least 1.
+
+        Raises:
+            UsageError: the name is empty, or the kind or the limit cannot be used.
+            StoreError: a table cannot be read.
+        """
+        with importing:
+            from code_index.search.symbols import ReferenceKind, references
+
+        of_kind = None if kind is None else _member("kind", kind, ReferenceKind)
+        return references(self.store, name, kind=of_kind, limit=limit)
 
     def status(self) -> IndexStatus:
         """Count what the index holds, lacks and takes on disk.

@@ -62,7 +62,7 @@ from code_index.core.model import Parameter
 
 NameOf = Callable[[Node, bytes], str]
 Imported = Callable[[str], Iterable[tuple[str, str, str]]]
-"""From the text of an import to what it binds: the name in this file, the module, and the name there, if it has one."""
+"""From the text of an import to what it binds: the name in this file, the module, and the name there, if it has one; `*` for all."""
 ParametersOf = Callable[[Node, bytes], tuple[Parameter, ...]]
 
 _CALLED: Final = re.compile(rb"(?:<[^<>();]{0,80}>)?[ \t]?\(")

@@ -246,9 +246,7 @@ class FileNames:
             places.append(NamePlace(start, *found))
         return places
 
-    def _reference(
-        self, scope: _Scope, name: str, receiver_bytes: bytes, kind: NameKind
-    ) -> _Found | None:
+    def _reference(self, scope: _Scope, name: str, receiver_bytes: bytes, kind: NameKind) -> _Found | None:
         """The fields of `NamePlace` after the offset; nothing for what is not kept."""
         receiver = receiver_bytes.decode("utf-8", "replace")
         meaning = self._meaning(scope, name, receiver)
@@ -256,6 +254,8 @@ class FileNames:
             if kind is NameKind.USE and not meaning.qualified_name:  # a module, before a name in it
                 return None
             evidence = Evidence.IMPORTED if meaning.module else Evidence.SAME_SCOPE
+            if meaning.module and not receiver:  # an alias: what it means is looked for by its own name
+                name = meaning.qualified_name.rpartition(".")[2] or name
             return name, kind, receiver, meaning.qualified_name, meaning.module, evidence
         if kind is NameKind.USE and (receiver or not name[:1].isupper()):
             return None

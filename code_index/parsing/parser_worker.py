@@ -191,9 +191,7 @@ def _serialized(batches: Sequence[pa.RecordBatch]) -> bytes:
     return cast("bytes", sink.getvalue().to_pybytes())
 
 
-def _parse_one(
-    repository: SourceRepository, options: ChunkingOptions, task: ParseTask
-) -> tuple[ParseOutcome, _Parsed]:
+def _parse_one(repository: SourceRepository, options: ChunkingOptions, task: ParseTask) -> tuple[ParseOutcome, _Parsed]:
     started = ParseOutcome(task.file_path, task.file_hash)
     try:
         read = repository.read(task.file_path)

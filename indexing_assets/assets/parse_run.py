@@ -281,7 +281,10 @@ class ParseRun:
         self._record(events, versions, {key: counts[key] for key in events})
 
     def _record(
-        self, events: Mapping[str, dict[str, Any]], versions: Mapping[str, str], references: Mapping[str, int] | None = None
+        self,
+        events: Mapping[str, dict[str, Any]],
+        versions: Mapping[str, str],
+        references: Mapping[str, int] | None = None,
     ) -> None:
         """Write the events of both assets; the second's first, since those of chunks say that a file is done."""
         counts: Mapping[str, int | None] = references or dict.fromkeys(events)

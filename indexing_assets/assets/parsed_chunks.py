@@ -20,7 +20,14 @@ from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.assets.parse_run import COMMIT_CHUNKS, ParseRun, commits_of
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.checks.asset_checks import check_specs, results
-from indexing_assets.runs.index_names import INDEX_RESOURCE, IO_MANAGER, PARSED_CHUNKS, REFERENCES, SOURCE_FILES, IndexNames
+from indexing_assets.runs.index_names import (
+    INDEX_RESOURCE,
+    IO_MANAGER,
+    PARSED_CHUNKS,
+    REFERENCES,
+    SOURCE_FILES,
+    IndexNames,
+)
 from indexing_assets.runs.index_resources import index_of
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index

@@ -107,7 +107,9 @@ def stored_references_match_the_manifest(subject: Subject) -> Finding:
     """Each parsed file has as many references in the table as the manifest says, and no other file has any."""
     wrong = files_without_references(subject.index.store)
     return Finding(
-        culprits=[f"{path} ({stored} stored, {expected} expected)" for path, (stored, expected) in sorted(wrong.items())],
+        culprits=[
+            f"{path} ({stored} stored, {expected} expected)" for path, (stored, expected) in sorted(wrong.items())
+        ],
         noun="file",
         problem="with another number of references than the manifest says",
         fix=f"`{RESUME}`" if all(expected for _, expected in wrong.values()) else f"`{subject.rebuild('references')}`",

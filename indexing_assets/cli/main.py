@@ -36,6 +36,7 @@ _COMMANDS = {
     "resume": "Continue an interrupted or failed run.",
     "search": "Search an index.",
     "status": "Show what is indexed, what is missing and what failed.",
+    "symbol": "Find definitions and uses of a name, or list what a file or class defines.",
     "trust": "Use an index that was copied here or made by an older version.",
     "ui": "Open Dagster's web interface on an index.",
 }

@@ -114,7 +114,9 @@ def stored_reference_counts(store: IndexStore, file_paths: Sequence[str] | None 
     """Rows of `references` by path and hash of their file; of these paths, or of all."""
     where = None if file_paths is None else is_in("file_path", file_paths)
     rows = pl.DataFrame(store.references.read(["file_path", "file_hash"], where))
-    return {(path, file_hash): count for path, file_hash, count in rows.group_by("file_path", "file_hash").len().iter_rows()}
+    return {
+        (path, file_hash): count for path, file_hash, count in rows.group_by("file_path", "file_hash").len().iter_rows()
+    }
 
 
 def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:

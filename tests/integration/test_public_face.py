@@ -30,7 +30,9 @@ _PUBLIC = {
         "IndexMissingError",
         "IndexStatus",
         "Indexes",
+        "Reference",
         "SearchHit",
+        "Symbol",
         "UsageError",
     ],
     indexing_assets: [

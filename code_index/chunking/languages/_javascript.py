@@ -99,12 +99,16 @@ def _imported(text: str) -> Iterator[tuple[str, str, str]]:
     module = _MODULE.search(text)
     if module is None:
         return
-    head = re.sub(r"^(?:import|export)\s+(?:type\s+)?|(?:=\s*)?(?:from\s+|require\($)", " ", text[: module.start(1) - 1])
+    head = re.sub(
+        r"^(?:import|export)\s+(?:type\s+)?|(?:=\s*)?(?:from\s+|require\($)", " ", text[: module.start(1) - 1]
+    )
     for item in ",".join(_BRACED.findall(head)).split(","):
         original, _, local = item.strip().removeprefix("type ").replace(" as ", ":").partition(":")
         if original.strip():
             yield local.strip() or original.strip(), module[1], original.strip()
     for item in _BRACED.sub("", head).split(","):
+        if item.strip() == "*":
+            yield "*", module[1], "*"
         found = _WHOLE.match(item.strip())
         if found is not None:
             yield found[1], module[1], "" if "*" in item or "require" in text else found[1]

@@ -43,7 +43,7 @@ _VERSION: Final = re.compile(r"v\d+")
 def _imported(text: str) -> Iterator[tuple[str, str, str]]:
     """The package of `"a/b"`, by its last part that is no version, or by the name before it."""
     local, _, module = text.rpartition(" ")
-    module = module.strip("\"`")
+    module = module.strip('"`')
     parts = module.split("/")
     own = parts[-2] if len(parts) > 1 and _VERSION.fullmatch(parts[-1]) else parts[-1]
     yield local or own.partition(".v")[0].removeprefix("go-"), module, ""

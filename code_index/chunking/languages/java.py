@@ -12,7 +12,7 @@ def _imported(text: str) -> Iterator[tuple[str, str, str]]:
     """The class of `import a.b.C;`, and the member of `import static a.b.C.d;`."""
     path = text.removeprefix("import").strip(" ;").removeprefix("static ").replace(" ", "")
     module, _, name = path.rpartition(".")
-    if name and name != "*":
+    if name:
         yield name, module, name
 
 

@@ -18,7 +18,7 @@ def _imported(text: str) -> Iterator[tuple[str, str, str]]:
         module = found[1].replace(" ", "")
         for item in found[2].split(","):
             original, _, local = item.strip().partition(" as ")
-            if original.isidentifier():
+            if original.isidentifier() or original == "*":
                 yield local.strip() or original, module, original
         return
     for item in text.removeprefix("import").split(","):

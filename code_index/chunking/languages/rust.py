@@ -36,7 +36,9 @@ def _imported(text: str) -> Iterator[tuple[str, str, str]]:
             path = ""
             if token == "}" and len(prefixes) > 1:
                 prefixes.pop()
-        elif token != "*":
+        elif token == "*":
+            yield "*", path or prefixes[-1], "*"
+        else:
             full, _, local = token.partition(" as ")
             path = "::".join(filter(None, (prefixes[-1], full.strip(":"))))
             module, _, name = path.rpartition("::")
