@@ -91,13 +91,12 @@ def add_hits(
         several: whether hits name their repositories.
     """
     words = query_words(query).split() if query else []
+    places = [tokens_of([_head(first + at, hit, shown=len(hit.content), several=several)]) for at, hit in enumerate(hits)]
     for at, hit in enumerate(hits):
-        share = 2 * (page.left - keep) // (len(hits) - at + 1)
-        body = _body(hit, words, lines=lines, max_tokens=share) if lines else []
-        shown = max(0, len(body) - 2)
-        if not page.add(_head(first + at, hit, shown=shown, several=several), *body, keep=keep) and not page.add(
-            _head(first + at, hit, shown=0, several=several), keep=keep
-        ):
+        # Each place has room before any lines have.
+        free = page.left - keep - sum(places[at:])
+        body = _body(hit, words, lines=lines, max_tokens=2 * free // (len(hits) - at + 1))
+        if not page.add(_head(first + at, hit, shown=max(0, len(body) - 2), several=several), *body, keep=keep):
             return at
     return len(hits)
 
