@@ -105,22 +105,24 @@ def _token_in(file: Path) -> str:
     Raises:
         UsageError: the file cannot be used, or others may read it.
     """
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
     try:
-        try:
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            return _read_token(file)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as made:
-            token = secrets.token_urlsafe(_TOKEN_BYTES)
             made.write(token + "\n")
-        return token
+    except FileExistsError:
+        return _read_token(file)
     except OSError as error:
         raise UsageError(f"{file} cannot be used as file of the token: {error.strerror}.") from error
+    return token
 
 
 def _read_token(file: Path) -> str:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as opened:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be used as file of the token: {error.strerror}.") from error
+    with open(descriptor, "rb") as opened:
         status = os.fstat(opened.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
             raise UsageError(f"{file} has to be a file of yours that others cannot read: chmod 600 {file}")

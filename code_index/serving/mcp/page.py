@@ -91,7 +91,9 @@ def add_hits(
         several: whether hits name their repositories.
     """
     words = query_words(query).split() if query else []
-    places = [tokens_of([_head(first + at, hit, shown=len(hit.content), several=several)]) for at, hit in enumerate(hits)]
+    places = [
+        tokens_of([_head(first + at, hit, shown=len(hit.content), several=several)]) for at, hit in enumerate(hits)
+    ]
     for at, hit in enumerate(hits):
         # Each place has room before any lines have.
         free = page.left - keep - sum(places[at:])

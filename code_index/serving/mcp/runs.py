@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final
 
 from code_index.core.child_python import child_environment
 from code_index.core.errors import StoreError
@@ -37,9 +37,9 @@ class RunState:
 @dataclass(slots=True)
 class _Run:
     process: subprocess.Popen[bytes]
-    output: IO[bytes]
+    output: int
     began: float
-    ended: float | None = None
+    ended: RunState | None = None
 
 
 class IndexRuns:
@@ -62,18 +62,19 @@ class IndexRuns:
             if (run is not None and run.process.poll() is None) or is_being_indexed(folder):
                 return False
             if run is not None:
-                run.output.close()
+                self._looked_at(run)
             try:
-                output = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the run is remembered
-                process = subprocess.Popen(
-                    [*self._command, str(folder.repository_root), "--index-dir", str(folder.path)],
-                    env=child_environment(),
-                    cwd="/",
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+                with tempfile.TemporaryFile() as file:
+                    process = subprocess.Popen(
+                        [*self._command, str(folder.repository_root), "--index-dir", str(folder.path)],
+                        env=child_environment(),
+                        cwd="/",
+                        stdin=subprocess.DEVNULL,
+                        stdout=file,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                    )
+                    output = os.dup(file.fileno())
             except OSError as error:
                 raise StoreError(f"No index run could be started: {error.strerror}. Free memory or space.") from error
             self._runs[str(folder.path)] = _Run(process, output, time.monotonic())
@@ -83,17 +84,19 @@ class IndexRuns:
         """State of the last run that this process started on the index; None where there was none."""
         with self._lock:
             run = self._runs.get(str(folder.path))
-            if run is None:
-                return None
-            status = run.process.poll()
-            if status is not None and run.ended is None:
-                run.ended = time.monotonic()
-            # Both processes share one position in the file, which is the run's.
-            output = run.output.fileno()
-            said = os.pread(output, _LAST_BYTES, max(0, os.fstat(output).st_size - _LAST_BYTES))
-            return RunState(
-                (run.ended or time.monotonic()) - run.began, status, said.decode("utf-8", "replace").strip()
-            )
+            return None if run is None else self._looked_at(run)
+
+    def _looked_at(self, run: _Run) -> RunState:
+        if run.ended is not None:
+            return run.ended
+        status = run.process.poll()
+        # Both processes share one position in the file, which is the run's.
+        said = os.pread(run.output, _LAST_BYTES, max(0, os.fstat(run.output).st_size - _LAST_BYTES))
+        state = RunState(time.monotonic() - run.began, status, said.decode("utf-8", "replace").strip())
+        if status is not None:
+            os.close(run.output)
+            run.ended = state
+        return state
 
 
 def is_being_indexed(folder: IndexFolder) -> bool:

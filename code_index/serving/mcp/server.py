@@ -85,8 +85,8 @@ def make_server(served: Served) -> Server[Any]:
         )
         return CallToolResult(content=[TextContent(type="text", text=reply.text)], is_error=reply.failed)
 
-    async def warm_after(context: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
-        result = await call_next(context)
+    async def warm_after(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
         if warming.acquire(blocking=False):  # and never released
             timer = threading.Timer(_UNTIL_WARMING_S, lambda: tools().warm())
             timer.daemon = True

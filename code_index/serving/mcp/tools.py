@@ -124,7 +124,7 @@ class Tools:
         shown = add_hits(
             page, hits, first=asked.offset + 1, query=asked.query, lines=asked.lines, keep=_NOTE_TOKENS, several=several
         )
-        _say_what_is_left(page, asked.offset, shown, len(answer.hits), several=several)
+        _say_what_is_left(page, asked.offset, shown, len(answer.hits))
         return page.text
 
     def _related(self, asked: Related) -> str:
@@ -139,7 +139,7 @@ class Tools:
         shown = add_hits(
             page, hits, first=asked.offset + 1, query="", lines=_RELATED_LINES, keep=_NOTE_TOKENS, several=False
         )
-        _say_what_is_left(page, asked.offset, shown, len(answer.hits), several=False)
+        _say_what_is_left(page, asked.offset, shown, len(answer.hits))
         return page.text
 
     def _context(self, asked: Context) -> str:
@@ -252,7 +252,7 @@ class Tools:
             _say(page, f"{'Nothing more' if found else 'Nothing'} is found.{more}")
             return page.text
         fitting = next((at for at, line in enumerate(shown) if not page.add(line, keep=_NOTE_TOKENS)), len(shown))
-        _say_what_is_left(page, asked.offset, fitting, len(found), several=False)
+        _say_what_is_left(page, asked.offset, fitting, len(found))
         return page.text
 
     def _index_status(self, asked: IndexStatus) -> str:
@@ -341,10 +341,7 @@ def _in_words(fresh: Freshness) -> str:
         newer = f"{fresh.newer_count:,} file{'s' * (fresh.newer_count > 1)} newer than it: {shown}{more}"
     else:
         newer = "no file is newer"
-    if not fresh.chunks:
-        share = "nothing stored yet"
-    else:
-        share = f"{int(fresh.vectors_share * 100)} % with vectors"
+    share = f"{int(fresh.vectors_share * 100)} % with vectors" if fresh.chunks else "nothing stored yet"
     return f"Index of {name_of(fresh.repository)}{commit}: {scanned}; {newer}; {share}."
 
 
@@ -368,9 +365,8 @@ def _say(page: Page, *sentences: str) -> None:
         page.add(printable(sentence))
 
 
-def _say_what_is_left(page: Page, offset: int, shown: int, found: int, *, several: bool) -> None:
+def _say_what_is_left(page: Page, offset: int, shown: int, found: int) -> None:
     """Say how to get the rest, if there is one."""
-    del several
     if offset + shown < found:
         page.add(f"More: offset={offset + shown}.")
 
