@@ -120,13 +120,13 @@ def _token_in(file: Path) -> str:
 def _read_token(file: Path) -> str:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        with os.fdopen(descriptor, "rb") as opened:
+            status = os.fstat(opened.fileno())
+            token = opened.read(_MOST_CHARACTERS + 1).decode("ascii", "replace").strip()
     except OSError as error:
         raise UsageError(f"{file} cannot be used as file of the token: {error.strerror}.") from error
-    with open(descriptor, "rb") as opened:
-        status = os.fstat(opened.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise UsageError(f"{file} has to be a file of yours that others cannot read: chmod 600 {file}")
-        token = opened.read(_MOST_CHARACTERS + 1).decode("ascii", "replace").strip()
+    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+        raise UsageError(f"{file} has to be a file of yours that others cannot read: chmod 600 {file}")
     if not (_LEAST_CHARACTERS <= len(token) <= _MOST_CHARACTERS) or not token.isprintable() or " " in token:
         raise UsageError(
             f"{file} has to hold a token of {_LEAST_CHARACTERS} to {_MOST_CHARACTERS} characters without spaces. Delete it, "
