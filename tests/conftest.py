@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import psutil
 import pytest
 
 from code_index.index.trust import STATE_VARIABLE
+from code_index.search.freshness import COMPARING_THREAD
 from tests.waiting import PATIENCE_S
 
 # How long an example takes depends on what else the machine does.
@@ -42,6 +44,9 @@ def no_process_left() -> Iterator[None]:
     """A test waits for every process that it starts: the next one would otherwise pay for it."""
     before = _children()
     yield
+    for thread in threading.enumerate():
+        if thread.name == COMPARING_THREAD:  # an answer does not wait for it to its end
+            thread.join()
     left = {child: _described(child) for child in _children() - before}
     for child in left:
         child.kill()

@@ -32,6 +32,7 @@ Each hazard has a test in `tests/unit/repository/test_git_hazards.py` that plant
 
 from __future__ import annotations
 
+import atexit
 import os
 import resource
 import shutil
@@ -40,6 +41,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -59,6 +61,18 @@ _ALWAYS: Final = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 _NO_REPOSITORY: Final = {"GIT_DIR": os.devnull}
 MAX_IGNORE_FILE_BYTES: Final = 16 << 20
 _SPECIAL: Final = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+
+
+# A thread that asks git may be cut off by the end of the process; git, waiting on a pipe, would stay behind.
+_RUNNING: Final[weakref.WeakSet[subprocess.Popen[bytes]]] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    for process in list(_RUNNING):
+        if process.returncode is None:
+            with suppress(OSError):
+                process.kill()
 
 
 class GitFailedError(Exception):
@@ -105,6 +119,7 @@ class Git:
             )
         except (OSError, ValueError) as error:  # the latter for a path with a NUL byte
             raise GitFailedError(f"git {arguments[0]} failed ({error})") from error
+        _RUNNING.add(process)
         if sys.platform == "linux":  # elsewhere no process can limit another one
             with suppress(OSError):  # it ended already
                 resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))

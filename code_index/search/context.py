@@ -1,6 +1,6 @@
 """Context for a task: the best chunks with what encloses them, packed to a budget of tokens.
 
-Hits are taken in their order, each up to a fifth of the budget, so that one long function does not keep out all others; what
+Hits are taken in their order, each up to a fifth of the budget (300 tokens at least), so that one long function does not keep out all others; what
 is left is spent on further hits, then on the rest of those that were cut. Pieces of a file stand together, in the order of its lines, below
 the headers of what encloses them.
 
@@ -25,6 +25,7 @@ MOST_TOKENS: Final = 1_000_000
 SEPARATOR: Final = "\n\n"
 """Stands between the texts of two pieces; the sum of their `tokens` is not less than those of all of it."""
 _OF_BUDGET: Final = 5
+_LARGE_ENOUGH: Final = 300  # tokens that a hit may take however small the budget is
 _SMALLEST: Final = 40  # tokens of a piece that is worth its header
 _FEWEST_LINES: Final = 3
 _TOKENS_PER_HIT: Final = 60
@@ -75,7 +76,6 @@ class ContextPiece:
 @dataclass(frozen=True, slots=True)
 class _Header:
     chunk_id: str
-    line: int
     lines: tuple[str, ...]
 
 
@@ -123,7 +123,7 @@ def pack(
     words = query_words(task).split()
     packing = _Packing(several=len(stores) > 1)
     waiting = list(range(len(hits)))
-    for most in (max(max_tokens // _OF_BUDGET, LEAST_TOKENS), max_tokens):
+    for most in (max(max_tokens // _OF_BUDGET, _LARGE_ENOUGH), max_tokens):
         for at in list(waiting):
             if (left := max_tokens - packing.tokens) < _SMALLEST:
                 break
@@ -203,8 +203,9 @@ def _window(
     first, shown = snippet_lines("\n".join(lines), words, height=height)
     if first:
         own = _signature(hit.content, hit.function_name or hit.class_name)
-        if not any(header.lines == own for header in headers):
-            headers = (*headers, _Header(hit.chunk_id, hit.start_line, own))
+        # A later piece of a long definition does not say its name: the first piece is among its headers.
+        if own is not None:
+            headers = (*headers, _Header(hit.chunk_id, own))
     return _Part(hit, headers, first, tuple(shown), whole=False)
 
 
@@ -293,18 +294,19 @@ def _chain(rows: Mapping[tuple[str, str], Mapping[str, Any]], hit: SearchHit) ->
         row = rows.get((root, row["parent_chunk_id"]))
         if row is not None:
             lines = _signature(row["content"], row["function_name"] or row["class_name"])
-            headers.append(_Header(row["chunk_id"], row["start_line"], lines))
+            if lines is not None:
+                headers.append(_Header(row["chunk_id"], lines))
     return tuple(reversed(headers))
 
 
-def _signature(content: str, name: str | None) -> tuple[str, ...]:
-    """The lines of a definition that say its name and parameters; for others the first line."""
+def _signature(content: str, name: str | None) -> tuple[str, ...] | None:
+    """The lines of a definition that say its name and parameters, the first line of what has no name; else None."""
     lines = [line for line in content.splitlines() if line.strip()]
-    if not lines:
-        return ()
     own = re.split(r"\.|::|#", name)[-1] if name else ""
-    word = re.compile(rf"(?<!\w){re.escape(own)}(?!\w)") if own else None
-    begin = next((at for at, line in enumerate(lines) if word is not None and _declares(line, word)), 0)
+    word = re.compile(rf"(?<!\w){re.escape(own)}(?!\w)")
+    begin = next((at for at, line in enumerate(lines) if not own or _declares(line, word)), None)
+    if begin is None:
+        return None
     open_brackets = 0
     for at, line in enumerate(lines[begin : begin + _HEADER_LINES]):
         open_brackets += len(_OPENING.findall(line)) - len(_CLOSING.findall(line))

@@ -5,8 +5,8 @@ Does not belong here: scanning (`code_index.repository.source_repository`) and t
 
 The repository is compared in a thread beside the search, which mostly waits for the disk and for git: where git says that
 nothing differs from the state of the last scan, that is all; else a walk finds what does, as a scan would. An answer waits
-for it `PATIENCE_S` at most, and a comparison serves the answers of the next second, on a large repository of a longer time, so
-that comparing never takes more than a twentieth of a processor. The files of the hits themselves are always compared.
+for it `PATIENCE_S` at most, and 4 ms where one of the last minute is there, whose age it tells. A comparison serves the answers of the
+next second, on a large repository of a longer time, so that comparing never takes more than a twentieth of a processor. The files of the hits themselves are always compared.
 Rejected: events of the file system, which are lost while nobody listens.
 """
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 0.05
 """Longest time that an answer waits for the comparison of all files, once all else of it is there."""
+_BRIEF_S: Final = 0.004  # where an earlier comparison tells nearly as much
+_TELLS_S: Final = 60.0  # how long it does; its age is told, and the files of hits are compared anyway
+COMPARING_THREAD: Final = "code-index-freshness"
+"""Name of the thread that compares; it ends by itself, and git with the process."""
 _FRESH_S: Final = 1.0  # an answer says what was true that long ago
 _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
@@ -127,7 +131,7 @@ class FreshnessReader:
                 return
             running: Future[_Comparison] = Future()
             self._running = running
-        threading.Thread(target=self._run, args=(running,), name="code-index-freshness", daemon=True).start()
+        threading.Thread(target=self._run, args=(running,), name=COMPARING_THREAD, daemon=True).start()
 
     def read(self, *, patience_s: float = PATIENCE_S) -> Freshness:
         """Freshness now, waiting for `patience_s` at most where all files are being compared.
@@ -139,7 +143,9 @@ class FreshnessReader:
         scan = read_last_scan(self._folder)
         there = self._store.search.available()
         with self._lock:
-            running = self._running
+            running, last = self._running, self._last
+        if last is not None and time.monotonic() - last.began < _TELLS_S and patience_s <= PATIENCE_S:
+            patience_s = min(patience_s, _BRIEF_S)
         if running is not None:
             with suppress(NotYetError, CodeIndexError, OSError):  # it is told as not known
                 running.result(patience_s)

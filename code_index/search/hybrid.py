@@ -358,13 +358,8 @@ def _is_copy(hit: SearchHit, other: SearchHit) -> bool:
     same_file = (hit.repository, hit.file_path) == (other.repository, other.file_path)
     if same_file or hit.qualified_name != other.qualified_name:
         return False
-    return shared_words(hit.content, other.content) >= _COPY
-
-
-def shared_words(content: str, other: str) -> float:
-    """Share of the words that two texts have in common, of all that either has, in [0, 1]."""
-    words, others = set(_WORD.findall(content)), set(_WORD.findall(other))
-    return len(words & others) / len(words | others) if words or others else 1.0
+    words, others = set(_WORD.findall(hit.content)), set(_WORD.findall(other.content))
+    return len(words & others) >= _COPY * len(words | others)
 
 
 def current_hits(

@@ -24,6 +24,7 @@ _OPTIONS: Final = {
     "class_name": "--class",
     "subproject": "--subproject",
     "content": "--content",
+    "paths": "--changed-since",
 }
 _COLUMNS: Final = {"function_name": "function_name", "class_name": "class_name", "subproject": "subproject_name"}
 _NOUNS: Final = {"function_name": "function or method", "class_name": "class", "subproject": "subproject"}
@@ -38,6 +39,8 @@ def why_nothing_matches(store: IndexStore, filters: SearchFilter) -> list[str]:
     Raises:
         StoreError: a table cannot be read.
     """
+    if filters.paths == ():
+        return ["--changed-since leaves nothing: no file differs from that commit."]
     given = [field for field in _OPTIONS if getattr(filters, field)]
     if not given:
         return []
@@ -60,6 +63,9 @@ def _count(store: IndexStore, filters: SearchFilter) -> int:
 
 
 def _of_filter(store: IndexStore, field: str, filters: SearchFilter) -> str:
+    if field == "paths":
+        changed = len(filters.paths or ())
+        return f"--changed-since leaves nothing: of {changed:,} files that changed none has a chunk in this index."
     if field not in _COLUMNS:
         value = getattr(filters, field)
         shown = value if isinstance(value, str) else ", ".join(value)

@@ -89,7 +89,8 @@ def test_a_linked_working_tree_has_its_own_head_and_the_refs_of_all(checkout: Pa
 
 
 @pytest.mark.parametrize(
-    "reference", ["nope", "", "--all", "-q", "../../etc/passwd", "HEAD~99", "config", "main..v1", "0" * 40, "a\nb", "\udcff"]
+    "reference",
+    ["nope", "", "--all", "-q", "../../etc/passwd", "HEAD~99", "config", "main..v1", "0" * 40, "a\nb", "\udcff"],
 )
 def test_what_names_no_commit_is_refused(checkout: Path, reference: str) -> None:
     with pytest.raises(UsageError, match="names no commit"):

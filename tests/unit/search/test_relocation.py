@@ -21,7 +21,16 @@ def test_a_text_that_moved_is_found_at_the_nearest_place() -> None:
 
 
 def test_a_changed_body_is_read_from_its_first_line_to_its_last() -> None:
-    now = ["# new", "def one():", "    value = 1", "    log(value)", "    return value", "", "def two():", "    return 2"]
+    now = [
+        "# new",
+        "def one():",
+        "    value = 1",
+        "    log(value)",
+        "    return value",
+        "",
+        "def two():",
+        "    return 2",
+    ]
     found = relocated(["def one():", "    return 1"], 3, 4, now)
     assert found.start_line == 2
     assert found.lines[0] == "def one():"
