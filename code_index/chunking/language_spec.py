@@ -35,7 +35,7 @@ Roles of the file
     items             macro's argument in braces: the definitions in it count as if they stood outside
 Roles of names
     variable          name of a variable, constant, field or enumerator; in a function it is a local one
-    operation         name of a method without a body that is neither prototype nor overload
+    operation         name of a method or function that is none of the definitions above
     local             name of a parameter, or of a variable that only its function knows
     package           name that the file gives to its package or to a module
     bases             names of what a class inherits

@@ -18,7 +18,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -56,7 +56,7 @@ def names_query(grammar: Language) -> str:
     """The patterns for the nodes of a grammar that are names, whose roles are `name` and `key`."""
     patterns = []
     for role, kinds in zip(NAME_ROLES, (_NAME_NODES, _KEY_NODES), strict=True):
-        if known := [kind for kind in kinds if grammar.id_for_node_kind(kind, True)]:  # noqa: FBT003 - it takes no keyword
+        if known := [kind for kind in kinds if grammar.id_for_node_kind(kind, True)]:
             patterns.append(f"[{' '.join(f'({kind})' for kind in known)}] @{role}\n")
     return "".join(patterns)
 
@@ -112,43 +112,41 @@ class FileNames:
         for item in definitions:
             while len(stack) > 1 and stack[-1].end <= item.start:
                 stack.pop()
-            parent = stack[-1]
             full = name_of(item.node, self.source, self.spec)
-            if not full or parent.depth >= MAX_DEPTH:
-                continue
-            owned = OWNER.match(full) if item.role not in {"class", "scope"} else None
-            name = full[owned.end() :] if owned else full
-            kind = _KINDS.get(item.role, NameKind.FUNCTION)
-            if kind is NameKind.FUNCTION and (parent.kind is NameKind.CLASS or owned):
-                kind = NameKind.METHOD
-            block = item.block
-            outer = "" if block is not None and block.absolute else parent.qualified_name
-            separator = self.spec.path_separator
-            written = full.replace(separator, ".") if separator and item.role in {"class", "scope"} else full
-            name = written.rpartition(".")[2] if separator and item.role in {"class", "scope"} else name
-            qualified = f"{outer}.{written}" if outer else written
-            scope = _Scope(kind, qualified, item.start, item.end, parent, parent.depth + 1)
-            if kind is NameKind.CLASS:
-                scope.owner = qualified
-            elif owned:
-                scope.owner = qualified[: -len(name) - 1]
-            else:
-                scope.owner = parent.owner
-            if self.spec.self_of is not None:
-                scope.self_name = self.spec.self_of(item.node, self.source)
-            if parent.qualified_name.rpartition(".")[2] != name:  # a constructor is called by the name of its class
-                (self.members[scope.owner] if owned else parent.inner).setdefault(name, qualified)
-                if parent.kind is NameKind.CLASS:
-                    self.members[parent.qualified_name].setdefault(name, qualified)
-            named = name_node_of(item.node, self.spec)
-            at = self.source.find(name.encode(), named.start_byte if named is not None else item.node.start_byte)
-            if at < 0 or at >= item.end:
-                at = item.node.start_byte
-            self._taken.add(at)
-            is_body = item.role not in {"prototype", "overload"} and item.node.type not in self.spec.further_parts
-            self._add(at, name, kind, qualified, scope.start, item.end, is_body=is_body)
-            self._scopes.append(scope)
-            stack.append(scope)
+            if full and stack[-1].depth < MAX_DEPTH:
+                stack.append(self._scope(item, full, stack[-1]))
+                self._scopes.append(stack[-1])
+
+    def _scope(self, item: Definition, full: str, parent: _Scope) -> _Scope:
+        """The scope of one definition, whose name and place are noted."""
+        kind = _KINDS.get(item.role, NameKind.FUNCTION)
+        owned = OWNER.match(full) if kind is NameKind.FUNCTION else None
+        if kind is NameKind.FUNCTION and (parent.kind is NameKind.CLASS or owned):
+            kind = NameKind.METHOD
+        name = full[owned.end() :] if owned else full
+        if self.spec.path_separator and item.role in _KINDS:
+            full = full.replace(self.spec.path_separator, ".")
+            name = full.rpartition(".")[2]
+        is_absolute = item.block is not None and item.block.absolute
+        qualified = full if is_absolute or not parent.qualified_name else f"{parent.qualified_name}.{full}"
+        scope = _Scope(kind, qualified, item.start, item.end, parent, parent.depth + 1, parent.owner)
+        if kind is NameKind.CLASS:
+            scope.owner = qualified
+        elif owned:
+            scope.owner = qualified[: -len(name) - 1]
+        if self.spec.self_of is not None:
+            scope.self_name = self.spec.self_of(item.node, self.source)
+        if parent.qualified_name.rpartition(".")[2] != name:  # a constructor is called by the name of its class
+            (self.members[scope.owner] if owned else parent.inner).setdefault(name, qualified)
+            if parent.kind is NameKind.CLASS:
+                self.members[parent.qualified_name].setdefault(name, qualified)
+        named = name_node_of(item.node, self.spec)
+        at = self.source.find(name.encode(), named.start_byte if named is not None else item.node.start_byte, item.end)
+        at = max(at, item.node.start_byte)
+        self._taken.add(at)
+        is_body = item.role not in {"prototype", "overload"} and item.node.type not in self.spec.further_parts
+        self._add(at, name, kind, qualified, scope.start, item.end, is_body=is_body)
+        return scope
 
     def _bind(self) -> None:
         """Make rows of the variables and fields that are no definitions, and learn the names of local ones."""
@@ -156,7 +154,8 @@ class FileNames:
             name = text_of(node, self.source)[:_MAX_NAME]
             self._taken.add(node.start_byte)
             self._add(node.start_byte, name, NameKind.MODULE, name, node.start_byte, node.end_byte)
-        for role in ("variable", "operation", "local"):
+        bound: set[tuple[str, NameKind]] = set()
+        for role in ("operation", "variable", "local"):
             for node in self.captures.get(role, []):
                 start, end = node.start_byte, node.end_byte
                 if start in self._taken:
@@ -164,18 +163,18 @@ class FileNames:
                 self._taken.add(start)
                 name = self.source[start : min(end, start + _MAX_NAME)].decode("utf-8", "replace")
                 scope = self._scope_of(start)
-                if role == "local" or scope.kind in {NameKind.FUNCTION, NameKind.METHOD}:
+                in_class = scope.kind is NameKind.CLASS
+                kind = _BOUND[role][in_class]
+                if kind is None or (role == "variable" and scope.kind in {NameKind.FUNCTION, NameKind.METHOD}):
                     scope.local.add(name)
                     continue
-                kind = NameKind.VARIABLE
-                if scope.kind is NameKind.CLASS:
-                    kind = NameKind.METHOD if role == "operation" else NameKind.FIELD
                 qualified = f"{scope.qualified_name}.{name}" if scope.qualified_name else name
-                if name not in scope.inner:
-                    scope.inner[name] = qualified
-                    self._add(start, name, kind, qualified, start, end)
-                if scope.kind is NameKind.CLASS:
+                scope.inner.setdefault(name, qualified)
+                if in_class:
                     self.members[scope.qualified_name].setdefault(name, qualified)
+                if role == "operation" or (qualified, kind) not in bound:  # each overload; of assignments the first
+                    bound.add((qualified, kind))
+                    self._add(start, name, kind, qualified, start, end)
 
     def _import(self) -> None:
         """Learn what the imports bind, and make their rows."""
@@ -204,16 +203,32 @@ class FileNames:
 
     def find_uses(self) -> list[NamePlace]:
         """All rows: definitions, imports, and what is known of each use; offsets are not in order."""
-        source, taken, places, scopes = self.source, self._taken, self.places, self._scopes
-        called, keyed = self.spec.called, self.spec.keyed
+        taken, places, called, keyed = self._taken, self.places, self.spec.called, self.spec.keyed
+        text = self.source + b"\n"  # a byte after each name
         skipped, bases = _Spans(self.captures.get("import", [])), _Spans(self.captures.get("bases", []))
+        for start, end, name, receiver, scope in self._names():
+            if start in taken or (start >= skipped.start and skipped.holds(start)):
+                continue
+            is_call = text[end] in _BEFORE_CALL and called.match(text, end) is not None
+            is_base = start >= bases.start and bases.holds(start)
+            key = (name, receiver, is_call, is_base)
+            found = scope.known.get(key, _NOT_ASKED)
+            if found is _NOT_ASKED:
+                kind = NameKind.INHERITANCE if is_base else NameKind.CALL if is_call else NameKind.USE
+                found = scope.known[key] = self._reference(scope, name.decode("utf-8", "replace"), receiver, kind)
+            if found is not None and (is_call or receiver or keyed is None or keyed.match(text, end) is None):
+                places.append(NamePlace(start, *found))
+        return places
+
+    def _names(self) -> Iterator[tuple[int, int, bytes, bytes, _Scope]]:
+        """Span, text, receiver and scope of each name that may be a reference, in document order."""
+        source, scopes, scope = self.source, self._scopes, self._root
         names = [(node.start_byte, node.end_byte, False) for node in self.captures.get("name", [])]
         names += [(node.start_byte, node.end_byte, True) for node in self.captures.get("key", [])]
         names.sort()
-        text = b"\n" + source + b"\n"  # a byte before each name, and one after it
-        before, chain = 0, b""
-        scope, starts = self._root, [*(one.start for one in scopes), len(text)]
-        following = 1
+        text = b"\n" + source  # a byte before each name
+        starts = [*(one.start for one in scopes), len(text)]
+        before, chain, following = 0, b"", 1
         for start, end, is_key in names[:MAX_NAMES]:
             name = source[start:end] if end - start <= _MAX_NAME else source[start : start + _MAX_NAME]
             receiver = b""
@@ -228,23 +243,8 @@ class FileNames:
                 following += 1
             while scope.end <= start and scope.parent is not None:
                 scope = scope.parent
-            if (is_key and not receiver) or start in taken or text[start] == _DOLLAR:
-                continue
-            if start >= skipped.start and skipped.holds(start):
-                continue
-            is_call = text[end + 1] in _BEFORE_CALL and called.match(source, end) is not None
-            is_base = start >= bases.start and bases.holds(start)
-            key = (name, receiver, is_call, is_base)
-            found = scope.known.get(key, 0)
-            if found == 0:
-                kind = NameKind.INHERITANCE if is_base else NameKind.CALL if is_call else NameKind.USE
-                found = scope.known[key] = self._reference(scope, name.decode("utf-8", "replace"), receiver, kind)
-            if found is None:
-                continue
-            if not is_call and not receiver and keyed is not None and keyed.match(source, end):
-                continue
-            places.append(NamePlace(start, *found))
-        return places
+            if (receiver or not is_key) and text[start] != _DOLLAR:
+                yield start, end, name, receiver, scope
 
     def _reference(self, scope: _Scope, name: str, receiver_bytes: bytes, kind: NameKind) -> _Found | None:
         """The fields of `NamePlace` after the offset; nothing for what is not kept."""
@@ -321,5 +321,11 @@ class _Spans:
         return self.start <= offset
 
 
+_NOT_ASKED: Final[_Found] = ("", NameKind.USE, "", "", "", Evidence.NAME_ONLY)
+_BOUND: Final = {  # outside a class, and in one
+    "variable": (NameKind.VARIABLE, NameKind.FIELD),
+    "operation": (NameKind.FUNCTION, NameKind.METHOD),
+    "local": (None, None),
+}
 _KINDS: Final = {"class": NameKind.CLASS, "scope": NameKind.MODULE}
 _NO_SPAN: Final = (sys.maxsize, sys.maxsize)

@@ -50,7 +50,8 @@ class IndexStatus:
     `files` counts by status (pending, parsed, error, skipped), `languages` the files that are not skipped, `chunks`
     by embedding status (pending, in_progress, complete, error) with `model`, which the settings name. Search reads
     the vectors of `serving_model`. `holders` are the processes that write at the moment, by phase. `without_syntax`
-    counts, by language, the files that are cut as plain text because nothing here reads their syntax,
+    counts, by language, the files that are cut as plain text because nothing here reads their syntax, `without_references`
+    the files that an earlier version parsed, whose names `symbol` and `references` do not know,
     `guessed_encodings`, by encoding, those that do not say in which they are, and `skipped`, by reason, what is left out.
 
     Example:
@@ -78,6 +79,7 @@ class IndexStatus:
     without_syntax: Mapping[str, int] = field(default_factory=dict)
     guessed_encodings: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
+    without_references: int = 0
     next_step: str = ""
 
     @property
@@ -125,6 +127,7 @@ def index_status(
         without_syntax={name: count for name, count in languages.iter_rows() if not reads_syntax(name)},
         guessed_encodings=store.files.guessed_encodings(),
         skipped=skipped_counts(store),
+        without_references=store.files.without_references(),
         holders={phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None},
     )
     return replace(status, next_step=_next_step(status))
@@ -189,8 +192,9 @@ def _next_step(status: IndexStatus) -> str:
             f"Search reads vectors of {status.serving_model} until all are made with {status.model}: "
             f"code-index index {root}"
         )
-    if status.files[FileStatus.PENDING.value] or unfinished:
-        return f"Go on with what is missing: code-index resume {root}"
+    if status.files[FileStatus.PENDING.value] or unfinished or status.without_references:
+        names = f" (also the names in {status.without_references:,} files)" if status.without_references else ""
+        return f"Go on with what is missing{names}: code-index resume {root}"
     if status.failed:
         return "See what failed: code-index status --failed. Try it again: code-index resume --failed"
     return 'All is indexed. Search: code-index search "..."'

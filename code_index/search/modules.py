@@ -118,7 +118,7 @@ def _is_rust(module: str, importer: str, path: str) -> bool:
     return crate == own_crate and parts in {(first, *rest), (*own, first, *rest)}
 
 
-def _is_java(module: str, importer: str, path: str) -> bool:
+def _is_java(module: str, _importer: str, path: str) -> bool:
     return _ends_with(PurePosixPath(path).with_suffix("").parts, tuple(module.split(".")))
 
 

@@ -30,6 +30,7 @@ _BEHIND: Final = {ContentKind.TESTS: 1, ContentKind.DOCS: 2}
 _MOST_ROWS: Final = 50_000
 _MOST_STEPS: Final = 5  # of re-exports from one module to another
 _PACKAGES_ARE_FOLDERS: Final = frozenset({"go", "java"})
+_MODULE_JOINTS: Final = {"rust": "::", "go": "/"}
 _SHOWN: Final = 80
 _ALL: Final = "*"  # name of an import that binds all names of a module
 _COLUMNS: Final = (
@@ -251,63 +252,68 @@ class _Meanings:
 
     def of(self, row: Mapping[str, Any]) -> tuple[Confidence, Mapping[str, Any] | None]:
         """The confidence, and the definition that is meant, if it is in the index."""
+        path = row["file_path"]
         if row["evidence"] == Evidence.SAME_SCOPE:
-            return Confidence.SAME_SCOPE, _named(self._by_file[row["file_path"]], row["qualified_name"])
+            return Confidence.SAME_SCOPE, _named(self._by_file[path], row["qualified_name"])
         if row["evidence"] == Evidence.IMPORTED:
-            definition = self._imported(row, row["file_path"], _MOST_STEPS)
-            if definition is not None or not self._by_file:
+            definition = self._imported(row, path, _MOST_STEPS)
+            # A module outside of the index may be meant; but then not where the name has definitions here.
+            is_known = definition is not None or not self._by_file
+            return Confidence.IMPORTED if is_known else Confidence.NAME_ONLY, definition
+        if (definition := self._in_package(row)) is not None:
+            return Confidence.SAME_SCOPE, definition
+        for star in self._stars.get(path, ()) if not row["receiver"] else ():
+            definition = self._imported({**star, "qualified_name": row["name"]}, path, _MOST_STEPS)
+            if definition is not None:
                 return Confidence.IMPORTED, definition
-            return Confidence.NAME_ONLY, None
-        if row["language"] in _PACKAGES_ARE_FOLDERS and row["receiver"] != "...":
-            wanted = f"{row['receiver']}.{row['name']}" if row["receiver"] else row["name"]
-            folder = PurePosixPath(row["file_path"]).parent
-            for path, definitions in self._by_file.items():
-                if PurePosixPath(path).parent == folder and definitions[0]["language"] == row["language"]:
-                    definition = _named(definitions, wanted)
-                    if definition is not None:
-                        return Confidence.SAME_SCOPE, definition
-        if not row["receiver"] and row["file_path"] in self._stars:
-            name = row["name"]
-            for star in self._stars[row["file_path"]]:
-                definition = self._imported({**star, "qualified_name": name}, row["file_path"], _MOST_STEPS)
-                if definition is not None:
-                    return Confidence.IMPORTED, definition
         return Confidence.NAME_ONLY, None
 
+    def _in_package(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What another file of the folder defines, where a folder is a package whose files see each other."""
+        if row["language"] not in _PACKAGES_ARE_FOLDERS or row["receiver"] == "...":
+            return None
+        wanted = f"{row['receiver']}.{row['name']}" if row["receiver"] else row["name"]
+        folder = PurePosixPath(row["file_path"]).parent
+        for path, definitions in self._by_file.items():
+            if PurePosixPath(path).parent == folder and definitions[0]["language"] == row["language"]:
+                definition = _named(definitions, wanted)
+                if definition is not None:
+                    return definition
+        return None
+
     def _imported(self, row: Mapping[str, Any], importer: str, steps: int) -> Mapping[str, Any] | None:
+        """What a name of a module is: `import a` and then `a.b.f()` may mean `f` in `a.b`, or `b.f` in `a`."""
         key = importer, row["module"], row["qualified_name"]
-        if key not in self._known:
-            self._known[key] = None  # while it is looked for: imports may go round
-            self._known[key] = self._look_up(row["module"], row["qualified_name"], row["language"], importer, steps)
+        if key in self._known:
+            return self._known[key]
+        self._known[key] = None  # while it is looked for: imports may go round
+        parts = row["qualified_name"].split(".")
+        joint = _MODULE_JOINTS.get(row["language"], ".")
+        for count in range(len(parts)):
+            module = joint.join([row["module"].removesuffix("."), *parts[:count]]) if count else row["module"]
+            definition = self._in_module(module, ".".join(parts[count:]), row["language"], importer, steps)
+            if definition is not None:
+                self._known[key] = definition
+                break
         return self._known[key]
 
-    def _look_up(self, module: str, name: str, language: str, importer: str, steps: int) -> Mapping[str, Any] | None:
-        # `import a` and then `a.b.f()`: each part of the name may still be one of the module.
-        parts = name.split(".")
-        joint = "::" if language == "rust" else "/" if language == "go" else "."
-        for count in range(len(parts)):
-            within = joint.join([module, *parts[:count]]).replace("..", ".") if count else module
-            wanted = ".".join(parts[count:])
-            for path, definitions in self._by_file.items():
-                if self._modules.means(within, language, importer, path):
-                    definition = _named(definitions, wanted)
-                    if definition is not None:
-                        return definition
-            if language == "java":  # a class is in the file of its name
-                for path, definitions in self._by_file.items():
-                    if self._modules.means(f"{within}.{parts[count]}", language, importer, path):
-                        definition = _named(definitions, wanted)
-                        if definition is not None:
-                            return definition
-            if steps:
-                for path in self._imports.keys() | self._stars.keys():
-                    if path == importer or not self._modules.means(within, language, importer, path):
-                        continue
-                    stars = [{**star, "qualified_name": wanted} for star in self._stars.get(path, ())]
-                    for row in (*self._imports.get(path, ()), *stars):
-                        definition = self._imported(row, path, steps - 1)
-                        if definition is not None and definition["qualified_name"].endswith(wanted):
-                            return definition
+    def _in_module(self, module: str, name: str, language: str, importer: str, steps: int) -> Mapping[str, Any] | None:
+        """The definition of a name in a module, or in one that this imports it from."""
+        means = self._modules.means
+        files = [module, f"{module}.{name.partition('.')[0]}"] if language == "java" else [module]
+        for path, definitions in self._by_file.items():
+            if any(means(file, language, importer, path) for file in files):
+                definition = _named(definitions, name)
+                if definition is not None:
+                    return definition
+        for path in self._imports.keys() | self._stars.keys() if steps else ():
+            if path == importer or not means(module, language, importer, path):
+                continue
+            stars = [{**star, "qualified_name": name} for star in self._stars.get(path, ())]
+            for row in (*self._imports.get(path, ()), *stars):
+                definition = self._imported(row, path, steps - 1)
+                if definition is not None and definition["qualified_name"].endswith(name):
+                    return definition
         return None
 
 
@@ -343,7 +349,8 @@ def _asked(name: str, limit: int) -> tuple[str, str]:
 
 
 def _rows(store: IndexStore, where: str | None) -> list[dict[str, Any]]:
-    return store.references.read(list(_COLUMNS), where, _MOST_ROWS).to_pylist()
+    rows: list[dict[str, Any]] = store.references.read(list(_COLUMNS), where, _MOST_ROWS).to_pylist()
+    return rows
 
 
 def _rows_of_chunks(store: IndexStore, own: str) -> list[dict[str, Any]]:
@@ -371,7 +378,14 @@ def _of_class(store: IndexStore, found: Symbol) -> list[dict[str, Any]]:
     inside = f"starts_with(qualified_name, {sql_literal(found.qualified_name + '.')})"
     near = f"starts_with(file_path, {sql_literal(folder + '/')})" if folder else None
     rows = _rows(store, all_of(any_of(equals("qualified_name", found.qualified_name), inside), near, _DEFINITIONS))
-    return [row for row in _current(store, rows) if row["file_path"].rpartition("/")[0] == folder]
+    rows = [row for row in _current(store, rows) if row["file_path"].rpartition("/")[0] == folder]
+    # Another file of the folder may have members of it, or a class of its own.
+    others = {
+        row["file_path"]
+        for row in rows
+        if row["qualified_name"] == found.qualified_name and row["evidence"] == Evidence.DEFINITION
+    } - {found.file_path}
+    return [row for row in rows if row["file_path"] not in others]
 
 
 def _rank(row: Mapping[str, Any], own: str) -> tuple[Any, ...]:

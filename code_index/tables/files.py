@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from code_index.core.model import FileStatus
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
@@ -57,6 +58,13 @@ class FileRows:
             row["file_path"]: {count["kind"]: count["count"] for count in row["masked_keys"]}
             for row in rows.to_pylist()
         }
+
+    def without_references(self) -> int:
+        """Count the files that were parsed before names were kept."""
+        # No condition: a table from before there was the column has none to compare.
+        rows = self.read(columns=["status", "reference_count"])
+        parsed = pc.equal(rows.column("status"), FileStatus.PARSED.value)
+        return int(pc.sum(pc.and_(parsed, pc.is_null(rows.column("reference_count")))).as_py() or 0)
 
     def guessed_encodings(self) -> dict[str, int]:
         """Count the files whose encoding was guessed, by that encoding, most first."""

@@ -13,7 +13,8 @@ import dagster as dg
 import pyarrow as pa
 
 from code_index.index.folder import IndexFolder
-from code_index.tables.schemas import CHUNKS, FILES, REFERENCES as REFERENCE_COLUMNS, vectors
+from code_index.tables.schemas import CHUNKS, FILES, vectors
+from code_index.tables.schemas import REFERENCES as REFERENCE_COLUMNS
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, REFERENCES, SOURCE_FILES, IndexNames
 
 # The schema of `vectors` depends on the model only in the length of the vector.

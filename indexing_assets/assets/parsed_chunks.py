@@ -39,7 +39,6 @@ from indexing_assets.upkeep.compaction import CHUNK_TABLES, PeriodicCompaction, 
 from indexing_assets.upkeep.small_batches import match_batches
 from resources.index_resource import IndexResource
 
-
 _DESCRIPTIONS: Final = {
     PARSED_CHUNKS: """Functions, classes, methods and module code of each file, in the table `chunks`, without vectors.
 

@@ -81,6 +81,7 @@ def state(root: Path) -> dict[str, pl.DataFrame]:
         .sort("chunk_id"),
         "vectors": pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id"),
         "embedding_errors": pl.DataFrame(store.errors.read()),
+        "references": pl.DataFrame(store.references.read()).sort("file_path", "position"),
     }
 
 
@@ -106,7 +107,11 @@ def findings(root: Path, undisturbed: dict[str, pl.DataFrame]) -> list[str]:
     ]
     folder = folder_of(root)
     with Pipeline(folder) as pipeline:
-        for asset, name in (("parsed_chunks", "file_hash"), ("chunk_vectors", "embedding_batch")):
+        for asset, name in (
+            ("parsed_chunks", "file_hash"),
+            ("references", "file_hash"),
+            ("chunk_vectors", "embedding_batch"),
+        ):
             keys = set(pipeline.instance.get_dynamic_partitions(name))
             materialized = set(pipeline.instance.get_materialized_partitions(dg.AssetKey(asset)))
             if keys - materialized:
@@ -127,6 +132,7 @@ _CHECKS = (
     "every_indexed_file_has_its_partition",
     "no_rows_of_files_that_are_gone",
     "stored_chunks_match_the_manifest",
+    "stored_references_match_the_manifest",
     "chunk_ids_are_unique",
     "every_chunk_has_a_batch_with_a_partition",
     "every_vector_has_its_chunk",

@@ -17,6 +17,7 @@ import pytest
 
 from code_index.index.folder import resolve_index_folder
 from code_index.tables import IndexStore
+from code_index.tables.schemas import REFERENCES
 from indexing_assets.operations.examination import examine
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.repair import repair
@@ -64,6 +65,17 @@ def _no_history(root: Path) -> None:
 
 def _no_chunks(root: Path) -> None:
     shutil.rmtree(_tables(root).tables.path("chunks"))
+
+
+def _no_references(root: Path) -> None:
+    shutil.rmtree(_tables(root).tables.path("references"))
+
+
+def _references_of_a_file_that_is_gone(root: Path) -> None:
+    rows = _tables(root).references.read().slice(0, 1).to_pylist()
+    _tables(root).references.replace(
+        ["gone.py"], pa.Table.from_pylist([{**rows[0], "file_path": "gone.py"}], REFERENCES)
+    )
 
 
 def _no_vectors(root: Path) -> None:
@@ -139,6 +151,8 @@ _DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "a schedule database made twice": (_a_schedule_database_made_twice, "dagster_records_can_be_read"),
     "no history": (_no_history, "records_agree_with_the_tables"),
     "no chunks": (_no_chunks, "stored_chunks_match_the_manifest"),
+    "no references": (_no_references, "stored_references_match_the_manifest"),
+    "references of a file that is gone": (_references_of_a_file_that_is_gone, "stored_references_match_the_manifest"),
     "no vectors": (_no_vectors, "every_chunk_has_its_vector"),
     "chunks that lost a file": (_chunks_that_lost_a_file, "tables_can_be_read"),
     "vectors cut short": (_vectors_cut_short, "tables_can_be_read"),

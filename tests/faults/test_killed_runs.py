@@ -46,6 +46,8 @@ main()
 
 _FILES = ("code_index.tables.files", "FileRows")
 _CHUNKS = ("code_index.tables.chunks", "ChunkRows")
+_REFERENCES = ("code_index.tables.references", "ReferenceRows")
+_TABLES = ("code_index.tables.lance_tables", "LanceTables")
 _VECTORS = ("code_index.tables.vectors", "VectorRows")
 _ERRORS = ("code_index.tables.embedding_errors", "ErrorRows")
 _UPKEEP = ("code_index.tables.table_upkeep", "TableUpkeep")
@@ -57,6 +59,8 @@ _POINTS = [
     (*_FILES, "upsert", "before", 1),  # scan: nothing is stored yet
     (*_FILES, "upsert", "after", 1),  # scan: manifest stored, no partition keys
     (*_INSTANCE, "add_dynamic_partitions", "after", 1),  # scan: keys added, the run does not end
+    (*_REFERENCES, "replace", "before", 1),
+    (*_TABLES, "append", "after", 1),  # references stored, chunks not
     (*_CHUNKS, "replace", "before", 1),
     (*_CHUNKS, "replace", "after", 1),  # chunks stored, files still pending
     (*_CHUNKS, "replace", "after", 2),  # one group is wholly durable, another by half
@@ -99,6 +103,7 @@ def state(pipeline: Pipeline) -> dict[str, pl.DataFrame]:
         .drop("created_at", "updated_at", "embedding_batch_id")
         .sort("chunk_id"),
         "vectors": pl.DataFrame(store.vectors.read()).drop("embedded_at").sort("chunk_id"),
+        "references": pl.DataFrame(store.references.read()).sort("file_path", "position"),
     }
 
 

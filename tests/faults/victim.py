@@ -38,6 +38,7 @@ DURABLE = (
     ("code_index.tables.schema_version", None, "replace_version"),
     ("code_index.tables.lance_tables", "LanceTables", "_add_missing_columns"),
     ("code_index.tables.lance_tables", "LanceTables", "merge"),
+    ("code_index.tables.lance_tables", "LanceTables", "append"),
     ("code_index.tables.lance_tables", "LanceTables", "update_matched"),
     ("code_index.tables.lance_tables", "LanceTables", "delete"),
     ("code_index.tables.lance_tables", "LanceTables", "drop"),
@@ -47,7 +48,6 @@ DURABLE = (
 )
 # What a migration does besides.
 MIGRATION = (
-    ("code_index.tables.lance_tables", "LanceTables", "append"),
     ("indexing_assets.operations.migration.steps", None, "back_up"),
     ("indexing_assets.operations.migration.steps", None, "adopt_settings"),
     ("indexing_assets.operations.migration.steps", None, "switch_over"),

@@ -25,6 +25,7 @@ from indexing_assets.runs.index_names import (
     CHUNK_VECTORS,
     INDEX_REPORT,
     PARSED_CHUNKS,
+    REFERENCES,
     SOURCE_FILES,
     UNNAMED,
     IndexNames,
@@ -88,7 +89,7 @@ def test_every_check_belongs_to_an_asset_and_says_what_it_claims() -> None:
 
 
 def _assets() -> list[str]:
-    return [SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS, INDEX_REPORT]
+    return [SOURCE_FILES, PARSED_CHUNKS, REFERENCES, CHUNK_VECTORS, INDEX_REPORT]
 
 
 def test_each_check_leads_to_an_asset_or_a_job_of_the_index() -> None:
@@ -133,7 +134,7 @@ def test_checks_of_a_named_index_are_of_its_own_assets() -> None:
 def test_each_declared_check_of_a_step_is_yielded_once(pipeline: Pipeline) -> None:
     """Dagster fails a step that leaves one out."""
     subject = Subject(pipeline.index, encoder=DeterministicEmbedder)
-    for asset in (SOURCE_FILES, PARSED_CHUNKS, CHUNK_VECTORS):
+    for asset in (SOURCE_FILES, PARSED_CHUNKS, REFERENCES, CHUNK_VECTORS):
         yielded = list(results(UNNAMED, asset, evaluate(subject, asset=asset), _RUN))
         assert [result.check_name for result in yielded] == [spec.name for spec in check_specs(UNNAMED, asset)]
         assert {(result.asset_key, result.passed) for result in yielded} == {(dg.AssetKey(asset), True)}

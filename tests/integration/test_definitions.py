@@ -27,6 +27,7 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
     assert parents == {
         "source_files": set(),
         "parsed_chunks": {"source_files"},
+        "references": {"source_files"},
         "chunk_vectors": {"parsed_chunks"},
         "search_indexes": {"chunk_vectors"},
         "language_figures": {"search_indexes"},
@@ -39,6 +40,7 @@ def test_the_assets_and_their_dependencies_are_these() -> None:
     [
         ("source_files", None, "code_index"),
         ("parsed_chunks", "file_hash", "code_index"),
+        ("references", "file_hash", "code_index"),
         ("chunk_vectors", "embedding_batch", "code_index"),
         ("search_indexes", None, "code_index"),
         ("language_figures", None, "code_index"),
@@ -59,7 +61,7 @@ def test_each_asset_has_its_partitions_group_kinds_owner_and_description(
 
 
 def test_the_partitioned_assets_take_many_partitions_in_one_run() -> None:
-    for asset in ("parsed_chunks", "chunk_vectors"):
+    for asset in ("parsed_chunks", "references", "chunk_vectors"):
         assert _graph().get(dg.AssetKey(asset)).backfill_policy == dg.BackfillPolicy.single_run()
 
 

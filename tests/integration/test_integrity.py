@@ -171,6 +171,10 @@ def keep_chunks_of_an_older_version_of_a_file_without_chunks(pipeline: Pipeline)
     change(pipeline, "files", GREETING, chunk_count="0")
 
 
+def lose_a_reference(pipeline: Pipeline) -> None:
+    remove(pipeline, "references", f"{GREETING} AND name = 'greet'")
+
+
 def lose_a_chunk(pipeline: Pipeline) -> None:
     remove(pipeline, "chunks", GREET)
 
@@ -289,6 +293,7 @@ CASES: list[tuple[Damage, set[str], str, str]] = [
         "app/greeting.py (an older version)",
     ),
     (lose_a_chunk, {"every_vector_has_its_chunk"}, "stored_chunks_match_the_manifest", "app/greeting.py"),
+    (lose_a_reference, set(), "stored_references_match_the_manifest", "app/greeting.py ("),
     (double_a_chunk, {"stored_chunks_match_the_manifest"}, "chunk_ids_are_unique", "app/greeting.py:4 greet"),
     (lose_a_batch_key, set(), "every_chunk_has_a_batch_with_a_partition", "batch 00000001"),
     (lose_a_batch_number, set(), "every_chunk_has_a_batch_with_a_partition", "app/greeting.py:4 greet"),

@@ -122,7 +122,10 @@ def test_every_asset_can_be_materialized(root: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["chunks"], "There is no asset 'chunks'. The assets are source_files, parsed_chunks, chunk_vectors"),
+        (
+            ["chunks"],
+            "There is no asset 'chunks'. The assets are source_files, parsed_chunks, references, chunk_vectors",
+        ),
         (["search_indexes", "--failed"], "search_indexes has no partitions"),
         (["index_report", "--file", "*.py"], "index_report has no partitions"),
         (["chunk_vectors", "--file", "*.py"], "--file is for parsed_chunks only"),

@@ -214,7 +214,7 @@ def test_a_partition_that_was_never_parsed_is_an_error_that_names_it(folder: Ind
         )
 
 
-@pytest.mark.parametrize("name", ["files", "chunks", "vectors", "retired_vectors", "embedding_errors"])
+@pytest.mark.parametrize("name", ["files", "chunks", "references", "vectors", "retired_vectors", "embedding_errors"])
 def test_no_asset_can_write_over_a_table_of_the_index(folder: IndexFolder, name: str) -> None:
     before = IndexStore(folder.tables_dir).upkeep.versions()
 

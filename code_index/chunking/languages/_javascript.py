@@ -195,6 +195,7 @@ FAMILY: Final = LanguageSpec(
 (assignment_pattern left: (identifier) @local)
 (catch_clause parameter: (identifier) @local)
 (for_in_statement left: (identifier) @local)
+[(function_expression name: (identifier) @operation) (generator_function name: (identifier) @operation)]
 (class_heritage) @bases
 """,
     statements="""

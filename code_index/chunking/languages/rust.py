@@ -28,18 +28,18 @@ def _imported(text: str) -> Iterator[tuple[str, str, str]]:
     """What `use a::{b, c::d as e};` binds: modules and names look alike, so each is a name in what is before it."""
     prefixes = [""]
     path = ""
-    for token in _USE.findall(re.sub(r"^(?:pub(?:\([^)]*\))?\s+)?(?:use|extern crate)\s+", "", text)):
-        if token == "{":
+    for item in _USE.findall(re.sub(r"^(?:pub(?:\([^)]*\))?\s+)?(?:use|extern crate)\s+", "", text)):
+        if item == "{":
             prefixes.append(path if len(prefixes) < _MOST_NESTED else prefixes[-1])
             path = ""
-        elif token in {",", "}"}:
+        elif item in {",", "}"}:
             path = ""
-            if token == "}" and len(prefixes) > 1:
+            if item == "}" and len(prefixes) > 1:
                 prefixes.pop()
-        elif token == "*":
+        elif item == "*":
             yield "*", path or prefixes[-1], "*"
         else:
-            full, _, local = token.partition(" as ")
+            full, _, local = item.partition(" as ")
             path = "::".join(filter(None, (prefixes[-1], full.strip(":"))))
             module, _, name = path.rpartition("::")
             if full.endswith("::") or not name:
