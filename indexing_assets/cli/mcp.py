@@ -51,6 +51,9 @@ def command(
         raise UsageError("--index-dir names the index of one repository. Name one PATH.")
     if token_file is not None and not http:
         raise UsageError("--token-file is for --http: on standard input and output there is no token.")
+    from code_index.serving.mcp.memory import spare_memory
+
+    spare_memory()
     for path in paths:
         if not path.is_dir():
             raise UsageError(f"{path} is not a folder. Name the folder of a repository.")
