@@ -2,9 +2,7 @@
 
 import gc
 import os
-import secrets
 import signal
-import stat
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,8 +14,6 @@ from code_index.core.errors import UsageError
 from indexing_assets.cli.options import index_dir_option
 from indexing_assets.cli.output import tell
 
-_TOKEN_BYTES = 32
-_LEAST_CHARACTERS, _MOST_CHARACTERS = 32, 1_000
 _INDEXING = ("-P", "-m", "indexing_assets.cli.main", "index", "--no-wait")
 
 
@@ -56,7 +52,7 @@ def command(
     spare_memory()
     for path in paths:
         if not path.is_dir():
-            raise UsageError(f"{path} is not a folder. Name the folder of a repository.")
+            raise UsageError(f"{path.absolute()} is not a folder. Name the folder of a repository.")
     if http:
         _serve_http(paths, index_dir, read_only=read_only, port=port, token_file=token_file)
     else:
@@ -84,13 +80,14 @@ def _serve_http(
     from code_index.serving.listening import listen
     from code_index.serving.mcp.definitions import Served
     from code_index.serving.mcp.server import HTTP_PATH, serve_http
+    from code_index.serving.token_file import new_token, token_in
 
-    token = secrets.token_urlsafe(_TOKEN_BYTES) if token_file is None else _token_in(token_file)
+    token = new_token() if token_file is None else token_in(token_file)
     served = Served(paths, index_dir, _indexing(read_only=read_only))
     with ExitStack() as opened:
         sockets = [opened.enter_context(listener) for listener in listen("127.0.0.1", port)]
         address = f"http://127.0.0.1:{sockets[0].getsockname()[1]}{HTTP_PATH}"
-        told = f"the token in {token_file}" if token_file is not None else f"Bearer {token}"
+        told = f"Bearer TOKEN, with that in {token_file}" if token_file is not None else f"Bearer {token}"
         tell(f"MCP server at {address} (Ctrl-C ends it). Clients send the header Authorization: {told}")
         try:
             serve_http(served, sockets, token=token)
@@ -100,39 +97,3 @@ def _serve_http(
 
 def _indexing(*, read_only: bool) -> tuple[str, ...] | None:
     return None if read_only else (sys.executable, *_INDEXING)
-
-
-def _token_in(file: Path) -> str:
-    """The token that a file holds, which only its user may read; a missing file is made.
-
-    Raises:
-        UsageError: the file cannot be used, or others may read it.
-    """
-    token = secrets.token_urlsafe(_TOKEN_BYTES)
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as made:
-            made.write(token + "\n")
-    except FileExistsError:
-        return _read_token(file)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be used as file of the token: {error.strerror}.") from error
-    return token
-
-
-def _read_token(file: Path) -> str:
-    try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-        with os.fdopen(descriptor, "rb") as opened:
-            status = os.fstat(opened.fileno())
-            token = opened.read(_MOST_CHARACTERS + 1).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be used as file of the token: {error.strerror}.") from error
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        raise UsageError(f"{file} has to be a file of yours that others cannot read: chmod 600 {file}")
-    if not (_LEAST_CHARACTERS <= len(token) <= _MOST_CHARACTERS) or not token.isprintable() or " " in token:
-        raise UsageError(
-            f"{file} has to hold a token of {_LEAST_CHARACTERS} to {_MOST_CHARACTERS} characters without spaces. Delete it, "
-            "and one is made."
-        )
-    return token

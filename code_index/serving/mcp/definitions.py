@@ -158,7 +158,7 @@ TOOLS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server answers about.
+    """The repositories that a server answers about.
 
     `paths` are the repositories, none for the one that holds the current folder; `index_dir` is the folder of the index of a
     single repository. `command` is the program that indexes the repository that is its next argument; None to only read.

@@ -27,7 +27,7 @@ _LAST_BYTES: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """How the last run of this process went: its exit status is None while it goes on, `said` are its last lines."""
+    """State of the last run of this process: its exit status is None while it goes on, `said` are its last lines."""
 
     seconds: float
     status: int | None

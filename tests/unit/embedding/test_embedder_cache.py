@@ -167,7 +167,9 @@ def test_a_graph_that_strays_in_int8_is_float32_and_says_so(files, monkeypatch):
     assert (graph.precision, graph.reason) == ("float32", "int8 strays")
 
 
-@pytest.mark.parametrize("damage", ["short graph", "short weights", "no weights", "no report", "bad report", "no fields"])
+@pytest.mark.parametrize(
+    "damage", ["short graph", "short weights", "no weights", "no report", "bad report", "no fields"]
+)
 def test_a_damaged_cache_entry_is_made_again(files, monkeypatch, damage):
     exporter = run_with(monkeypatch, FakeExporter())
     place = onnx_cache.exported_graph(files, "int8").path.parent

@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from code_index.core.errors import UsageError
-from indexing_assets.cli.mcp import _token_in, command
+from code_index.serving.token_file import token_in
 
 
 def test_a_missing_file_is_made_for_its_user_only_and_read_the_next_time(tmp_path: Path) -> None:
     file = tmp_path / "token"
-    token = _token_in(file)
+    token = token_in(file)
     assert len(token) >= 32
     assert file.stat().st_mode & 0o777 == 0o600
-    assert _token_in(file) == token
+    assert token_in(file) == token
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
@@ -25,7 +24,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> No
     file.write_text("a" * 40)
     file.chmod(mode)
     with pytest.raises(UsageError, match="chmod 600"):
-        _token_in(file)
+        token_in(file)
 
 
 @pytest.mark.parametrize("text", ["", "short", "a" * 2_000, "a" * 20 + " " + "b" * 20, "\x1b" * 40])
@@ -34,7 +33,7 @@ def test_what_is_no_token_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     file.chmod(0o600)
     with pytest.raises(UsageError, match="has to hold a token"):
-        _token_in(file)
+        token_in(file)
 
 
 def test_a_link_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> None:
@@ -42,18 +41,4 @@ def test_a_link_a_folder_and_a_missing_folder_are_refused(tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to(tmp_path / "real")
     for file in (tmp_path / "link", tmp_path, tmp_path / "missing/token"):
         with pytest.raises(UsageError):
-            _token_in(file)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["missing-folder"], "is not a folder"),
-        ([".", "..", "--index-dir", "x"], "names the index of one repository"),
-        (["--token-file", "x"], "is for --http"),
-    ],
-)
-def test_wrong_options_are_refused_before_anything_is_served(arguments: list[str], said: str) -> None:
-    done = CliRunner().invoke(command, arguments)
-    assert isinstance(done.exception, UsageError)
-    assert said in str(done.exception)
+            token_in(file)
