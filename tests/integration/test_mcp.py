@@ -215,6 +215,20 @@ def test_a_changed_file_is_named_and_read_again(indexed: Path, tmp_path: Path) -
     assert "twice" in said
 
 
+def test_in_a_small_budget_an_answer_still_says_how_fresh_it_is(indexed: Path, tmp_path: Path) -> None:
+    copy = copy_indexed(indexed, tmp_path / "copy")
+    write_files(copy, {f"{letter * 200}.py": "x = 1\n" for letter in "abcdefg"})
+    said = _call(Served((copy,)), "search", query="greet a person by name", max_tokens=200)
+    assert "7 files newer than it: ...;" in said
+    assert tokens_in(said) <= 200
+
+
+def test_a_repository_without_an_index_beside_one_with_is_named(indexed: Path, one_file: Path) -> None:
+    said = _call(Served((indexed, one_file)), "search", query="greet", lines=0)
+    assert f"{one_file} has no index and was not asked." in said
+    assert "app/greeting.py" in said
+
+
 def test_several_repositories_are_one_ranking_and_each_can_be_named(indexed: Path, tmp_path: Path) -> None:
     other = copy_indexed(indexed, tmp_path / "other")
     served = Served((indexed, other))

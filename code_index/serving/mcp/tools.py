@@ -23,7 +23,7 @@ from code_index.core.lazy_imports import importing
 from code_index.core.quoting import printable, printable_message
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.search.answer import Answer
-from code_index.search.freshness import Freshness
+from code_index.search.freshness import PATIENCE_S, Freshness
 from code_index.search.symbols import Reference, ReferenceKind, SymbolKind, outline, references, symbol
 from code_index.search.symbols import Symbol as Definition
 from code_index.serving.mcp.definitions import (
@@ -111,7 +111,7 @@ class Tools:
         answer = indexes.ask(asked.query, limit=asked.offset + asked.limit + 1, **filters)
         page = Page(asked.max_tokens)
         several = len(indexes.members) > 1
-        self._begin(page, answer)
+        self._begin(page, answer, asked.repo)
         hits = answer.hits[asked.offset : asked.offset + asked.limit]
         if not hits:
             reasons = [reason for index in indexes.members for reason in index.why_nothing_matches(**filters)]
@@ -131,7 +131,7 @@ class Tools:
         index = self._only(asked.repo, asked.path)
         answer = index.related(asked.path, asked.line, limit=asked.offset + asked.limit + 1)
         page = Page(asked.max_tokens)
-        self._begin(page, answer)
+        self._begin(page, answer, asked.repo)
         hits = answer.hits[asked.offset : asked.offset + asked.limit]
         if not hits:
             _say(page, "No code like it is found.")
@@ -147,7 +147,7 @@ class Tools:
         page = Page(asked.max_tokens)
         filters = {"glob": asked.glob} if asked.glob else {}
         answer = indexes.context(asked.task, max_tokens=max(100, asked.max_tokens * 9 // 10 - 100), **filters)
-        self._begin(page, answer)
+        self._begin(page, answer, asked.repo)
         if not answer.hits:
             reasons = [reason for index in indexes.members for reason in index.why_nothing_matches(**filters)]
             _say(page, "Nothing is found.", *reasons)
@@ -155,12 +155,17 @@ class Tools:
         add_pieces(page, answer.hits, several=len(indexes.members) > 1)
         return page.text
 
-    def _begin(self, page: Page, answer: Answer[Any]) -> None:
+    def _begin(self, page: Page, answer: Answer[Any], repo: str) -> None:
         """Say how fresh the answer is."""
         for fresh in answer.freshness:
-            page.add(_in_words(fresh))
-        for note in answer.notes:
+            _say_how_fresh(page, fresh)
+        for note in (*answer.notes, *self._without_index(repo)):
             page.add(printable(note), keep=_NOTE_TOKENS)
+
+    def _without_index(self, repo: str) -> list[str]:
+        """Sentences about the repositories that a call is about and that have no index."""
+        missing = [folder for folder in self._named(repo) if not folder.exists]
+        return [f"{folder.repository_root} has no index and was not asked." for folder in missing]
 
     def _indexes(self, repo: str) -> Indexes:
         """The indexes that a call is about: the named one, else all.
@@ -236,7 +241,7 @@ class Tools:
         most = asked.offset + asked.limit + 1
         found: list[str] = []
         for index in indexes:
-            page.add(_in_words(index.freshness(patience_s=0.05)))
+            _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
             prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes) > 1 else ""
             if asked.want == "definitions":
                 lines = [_definition(one) for one in symbol(index.store, asked.name, kind=kind, limit=most)]
@@ -327,8 +332,14 @@ def _filters(asked: Search) -> dict[str, Any]:
     return filters
 
 
-def _in_words(fresh: Freshness) -> str:
-    """The state of an index in one line."""
+def _say_how_fresh(page: Page, fresh: Freshness) -> None:
+    """Say the state of an index; in a small budget long names are left out."""
+    if not page.add(_in_words(fresh), keep=_NOTE_TOKENS):
+        page.add(_in_words(fresh, names=0))
+
+
+def _in_words(fresh: Freshness, *, names: int = _NEWER_SHOWN) -> str:
+    """The state of an index in one line, with the names of some files that are newer."""
     commit = "" if fresh.commit is None else f" at {fresh.commit[:_SHORT_HASH]}"
     if fresh.commit and fresh.current_commit and fresh.commit != fresh.current_commit:
         commit += f" (checked out now: {fresh.current_commit[:_SHORT_HASH]})"
@@ -336,9 +347,9 @@ def _in_words(fresh: Freshness) -> str:
     if fresh.newer_count is None or fresh.newer_files is None:
         newer = "newer files not known yet"
     elif fresh.newer_count:
-        shown = ", ".join(name_of(path) for path in fresh.newer_files[:_NEWER_SHOWN])
-        more = ", ..." if fresh.newer_count > _NEWER_SHOWN else ""
-        newer = f"{fresh.newer_count:,} file{'s' * (fresh.newer_count > 1)} newer than it: {shown}{more}"
+        shown = [name_of(path) for path in fresh.newer_files[:names]]
+        listed = ", ".join([*shown, *["..."] * (fresh.newer_count > names)])
+        newer = f"{fresh.newer_count:,} file{'s' * (fresh.newer_count > 1)} newer than it: {listed}"
     else:
         newer = "no file is newer"
     share = f"{int(fresh.vectors_share * 100)} % with vectors" if fresh.chunks else "nothing stored yet"
