@@ -123,7 +123,11 @@ def drawn(root: Path, store: IndexStore, count: int, seed: int) -> Iterator[str]
     draw = random.Random(seed)
     draw.shuffle(names)
     for name in names:
-        sure = [one for one in references(store, name, limit=1_000) if ":" in one.target and one.language in _JUDGED]
+        sure = [
+            one
+            for one in references(store, name, limit=1_000)
+            if one.target.rpartition(":")[2].isdecimal() and one.language in _JUDGED
+        ]
         if not sure:
             continue
         yield _shown(root, draw.choice(sure))

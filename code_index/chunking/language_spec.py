@@ -97,7 +97,7 @@ class LanguageSpec(FileType):
     in the block. `imported` reads imports, `called` matches what follows the name of what is called, and `keyed` what follows
     a name that is only a key. `self_names` stand for the object or class around, as `self_of` gives it for one definition;
     with `implicit_self` its members are seen without one. `module_roots` begin a path of modules. Nodes of `further_parts`
-    add to a class that is defined elsewhere. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    add to a class that is defined elsewhere, and those that are `titled` have a title that is no name. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -137,6 +137,7 @@ class LanguageSpec(FileType):
     implicit_self: bool = False
     module_roots: frozenset[str] = frozenset()
     further_parts: frozenset[str] = frozenset()
+    titled: frozenset[str] = frozenset()
 
 
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member", "prototype", "overload")

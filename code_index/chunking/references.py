@@ -65,7 +65,7 @@ _Found = tuple[str, NameKind, str, str, str, Evidence]
 
 
 class _Meaning(NamedTuple):
-    """What a name is known to mean: a qualified name in this file, or in a module."""
+    """The known meaning of a name: a qualified name in this file, or in a module."""
 
     qualified_name: str
     module: str = ""
@@ -136,6 +136,8 @@ class FileNames:
             scope.owner = qualified[: -len(name) - 1]
         if self.spec.self_of is not None:
             scope.self_name = self.spec.self_of(item.node, self.source)
+        if item.node.type in self.spec.titled:
+            return scope
         if parent.qualified_name.rpartition(".")[2] != name:  # a constructor is called by the name of its class
             (self.members[scope.owner] if owned else parent.inner).setdefault(name, qualified)
             if parent.kind is NameKind.CLASS:
@@ -285,7 +287,7 @@ class FileNames:
         return _Meaning(member) if member is not None else None
 
     def _visible(self, scope: _Scope, name: str) -> _Meaning | None:
-        """What a name without a receiver means in a scope; nothing for a local variable."""
+        """The meaning of a name without a receiver in a scope; none for a local variable."""
         around: _Scope | None = scope
         while around is not None:
             if name in around.local:

@@ -60,7 +60,7 @@ class NameKind(StrEnum):
 
 
 class Evidence(StrEnum):
-    """What a file says of a name at a place: of a definition, how much of it is there; of a reference, what it means."""
+    """Evidence of a file for a name at a place: of a definition, how much is there; of a reference, what it means."""
 
     DEFINITION = "definition"
     DECLARATION = "declaration"  # a prototype, an overload, a further part of a class

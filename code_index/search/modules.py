@@ -1,4 +1,4 @@
-"""What the modules that imports name mean among the files of an index.
+"""Modules that imports name, among the files of an index.
 
 Belongs here: the rules of each language, from a module as a file spells it to the file that is meant. Does not belong
 here: reading imports (`code_index.chunking.languages`). Rules by names only: no configuration is read but the module of

@@ -82,7 +82,7 @@ class Symbol:
     Example:
         >>> from code_index import Index
         >>> found = Index.open("repository").symbol("Counter.increment")[0]
-        >>> found.kind, found.file_path, found.line, found.qualified_name
+        >>> str(found.kind), found.file_path, found.line, found.qualified_name
         ('method', 'app/greeting.py', 15, 'Counter.increment')
     """
 
@@ -107,8 +107,9 @@ class Reference:
 
     Example:
         >>> from code_index import Index
-        >>> Index.open("repository").references("nobody_calls_this")
-        []
+        >>> place = Index.open("repository").references("lookup", kind="call")[0]
+        >>> place.file_path, place.lines, place.enclosing, str(place.confidence), place.target
+        ('web/getUserName.ts', (3,), 'getUserName', 'same scope', 'web/getUserName.ts:8')
     """
 
     name: str
@@ -235,7 +236,7 @@ def references(store: IndexStore, name: str, *, kind: ReferenceKind | None = Non
 
 
 class _Meanings:
-    """What references mean among the definitions of one name."""
+    """The meanings of references among the definitions of one name."""
 
     def __init__(self, store: IndexStore, rows: Sequence[Mapping[str, Any]]) -> None:
         self._by_file: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -269,7 +270,7 @@ class _Meanings:
         return Confidence.NAME_ONLY, None
 
     def _in_package(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """What another file of the folder defines, where a folder is a package whose files see each other."""
+        """The definition in another file of the folder, where a folder is a package whose files see each other."""
         if row["language"] not in _PACKAGES_ARE_FOLDERS or row["receiver"] == "...":
             return None
         wanted = f"{row['receiver']}.{row['name']}" if row["receiver"] else row["name"]
@@ -282,7 +283,7 @@ class _Meanings:
         return None
 
     def _imported(self, row: Mapping[str, Any], importer: str, steps: int) -> Mapping[str, Any] | None:
-        """What a name of a module is: `import a` and then `a.b.f()` may mean `f` in `a.b`, or `b.f` in `a`."""
+        """The definition of a name of a module: `import a` and then `a.b.f()` may mean `f` in `a.b`, or `b.f` in `a`."""
         key = importer, row["module"], row["qualified_name"]
         if key in self._known:
             return self._known[key]

@@ -95,7 +95,7 @@ _WHOLE: Final = re.compile(r"(?:\*\s*as\s+)?([\w$]+)")
 
 
 def _imported(text: str) -> Iterator[tuple[str, str, str]]:
-    """What an import, a re-export or a `require` binds; a default export is taken to have the name it is given."""
+    """The names that an import, a re-export or a `require` binds; a default export is taken to have the name it is given."""
     module = _MODULE.search(text)
     if module is None:
         return
@@ -148,6 +148,7 @@ FAMILY: Final = LanguageSpec(
     called=re.compile(rb"(?:\?\.)?(?:<[^<>();]{0,80}>)?[ ]?[(`]"),
     keyed=re.compile(rb"[ ]?:"),
     self_names=frozenset({"this"}),
+    titled=frozenset({"call_expression"}),
     query=_WRAPPED
     + """
 [(function_declaration) (generator_function_declaration)] @function

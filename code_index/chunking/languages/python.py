@@ -12,7 +12,7 @@ _FROM: Final = re.compile(r"from\s*([.\s]*[\w.]*)\s*import\s*\(?([^()]*)")
 
 
 def _imported(text: str) -> Iterator[tuple[str, str, str]]:
-    """What `import a.b as c, d` and `from .a import b as c` bind."""
+    """The names that `import a.b as c, d` and `from .a import b as c` bind."""
     found = _FROM.match(text)
     if found is not None:
         module = found[1].replace(" ", "")

@@ -25,7 +25,7 @@ _MOST_NESTED: Final = 20
 
 
 def _imported(text: str) -> Iterator[tuple[str, str, str]]:
-    """What `use a::{b, c::d as e};` binds: modules and names look alike, so each is a name in what is before it."""
+    """The names that `use a::{b, c::d as e};` binds: modules look like names, so each is one in what stands before it."""
     prefixes = [""]
     path = ""
     for item in _USE.findall(re.sub(r"^(?:pub(?:\([^)]*\))?\s+)?(?:use|extern crate)\s+", "", text)):

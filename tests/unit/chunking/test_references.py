@@ -258,6 +258,15 @@ def test_a_parameter_hides_what_its_name_means_elsewhere() -> None:
     assert meanings(source, "python") == set()
 
 
+def test_the_title_of_a_test_is_no_definition_that_its_import_could_mean() -> None:
+    source = "import { load } from './load'\ntest('load', () => { load() })\n"
+    assert definitions(source, "typescript") == {}
+    assert meanings(source, "typescript") == {
+        ("call", "load", "imported", "./load", "load"),
+        ("call", "test", "name only", "", ""),
+    }
+
+
 def test_strings_comments_and_keywords_of_a_call_are_no_references() -> None:
     source = 'LIMIT = 1\n# LIMIT\nf("LIMIT", LIMIT=2)\n'
     assert meanings(source, "python") == {("call", "f", "name only", "", "")}
