@@ -228,13 +228,13 @@ class Index:
         """
         return Indexes((self,)).context(task, max_tokens=max_tokens, mode=mode, **filters)
 
-    def freshness(self) -> Freshness:
-        """Compare the index with its repository, to the end.
+    def freshness(self, *, patience_s: float = _COMPARING_S) -> Freshness:
+        """Compare the index with its repository, to the end if that takes no longer than `patience_s` seconds.
 
         Raises:
             StoreError: a table cannot be read.
         """
-        return self._freshness.read(patience_s=_COMPARING_S)
+        return self._freshness.read(patience_s=patience_s)
 
     def _found(
         self, query: str, filters: SearchFilter, *, mode: SearchMode, limit: int, per_file: int, explain: bool

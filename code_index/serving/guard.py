@@ -157,7 +157,48 @@ class Guard:
         )
 
     def _is_token(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())
+        return _same(given, self.token)
+
+
+@dataclass(frozen=True)
+class TokenGuard:
+    """An ASGI application that lets through to another one what a program with the token asks for; a browser never.
+
+    Unlike `Guard` it knows no cookie and asks programs of the same user for the token too: an agent may run what somebody
+    else wrote.
+    """
+
+    application: Application
+    # 32 or more random characters.
+    token: str = field(repr=False)
+    # `name:port`, as programs write them into `Host`.
+    hosts: Collection[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or have the application answer it."""
+        if scope["type"] == "lifespan":
+            await self.application(scope, receive, send)
+        elif scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+        elif (answer := self.answer(Request(scope))) is None:
+            await self.application(scope, receive, _with_headers(send))
+        else:
+            await _send_answer(answer, _with_headers(send))
+
+    def answer(self, request: Request) -> Answer | None:
+        """The answer in the application's place; None where the application may answer."""
+        named = request.all("host")
+        if len(named) != 1 or named[0].lower() not in {*self.hosts, *request.arrived_at()}:
+            return Answer(403, f"This server does not answer to the host {', '.join(named) or 'none'}.")
+        if request.is_of_another_site():
+            return Answer(403, "A page of another site made this request.")
+        if request.method == "POST" and request.media_types() != ["application/json"]:
+            return Answer(415, "Send application/json.")
+        if not any(_same(given, self.token) for given in request.bearers()):
+            headers = (("www-authenticate", "Bearer"), ("cache-control", "no-store"))
+            return Answer(401, "Send `Authorization: Bearer TOKEN` with the token of this server.", headers)
+        return None
 
 
 class Request:
@@ -225,6 +266,10 @@ class Request:
         kept = urlencode([(name, value) for name, value in self.parameters if name != without])
         # Two slashes would begin the name of a host.
         return "/" + quote(self.path.lstrip("/")) + (f"?{kept}" if kept else "")
+
+
+def _same(given: str, token: str) -> bool:
+    return hmac.compare_digest(given.encode(), token.encode())
 
 
 def _without_port(host: str) -> str:

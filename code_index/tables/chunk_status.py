@@ -8,10 +8,11 @@ A stored status would go stale, and rewriting it takes the rows out of every ind
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 
+from code_index.core.lazy_imports import importing
 from code_index.core.model import EmbeddingStatus
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.lance_tables import LanceTables
@@ -19,6 +20,9 @@ from code_index.tables.schemas import EMBEDDING_ERRORS
 from code_index.tables.sql import equals
 from code_index.tables.table_names import ERRORS_TABLE
 from code_index.tables.vectors import VectorRows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _STATUS = "embedding_status"
 
@@ -44,10 +48,16 @@ class ChunkStatuses:
 
     def pending_batches(self, model: str) -> pa.Table:
         """List the batches that are not complete, by id: embedding_batch_id, pending, errors, complete (chunks)."""
+        with importing:
+            import polars as pl
+
         return self._batch_counts(model).filter(pl.col("pending") + pl.col("errors") > 0).to_arrow()
 
     def batches(self, model: str | None = None) -> pa.Table:
         """List all batches, by id: embedding_batch_id and chunks; with `model` also pending, errors, complete."""
+        with importing:
+            import polars as pl
+
         if model is not None:
             counts = self._batch_counts(model)
             return counts.with_columns(chunks=pl.sum_horizontal("pending", "errors", "complete")).to_arrow()
@@ -63,6 +73,9 @@ class ChunkStatuses:
         )
 
     def _batch_counts(self, model: str) -> pl.DataFrame:
+        with importing:
+            import polars as pl
+
         statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, ())
         is_status = {
             "pending": EmbeddingStatus.PENDING,
@@ -79,6 +92,9 @@ class ChunkStatuses:
         )
 
     def _with_status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pl.DataFrame:
+        with importing:
+            import polars as pl
+
         complete = self._vectors.embedded(model)
         failed = self._tables.read(
             ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=equals("embedding_model", model)

@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import polars as pl
-
+from code_index.core.lazy_imports import importing
 from code_index.tables.chunk_status import ChunkStatuses
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.model_registry import (
@@ -79,6 +78,9 @@ class ModelSwitching:
 
     def stale_batches(self, model_id: str) -> int:
         """Count the batches that have vectors of the model in use, and not all of that model."""
+        with importing:
+            import polars as pl
+
         registry = read_registry(self._tables.directory)
         if registry is None or registry.serving == model_id:
             return 0

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from code_index.core.lazy_imports import importing
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.lance_tables import LanceTables
@@ -74,6 +74,9 @@ class VectorSync:
         Compared by 64-bit row hashes, batch by batch: 576,000 rows need 5 MB instead of 700 MB. A stale
         row is overlooked with a probability of 3e-14 (576,000 / 2**64).
         """
+        with importing:
+            import polars as pl
+
         batches = self._vectors.iter_read(_COLUMNS, batch_size=_BATCH)
         copies = [(pl.DataFrame(batch).hash_rows(), pl.Series(batch.column("chunk_id"))) for batch in batches]
         hashes = [pl.DataFrame(batch).hash_rows() for batch in self._chunks.iter_read(_COLUMNS, batch_size=_BATCH)]
@@ -89,6 +92,9 @@ class VectorSync:
 
 def _stale(copies: pa.Table, chunks: pa.Table) -> pa.Table:
     """Pick the rows of `chunks` (chunk_id and the copied columns) whose copy differs."""
+    with importing:
+        import polars as pl
+
     joined = pl.DataFrame(chunks).lazy().join(pl.DataFrame(copies).lazy(), on="chunk_id", suffix="_copy")
     differs = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_copy")) for name in COPIED_COLUMNS)
     stale = joined.filter(differs).select(_COLUMNS).collect()
@@ -96,5 +102,8 @@ def _stale(copies: pa.Table, chunks: pa.Table) -> pa.Table:
 
 
 def _without_chunk(copies: pa.Table, chunks: pa.Table) -> list[str]:
+    with importing:
+        import polars as pl
+
     ids = pl.Series(copies.column("chunk_id"))
     return ids.filter(~ids.is_in(pl.Series(chunks.column("chunk_id")).implode())).to_list()

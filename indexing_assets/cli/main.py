@@ -29,6 +29,7 @@ _COMMANDS = {
     "env": "Print the variables that point Dagster's own commands at an index.",
     "index": "Index a repository: parse, then embed.",
     "materialize": "Materialize one asset: what is missing of it, what failed, or all.",
+    "mcp": "Answer coding agents by the Model Context Protocol.",
     "migrate": "Import an index of the single-table kind.",
     "models": "Show the embedding models, what each is good at, and which is in use.",
     "related": "Find code like that at a line.",

@@ -16,9 +16,11 @@ from code_index.embedding.models.prepared_files import prepared_files
 
 _LOG = logging.getLogger(__name__)
 
-EXPORT_VERSION: Final = 1
+EXPORT_VERSION: Final = 2
 """Part of the cache key: raise it with any change to the output of `onnx_export`."""
 GRAPH_FILE: Final = "model.onnx"
+WEIGHTS_FILE: Final = "model.weights"
+"""Beside the graph, so that they are mapped and shared by processes: within it, each process has a copy of 60 MB."""
 REPORT_FILE: Final = "export.json"
 _NAME_CHARACTERS: Final = 60
 
@@ -65,7 +67,8 @@ def _read(place: Path) -> Graph | None:
     try:
         report = load_json(read_regular_file(place / REPORT_FILE))
         graph = place / GRAPH_FILE
-        if graph.stat().st_size == report["graph_bytes"]:
+        sizes = (graph.stat().st_size, (place / WEIGHTS_FILE).stat().st_size)
+        if sizes == (report["graph_bytes"], report["weights_bytes"]):
             return Graph(graph, str(report["precision"]), str(report["reason"]))
         _LOG.warning("%s is cut short: exporting the model again", graph)
     except FileNotFoundError:

@@ -23,7 +23,7 @@ from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors, vector_lengths
 from code_index.embedding.backend import Tokens
-from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE
+from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE, WEIGHTS_FILE
 from code_index.embedding.models.weights import weights_files
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
@@ -69,10 +69,22 @@ def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str
         else:
             report["reason"] = f"int8 strays from float32 (mean cosine {cosines.mean():.4f} < {LEAST_INT8_COSINE})"
             small.unlink()
-    full.rename(output / GRAPH_FILE)
+    _with_weights_beside(full, output / GRAPH_FILE)
+    full.unlink()
     report["graph_bytes"] = (output / GRAPH_FILE).stat().st_size
+    report["weights_bytes"] = (output / WEIGHTS_FILE).stat().st_size
     (output / REPORT_FILE).write_text(json.dumps(report, indent=2))
     return report
+
+
+def _with_weights_beside(graph: Path, target: Path) -> None:
+    """Write a graph with its weights in `WEIGHTS_FILE`; the small ones stay in it."""
+    with importing:
+        import onnx
+
+    onnx.save_model(
+        onnx.load(graph), target, save_as_external_data=True, all_tensors_to_one_file=True, location=WEIGHTS_FILE
+    )
 
 
 def run_graph(graph: Path, batch: Sequence[Tokens], pad_id: int) -> Vectors:

@@ -53,7 +53,8 @@ class FakeExporter:
             self.barrier.wait(timeout=PATIENCE_S)
         if self.status == 0:
             (folder / onnx_cache.GRAPH_FILE).write_bytes(b"graph")
-            report = {"precision": command[-2], "reason": "", "graph_bytes": 5, **self.report}
+            (folder / onnx_cache.WEIGHTS_FILE).write_bytes(b"weights")
+            report = {"precision": command[-2], "reason": "", "graph_bytes": 5, "weights_bytes": 7, **self.report}
             (folder / onnx_cache.REPORT_FILE).write_text(json.dumps(report))
         return subprocess.CompletedProcess(command, self.status, stdout="", stderr=self.stderr)
 
@@ -167,12 +168,18 @@ def test_a_graph_that_strays_in_int8_is_float32_and_says_so(files, monkeypatch):
     assert (graph.precision, graph.reason) == ("float32", "int8 strays")
 
 
-@pytest.mark.parametrize("damage", ["short graph", "no report", "bad report", "no fields"])
+@pytest.mark.parametrize(
+    "damage", ["short graph", "short weights", "no weights", "no report", "bad report", "no fields"]
+)
 def test_a_damaged_cache_entry_is_made_again(files, monkeypatch, damage):
     exporter = run_with(monkeypatch, FakeExporter())
     place = onnx_cache.exported_graph(files, "int8").path.parent
     if damage == "short graph":
         (place / onnx_cache.GRAPH_FILE).write_bytes(b"gra")
+    elif damage == "short weights":
+        (place / onnx_cache.WEIGHTS_FILE).write_bytes(b"weight")
+    elif damage == "no weights":
+        (place / onnx_cache.WEIGHTS_FILE).unlink()
     elif damage == "no report":
         (place / onnx_cache.REPORT_FILE).unlink()
     else:

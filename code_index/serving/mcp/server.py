@@ -1,0 +1,144 @@
+"""The protocol: the tools behind the official library, on standard input and output or on a local port.
+
+Belongs here: the server and its transports. Does not belong here: what tools take (`definitions`) and answer (`tools`).
+Import time counts: an agent waits for the first answer. So nothing of the engine is imported before it; a thread does that
+once the first request is answered.
+
+Decision: the library's low-level `Server`, which publishes the schemas that we write and hands over arguments as they come.
+Rejected: its `MCPServer`, which makes schemas of Python signatures, with titles that cost a quarter of all tokens, drops
+unknown arguments, and announces prompts and resources that there are none of.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.to_thread
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+
+from code_index.core.lazy_imports import importing
+from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME, Served
+
+if TYPE_CHECKING:
+    from code_index.serving.mcp.tools import Tools
+
+HTTP_PATH: Final = "/mcp"
+_UNTIL_WARMING_S: Final = 0.05  # the first answer is on its way by then
+_MOST_REQUEST_BYTES: Final = 1_000_000
+_CLOSE_S: Final = 3
+_TTL_MS: Final = 3_600_000
+
+
+def make_server(served: Served) -> Server[Any]:
+    """Make the server of some repositories; it begins to open their indexes once it has answered the first request."""
+
+    @cache
+    def tools() -> Tools:
+        with importing:
+            from code_index.serving.mcp.tools import Tools
+
+            return Tools(served)
+
+    names = [definition.name for definition in served.tools]
+    listed = ListToolsResult(
+        tools=[
+            Tool(
+                name=definition.name,
+                description=definition.description,
+                input_schema=definition.input_schema(),
+                annotations=ToolAnnotations(read_only_hint=True) if definition.reads else None,
+            )
+            for definition in served.tools
+        ]
+    )
+    warming = threading.Lock()
+
+    async def list_tools(_context: ServerRequestContext[Any], _asked: PaginatedRequestParams | None) -> ListToolsResult:
+        return listed
+
+    async def call_tool(_context: ServerRequestContext[Any], asked: CallToolRequestParams) -> CallToolResult:
+        if asked.name not in names:
+            known = ", ".join(names)
+            raise MCPError(code=INVALID_PARAMS, message=f"There is no tool {asked.name[:80]!r}; there are {known}.")
+        reply = await anyio.to_thread.run_sync(
+            lambda: tools().answer(asked.name, asked.arguments or {}), abandon_on_cancel=True
+        )
+        return CallToolResult(content=[TextContent(type="text", text=reply.text)], is_error=reply.failed)
+
+    async def warm_after(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if warming.acquire(blocking=False):  # and never released
+            timer = threading.Timer(_UNTIL_WARMING_S, lambda: tools().warm())
+            timer.daemon = True
+            timer.start()
+        return result
+
+    server: Server[Any] = Server(
+        SERVER_NAME,
+        version=version("code-index"),
+        instructions=INSTRUCTIONS,
+        cache_hints={"tools/list": CacheHint(ttl_ms=_TTL_MS), "server/discover": CacheHint(ttl_ms=_TTL_MS)},
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+    server.middleware.append(warm_after)
+    return server
+
+
+def serve_stdio(served: Served) -> None:
+    """Answer on standard input and output until the input ends."""
+    server = make_server(served)
+
+    async def serve() -> None:
+        async with stdio_server() as (read, write):
+            await server.run(read, write, server.create_initialization_options())
+
+    anyio.run(serve)
+
+
+def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) -> None:
+    """Answer whoever has the token, on sockets that listen, until a signal ends it.
+
+    Every request is complete in itself: there are no sessions, so a client goes on after a restart.
+    """
+    import uvicorn
+
+    from code_index.serving.guard import LOOPBACK_NAMES, TokenGuard
+
+    port = sockets[0].getsockname()[1]
+    application = make_server(served).streamable_http_app(
+        streamable_http_path=HTTP_PATH,
+        json_response=True,
+        stateless_http=True,
+        max_request_body_size=_MOST_REQUEST_BYTES,
+    )
+    uvicorn.Server(
+        uvicorn.Config(
+            TokenGuard(application, token=token, hosts=[f"{name}:{port}" for name in LOOPBACK_NAMES]),
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSE_S,
+        )
+    ).run(sockets=list(sockets))
