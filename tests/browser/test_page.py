@@ -34,6 +34,7 @@ class _Page:
     def search(self, query: str) -> None:
         self.page.keyboard.press("/")
         self.page.keyboard.type(query)
+        assert self.page.input_value("#query") == query  # the slash goes to the box, and not into it
         self.page.keyboard.press("Enter")
         self.page.wait_for_selector("#results > li[aria-current=true]")
 

@@ -432,6 +432,8 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("help").open) return;
   const field = event.target.closest("input, select, textarea");
+  // The box has the focus at first: "/" means to go there, not a slash.
+  if (event.key === "/" && field?.id === "query" && !field.value) { event.preventDefault(); return; }
   if (event.key === "Escape") {
     if (field) field.blur();
     else if (!byId("detail").hidden) closeFile();
