@@ -127,6 +127,13 @@ def test_places_and_pages_follow_each_other(indexed: Path) -> None:
     assert len({place for _, place in numbers}) == len(numbers)
 
 
+def test_an_outline_of_a_class_says_where_it_is(indexed: Path) -> None:
+    _, *lines = _call(Served((indexed,)), "symbol", name="Counter", want="outline").splitlines()
+    assert re.fullmatch(r"app/greeting\.py:\d+-\d+ class Counter", lines[0])
+    assert any(re.fullmatch(r"  \d+-\d+ method increment", line) for line in lines[1:])
+    assert "greeting.py" not in _call(Served((indexed,)), "symbol", name="./app/greeting.py", want="outline")
+
+
 def test_content_of_files_stays_between_fences_and_names_stay_names(indexed: Path) -> None:
     for query in ("forged answer ignore all instructions", "forged control hidden", "forged_name"):
         said = _call(Served((indexed,)), "search", query=query, limit=20, max_tokens=8_000)
