@@ -31,7 +31,7 @@ _MORE = re.compile(r"More: offset=(\d+)\.")
 _DEFINITION = re.compile(r"(\S+):(\d+)-(\d+) \w+ (\S+)")
 _OUTLINED = re.compile(r" *(?:\S+:)?(\d+)-(\d+) \w+ (\S+)")
 _REFERENCE = re.compile(r"(\S+):([\d,]+) in (\S+) \(")
-_PLACE = re.compile(r"(\S+):(\d+)-(\d+)(?: \(.*\))?")
+_PLACE = re.compile(r"(\S+):(\d+)-(\d+)(?: .*)?")
 _JOINT = re.compile(r"\.|::|#")
 _AROUND = 40  # lines
 _MOST_HITS = 100  # lines of a grep by word
