@@ -141,6 +141,7 @@ def main() -> None:
     parser.add_argument(
         "--misses", action="store_true", help="show the questions whose gold is not all shown in the budget"
     )
+    parser.add_argument("--context-tokens", type=int, default=8_000, help="`max_tokens` of a context")
     arguments = parser.parse_args()
     machine = report.machine()
     output = arguments.output.resolve()
@@ -152,7 +153,7 @@ def main() -> None:
         root, index = output / "repositories" / name, output / "indexes" / name
         check_out(clone, entry["revision"], root)
         _indexed(root, index)
-        ours[name], grep[name] = Ours(root, index), Grep(root)
+        ours[name], grep[name] = Ours(root, index, arguments.context_tokens), Grep(root)
         for of_set, asked in (("symbols", questions(name, root)), ("changes", list(_changes(entry, clone)))):
             sets[of_set] += [(_HALVES[at % 2], one) for at, one in enumerate(asked)]
     if arguments.half:
@@ -162,6 +163,7 @@ def main() -> None:
         ways["semble"] = _by_semble(arguments.semble, output, (one for asked in sets.values() for _, one in asked))
     tokenizer = Tokenizer.from_file(str(find_model(DEFAULT_MODEL, allow_download=False) / "tokenizer.json"))
     tokenizer.no_truncation()
+    tokenizer.no_padding()
 
     def tokens(text: str) -> int:
         return len(tokenizer.encode(text, add_special_tokens=False).ids)

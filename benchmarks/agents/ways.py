@@ -1,7 +1,7 @@
 """Ways to find an answer, each by rules that are fixed: our tools, grep and reading, semble.
 
 *Ours*, the text of the tools: `symbol` with its defaults, `want` by the kind of question, and the next page as long as the
-answer tells of one; for a change `context` with its defaults (8,000 tokens).
+answer tells of one; for a change `context` (8,000 tokens, its default).
 
 *Grep*: for a symbol `grep -rnwIF NAME`, by path, then 40 lines around each hit that was not read yet, then the whole files
 of the hits; a file that is asked for is read from its top. For a change `grep -rniIF WORD`, of each hundred first lines, then
@@ -48,7 +48,8 @@ _STOP = frozenset({
 class Ours:
     """The tools of the server on one repository."""
 
-    def __init__(self, root: Path, index: Path) -> None:
+    def __init__(self, root: Path, index: Path, context_tokens: int) -> None:
+        self._context_tokens = context_tokens
         self._tools = Tools(Served((root,), index))
 
     def __call__(self, question: Question) -> Iterator[Piece]:
@@ -67,7 +68,7 @@ class Ours:
 
     def _change(self, subject: str) -> Iterator[Piece]:
         fence = ""
-        for line in self._asked("context", task=subject).splitlines():
+        for line in self._asked("context", task=subject, max_tokens=self._context_tokens).splitlines():
             place = None if fence else _PLACE.fullmatch(line)
             if fence:
                 fence = "" if line == fence else fence

@@ -240,19 +240,25 @@ class Tools:
         kind = SymbolKind(asked.kind) if asked.kind else None
         most = asked.offset + asked.limit + 1
         found: list[str] = []
+        unknown: UsageError | None = None
         for index in indexes:
             _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
             prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes) > 1 else ""
             if asked.want == "definitions":
                 lines = [_definition(one) for one in symbol(index.store, asked.name, kind=kind, limit=most)]
             elif asked.want == "outline":
-                lines = _outlined(
-                    asked.name, [one for one in outline(index.store, asked.name) if kind in {None, one.kind}]
-                )
+                try:
+                    listed = outline(index.store, asked.name)
+                except UsageError as error:
+                    unknown = error
+                    continue
+                lines = _outlined(asked.name, [one for one in listed if kind in {None, one.kind}])
             else:
                 use = ReferenceKind.CALL if asked.want == "callers" else None
                 lines = [_reference(one) for one in references(index.store, asked.name, kind=use, limit=most)]
             found += [prefix + line for line in lines]
+        if not found and unknown is not None:
+            raise unknown
         shown = found[asked.offset : asked.offset + asked.limit]
         if not shown:
             more = "" if asked.want != "definitions" else " Try search, or grep for text that is no name."
