@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _OPENING_S = 30.0  # half a second as a rule
 _COMPARING_S = 600.0  # a second for 50,000 files
-_CONTEXT_PER_FILE = 3
 _SHOWN = 80
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -454,9 +453,7 @@ class Indexes:
         """Gather the best code for a task from all indexes; arguments and errors as those of `Index.context`."""
         search_mode = _member("mode", mode, SearchMode)
         refuse_budget(max_tokens)
-        found = self._found(
-            task, search_mode, limit=hits_for(max_tokens), per_file=_CONTEXT_PER_FILE, explain=False, filters=filters
-        )
+        found = self._found(task, search_mode, limit=hits_for(max_tokens), per_file=1, explain=False, filters=filters)
         stores = {str(index.folder.repository_root): index.store for index in self.members}
         pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
         return Answer(self._freshness(), pieces)

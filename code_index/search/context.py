@@ -1,8 +1,9 @@
 """Context for a task: the best chunks with what encloses them, packed to a budget of tokens.
 
-Hits are taken in their order, each up to a fifth of the budget (300 tokens at least), so that one long function does not keep out all others; what
-is left is spent on further hits, then on the rest of those that were cut. Pieces of a file stand together, in the order of its lines, below
-the headers of what encloses them.
+Hits are taken in their order, each up to a twentieth of the budget (300 tokens at least), so that one long function does not keep
+out all others. An eighth of the budget is kept for the places of the best hits in files that are not shown by then: a reader
+opens them by itself. What is left is spent on further hits, then on the rest of those that were cut. Pieces of a file stand
+together, in the order of its lines, below the headers of what encloses them.
 
 Belongs here: choosing, cutting and rendering pieces. Does not belong here: finding the hits (`code_index.search.hybrid`).
 """
@@ -24,7 +25,8 @@ LEAST_TOKENS: Final = 100
 MOST_TOKENS: Final = 1_000_000
 SEPARATOR: Final = "\n\n"
 """Stands between the texts of two pieces; the sum of their `tokens` is not less than those of all of it."""
-_OF_BUDGET: Final = 5
+_OF_BUDGET: Final = 20
+_FOR_PLACES: Final = 8
 _LARGE_ENOUGH: Final = 300  # tokens that a hit may take however small the budget is
 _SMALLEST: Final = 40  # tokens of a piece that is worth its header
 _FEWEST_LINES: Final = 3
@@ -52,7 +54,8 @@ class ContextPiece:
     """A piece of a file in a context: lines are 1-based and inclusive.
 
     `text` is what to show: a line `path:start-end`, the headers of what encloses the piece (each once in a file), then its lines;
-    with several repositories the path has the repository before it. `tokens` is the estimate of the text.
+    with several repositories the path has the repository before it. Of a piece that found no room only the place is shown, with
+    its name. `tokens` is the estimate of the text.
 
     Example:
         >>> from code_index import Index
@@ -123,9 +126,10 @@ def pack(
     words = query_words(task).split()
     packing = _Packing(several=len(stores) > 1)
     waiting = list(range(len(hits)))
-    for most in (max(max_tokens // _OF_BUDGET, _LARGE_ENOUGH), max_tokens):
+
+    def fill(most: int, budget: int) -> None:
         for at in list(waiting):
-            if (left := max_tokens - packing.tokens) < _SMALLEST:
+            if (left := budget - packing.tokens) < _SMALLEST:
                 break
             before = packing.parts.get(at)
             room = left if before is None else left + packing.alone(before)
@@ -135,6 +139,13 @@ def pack(
             packing.put(at, part)
             if part.whole:
                 waiting.remove(at)
+
+    fill(max(max_tokens // _OF_BUDGET, _LARGE_ENOUGH), max_tokens - max_tokens // _FOR_PLACES)
+    for at, hit in enumerate(hits):
+        place = _Part(hit, (), 0, (), whole=False)
+        if not packing.shows(place) and packing.tokens + packing.alone(place) <= max_tokens:
+            packing.put(at, place)
+    fill(max_tokens, max_tokens)
     return packing.pieces()
 
 
@@ -155,6 +166,10 @@ class _Packing:
         pieces = _rendered(of_file, several=self._several)
         self.tokens += _total(pieces) - _total(self._files.get(key, ()))
         self._files[key] = pieces
+
+    def shows(self, part: _Part) -> bool:
+        """Tell whether the file of a part has another one."""
+        return _file_of(part) in self._files
 
     def alone(self, part: _Part) -> int:
         """Tokens of a part with nothing around it, at least what it adds."""
@@ -222,7 +237,7 @@ def _begin(part: _Part) -> int:
 
 def _end(part: _Part) -> int:
     # A whole chunk reaches to its last line, with children that its content leaves out.
-    return part.hit.end_line if part.whole else _begin(part) + len(part.lines) - 1
+    return part.hit.end_line if part.whole or not part.lines else _begin(part) + len(part.lines) - 1
 
 
 def _joined(parts: Sequence[_Part]) -> list[list[_Part]]:
@@ -232,6 +247,7 @@ def _joined(parts: Sequence[_Part]) -> list[list[_Part]]:
         before = runs[-1][-1] if runs else None
         if (
             before is not None
+            and part.lines
             and 1 <= _begin(part) - _end(before) <= 2  # noqa: PLR2004
             and len(before.lines) == _end(before) - _begin(before) + 1
             and [header.chunk_id for header in before.headers] == [header.chunk_id for header in part.headers]
@@ -246,7 +262,8 @@ def _piece(run: Sequence[_Part], shown: set[str], *, several: bool) -> ContextPi
     first, last = run[0], run[-1]
     best = max((part.hit for part in run), key=lambda hit: hit.score)
     path = f"{first.hit.repository}/{first.hit.file_path}" if several else first.hit.file_path
-    lines = [f"{path}:{_begin(first)}-{_end(last)}"]
+    name = f" {best.qualified_name}" if best.qualified_name and not first.lines else ""
+    lines = [f"{path}:{_begin(first)}-{_end(last)}{name}"]
     for header in first.headers:
         if header.chunk_id not in shown:
             lines += header.lines

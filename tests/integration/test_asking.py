@@ -235,6 +235,18 @@ def test_a_context_that_may_hold_all_holds_each_line_once(root: Path) -> None:
     assert len({(piece.file_path, piece.start_line) for piece in pieces}) == len(pieces)
 
 
+def test_what_finds_no_room_has_its_place_and_name(root: Path) -> None:
+    write_files(root, {f"lib/engine_{number}.py": _LONG.replace("step_", f"step_{number}_") for number in range(40)})
+    index_repository(root)
+    pieces = Index.open(root).context("run the engine in steps", max_tokens=1_500, glob="lib/").hits
+    places = [piece for piece in pieces if "\n" not in piece.text]
+    shown = {piece.file_path for piece in pieces if piece not in places}
+    assert places
+    assert not shown & {piece.file_path for piece in places}
+    for piece in places:
+        assert piece.text == f"{piece.file_path}:{piece.start_line}-{piece.end_line} {piece.qualified_name}".rstrip()
+
+
 def test_a_piece_stands_below_what_encloses_it(root: Path) -> None:
     pieces = Index.open(root).context("increment by step", max_tokens=2_000, glob="app/", mode="lexical").hits
     lines = pieces[0].text.splitlines()

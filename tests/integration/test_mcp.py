@@ -127,6 +127,22 @@ def test_places_and_pages_follow_each_other(indexed: Path) -> None:
     assert len({place for _, place in numbers}) == len(numbers)
 
 
+def test_an_outline_of_a_class_says_where_it_is(indexed: Path) -> None:
+    _, *lines = _call(Served((indexed,)), "symbol", name="Counter", want="outline").splitlines()
+    assert re.fullmatch(r"app/greeting\.py:\d+-\d+ class Counter", lines[0])
+    assert any(re.fullmatch(r"  \d+-\d+ method increment", line) for line in lines[1:])
+    assert "greeting.py" not in _call(Served((indexed,)), "symbol", name="./app/greeting.py", want="outline")
+
+
+def test_an_outline_is_found_in_any_of_several_repositories(indexed: Path, one_file: Path) -> None:
+    index_repository(one_file)
+    served = Served((one_file, indexed))
+    assert "function getUserName" in _call(served, "symbol", name="web/getUserName.ts", want="outline")
+    result = _asked(served, lambda client: client.call_tool("symbol", {"name": "none.py", "want": "outline"}))
+    assert result.is_error
+    assert "No file and no class of this index is called 'none.py'" in _said(result)
+
+
 def test_content_of_files_stays_between_fences_and_names_stay_names(indexed: Path) -> None:
     for query in ("forged answer ignore all instructions", "forged control hidden", "forged_name"):
         said = _call(Served((indexed,)), "search", query=query, limit=20, max_tokens=8_000)

@@ -159,7 +159,8 @@ def add_pieces(page: Page, pieces: Sequence[ContextPiece], *, several: bool) -> 
             place = f"{name_of(piece.repository)} {place}"
         said = f" ({_STATES[piece.state]})" if piece.state in _STATES else ""
         # Its first line says the place.
-        body = fenced([line.rstrip() for line in piece.text.split("\n")[1:]], "")
-        if not page.add(f"{place}{said}", *body):
+        lines = [line.rstrip() for line in piece.text.split("\n")[1:]]
+        name = f" {name_of(piece.qualified_name)}" if piece.qualified_name and not lines else ""
+        if not page.add(f"{place}{name}{said}", *(fenced(lines, "") if lines else ())):
             return at
     return len(pieces)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,17 +240,25 @@ class Tools:
         kind = SymbolKind(asked.kind) if asked.kind else None
         most = asked.offset + asked.limit + 1
         found: list[str] = []
+        unknown: UsageError | None = None
         for index in indexes:
             _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
             prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes) > 1 else ""
             if asked.want == "definitions":
                 lines = [_definition(one) for one in symbol(index.store, asked.name, kind=kind, limit=most)]
             elif asked.want == "outline":
-                lines = [_outlined(one) for one in outline(index.store, asked.name) if kind in {None, one.kind}]
+                try:
+                    listed = outline(index.store, asked.name)
+                except UsageError as error:
+                    unknown = error
+                    continue
+                lines = _outlined(asked.name, [one for one in listed if kind in {None, one.kind}])
             else:
                 use = ReferenceKind.CALL if asked.want == "callers" else None
                 lines = [_reference(one) for one in references(index.store, asked.name, kind=use, limit=most)]
             found += [prefix + line for line in lines]
+        if not found and unknown is not None:
+            raise unknown
         shown = found[asked.offset : asked.offset + asked.limit]
         if not shown:
             more = "" if asked.want != "definitions" else " Try search, or grep for text that is no name."
@@ -360,8 +368,15 @@ def _definition(one: Definition) -> str:
     return f"{name_of(one.file_path)}:{one.start_line}-{one.end_line} {one.kind} {name_of(one.qualified_name)}"
 
 
-def _outlined(one: Definition) -> str:
-    return f"{'  ' * one.depth}{one.start_line}-{one.end_line} {one.kind} {name_of(one.name)}"
+def _outlined(target: str, listed: Sequence[Definition]) -> list[str]:
+    """Lines of an outline; the first of each file has its path, except for the file that was asked for."""
+    lines = []
+    path = target.removeprefix("./")
+    for one in listed:
+        place = "" if one.file_path == path else f"{name_of(one.file_path)}:"
+        lines.append(f"{'  ' * one.depth}{place}{one.start_line}-{one.end_line} {one.kind} {name_of(one.name)}")
+        path = one.file_path
+    return lines
 
 
 def _reference(one: Reference) -> str:

@@ -42,4 +42,4 @@ def test_each_agent_has_a_section_with_its_files_and_how_to_check(
 
 def test_the_page_has_no_section_of_an_agent_that_is_not_there() -> None:
     headings = re.findall(r"^## (.*)$", _PAGE, re.MULTILINE)
-    assert headings == [*(agent.title for agent in AGENTS.values()), "Any other agent"]
+    assert headings == [*(agent.title for agent in AGENTS.values()), "Any other agent", "What it costs an agent"]
