@@ -121,9 +121,10 @@ def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) 
 
     Every request is complete in itself: there are no sessions, so a client goes on after a restart.
     """
-    import uvicorn
+    with importing:
+        import uvicorn
 
-    from code_index.serving.guard import LOOPBACK_NAMES, TokenGuard
+        from code_index.serving.guard import LOOPBACK_NAMES, TokenGuard
 
     port = sockets[0].getsockname()[1]
     application = make_server(served).streamable_http_app(
