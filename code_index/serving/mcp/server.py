@@ -138,6 +138,7 @@ def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) 
             TokenGuard(application, token=token, hosts=[f"{name}:{port}" for name in LOOPBACK_NAMES]),
             log_level="warning",
             access_log=False,
+            ws="none",
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_CLOSE_S,
