@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import IO, Any, Final
 
 from code_index.core.child_python import child_environment
+from code_index.core.lazy_imports import importing
 
 Line = list[tuple[str, str]]
 """Parts of a line in order: the name of a style, empty for plain text, and text."""
@@ -50,8 +51,9 @@ def plain(lines: Sequence[str]) -> list[Line]:
 
 def highlighted(lines: Sequence[str], language: str) -> list[Line]:
     """Lines with styles, as many as were given; plain for a language that pygments does not know."""
-    from pygments.lexers import get_lexer_by_name
-    from pygments.util import ClassNotFound
+    with importing:
+        from pygments.lexers import get_lexer_by_name
+        from pygments.util import ClassNotFound
 
     try:
         lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
@@ -79,7 +81,8 @@ def _cut(line: str) -> str:
 
 
 def _style_of(token: Any) -> str:
-    from pygments.token import Comment, Keyword, Name, Number, String
+    with importing:
+        from pygments.token import Comment, Keyword, Name, Number, String
 
     for kind, style in (
         (Comment, "comment"),

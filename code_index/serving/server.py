@@ -108,6 +108,7 @@ class Server:
                 access_log=False,  # addresses may hold the token
                 proxy_headers=False,  # the guard asks who the peer is, not who it says it is
                 server_header=False,
+                ws="none",
                 timeout_graceful_shutdown=_CLOSE_S,
             )
         )

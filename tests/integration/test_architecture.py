@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 _ROOT = Path(__file__).parents[2]
 _PAGE = _ROOT / "docs/architecture.md"
+_WITH_DAGSTER = {"dagster_shared", "yaml"}  # a part of Dagster, and what it reads its own files with
 
 
 def _drawing():
@@ -64,3 +71,26 @@ def test_files_that_the_walks_name_exist() -> None:
     assert named
     folders = [_ROOT, *(_ROOT / package for package in ("code_index", "indexing_assets"))]
     assert {name for name in named if not any((folder / name).exists() for folder in folders)} == set()
+
+
+def test_every_library_that_the_product_imports_is_a_declared_dependency() -> None:
+    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    declared = {canonicalize_name(Requirement(one).name) for one in requirements}
+    of_module = packages_distributions()
+    imported = {
+        name.partition(".")[0]
+        for package in ("code_index", "indexing_assets", "resources")
+        for path in (_ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for name in _imported_by(node)
+    }
+    libraries = imported - sys.stdlib_module_names - {"code_index", "indexing_assets", "resources", *_WITH_DAGSTER}
+    assert {one for one in libraries if not declared & {canonicalize_name(name) for name in of_module[one]}} == set()
+    assert imported > _WITH_DAGSTER
+
+
+def _imported_by(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and not node.level else []

@@ -352,9 +352,9 @@ def test_the_official_client_is_answered_on_standard_input_and_output_in_each_re
 
 def _initialized(revision: str) -> dict[str, Any]:
     """The answer to the handshake of a revision, in this process."""
-    import mcp_types
     from mcp.shared.memory import create_client_server_memory_streams
     from mcp.shared.message import SessionMessage
+    from mcp.types import JSONRPCRequest
 
     async def ask() -> dict[str, Any]:
         server = make_server(Served())
@@ -363,7 +363,7 @@ def _initialized(revision: str) -> dict[str, Any]:
                 group.start_soon(server.run, server_read, server_write, server.create_initialization_options())
                 client = {"name": "test", "version": "1"}
                 params = {"protocolVersion": revision, "capabilities": {}, "clientInfo": client}
-                request = mcp_types.JSONRPCRequest(jsonrpc="2.0", id=1, method="initialize", params=params)
+                request = JSONRPCRequest(jsonrpc="2.0", id=1, method="initialize", params=params)
                 await write.send(SessionMessage(request))
                 answer = await read.receive()
                 group.cancel_scope.cancel()

@@ -25,7 +25,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
-from mcp_types import (
+from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
@@ -121,9 +121,10 @@ def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) 
 
     Every request is complete in itself: there are no sessions, so a client goes on after a restart.
     """
-    import uvicorn
+    with importing:
+        import uvicorn
 
-    from code_index.serving.guard import LOOPBACK_NAMES, TokenGuard
+        from code_index.serving.guard import LOOPBACK_NAMES, TokenGuard
 
     port = sockets[0].getsockname()[1]
     application = make_server(served).streamable_http_app(
@@ -137,6 +138,7 @@ def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) 
             TokenGuard(application, token=token, hosts=[f"{name}:{port}" for name in LOOPBACK_NAMES]),
             log_level="warning",
             access_log=False,
+            ws="none",
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=_CLOSE_S,

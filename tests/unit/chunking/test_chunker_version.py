@@ -32,11 +32,11 @@ def test_other_chunks_mean_another_chunker_version() -> None:
     if recorded["version"] == CHUNKER_VERSION:
         assert recorded["digest"] == now["digest"], (
             "The chunks of the golden samples changed: raise the `revision` of their language, or `_VERSION` of the "
-            "chunker, so that indexes are parsed again, and run this test with CODE_INDEXUPDATE_GOLDEN=1. If you "
+            "chunker, so that indexes are parsed again, and run this test with CODE_INDEX_UPDATE_GOLDEN=1. If you "
             f"raised it since the last commit, run `git checkout {_RECORD}` first."
         )
     else:
-        assert UPDATE, "CHUNKER_VERSION is another one: run this test with CODE_INDEXUPDATE_GOLDEN=1 to record it."
+        assert UPDATE, "CHUNKER_VERSION is another one: run this test with CODE_INDEX_UPDATE_GOLDEN=1 to record it."
         _RECORD.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
 
 
