@@ -65,7 +65,7 @@ class Part(NamedTuple):
 
 
 class NameSaid(NamedTuple):
-    """What one file says of a name. The fields are those of `code_index.core.model.FileName`."""
+    """The meaning of a name at some places of one file. The fields are those of `code_index.core.model.FileName`."""
 
     name: str
     kind: NameKind
