@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import inspect
 import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from code_index.chunking import chunk_file
 from code_index.chunking.chunker import masked_source
@@ -24,7 +26,9 @@ from code_index.chunking.language_detection import detect_language
 from code_index.chunking.registry import FORMATS, LANGUAGES
 from code_index.core.model import Chunk
 
-_OBJECTS_PER_COLLECTION = 20_000  # as in a parser process
+_OBJECTS_PER_COLLECTION = 100_000  # as in a parser process
+_NAMES: dict[str, Any] = {"on_names": len} if "on_names" in inspect.signature(chunk_file).parameters else {}
+"""Names are made where the checkout makes them, as in a run."""
 
 
 def _chunked(path: str, content: bytes) -> tuple[str, tuple[Chunk, ...], float, float]:
@@ -32,7 +36,7 @@ def _chunked(path: str, content: bytes) -> tuple[str, tuple[Chunk, ...], float, 
     language = detect_language(path, content)
     source = masked_source(content)
     between = time.process_time()
-    chunks = chunk_file(source, file_path=path, file_hash="", language=language)
+    chunks = chunk_file(source, file_path=path, file_hash="", language=language, **_NAMES)
     return language, chunks, between - started, time.process_time() - between
 
 

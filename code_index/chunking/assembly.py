@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final
 
-from code_index.chunking.blocks import OWNER, Block, Extraction, NamePlace
+from code_index.chunking.blocks import OWNER, Block, Extraction, NameSaid
 from code_index.chunking.complexity import complexity_score
 from code_index.chunking.splitting import SourceText
 from code_index.core.hashing import chunk_id
@@ -149,35 +149,44 @@ def assemble(
             )
         )
     if on_names is not None:
-        rows = _file_names(text, pieces, extraction.names, lines)
-        on_names([FileName(file_path, index, file_hash, language, *row) for index, row in enumerate(rows)])
+        rows = _file_names(text, pieces, extraction, lines)
+        on_names([FileName(file_path, at, file_hash, language, *row) for at, row in enumerate(rows)])
     return tuple(chunks)
 
 
 def _file_names(
-    text: SourceText, pieces: list[Piece], names: list[NamePlace], lines: Sequence[int] | None
+    text: SourceText, pieces: list[Piece], extraction: Extraction, lines: Sequence[int] | None
 ) -> list[tuple[Any, ...]]:
     """The last fields of `FileName`: definitions, then references, those of one meaning in one definition together."""
 
-    def line(offset: int) -> int:
-        found = text.line(offset)
-        return found if lines is None else lines[found - 1]
+    def line_of_file(offset: int) -> int:
+        return text.line(offset) if lines is None else lines[text.line(offset) - 1]
 
-    spans = sorted((start, piece.owner.qualified_name) for piece in pieces for start, _ in piece.spans)
+    line = text.line if lines is None else line_of_file
+    spans = sorted([(start, piece.owner.qualified_name) for piece in pieces for start, _ in piece.spans])
     starts = [start for start, _ in spans]
-    rows: list[tuple[Any, ...]] = []
-    grouped: dict[tuple[Any, ...], list[int]] = {}
-    for offset, *said, start, end in sorted(names, key=itemgetter(0)):
-        around = bisect_right(starts, offset) - 1
-        enclosing = spans[around][1] if around >= 0 else ""
-        if end < 0:
-            grouped.setdefault((*said, enclosing), []).append(offset)
-        else:
-            rows.append((*said, (line(offset),), line(start), line(max(end - 1, start)), enclosing))
-    for (*said, enclosing), offsets in grouped.items():
-        if len(rows) >= MAX_NAMES:
-            break
-        rows.append((*said, tuple(dict.fromkeys(map(line, offsets[:MAX_LINES]))), None, None, enclosing))
+    enclosing = ["", *[name for _, name in spans]]
+    rows: list[tuple[Any, ...]] = [
+        (*said, (line(at),), line(start), line(max(end - 1, start)), enclosing[bisect_right(starts, at)])
+        for at, said, start, end in sorted(extraction.definitions, key=itemgetter(0))
+    ]
+    grouped: list[tuple[int, list[int], NameSaid, str]] = []  # the first is the place of the first
+    for said, offsets in extraction.uses.items():
+        if len(offsets) == 1:
+            grouped.append((offsets[0], offsets, said, enclosing[bisect_right(starts, offsets[0])]))
+            continue
+        by_definition: dict[str, list[int]] = {}
+        for offset in sorted(offsets):
+            name = enclosing[bisect_right(starts, offset)]
+            if (known := by_definition.get(name)) is None:
+                by_definition[name] = [offset]
+            else:
+                known.append(offset)
+        grouped += [(found[0], found, said, name) for name, found in by_definition.items()]
+    grouped.sort(key=itemgetter(0))
+    for first, offsets, said, name in grouped[: max(MAX_NAMES - len(rows), 0)]:
+        places = (line(first),) if len(offsets) == 1 else tuple(dict.fromkeys(map(line, offsets[:MAX_LINES])))
+        rows.append((*said, places, None, None, name))
     return rows[:MAX_NAMES]
 
 

@@ -64,21 +64,28 @@ class Part(NamedTuple):
     joint: bytes = b""
 
 
-class NamePlace(NamedTuple):
-    """A definition of a name, or a reference to it, at a byte of the source; `start` and `end` are a definition's span.
+class NameSaid(NamedTuple):
+    """The meaning of a name at some places of one file. The fields are those of `code_index.core.model.FileName`."""
 
-    The fields are those of `code_index.core.model.FileName`.
-    """
-
-    offset: int
     name: str
     kind: NameKind
     receiver: str
     qualified_name: str
     module: str
     evidence: Evidence
-    start: int = -1
-    end: int = -1
+
+
+class NameDefinition(NamedTuple):
+    """A definition of a name, whose byte is `offset`; `start` and `end` are its span."""
+
+    offset: int
+    said: NameSaid
+    start: int
+    end: int
+
+
+NameUses = dict[NameSaid, list[int]]
+"""Bytes at which names stand, by what is said of them there."""
 
 
 @dataclass(slots=True)
@@ -92,7 +99,7 @@ class Extraction:
     among them, that take too long to parse or to ask.
     `parts` are still to be read by other extractors (`code_index.chunking.embedded`).
     The name of a `METHOD` outside a class block is `Owner.name` (Go receivers, C++ `Owner::name`).
-    `names` are definitions and references, in no order.
+    `definitions` and `uses` of names are in no order.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -105,4 +112,5 @@ class Extraction:
     parts: list[Part] = field(default_factory=list)
     misread_lines: int = 0
     unread_lines: int = 0
-    names: list[NamePlace] = field(default_factory=list)
+    definitions: list[NameDefinition] = field(default_factory=list)
+    uses: NameUses = field(default_factory=dict)

@@ -17,7 +17,7 @@ from typing import Final
 from tree_sitter import Node, Parser, Query
 from tree_sitter_language_pack import get_language
 
-from code_index.chunking.blocks import OWNER, Block, Extraction, NamePlace, Part
+from code_index.chunking.blocks import OWNER, Block, Extraction, Part
 from code_index.chunking.bounded_trees import captured
 from code_index.chunking.comments import clean_comments, clean_string, clean_texts
 from code_index.chunking.complexity import Complexity, Construct, Span, measure
@@ -74,6 +74,7 @@ def extract_code(source: bytes, language: str) -> Extraction:
         spec.sort(reading.captures, source)
     found = _File(source, spec, reading)
     blocks = found.blocks()
+    names = FileNames(source, reading.captures, found.definitions, spec)
     imports = outermost(reading.captures.get("import", []))
     return Extraction(
         blocks=blocks,
@@ -83,7 +84,8 @@ def extract_code(source: bytes, language: str) -> Extraction:
         break_points=_statement_starts(source, reading.tree.root_node, statements),
         parts=_parts(reading.captures, source, spec),
         misread_lines=reading.misread_lines,
-        names=found.names(),
+        definitions=names.definitions,
+        uses=names.find_uses(),
     )
 
 
@@ -171,10 +173,6 @@ class _File:
         if self.spec.clauses or "overload" in self.captures:
             join_clauses(roots, self.source, clauses=self.spec.clauses)
         return roots
-
-    def names(self) -> list[NamePlace]:
-        """Definitions and references, once the blocks are made."""
-        return FileNames(self.source, self.captures, self.definitions, self.spec).find_uses()
 
     def docstring(self) -> str | None:
         """The file's own docstring: a string, or the comments that document the file."""

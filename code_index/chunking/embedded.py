@@ -12,7 +12,7 @@ from bisect import bisect_right
 from typing import Final
 
 from code_index.chunking.assembly import CODE
-from code_index.chunking.blocks import Block, Extraction, NamePlace, Part
+from code_index.chunking.blocks import Block, Extraction, NameDefinition, Part
 from code_index.chunking.code import extract_code
 from code_index.chunking.hidden_text import blanked
 from code_index.chunking.language_detection import language_of_word
@@ -46,7 +46,9 @@ def extract(source: bytes, language: str, depth: int = 1) -> Extraction:
                 block.name_separator = block.name_separator or inner.name_separator
                 _insert(found.blocks, block)
             imports += [(start + at, name) for at, name in zip(inner.import_offsets, inner.imports, strict=True)]
-            found.names += [_moved(name, start) for name in inner.names]
+            found.definitions += [_moved(one, start) for one in inner.definitions]
+            for said, offsets in inner.uses.items():
+                found.uses.setdefault(said, []).extend([start + at for at in offsets])
             found.unread_lines += inner.unread_lines
             found.break_points += [start + point for point in inner.break_points]
         imports.sort(key=lambda item: item[0])
@@ -95,9 +97,8 @@ def _move(block: Block, distance: int) -> None:
         pending += moved.children
 
 
-def _moved(name: NamePlace, distance: int) -> NamePlace:
-    end = name.end if name.end < 0 else name.end + distance
-    return name._replace(offset=name.offset + distance, start=name.start + distance, end=end)
+def _moved(one: NameDefinition, distance: int) -> NameDefinition:
+    return NameDefinition(one.offset + distance, one.said, one.start + distance, one.end + distance)
 
 
 def _insert(blocks: list[Block], new: Block) -> None:

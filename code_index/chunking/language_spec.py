@@ -37,6 +37,9 @@ Roles of names
     variable          name of a variable, constant, field or enumerator; in a function it is a local one
     operation         name of a method or function that is none of the definitions above
     local             name of a parameter, or of a variable that only its function knows
+    parameter_field   name of a parameter that is a field of the class around it, too
+    property          name of a property of an object, which is only seen through the object
+    words             text whose words are no names, but for types, paths and what follows `=`
     package           name that the file gives to its package or to a module
     bases             names of what a class inherits
     name, key         any name, and any name of a member: the engine captures them (`code_index.chunking.references`)
@@ -97,7 +100,7 @@ class LanguageSpec(FileType):
     in the block. `imported` reads imports, `called` matches what follows the name of what is called, and `keyed` what follows
     a name that is only a key. `self_names` stand for the object or class around, as `self_of` gives it for one definition;
     with `implicit_self` its members are seen without one. `module_roots` begin a path of modules. Nodes of `further_parts`
-    add to a class that is defined elsewhere, and those that are `titled` have a title that is no name. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
+    add to a class that is defined elsewhere, those that are `titled` have a title that is no name, and `macros` are only meant by calls with a `!`. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
     of the text between the code of a template.
     """
 
@@ -138,6 +141,7 @@ class LanguageSpec(FileType):
     module_roots: frozenset[str] = frozenset()
     further_parts: frozenset[str] = frozenset()
     titled: frozenset[str] = frozenset()
+    macros: frozenset[str] = frozenset()
 
 
 DEFINITION_ROLES: Final = ("scope", "class", "function", "member", "prototype", "overload")
@@ -159,6 +163,6 @@ _OTHER_ROLES: Final = (
         "field",
     ),
     *("file_docstring", "file_head", "import", "not_path", "doubt", "text", "items"),
-    *("variable", "operation", "local", "package", "bases", *NAME_ROLES),
+    *("variable", "operation", "local", "parameter_field", "property", "words", "package", "bases", *NAME_ROLES),
 )
 ROLES: Final = frozenset(DEFINITION_ROLES + COMPLEXITY_ROLES + _OTHER_ROLES)

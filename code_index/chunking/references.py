@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 
 from tree_sitter import Language, Node
 
-from code_index.chunking.blocks import OWNER, NamePlace
+from code_index.chunking.blocks import OWNER, NameDefinition, NameSaid, NameUses
 from code_index.chunking.definition_tree import Captures, Definition
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.recovery import NAME_ROLES
@@ -45,8 +45,11 @@ _NAME_NODES: Final = (
 _KEY_NODES: Final = ("property_identifier", "private_property_identifier", "field_identifier")
 _JOINTS: Final = frozenset({b".", b"::", b"->", b"?.", b"!.", b"?->", b"!!."})
 _JOINT_ENDS: Final = frozenset(b".:> \t\r\n")
-_DOT, _DOLLAR = b".$"
+_DOT, _DOLLAR, _BRACKET, _MACRO = b".$(!"
 _BEFORE_CALL: Final = frozenset(b"(<[!:?` \t")
+_BLANK: Final = frozenset(b" \t")  # one may stand before the bracket of a call
+_BRACKETS: Final = frozenset(b"(`")
+_BEFORE_KEY: Final = frozenset(b":= \t")
 _MAX_NAME: Final = 200
 _UNKNOWN: Final = b"..."
 """Receiver that is no name: the result of a call, an element."""
@@ -61,7 +64,7 @@ def names_query(grammar: Language) -> str:
     return "".join(patterns)
 
 
-_Found = tuple[str, NameKind, str, str, str, Evidence]
+_Key = tuple[bytes, bytes, NameKind]  # name, receiver, kind
 
 
 class _Meaning(NamedTuple):
@@ -84,8 +87,8 @@ class _Scope:
     owner: str = ""  # qualified name of the class whose member it is, or that it is
     self_name: str = ""
     inner: dict[str, str] = field(default_factory=dict)  # qualified names of what is defined in it, by name
-    local: set[str] = field(default_factory=set)  # parameters and variables
-    known: dict[tuple[bytes, bytes, bool, bool], _Found | None] = field(default_factory=dict)  # of names used in it
+    local: set[bytes] = field(default_factory=set)  # parameters and variables
+    known: dict[_Key, list[int] | None] = field(default_factory=dict)  # of names used in it
 
 
 class FileNames:
@@ -95,7 +98,8 @@ class FileNames:
         self.source = source
         self.captures = captures
         self.spec = spec
-        self.places: list[NamePlace] = []
+        self.definitions: list[NameDefinition] = []
+        self.uses: NameUses = {}
         self.members: defaultdict[str, dict[str, str]] = defaultdict(dict)  # by the class's qualified name
         self.imports: dict[str, tuple[str, str]] = {}
         self._taken: set[int] = set()  # offsets of names that are definitions
@@ -139,7 +143,8 @@ class FileNames:
         if item.node.type in self.spec.titled:
             return scope
         if parent.qualified_name.rpartition(".")[2] != name:  # a constructor is called by the name of its class
-            (self.members[scope.owner] if owned else parent.inner).setdefault(name, qualified)
+            seen_as = f"{name}!" if item.node.type in self.spec.macros else name
+            (self.members[scope.owner] if owned else parent.inner).setdefault(seen_as, qualified)
             if parent.kind is NameKind.CLASS:
                 self.members[parent.qualified_name].setdefault(name, qualified)
         named = name_node_of(item.node, self.spec)
@@ -157,22 +162,27 @@ class FileNames:
             self._taken.add(node.start_byte)
             self._add(node.start_byte, name, NameKind.MODULE, name, node.start_byte, node.end_byte)
         bound: set[tuple[str, NameKind]] = set()
-        for role in ("operation", "variable", "local"):
+        for role in ("operation", "variable", "property", "parameter_field", "local"):
             for node in self.captures.get(role, []):
                 start, end = node.start_byte, node.end_byte
                 if start in self._taken:
                     continue
                 self._taken.add(start)
-                name = self.source[start : min(end, start + _MAX_NAME)].decode("utf-8", "replace")
+                raw = self.source[start : min(end, start + _MAX_NAME)]
                 scope = self._scope_of(start)
+                if role == "parameter_field":
+                    scope.local.add(raw)
+                    scope = _nearest(scope, lambda one: one.kind is NameKind.CLASS) or scope
                 in_class = scope.kind is NameKind.CLASS
                 kind = _BOUND[role][in_class]
                 if kind is None or (role == "variable" and scope.kind in {NameKind.FUNCTION, NameKind.METHOD}):
-                    scope.local.add(name)
+                    scope.local.add(raw)
                     continue
+                name = raw.decode("utf-8", "replace")
                 qualified = f"{scope.qualified_name}.{name}" if scope.qualified_name else name
-                scope.inner.setdefault(name, qualified)
-                if in_class:
+                if role != "property":
+                    scope.inner.setdefault(name, qualified)
+                if in_class or role == "property":
                     self.members[scope.qualified_name].setdefault(name, qualified)
                 if role == "operation" or (qualified, kind) not in bound:  # each overload; of assignments the first
                     bound.add((qualified, kind))
@@ -187,15 +197,16 @@ class FileNames:
             for local, module, original in read(text_of(node, self.source)):
                 name = original or re.split(r"[./:\\]+", module.rstrip("/"))[-1]
                 self.imports.setdefault(local, (module, original))
-                self.places.append(
-                    NamePlace(node.start_byte, name, NameKind.IMPORT, "", original, module, Evidence.IMPORTED)
-                )
+                said = NameSaid(name, NameKind.IMPORT, "", original, module, Evidence.IMPORTED)
+                self.uses.setdefault(said, []).append(node.start_byte)
 
     def _add(
         self, at: int, name: str, kind: NameKind, qualified: str, start: int, end: int, *, is_body: bool = True
     ) -> None:
         evidence = Evidence.DEFINITION if is_body else Evidence.DECLARATION
-        self.places.append(NamePlace(at, name[:_MAX_NAME], kind, "", qualified, "", evidence, start, end))
+        self.definitions.append(
+            NameDefinition(at, NameSaid(name[:_MAX_NAME], kind, "", qualified, "", evidence), start, end)
+        )
 
     def _scope_of(self, offset: int) -> _Scope:
         scope = self._scopes[bisect_right(self._starts, offset) - 1]
@@ -203,74 +214,135 @@ class FileNames:
             scope = scope.parent
         return scope
 
-    def find_uses(self) -> list[NamePlace]:
-        """All rows: definitions, imports, and what is known of each use; offsets are not in order."""
-        taken, places, called, keyed = self._taken, self.places, self.spec.called, self.spec.keyed
-        text = self.source + b"\n"  # a byte after each name
+    def find_uses(self) -> NameUses:
+        """Read imports and what is known of each use, as offsets by what is said of the name there; in no order."""
+        called, keyed, macros = self.spec.called, self.spec.keyed, self.spec.macros
+        text = self.source + b"\n\n"  # two bytes after each name
         skipped, bases = _Spans(self.captures.get("import", [])), _Spans(self.captures.get("bases", []))
+        words = _Spans(self.captures.get("words", []))
+        shared: dict[_Key, list[int] | None] = {}  # of names that mean the same everywhere in the file
+        own = frozenset(name.encode() for name in self.spec.self_names)
+        by_scope, by_owner = self._by_scope(), self._by_owner() | own
+        of_owner: defaultdict[str, dict[_Key, list[int] | None]] = defaultdict(dict)
         for start, end, name, receiver, scope in self._names():
-            if start in taken or (start >= skipped.start and skipped.holds(start)):
+            if start >= skipped.start and skipped.holds(start):
                 continue
-            is_call = text[end] in _BEFORE_CALL and called.match(text, end) is not None
-            is_base = start >= bases.start and bases.holds(start)
-            key = (name, receiver, is_call, is_base)
-            found = scope.known.get(key, _NOT_ASKED)
-            if found is _NOT_ASKED:
-                kind = NameKind.INHERITANCE if is_base else NameKind.CALL if is_call else NameKind.USE
-                found = scope.known[key] = self._reference(scope, name.decode("utf-8", "replace"), receiver, kind)
-            if found is not None and (is_call or receiver or keyed is None or keyed.match(text, end) is None):
-                places.append(NamePlace(start, *found))
-        return places
+            if start >= words.start and words.holds(start) and not self._is_value(start, name, receiver):
+                continue
+            following = text[end]
+            if start >= bases.start and bases.holds(start):
+                kind = NameKind.INHERITANCE
+            elif following == _BRACKET or (
+                following in _BEFORE_CALL
+                and (following not in _BLANK or text[end + 1] in _BRACKETS)
+                and called.match(text, end) is not None
+            ):
+                kind = NameKind.CALL
+            else:
+                kind = NameKind.USE
+            is_macro = following == _MACRO and kind is NameKind.CALL and macros
+            key = name + b"!" if is_macro else name, receiver, kind
+            first = receiver.partition(b".")[0] or name if receiver else name
+            if first in by_scope and receiver not in own:
+                known = scope.known
+            else:
+                known = of_owner[scope.owner] if first in by_owner else shared
+            offsets = known.get(key, _NOT_ASKED)
+            if offsets is _NOT_ASKED:
+                said = self._reference(scope, *key)
+                offsets = known[key] = None if said is None else self.uses.setdefault(said, [])
+            if offsets is not None and (
+                receiver or keyed is None or following not in _BEFORE_KEY or keyed.match(text, end) is None
+            ):
+                offsets.append(start)
+        return self.uses
+
+    def _is_value(self, start: int, name: bytes, receiver: bytes) -> bool:
+        """Tell whether a name among words is one: a type, a path, or what follows `=`."""
+        return bool(receiver) or name[:1].isupper() or self.source[start - 2 : start] == b"= "
+
+    def _by_scope(self) -> frozenset[bytes]:
+        """The names whose meaning depends on where they stand, without a receiver or as the first of one.
+
+        What the file imports, or defines outside of all definitions, is seen everywhere else; a member only through one.
+        """
+        found = {name.encode() for name in self.spec.self_names}
+        for scope in self._scopes[1:]:
+            found.update(scope.local)
+            if scope.kind is not NameKind.CLASS:
+                found.update([name.encode() for name in scope.inner])
+            if scope.self_name:
+                found.add(scope.self_name.encode())
+        return frozenset(found)
+
+    def _by_owner(self) -> frozenset[bytes]:
+        """The names whose meaning depends on the class around them."""
+        if not self.spec.implicit_self:
+            return frozenset()
+        return frozenset([name.encode() for members in self.members.values() for name in members])
 
     def _names(self) -> Iterator[tuple[int, int, bytes, bytes, _Scope]]:
         """Span, text, receiver and scope of each name that may be a reference, in document order."""
-        source, scopes, scope = self.source, self._scopes, self._root
-        names = [(node.start_byte, node.end_byte, False) for node in self.captures.get("name", [])]
-        names += [(node.start_byte, node.end_byte, True) for node in self.captures.get("key", [])]
+        source, scopes, scope, taken = self.source, self._scopes, self._root, self._taken
+        names = [node.byte_range for node in self.captures.get("name", [])]
+        keys = [node.byte_range for node in self.captures.get("key", [])]
+        only_after_a_joint = set(keys)
+        names += keys
         names.sort()
         text = b"\n" + source  # a byte before each name
-        starts = [*(one.start for one in scopes), len(text)]
+        starts = [*self._starts, len(text)]
         before, chain, following = 0, b"", 1
-        for start, end, is_key in names[:MAX_NAMES]:
+        next_scope, scope_end = starts[following], scope.end
+        for span in names[:MAX_NAMES]:
+            start, end = span
             name = source[start:end] if end - start <= _MAX_NAME else source[start : start + _MAX_NAME]
             receiver = b""
-            if text[start] in _JOINT_ENDS and before and source[before:start].strip() in _JOINTS:
+            edge = text[start]
+            if edge in _JOINT_ENDS and before and ((gap := source[before:start]) == b"." or gap.strip() in _JOINTS):
                 receiver = chain
-            elif text[start] == _DOT and source[start - 2 : start] != b"..":
+            elif edge == _DOT and source[start - 2 : start] != b"..":
                 receiver = _UNKNOWN
             chain = receiver + b"." + name if receiver and len(receiver) < _MAX_NAME else name
             before = end
-            while starts[following] <= start:
-                scope = scopes[following]
-                following += 1
-            while scope.end <= start and scope.parent is not None:
-                scope = scope.parent
-            if (receiver or not is_key) and text[start] != _DOLLAR:
+            if next_scope <= start or scope_end <= start:
+                while starts[following] <= start:
+                    scope = scopes[following]
+                    following += 1
+                while scope.end <= start and scope.parent is not None:
+                    scope = scope.parent
+                next_scope, scope_end = starts[following], scope.end
+            if start in taken:
+                continue
+            if receiver or (name not in scope.local and span not in only_after_a_joint and edge != _DOLLAR):
                 yield start, end, name, receiver, scope
 
-    def _reference(self, scope: _Scope, name: str, receiver_bytes: bytes, kind: NameKind) -> _Found | None:
-        """The fields of `NamePlace` after the offset; nothing for what is not kept."""
-        receiver = receiver_bytes.decode("utf-8", "replace")
+    def _reference(self, scope: _Scope, name_bytes: bytes, receiver_bytes: bytes, kind: NameKind) -> NameSaid | None:
+        """The meaning of a name in a scope; nothing for what is not kept."""
+        name, receiver = name_bytes.decode("utf-8", "replace"), receiver_bytes.decode("utf-8", "replace")
         meaning = self._meaning(scope, name, receiver)
+        name = self._plain(name)
         if meaning is not None:
             if kind is NameKind.USE and not meaning.qualified_name:  # a module, before a name in it
                 return None
             evidence = Evidence.IMPORTED if meaning.module else Evidence.SAME_SCOPE
             if meaning.module and not receiver:  # an alias: what it means is looked for by its own name
                 name = meaning.qualified_name.rpartition(".")[2] or name
-            return name, kind, receiver, meaning.qualified_name, meaning.module, evidence
+            return NameSaid(name, kind, receiver, meaning.qualified_name, meaning.module, evidence)
         if kind is NameKind.USE and (receiver or not name[:1].isupper()):
             return None
-        if not receiver and _nearest(scope, lambda one: name in one.local) is not None:
+        if not receiver and _nearest(scope, lambda one: name_bytes in one.local) is not None:
             return None
-        return name, kind, receiver, "", "", Evidence.NAME_ONLY
+        return NameSaid(name, kind, receiver, "", "", Evidence.NAME_ONLY)
 
     def _meaning(self, scope: _Scope, name: str, receiver: str) -> _Meaning | None:
         if not receiver:
             return self._visible(scope, name)
+        name = self._plain(name)
         head, _, rest = receiver.partition(".")
         if receiver in self.spec.self_names or (
-            (named := _nearest(scope, lambda one: bool(one.self_name))) is not None and receiver == named.self_name
+            self.spec.self_of is not None
+            and (named := _nearest(scope, lambda one: bool(one.self_name))) is not None
+            and receiver == named.self_name
         ):
             owner = _nearest(scope, lambda one: bool(one.owner))
             found = self.members[owner.owner].get(name) if owner is not None else None
@@ -286,11 +358,16 @@ class FileNames:
         member = self.members[of_class].get(name) if of_class in self.members else None
         return _Meaning(member) if member is not None else None
 
+    def _plain(self, name: str) -> str:
+        """The name of a macro as it is defined and imported, without the `!` that only its calls have."""
+        return name.removesuffix("!") if self.spec.macros else name
+
     def _visible(self, scope: _Scope, name: str) -> _Meaning | None:
         """The meaning of a name without a receiver in a scope; none for a local variable."""
         around: _Scope | None = scope
+        own = name.encode()
         while around is not None:
-            if name in around.local:
+            if own in around.local:
                 return None
             if around.kind is NameKind.CLASS:
                 if self.spec.implicit_self and name in self.members[around.owner]:
@@ -298,7 +375,7 @@ class FileNames:
             elif name in around.inner:
                 return _Meaning(around.inner[name])
             around = around.parent
-        found = self.imports.get(name)
+        found = self.imports.get(self._plain(name))
         return None if found is None else _Meaning(found[1], found[0])
 
 
@@ -323,10 +400,12 @@ class _Spans:
         return self.start <= offset
 
 
-_NOT_ASKED: Final[_Found] = ("", NameKind.USE, "", "", "", Evidence.NAME_ONLY)
+_NOT_ASKED: Final[list[int]] = []
 _BOUND: Final = {  # outside a class, and in one
     "variable": (NameKind.VARIABLE, NameKind.FIELD),
     "operation": (NameKind.FUNCTION, NameKind.METHOD),
+    "property": (NameKind.FIELD, NameKind.FIELD),
+    "parameter_field": (None, NameKind.FIELD),
     "local": (None, None),
 }
 _KINDS: Final = {"class": NameKind.CLASS, "scope": NameKind.MODULE}

@@ -37,7 +37,7 @@ _DOCS_PATH: Final = re.compile(DOCS_PATH)
 _TEST_PATH: Final = re.compile(TEST_PATH)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1 << 15)
 def content_kind(file_path: str, language: str) -> ContentKind:
     """Kind of a file: its language tells documentation and configuration, its path tests and pages of HTML."""
     if language in DOCS_LANGUAGES or _DOCS_PATH.search(file_path):

@@ -9,34 +9,51 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice, pairwise
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 from code_index.core.content_kinds import ContentKind, content_kind
 from code_index.core.errors import UsageError
 from code_index.core.model import Evidence, NameKind
-from code_index.search.modules import Modules
+from code_index.search.modules import ModuleFiles, Modules
 from code_index.tables import IndexStore
 from code_index.tables.filters import refuse_broken_text
 from code_index.tables.sql import all_of, any_of, equals, is_in, sql_literal
 
+_Key = TypeVar("_Key")
 _JOINT: Final = re.compile(r"\.|::|#|->")
 _DECLARING: Final = re.compile(r"\.(?:pyi|d\.ts|d\.mts|d\.cts|h|hh|hpp|hxx|mli)$")
 _GO_MODULE: Final = re.compile(r"^module\s+(\S+)", re.MULTILINE)
 _BEHIND: Final = {ContentKind.TESTS: 1, ContentKind.DOCS: 2}
-_MOST_ROWS: Final = 50_000
+_MOST_ROWS: Final = 20_000  # of one question; a common name has them in a million rows
 _MOST_STEPS: Final = 5  # of re-exports from one module to another
 _PACKAGES_ARE_FOLDERS: Final = frozenset({"go", "java"})
 _MODULE_JOINTS: Final = {"rust": "::", "go": "/"}
 _SHOWN: Final = 80
 _ALL: Final = "*"  # name of an import that binds all names of a module
-_COLUMNS: Final = (
-    *("file_path", "file_hash", "language", "name", "kind", "receiver", "qualified_name", "module", "evidence"),
-    *("lines", "start_line", "end_line", "enclosing"),
-)
+_MOST_PATHS: Final = 2_000  # looked up by name; of more, all files are read
+
+
+class _Row(NamedTuple):
+    """A row of `references`."""
+
+    file_path: str
+    file_hash: str
+    language: str
+    name: str
+    kind: str
+    receiver: str
+    qualified_name: str
+    module: str
+    evidence: str
+    enclosing: str
+    start_line: int
+    end_line: int
+    lines: tuple[int, ...]
 
 
 class SymbolKind(StrEnum):
@@ -68,9 +85,9 @@ class Confidence(StrEnum):
 
 
 _DEFINITIONS: Final = is_in("kind", [kind.value for kind in SymbolKind])
-_KINDS: Final = list(SymbolKind)
-_REFERENCE_KINDS: Final = list(ReferenceKind)
-_CONFIDENCES: Final = list(Confidence)
+_REFERENCES: Final = is_in("kind", [kind.value for kind in ReferenceKind])
+_KINDS: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(SymbolKind)}
+_REFERENCE_KINDS: Final[Mapping[str, int]] = {kind: place for place, kind in enumerate(ReferenceKind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,23 +153,21 @@ def symbol(store: IndexStore, name: str, *, kind: SymbolKind | None = None, limi
     """
     own, qualifier = _asked(name, limit)
     of_kind = _DEFINITIONS if kind is None else equals("kind", kind.value)
-    rows = _current(store, _rows(store, all_of(equals("name", own), of_kind)))
+    rows = _rows(store, all_of(equals("name", own), of_kind))
     if not store.references.exists():
-        rows = [row for row in _current(store, _rows_of_chunks(store, own)) if kind in {None, row["kind"]}]
+        rows = [row for row in _rows_of_chunks(store, own) if kind in {None, row.kind}]
     if qualifier:
-        rows = [row for row in rows if _is_qualified(row["qualified_name"], own, qualifier)]
-    if len(rows) < limit:
-        part = f"contains(lower(name), {sql_literal(own.lower())})"
-        others = _current(store, _rows(store, all_of(of_kind, part)))
-        known = {_place(row) for row in rows}
-        rows += [
-            row
-            for row in others
-            if _place(row) not in known and (not qualifier or qualifier.lower() in row["qualified_name"].lower())
-        ]
-    rows.sort(key=lambda row: _rank(row, own))
-    best = rows[:limit]
-    chunks = _Chunks(store, [row["file_path"] for row in best])
+        rows = [row for row in rows if _is_qualified(row.qualified_name, own, qualifier)]
+    best = _best(store, rows, own, limit)
+    known = {_place(row) for row in best}
+    lower, around = sql_literal(own.lower()), sql_literal(qualifier.lower())
+    within = f"contains(lower(qualified_name), {around})" if qualifier else None
+    for part in (f"starts_with(lower(name), {lower})", f"contains(lower(name), {lower})"):
+        if len(best) < limit:
+            others = [row for row in _rows(store, all_of(of_kind, part, within)) if _place(row) not in known]
+            best += _best(store, others, own, limit - len(best))
+            known |= {_place(row) for row in best}
+    chunks = _Chunks(store, [row.file_path for row in best])
     return [_symbol(row, 0, chunks) for row in best]
 
 
@@ -174,18 +189,15 @@ def outline(store: IndexStore, target: str) -> list[Symbol]:
                 "the repository."
             )
         rows = _of_class(store, found[0])
-    rows.sort(key=lambda row: (row["file_path"], row["lines"][0], -row["end_line"]))
-    chunks = _Chunks(store, [row["file_path"] for row in rows])
+    rows.sort(key=lambda row: (row.file_path, row.lines[0], -row.end_line))
+    chunks = _Chunks(store, [row.file_path for row in rows])
     listed: list[Symbol] = []
     around: list[Symbol] = []
     for row in rows:
-        while around and (around[-1].file_path != row["file_path"] or around[-1].end_line < row["lines"][0]):
+        while around and (around[-1].file_path != row.file_path or around[-1].end_line < row.lines[0]):
             around.pop()
         listed.append(_symbol(row, len(around), chunks))
-        if (
-            row["kind"] in {SymbolKind.CLASS, SymbolKind.FUNCTION, SymbolKind.METHOD}
-            or row["end_line"] > row["lines"][0]
-        ):
+        if row.kind in {SymbolKind.CLASS, SymbolKind.FUNCTION, SymbolKind.METHOD} or row.end_line > row.lines[0]:
             around.append(listed[-1])
     return listed
 
@@ -201,119 +213,143 @@ def references(store: IndexStore, name: str, *, kind: ReferenceKind | None = Non
         StoreError: a table cannot be read.
     """
     own, qualifier = _asked(name, limit)
-    rows = _current(store, _rows(store, any_of(equals("name", own), equals("name", _ALL))))
-    meanings = _Meanings(store, rows)
-    found = []
-    for row in rows:
-        if row["name"] != own or row["kind"] in _KINDS or (kind is not None and row["kind"] != kind):
-            continue
-        confidence, definition = meanings.of(row)
-        if qualifier and definition is not None and not _is_qualified(definition["qualified_name"], own, qualifier):
-            continue
-        found.append((row, confidence, definition))
-    found.sort(key=lambda item: (_CONFIDENCES.index(item[1]), *_reference_rank(item[0])))
-    best = found[:limit]
-    chunks = _Chunks(store, [row["file_path"] for row, _, _ in best])
+    asked = _REFERENCES if kind is None else equals("kind", kind.value)
+    meant = any_of(_DEFINITIONS, equals("kind", ReferenceKind.IMPORT.value))
+    stars = _rows(store, equals("name", _ALL))
+    meanings = _Meanings(store, _current(store, [*_rows(store, all_of(equals("name", own), meant)), *stars]))
+    rows = _rows(store, all_of(equals("name", own), asked))
+
+    def fits(definition: _Row) -> bool:
+        return not qualifier or _is_qualified(definition.qualified_name, own, qualifier)
+
+    best = list(_surest(store, rows, meanings, limit, fits))
+    chunks = _Chunks(store, [row.file_path for row, _, _ in best])
     return [
         Reference(
-            name=row["name"],
-            receiver=row["receiver"],
-            kind=ReferenceKind(row["kind"]),
-            file_path=row["file_path"],
-            lines=tuple(row["lines"]),
-            language=row["language"],
-            enclosing=row["enclosing"],
+            name=row.name,
+            receiver=row.receiver,
+            kind=ReferenceKind(row.kind),
+            file_path=row.file_path,
+            lines=row.lines,
+            language=row.language,
+            enclosing=row.enclosing,
             chunk_id=chunks.around(row),
             confidence=confidence,
-            target="".join(_place(definition))
-            if definition is not None
-            else row["module"]
-            if confidence is Confidence.IMPORTED
-            else "",
+            target=_target(row, confidence, definition),
         )
         for row, confidence, definition in best
     ]
 
 
+def _surest(
+    store: IndexStore, rows: Iterable[_Row], meanings: _Meanings, limit: int, fits: Callable[[_Row], bool]
+) -> Iterator[tuple[_Row, Confidence, _Row | None]]:
+    """The rows with the surest meaning, of files that are unchanged; `fits` tells of a definition that it may be meant.
+
+    Most of a common name's rows are only looked at: the modules of imports are resolved until there are enough.
+    """
+    by_hope: defaultdict[Confidence, list[_Row]] = defaultdict(list)
+    for row in rows:
+        by_hope[meanings.at_best(row)].append(row)
+    count = 0
+    for confidence in Confidence:
+        pending = sorted(by_hope[confidence], key=_reference_rank)
+        for row in _current_ones(store, pending, limit):
+            found, definition = meanings.of(row)
+            if definition is not None and not fits(definition):
+                continue
+            if found is not confidence:
+                by_hope[found].append(row)
+                continue
+            yield row, found, definition
+            count += 1
+            if count == limit:
+                return
+
+
 class _Meanings:
     """The meanings of references among the definitions of one name."""
 
-    def __init__(self, store: IndexStore, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._by_file: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        self._imports: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        self._stars: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    def __init__(self, store: IndexStore, rows: Iterable[_Row]) -> None:
+        self._definitions: dict[tuple[str, str], _Row] = {}  # by file and qualified name
+        self._packages: dict[tuple[str, str, str], _Row] = {}  # by folder, language and qualified name
+        self._imports: defaultdict[str, list[_Row]] = defaultdict(list)
+        self._stars: defaultdict[str, list[_Row]] = defaultdict(list)
+        paths: dict[str, None] = {}
         for row in rows:
-            if row["kind"] in _KINDS:
-                self._by_file[row["file_path"]].append(row)
-            elif row["kind"] == ReferenceKind.IMPORT:
-                of = self._stars if row["name"] == _ALL else self._imports
-                of[row["file_path"]].append(row)
-        self._modules = Modules(lambda: _go_modules(store))
-        self._known: dict[tuple[str, str, str], Mapping[str, Any] | None] = {}
+            if row.kind in _KINDS:
+                _keep_better(self._definitions, (row.file_path, row.qualified_name), row)
+                if row.language in _PACKAGES_ARE_FOLDERS:
+                    _keep_better(self._packages, (_folder(row.file_path), row.language, row.qualified_name), row)
+            else:
+                (self._stars if row.name == _ALL else self._imports)[row.file_path].append(row)
+            if content_kind(row.file_path, row.language) is not ContentKind.DOCS:  # no module, whatever code is in it
+                paths[row.file_path] = None
+        self._files = ModuleFiles(Modules(lambda: _go_modules(store)), paths)
+        self._known: dict[tuple[str, str, str], _Row | None] = {}
 
-    def of(self, row: Mapping[str, Any]) -> tuple[Confidence, Mapping[str, Any] | None]:
+    def at_best(self, row: _Row) -> Confidence:
+        """The confidence that a row may have, without a look at modules."""
+        if row.evidence == Evidence.SAME_SCOPE or self._in_package(row) is not None:
+            return Confidence.SAME_SCOPE
+        may_be_imported = row.evidence == Evidence.IMPORTED or (row.file_path in self._stars and not row.receiver)
+        return Confidence.IMPORTED if may_be_imported else Confidence.NAME_ONLY
+
+    def of(self, row: _Row) -> tuple[Confidence, _Row | None]:
         """The confidence, and the definition that is meant, if it is in the index."""
-        path = row["file_path"]
-        if row["evidence"] == Evidence.SAME_SCOPE:
-            return Confidence.SAME_SCOPE, _named(self._by_file[path], row["qualified_name"])
-        if row["evidence"] == Evidence.IMPORTED:
+        path = row.file_path
+        if row.evidence == Evidence.SAME_SCOPE:
+            return Confidence.SAME_SCOPE, self._definitions.get((path, row.qualified_name))
+        if row.evidence == Evidence.IMPORTED:
             definition = self._imported(row, path, _MOST_STEPS)
             # A module outside of the index may be meant; but then not where the name has definitions here.
-            is_known = definition is not None or not self._by_file
+            is_known = definition is not None or not self._definitions
             return Confidence.IMPORTED if is_known else Confidence.NAME_ONLY, definition
         if (definition := self._in_package(row)) is not None:
             return Confidence.SAME_SCOPE, definition
-        for star in self._stars.get(path, ()) if not row["receiver"] else ():
-            definition = self._imported({**star, "qualified_name": row["name"]}, path, _MOST_STEPS)
+        for star in self._stars.get(path, ()) if not row.receiver else ():
+            definition = self._imported(star._replace(qualified_name=row.name), path, _MOST_STEPS)
             if definition is not None:
                 return Confidence.IMPORTED, definition
         return Confidence.NAME_ONLY, None
 
-    def _in_package(self, row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def _in_package(self, row: _Row) -> _Row | None:
         """The definition in another file of the folder, where a folder is a package whose files see each other."""
-        if row["language"] not in _PACKAGES_ARE_FOLDERS or row["receiver"] == "...":
+        if row.evidence != Evidence.NAME_ONLY or row.language not in _PACKAGES_ARE_FOLDERS or row.receiver == "...":
             return None
-        wanted = f"{row['receiver']}.{row['name']}" if row["receiver"] else row["name"]
-        folder = PurePosixPath(row["file_path"]).parent
-        for path, definitions in self._by_file.items():
-            if PurePosixPath(path).parent == folder and definitions[0]["language"] == row["language"]:
-                definition = _named(definitions, wanted)
-                if definition is not None:
-                    return definition
-        return None
+        wanted = f"{row.receiver}.{row.name}" if row.receiver else row.name
+        return self._packages.get((_folder(row.file_path), row.language, wanted))
 
-    def _imported(self, row: Mapping[str, Any], importer: str, steps: int) -> Mapping[str, Any] | None:
+    def _imported(self, row: _Row, importer: str, steps: int) -> _Row | None:
         """The definition of a name of a module: `import a` and then `a.b.f()` may mean `f` in `a.b`, or `b.f` in `a`."""
-        key = importer, row["module"], row["qualified_name"]
+        key = importer, row.module, row.qualified_name
         if key in self._known:
             return self._known[key]
         self._known[key] = None  # while it is looked for: imports may go round
-        parts = row["qualified_name"].split(".")
-        joint = _MODULE_JOINTS.get(row["language"], ".")
+        parts = row.qualified_name.split(".")
+        joint = _MODULE_JOINTS.get(row.language, ".")
         for count in range(len(parts)):
-            module = joint.join([row["module"].removesuffix("."), *parts[:count]]) if count else row["module"]
-            definition = self._in_module(module, ".".join(parts[count:]), row["language"], importer, steps)
+            module = joint.join([row.module.removesuffix("."), *parts[:count]]) if count else row.module
+            definition = self._in_module(module, ".".join(parts[count:]), row.language, importer, steps)
             if definition is not None:
                 self._known[key] = definition
                 break
         return self._known[key]
 
-    def _in_module(self, module: str, name: str, language: str, importer: str, steps: int) -> Mapping[str, Any] | None:
+    def _in_module(self, module: str, name: str, language: str, importer: str, steps: int) -> _Row | None:
         """The definition of a name in a module, or in one that this imports it from."""
-        means = self._modules.means
-        files = [module, f"{module}.{name.partition('.')[0]}"] if language == "java" else [module]
-        for path, definitions in self._by_file.items():
-            if any(means(file, language, importer, path) for file in files):
-                definition = _named(definitions, name)
-                if definition is not None:
-                    return definition
-        for path in self._imports.keys() | self._stars.keys() if steps else ():
-            if path == importer or not means(module, language, importer, path):
+        own = self._files.of(module, language, importer)
+        classes = self._files.of(f"{module}.{name.partition('.')[0]}", language, importer) if language == "java" else []
+        for path in (*own, *classes):
+            if (definition := self._definitions.get((path, name))) is not None:
+                return definition
+        for path in own if steps else ():
+            if path == importer:
                 continue
-            stars = [{**star, "qualified_name": name} for star in self._stars.get(path, ())]
+            stars = [star._replace(qualified_name=name) for star in self._stars.get(path, ())]
             for row in (*self._imports.get(path, ()), *stars):
                 definition = self._imported(row, path, steps - 1)
-                if definition is not None and definition["qualified_name"].endswith(name):
+                if definition is not None and definition.qualified_name.endswith(name):
                     return definition
         return None
 
@@ -329,11 +365,11 @@ class _Chunks:
             path, *values = (row[name] for name in columns)
             self._by_file[path].append(tuple(values))
 
-    def around(self, row: Mapping[str, Any]) -> str:
+    def around(self, row: _Row) -> str:
         """The id of the innermost chunk around a name: its own, where it is a definition that has one."""
-        line = row["lines"][0]
-        found = [chunk for chunk in self._by_file[row["file_path"]] if chunk[0] <= line <= chunk[1]]
-        name = row["qualified_name"] if row["kind"] in _KINDS else row["enclosing"]
+        line = row.lines[0]
+        found = [chunk for chunk in self._by_file[row.file_path] if chunk[0] <= line <= chunk[1]]
+        name = row.qualified_name if row.kind in _KINDS else row.enclosing
         best = min(found, key=lambda chunk: (chunk[2] != name, chunk[1] - chunk[0]), default=None)
         return best[3] if best is not None else ""
 
@@ -349,90 +385,129 @@ def _asked(name: str, limit: int) -> tuple[str, str]:
     return parts[-1], ".".join(parts[:-1])
 
 
-def _rows(store: IndexStore, where: str | None) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = store.references.read(list(_COLUMNS), where, _MOST_ROWS).to_pylist()
-    return rows
+def _rows(store: IndexStore, where: str | None) -> list[_Row]:
+    found = store.references.read(_Row._fields, where, _MOST_ROWS)
+    lists = found.column("lines").combine_chunks()
+    # Two arrays instead of as many small ones as there are rows.
+    values, ends = lists.flatten().to_pylist(), lists.offsets.to_pylist()
+    lines = [tuple(values[first - ends[0] : last - ends[0]]) for first, last in pairwise(ends)]
+    columns = [found.column(name).to_pylist() for name in _Row._fields if name != "lines"]
+    return list(map(_Row._make, zip(*columns, lines, strict=True)))
 
 
-def _rows_of_chunks(store: IndexStore, own: str) -> list[dict[str, Any]]:
+def _rows_of_chunks(store: IndexStore, own: str) -> list[_Row]:
     """Rows of the definitions that own chunks, in an index without references."""
     columns = ["file_path", "file_hash", "language", "chunk_type", "qualified_name", "start_line", "end_line"]
     of_class = all_of(equals("class_name", own), equals("chunk_type", SymbolKind.CLASS.value))
-    rows = store.chunks.read(columns, any_of(equals("function_name", own), of_class)).to_pylist()
+    found = store.chunks.read(columns, any_of(equals("function_name", own), of_class))
     return [
-        {**row, "name": own, "kind": row["chunk_type"], "evidence": Evidence.DEFINITION, "lines": [row["start_line"]]}
-        for row in rows
+        _Row(path, digest, language, own, kind, "", qualified, "", Evidence.DEFINITION, "", start, end, (start,))
+        for path, digest, language, kind, qualified, start, end in zip(
+            *(found.column(name).to_pylist() for name in columns), strict=True
+        )
     ]
 
 
-def _current(store: IndexStore, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _current(store: IndexStore, rows: Sequence[_Row]) -> list[_Row]:
     """Those whose file is unchanged since they were parsed, as of the newest scan."""
-    paths = sorted({row["file_path"] for row in rows})
-    files = store.files.read(["file_path", "file_hash"], is_in("file_path", paths)) if paths else None
-    hashes = {} if files is None else dict(zip(*(column.to_pylist() for column in files.columns), strict=True))
-    return [row for row in rows if hashes.get(row["file_path"]) == row["file_hash"]]
+    paths = {row.file_path for row in rows}
+    if not paths:
+        return []
+    where = is_in("file_path", sorted(paths)) if len(paths) <= _MOST_PATHS else None
+    files = store.files.read(["file_path", "file_hash"], where)
+    hashes = dict(zip(*(column.to_pylist() for column in files.columns), strict=True))
+    return [row for row in rows if hashes.get(row.file_path) == row.file_hash]
 
 
-def _of_class(store: IndexStore, found: Symbol) -> list[dict[str, Any]]:
+def _current_ones(store: IndexStore, rows: Sequence[_Row], count: int) -> Iterator[_Row]:
+    """Those of unchanged files, looked up in groups: about `count` of them are asked for."""
+    first, size = 0, count
+    while first < len(rows):
+        yield from _current(store, rows[first : first + size])
+        first, size = first + size, size * 2
+
+
+def _best(store: IndexStore, rows: Sequence[_Row], own: str, count: int) -> list[_Row]:
+    """The best definitions of unchanged files, in order."""
+    ranked = sorted(rows, key=lambda row: _rank(row, own))
+    return list(islice(_current_ones(store, ranked, count), count))
+
+
+def _of_class(store: IndexStore, found: Symbol) -> list[_Row]:
     """Rows of a class and of its members, those in other files of its folder among them."""
-    folder = found.file_path.rpartition("/")[0]
+    folder = _folder(found.file_path)
     inside = f"starts_with(qualified_name, {sql_literal(found.qualified_name + '.')})"
     near = f"starts_with(file_path, {sql_literal(folder + '/')})" if folder else None
     rows = _rows(store, all_of(any_of(equals("qualified_name", found.qualified_name), inside), near, _DEFINITIONS))
-    rows = [row for row in _current(store, rows) if row["file_path"].rpartition("/")[0] == folder]
+    rows = [row for row in _current(store, rows) if _folder(row.file_path) == folder]
     # Another file of the folder may have members of it, or a class of its own.
     others = {
-        row["file_path"]
+        row.file_path
         for row in rows
-        if row["qualified_name"] == found.qualified_name and row["evidence"] == Evidence.DEFINITION
+        if row.qualified_name == found.qualified_name and row.evidence == Evidence.DEFINITION
     } - {found.file_path}
-    return [row for row in rows if row["file_path"] not in others]
+    return [row for row in rows if row.file_path not in others]
 
 
-def _rank(row: Mapping[str, Any], own: str) -> tuple[Any, ...]:
-    name, path = row["name"], row["file_path"]
+def _rank(row: _Row, own: str) -> tuple[Any, ...]:
+    name, path = row.name, row.file_path
     return (
         name != own,
         name.lower() != own.lower(),
         not name.lower().startswith(own.lower()),
-        _BEHIND.get(content_kind(path, row["language"]), 0),
-        row["evidence"] == Evidence.DECLARATION or _DECLARING.search(path) is not None,
-        _KINDS.index(SymbolKind(row["kind"])),
+        _BEHIND.get(content_kind(path, row.language), 0),
+        row.evidence == Evidence.DECLARATION or _DECLARING.search(path) is not None,
+        _KINDS[row.kind],
         len(name),
         path,
-        row["lines"][0],
+        row.lines[0],
     )
 
 
-def _reference_rank(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    behind = _BEHIND.get(content_kind(row["file_path"], row["language"]), 0)
-    return behind, _REFERENCE_KINDS.index(ReferenceKind(row["kind"])), row["file_path"], row["lines"][0]
+def _reference_rank(row: _Row) -> tuple[Any, ...]:
+    behind = _BEHIND.get(content_kind(row.file_path, row.language), 0)
+    return behind, _REFERENCE_KINDS[row.kind], row.file_path, row.lines[0]
 
 
 def _is_qualified(qualified_name: str, own: str, qualifier: str) -> bool:
     return f".{qualified_name}".endswith(f".{qualifier}.{own}")
 
 
-def _named(definitions: Iterable[Mapping[str, Any]], qualified_name: str) -> Mapping[str, Any] | None:
-    """The definition of a qualified name, one with a body before others."""
-    found = [row for row in definitions if row["qualified_name"] == qualified_name]
-    return min(found, key=lambda row: (row["evidence"] != Evidence.DEFINITION, row["lines"][0]), default=None)
+def _keep_better(definitions: dict[_Key, _Row], key: _Key, row: _Row) -> None:
+    """Keep the definition, one with a body before others, then the first."""
+    known = definitions.get(key)
+    if known is None or _body_first(row) < _body_first(known):
+        definitions[key] = row
 
 
-def _place(row: Mapping[str, Any]) -> tuple[str, str]:
-    return row["file_path"], f":{row['lines'][0]}"
+def _body_first(row: _Row) -> tuple[bool, int]:
+    return row.evidence != Evidence.DEFINITION, row.lines[0]
 
 
-def _symbol(row: Mapping[str, Any], depth: int, chunks: _Chunks) -> Symbol:
+def _folder(file_path: str) -> str:
+    return file_path.rpartition("/")[0]
+
+
+def _place(row: _Row) -> tuple[str, str]:
+    return row.file_path, f":{row.lines[0]}"
+
+
+def _target(row: _Row, confidence: Confidence, definition: _Row | None) -> str:
+    if definition is not None:
+        return "".join(_place(definition))
+    return row.module if confidence is Confidence.IMPORTED else ""
+
+
+def _symbol(row: _Row, depth: int, chunks: _Chunks) -> Symbol:
     return Symbol(
-        name=row["name"],
-        qualified_name=row["qualified_name"],
-        kind=SymbolKind(row["kind"]),
-        file_path=row["file_path"],
-        line=row["lines"][0],
-        start_line=row["start_line"],
-        end_line=row["end_line"],
-        language=row["language"],
+        name=row.name,
+        qualified_name=row.qualified_name,
+        kind=SymbolKind(row.kind),
+        file_path=row.file_path,
+        line=row.lines[0],
+        start_line=row.start_line,
+        end_line=row.end_line,
+        language=row.language,
         depth=depth,
         chunk_id=chunks.around(row),
     )

@@ -27,6 +27,8 @@ _FILES = {
         "        till = app.Till()\n        till.open()\n        build()\n"
     ),
     "tests/test_core.py": "from app.core import *\n\n\ndef test_till() -> None:\n    assert make().count() == 3\n\n\nclass Till: ...\n",
+    "docs/scales.md": "# Scales\n\n```python\ndef weigh(load):\n    return load\n```\n",
+    "app/late.py": "from docs.scales import weigh\n\nweigh(3)\n",
     "store/go.mod": "module example.com/store\n",
     "store/save.go": "package store\n\nfunc Save() {}\n",
     "store/all.go": "package store\n\nfunc All() { Save() }\n",
@@ -119,6 +121,19 @@ def test_the_files_of_a_go_package_see_each_other_and_go_mod_names_it(index: Ind
         ("store/all.go", (3,), "same scope", "store/save.go:3"),
         ("store/cmd/main.go", (5,), "imported", "store/save.go:3"),
     }
+
+
+def test_an_example_in_the_documentation_is_no_module(index: Index) -> None:
+    assert [one.file_path for one in index.symbol("weigh")] == ["docs/scales.md"]
+    assert _references(index, "weigh", kind="call") == {("app/late.py", (3,), "name only", "")}
+
+
+@pytest.mark.parametrize("name", ["make", "Till", "open", "count", "Save", "Till.count", "weigh"])
+def test_few_references_are_the_first_of_all(index: Index, name: str) -> None:
+    found = index.references(name)
+    assert found
+    for limit in range(1, len(found) + 1):
+        assert index.references(name, limit=limit) == found[:limit]
 
 
 def test_the_surest_come_first(index: Index) -> None:

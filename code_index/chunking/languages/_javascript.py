@@ -189,6 +189,8 @@ FAMILY: Final = LanguageSpec(
 (continue_statement label: (_)) @jump
 [(arrow_function) (function_expression) (generator_function)] @closure
 (variable_declarator name: (identifier) @variable)
+(program (lexical_declaration (variable_declarator name: (object_pattern (shorthand_property_identifier_pattern) @variable))))
+(program (export_statement (lexical_declaration (variable_declarator name: (object_pattern (shorthand_property_identifier_pattern) @variable)))))
 (shorthand_property_identifier_pattern) @local
 (array_pattern (identifier) @local)
 (arrow_function parameter: (identifier) @local)
@@ -197,6 +199,8 @@ FAMILY: Final = LanguageSpec(
 (catch_clause parameter: (identifier) @local)
 (for_in_statement left: (identifier) @local)
 [(function_expression name: (identifier) @operation) (generator_function name: (identifier) @operation)]
+(program (lexical_declaration (variable_declarator value: (object (pair key: (property_identifier) @property)))))
+(program (export_statement (lexical_declaration (variable_declarator value: (object (pair key: (property_identifier) @property))))))
 (class_heritage) @bases
 """,
     statements="""
@@ -243,5 +247,7 @@ TYPES: Final = (
 (enum_assignment name: (property_identifier) @variable)
 (extends_type_clause) @bases
 [(required_parameter pattern: (identifier) @local) (optional_parameter pattern: (identifier) @local)]
+[(required_parameter (accessibility_modifier) pattern: (identifier) @parameter_field) (optional_parameter (accessibility_modifier) pattern: (identifier) @parameter_field)]
+(required_parameter "readonly" pattern: (identifier) @parameter_field)
 """
 )

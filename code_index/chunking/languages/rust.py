@@ -61,6 +61,7 @@ LANGUAGE: Final = LanguageSpec(
     self_names=frozenset({"self", "Self"}),
     module_roots=frozenset({"crate", "super"}),
     further_parts=frozenset({"impl_item"}),
+    macros=frozenset({"macro_definition"}),
     query="""
 [(function_item) (function_signature_item)] @function
 (type_item) @class
@@ -92,6 +93,7 @@ LANGUAGE: Final = LanguageSpec(
 (field_declaration name: (field_identifier) @variable)
 (associated_type name: (type_identifier) @variable)
 (mod_item name: (identifier) @package !body)
+(attribute arguments: (token_tree) @words)
 (impl_item trait: (_) @bases)
 (trait_item bounds: (trait_bounds) @bases)
 [(let_declaration pattern: (identifier) @local) (parameter pattern: (identifier) @local)]

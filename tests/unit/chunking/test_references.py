@@ -143,6 +143,76 @@ def meanings(text: str, language: str) -> set[tuple[str, str, str, str, str]]:
     }
 
 
+def test_a_parameter_with_a_modifier_is_a_field_too() -> None:
+    text = """\
+class Api {
+  constructor(private readonly http: Http, readonly url: string, public size?: number, plain: string) {
+    http.open(plain);
+    this.http.get(url);
+  }
+  go() { return this.url + this.size + this.plain; }
+}
+"""
+    fields = {name for name, (kind, _) in definitions(text, "typescript").items() if kind == "field"}
+    assert fields == {"Api.http", "Api.url", "Api.size"}
+    assert ("use", "this.http", "same scope", "", "Api.http") in meanings(text, "typescript")
+    assert not [one for one in meanings(text, "typescript") if one[1] in {"http", "url", "this.plain"}]
+
+
+def test_properties_of_objects_of_a_module_are_seen_through_the_object() -> None:
+    text = """\
+export const options = { retries: 3, on: { deep: 1 }, run() { return retries; } };
+const other = { name: options.retries, retries };
+function local() { const inner = { a: 1 }; return inner; }
+"""
+    found = definitions(text, "javascript")
+    assert {name for name, (kind, _) in found.items() if kind == "field"} == {
+        "options.retries",
+        "options.on",
+        "other.name",
+    }
+    said = [one for one in meanings(text, "javascript") if one[1].endswith("retries")]
+    assert said == [("use", "options.retries", "same scope", "", "options.retries")]
+
+
+def test_names_that_a_module_takes_out_of_an_object_are_its_variables() -> None:
+    text = "export const { GET, POST } = handlers;\nconst { env } = process;\nfunction f({ a }) { const { b } = a; }\n"
+    assert set(definitions(text, "typescript")) == {"GET", "POST", "env", "f"}
+
+
+def test_only_a_macro_is_called_with_an_exclamation_mark() -> None:
+    text = """\
+use crate::log::warn;
+macro_rules! shout { () => {} }
+fn format() {}
+fn run() { format!("x"); format(); shout!(); shout(); warn!(); log::info!(); }
+"""
+    assert meanings(text, "rust") >= {
+        ("call", "format", "name only", "", ""),
+        ("call", "format", "same scope", "", "format"),
+        ("call", "shout", "same scope", "", "shout"),
+        ("call", "shout", "name only", "", ""),
+        ("call", "warn", "imported", "crate::log", "warn"),
+        ("call", "log.info", "name only", "", ""),
+    }
+
+
+def test_words_of_an_attribute_are_no_names_but_for_types_paths_and_values() -> None:
+    text = """\
+#[cfg(test)]
+mod test {}
+fn parse() {}
+#[derive(Debug, Till)]
+#[clap(name = "x", value_parser = parse, test, with(test::deep))]
+struct Till {}
+"""
+    assert meanings(text, "rust") & {
+        ("use", "test", "same scope", "", "test"),
+        ("use", "parse", "same scope", "", "parse"),
+        ("use", "Till", "same scope", "", "Till"),
+    } == {("use", "parse", "same scope", "", "parse"), ("use", "Till", "same scope", "", "Till")}
+
+
 def test_python_definitions_have_their_kind_and_line() -> None:
     assert definitions(_PYTHON, "python") == {
         "LIMIT": ("variable", 4),

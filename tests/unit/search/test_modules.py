@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from code_index.search.modules import Modules
+from code_index.search.modules import ModuleFiles, Modules
 
 _MODULES = Modules(lambda: {".": "example.com/shop", "tools": "example.com/tools"})
 
@@ -56,3 +56,52 @@ def test_a_module_is_its_file(language: str, module: str, importer: str, path: s
 )
 def test_another_file_is_not(language: str, module: str, importer: str, path: str) -> None:
     assert not _MODULES.means(module, language, importer, path)
+
+
+_PATHS = [
+    *("app/core.py", "src/app/core/__init__.py", "app/core.pyi", "app/__init__.py", "core.py", "__init__.py"),
+    *("web/store.ts", "web/store/index.ts", "web/index.ts", "web/src/lib/store.ts", "index.js", "store.vue"),
+    *("packages/store/src/shelf.ts", "web/types.d.ts", "store/save.go", "shop.go", "tools/lint/lint.go", "tools/a.go"),
+    *("src/store.rs", "src/lib.rs", "src/store/mod.rs", "src/store/shelf/mod.rs", "crates/shop-store/src/shelf.rs"),
+    *("crates/shop-store/src/lib.rs", "build.rs", "src/com/shop/Till.java", "Till.java", "src/com/shop/till/A.java"),
+]
+_SPELLINGS = {
+    "python": ("app.core", "core", "app", ".", "..", ".core", "..core", "...core", ""),
+    "typescript": (
+        "./store",
+        "./store.js",
+        "../store",
+        ".",
+        "..",
+        "@/lib/store",
+        "@",
+        "@shop/store/shelf",
+        "store",
+        "./",
+    ),
+    "go": ("example.com/shop/store", "example.com/shop", "example.com/tools/lint", "example.com/tools", "fmt", ""),
+    "rust": (
+        *(
+            "crate",
+            "crate::store",
+            "crate::store::shelf",
+            "super",
+            "super::super",
+            "self",
+            "super::store",
+            "self::shelf",
+        ),
+        *("shop_store", "shop_store::shelf", "store", "store::shelf", "std", "crate.store", "super::super::store"),
+    ),
+    "java": ("com.shop.Till", "Till", "com.shop", "com.shop.till.A", ""),
+    "ruby": ("store",),
+}
+
+
+@pytest.mark.parametrize("language", sorted(_SPELLINGS))
+def test_files_are_found_by_their_words_as_by_comparing_all(language: str) -> None:
+    files = ModuleFiles(_MODULES, _PATHS)
+    for module in _SPELLINGS[language]:
+        for importer in _PATHS:
+            found = [path for path in _PATHS if _MODULES.means(module, language, importer, path)]
+            assert files.of(module, language, importer) == found, (module, importer)
