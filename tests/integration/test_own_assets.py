@@ -214,15 +214,24 @@ def test_a_partition_that_was_never_parsed_is_an_error_that_names_it(folder: Ind
         )
 
 
-@pytest.mark.parametrize("name", ["files", "chunks", "references", "vectors", "retired_vectors", "embedding_errors"])
-def test_no_asset_can_write_over_a_table_of_the_index(folder: IndexFolder, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "metadata", "table"),
+    [
+        *((table, {}, table) for table in ("files", "chunks", "vectors", "retired_vectors", "embedding_errors")),
+        # An asset of this name is there: Dagster refuses another one.
+        ("own", {"table": "references"}, "references"),
+    ],
+)
+def test_no_asset_can_write_over_a_table_of_the_index(
+    folder: IndexFolder, name: str, metadata: dict[str, str], table: str
+) -> None:
     before = IndexStore(folder.tables_dir).upkeep.versions()
 
-    @dg.asset(name=name, io_manager_key="lancedb_io_manager")
+    @dg.asset(name=name, metadata=metadata, io_manager_key="lancedb_io_manager")
     def own() -> pa.Table:
         return pa.table({"a": [1]})
 
-    with pytest.raises(StoreError, match=f"'{name}' is the index's own: name another one in the metadata 'table'"):
+    with pytest.raises(StoreError, match=f"'{table}' is the index's own: name another one in the metadata 'table'"):
         _materialize(dg.Definitions.merge(build_defs(), dg.Definitions(assets=[own])), name)
     assert IndexStore(folder.tables_dir).upkeep.versions() == before
 
