@@ -106,7 +106,8 @@ def _remove_wrong_rows(store: IndexStore) -> Iterator[str]:
         if paths := rows["file_path"].unique().sort().to_list():
             store.chunks.delete_by_file(paths)
             yield f"Removed {what}, to be parsed again: {len(paths)} files, such as {paths[0]}."
-    if wrong_names := sorted(files_without_references(store)):
+    # A manifest that was lost says nothing of anything; the next run takes what is stored.
+    if files.height and (wrong_names := sorted(files_without_references(store))):
         store.references.delete_by_file(wrong_names)
         yield f"Removed references, to be made again: {len(wrong_names)} files, such as {wrong_names[0]}."
     if bad := _bad_vectors(store):
