@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from code_index.index.trust import STATE_VARIABLE
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, if_running
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(
@@ -60,10 +60,7 @@ def _children() -> set[psutil.Process]:
 
 
 def _described(child: psutil.Process) -> str:
-    try:
-        return f"{child.pid} ({child.status()}) {' '.join(child.cmdline())}"
-    except psutil.Error:
-        return f"{child.pid} (ended)"
+    return f"{child.pid} ({if_running(child.status, 'ended')}) {' '.join(if_running(child.cmdline, []))}"
 
 
 @pytest.fixture(autouse=True)
