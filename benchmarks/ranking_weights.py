@@ -25,10 +25,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from benchmarks import report
-from benchmarks.baselines import Text
 from benchmarks.left_out import left_out
 from benchmarks.ndcg import Span, covers, ndcg, reachable
-from benchmarks.retrieval import Query, Repository, answers, index, load
+from benchmarks.retrieval import Query, Repository, answers, index, load, texts_of
 from code_index.embedding.embedder import Embedder
 from code_index.search import ranking
 from code_index.search.features import Candidate, compute_features
@@ -78,12 +77,7 @@ class Sample:
 
 def ask(group: str, repository: Repository, store: IndexStore, embedder: Embedder) -> list[Asked]:
     """Read the lists of every query of a repository."""
-
-    def span(path: str, start: int, end: int) -> Span:
-        return Span(f"{repository.prefix}/{path}" if repository.prefix else path, start, end)
-
-    rows = store.chunks.read(columns=["file_path", "start_line", "end_line", "content"]).to_pylist()
-    texts = [Text(span(row["file_path"], row["start_line"], row["end_line"]), row["content"]) for row in rows]
+    texts = texts_of(repository, store)
     spans = [text.span for text in texts]
     found = []
     for query in repository.queries:
@@ -116,7 +110,9 @@ def ask(group: str, repository: Repository, store: IndexStore, embedder: Embedde
                 words=words.split(),
                 name=name,
                 query=query,
-                spans={key: span(one.file_path, one.start_line, one.end_line) for key, one in candidates.items()},
+                spans={
+                    key: repository.span(one.file_path, one.start_line, one.end_line) for key, one in candidates.items()
+                },
                 reachable=len(targets),
             )
         )
@@ -135,11 +131,11 @@ def sample(asked: Asked) -> Sample:
     meaning = ranking.normalized(asked.semantic or asked.lexical)
     words = ranking.normalized(asked.lexical or asked.semantic)
     found = compute_features(asked.candidates, meaning, words, query=asked.words, name=asked.name)
-    right = Counter(
+    right = {
         asked.candidates[key].file_path
         for key, span in asked.spans.items()
         if any(covers(span, target) for target in asked.query.targets)
-    )
+    }
     wanted = np.array([float(path in right) for path in found.files])
     matrix = np.array([[of[name] for name in FILE_WEIGHTS] for of in found.files.values()])
     return Sample(asked, matrix, wanted / wanted.sum() if wanted.any() else wanted)

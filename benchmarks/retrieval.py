@@ -76,6 +76,10 @@ class Repository:
     prefix: str
     queries: tuple[Query, ...]
 
+    def span(self, path: str, start: int, end: int) -> Span:
+        """Lines of a file, with its path from the checkout's root, as targets have it."""
+        return Span(f"{self.prefix}/{path}" if self.prefix else path, start, end)
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -139,24 +143,28 @@ def index(repository: Repository, index_dir: Path) -> tuple[IndexStore, Embedder
         return pipeline.store, get_embedder(EmbedderConfig(model=pipeline.settings.embedder.model), "query")
 
 
-def evaluate(repository: Repository, store: IndexStore, embedder: Embedder) -> tuple[list[Outcome], list[Pool]]:
-    """Ask every query of every system."""
-
-    def span(path: str, start: int, end: int) -> Span:
-        return Span(f"{repository.prefix}/{path}" if repository.prefix else path, start, end)
-
+def texts_of(repository: Repository, store: IndexStore) -> list[Text]:
+    """All chunks of an index, in the order of their places."""
     rows = store.chunks.read(columns=["file_path", "start_line", "end_line", "content"]).sort_by(
         [("file_path", "ascending"), ("start_line", "ascending"), ("end_line", "ascending")]
     )
-    texts = [
-        Text(span(row["file_path"], row["start_line"], row["end_line"]), row["content"]) for row in rows.to_pylist()
+    return [
+        Text(repository.span(row["file_path"], row["start_line"], row["end_line"]), row["content"])
+        for row in rows.to_pylist()
     ]
+
+
+def evaluate(repository: Repository, store: IndexStore, embedder: Embedder) -> tuple[list[Outcome], list[Pool]]:
+    """Ask every query of every system."""
+    span = repository.span
+    texts = texts_of(repository, store)
     spans = [text.span for text in texts]
     asked: dict[str, Callable[[str], list[SearchHit]]] = {
         mode.value: lambda query, mode=mode: search(store, embedder, query, mode=mode, limit=DEPTH)  # type: ignore[misc]
         for mode in _MODES
     }
-    bm25, grep = Bm25(texts), Grep(_files(repository, set(rows["file_path"].to_pylist())))
+    paths = {text.span.path.removeprefix(f"{repository.prefix}/") for text in texts}
+    bm25, grep = Bm25(texts), Grep(_files(repository, paths))
     plain: dict[str, Callable[[str], list[Span]]] = {
         "bm25": lambda query: bm25.search(query, DEPTH),
         "grep": lambda query: [span(hit.path, hit.start_line, hit.end_line) for hit in grep.search(query, DEPTH)],

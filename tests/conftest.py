@@ -16,7 +16,7 @@ import pytest
 
 from code_index.index.trust import STATE_VARIABLE
 from code_index.search.freshness import COMPARING_THREAD
-from tests.waiting import PATIENCE_S
+from tests.waiting import PATIENCE_S, if_running
 
 # How long an example takes depends on what else the machine does.
 hypothesis.settings.register_profile(
@@ -65,10 +65,7 @@ def _children() -> set[psutil.Process]:
 
 
 def _described(child: psutil.Process) -> str:
-    try:
-        return f"{child.pid} ({child.status()}) {' '.join(child.cmdline())}"
-    except psutil.Error:
-        return f"{child.pid} (ended)"
+    return f"{child.pid} ({if_running(child.status, 'ended')}) {' '.join(if_running(child.cmdline, []))}"
 
 
 @pytest.fixture(autouse=True)

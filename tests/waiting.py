@@ -38,16 +38,22 @@ def started(*command: object, **options: Any) -> Iterator[subprocess.Popen[Any]]
             process.kill()
 
 
+def if_running(read: Callable[[], T], ended: T) -> T:
+    """A fact of another process, or what stands for it where the process ended, waited for or not."""
+    try:
+        return read()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ended
+
+
 def busy_parser(parent: psutil.Process, *, bytes_at_least: int) -> psutil.Process:
     """Wait for the parser process that has grown so large: it is in the middle of a file."""
 
     def grown() -> psutil.Process | None:
         for child in parent.children():
-            try:
-                if "parser_worker" in " ".join(child.cmdline()) and child.memory_info().rss > bytes_at_least:
-                    return child
-            except psutil.Error:
-                continue
+            memory = if_running(child.memory_info, None)
+            if memory and memory.rss > bytes_at_least and "parser_worker" in " ".join(if_running(child.cmdline, [])):
+                return child
         return None
 
     return wait_until(grown, f"a parser process of {bytes_at_least} bytes")

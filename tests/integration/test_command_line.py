@@ -25,7 +25,7 @@ from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
 from indexing_assets.cli import ui
 from tests.indexed_copies import copy_indexed
-from tests.waiting import PATIENCE_S, busy_parser, started, wait_until
+from tests.waiting import PATIENCE_S, busy_parser, if_running, started, wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 _ROOT = Path(__file__).parents[2]
@@ -334,12 +334,14 @@ def test_the_web_interface_serves_the_index_and_ends_in_order(
         assert stats["parsed_chunks"] == {"numMaterialized": 4}
         children = psutil.Process(process.pid).children(recursive=True)
         # What passes on their output works at the root.
-        (place,) = {child.cwd() for child in children} - {"/"}
+        (place,) = {if_running(child.cwd, "/") for child in children} - {"/"}
         assert Path(place).is_relative_to(temporary)
         assert list(Path(place).iterdir()) == []
         assert Path(place).parent.stat().st_mode & 0o777 == 0o700
         assert not [
-            child for child in children if token in " ".join(child.cmdline()) or token in child.environ().values()
+            child
+            for child in children
+            if token in " ".join(if_running(child.cmdline, [])) or token in if_running(child.environ, {}).values()
         ]
         process.send_signal(number)
         killed = number == signal.SIGKILL

@@ -14,7 +14,7 @@ from code_index.parsing import parser_pool
 from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_pool import ParserPool, available_processors
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
-from tests.waiting import PATIENCE_S, busy_parser, started
+from tests.waiting import PATIENCE_S, busy_parser, if_running, started
 
 _JAVA_BOMB = b"a<" * 20_000
 
@@ -372,4 +372,6 @@ def test_by_default_there_is_a_worker_per_processor_that_may_be_used(repository,
 
 
 def _children():
-    return [child for child in psutil.Process().children() if "parser_worker" in " ".join(child.cmdline())]
+    return [
+        child for child in psutil.Process().children() if "parser_worker" in " ".join(if_running(child.cmdline, []))
+    ]
