@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,23 @@ def base_index(folder: Path) -> IndexStore:
             if (result := phase()).error is not None:
                 raise SystemExit(f"The corpus cannot be indexed: {result.error}")
         return IndexStore(place.tables_dir)
+
+
+def work_tree(folder: Path, store: IndexStore) -> Path:
+    """The files of an index that `build` made, links to those of the corpus; the index gets their sizes and times."""
+    root, corpus = folder / "repository", fetch(CORPUS).name
+    files, found = store.files.read(), []
+    for path in files.column("file_path").to_pylist():
+        target = root / path
+        if not target.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(folder / "base" / corpus / Path(*Path(path).parts[1:]), target)
+        found.append(target.stat())
+    known = {"size_bytes": [one.st_size for one in found], "mtime_ns": [one.st_mtime_ns for one in found]}
+    for name, values in known.items():
+        files = files.set_column(files.schema.get_field_index(name), FILES.field(name), pa.array(values))
+    store.files.upsert(files)
+    return root
 
 
 def real_vectors(folder: Path, chunks: pa.Table, encoder: Embedder, count: int) -> np.ndarray:

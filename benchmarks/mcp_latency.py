@@ -1,6 +1,7 @@
 """The server for coding agents, as an agent meets it: start, first search, then searches, memory, and many clients at once.
 
     python -m benchmarks.mcp_latency REPOSITORY [REPOSITORY ...] --out .results/mcp_latency.json
+    python -m benchmarks.mcp_latency FOLDER/repository --index-dir FOLDER/index-576000 --no-run   # of benchmarks.search_at_size
 
 Each REPOSITORY has to be indexed. A round starts `code-index mcp` as a client does, on standard input and output, and takes from
 the start of the process: the answer to the handshake, the answer to the first search; then single searches one after the other,
@@ -38,10 +39,11 @@ _CLIENT = {"name": "benchmark", "version": "1"}
 class Client:
     """A client of a server that it starts, without anything between them."""
 
-    def __init__(self, repository: Path) -> None:
+    def __init__(self, repository: Path, index_dir: Path | None) -> None:
+        at = () if index_dir is None else ("--index-dir", str(index_dir))
         self.began = time.perf_counter()
         self._process = subprocess.Popen(
-            [*_COMMAND, "mcp", str(repository), "--read-only"],
+            [*_COMMAND, "mcp", str(repository), "--read-only", *at],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -97,11 +99,11 @@ def _spread(seconds: list[float]) -> dict[str, float]:
     }
 
 
-def one_client(repository: Path, *, rounds: int, searches: int) -> dict[str, Any]:
+def one_client(repository: Path, index_dir: Path | None, *, rounds: int, searches: int) -> dict[str, Any]:
     """Start, first search, searches and memory of a server with one client."""
     handshakes, firsts, later, memory = [], [], [], {}
     for _ in range(rounds):
-        client = Client(repository)
+        client = Client(repository, index_dir)
         client.search(_QUERIES[0])
         firsts.append(time.perf_counter() - client.began)
         handshakes.append(client.handshake_s)
@@ -120,9 +122,9 @@ def one_client(repository: Path, *, rounds: int, searches: int) -> dict[str, Any
     }
 
 
-def many_clients(repository: Path, *, clients: int, searches: int, run: bool) -> dict[str, Any]:
+def many_clients(repository: Path, index_dir: Path | None, *, clients: int, searches: int, run: bool) -> dict[str, Any]:
     """Searches of clients at once, each with a server of its own, while an index run goes on."""
-    opened = [Client(repository) for _ in range(clients)]
+    opened = [Client(repository, index_dir) for _ in range(clients)]
     for client in opened:
         client.search(_QUERIES[0])
     process = (
@@ -158,6 +160,7 @@ def many_clients(repository: Path, *, clients: int, searches: int, run: bool) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", nargs="+", type=Path)
+    parser.add_argument("--index-dir", type=Path, help="index of a single repository, where it is not in it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--searches", type=int, default=100)
     parser.add_argument("--clients", type=int, default=10)
@@ -168,11 +171,15 @@ def main() -> None:
         "processors": os.cpu_count(),
         "load": [round(value, 1) for value in os.getloadavg()],
         "one_client": [
-            one_client(repository, rounds=options.rounds, searches=options.searches)
+            one_client(repository, options.index_dir, rounds=options.rounds, searches=options.searches)
             for repository in options.repositories
         ],
         "many_clients": many_clients(
-            options.repositories[-1], clients=options.clients, searches=20, run=not options.no_run
+            options.repositories[-1],
+            options.index_dir,
+            clients=options.clients,
+            searches=20,
+            run=not options.no_run,
         ),
     }
     print(json.dumps(result, indent=2))

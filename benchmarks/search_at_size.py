@@ -29,7 +29,7 @@ import psutil
 import pyarrow as pa
 
 from benchmarks import report
-from benchmarks.corpus_at_size import SEED, base_index, build, copies
+from benchmarks.corpus_at_size import SEED, base_index, build, copies, work_tree
 from benchmarks.pipeline import sample_queries
 from code_index.core.unit_vectors import normalized
 from code_index.embedding.configuration import EmbedderConfig
@@ -207,6 +207,7 @@ def measure(folder: Path, count: int, *, write: bool) -> dict[str, Any]:
     index.create(instance_config())
     built = build(index.tables_dir, lambda: copies(folder, encoder, REAL_VECTORS), count)
     store = IndexStore(index.tables_dir)
+    work_tree(folder, store)
     queries = sample_queries(base_index(folder))
     figures: dict[str, Any] = {"build": built, "chunks": store.chunks.count(), "vectors": store.vectors.count()}
     compact_due(store, store.tables.names())

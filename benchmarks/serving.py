@@ -1,6 +1,7 @@
 """What a search costs from a shell, with a process that serves the index and without it.
 
     python -m benchmarks.serving PATH [--rounds 15]      # PATH: an indexed repository that nobody serves
+    python -m benchmarks.serving FOLDER/repository --index-dir FOLDER/index-576000 --no-watch   # of benchmarks.search_at_size
 
 Each search runs in a new process, caches warm; with and without take turns, so that both meet the same neighbours. Bytes
 are the proportional share of memory (PSS) of the process that serves and of its child that follows, after the searches.
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,10 +37,12 @@ _PATIENCE_S = 120.0
 
 
 @contextmanager
-def _served(root: Path) -> Iterator[psutil.Process]:
-    folder = resolve_index_folder(root)
+def _served(root: Path, at: Sequence[str], *, watch: bool) -> Iterator[psutil.Process]:
+    folder = resolve_index_folder(root, Path(at[1]) if at else None)
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen([*_PROGRAM, "serve", str(root)], stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*_PROGRAM, "serve", str(root), *at, *([] if watch else ["--no-watch"])], stdout=log, stderr=log
+        )
         try:
             ends = time.monotonic() + _PATIENCE_S
             while ask(folder, WHERE, {}) is None:
@@ -57,13 +60,14 @@ _NAMES = {"indexing_assets.operations.following": "follows", "code_index.serving
 _PROGRAM = [str(Path(sys.executable).with_name("code-index"))]
 
 
-def _search(root: Path, query: str, *, alone: bool) -> tuple[float, float]:
+def _search(root: Path, at: Sequence[str], query: str, *, alone: bool) -> tuple[float, float]:
     """Seconds until a search has ended, and those of processor time in its own process."""
     # Another setting than that of the process that serves: the command does the work itself.
     environment = {**os.environ, **({"CODE_INDEX_PARSE_WORKERS": "1"} if alone else {})}
     before = os.times()
     started = time.perf_counter()
-    subprocess.run([*_PROGRAM, "search", query, "--path", str(root)], env=environment, check=True, capture_output=True)
+    command = [*_PROGRAM, "search", query, "--path", str(root), *at]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     took = time.perf_counter() - started
     after = os.times()
     return took, after.children_user + after.children_system - before.children_user - before.children_system
@@ -79,13 +83,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("path", type=Path)
     arguments.add_argument("--rounds", type=int, default=15)
+    arguments.add_argument("--index-dir", help="folder of the index, where it is not in the repository")
+    arguments.add_argument("--no-watch", action="store_true", help="do not follow the repository")
     given = arguments.parse_args()
+    at = ["--index-dir", given.index_dir] if given.index_dir else []
     before = machine()
     taken: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
-    with _served(given.path) as process:
+    with _served(given.path, at, watch=not given.no_watch) as process:
         for number in range(given.rounds):
             for alone in (True, False) if number % 2 else (False, True):
-                taken[alone].append(_search(given.path, _QUERIES[number % len(_QUERIES)], alone=alone))
+                taken[alone].append(_search(given.path, at, _QUERIES[number % len(_QUERIES)], alone=alone))
         named = {"serves": process} | {
             _NAMES[module]: one for one in process.children() if (module := one.cmdline()[2]) in _NAMES
         }
