@@ -144,8 +144,8 @@ class Reference:
 def symbol(store: IndexStore, name: str, *, kind: SymbolKind | None = None, limit: int = 20) -> list[Symbol]:
     """Find definitions of a name, best first: exactly it, then where it is a part of the name.
 
-    Bodies come before stubs and tests, classes before members. `name` may be qualified, `A.b` or `A::b`. An index of
-    an earlier version has only functions, methods and classes.
+    Bodies come before stubs and tests, classes before members. `name` may be qualified, `A.b` or `A::b`. Of files that an
+    earlier version or another program parsed there are only functions, methods and classes, by their exact name.
 
     Raises:
         UsageError: the name is empty, or `limit` is below 1.
@@ -154,8 +154,7 @@ def symbol(store: IndexStore, name: str, *, kind: SymbolKind | None = None, limi
     own, qualifier = _asked(name, limit)
     of_kind = _DEFINITIONS if kind is None else equals("kind", kind.value)
     rows = _rows(store, all_of(equals("name", own), of_kind))
-    if not store.references.exists():
-        rows = [row for row in _rows_of_chunks(store, own) if kind in {None, row.kind}]
+    rows += [row for row in _rows_of_chunks(store, own) if kind in {None, row.kind}]
     if qualifier:
         rows = [row for row in rows if _is_qualified(row.qualified_name, own, qualifier)]
     best = _best(store, rows, own, limit)
@@ -396,15 +395,19 @@ def _rows(store: IndexStore, where: str | None) -> list[_Row]:
 
 
 def _rows_of_chunks(store: IndexStore, own: str) -> list[_Row]:
-    """Rows of the definitions that own chunks, in an index without references."""
+    """Rows of the definitions that own chunks, of files whose names are not kept."""
     columns = ["file_path", "file_hash", "language", "chunk_type", "qualified_name", "start_line", "end_line"]
     of_class = all_of(equals("class_name", own), equals("chunk_type", SymbolKind.CLASS.value))
-    found = store.chunks.read(columns, any_of(equals("function_name", own), of_class))
+    found = store.chunks.read(columns, any_of(equals("function_name", own), of_class), _MOST_ROWS)
+    paths = sorted(set(found.column("file_path").to_pylist()))
+    files = store.files.read(["file_path", "reference_count"], is_in("file_path", paths)) if paths else None
+    counts = {} if files is None else dict(zip(*(column.to_pylist() for column in files.columns), strict=True))
     return [
         _Row(path, digest, language, own, kind, "", qualified, "", Evidence.DEFINITION, "", start, end, (start,))
         for path, digest, language, kind, qualified, start, end in zip(
             *(found.column(name).to_pylist() for name in columns), strict=True
         )
+        if not counts.get(path)
     ]
 
 

@@ -32,15 +32,16 @@ from code_index.core.unit_vectors import Vectors, normalized, vector_lengths
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import hold_all
 from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.tables import schemas
 from code_index.tables.files import masked_rows
-from code_index.tables.schemas import FILES, REFERENCES
 from code_index.tables.sql import is_in
 from code_index.tables.store import IndexStore
 from code_index.tables.vectors import vector_rows
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.in_process import PhaseResult
-from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES
+from indexing_assets.runs.index_names import PARSED_CHUNKS, REFERENCES, SOURCE_FILES
 from indexing_assets.runs.materializations import record_outside_runs
+from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
 from indexing_assets.runs.planning import chunker_identity, match_batch_partitions
 from resources.embedder_resource import EmbedderResource
@@ -371,29 +372,38 @@ def _store(
     commits.commit(
         list(manifest),
         pa.Table.from_batches([chunks_to_batch(chunks)]),
-        REFERENCES.empty_table(),
-        files=pa.Table.from_pylist(files, schema=FILES),
-        record=lambda: record_outside_runs(
-            index.instance,
-            index.names.asset_key(PARSED_CHUNKS),
-            {
-                row["partition_key"]: {
-                    "chunks": row["chunk_count"],
-                    "dagster/partition_row_count": row["chunk_count"],
-                    "stored_by": "add_chunks",
-                }
-                for row in files
-            },
-            code_version=identity,
-            data_versions={row["partition_key"]: row["file_hash"] for row in files},
-            parent=index.names.asset_key(SOURCE_FILES),
-        ),
+        schemas.REFERENCES.empty_table(),
+        files=pa.Table.from_pylist(files, schema=schemas.FILES),
+        record=lambda: _record_given(index, files),
         now=now,
         with_chunks=add_given_vectors,
     )
     commits.finish()
     match_batch_partitions(index)
     return given
+
+
+def _record_given(index: OpenIndex, files: Sequence[Mapping[str, Any]]) -> None:
+    """Write the events of chunks that were given: of their files' references, of which there are none, and of them."""
+    for asset, name, column in (
+        (REFERENCES, "references", "reference_count"),
+        (PARSED_CHUNKS, "chunks", "chunk_count"),
+    ):
+        record_outside_runs(
+            index.instance,
+            index.names.asset_key(asset),
+            {
+                row["partition_key"]: {
+                    name: row[column],
+                    "dagster/partition_row_count": row[column],
+                    "stored_by": "add_chunks",
+                }
+                for row in files
+            },
+            code_version=chunker_identity(index.settings),
+            data_versions={row["partition_key"]: row["file_hash"] for row in files},
+            parent=index.names.asset_key(SOURCE_FILES),
+        )
 
 
 def _add_vectors(

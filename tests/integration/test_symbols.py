@@ -12,6 +12,7 @@ import pytest
 
 from code_index import Index, UsageError
 from code_index.index.folder import resolve_index_folder
+from code_index.tables.schemas import REFERENCES
 from indexing_assets.operations.pipeline import Pipeline
 from tests.indexed_copies import copy_indexed
 
@@ -165,6 +166,18 @@ def test_an_index_without_the_table_has_its_definitions_and_says_how_to_get_the_
     assert "no references yet: `code-index index` parses its files again" in told.stderr
     command_line("index", "--phase", "parse", root)
     assert Index.open(root).references("Till")
+
+
+def test_definitions_of_files_that_came_with_their_chunks_only_are_found_beside_the_others(
+    indexed: Path, tmp_path: Path
+) -> None:
+    index = Index.open(copy_indexed(indexed, tmp_path / "repository"))
+    before = _places(index, "Till")[0]
+    index.store.references.replace([before[0]], REFERENCES.empty_table())
+    index.store.tables.run(
+        "files", lambda table: table.update(where=f"file_path = '{before[0]}'", values={"reference_count": 0})
+    )
+    assert _places(index, "Till")[0] == before
 
 
 def test_the_command_shows_definitions_references_and_an_outline(

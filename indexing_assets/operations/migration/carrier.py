@@ -246,6 +246,7 @@ class Carrier:
             "subproject_name": name,
             "subproject_path": place,
             "status": FileStatus.PARSED.value,
+            "reference_count": 0,
             "chunker_version": chunker_identity(self.plan.settings),
             "parsed_at": self.now,
         }

@@ -23,7 +23,7 @@ from indexing_assets.operations.migration.old_index.containment import refuse_le
 from indexing_assets.operations.migration.old_index.layout import CONFIG_FILE, MAX_FILE_BYTES, METADATA_FILE, TABLE
 from indexing_assets.operations.migration.plan import Plan
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, REFERENCES
 from indexing_assets.runs.partitions import delete_partitions
 
 _RECORD_FILE = "migration.json"
@@ -116,7 +116,7 @@ def roll_back(folder: IndexFolder) -> dict[str, Any]:
             write_atomically(folder.settings_path, before.read_text(encoding="utf-8"))
         with Pipeline(folder) as pipeline:
             index = pipeline.index
-            for asset in (PARSED_CHUNKS, CHUNK_VECTORS):
+            for asset in (PARSED_CHUNKS, REFERENCES, CHUNK_VECTORS):
                 delete_partitions(index.instance, index.names.partitions(asset), index.partition_keys(asset))
                 index.instance.wipe_assets([index.names.asset_key(asset)])
         # The next migration keeps the settings of its own time.

@@ -32,7 +32,7 @@ from indexing_assets.operations.migration.rollback import (
 )
 from indexing_assets.operations.migration.staging import stage
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, SOURCE_FILES
+from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, REFERENCES, SOURCE_FILES
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import chunker_identity, embedding_identity
@@ -133,23 +133,28 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
             version = compute_logical_data_version("1", {}).value
             counts: dict[str | None, Any] = {None: {**note, "dagster/row_count": len(files)}}
             record_outside_runs(index.instance, source_files, counts, code_version="1", data_versions={None: version})
-        _register_partitions(
-            index,
-            PARSED_CHUNKS,
-            [row["partition_key"] for row in files],
-            {row["partition_key"]: row["chunk_count"] for row in files},
-            note,
-            code_version=chunker_identity(index.settings),
-            data_versions={row["partition_key"]: row["file_hash"] for row in files},
-            parent=source_files,
-        )
+        # References do not come along; their partitions say so with none, as those of a file without names do.
+        for asset, rows in (
+            (REFERENCES, {row["partition_key"]: {"references": 0} for row in files}),
+            (PARSED_CHUNKS, {row["partition_key"]: {"chunks": row["chunk_count"]} for row in files}),
+        ):
+            _register_partitions(
+                index,
+                asset,
+                list(rows),
+                rows,
+                note,
+                code_version=chunker_identity(index.settings),
+                data_versions={row["partition_key"]: row["file_hash"] for row in files},
+                parent=source_files,
+            )
         batches = index.store.statuses.batches(record["report"]["model_id"]).to_pylist()
         complete = [batch for batch in batches if not (batch["pending"] or batch["errors"])]
         _register_partitions(
             index,
             CHUNK_VECTORS,
             [batch_partition_key(batch["embedding_batch_id"]) for batch in batches],
-            {batch_partition_key(batch["embedding_batch_id"]): batch["chunks"] for batch in complete},
+            {batch_partition_key(batch["embedding_batch_id"]): {"chunks": batch["chunks"]} for batch in complete},
             note,
             code_version=embedding_identity(index.settings),
         )
@@ -159,17 +164,17 @@ def _register_partitions(
     index: OpenIndex,
     asset: str,
     keys: Iterable[str],
-    chunks: Mapping[str, int],
+    rows: Mapping[str, Mapping[str, int]],
     note: Mapping[str, str],
     **versions: Any,
 ) -> None:
-    """Add the keys that are missing, and record those that have all of their chunks and no event."""
+    """Add the keys that are missing, and record those in `rows`, each with its named count, that have no event."""
     known = set(index.partition_keys(asset))
     index.instance.add_dynamic_partitions(index.names.partitions(asset), [key for key in keys if key not in known])
     done = index.materialized_keys(asset)
     metadata: dict[str | None, Any] = {
-        key: {**note, "chunks": count, "dagster/partition_row_count": count}
-        for key, count in chunks.items()
+        key: {**note, **counts, "dagster/partition_row_count": sum(counts.values())}
+        for key, counts in rows.items()
         if key not in done
     }
     record_outside_runs(index.instance, index.names.asset_key(asset), metadata, **versions)
