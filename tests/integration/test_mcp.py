@@ -178,7 +178,7 @@ def test_content_of_files_stays_between_fences_and_names_stay_names(indexed: Pat
 
 
 def test_nothing_outside_of_the_repository_is_read(indexed: Path) -> None:
-    for path in ("../outside.py", "/etc/passwd", "app/../../outside.py", "~/.ssh/id_rsa"):
+    for path in ("../outside.py", "/etc/passwd", "app/../../outside.py", "~/.ssh/id_rsa", "~nobody_known/x"):
 
         async def ask(client: Client, path: str = path) -> Any:
             return await client.call_tool("related", {"path": path, "line": 1})
