@@ -210,7 +210,7 @@ class Tools:
         """The index folders of the repositories, each once; one that may not be used is refused when it is asked."""
         paths = self._served.paths
         if len(paths) <= 1:
-            return [locate_index_folder(*paths, index_dir=self._served.index_dir)]
+            return [locate_index_folder(paths[0] if paths else None, self._served.index_dir)]
         # The variables of a single index do not apply.
         roots = dict.fromkeys(path.resolve() for path in paths)
         return [IndexFolder(path=root / INDEX_FOLDER, repository_root=root) for root in roots]
