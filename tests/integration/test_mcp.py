@@ -561,7 +561,9 @@ def test_the_official_client_is_answered_on_a_port_with_the_token_and_nobody_wit
                 httpx2.AsyncClient(headers=known, timeout=PATIENCE_S) as http,
                 Client(streamable_http_client(address, http_client=http), mode=mode) as client,
             ):
-                assert [tool.name for tool in (await client.list_tools()).tools] == _TOOLS
+                *_, refresh = listed = (await client.list_tools()).tools
+                assert [tool.name for tool in listed] == _TOOLS
+                assert (refresh.annotations.destructive_hint, refresh.annotations.open_world_hint) == (False, False)
                 said = await client.call_tool("search", {"query": "greet a person by name"})
                 assert "app/greeting.py" in _said(said)
 

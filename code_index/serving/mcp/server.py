@@ -81,7 +81,7 @@ def make_server(served: Served) -> Server[Any]:
                 name=definition.name,
                 description=definition.description,
                 input_schema=definition.input_schema(),
-                annotations=ToolAnnotations(read_only_hint=True) if definition.reads else None,
+                annotations=ToolAnnotations.model_validate(definition.hints),
             )
             for definition in served.tools
         ]
