@@ -506,6 +506,17 @@ def test_nothing_of_the_engine_is_loaded_before_the_first_answer() -> None:
     assert heavy & set(done.stdout.split()) == set()
 
 
+def test_a_client_that_is_gone_ends_the_server_without_a_word() -> None:
+    with started(*_COMMAND, "mcp", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        server.stdout.close()
+        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).encode())
+        server.stdin.write(b"\n")
+        server.stdin.close()
+        assert server.wait(PATIENCE_S) == 0
+        assert server.stderr.read() == b""
+
+
 def test_a_server_that_is_killed_leaves_the_run_and_the_index_as_they_are(one_file: Path) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with started(*_COMMAND, "mcp", one_file, **pipes) as server:

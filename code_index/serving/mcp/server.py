@@ -133,7 +133,7 @@ def make_server(served: Served) -> Server[Any]:
 
 
 def serve_stdio(served: Served) -> None:
-    """Answer on standard input and output until the input ends."""
+    """Answer on standard input and output until one of them ends."""
     server = make_server(served)
 
     async def serve() -> None:
@@ -152,7 +152,10 @@ def serve_stdio(served: Served) -> None:
             group.start_soon(pass_on)
             await server.run(heard, write, server.create_initialization_options())
 
-    anyio.run(serve)
+    try:
+        anyio.run(serve)
+    except* BrokenPipeError:
+        pass  # whoever asked is gone
 
 
 def heard_again(error: Exception) -> SessionMessage | None:
