@@ -67,6 +67,8 @@ def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: 
 
     gc.freeze()
     gc.enable()
+    if sys.stdin.isatty():
+        tell("Agents start this command and write to it; `code-index setup` tells them of it. Ctrl-D ends it.")
     # A thread that reads standard input cannot be ended, and nothing here has to be: this process only reads.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))

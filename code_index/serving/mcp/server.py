@@ -11,6 +11,8 @@ unknown arguments, and announces prompts and resources that there are none of.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import socket
 import threading
 from collections.abc import Sequence
@@ -25,24 +27,33 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
 from mcp.types import (
     INVALID_PARAMS,
+    PARSE_ERROR,
     CallToolRequestParams,
     CallToolResult,
+    ErrorData,
+    JSONRPCError,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
     Tool,
     ToolAnnotations,
+    jsonrpc_message_adapter,
 )
+from pydantic import ValidationError
 
 from code_index.core.lazy_imports import importing
+from code_index.core.regular_files import load_json
 from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME, Served
+from code_index.serving.mcp.memory import give_back
 
 if TYPE_CHECKING:
     from code_index.serving.mcp.tools import Tools
 
 HTTP_PATH: Final = "/mcp"
+_IDLE_S: Final = 1.0  # after which memory is given back
 _UNTIL_WARMING_S: Final = 0.05  # the first answer is on its way by then
 _MOST_REQUEST_BYTES: Final = 1_000_000
 _CLOSE_S: Final = 3
@@ -53,11 +64,18 @@ def make_server(served: Served) -> Server[Any]:
     """Make the server of some repositories; it begins to open their indexes once it has answered the first request."""
 
     @cache
-    def tools() -> Tools:
+    def made() -> Tools:
         with importing:
             from code_index.serving.mcp.tools import Tools
 
-            return Tools(served)
+        return Tools(served)
+
+    making = threading.Lock()
+
+    def tools() -> Tools:
+        # The same for all: two that are made at once would not know of each other's runs.
+        with making:
+            return made()
 
     names = [definition.name for definition in served.tools]
     listed = ListToolsResult(
@@ -66,12 +84,13 @@ def make_server(served: Served) -> Server[Any]:
                 name=definition.name,
                 description=definition.description,
                 input_schema=definition.input_schema(),
-                annotations=ToolAnnotations(read_only_hint=True) if definition.reads else None,
+                annotations=ToolAnnotations.model_validate(definition.hints),
             )
             for definition in served.tools
         ]
     )
     warming = threading.Lock()
+    idle: asyncio.TimerHandle | None = None
 
     async def list_tools(_context: ServerRequestContext[Any], _asked: PaginatedRequestParams | None) -> ListToolsResult:
         return listed
@@ -85,12 +104,20 @@ def make_server(served: Served) -> Server[Any]:
         )
         return CallToolResult(content=[TextContent(type="text", text=reply.text)], is_error=reply.failed)
 
-    async def warm_after(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+    def warm() -> None:
+        tools().warm()
+        give_back()
+
+    async def warm_then_spare(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        nonlocal idle
         result = await call_next(ctx)
         if warming.acquire(blocking=False):  # and never released
-            timer = threading.Timer(_UNTIL_WARMING_S, lambda: tools().warm())
+            timer = threading.Timer(_UNTIL_WARMING_S, warm)
             timer.daemon = True
             timer.start()
+        if idle is not None:
+            idle.cancel()
+        idle = asyncio.get_running_loop().call_later(_IDLE_S, give_back)
         return result
 
     server: Server[Any] = Server(
@@ -101,19 +128,60 @@ def make_server(served: Served) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    server.middleware.append(warm_after)
+    server.middleware.append(warm_then_spare)
     return server
 
 
 def serve_stdio(served: Served) -> None:
-    """Answer on standard input and output until the input ends."""
+    """Answer on standard input and output until one of them ends."""
     server = make_server(served)
 
     async def serve() -> None:
-        async with stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+        passed_on, heard = anyio.create_memory_object_stream[SessionMessage | Exception]()
 
-    anyio.run(serve)
+        async def pass_on() -> None:
+            async with passed_on:
+                async for item in read:
+                    if isinstance(item, SessionMessage):
+                        await passed_on.send(item)
+                    elif (message := heard_again(item)) is not None:
+                        is_answer = isinstance(message.message, JSONRPCError)
+                        await (write if is_answer else passed_on).send(message)
+
+        async with stdio_server() as (read, write), anyio.create_task_group() as group:
+            group.start_soon(pass_on)
+            await server.run(heard, write, server.create_initialization_options())
+
+    try:
+        anyio.run(serve)
+    except* BrokenPipeError:
+        pass  # whoever asked is gone
+
+
+def heard_again(error: Exception) -> SessionMessage | None:
+    """The message of a line that the library cannot read: a request is never left without an answer.
+
+    Half of a character that takes two (text that a client cut in the midst of it) is read as a question mark. What
+    cannot be read then either is an error for its request; None where it does not say which one that is.
+    """
+    first = error.errors()[0] if isinstance(error, ValidationError) else {"type": ""}
+    if first["type"] != "json_invalid":
+        return None
+    try:
+        said = load_json(first["input"])
+        return SessionMessage(
+            jsonrpc_message_adapter.validate_json(
+                json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"), by_name=False
+            )
+        )
+    except ValidationError as wrong:
+        asked = said.get("id") if isinstance(said, dict) else None
+        if not isinstance(asked, int | str):
+            return None
+        why = ErrorData(code=PARSE_ERROR, message=f"This request cannot be read: {wrong.errors()[0]['msg']}")
+        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=asked, error=why))
+    except ValueError:
+        return None
 
 
 def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) -> None:
