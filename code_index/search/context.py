@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from code_index.core.errors import UsageError
+from code_index.core.lines import lines_of
 from code_index.search.hybrid import SearchHit, query_words
-from code_index.search.ranking import snippet_lines
+from code_index.search.snippets import snippet
 from code_index.search.token_estimate import estimate_tokens
 from code_index.tables.store import IndexStore
 
@@ -193,7 +194,7 @@ def _fitting(
     hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], room: int, packing: _Packing
 ) -> _Part | None:
     """The hit, or as many of its lines as fit; None where that is too little to be worth its header."""
-    lines = hit.content.splitlines()
+    lines = lines_of(hit.content)
     whole = _Part(hit, headers, 0, tuple(lines), whole=True)
     if packing.alone(whole) <= room:
         return whole
@@ -215,7 +216,7 @@ def _fitting(
 def _window(
     hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], lines: Sequence[str], height: int
 ) -> _Part:
-    first, shown = snippet_lines("\n".join(lines), words, height=height)
+    first, shown = snippet(lines, words, height=height)
     if first:
         own = _signature(hit.content, hit.function_name or hit.class_name)
         # A later piece of a long definition does not say its name: the first piece is among its headers.
@@ -318,7 +319,7 @@ def _chain(rows: Mapping[tuple[str, str], Mapping[str, Any]], hit: SearchHit) ->
 
 def _signature(content: str, name: str | None) -> tuple[str, ...] | None:
     """The lines of a definition that say its name and parameters, the first line of what has no name; else None."""
-    lines = [line for line in content.splitlines() if line.strip()]
+    lines = [line for line in lines_of(content) if line.strip()]
     own = re.split(r"\.|::|#", name)[-1] if name else ""
     word = re.compile(rf"(?<!\w){re.escape(own)}(?!\w)")
     begin = next((at for at, line in enumerate(lines) if not own or _declares(line, word)), None)

@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Final
 
 from code_index.core.errors import CodeIndexError, RepositoryError
 from code_index.core.lazy_imports import importing
+from code_index.core.lines import lines_of
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import read_last_scan
-from code_index.repository.content_rules import recorded_mtime_ns
-from code_index.search.relocation import relocated
+from code_index.repository.content_rules import recorded_mtime_ns, skip_reason_for_content
+from code_index.search.relocation import PresentLines, relocated
 
 if TYPE_CHECKING:
     from code_index.repository.source_repository import FileContent, SourceRepository
@@ -52,8 +53,8 @@ class FileState(StrEnum):
     """State of a hit's file, compared with what was indexed.
 
     `current`: the lines and the content are those of the file. `moved`: the same text stands at other lines, which the hit
-    now names. `changed`: the text differs; lines and content were read again. `gone`: the file is not there any more, or
-    cannot be read; the content is what was indexed.
+    now names. `changed`: the text differs; lines and content were read again, of a long one only the beginning. `gone`: the
+    file is not there any more, cannot be read, or would not be indexed now; the content is what was indexed.
     """
 
     CURRENT = "current"
@@ -174,11 +175,11 @@ class FreshnessReader:
         texts = {path: self._lines_if_changed(path, record) for path, record in records.items()}
         return tuple(self._marked(hit, texts.get(hit.file_path, FileState.GONE)) for hit in hits)
 
-    def _marked(self, hit: SearchHit, now: list[str] | FileState) -> SearchHit:
+    def _marked(self, hit: SearchHit, now: PresentLines | FileState) -> SearchHit:
         hit = replace(hit, repository=str(self._folder.repository_root))
         if isinstance(now, FileState):
             return replace(hit, state=now)
-        found = relocated(hit.content.splitlines(), hit.start_line, hit.end_line, now)
+        found = relocated(lines_of(hit.content), hit.start_line, hit.end_line, now)
         if found is None:
             return replace(hit, state=FileState.GONE)
         state = FileState.CHANGED if found.lines is not None else FileState.MOVED
@@ -187,7 +188,7 @@ class FreshnessReader:
         content = hit.content if found.lines is None else "\n".join(found.lines)
         return replace(hit, state=state, start_line=found.start_line, end_line=found.end_line, content=content)
 
-    def _lines_if_changed(self, path: str, record: FileRecord) -> list[str] | FileState:
+    def _lines_if_changed(self, path: str, record: FileRecord) -> PresentLines | FileState:
         """The lines of a file that changed, with keys masked; else its state."""
         try:
             status = (self._folder.repository_root / path).lstat()
@@ -197,8 +198,10 @@ class FreshnessReader:
         except (OSError, RepositoryError):  # what cannot be read cannot be shown either
             return FileState.GONE
         if read.file_hash == record.file_hash:
-            self._remember(path, read)
+            self._remember(path, read, record)
             return FileState.CURRENT
+        if _is_left_out(read.content, record):
+            return FileState.GONE
         with importing:
             from code_index.chunking.chunker import masked_source
             from code_index.chunking.registry import FORMATS
@@ -207,7 +210,7 @@ class FreshnessReader:
         kind = FORMATS.get(record.language)
         if kind is not None and kind.render is not None and (rendered := kind.render(source)) is not None:
             source = rendered.text
-        return source.decode("utf-8", "replace").splitlines()
+        return PresentLines(lines_of(source.decode("utf-8", "replace")))
 
     def _repository(self) -> SourceRepository:
         with importing:
@@ -264,12 +267,16 @@ class FreshnessReader:
         readings = _MOST_READ
         for path, _, size, mtime_ns in found.files:
             record = known.get(path)
-            if record is not None and (not record.file_hash or self._is_known(path, record, size, mtime_ns)):
+            if record is not None and self._is_known(path, record, size, mtime_ns):
                 continue
-            if record is not None and record.size_bytes == size and readings:
-                # The time proves nothing: the file was young when it was read, or was only touched.
-                readings -= 1
-                if self._holds_the_same(repository, path, record):
+            # A file that was left out may be so again. Else the time proves nothing where the size is the same: the file was
+            # young when it was read, or was only touched.
+            if record is not None and (not record.file_hash or record.size_bytes == size):
+                if readings:
+                    readings -= 1
+                    if self._holds_the_same(repository, path, record):
+                        continue
+                elif not record.file_hash:
                     continue
             newer.add(path)
         return sorted(newer)
@@ -285,12 +292,21 @@ class FreshnessReader:
             read = repository.read(path)
         except RepositoryError:  # a scan keeps its record as well
             return True
-        if read.file_hash != record.file_hash:
+        if not (_is_left_out(read.content, record) if not record.file_hash else read.file_hash == record.file_hash):
             return False
-        self._remember(path, read)
+        self._remember(path, read, record)
         return True
 
-    def _remember(self, path: str, read: FileContent) -> None:
-        """Remember a content by size and time, unless the file is so young that these prove nothing."""
+    def _remember(self, path: str, read: FileContent, record: FileRecord) -> None:
+        """Remember that a content is as recorded, by size and time, unless the file is so young that these prove nothing."""
         if recorded_mtime_ns(read.mtime_ns, time.time_ns()) == read.mtime_ns:
-            self._hashes[path] = (read.size_bytes, read.mtime_ns, read.file_hash)
+            self._hashes[path] = (read.size_bytes, read.mtime_ns, record.file_hash)
+
+
+def _is_left_out(content: bytes, record: FileRecord) -> bool:
+    """Tell whether a scan would leave a file out for what it holds."""
+    with importing:
+        from code_index.chunking.encoding import ascii_compatible
+
+    text = ascii_compatible(content, record.working_tree_encoding)
+    return skip_reason_for_content(text, record.language) is not None

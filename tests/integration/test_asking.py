@@ -35,6 +35,11 @@ _COPY = (
 _LONG = "class Engine:\n    def run(self, steps: int) -> None:\n" + "".join(
     f"        self.step_{number}(steps, {number})\n" for number in range(120)
 )
+# Form feeds and separators of Unicode end no line.
+_PAGES = "\x0c\n".join(
+    f'def page_{number}(text: str) -> str:\n    first = "a\u2028b"\n\x0c\n    return first + text * {number}\n'
+    for number in range(3)
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +47,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Callab
     """An indexed checkout with one commit, tagged `v1`."""
     root = make_small_repository(tmp_path_factory.mktemp("asking") / "repository")
     write_files(root, {"lib/shapes.py": _SHAPES, "lib/time.py": _COPY, "old/time.py": _COPY, "lib/engine.py": _LONG})
+    write_files(root, {"lib/pages.py": _PAGES, "lib/blank.py": "\n"})
     git(root, "init", "-q", "-b", "main")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "first")
@@ -80,8 +86,9 @@ def test_files_that_were_added_changed_and_removed_are_newer(root: Path) -> None
     write_files(root, {"app/new.py": "def fresh(): ...\n", "lib/time.py": "UNITS = {}\n"})
     (root / "docs" / "guide.md").unlink()
     write_files(root, {".gitignore": "out/\n", "out/made.py": "x = 1\n", "package-lock.json": "{}\n"})
+    write_files(root, {"lib/blank.py": "def no_more_blank(): ...\n"})
     fresh = Index.open(root).freshness()
-    assert fresh.newer_files == (".gitignore", "app/new.py", "docs/guide.md", "lib/time.py")
+    assert fresh.newer_files == (".gitignore", "app/new.py", "docs/guide.md", "lib/blank.py", "lib/time.py")
     assert not fresh.is_current
 
 
@@ -136,7 +143,18 @@ def test_an_edit_elsewhere_in_the_file_leaves_a_hit_current(root: Path) -> None:
     assert _hit(root, "parse duration", "lib/time.py").state == "current"
 
 
-@pytest.mark.parametrize("kind", ["deleted", "link", "folder"])
+def test_lines_are_those_of_an_editor_where_there_are_form_feeds(root: Path) -> None:
+    hit = _hit(root, "page 1", "lib/pages.py")
+    pieces = Index.open(root).context("page", mode="lexical", glob="lib/pages.py", max_tokens=400).hits
+    (root / "lib" / "pages.py").write_text("#\x0c\n" + _PAGES.replace("text * 1", "text * 10"))
+    changed = _hit(root, "page 1", "lib/pages.py")
+    assert (hit.start_line, hit.end_line) == (6, 9)
+    assert (changed.state, changed.start_line, changed.end_line) == ("changed", 7, 10)
+    assert changed.content == hit.content.replace("text * 1", "text * 10")
+    assert any(hit.content in piece.text for piece in pieces)
+
+
+@pytest.mark.parametrize("kind", ["deleted", "link", "folder", "binary"])
 def test_a_hit_of_a_file_that_is_no_more_is_gone_and_nothing_else_is_read(
     root: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -147,6 +165,8 @@ def test_a_hit_of_a_file_that_is_no_more_is_gone_and_nothing_else_is_read(
         place.symlink_to(tmp_path / "secret")
     elif kind == "folder":
         place.mkdir()
+    elif kind == "binary":
+        place.write_bytes(b"\0" * 100)
     hit = _hit(root, "parse duration", "lib/time.py")
     assert hit.state == "gone"
     assert "parse_duration" in hit.content
