@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +25,7 @@ from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.context import ContextPiece, hits_for, pack, refuse_budget
-from code_index.search.freshness import Freshness, FreshnessReader
+from code_index.search.freshness import Freshness, FreshnessReader, NameT
 from code_index.search.hybrid import QueryEncoder, SearchHit, SearchMode, search
 from code_index.search.language_names import languages_named
 from code_index.search.related import related
@@ -266,8 +267,12 @@ class Index:
     def _relative(self, path: str | Path) -> str:
         """A path as the index has it."""
         root = self.folder.repository_root
-        given = Path(path).expanduser()
+        given = Path(path)
+        with suppress(RuntimeError):  # there is no such user: a file may be called so
+            given = given.expanduser()
         try:
+            if given.is_absolute() and not given.is_relative_to(root):  # by a link to the repository
+                given = Path(os.path.realpath(given.parent), given.name)
             return Path(os.path.normpath(root / given)).relative_to(root).as_posix()
         except ValueError as error:
             raise UsageError(f"{str(path)[:_SHOWN]!r} is not in the repository {root}. Name a file of it.") from error
@@ -315,8 +320,10 @@ class Index:
 
         return why_nothing_matches(self.store, self._filter(**filters))
 
-    def symbol(self, name: str, *, kind: str | None = None, limit: int = 20) -> list[Symbol]:
+    def symbol(self, name: str, *, kind: str | None = None, limit: int = 20) -> Answer[Symbol]:
         """Find definitions of a name, best first: exactly it, then where it is a part of the name.
+
+        Definitions in files that changed since they were indexed are marked (`Symbol.state`), and have their present lines.
 
         Args:
             name: such as `parse_date`, `Counter.increment` or `Counter::increment`.
@@ -330,10 +337,15 @@ class Index:
         with importing:
             from code_index.search.symbols import SymbolKind, symbol
 
-        return symbol(self.store, name, kind=None if kind is None else _member("kind", kind, SymbolKind), limit=limit)
+        of_kind = None if kind is None else _member("kind", kind, SymbolKind)
+        self._freshness.start()
+        return self._named(symbol(self.store, name, kind=of_kind, limit=limit))
 
-    def outline(self, target: str) -> list[Symbol]:
-        """List the definitions in a file, by its path, or in a class, by its name, in the order of the source.
+    def outline(self, target: str) -> Answer[Symbol]:
+        """List the definitions in a file or in a class, in the order of the source; marked as those of `symbol`.
+
+        Args:
+            target: path of a file, relative to the repository or absolute, or name of a class.
 
         Raises:
             UsageError: no file and no class of the index is called so.
@@ -342,10 +354,13 @@ class Index:
         with importing:
             from code_index.search.symbols import outline
 
-        return outline(self.store, target)
+        self._freshness.start()
+        with suppress(UsageError):  # no path of the repository: a name
+            target = self._relative(target) if target.strip() else target
+        return self._named(outline(self.store, target))
 
-    def references(self, name: str, *, kind: str | None = None, limit: int = 100) -> list[Reference]:
-        """Find the places that use a name, the surest first.
+    def references(self, name: str, *, kind: str | None = None, limit: int = 100) -> Answer[Reference]:
+        """Find the places that use a name, the surest first; marked as definitions by `symbol`.
 
         Args:
             name: as for `symbol`; with a qualifier, places that are known to mean another definition are left out.
@@ -360,7 +375,16 @@ class Index:
             from code_index.search.symbols import ReferenceKind, references
 
         of_kind = None if kind is None else _member("kind", kind, ReferenceKind)
-        return references(self.store, name, kind=of_kind, limit=limit)
+        self._freshness.start()
+        return self._named(references(self.store, name, kind=of_kind, limit=limit))
+
+    def _named(self, found: Sequence[NameT]) -> Answer[NameT]:
+        marked = self._freshness.names_brought_up_to_date(found)
+        notes = []
+        if unknown := self.store.files.without_references():
+            again = f"`code-index index {self.folder.repository_root}` parses them again; no text is embedded again."
+            notes.append(f"The names in {unknown:,} files are not known yet: {again}")
+        return Answer((self._freshness.read(),), marked, tuple(notes))
 
     def status(self) -> IndexStatus:
         """Count what the index holds, lacks and takes on disk.

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from code_index.core.errors import CodeIndexError, RepositoryError
 from code_index.core.lazy_imports import importing
@@ -33,6 +33,7 @@ from code_index.search.relocation import PresentLines, relocated
 if TYPE_CHECKING:
     from code_index.repository.source_repository import FileContent, SourceRepository
     from code_index.search.hybrid import SearchHit
+    from code_index.search.symbols import Reference, Symbol
     from code_index.tables.search_rows import FileRecord
     from code_index.tables.store import IndexStore
 
@@ -47,6 +48,9 @@ _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
 """Paths that `Freshness.newer_files` lists at most; `newer_count` counts all."""
 _MOST_READ: Final = 200  # files that a comparison reads, where size and time leave it open
+_PLACED: Final = ("chunk_id", "file_path", "start_line", "end_line", "content")
+
+NameT = TypeVar("NameT", "Symbol", "Reference")
 
 
 class FileState(StrEnum):
@@ -171,9 +175,27 @@ class FreshnessReader:
         Raises:
             StoreError: a table cannot be read.
         """
-        records = self._store.search.file_records(sorted({hit.file_path for hit in hits}))
-        texts = {path: self._lines_if_changed(path, record) for path, record in records.items()}
+        texts = self._texts(hits)
         return tuple(self._marked(hit, texts.get(hit.file_path, FileState.GONE)) for hit in hits)
+
+    def names_brought_up_to_date(self, names: Sequence[NameT]) -> tuple[NameT, ...]:
+        """Mark definitions or references of files that changed since they were indexed, with their lines as they are now.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        texts = self._texts(names)
+        changed = sorted({one.chunk_id for one in names if isinstance(texts.get(one.file_path), PresentLines)} - {""})
+        rows, _ = self._store.search.details(changed, [], _PLACED) if changed else ({}, {})
+        shifts = {chunk_id: _shift(row, texts[row["file_path"]]) for chunk_id, row in rows.items()}
+        return tuple(
+            one.at_present(texts.get(one.file_path, FileState.GONE), shifts.get(one.chunk_id, 0)) for one in names
+        )
+
+    def _texts(self, found: Sequence[SearchHit] | Sequence[NameT]) -> dict[str, PresentLines | FileState]:
+        """The present lines of the files that something was found in, where they changed; else their states."""
+        records = self._store.search.file_records(sorted({one.file_path for one in found}))
+        return {path: self._lines_if_changed(path, record) for path, record in records.items()}
 
     def _marked(self, hit: SearchHit, now: PresentLines | FileState) -> SearchHit:
         hit = replace(hit, repository=str(self._folder.repository_root))
@@ -301,6 +323,13 @@ class FreshnessReader:
         """Remember that a content is as recorded, by size and time, unless the file is so young that these prove nothing."""
         if recorded_mtime_ns(read.mtime_ns, time.time_ns()) == read.mtime_ns:
             self._hashes[path] = (read.size_bytes, read.mtime_ns, record.file_hash)
+
+
+def _shift(row: Mapping[str, Any], now: PresentLines | FileState) -> int:
+    """Lines by which a chunk moved in the present file."""
+    start, end = row["start_line"], row["end_line"]
+    found = None if isinstance(now, FileState) else relocated(lines_of(row["content"]), start, end, now)
+    return 0 if found is None else found.start_line - start
 
 
 def _is_left_out(content: bytes, record: FileRecord) -> bool:

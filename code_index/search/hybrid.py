@@ -19,6 +19,7 @@ from code_index.core.errors import UsageError
 from code_index.core.identifiers import search_tokens
 from code_index.search.features import Candidate
 from code_index.search.freshness import FileState
+from code_index.search.limits import refuse_limit
 from code_index.search.query_kind import Name, asked_name
 from code_index.search.ranking import Ranked, content_words, rank
 from code_index.search.weights import FUSED_DEPTH
@@ -176,7 +177,7 @@ def search(
         explain: whether hits of a hybrid search say what their score is made of.
 
     Raises:
-        UsageError: the query is empty or no text, a filter is no text, a number is below 1, or the vectors in use
+        UsageError: the query is empty or no text, a filter is no text, a number is out of bounds, or the vectors in use
             are of another model.
         StoreError: a table cannot be read.
     """
@@ -274,10 +275,8 @@ def _asked(query: str, *, limit: int, per_file: int) -> str:
         if query.strip():
             raise UsageError("The query is not valid UTF-8. Say what to look for, in words or code.")
         raise UsageError("The query is empty. Say what to look for, in words or code.")
-    if limit < 1:
-        raise UsageError(f"limit is {limit}, but must be at least 1.")
-    if per_file < 1:
-        raise UsageError(f"per_file is {per_file}, but must be at least 1.")
+    refuse_limit("limit", limit)
+    refuse_limit("per_file", per_file)
     return text
 
 

@@ -6,6 +6,7 @@ reading files.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ class PresentLines:
         """Number the lines of a file, from 0."""
         self.lines = lines
         self.stripped = [line.rstrip() for line in lines]
+        self._with: dict[str, list[int]] = {}
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, line in enumerate(self.stripped):
             self._places[line].append(place)
@@ -45,6 +47,13 @@ class PresentLines:
         """Number of times that a line stands here."""
         return len(self._places.get(line, ()))
 
+    def nearest_with(self, name: str, line: int) -> int | None:
+        """The line (1-based) nearest to one that has a name as a whole word; None where no line has it."""
+        if name not in self._with:
+            word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)" if re.match(r"\w", name) else re.escape(name))
+            self._with[name] = [at for at, text in enumerate(self.lines, start=1) if word.search(text)]
+        return _nearest_of(self._with[name], line)
+
     def nearest(self, line: str, near: int, *, after: int = 0, most: int = 1) -> list[int]:
         """The places of a line nearest to one, from `after` on, the nearest first, and of two as near the earlier one."""
         places = self._places.get(line, [])
@@ -52,6 +61,12 @@ class PresentLines:
         middle = bisect_left(places, near, lo=first)
         around = places[max(first, middle - most) : middle + most]
         return sorted(around, key=lambda place: (abs(place - near), place))[:most]
+
+
+def _nearest_of(places: Sequence[int], near: int) -> int | None:
+    """Of ascending numbers the one nearest to another, of two as near the smaller one."""
+    at = bisect_left(places, near)
+    return min(places[max(at - 1, 0) : at + 1], key=lambda place: (abs(place - near), place), default=None)
 
 
 def relocated(content: Sequence[str], start_line: int, end_line: int, now: PresentLines) -> Relocation | None:

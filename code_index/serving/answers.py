@@ -243,7 +243,7 @@ class Answers:
 
     def _outline(self, path: str) -> list[Answer] | None:
         """The definitions of a file; None for an index of before they were stored."""
-        if not self._index.store.references.exists():
+        if self._index.store.files.without_references() and not self._index.store.references.exists():
             return None
         return [
             {
@@ -253,7 +253,7 @@ class Answers:
                 "end_line": one.end_line,
                 "depth": one.depth,
             }
-            for one in self._index.outline(path)
+            for one in self._index.outline(path).hits
         ]
 
     def _map(self, folder: str = "") -> Answer:

@@ -7,7 +7,7 @@ from indexing_assets.cli.output import Styled, say, say_code, tell
 
 _LISTED = 5
 _HASH_CHARACTERS = 10
-_STATES = {
+STATES = {
     "moved": "  [moved since it was indexed]",
     "changed": "  [changed since it was indexed]",
     "gone": "  [gone since it was indexed]",
@@ -71,7 +71,7 @@ def _show_hit(number: int, hit: Mapping[str, Any], shown: Mapping[str, Any], *, 
         "  ",
         Styled(hit["qualified_name"] or hit["chunk_type"], bold=True),
         f"  ({hit['chunk_type']}, {hit['language']})  {hit['score']:.3f}{_RELATIONS.get(hit['relation'] or '', '')}",
-        Styled(_STATES.get(hit["state"] or "", ""), fg="yellow"),
+        Styled(STATES.get(hit["state"] or "", ""), fg="yellow"),
     )
     if hit["copies"]:
         say(Styled(f"      {len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True))

@@ -229,7 +229,9 @@ def test_the_line_of_an_edited_file_means_the_present_line(root: Path) -> None:
     [
         ("nowhere.py", 1, "has no chunk in the index"),
         ("lib/time.py", 999, "ends at line 7"),
-        ("lib/time.py", 0, "ends at line 7"),
+        ("lib/time.py", 0, "the first one is 1"),
+        ("~no-such-user/time.py", 1, "has no chunk in the index"),
+        ("lib/\udc80.py", 1, "not valid UTF-8"),
         ("../outside.py", 1, "is not in the repository"),
         ("/etc/passwd", 1, "is not in the repository"),
     ],
