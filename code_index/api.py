@@ -267,14 +267,12 @@ class Index:
     def _relative(self, path: str | Path) -> str:
         """A path as the index has it."""
         root = self.folder.repository_root
-        given = Path(path)
-        with suppress(RuntimeError):  # there is no such user: a file may be called so
-            given = given.expanduser()
         try:
+            given = Path(path).expanduser()
             if given.is_absolute() and not given.is_relative_to(root):  # by a link to the repository
                 given = Path(os.path.realpath(given.parent), given.name)
             return Path(os.path.normpath(root / given)).relative_to(root).as_posix()
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:  # a home of somebody whom the system does not know
             raise UsageError(f"{str(path)[:_SHOWN]!r} is not in the repository {root}. Name a file of it.") from error
 
     def _filter(

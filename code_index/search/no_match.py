@@ -16,16 +16,18 @@ import pyarrow.compute as pc
 from code_index.tables.filters import SearchFilter
 from code_index.tables.store import IndexStore
 
-_OPTIONS: Final = {
-    "languages": "--language",
-    "path_glob": "--glob",
-    "chunk_types": "--type",
-    "function_name": "--function",
-    "class_name": "--class",
-    "subproject": "--subproject",
-    "content": "--content",
-    "paths": "--changed-since",
+_NAMES: Final = {
+    "languages": "language",
+    "path_glob": "glob",
+    "chunk_types": "type",
+    "function_name": "function",
+    "class_name": "class",
+    "subproject": "subproject",
+    "content": "content",
+    "paths": "changed since",
 }
+"""Names of the filters, for a reader who gave them as options, as arguments or on a page."""
+
 _COLUMNS: Final = {"function_name": "function_name", "class_name": "class_name", "subproject": "subproject_name"}
 _NOUNS: Final = {"function_name": "function or method", "class_name": "class", "subproject": "subproject"}
 _NEAREST: Final = 3
@@ -40,8 +42,8 @@ def why_nothing_matches(store: IndexStore, filters: SearchFilter) -> list[str]:
         StoreError: a table cannot be read.
     """
     if filters.paths == ():
-        return ["--changed-since leaves nothing: no file differs from that commit."]
-    given = [field for field in _OPTIONS if getattr(filters, field)]
+        return ["No file differs from that commit."]
+    given = [field for field in _NAMES if getattr(filters, field)]
     if not given:
         return []
     blocking = [field for field in given if not _count(store, _only(filters, field))]
@@ -50,8 +52,8 @@ def why_nothing_matches(store: IndexStore, filters: SearchFilter) -> list[str]:
     matching = _count(store, filters)
     if matching:
         return [f"{matching:,} chunks meet the filters, but none holds what the query says."]
-    options = " and ".join(_OPTIONS[field] for field in given)
-    return [f"Each of {options} is met by some chunks, but no chunk meets all of them."]
+    names = " and ".join(_NAMES[field] for field in given)
+    return [f"Some chunks meet each of the filters {names}, but none meets all of them."]
 
 
 def _only(filters: SearchFilter, field: str) -> SearchFilter:
@@ -65,22 +67,19 @@ def _count(store: IndexStore, filters: SearchFilter) -> int:
 def _of_filter(store: IndexStore, field: str, filters: SearchFilter) -> str:
     if field == "paths":
         changed = len(filters.paths or ())
-        return f"--changed-since leaves nothing: of {changed:,} files that changed none has a chunk in this index."
+        return f"Of {changed:,} files that changed since that commit none has a chunk in this index."
     if field not in _COLUMNS:
         value = getattr(filters, field)
         shown = value if isinstance(value, str) else ", ".join(value)
-        return f"{_OPTIONS[field]} {shown[:_SHOWN]} is met by no chunk of this index."
+        return f"No chunk of this index meets the filter {_NAMES[field]} {shown[:_SHOWN]}."
     noun, name = _NOUNS[field], str(getattr(filters, field))
     names = _names(store, field)
     if not names:
         languages = sorted(_distinct(store, "language", None))
-        return (
-            f"{_OPTIONS[field]} is met by nothing: no {noun} is known in this index, whose languages are "
-            f"{', '.join(languages) or 'none'}."
-        )
+        return f"No {noun} is known in this index, whose languages are {', '.join(languages) or 'none'}."
     other = {"function_name": "class_name", "class_name": "function_name"}.get(field)
     if other is not None and name in _names(store, other):
-        return f"{name[:_SHOWN]!r} is a {_NOUNS[other]}, and no {noun}: use {_OPTIONS[other]}."
+        return f"{name[:_SHOWN]!r} is a {_NOUNS[other]}, and no {noun}: filter by {_NAMES[other]}."
     near = _nearest(name, names)
     hint = f" Close to it: {', '.join(near)}." if near else ""
     return f"No {noun} of this index is called {name[:_SHOWN]!r}.{hint}"

@@ -205,9 +205,9 @@ class Answers:
             raise UsageError(f"{path!r:.200} is not a file of this index.")
         row = rows[0]
         lines, newer = self._lines_of(path, row)
-        begin = max(1, (line - _AROUND) if first is None else first)
-        end = min(len(lines), (line + _AROUND) if last is None else last, begin + _MOST_LINES - 1)
-        shown = lines[begin - 1 : end]
+        begin = min(max(1, (line - _AROUND) if first is None else first), len(lines))
+        end = min((line + _AROUND) if last is None else last, begin + _MOST_LINES - 1)
+        shown = lines[begin - 1 : max(begin, end)]
         return {
             "path": path,
             "language": row["language"],

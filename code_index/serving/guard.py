@@ -71,6 +71,8 @@ class Guard:
     hosts: Collection[str]
     # Beginnings of paths that are no pages: a link elsewhere does not lead there.
     endpoints: tuple[str, ...] = ()
+    # How to allow another name, for whoever came by one; empty where no other can be.
+    how_to_allow: str = ""
     # Tells whether a GET request with this path and these parameters only reads.
     reads: Callable[[str, list[tuple[str, str]]], bool] = lambda _path, _parameters: True
 
@@ -98,8 +100,7 @@ class Guard:
             named = ", ".join(request.all("host")) or "none"
             return Answer(
                 403,
-                f"This server does not answer to the host {named}. Use the address that it printed, or start it with "
-                "`--allow-host NAME` to reach it by another name.",
+                f"This server does not answer to the host {named}. Use the address that it printed{self.how_to_allow}.",
             )
         if request.is_of_another_site() and not self._is_link(request):
             return Answer(403, "A page of another site made this request.")

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import code_index
 from code_index.core import errors
 from code_index.core.errors import CodeIndexError
+from code_index.core.regular_files import load_json
 from code_index.index.trust import STATE_VARIABLE
 from code_index.serving.local_socket import connect
 
@@ -84,7 +85,7 @@ def error_line(error: CodeIndexError) -> dict[str, Any]:
 
 
 def _received(lines: IO[bytes]) -> dict[str, Any]:
-    said = json.loads(lines.readline(_LONGEST_ANSWER))
+    said = load_json(lines.readline(_LONGEST_ANSWER))
     if not isinstance(said, dict):
         raise ValueError("not an object")  # noqa: TRY004 - what is wrong is what was received
     return said

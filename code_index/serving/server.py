@@ -23,6 +23,7 @@ import uvicorn
 
 import code_index
 from code_index.core.errors import CodeIndexError
+from code_index.core.regular_files import load_json
 from code_index.index.folder import IndexFolder
 from code_index.serving import local_socket
 from code_index.serving.answers import Answers
@@ -179,7 +180,7 @@ class Server:
                 await writer.wait_closed()
 
     async def _reply(self, line: bytes, writer: asyncio.StreamWriter) -> None:
-        said = json.loads(line)
+        said = load_json(line)
         fits = isinstance(said, dict) and said.get("to") == self._addressee and not self._program.is_another()
         await _say(writer, {"heard": fits})
         if not fits:

@@ -19,6 +19,7 @@ from code_index.core.errors import CodeIndexError
 
 # The file of Claude Code holds the history of its projects, and grows.
 _MAX_BYTES: Final = 64 << 20
+_WRITABLE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 class AgentFileError(CodeIndexError):
@@ -33,7 +34,8 @@ def target_of(path: Path, *, inside: Path | None) -> Path:
         inside: a folder that it may not lead out of; None lets it lead anywhere.
 
     Raises:
-        AgentFileError: it leads out, round in a circle, or to something that is no regular file of this user.
+        AgentFileError: it leads out, round in a circle, or to something that is no regular file of this user that may be
+            written.
     """
     try:
         target = path.resolve()
@@ -48,6 +50,11 @@ def target_of(path: Path, *, inside: Path | None) -> Path:
         raise AgentFileError(f"{path} is no file. Move it away; nothing was changed.")
     if status.st_uid != os.geteuid() and os.geteuid() != 0:
         raise AgentFileError(f"{path} belongs to another user. Nothing was changed.")
+    if not status.st_mode & _WRITABLE:
+        # The folder would allow to replace it, but whoever closed it, or made it elsewhere, does not want that.
+        raise AgentFileError(
+            f"{path} is read-only. Make it writable (chmod u+w), or edit its source; nothing was changed."
+        )
     return target
 
 

@@ -119,10 +119,11 @@ def _write(task: _Task, scope: Scope, places: Places, known: dict[str, record.Wr
     if dry_run:
         return done
     made = replace(target, content, after)
-    if state == "absent" or is_exact:
+    if state == "absent" or is_exact or entry is None:
         folders = tuple(map(str, made)) or (entry.folders if entry and is_exact else ())
         _save(known, target, record.written(needing, base, after, folders))
     else:
+        # What was there before is not known any more: undoing takes out what is ours.
         _save(known, target, None)
     return done
 

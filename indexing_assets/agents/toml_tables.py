@@ -173,6 +173,11 @@ def _inner(data: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return data
 
 
+def _spelled(data: dict[str, Any]) -> str:
+    """Data as text, to compare: a number that is none does not equal itself."""
+    return json.dumps(data, sort_keys=True, default=repr)
+
+
 def _checked(edited: str, wanted: dict[str, Any], keys: Sequence[str]) -> str:
     """Return the edited text if it holds what was wanted; whether an empty table above ours is there does not matter."""
     try:
@@ -180,6 +185,6 @@ def _checked(edited: str, wanted: dict[str, Any], keys: Sequence[str]) -> str:
     except TomlError as error:
         raise TomlError(f"it defines {keys[0]} in a way to which no table can be added") from error
     empty: dict[str, Any] = {keys[0]: {}}
-    if (empty | again) != (empty | wanted):
+    if _spelled(empty | again) != _spelled(empty | wanted):
         raise TomlError(f"{'.'.join(keys)} is not written as a table of its own")
     return edited

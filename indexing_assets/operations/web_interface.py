@@ -95,6 +95,7 @@ def guarded(application: Application, opening: Opening) -> Guard:
         cookie=opening.cookie,
         hosts=frozenset(opening.hosts),
         endpoints=_ENDPOINTS,
+        how_to_allow=", or start it with `--allow-host NAME` to reach it by another name",
         reads=only_reads,
     )
 

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,12 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
+from mcp.types import jsonrpc_message_adapter
+from pydantic import ValidationError
 
 from code_index.serving.mcp.definitions import INSTRUCTIONS, Served
-from code_index.serving.mcp.server import make_server
+from code_index.serving.mcp.server import heard_again, make_server
+from code_index.serving.mcp.tools import Tools
 from indexing_assets import index_repository
 from tests.conftest import write_files
 from tests.indexed_copies import copy_indexed
@@ -51,6 +56,15 @@ _CALLS: list[tuple[str, dict[str, Any]]] = [
 @pytest.fixture(autouse=True)
 def deterministic_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+
+
+@pytest.fixture(autouse=True)
+def warmed() -> Iterator[None]:
+    """Wait for what a server begins once it has answered: it asks git, whose process a test may not leave."""
+    yield
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()
 
 
 @pytest.fixture
@@ -164,7 +178,7 @@ def test_content_of_files_stays_between_fences_and_names_stay_names(indexed: Pat
 
 
 def test_nothing_outside_of_the_repository_is_read(indexed: Path) -> None:
-    for path in ("../outside.py", "/etc/passwd", "app/../../outside.py", "~/.ssh/id_rsa"):
+    for path in ("../outside.py", "/etc/passwd", "app/../../outside.py", "~/.ssh/id_rsa", "~nobody_known/x"):
 
         async def ask(client: Client, path: str = path) -> Any:
             return await client.call_tool("related", {"path": path, "line": 1})
@@ -258,6 +272,77 @@ def test_several_repositories_are_one_ranking_and_each_can_be_named(indexed: Pat
     assert _call(served, "index_status").count("Repository ") == 2
 
 
+@pytest.mark.parametrize("kind", ["one that came with it", "a link"])
+def test_one_of_several_that_cannot_be_used_is_named_and_the_others_are_asked(
+    indexed: Path, one_file: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The variable is of a single index, and leads none of several away.
+    monkeypatch.setenv("CODE_INDEX_DIR", str(indexed / ".code-index"))
+    if kind == "a link":
+        (one_file / ".code-index").symlink_to(indexed / ".code-index")
+    else:
+        write_files(one_file, {".code-index/settings.toml": "max_file_bytes = 1"})
+    served = Served((one_file, indexed), command=_INDEXING)
+    for name, arguments in _CALLS[:-1]:
+        said = _call(served, name, **arguments)
+        assert f"Index of {indexed}: " in said
+        assert f"{one_file} was not asked: {one_file}/.code-index " in said
+        assert f"Index of {indexed}: " in _call(served, name, **arguments, repo=str(indexed))
+    status = _call(served, "index_status")
+    assert f"Repository {one_file}\n{one_file}/.code-index " in status
+    assert "Next: nothing; all is indexed." in status
+    result = _asked(served, lambda client: client.call_tool("refresh_index", {"repo": str(one_file)}))
+    assert result.is_error
+    assert f"{one_file}/.code-index " in _said(result)
+
+
+def test_what_is_too_long_for_its_budget_is_not_asked_for_for_ever(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("code_index.serving.mcp.tools.name_of", lambda name: "長" * 300 + name)
+    monkeypatch.setattr("code_index.serving.mcp.page.name_of", lambda name: "長" * 300 + name)
+    served = Served((indexed,))
+    for name, arguments in (("search", {"query": "greet"}), ("symbol", {"name": "greet"})):
+        said = _call(served, name, **arguments, max_tokens=200)
+        assert said.endswith("max_tokens is too small for number 1. More: offset=1.")
+    assert "max_tokens is too small" in _call(served, "context", task="greet", max_tokens=200)
+
+
+def test_a_run_that_failed_is_told_instead_of_being_asked_for_again(one_file: Path) -> None:
+    failing = (sys.executable, "-c", "raise SystemExit('no space left')")
+
+    async def ask(client: Client) -> None:
+        await client.call_tool("refresh_index", {})
+        while "has been going on" in (status := _said(await client.call_tool("index_status", {}))):  # noqa: ASYNC110
+            await anyio.sleep(0.1)
+        for said in (status, _said(await client.call_tool("search", {"query": "greet"}))):
+            assert "There is no index" in said
+            assert "The last run of refresh_index failed with status 1: no space left" in said
+            assert "Until that is fixed, use grep" in said
+            assert "being made" not in said
+
+    _asked(Served((one_file,), command=failing), ask)
+
+
+def test_a_home_folder_in_which_the_server_was_started_is_not_indexed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    (home / "work").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    served = Served(command=_INDEXING)
+    for folder in (home, tmp_path, Path("/")):
+        monkeypatch.chdir(folder)
+        assert f"started in {folder}, which is no repository" in _call(served, "search", query="greet")
+        result = _asked(served, lambda client: client.call_tool("refresh_index", {}))
+        assert result.is_error
+        assert "code-index mcp PATH" in _said(result)
+    for folder in (home / "work", home):
+        (folder / ".git").mkdir()
+        monkeypatch.chdir(folder)
+        assert "Call refresh_index" in _call(served, "search", query="greet")
+
+
 def test_a_missing_index_is_an_answer_and_is_made_when_asked_for(one_file: Path) -> None:
     served = Served((one_file,), command=_INDEXING)
 
@@ -348,6 +433,45 @@ def test_the_official_client_is_answered_on_standard_input_and_output_in_each_re
             assert "app/greeting.py" in _said(await client.call_tool("search", {"query": "greet a person by name"}))
 
     anyio.run(ask)
+
+
+def test_a_request_that_cannot_be_read_is_answered() -> None:
+    """A client waits a minute for an answer that does not come."""
+
+    def line(**call: Any) -> Exception:
+        asked = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}
+        with pytest.raises(ValidationError) as error:
+            jsonrpc_message_adapter.validate_json(json.dumps(asked))
+        return error.value
+
+    half = heard_again(line(name="search", arguments={"query": "half \ud83d"}))
+    assert half.message.params["arguments"] == {"query": "half ?"}
+    nested: list[Any] = []
+    for _ in range(300):
+        nested = [nested]
+    deep = heard_again(line(name="search", arguments={"query": nested}))
+    assert (deep.message.id, deep.message.error.code) == (7, -32700)
+    assert heard_again(ValueError("closed")) is None
+
+
+def test_calls_at_the_start_share_one_set_of_tools(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Tools] = []
+
+    class Slow(Tools):
+        def __init__(self, served: Served) -> None:
+            time.sleep(0.05)
+            super().__init__(served)
+            made.append(self)
+
+    monkeypatch.setattr("code_index.serving.mcp.tools.Tools", Slow)
+
+    async def ask(client: Client) -> None:
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(client.call_tool, "index_status", {})
+
+    _asked(Served((indexed,)), ask)
+    assert len(made) == 1
 
 
 def _initialized(revision: str) -> dict[str, Any]:

@@ -206,6 +206,14 @@ def test_a_file_is_shown_with_masks_and_nothing_but_files_of_the_index_is(
         assert "masked_github_token" in text
         assert (shown["newer"], shown["total"]) == (False, 6)
         assert [(symbol["name"], symbol["start_line"]) for symbol in shown["outline"]] == [("TOKEN", 1), ("use", 4)]
+        for asked, first, count in (
+            ({"first": -5, "last": -3}, 1, 1),
+            ({"first": 5, "last": 2}, 5, 1),
+            ({"line": 10**20}, 6, 1),
+            ({"first": 2, "last": 10**20}, 2, 5),
+        ):
+            shown = answers.answer("file", {"path": "app/key.py", **asked})
+            assert (shown["first"], len(shown["lines"])) == (first, count), asked
         (root / "app" / "key.py").write_text("changed = 1\n", encoding="utf-8")
         assert answers.answer("file", {"path": "app/key.py"})["newer"]
         for path in (".env", "../outside", "/etc/passwd", "app", "", ".code-index/index.json", "app/../app/key.py"):

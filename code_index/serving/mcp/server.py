@@ -11,6 +11,7 @@ unknown arguments, and announces prompts and resources that there are none of.
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from collections.abc import Sequence
@@ -25,18 +26,25 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import SessionMessage
 from mcp.types import (
     INVALID_PARAMS,
+    PARSE_ERROR,
     CallToolRequestParams,
     CallToolResult,
+    ErrorData,
+    JSONRPCError,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
     Tool,
     ToolAnnotations,
+    jsonrpc_message_adapter,
 )
+from pydantic import ValidationError
 
 from code_index.core.lazy_imports import importing
+from code_index.core.regular_files import load_json
 from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME, Served
 
 if TYPE_CHECKING:
@@ -53,11 +61,18 @@ def make_server(served: Served) -> Server[Any]:
     """Make the server of some repositories; it begins to open their indexes once it has answered the first request."""
 
     @cache
-    def tools() -> Tools:
+    def made() -> Tools:
         with importing:
             from code_index.serving.mcp.tools import Tools
 
-            return Tools(served)
+        return Tools(served)
+
+    making = threading.Lock()
+
+    def tools() -> Tools:
+        # The same for all: two that are made at once would not know of each other's runs.
+        with making:
+            return made()
 
     names = [definition.name for definition in served.tools]
     listed = ListToolsResult(
@@ -110,10 +125,48 @@ def serve_stdio(served: Served) -> None:
     server = make_server(served)
 
     async def serve() -> None:
-        async with stdio_server() as (read, write):
-            await server.run(read, write, server.create_initialization_options())
+        passed_on, heard = anyio.create_memory_object_stream[SessionMessage | Exception]()
+
+        async def pass_on() -> None:
+            async with passed_on:
+                async for item in read:
+                    if isinstance(item, SessionMessage):
+                        await passed_on.send(item)
+                    elif (message := heard_again(item)) is not None:
+                        is_answer = isinstance(message.message, JSONRPCError)
+                        await (write if is_answer else passed_on).send(message)
+
+        async with stdio_server() as (read, write), anyio.create_task_group() as group:
+            group.start_soon(pass_on)
+            await server.run(heard, write, server.create_initialization_options())
 
     anyio.run(serve)
+
+
+def heard_again(error: Exception) -> SessionMessage | None:
+    """The message of a line that the library cannot read: a request is never left without an answer.
+
+    Half of a character that takes two (text that a client cut in the midst of it) is read as a question mark. What
+    cannot be read then either is an error for its request; None where it does not say which one that is.
+    """
+    first = error.errors()[0] if isinstance(error, ValidationError) else {"type": ""}
+    if first["type"] != "json_invalid":
+        return None
+    try:
+        said = load_json(first["input"])
+        return SessionMessage(
+            jsonrpc_message_adapter.validate_json(
+                json.dumps(said, ensure_ascii=False).encode("utf-8", "replace"), by_name=False
+            )
+        )
+    except ValidationError as wrong:
+        asked = said.get("id") if isinstance(said, dict) else None
+        if not isinstance(asked, int | str):
+            return None
+        why = ErrorData(code=PARSE_ERROR, message=f"This request cannot be read: {wrong.errors()[0]['msg']}")
+        return SessionMessage(JSONRPCError(jsonrpc="2.0", id=asked, error=why))
+    except ValueError:
+        return None
 
 
 def serve_http(served: Served, sockets: Sequence[socket.socket], *, token: str) -> None:

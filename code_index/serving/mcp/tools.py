@@ -9,6 +9,7 @@ next. Paths are those of files in an index that is served; nothing else is read.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,9 @@ from code_index.api import Index, Indexes
 from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.quoting import printable, printable_message
-from code_index.index.folder import IndexFolder, resolve_index_folder
+from code_index.index.folder import REPOSITORY_VARIABLE, IndexFolder, locate_index_folder
+from code_index.index.trust import refuse_untrusted
+from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.freshness import PATIENCE_S, FileState, Freshness
 from code_index.search.symbols import Reference
@@ -84,7 +87,7 @@ class Tools:
             checked: Arguments = definition.checked(arguments)
             return Reply(self._asks[name](checked))
         except IndexMissingError as error:
-            return Reply(_in_short(f"{error} {self._how_to_index()}"))
+            return Reply(_in_short(" ".join([str(error), *self._next_steps(self._named(checked.repo)[0])])))
         except CodeIndexError as error:
             return Reply(_in_short(str(error)), failed=True)
         except Exception as error:  # noqa: BLE001 - the model gets an answer, and the log the reason
@@ -106,12 +109,12 @@ class Tools:
                         self._index(folder).ask("warm", limit=1)
 
     def _search(self, asked: Search) -> str:
-        indexes = self._indexes(asked.repo)
+        indexes, notes = self._indexes(asked.repo)
         filters = _filters(asked)
         answer = indexes.ask(asked.query, limit=asked.offset + asked.limit + 1, **filters)
         page = Page(asked.max_tokens)
         several = len(indexes.members) > 1
-        self._begin(page, answer, asked.repo)
+        _begin(page, answer, notes)
         hits = answer.hits[asked.offset : asked.offset + asked.limit]
         if not hits:
             reasons = [reason for index in indexes.members for reason in index.why_nothing_matches(**filters)]
@@ -128,10 +131,10 @@ class Tools:
         return page.text
 
     def _related(self, asked: Related) -> str:
-        index = self._only(asked.repo, asked.path)
+        index, notes = self._only(asked.repo, asked.path)
         answer = index.related(asked.path, asked.line, limit=asked.offset + asked.limit + 1)
         page = Page(asked.max_tokens)
-        self._begin(page, answer, asked.repo)
+        _begin(page, answer, notes)
         hits = answer.hits[asked.offset : asked.offset + asked.limit]
         if not hits:
             _say(page, "No code like it is found.")
@@ -143,63 +146,54 @@ class Tools:
         return page.text
 
     def _context(self, asked: Context) -> str:
-        indexes = self._indexes(asked.repo)
+        indexes, notes = self._indexes(asked.repo)
         page = Page(asked.max_tokens)
         filters = {"glob": asked.glob} if asked.glob else {}
         answer = indexes.context(asked.task, max_tokens=max(100, asked.max_tokens * 9 // 10 - 100), **filters)
-        self._begin(page, answer, asked.repo)
+        _begin(page, answer, notes)
         if not answer.hits:
             reasons = [reason for index in indexes.members for reason in index.why_nothing_matches(**filters)]
             _say(page, "Nothing is found.", *reasons)
-            return page.text
-        add_pieces(page, answer.hits, several=len(indexes.members) > 1)
+        elif not add_pieces(page, answer.hits, several=len(indexes.members) > 1):
+            _say(page, "max_tokens is too small for the best piece.")
         return page.text
 
-    def _begin(self, page: Page, answer: Answer[Any], repo: str) -> None:
-        """Say how fresh the answer is."""
-        for fresh in answer.freshness:
-            _say_how_fresh(page, fresh)
-        for note in (*answer.notes, *self._without_index(repo)):
-            page.add(printable(note), keep=_NOTE_TOKENS)
-
-    def _without_index(self, repo: str) -> list[str]:
-        """Sentences about the repositories that a call is about and that have no index."""
-        missing = [folder for folder in self._named(repo) if not folder.exists]
-        return [f"{folder.repository_root} has no index and was not asked." for folder in missing]
-
-    def _indexes(self, repo: str) -> Indexes:
-        """The indexes that a call is about: the named one, else all.
+    def _indexes(self, repo: str) -> tuple[Indexes, list[str]]:
+        """The indexes that a call is about, the named one or all, and sentences about those that cannot be asked.
 
         Raises:
-            IndexMissingError: none of them was ever made; of several, those that were are asked.
+            CodeIndexError: of none of them there is an answer, for the reason that it says.
             UsageError: no repository of that name is served.
         """
-        folders = self._named(repo)
-        missing: IndexMissingError | None = None
-        members = []
-        for folder in folders:
+        members, notes = [], []
+        reason: CodeIndexError | None = None
+        for folder in self._named(repo):
             try:
                 members.append(self._index(folder))
             except IndexMissingError as error:
-                missing = missing or error
-        if not members:
-            assert missing is not None
-            raise missing
-        return Indexes(tuple(members))
+                reason = reason or error
+                notes.append(f"{folder.repository_root} has no index and was not asked.")
+            except CodeIndexError as error:
+                reason = error if reason is None or isinstance(reason, IndexMissingError) else reason
+                notes.append(f"{folder.repository_root} was not asked: {_in_short(str(error))}")
+        if reason is not None and not members:
+            raise reason
+        return Indexes(tuple(members)), notes
 
-    def _only(self, repo: str, path: str) -> Index:
-        """The index that a path is of: the named one, or the first that holds it."""
-        members = self._indexes(repo).members
+    def _only(self, repo: str, path: str) -> tuple[Index, list[str]]:
+        """The index that a path is of, the named one or the first that holds it, and sentences as `_indexes`."""
+        indexes, notes = self._indexes(repo)
+        members = indexes.members
         given = Path(path)
         if len(members) == 1:
-            return members[0]
+            return members[0], notes
         if given.is_absolute():
             for index in members:
                 if given.is_relative_to(index.folder.repository_root):
-                    return index
+                    return index, notes
         for index in members:
             if index.store.search.file_records([given.as_posix()]):
-                return index
+                return index, notes
         raise UsageError(f"{path!r:.200} is in none of the indexes. Name the repository with repo, and a file of it.")
 
     def _named(self, repo: str) -> list[IndexFolder]:
@@ -213,12 +207,17 @@ class Tools:
         return named
 
     def _folders(self) -> list[IndexFolder]:
-        """The index folders of the repositories, each once."""
-        folders = [resolve_index_folder(path, self._served.index_dir) for path in self._served.paths or (None,)]
-        return list({folder.path: folder for folder in folders}.values())
+        """The index folders of the repositories, each once; one that may not be used is refused when it is asked."""
+        paths = self._served.paths
+        if len(paths) <= 1:
+            return [locate_index_folder(paths[0] if paths else None, self._served.index_dir)]
+        # The variables of a single index do not apply.
+        roots = dict.fromkeys(path.resolve() for path in paths)
+        return [IndexFolder(path=root / INDEX_FOLDER, repository_root=root) for root in roots]
 
     def _index(self, folder: IndexFolder) -> Index:
         """The opened index of a folder, which may have been made, or deleted, since the last call."""
+        refuse_untrusted(folder.path)
         folder.check()
         with self._lock:
             index = self._opened.get(folder.path)
@@ -226,23 +225,40 @@ class Tools:
                 index = self._opened[folder.path] = Index.of(folder)
             return index
 
-    def _how_to_index(self) -> str:
+    def _next_steps(self, folder: IndexFolder) -> list[str]:
+        """Sentences that say what to do about an index that is missing."""
         if self._runs is None:
-            return "This server only reads: a person has to index it. Until then, use grep."
+            return ["This server only reads: a person has to index it. Until then, use grep."]
+        if misplaced := self._misplaced(folder):
+            return [misplaced]
+        state, lines = self._runs.state(folder), self._run_lines(folder)
+        if (state is not None and state.status is None) or is_being_indexed(folder):
+            return [*lines, "It is being made, and index_status tells how far it is. Until then, use grep."]
+        if state is not None and state.status:
+            return [*lines, "Until that is fixed, use grep; then call refresh_index again."]
+        made = "it is made in the background, and index_status tells how far it is; parts can be searched meanwhile"
+        return [f"Call refresh_index: {made}. Until then, use grep."]
+
+    def _misplaced(self, folder: IndexFolder) -> str:
+        """The reason why a folder that nobody named is not indexed: agents start servers in any folder."""
+        root = folder.repository_root
+        home = Path(os.path.expanduser("~"))  # noqa: PTH111 - which raises nothing where there is none
+        named = self._served.paths or os.environ.get(REPOSITORY_VARIABLE) or (root / ".git").exists()
+        if named or not home.is_relative_to(root):
+            return ""
         return (
-            "Call refresh_index: it is made in the background, and index_status tells how far it is; parts can be searched "
-            "meanwhile. Until then, use grep."
+            f"This server was started in {root}, which is no repository. A person has to add the path of the repository "
+            "to its arguments (code-index mcp PATH)."
         )
 
     def _symbol(self, asked: Symbol) -> str:
-        indexes = self._indexes(asked.repo).members
-        page = Page(asked.max_tokens)
+        (indexes, notes), page = self._indexes(asked.repo), Page(asked.max_tokens)
         most = asked.offset + asked.limit + 1
         found: list[str] = []
         unknown: UsageError | None = None
-        for index in indexes:
+        for index in indexes.members:
             _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
-            prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes) > 1 else ""
+            prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes.members) > 1 else ""
             if asked.want == "definitions":
                 lines = [_definition(one) for one in index.symbol(asked.name, kind=asked.kind or None, limit=most).hits]
             elif asked.want == "outline":
@@ -258,6 +274,7 @@ class Tools:
             found += [prefix + line for line in lines]
         if not found and unknown is not None:
             raise unknown
+        _say_notes(page, notes)
         shown = found[asked.offset : asked.offset + asked.limit]
         if not shown:
             more = "" if asked.want != "definitions" else " Try search, or grep for text that is no name."
@@ -279,8 +296,9 @@ class Tools:
         try:
             index = self._index(folder)
         except IndexMissingError:
-            lines.append("There is no index yet." if not self._run_lines(folder) else "The index is being made.")
-            return "\n".join([*lines, *(self._run_lines(folder) or [self._how_to_index()])])
+            return "\n".join([*lines, "There is no index yet.", *self._next_steps(folder)])
+        except CodeIndexError as error:
+            return "\n".join([*lines, _in_short(str(error))])
         status = index_status(folder, index.store, describe_model(folder.settings().embedder).model_id)
         lines.append(_in_words(index.freshness()))
         chunks, complete = sum(status.chunks.values()), status.chunks["complete"]
@@ -319,9 +337,15 @@ class Tools:
             served = ", ".join(name_of(str(folder.repository_root)) for folder in folders)
             raise UsageError(f"Name one repository with repo: {served}.")
         assert self._runs is not None  # else the tool is not offered
+        if misplaced := self._misplaced(folders[0]):
+            raise UsageError(misplaced)
+        refuse_untrusted(folders[0].path)
         root = name_of(str(folders[0].repository_root))
         if self._runs.start(folders[0]):
-            return f"{root} is being indexed in the background. index_status tells how far it is; search already works on what is stored."
+            return (
+                f"{root} is being indexed in the background. index_status tells how far it is; what is stored by then can be "
+                "searched."
+            )
         return f"{root} is being indexed already. index_status tells how far it is."
 
 
@@ -337,6 +361,18 @@ def _filters(asked: Search) -> dict[str, Any]:
     if asked.changed_since:
         filters["changed_since"] = asked.changed_since
     return filters
+
+
+def _begin(page: Page, answer: Answer[Any], notes: Sequence[str]) -> None:
+    """Say how fresh an answer is, and in what way it is less than what was asked for."""
+    for fresh in answer.freshness:
+        _say_how_fresh(page, fresh)
+    _say_notes(page, [*answer.notes, *notes])
+
+
+def _say_notes(page: Page, notes: Sequence[str]) -> None:
+    for note in notes:
+        page.add(printable(note), keep=_NOTE_TOKENS)
 
 
 def _say_how_fresh(page: Page, fresh: Freshness) -> None:
@@ -393,8 +429,10 @@ def _say(page: Page, *sentences: str) -> None:
 
 
 def _say_what_is_left(page: Page, offset: int, shown: int, found: int) -> None:
-    """Say how to get the rest, if there is one."""
-    if offset + shown < found:
+    """Say how to get the rest, if there is one; what has no room in the whole budget would be asked for for ever."""
+    if shown == 0:
+        page.add(f"max_tokens is too small for number {offset + 1}. More: offset={offset + 1}.")
+    elif offset + shown < found:
         page.add(f"More: offset={offset + shown}.")
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+from click import Context
 
+from code_index.serving.mcp.definitions import TOOLS
 from indexing_assets.agents.parts import parts_of, plugin_folder, shipped
 from indexing_assets.agents.table import AGENTS, NAME, Places, Scope
+from indexing_assets.cli.main import cli
 from tests.waiting import PATIENCE_S
 
 _PLUGIN = plugin_folder()
@@ -169,6 +173,22 @@ def test_the_skill_has_the_head_that_every_agent_demands() -> None:
     assert name == NAME == _SCRIPT.parent.name
     assert len(description) <= 1024
     assert len(text) < 5_000 * 4, "under 5,000 tokens"
+
+
+def test_the_skill_calls_tools_and_commands_as_they_are() -> None:
+    text = shipped("SKILL.md").decode()
+    tools = {tool.name: tool for tool in TOOLS}
+    rows = re.findall(r"^\| [^|]+ \| `(\w+)` \| (.*)\|$", text, re.MULTILINE)
+    assert {name for name, _ in rows} == set(tools)
+    for name, example in rows:
+        given = {key: json.loads(value) for key, value in re.findall(r'`(\w+)`: ("[^"]*"|\d+)', example)}
+        also = [{}, {"name": "Router.get"}]["the same with" in example]
+        assert tools[name].checked({**also, **given}), example
+    known = {field for tool in TOOLS for field in tool.arguments.model_fields} | set(tools)
+    assert set(re.findall(r"`([a-z_]+)`", text)) - known == {"fetch_user", "load_user"}
+    for line in re.findall(r"`code-index ([^`]+)`", text):
+        name, *arguments = shlex.split(line)
+        assert cli.get_command(Context(cli), name).make_context(name, arguments), line
 
 
 def test_an_agent_without_hooks_gets_no_script(tmp_path: Path) -> None:

@@ -202,6 +202,31 @@ def test_what_a_user_added_to_our_entry_stays_when_the_program_moves(places: Pla
         assert "# slow" in text or "// for now" in text
 
 
+def test_an_entry_that_a_user_wrote_comes_back_as_it_was(places: Places) -> None:
+    written = {
+        ".claude.json": b'{"mcpServers": {"code-index": {"command": "/old/code-index", "args": ["mcp", "/my repo"]}}}',
+        ".codex/config.toml": b'[mcp_servers."code-index"]\ncommand = "/old/code-index" # mine\nargs = ["mcp"]\n',
+    }
+    for name, content in written.items():
+        (places.home / name).parent.mkdir(parents=True, exist_ok=True)
+        (places.home / name).write_bytes(content)
+    agents = [AGENTS["claude"], AGENTS["codex"]]
+    assert "brought up to date" in {outcome.done for outcome in set_up(agents, Scope.USER, places, _PROGRAM)}
+    undo(agents, Scope.USER, places)
+    assert {name: (places.home / name).read_bytes() for name in written} == written
+
+
+def test_a_file_that_is_read_only_is_refused(places: Places) -> None:
+    path = places.home / ".claude.json"
+    path.write_text("{}")
+    path.chmod(0o444)
+    (refused,) = [
+        outcome.refused for outcome in set_up([AGENTS["claude"]], Scope.USER, places, _PROGRAM) if outcome.refused
+    ]
+    assert f"{path} is read-only" in refused
+    assert path.read_text() == "{}"
+
+
 def test_a_program_that_moved_can_still_be_undone_to_the_byte(wild: Path, places: Places) -> None:
     before = _tree(wild)
     set_up(AGENTS.values(), Scope.USER, places, "/old/code-index")

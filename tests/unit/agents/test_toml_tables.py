@@ -57,6 +57,11 @@ def test_a_table_is_appended_and_every_byte_before_it_stays(text: str) -> None:
     assert ("\r\n" in edited) == ("\r\n" in text)
 
 
+def test_values_that_do_not_equal_themselves_change_nothing() -> None:
+    text = "ratio = nan\nlimit = -inf\nday = 2026-11-27\n"
+    assert toml_tables.with_table(text, _KEYS, _TABLE).startswith(text)
+
+
 @settings(max_examples=60)
 @given(_texts(), st.lists(st.sampled_from(_LINES), unique=True, max_size=4))
 def test_a_table_is_taken_out_and_the_lines_of_others_stay(text: str, after: list[str]) -> None:

@@ -139,10 +139,11 @@ def test_no_host_and_two_hosts_are_refused(guarded: Guarded) -> None:
     assert guarded.ask(headers=[("host", "other.example"), *_COOKIE.items()]).status == 403
 
 
-def test_the_refusal_of_a_host_names_it_and_the_option(guarded: Guarded) -> None:
-    answer = guarded.ask(host="other.example")
-    assert "other.example" in answer.body
-    assert "--allow-host" in answer.body
+def test_the_refusal_of_a_host_names_it_and_what_its_server_can_do(guarded: Guarded) -> None:
+    said = "This server does not answer to the host other.example. Use the address that it printed"
+    assert guarded.ask(host="other.example").body == f"{said}."
+    hint = ", or start it with `--allow-host NAME`"
+    assert Guarded(how_to_allow=hint).ask(host="other.example").body == f"{said}{hint}."
 
 
 def test_other_names_are_those_that_the_user_allows_and_the_address_of_the_connection(guarded: Guarded) -> None:

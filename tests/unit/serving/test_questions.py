@@ -63,10 +63,11 @@ def test_an_answer_is_what_the_other_end_said(folder: IndexFolder) -> None:
         [_HEARD, b'{"answer": {"hits"'],
         [_HEARD, b"not JSON\n"],
         [_HEARD, b'["a list"]\n'],
+        [_HEARD, b"[" * 100_000 + b"\n"],
         [b"\x00\xff\n"],
         [b"HTTP/1.1 400 Bad Request\r\n\r\n"],
     ],
-    ids=["silence", "hung up", "not for it", "failed", "cut off", "no JSON", "no object", "bytes", "HTTP"],
+    ids=["silence", "hung up", "not for it", "failed", "cut off", "no JSON", "no object", "nested", "bytes", "HTTP"],
 )
 def test_without_a_whole_answer_there_is_none(folder: IndexFolder, lines: list[bytes]) -> None:
     with _answering(folder, *lines):

@@ -156,11 +156,14 @@ def test_another_environment_or_index_is_not_answered(serving: _Serving, monkeyp
         b"{}\n",
         b'{"to": 1, "question": {}}\n',
         b"\xff\x00\n",
+        b"[" * 100_000 + b"\n",
         b"GET / HTTP/1.1\r\n\r\n",
         b"",
     ],
 )
-def test_what_is_no_question_ends_only_its_own_connection(serving: _Serving, line: bytes) -> None:
+def test_what_is_no_question_ends_only_its_own_connection(
+    serving: _Serving, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     def do() -> None:
         with connect(serving.folder.locks_dir, timeout_s=PATIENCE_S) as connection:
             connection.sendall(line)
@@ -169,6 +172,7 @@ def test_what_is_no_question_ends_only_its_own_connection(serving: _Serving, lin
         assert ask(serving.folder, WHERE, {}) is not None
 
     serving.run(do)
+    assert caplog.text == ""
 
 
 def test_a_question_without_a_name_or_without_arguments_gets_no_answer(serving: _Serving) -> None:
