@@ -301,7 +301,7 @@ class Index:
         with importing:
             from code_index.search.changed import only_changed
 
-        return only_changed(filters, self.folder, changed_since)
+        return only_changed(filters, self.folder, changed_since, known=self.store.search.all_file_records)
 
     def why_nothing_matches(self, **filters: Unpack[Filters]) -> list[str]:
         """Say why a search with these filters found nothing: a sentence each; none without filters.
