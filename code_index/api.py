@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from code_index.core.content_kinds import ContentKind
-from code_index.core.errors import UsageError
+from code_index.core.errors import CodeIndexError, UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
@@ -413,6 +413,8 @@ class Indexes:
     """
 
     members: tuple[Index, ...]
+    left_out: tuple[str, ...] = ()
+    """Sentences about indexes that cannot be asked; notes of each answer."""
 
     @classmethod
     def open(cls, paths: Sequence[str | Path]) -> Indexes:
@@ -430,12 +432,14 @@ class Indexes:
 
     @classmethod
     def deployed(cls) -> Indexes:
-        """Open all indexes of the deployment that `CODE_INDEX_DEPLOYMENT` names.
+        """Open the indexes of the deployment that `CODE_INDEX_DEPLOYMENT` names, one of each repository.
+
+        Those that cannot be asked, such as one that was never made, are left out, and answers say so.
 
         Raises:
             UsageError: there is no deployment.
             SettingsError: its file cannot be used.
-            IndexMissingError, UntrustedIndexError, StoreError: as `Index.open`.
+            IndexMissingError, UntrustedIndexError, StoreError: as `Index.open`, where none of them can be asked.
         """
         with importing:
             from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
@@ -445,7 +449,20 @@ class Indexes:
                 f"{DEPLOYMENT_VARIABLE} is not set, so there is no deployment whose indexes could be asked. Name its file, "
                 "or the repositories."
             )
-        return cls(tuple(Index.of(index.folder()) for index in indexes.values()))
+        members: dict[Path, Index] = {}
+        left_out: list[str] = []
+        reason: CodeIndexError | None = None
+        for deployed in indexes.values():
+            try:
+                index = Index.of(deployed.folder())
+            except CodeIndexError as error:
+                reason = reason or error
+                left_out.append(f"{deployed.repository} was not asked: {error}")
+            else:
+                members.setdefault(index.folder.repository_root, index)
+        if reason is not None and not members:
+            raise reason
+        return cls(tuple(members.values()), tuple(left_out))
 
     def ask(
         self,
@@ -463,11 +480,12 @@ class Indexes:
             UsageError: also where a semantic search would compare vectors of different models.
         """
         if len(self.members) == 1:
-            return self.members[0].ask(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+            answer = self.members[0].ask(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+            return replace(answer, notes=(*answer.notes, *self.left_out))
         found = self._found(
             query, _member("mode", mode, SearchMode), limit=limit, per_file=per_file, explain=explain, filters=filters
         )
-        return Answer(self._freshness(), self._brought_up_to_date(found))
+        return Answer(self._freshness(), self._brought_up_to_date(found), self.left_out)
 
     def context(
         self, task: str, *, max_tokens: int = 8_000, mode: str = "hybrid", **filters: Unpack[Filters]
@@ -475,10 +493,15 @@ class Indexes:
         """Gather the best code for a task from all indexes; arguments and errors as those of `Index.context`."""
         search_mode = _member("mode", mode, SearchMode)
         refuse_budget(max_tokens)
-        found = self._found(task, search_mode, limit=hits_for(max_tokens), per_file=1, explain=False, filters=filters)
         stores = {str(index.folder.repository_root): index.store for index in self.members}
-        pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
-        return Answer(self._freshness(), pieces)
+        limit = hits_for(max_tokens)
+        while True:
+            found = self._found(task, search_mode, limit=limit, per_file=1, explain=False, filters=filters)
+            pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
+            more = hits_for(max_tokens, spent=sum(piece.tokens for piece in pieces), hits=len(found))
+            if len(found) < limit or more <= limit:
+                return Answer(self._freshness(), pieces, self.left_out)
+            limit = more
 
     def _found(
         self, query: str, mode: SearchMode, *, limit: int, per_file: int, explain: bool, filters: Filters

@@ -40,6 +40,12 @@ def tell_freshness(answer: Mapping[str, Any], *, by_meaning: bool = True) -> Non
             )
 
 
+def tell_notes(answer: Mapping[str, Any]) -> None:
+    """Say on standard error what else a reader should know of an answer."""
+    for note in answer["envelope"]["notes"]:
+        tell(note)
+
+
 def _ago(age_s: float) -> str:
     for seconds, unit in _UNITS:
         if age_s >= seconds:

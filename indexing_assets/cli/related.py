@@ -7,7 +7,7 @@ import click
 
 from code_index.core.errors import UsageError
 from indexing_assets.cli.asking import asked
-from indexing_assets.cli.hits import show_hits, tell_freshness
+from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import filter_options, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import say_json, tell
 
@@ -30,8 +30,7 @@ def command(place: str, path: Path | None, index_dir: Path | None, limit: int, a
     if as_json:
         say_json(answer["envelope"])
         return
-    for note in answer["envelope"]["notes"]:
-        tell(note)
+    tell_notes(answer)
     if not answer["envelope"]["hits"]:
         tell("Nothing found.")
     show_hits(answer)

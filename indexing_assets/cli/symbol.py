@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from code_index.core.errors import UsageError
-from indexing_assets.cli.hits import STATES, tell_freshness
+from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import Styled, say, say_json, tell
 
@@ -69,9 +69,9 @@ def command(
         return
     found: Sequence[Any] = answer.hits
     show(found)
-    for note in answer.notes:
-        tell(note)
-    tell_freshness({"envelope": answer.envelope(), "without_vector": [0]}, by_meaning=False)
+    said = {"envelope": answer.envelope(), "without_vector": [0]}
+    tell_notes(said)
+    tell_freshness(said, by_meaning=False)
 
 
 def _show_symbols(symbols: "Sequence[Symbol]") -> None:

@@ -35,6 +35,11 @@ _COPY = (
 _LONG = "class Engine:\n    def run(self, steps: int) -> None:\n" + "".join(
     f"        self.step_{number}(steps, {number})\n" for number in range(120)
 )
+_SHORT = "class Ledger:\n" + "".join(f"    def entry_{n}(self):\n        return {n}\n\n" for n in range(200))
+# The text of a class is not in a row where a method stands in it.
+_GAPS = "class Options:\n    def load(self):\n        a = 1\n        b = 2\n        return a + b\n\n" + "".join(
+    f'    option_{number} = "value {number}"\n' for number in range(60)
+)
 # Form feeds and separators of Unicode end no line.
 _PAGES = "\x0c\n".join(
     f'def page_{number}(text: str) -> str:\n    first = "a\u2028b"\n\x0c\n    return first + text * {number}\n'
@@ -47,7 +52,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Callab
     """An indexed checkout with one commit, tagged `v1`."""
     root = make_small_repository(tmp_path_factory.mktemp("asking") / "repository")
     write_files(root, {"lib/shapes.py": _SHAPES, "lib/time.py": _COPY, "old/time.py": _COPY, "lib/engine.py": _LONG})
-    write_files(root, {"lib/pages.py": _PAGES, "lib/blank.py": "\n"})
+    write_files(root, {"lib/pages.py": _PAGES, "lib/blank.py": "\n", "lib/short.py": _SHORT, "lib/gaps.py": _GAPS})
     git(root, "init", "-q", "-b", "main")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "first")
@@ -249,6 +254,18 @@ def test_a_context_spends_its_budget_and_never_more(root: Path, budget: int, lea
     assert sum(piece.tokens for piece in pieces) >= least * budget
 
 
+def test_a_context_of_short_pieces_asks_for_as_many_as_fit(root: Path) -> None:
+    pieces = Index.open(root).context("entry of the ledger", max_tokens=4_000, glob="lib/short.py", mode="lexical").hits
+    assert 3_600 <= sum(piece.tokens for piece in pieces) <= 4_000
+
+
+def test_a_window_of_a_class_names_lines_that_it_shows(root: Path) -> None:
+    pieces = Index.open(root).context("option_55", max_tokens=200, glob="lib/gaps.py", mode="lexical").hits
+    piece = next(piece for piece in pieces if "option_55 = " in piece.text)
+    line = 1 + _GAPS.split("\n").index('    option_55 = "value 55"')
+    assert piece.start_line <= line <= piece.end_line
+
+
 def test_a_context_that_may_hold_all_holds_each_line_once(root: Path) -> None:
     pieces = Index.open(root).context("run the engine in steps", max_tokens=50_000).hits
     text = "\n".join(piece.text for piece in pieces)
@@ -343,9 +360,17 @@ def test_indexes_of_different_models_are_asked_each_by_its_own(
 def test_all_indexes_of_a_deployment_are_asked(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="CODE_INDEX_DEPLOYMENT is not set"):
         Indexes.deployed()
-    (tmp_path / "deployment.toml").write_text(f'[indexes.one]\nrepository = "{root}"\n')
+    (tmp_path / "deployment.toml").write_text(
+        f'[indexes.one]\nrepository = "{root}"\n[indexes.never_made]\nrepository = "{tmp_path / "other"}"\n'
+        f'[indexes.again]\nrepository = "{root}"\nindex_dir = "{tmp_path / "again"}"\n'
+    )
     monkeypatch.setenv("CODE_INDEX_DEPLOYMENT", str(tmp_path / "deployment.toml"))
-    assert Indexes.deployed().ask("greet", limit=1).hits[0].qualified_name == "greet"
+    answer = Indexes.deployed().ask("greet", limit=1)
+    assert answer.hits[0].qualified_name == "greet"
+    assert [note.partition(" was not asked: There is no index")[0] for note in answer.notes] == [
+        str(tmp_path / "other"),
+        str(root),
+    ]
 
 
 def test_the_commands_print_what_the_library_answers(root: Path, command_line: Run) -> None:
