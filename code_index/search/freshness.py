@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from code_index.core.errors import CodeIndexError, RepositoryError
 from code_index.core.lazy_imports import importing
 from code_index.core.lines import lines_of
+from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import read_last_scan
 from code_index.repository.content_rules import recorded_mtime_ns, skip_reason_for_content
 from code_index.search.relocation import PresentLines, relocated
+from code_index.tables.sql import equals
 
 if TYPE_CHECKING:
     from code_index.repository.source_repository import FileContent, SourceRepository
@@ -48,6 +50,7 @@ _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
 """Paths that `Freshness.newer_files` lists at most; `newer_count` counts all."""
 _MOST_READ: Final = 200  # files that a comparison reads, where size and time leave it open
+_WAITING: Final = equals("status", FileStatus.PENDING.value)  # a scan saw them, and they are not parsed yet
 _PLACED: Final = ("chunk_id", "file_path", "start_line", "end_line", "content")
 
 NameT = TypeVar("NameT", "Symbol", "Reference")
@@ -73,7 +76,8 @@ class Freshness:
 
     `commit` was checked out at the last scan and `current_commit` is now; None outside of git, or where it is not known.
     `age_s` is seconds since the last scan. `newer_files` are the first of the `newer_count` paths that were added, changed or
-    removed since, sorted; the comparison was made `compared_s` ago. All three are None where it takes longer than an answer waits.
+    removed since, or that wait to be parsed, sorted; the comparison was made `compared_s` ago. All three are None where it takes
+    longer than an answer waits.
     `vectors_share` is the share of `chunks` with a vector, in [0, 1]; the others are found only by their words.
 
     Example:
@@ -100,8 +104,8 @@ class Freshness:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether it is known that no file changed since the last scan, and every chunk has a vector."""
-        return self.newer_count == 0 and self.vectors_share == 1.0
+        """Tell whether it is known that no file is newer than the index, and every chunk has a vector."""
+        return self.newer_count == 0 and self.chunks_without_vector == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,14 +268,13 @@ class FreshnessReader:
         options = walk_options(self._folder, self._folder.settings())
         commit = checked_out_commit(root)
         state = git_state(root, options)
-        if scan is not None and isinstance(state, RepositoryState) and state.token == scan.token:
-            newer: tuple[str, ...] = ()
-        else:
-            newer = tuple(self._walked())
-        return _Comparison(began, time.monotonic() - began, newer, commit)
+        newer = set(self._store.files.read(["file_path"], _WAITING).column("file_path").to_pylist())
+        if scan is None or not isinstance(state, RepositoryState) or state.token != scan.token:
+            newer |= self._walked()
+        return _Comparison(began, time.monotonic() - began, tuple(sorted(newer)), commit)
 
-    def _walked(self) -> list[str]:
-        """Paths that a scan would find added, changed or removed, sorted."""
+    def _walked(self) -> set[str]:
+        """Paths that a scan would find added, changed or removed."""
         with importing:
             from code_index.index.source import walk_options
             from code_index.repository.walk import walk
@@ -301,7 +304,7 @@ class FreshnessReader:
                 elif not record.file_hash:
                     continue
             newer.add(path)
-        return sorted(newer)
+        return newer
 
     def _is_known(self, path: str, record: FileRecord, size: int, mtime_ns: int) -> bool:
         """Tell whether size and time prove that a file has the content that was indexed."""

@@ -25,7 +25,9 @@ def tell_freshness(answer: Mapping[str, Any], *, by_meaning: bool = True) -> Non
         if one["age_s"] is not None:
             parts.append(f"scanned {_ago(one['age_s'])}")
         tell(", ".join(parts) + ".")
-        if not one["chunks"]:
+        if not one["chunks"] and one["age_s"] is not None and one["newer_count"] == 0:
+            tell("There is nothing in it; `code-index status` says why.")
+        elif not one["chunks"]:
             tell(f"Nothing is indexed yet: code-index index {one['repository']}")
         elif by_meaning and without:
             tell(

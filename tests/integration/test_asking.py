@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from code_index import Index, Indexes, UsageError
+from code_index.index.folder import resolve_index_folder
 from code_index.index.last_scan import LAST_SCAN_FILE, read_last_scan
 from code_index.search.context import LEAST_TOKENS
 from code_index.search.token_estimate import estimate_tokens
 from indexing_assets import index_repository
+from indexing_assets.operations.pipeline import Pipeline
 from tests.checkout import git
 from tests.conftest import write_files
 from tests.indexed_copies import copy_indexed
@@ -95,6 +97,14 @@ def test_files_that_were_added_changed_and_removed_are_newer(root: Path) -> None
     fresh = Index.open(root).freshness()
     assert fresh.newer_files == (".gitignore", "app/new.py", "docs/guide.md", "lib/blank.py", "lib/time.py")
     assert not fresh.is_current
+
+
+def test_files_that_wait_to_be_parsed_are_newer_than_the_index(root: Path) -> None:
+    write_files(root, {"app/new.py": "def fresh(): ...\n"})
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        assert pipeline.scan().error is None
+    fresh = Index.open(root).freshness()
+    assert (fresh.newer_files, fresh.is_current) == (("app/new.py",), False)
 
 
 def test_a_touch_is_no_change_and_a_commit_of_what_is_indexed_is_none(root: Path) -> None:
