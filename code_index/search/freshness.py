@@ -5,9 +5,9 @@ Does not belong here: scanning (`code_index.repository.source_repository`) and t
 
 The repository is compared in a thread beside the search, which mostly waits for the disk and for git: where git says that
 nothing differs from the state of the last scan, that is all; else a walk finds what does, as a scan would. An answer waits
-for it `PATIENCE_S` at most, and 4 ms where one of the last minute is there, whose age it tells. A comparison serves the answers of the
-next second, on a large repository of a longer time, so that comparing never takes more than a twentieth of a processor. The files of the hits themselves are always compared.
-Rejected: events of the file system, which are lost while nobody listens.
+for it `PATIENCE_S` at most, and 4 ms where one of the last minute is there, whose age it tells. A comparison serves the
+answers of the next second, on a large repository of a longer time, so that comparing never takes more than a twentieth of
+a processor. The files of the hits themselves are always compared. Rejected: events of the file system, which are lost while nobody listens.
 """
 
 from __future__ import annotations

@@ -87,10 +87,10 @@ class SearchHit:
     """A chunk that was found; lines are 1-based and inclusive, `score` is in [0, 1] for hybrid search.
 
     For semantic search `score` is the cosine similarity, for lexical search the BM25 score. `copies` are the places
-    (`path:line`) of hits that a hybrid search left out because they say nearly the same as this one; `explanation` has the parts of a
-    hybrid search's score, by name, where they were asked for. `repository`, an absolute path, and `state` are there where the answer
-    says how fresh it is: lines and content are then those of the file as it is now. `relation` says of related code what it is:
-    `copy`, `near-duplicate` or `similar`.
+    (`path:line`) of hits that a hybrid search left out because they say nearly the same as this one; `explanation` has the
+    parts of a hybrid search's score, by name, where they were asked for. `repository`, an absolute path, and `state` are there
+    where the answer says how fresh it is: lines and content are then those of the file as it is now. `relation` says of
+    related code what it is: `copy`, `near-duplicate` or `similar`.
 
     Example:
         >>> from code_index import Index

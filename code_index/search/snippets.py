@@ -14,6 +14,7 @@ from code_index.core.lines import lines_of
 from code_index.search.ranking import snippet_lines
 
 # Where `str.splitlines` cuts within a line of a file.
+_MOST_WORDS: Final = 200  # of a query that is a page of text; each is looked for in each line
 _NO_END: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -28,7 +29,7 @@ def snippet(lines: Sequence[str], words: Sequence[str], *, height: int) -> tuple
     Returns:
         Offset of the first line shown, from 0, and the lines.
     """
-    first, _ = snippet_lines("\n".join(_NO_END.sub(" ", line) for line in lines), words, height=height)
+    first, _ = snippet_lines("\n".join(_NO_END.sub(" ", line) for line in lines), words[:_MOST_WORDS], height=height)
     return first, list(lines[first : first + height])
 
 

@@ -399,7 +399,8 @@ def test_the_commands_print_what_the_library_answers(root: Path, command_line: R
     assert "'nope' names no commit" in done.stderr
     done = command_line("search", "x", "--repo", root, "--path", root, check=2)
     assert "--repo and --path name different indexes" in done.stderr
-    assert "names no line" in command_line("related", "lib/time.py", cwd=root, check=2).stderr
+    for place in ("lib/time.py", "lib/time.py:" + "9" * 5_000):
+        assert "names no line" in command_line("related", place, cwd=root, check=2).stderr
 
 
 @pytest.mark.parametrize(
