@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from code_index.core.content_kinds import ContentKind
-from code_index.core.errors import UsageError
+from code_index.core.errors import CodeIndexError, UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.model import ChunkType
 from code_index.embedding.loader import query_embedder, serving_embedder
@@ -24,7 +25,7 @@ from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.context import ContextPiece, hits_for, pack, refuse_budget
-from code_index.search.freshness import Freshness, FreshnessReader
+from code_index.search.freshness import Freshness, FreshnessReader, NameT
 from code_index.search.hybrid import QueryEncoder, SearchHit, SearchMode, search
 from code_index.search.language_names import languages_named
 from code_index.search.related import related
@@ -268,6 +269,8 @@ class Index:
         root = self.folder.repository_root
         try:
             given = Path(path).expanduser()
+            if given.is_absolute() and not given.is_relative_to(root):  # by a link to the repository
+                given = Path(os.path.realpath(given.parent), given.name)
             return Path(os.path.normpath(root / given)).relative_to(root).as_posix()
         except (ValueError, RuntimeError) as error:  # a home of somebody whom the system does not know
             raise UsageError(f"{str(path)[:_SHOWN]!r} is not in the repository {root}. Name a file of it.") from error
@@ -298,7 +301,7 @@ class Index:
         with importing:
             from code_index.search.changed import only_changed
 
-        return only_changed(filters, self.folder, changed_since)
+        return only_changed(filters, self.folder, changed_since, known=self.store.search.all_file_records)
 
     def why_nothing_matches(self, **filters: Unpack[Filters]) -> list[str]:
         """Say why a search with these filters found nothing: a sentence each; none without filters.
@@ -315,8 +318,10 @@ class Index:
 
         return why_nothing_matches(self.store, self._filter(**filters))
 
-    def symbol(self, name: str, *, kind: str | None = None, limit: int = 20) -> list[Symbol]:
+    def symbol(self, name: str, *, kind: str | None = None, limit: int = 20) -> Answer[Symbol]:
         """Find definitions of a name, best first: exactly it, then where it is a part of the name.
+
+        Definitions in files that changed since they were indexed are marked (`Symbol.state`), and have their present lines.
 
         Args:
             name: such as `parse_date`, `Counter.increment` or `Counter::increment`.
@@ -330,10 +335,15 @@ class Index:
         with importing:
             from code_index.search.symbols import SymbolKind, symbol
 
-        return symbol(self.store, name, kind=None if kind is None else _member("kind", kind, SymbolKind), limit=limit)
+        of_kind = None if kind is None else _member("kind", kind, SymbolKind)
+        self._freshness.start()
+        return self._named(symbol(self.store, name, kind=of_kind, limit=limit))
 
-    def outline(self, target: str) -> list[Symbol]:
-        """List the definitions in a file, by its path, or in a class, by its name, in the order of the source.
+    def outline(self, target: str) -> Answer[Symbol]:
+        """List the definitions in a file or in a class, in the order of the source; marked as those of `symbol`.
+
+        Args:
+            target: path of a file, relative to the repository or absolute, or name of a class.
 
         Raises:
             UsageError: no file and no class of the index is called so.
@@ -342,10 +352,13 @@ class Index:
         with importing:
             from code_index.search.symbols import outline
 
-        return outline(self.store, target)
+        self._freshness.start()
+        with suppress(UsageError):  # no path of the repository: a name
+            target = self._relative(target) if target.strip() else target
+        return self._named(outline(self.store, target))
 
-    def references(self, name: str, *, kind: str | None = None, limit: int = 100) -> list[Reference]:
-        """Find the places that use a name, the surest first.
+    def references(self, name: str, *, kind: str | None = None, limit: int = 100) -> Answer[Reference]:
+        """Find the places that use a name, the surest first; marked as definitions by `symbol`.
 
         Args:
             name: as for `symbol`; with a qualifier, places that are known to mean another definition are left out.
@@ -360,7 +373,16 @@ class Index:
             from code_index.search.symbols import ReferenceKind, references
 
         of_kind = None if kind is None else _member("kind", kind, ReferenceKind)
-        return references(self.store, name, kind=of_kind, limit=limit)
+        self._freshness.start()
+        return self._named(references(self.store, name, kind=of_kind, limit=limit))
+
+    def _named(self, found: Sequence[NameT]) -> Answer[NameT]:
+        marked = self._freshness.names_brought_up_to_date(found)
+        notes = []
+        if unknown := self.store.files.without_references():
+            again = f"`code-index index {self.folder.repository_root}` parses them again; no text is embedded again."
+            notes.append(f"The names in {unknown:,} files are not known yet: {again}")
+        return Answer((self._freshness.read(),), marked, tuple(notes))
 
     def status(self) -> IndexStatus:
         """Count what the index holds, lacks and takes on disk.
@@ -391,6 +413,8 @@ class Indexes:
     """
 
     members: tuple[Index, ...]
+    left_out: tuple[str, ...] = ()
+    """Sentences about indexes that cannot be asked; notes of each answer."""
 
     @classmethod
     def open(cls, paths: Sequence[str | Path]) -> Indexes:
@@ -408,12 +432,14 @@ class Indexes:
 
     @classmethod
     def deployed(cls) -> Indexes:
-        """Open all indexes of the deployment that `CODE_INDEX_DEPLOYMENT` names.
+        """Open the indexes of the deployment that `CODE_INDEX_DEPLOYMENT` names, one of each repository.
+
+        Those that cannot be asked, such as one that was never made, are left out, and answers say so.
 
         Raises:
             UsageError: there is no deployment.
             SettingsError: its file cannot be used.
-            IndexMissingError, UntrustedIndexError, StoreError: as `Index.open`.
+            IndexMissingError, UntrustedIndexError, StoreError: as `Index.open`, where none of them can be asked.
         """
         with importing:
             from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
@@ -423,7 +449,20 @@ class Indexes:
                 f"{DEPLOYMENT_VARIABLE} is not set, so there is no deployment whose indexes could be asked. Name its file, "
                 "or the repositories."
             )
-        return cls(tuple(Index.of(index.folder()) for index in indexes.values()))
+        members: dict[Path, Index] = {}
+        left_out: list[str] = []
+        reason: CodeIndexError | None = None
+        for deployed in indexes.values():
+            try:
+                index = Index.of(deployed.folder())
+            except CodeIndexError as error:
+                reason = reason or error
+                left_out.append(f"{deployed.repository} was not asked: {error}")
+            else:
+                members.setdefault(index.folder.repository_root, index)
+        if reason is not None and not members:
+            raise reason
+        return cls(tuple(members.values()), tuple(left_out))
 
     def ask(
         self,
@@ -441,11 +480,12 @@ class Indexes:
             UsageError: also where a semantic search would compare vectors of different models.
         """
         if len(self.members) == 1:
-            return self.members[0].ask(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+            answer = self.members[0].ask(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
+            return replace(answer, notes=(*answer.notes, *self.left_out))
         found = self._found(
             query, _member("mode", mode, SearchMode), limit=limit, per_file=per_file, explain=explain, filters=filters
         )
-        return Answer(self._freshness(), self._brought_up_to_date(found))
+        return Answer(self._freshness(), self._brought_up_to_date(found), self.left_out)
 
     def context(
         self, task: str, *, max_tokens: int = 8_000, mode: str = "hybrid", **filters: Unpack[Filters]
@@ -453,10 +493,15 @@ class Indexes:
         """Gather the best code for a task from all indexes; arguments and errors as those of `Index.context`."""
         search_mode = _member("mode", mode, SearchMode)
         refuse_budget(max_tokens)
-        found = self._found(task, search_mode, limit=hits_for(max_tokens), per_file=1, explain=False, filters=filters)
         stores = {str(index.folder.repository_root): index.store for index in self.members}
-        pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
-        return Answer(self._freshness(), pieces)
+        limit = hits_for(max_tokens)
+        while True:
+            found = self._found(task, search_mode, limit=limit, per_file=1, explain=False, filters=filters)
+            pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
+            more = hits_for(max_tokens, spent=sum(piece.tokens for piece in pieces), hits=len(found))
+            if len(found) < limit or more <= limit:
+                return Answer(self._freshness(), pieces, self.left_out)
+            limit = more
 
     def _found(
         self, query: str, mode: SearchMode, *, limit: int, per_file: int, explain: bool, filters: Filters

@@ -65,7 +65,8 @@ from code_index.core.model import Parameter
 
 NameOf = Callable[[Node, bytes], str]
 Imported = Callable[[str], Iterable[tuple[str, str, str]]]
-"""From the text of an import to what it binds: the name in this file, the module, and the name there, if it has one; `*` for all."""
+"""From the text of an import to what it binds: the name in this file, the module, and the name there, if it has one; `*` for
+all."""
 ParametersOf = Callable[[Node, bytes], tuple[Parameter, ...]]
 
 _CALLED: Final = re.compile(rb"(?:<[^<>();]{0,80}>)?[ \t]?\(")
@@ -100,8 +101,9 @@ class LanguageSpec(FileType):
     in the block. `imported` reads imports, `called` matches what follows the name of what is called, and `keyed` what follows
     a name that is only a key. `self_names` stand for the object or class around, as `self_of` gives it for one definition;
     with `implicit_self` its members are seen without one. `module_roots` begin a path of modules. Nodes of `further_parts`
-    add to a class that is defined elsewhere, those that are `titled` have a title that is no name, and `macros` are only meant by calls with a `!`. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that
-    of the text between the code of a template.
+    add to a class that is defined elsewhere, those that are `titled` have a title that is no name, and `macros` are only
+    meant by calls with a `!`. `repairs` find what misled the grammar where its tree is wrong. `text_language` is that of the
+    text between the code of a template.
     """
 
     query: str

@@ -9,6 +9,7 @@ Belongs here: the file. Does not belong here: comparing it with the repository (
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -39,7 +40,9 @@ def read_last_scan(folder: IndexFolder) -> LastScan | None:
     """Return the last scan; None where none is recorded, or the record cannot be read."""
     try:
         record = load_json(read_regular_file(folder.path / LAST_SCAN_FILE))
-        commit = record["commit"]
-        return LastScan(float(record["at"]), None if commit is None else str(commit), str(record["token"]))
+        at, commit = float(record["at"]), record["commit"]
+        if not math.isfinite(at):
+            return None
+        return LastScan(at, None if commit is None else str(commit), str(record["token"]))
     except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""Chunks as rows of the table `chunks`, without the columns that the store adds (batch, times), and names as rows of `references`."""
+"""Chunks and names as rows of the tables `chunks` and `references`, without the columns that the store adds."""
 
 from __future__ import annotations
 

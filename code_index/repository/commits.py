@@ -16,7 +16,7 @@ from typing import Final
 
 from code_index.core.errors import UsageError
 from code_index.repository.checkouts import Checkout, find_checkout, read_git_file
-from code_index.repository.fingerprint import GitMissesSomethingError, listed_changes
+from code_index.repository.fingerprint import GitMissesSomethingError, listed_changes, not_compared
 from code_index.repository.git_checkout import isolated_checkout, repository_settings
 from code_index.repository.git_program import Git, GitFailedError
 
@@ -24,7 +24,8 @@ _HASH: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _HASH_BEGIN: Final = re.compile(r"[0-9a-f]{4,64}")
 _SYMBOLIC: Final = re.compile(r"ref: *(?P<name>\S+)")
 # What may follow a name: HEAD~3, main^, v1.0^{commit}.
-_STEPS: Final = re.compile(r"(?P<name>.*?)(?P<steps>(?:~\d*|\^\d*|\^\{commit\})*)", re.DOTALL)
+_STEPS: Final = re.compile(r"(?P<name>[^~^]*)(?P<steps>(?:~\d*|\^\d*|\^\{commit\})*)")
+_MOST_CHARACTERS: Final = 1_000  # of a name with its steps; a path has 255 in each of its parts
 _MOST_LINKS: Final = 5
 # Places of a name, as git looks for it.
 _PLACES: Final = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
@@ -65,16 +66,20 @@ def changed_since(root: Path, reference: str) -> list[str]:
             commit = said.decode("ascii", "replace").strip()
             compared = ("diff-index", "--cached", "--name-only", "--no-renames", "--relative", "-z", commit, "--")
             _, in_index = own.run(root, *compared)
-        _, in_tree = listed_changes(git, root, checkout)
+        tracked, in_tree = listed_changes(git, root, checkout, all_compared=False)
     except (GitFailedError, GitMissesSomethingError) as error:
-        raise UsageError(f"Changes since {_quoted(reference)} are not known: {error}.") from error
-    return sorted(map(os.fsdecode, {*in_index.split(b"\0")[:-1], *in_tree}))
+        raise UsageError(
+            f"Changes since {_quoted(reference)} are not known: {error}. Ask without this filter."
+        ) from error
+    # What git was told not to look at may have changed; in a sparse checkout it is mostly not there.
+    unseen = [path for path in not_compared(tracked) if os.path.lexists(os.path.join(os.fsencode(root), path))]  # noqa: PTH118
+    return sorted(map(os.fsdecode, {*in_index.split(b"\0")[:-1], *in_tree, *unseen}))
 
 
 def _resolved(checkout: Checkout, reference: str) -> tuple[str, str]:
     """The hash (or its beginning) that the name in a reference stands for, and the steps from there."""
-    match = _STEPS.fullmatch(reference)
-    name, steps = (match["name"], match["steps"]) if match else (reference, "")
+    match = _STEPS.fullmatch(reference) if len(reference) <= _MOST_CHARACTERS else None
+    name, steps = (match["name"], match["steps"]) if match else ("", "")
     name = "HEAD" if name == "@" else name
     if not name or name.startswith("-") or ".." in name or not name.isprintable() or "\\" in name:
         raise _unknown(checkout, reference)

@@ -37,7 +37,7 @@ from code_index.repository.walk_rules import OWN_IGNORE_FILE, read_ignore_file
 _IGNORE_FILE: Final = os.fsencode(OWN_IGNORE_FILE)
 _NOT_IGNORED: Final = 1  # exit status of `git check-ignore`
 _SUBMODULE: Final = b"160000"
-_OTHER_REPOSITORIES: Final = "it holds other repositories"
+_OTHER_REPOSITORIES: Final = "there are other repositories in it, such as submodules"
 # Tags of `git ls-files -v` for files that git compares with the working tree: cached, unmerged.
 _COMPARED: Final = (b"\0H ", b"\0M ")
 
@@ -157,12 +157,18 @@ def _git_parts(root: Path, options: WalkOptions) -> list[bytes]:
     return [tracked, _sizes(root, tracked, changed), b"changed", *states, b"ignored", *contents]
 
 
-def listed_changes(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, list[bytes]]:
+def listed_changes(git: Git, root: Path, checkout: Checkout, *, all_compared: bool = True) -> tuple[bytes, list[bytes]]:
     """Tracked files below the root, and the paths that differ in the working tree.
 
     The former are tag, mode, object and stage, a tab, the path and a NUL for each entry of the index
     (`git ls-files -s -v`). The latter are the paths, relative to the root, that are modified, deleted, or untracked
     and not ignored; one that ends with `/` is another repository.
+
+    Args:
+        git: the program.
+        root: folder of the repository, absolute.
+        checkout: the one that it is in.
+        all_compared: refuse where git was told not to look at some files (`not_compared`).
 
     Raises:
         GitFailedError: git cannot tell.
@@ -174,7 +180,8 @@ def listed_changes(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, lis
         # Before the next command, for which git would read files in the git folders of submodules.
         if _SUBMODULE in tracked and any(entry.split(b" ", 2)[1:2] == [_SUBMODULE] for entry in tracked.split(b"\0")):
             raise GitMissesSomethingError(_OTHER_REPOSITORIES)
-        if sum((b"\0" + tracked).count(begin) for begin in _COMPARED) != tracked.count(b"\0"):
+        compared = sum((b"\0" + tracked).count(begin) for begin in _COMPARED)
+        if all_compared and compared != tracked.count(b"\0"):
             raise GitMissesSomethingError("git was told not to look at some files")
         ignore_file, _ = user_ignore_file(git, checkout, settings, asked=asked)
         # Of two rules that match, git takes the later one.
@@ -188,6 +195,12 @@ def listed_changes(git: Git, root: Path, checkout: Checkout) -> tuple[bytes, lis
             arguments = ("ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard")
             _, said = own.run(root, *arguments, reads_tree=True)
     return tracked, sorted(set(said.split(b"\0")[:-1]))
+
+
+def not_compared(tracked: bytes) -> list[bytes]:
+    """The paths of tracked files that git does not compare, of those that `listed_changes` lists."""
+    tags = tuple(begin[1:] for begin in _COMPARED)
+    return [entry.partition(b"\t")[2] for entry in tracked.split(b"\0")[:-1] if not entry.startswith(tags)]
 
 
 def _rules(path: Path) -> bytes:

@@ -1,11 +1,12 @@
 """Facts from git about a checkout: the tracked files, and the ignore files that git names.
 
-Belongs here: questions to git. Does not belong here: finding a checkout (`code_index.repository.checkouts`), how git is run, so that it runs and reads
-nothing that a repository names (`code_index.repository.git_program`), and applying ignore rules.
+Belongs here: questions to git. Does not belong here: finding a checkout (`code_index.repository.checkouts`), how git is
+run, so that it runs and reads nothing that a repository names (`code_index.repository.git_program`), and applying ignore
+rules.
 
-Only three things need the program: the settings of the user, those of a repository where they are not git's defaults, and the list of tracked
-files, since tracked files stay although an ignore rule covers them. Where git is missing or fails, a warning says what
-is not known.
+Only three things need the program: the settings of the user, those of a repository where they are not git's defaults, and
+the list of tracked files, since tracked files stay although an ignore rule covers them. Where git is missing or fails, a
+warning says what is not known.
 
 Of a repository's own configuration these settings count: how files are compared and, where it leads to a file of the
 repository itself, `core.excludesFile`. Files that it includes and `config.worktree` are not read.

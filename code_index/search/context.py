@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from code_index.core.errors import UsageError
+from code_index.core.lines import lines_of
 from code_index.search.hybrid import SearchHit, query_words
-from code_index.search.ranking import snippet_lines
+from code_index.search.snippets import snippet
 from code_index.search.token_estimate import estimate_tokens
 from code_index.tables.store import IndexStore
 
@@ -84,13 +85,18 @@ class _Header:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A hit, or a window of its lines: `first` counts from 0, `lines` are those shown."""
+    """A hit, or a window of its lines: `first` counts from 0, `lines` are those shown.
+
+    `placed` where it is known in which lines of the file these stand: a definition whose children are chunks of their own has
+    gaps.
+    """
 
     hit: SearchHit
     headers: tuple[_Header, ...]
     first: int
     lines: tuple[str, ...]
     whole: bool
+    placed: bool = False
 
 
 def refuse_budget(max_tokens: int) -> None:
@@ -103,9 +109,14 @@ def refuse_budget(max_tokens: int) -> None:
         raise UsageError(f"max_tokens is {max_tokens}, but must be from {LEAST_TOKENS} to {MOST_TOKENS:,}.")
 
 
-def hits_for(max_tokens: int) -> int:
-    """Number of hits that a budget may hold."""
-    return min(max(_FEWEST_HITS, max_tokens // _TOKENS_PER_HIT), _MOST_HITS)
+def hits_for(max_tokens: int, *, spent: int = 0, hits: int = 0) -> int:
+    """Number of hits that a budget may hold; more where that many `hits` spent so much less than the budget."""
+    if not hits:
+        return min(max(_FEWEST_HITS, max_tokens // _TOKENS_PER_HIT), _MOST_HITS)
+    left = max_tokens - spent
+    return (
+        min(hits + left * hits // max(spent, 1) + _FEWEST_HITS, _MOST_HITS) if left > max_tokens // _OF_BUDGET else hits
+    )
 
 
 def pack(
@@ -193,7 +204,7 @@ def _fitting(
     hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], room: int, packing: _Packing
 ) -> _Part | None:
     """The hit, or as many of its lines as fit; None where that is too little to be worth its header."""
-    lines = hit.content.splitlines()
+    lines = lines_of(hit.content)
     whole = _Part(hit, headers, 0, tuple(lines), whole=True)
     if packing.alone(whole) <= room:
         return whole
@@ -215,13 +226,14 @@ def _fitting(
 def _window(
     hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], lines: Sequence[str], height: int
 ) -> _Part:
-    first, shown = snippet_lines("\n".join(lines), words, height=height)
+    first, shown = snippet(lines, words, height=height)
     if first:
         own = _signature(hit.content, hit.function_name or hit.class_name)
         # A later piece of a long definition does not say its name: the first piece is among its headers.
         if own is not None:
             headers = (*headers, _Header(hit.chunk_id, own))
-    return _Part(hit, headers, first, tuple(shown), whole=False)
+    placed = len(lines) == hit.end_line - hit.start_line + 1
+    return _Part(hit, headers, first, tuple(shown), whole=False, placed=placed)
 
 
 def _rendered(of_file: Sequence[_Part], *, several: bool) -> tuple[ContextPiece, ...]:
@@ -232,12 +244,11 @@ def _rendered(of_file: Sequence[_Part], *, several: bool) -> tuple[ContextPiece,
 
 
 def _begin(part: _Part) -> int:
-    return part.hit.start_line + part.first
+    return part.hit.start_line + (part.first if part.placed else 0)
 
 
 def _end(part: _Part) -> int:
-    # A whole chunk reaches to its last line, with children that its content leaves out.
-    return part.hit.end_line if part.whole or not part.lines else _begin(part) + len(part.lines) - 1
+    return _begin(part) + len(part.lines) - 1 if part.placed else part.hit.end_line
 
 
 def _joined(parts: Sequence[_Part]) -> list[list[_Part]]:
@@ -318,7 +329,7 @@ def _chain(rows: Mapping[tuple[str, str], Mapping[str, Any]], hit: SearchHit) ->
 
 def _signature(content: str, name: str | None) -> tuple[str, ...] | None:
     """The lines of a definition that say its name and parameters, the first line of what has no name; else None."""
-    lines = [line for line in content.splitlines() if line.strip()]
+    lines = [line for line in lines_of(content) if line.strip()]
     own = re.split(r"\.|::|#", name)[-1] if name else ""
     word = re.compile(rf"(?<!\w){re.escape(own)}(?!\w)")
     begin = next((at for at, line in enumerate(lines) if not own or _declares(line, word)), None)

@@ -5,33 +5,37 @@ Does not belong here: scanning (`code_index.repository.source_repository`) and t
 
 The repository is compared in a thread beside the search, which mostly waits for the disk and for git: where git says that
 nothing differs from the state of the last scan, that is all; else a walk finds what does, as a scan would. An answer waits
-for it `PATIENCE_S` at most, and 4 ms where one of the last minute is there, whose age it tells. A comparison serves the answers of the
-next second, on a large repository of a longer time, so that comparing never takes more than a twentieth of a processor. The files of the hits themselves are always compared.
-Rejected: events of the file system, which are lost while nobody listens.
+for it `PATIENCE_S` at most, and 4 ms where one of the last minute is there, whose age it tells. A comparison serves the
+answers of the next second, on a large repository of a longer time, so that comparing never takes more than a twentieth of
+a processor. The files of the hits themselves are always compared. Rejected: events of the file system, which are lost while nobody listens.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from code_index.core.errors import CodeIndexError, RepositoryError
 from code_index.core.lazy_imports import importing
+from code_index.core.lines import lines_of
+from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import read_last_scan
-from code_index.repository.content_rules import recorded_mtime_ns
-from code_index.search.relocation import relocated
+from code_index.repository.content_rules import recorded_mtime_ns, skip_reason_for_content
+from code_index.search.relocation import PresentLines, relocated
+from code_index.tables.sql import equals
 
 if TYPE_CHECKING:
     from code_index.repository.source_repository import FileContent, SourceRepository
     from code_index.search.hybrid import SearchHit
+    from code_index.search.symbols import Reference, Symbol
     from code_index.tables.search_rows import FileRecord
     from code_index.tables.store import IndexStore
 
@@ -46,14 +50,18 @@ _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
 """Paths that `Freshness.newer_files` lists at most; `newer_count` counts all."""
 _MOST_READ: Final = 200  # files that a comparison reads, where size and time leave it open
+_WAITING: Final = equals("status", FileStatus.PENDING.value)  # a scan saw them, and they are not parsed yet
+_PLACED: Final = ("chunk_id", "file_path", "start_line", "end_line", "content")
+
+NameT = TypeVar("NameT", "Symbol", "Reference")
 
 
 class FileState(StrEnum):
     """State of a hit's file, compared with what was indexed.
 
     `current`: the lines and the content are those of the file. `moved`: the same text stands at other lines, which the hit
-    now names. `changed`: the text differs; lines and content were read again. `gone`: the file is not there any more, or
-    cannot be read; the content is what was indexed.
+    now names. `changed`: the text differs; lines and content were read again, of a long one only the beginning. `gone`: the
+    file is not there any more, cannot be read, or would not be indexed now; the content is what was indexed.
     """
 
     CURRENT = "current"
@@ -68,7 +76,8 @@ class Freshness:
 
     `commit` was checked out at the last scan and `current_commit` is now; None outside of git, or where it is not known.
     `age_s` is seconds since the last scan. `newer_files` are the first of the `newer_count` paths that were added, changed or
-    removed since, sorted; the comparison was made `compared_s` ago. All three are None where it takes longer than an answer waits.
+    removed since, or that wait to be parsed, sorted; the comparison was made `compared_s` ago. All three are None where it takes
+    longer than an answer waits.
     `vectors_share` is the share of `chunks` with a vector, in [0, 1]; the others are found only by their words.
 
     Example:
@@ -95,8 +104,8 @@ class Freshness:
 
     @property
     def is_current(self) -> bool:
-        """Tell whether it is known that no file changed since the last scan, and every chunk has a vector."""
-        return self.newer_count == 0 and self.vectors_share == 1.0
+        """Tell whether it is known that no file is newer than the index, and every chunk has a vector."""
+        return self.newer_count == 0 and self.chunks_without_vector == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +179,33 @@ class FreshnessReader:
         Raises:
             StoreError: a table cannot be read.
         """
-        records = self._store.search.file_records(sorted({hit.file_path for hit in hits}))
-        texts = {path: self._lines_if_changed(path, record) for path, record in records.items()}
+        texts = self._texts(hits)
         return tuple(self._marked(hit, texts.get(hit.file_path, FileState.GONE)) for hit in hits)
 
-    def _marked(self, hit: SearchHit, now: list[str] | FileState) -> SearchHit:
+    def names_brought_up_to_date(self, names: Sequence[NameT]) -> tuple[NameT, ...]:
+        """Mark definitions or references of files that changed since they were indexed, with their lines as they are now.
+
+        Raises:
+            StoreError: a table cannot be read.
+        """
+        texts = self._texts(names)
+        changed = sorted({one.chunk_id for one in names if isinstance(texts.get(one.file_path), PresentLines)} - {""})
+        rows, _ = self._store.search.details(changed, [], _PLACED) if changed else ({}, {})
+        shifts = {chunk_id: _shift(row, texts[row["file_path"]]) for chunk_id, row in rows.items()}
+        return tuple(
+            one.at_present(texts.get(one.file_path, FileState.GONE), shifts.get(one.chunk_id, 0)) for one in names
+        )
+
+    def _texts(self, found: Sequence[SearchHit] | Sequence[NameT]) -> dict[str, PresentLines | FileState]:
+        """The present lines of the files that something was found in, where they changed; else their states."""
+        records = self._store.search.file_records(sorted({one.file_path for one in found}))
+        return {path: self._lines_if_changed(path, record) for path, record in records.items()}
+
+    def _marked(self, hit: SearchHit, now: PresentLines | FileState) -> SearchHit:
         hit = replace(hit, repository=str(self._folder.repository_root))
         if isinstance(now, FileState):
             return replace(hit, state=now)
-        found = relocated(hit.content.splitlines(), hit.start_line, hit.end_line, now)
+        found = relocated(lines_of(hit.content), hit.start_line, hit.end_line, now)
         if found is None:
             return replace(hit, state=FileState.GONE)
         state = FileState.CHANGED if found.lines is not None else FileState.MOVED
@@ -187,7 +214,7 @@ class FreshnessReader:
         content = hit.content if found.lines is None else "\n".join(found.lines)
         return replace(hit, state=state, start_line=found.start_line, end_line=found.end_line, content=content)
 
-    def _lines_if_changed(self, path: str, record: FileRecord) -> list[str] | FileState:
+    def _lines_if_changed(self, path: str, record: FileRecord) -> PresentLines | FileState:
         """The lines of a file that changed, with keys masked; else its state."""
         try:
             status = (self._folder.repository_root / path).lstat()
@@ -197,8 +224,10 @@ class FreshnessReader:
         except (OSError, RepositoryError):  # what cannot be read cannot be shown either
             return FileState.GONE
         if read.file_hash == record.file_hash:
-            self._remember(path, read)
+            self._remember(path, read, record)
             return FileState.CURRENT
+        if _is_left_out(read.content, record):
+            return FileState.GONE
         with importing:
             from code_index.chunking.chunker import masked_source
             from code_index.chunking.registry import FORMATS
@@ -207,7 +236,7 @@ class FreshnessReader:
         kind = FORMATS.get(record.language)
         if kind is not None and kind.render is not None and (rendered := kind.render(source)) is not None:
             source = rendered.text
-        return source.decode("utf-8", "replace").splitlines()
+        return PresentLines(lines_of(source.decode("utf-8", "replace")))
 
     def _repository(self) -> SourceRepository:
         with importing:
@@ -239,14 +268,13 @@ class FreshnessReader:
         options = walk_options(self._folder, self._folder.settings())
         commit = checked_out_commit(root)
         state = git_state(root, options)
-        if scan is not None and isinstance(state, RepositoryState) and state.token == scan.token:
-            newer: tuple[str, ...] = ()
-        else:
-            newer = tuple(self._walked())
-        return _Comparison(began, time.monotonic() - began, newer, commit)
+        newer = set(self._store.files.read(["file_path"], _WAITING).column("file_path").to_pylist())
+        if scan is None or not isinstance(state, RepositoryState) or state.token != scan.token:
+            newer |= self._walked()
+        return _Comparison(began, time.monotonic() - began, tuple(sorted(newer)), commit)
 
-    def _walked(self) -> list[str]:
-        """Paths that a scan would find added, changed or removed, sorted."""
+    def _walked(self) -> set[str]:
+        """Paths that a scan would find added, changed or removed."""
         with importing:
             from code_index.index.source import walk_options
             from code_index.repository.walk import walk
@@ -264,15 +292,19 @@ class FreshnessReader:
         readings = _MOST_READ
         for path, _, size, mtime_ns in found.files:
             record = known.get(path)
-            if record is not None and (not record.file_hash or self._is_known(path, record, size, mtime_ns)):
+            if record is not None and self._is_known(path, record, size, mtime_ns):
                 continue
-            if record is not None and record.size_bytes == size and readings:
-                # The time proves nothing: the file was young when it was read, or was only touched.
-                readings -= 1
-                if self._holds_the_same(repository, path, record):
+            # A file that was left out may be so again. Else the time proves nothing where the size is the same: the file was
+            # young when it was read, or was only touched.
+            if record is not None and (not record.file_hash or record.size_bytes == size):
+                if readings:
+                    readings -= 1
+                    if self._holds_the_same(repository, path, record):
+                        continue
+                elif not record.file_hash:
                     continue
             newer.add(path)
-        return sorted(newer)
+        return newer
 
     def _is_known(self, path: str, record: FileRecord, size: int, mtime_ns: int) -> bool:
         """Tell whether size and time prove that a file has the content that was indexed."""
@@ -285,12 +317,28 @@ class FreshnessReader:
             read = repository.read(path)
         except RepositoryError:  # a scan keeps its record as well
             return True
-        if read.file_hash != record.file_hash:
+        if not (_is_left_out(read.content, record) if not record.file_hash else read.file_hash == record.file_hash):
             return False
-        self._remember(path, read)
+        self._remember(path, read, record)
         return True
 
-    def _remember(self, path: str, read: FileContent) -> None:
-        """Remember a content by size and time, unless the file is so young that these prove nothing."""
+    def _remember(self, path: str, read: FileContent, record: FileRecord) -> None:
+        """Remember that a content is as recorded, by size and time, unless the file is so young that these prove nothing."""
         if recorded_mtime_ns(read.mtime_ns, time.time_ns()) == read.mtime_ns:
-            self._hashes[path] = (read.size_bytes, read.mtime_ns, read.file_hash)
+            self._hashes[path] = (read.size_bytes, read.mtime_ns, record.file_hash)
+
+
+def _shift(row: Mapping[str, Any], now: PresentLines | FileState) -> int:
+    """Lines by which a chunk moved in the present file."""
+    start, end = row["start_line"], row["end_line"]
+    found = None if isinstance(now, FileState) else relocated(lines_of(row["content"]), start, end, now)
+    return 0 if found is None else found.start_line - start
+
+
+def _is_left_out(content: bytes, record: FileRecord) -> bool:
+    """Tell whether a scan would leave a file out for what it holds."""
+    with importing:
+        from code_index.chunking.encoding import ascii_compatible
+
+    text = ascii_compatible(content, record.working_tree_encoding)
+    return skip_reason_for_content(text, record.language) is not None

@@ -19,6 +19,7 @@ from code_index.core.errors import UsageError
 from code_index.core.identifiers import search_tokens
 from code_index.search.features import Candidate
 from code_index.search.freshness import FileState
+from code_index.search.limits import refuse_limit
 from code_index.search.query_kind import Name, asked_name
 from code_index.search.ranking import Ranked, content_words, rank
 from code_index.search.weights import FUSED_DEPTH
@@ -86,10 +87,10 @@ class SearchHit:
     """A chunk that was found; lines are 1-based and inclusive, `score` is in [0, 1] for hybrid search.
 
     For semantic search `score` is the cosine similarity, for lexical search the BM25 score. `copies` are the places
-    (`path:line`) of hits that a hybrid search left out because they say nearly the same as this one; `explanation` has the parts of a
-    hybrid search's score, by name, where they were asked for. `repository`, an absolute path, and `state` are there where the answer
-    says how fresh it is: lines and content are then those of the file as it is now. `relation` says of related code what it is:
-    `copy`, `near-duplicate` or `similar`.
+    (`path:line`) of hits that a hybrid search left out because they say nearly the same as this one; `explanation` has the
+    parts of a hybrid search's score, by name, where they were asked for. `repository`, an absolute path, and `state` are there
+    where the answer says how fresh it is: lines and content are then those of the file as it is now. `relation` says of
+    related code what it is: `copy`, `near-duplicate` or `similar`.
 
     Example:
         >>> from code_index import Index
@@ -176,7 +177,7 @@ def search(
         explain: whether hits of a hybrid search say what their score is made of.
 
     Raises:
-        UsageError: the query is empty or no text, a filter is no text, a number is below 1, or the vectors in use
+        UsageError: the query is empty or no text, a filter is no text, a number is out of bounds, or the vectors in use
             are of another model.
         StoreError: a table cannot be read.
     """
@@ -274,10 +275,8 @@ def _asked(query: str, *, limit: int, per_file: int) -> str:
         if query.strip():
             raise UsageError("The query is not valid UTF-8. Say what to look for, in words or code.")
         raise UsageError("The query is empty. Say what to look for, in words or code.")
-    if limit < 1:
-        raise UsageError(f"limit is {limit}, but must be at least 1.")
-    if per_file < 1:
-        raise UsageError(f"per_file is {per_file}, but must be at least 1.")
+    refuse_limit("limit", limit)
+    refuse_limit("per_file", per_file)
     return text
 
 

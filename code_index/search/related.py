@@ -21,7 +21,8 @@ from code_index.search.hybrid import (
     current_hits,
     query_words,
 )
-from code_index.tables.filters import SearchFilter
+from code_index.search.limits import refuse_limit
+from code_index.tables.filters import SearchFilter, refuse_broken_text
 from code_index.tables.sql import all_of, equals
 from code_index.tables.store import IndexStore
 
@@ -75,11 +76,11 @@ def related(
         up_to_date: gives chunks the lines that they have in the present file.
 
     Raises:
-        UsageError: the index has no chunk there, or a number is below 1.
+        UsageError: the index has no chunk there, or a number is out of bounds.
         StoreError: a table cannot be read.
     """
-    if limit < 1:
-        raise UsageError(f"limit is {limit}, but must be at least 1.")
+    refuse_limit("limit", limit)
+    refuse_broken_text(file_path)
     chunks = up_to_date(_chunks_of(store, file_path))
     own = _innermost(chunks, file_path, line)
     around = {chunk.chunk_id for chunk in chunks if _is_part(chunk, own) or _is_part(own, chunk)}
@@ -121,7 +122,9 @@ def _innermost(chunks: Sequence[SearchHit], file_path: str, line: int) -> Search
             f"{file_path[:_SHOWN]!r} has no chunk in the index. `code-index status --skipped` lists what is left out."
         )
     last = max(chunk.end_line for chunk in chunks)
-    if not 1 <= line <= max(last, 1):
+    if line < 1:
+        raise UsageError(f"line is {line}, but the first one is 1.")
+    if line > last:
         raise UsageError(f"{file_path[:_SHOWN]}:{line}: what is indexed of the file ends at line {last}.")
 
     def distance(chunk: SearchHit) -> tuple[int, int, int]:

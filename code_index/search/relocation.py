@@ -1,28 +1,80 @@
 """Finding the lines of a chunk again in a file that was edited since.
 
-Belongs here: comparing lines, pure and in time linear in the file. Does not belong here: reading files.
+Belongs here: comparing lines, pure and in time linear in the file, for all chunks of it together. Does not belong here:
+reading files.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+MOST_LINES: Final = 400
+MOST_CHARACTERS: Final = 20_000
+"""Of what was read again: a chunk as indexed is shorter, but a file may be one line now."""
+_MOST_PLACES: Final = 64  # at which a chunk is looked for, the nearest first
 
 
 @dataclass(frozen=True, slots=True)
 class Relocation:
-    """Lines of a chunk in the present file, 1-based and inclusive; `lines` are their text where that differs, else None."""
+    """Lines of a chunk in the present file, 1-based and inclusive; `lines` are their text where that differs, else None.
+
+    Of a long text `lines` are only the first, `MOST_LINES` and `MOST_CHARACTERS` at most.
+    """
 
     start_line: int
     end_line: int
     lines: tuple[str, ...] | None
 
 
-def relocated(content: Sequence[str], start_line: int, end_line: int, now: Sequence[str]) -> Relocation | None:
+class PresentLines:
+    """The lines of a file as it is now, and the places of each; blanks at their ends count for nothing."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        """Number the lines of a file, from 0."""
+        self.lines = lines
+        self.stripped = [line.rstrip() for line in lines]
+        self._with: dict[str, list[int]] = {}
+        self._places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, line in enumerate(self.stripped):
+            self._places[line].append(place)
+
+    def count(self, line: str) -> int:
+        """Number of times that a line stands here."""
+        return len(self._places.get(line, ()))
+
+    def nearest_with(self, name: str, line: int) -> int | None:
+        """The line (1-based) nearest to one that has a name as a whole word; None where no line has it."""
+        if name not in self._with:
+            word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)" if re.match(r"\w", name) else re.escape(name))
+            self._with[name] = [at for at, text in enumerate(self.lines, start=1) if word.search(text)]
+        return _nearest_of(self._with[name], line)
+
+    def nearest(self, line: str, near: int, *, after: int = 0, most: int = 1) -> list[int]:
+        """The places of a line nearest to one, from `after` on, the nearest first, and of two as near the earlier one."""
+        places = self._places.get(line, [])
+        first = bisect_left(places, after)
+        middle = bisect_left(places, near, lo=first)
+        around = places[max(first, middle - most) : middle + most]
+        return sorted(around, key=lambda place: (abs(place - near), place))[:most]
+
+
+def _nearest_of(places: Sequence[int], near: int) -> int | None:
+    """Of ascending numbers the one nearest to another, of two as near the smaller one."""
+    at = bisect_left(places, near)
+    return min(places[max(at - 1, 0) : at + 1], key=lambda place: (abs(place - near), place), default=None)
+
+
+def relocated(content: Sequence[str], start_line: int, end_line: int, now: PresentLines) -> Relocation | None:
     """Find a chunk in the lines of the present file, the nearest place first; None where the file has no lines.
 
-    A text that stands there as a whole is found wherever it is. Else the chunk begins where its first line that is not blank
-    stands now, nearest to where it was, and ends likewise; a line that is gone is taken to be where it was.
+    A text that stands there as a whole is found, unless its rarest line stands at many nearer places. Else the chunk begins
+    where its first line that is not blank stands now, nearest to where it was, and ends likewise; a line that is gone is taken
+    to be where it was.
 
     Args:
         content: lines of the chunk as indexed; those of its children are left out.
@@ -30,57 +82,53 @@ def relocated(content: Sequence[str], start_line: int, end_line: int, now: Seque
         end_line: last line, inclusive.
         now: all lines of the file.
     """
-    if not now:
+    if not now.lines:
         return None
     wanted = [line.rstrip() for line in content]
-    stripped = [line.rstrip() for line in now]
     height = end_line - start_line
-    if wanted and (place := _nearest_block(wanted, stripped, start_line - 1)) is not None:
+    if wanted and (place := _nearest_block(wanted, now, start_line - 1)) is not None:
         return Relocation(place + 1, place + 1 + max(height, len(wanted) - 1), None)
-    if (place := _nearest_parts(wanted, stripped, start_line - 1, height)) is not None:
+    if (place := _nearest_parts(wanted, now, start_line - 1, height)) is not None:
         return Relocation(place + 1, place + 1 + height, None)
     first = next((line for line in wanted if line), "")
     last = next((line for line in reversed(wanted) if line), "")
-    begin = _nearest(first, stripped, start_line - 1)
+    begin = next(iter(now.nearest(first, start_line - 1) if first else ()), None)
     if begin is None:
-        begin = min(start_line - 1, len(now) - 1)
+        begin = min(start_line - 1, len(now.lines) - 1)
     expected = begin + height
-    end = _nearest(last, stripped, expected, after=begin) if last != first else None
+    end = next(iter(now.nearest(last, expected, after=begin) if last != first else ()), None)
     if end is None or end - begin > 2 * height + len(wanted):
-        end = min(expected, len(now) - 1)
-    return Relocation(begin + 1, end + 1, tuple(now[begin : end + 1]))
+        end = min(expected, len(now.lines) - 1)
+    return Relocation(begin + 1, end + 1, _first_of(now.lines[begin : end + 1]))
 
 
-def _nearest_block(wanted: Sequence[str], lines: Sequence[str], near: int) -> int | None:
-    """Index at which all `wanted` lines stand in a row, nearest to `near`."""
-    text, whole = "\n".join(["", *lines, ""]), "\n".join(["", *wanted, ""])
-    best: int | None = None
-    at, line, counted = text.find(whole), 0, 0
-    while at >= 0:
-        line += text.count("\n", counted, at)
-        counted = at
-        if best is None or abs(line - near) < abs(best - near):
-            best = line
-        if line > near:
+def _first_of(lines: Sequence[str]) -> tuple[str, ...]:
+    left = MOST_CHARACTERS
+    kept = []
+    for line in lines[:MOST_LINES]:
+        kept.append(line[:left])
+        left -= len(line) + 1
+        if left <= 0:
             break
-        at = text.find(whole, at + 1)
-    return best
+    return tuple(kept)
 
 
-def _nearest_parts(wanted: Sequence[str], lines: Sequence[str], near: int, height: int) -> int | None:
+def _nearest_block(wanted: Sequence[str], now: PresentLines, near: int) -> int | None:
+    """Index at which all `wanted` lines stand in a row, nearest to `near`."""
+    offset = min(range(len(wanted)), key=lambda at: now.count(wanted[at]))
+    for place in now.nearest(wanted[offset], near + offset, most=_MOST_PLACES):
+        begin = place - offset
+        if begin >= 0 and now.stripped[begin : begin + len(wanted)] == wanted:
+            return begin
+    return None
+
+
+def _nearest_parts(wanted: Sequence[str], now: PresentLines, near: int, height: int) -> int | None:
     """Index at which the lines of a chunk stand in order, with those of its children between them."""
-    if len(wanted) > height or not wanted:
+    if len(wanted) > height or not wanted or not wanted[0]:
         return None
-    begin = _nearest(wanted[0], lines, near)
-    if begin is None or begin + height >= len(lines) or lines[begin + height] != wanted[-1]:
+    begin = next(iter(now.nearest(wanted[0], near)), None)
+    if begin is None or now.stripped[begin + height : begin + height + 1] != [wanted[-1]]:
         return None
-    span = iter(lines[begin : begin + height + 1])
+    span = iter(now.stripped[begin : begin + height + 1])
     return begin if all(line in span for line in wanted) else None
-
-
-def _nearest(line: str, lines: Sequence[str], near: int, *, after: int = 0) -> int | None:
-    """Index of the line's nearest stand, from `after` on."""
-    if not line:
-        return None
-    places = (place for place in range(after, len(lines)) if lines[place] == line)
-    return min(places, key=lambda place: abs(place - near), default=None)

@@ -15,7 +15,6 @@ Belongs here: gathering and ranking candidates of several indexes. Does not belo
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -93,7 +92,7 @@ def search_several(
         )
     if len(models) > 1:
         found = _scaled_by_model(indexes, found)
-    merged = _merged([_label(indexes, at) for at in range(len(indexes))], found, max(MERGED_DEPTH, questions[0].depth))
+    merged = _merged(_labels(indexes), found, max(MERGED_DEPTH, questions[0].depth))
     if mode is not SearchMode.HYBRID:
         order = sorted((merged.semantic or merged.lexical).items(), key=lambda item: (-item[1], item[0]))
         return _read(indexes, order, merged, limit)
@@ -119,11 +118,16 @@ def _key(at: int, chunk_id: str) -> str:
     return f"{at}:{chunk_id}"
 
 
-def _label(indexes: Sequence[AskedIndex], at: int) -> str:
-    """The folder that stands for a repository in the paths that are ranked."""
-    names = Counter(Path(index.repository).name for index in indexes)
-    name = Path(indexes[at].repository).name
-    return name if names[name] == 1 else f"{name}-{at}"
+def _labels(indexes: Sequence[AskedIndex]) -> list[str]:
+    """The folders that stand for the repositories in the paths that are ranked: their names, each once."""
+    names = [Path(index.repository).name for index in indexes]
+    labels: list[str] = []
+    for at, name in enumerate(names):
+        label = name if names.count(name) == 1 else f"{name}-{at}"
+        while label in labels or (label != name and label in names):
+            label += "-"
+        labels.append(label)
+    return labels
 
 
 def _merged(labels: Sequence[str], found: Sequence[Lists], depth: int) -> Lists:

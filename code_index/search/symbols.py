@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice, pairwise
 from pathlib import PurePosixPath
@@ -19,7 +19,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 from code_index.core.content_kinds import ContentKind, content_kind
 from code_index.core.errors import UsageError
 from code_index.core.model import Evidence, NameKind
+from code_index.search.freshness import FileState
+from code_index.search.limits import refuse_limit
 from code_index.search.modules import ModuleFiles, Modules
+from code_index.search.relocation import PresentLines
 from code_index.tables import IndexStore
 from code_index.tables.filters import refuse_broken_text
 from code_index.tables.sql import all_of, any_of, equals, is_in, sql_literal
@@ -94,11 +97,12 @@ _REFERENCE_KINDS: Final[Mapping[str, int]] = {kind: place for place, kind in enu
 class Symbol:
     """A definition; lines are 1-based and inclusive, `line` is that of its name, `depth` its nesting among those listed.
 
-    `chunk_id` is that of its own chunk, or of the one that it is read with; empty where the file changed since.
+    `chunk_id` is that of its own chunk, or of the one that it is read with; empty where the file changed since. With `state`
+    lines are those of the file as it is now.
 
     Example:
         >>> from code_index import Index
-        >>> found = Index.open("repository").symbol("Counter.increment")[0]
+        >>> found = Index.open("repository").symbol("Counter.increment").hits[0]
         >>> str(found.kind), found.file_path, found.line, found.qualified_name
         ('method', 'app/greeting.py', 15, 'Counter.increment')
     """
@@ -113,6 +117,22 @@ class Symbol:
     language: str
     depth: int
     chunk_id: str
+    state: FileState | None = None
+
+    def at_present(self, now: PresentLines | FileState, shift: int) -> Symbol:
+        """The definition in the present file, whose text here moved by `shift` lines."""
+        if isinstance(now, FileState):
+            return replace(self, state=now)
+        if (line := now.nearest_with(self.name, self.line + shift)) is None:
+            return replace(self, state=FileState.GONE)
+        moved, last = line - self.line, len(now.lines)
+        return replace(
+            self,
+            line=line,
+            start_line=max(self.start_line + moved, 1),
+            end_line=min(self.end_line + moved, last),
+            state=FileState.MOVED if moved else FileState.CURRENT,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +140,11 @@ class Reference:
     """A place that uses a name: `lines` (1-based) within one definition, `enclosing`, empty for the code of a module.
 
     `target` is the place (`path:line`) of the definition that is meant, or the module where that is outside of the
-    index; empty where only the name fits.
+    index; empty where only the name fits. With `state` lines are those of the file as it is now; the target's are as indexed.
 
     Example:
         >>> from code_index import Index
-        >>> place = Index.open("repository").references("lookup", kind="call")[0]
+        >>> place = Index.open("repository").references("lookup", kind="call").hits[0]
         >>> place.file_path, place.lines, place.enclosing, str(place.confidence), place.target
         ('web/getUserName.ts', (3,), 'getUserName', 'same scope', 'web/getUserName.ts:8')
     """
@@ -139,6 +159,17 @@ class Reference:
     chunk_id: str
     confidence: Confidence
     target: str
+    state: FileState | None = None
+
+    def at_present(self, now: PresentLines | FileState, shift: int) -> Reference:
+        """The places in the present file, whose text here moved by `shift` lines."""
+        if isinstance(now, FileState):
+            return replace(self, state=now)
+        found = (now.nearest_with(self.name, line + shift) for line in self.lines)
+        lines = tuple(dict.fromkeys(line for line in found if line is not None))
+        if not lines:
+            return replace(self, state=FileState.GONE)
+        return replace(self, lines=lines, state=FileState.CURRENT if lines == self.lines else FileState.MOVED)
 
 
 def symbol(store: IndexStore, name: str, *, kind: SymbolKind | None = None, limit: int = 20) -> list[Symbol]:
@@ -148,24 +179,26 @@ def symbol(store: IndexStore, name: str, *, kind: SymbolKind | None = None, limi
     earlier version or another program parsed there are only functions, methods and classes, by their exact name.
 
     Raises:
-        UsageError: the name is empty, or `limit` is below 1.
+        UsageError: the name is empty, or `limit` is out of bounds.
         StoreError: a table cannot be read.
     """
     own, qualifier = _asked(name, limit)
     of_kind = _DEFINITIONS if kind is None else equals("kind", kind.value)
     rows = _rows(store, all_of(equals("name", own), of_kind))
-    rows += [row for row in _rows_of_chunks(store, own) if kind in {None, row.kind}]
+    of_class = all_of(equals("class_name", own), equals("chunk_type", SymbolKind.CLASS.value))
+    others = _rows_of_chunks(store, any_of(equals("function_name", own), of_class))
+    rows += [row for row in others if kind in {None, row.kind}]
     if qualifier:
         rows = [row for row in rows if _is_qualified(row.qualified_name, own, qualifier)]
     best = _best(store, rows, own, limit)
-    known = {_place(row) for row in best}
+    known = set(best)
     lower, around = sql_literal(own.lower()), sql_literal(qualifier.lower())
     within = f"contains(lower(qualified_name), {around})" if qualifier else None
     for part in (f"starts_with(lower(name), {lower})", f"contains(lower(name), {lower})"):
         if len(best) < limit:
-            others = [row for row in _rows(store, all_of(of_kind, part, within)) if _place(row) not in known]
+            others = [row for row in _rows(store, all_of(of_kind, part, within)) if row not in known]
             best += _best(store, others, own, limit - len(best))
-            known |= {_place(row) for row in best}
+            known.update(best)
     chunks = _Chunks(store, [row.file_path for row in best])
     return [_symbol(row, 0, chunks) for row in best]
 
@@ -180,6 +213,7 @@ def outline(store: IndexStore, target: str) -> list[Symbol]:
     _asked(target, 1)
     path = target.removeprefix("./")
     rows = _current(store, _rows(store, all_of(equals("file_path", path), _DEFINITIONS)))
+    rows = rows or _current(store, _rows_of_chunks(store, equals("file_path", path)))
     if not rows and not store.files.read(["file_path"], equals("file_path", path)).num_rows:
         found = symbol(store, target, kind=SymbolKind.CLASS, limit=1)
         if not found or found[0].name != _JOINT.split(target)[-1]:
@@ -208,7 +242,7 @@ def references(store: IndexStore, name: str, *, kind: ReferenceKind | None = Non
     index of an earlier version has none.
 
     Raises:
-        UsageError: the name is empty, or `limit` is below 1.
+        UsageError: the name is empty, or `limit` is out of bounds.
         StoreError: a table cannot be read.
     """
     own, qualifier = _asked(name, limit)
@@ -286,6 +320,7 @@ class _Meanings:
                 paths[row.file_path] = None
         self._files = ModuleFiles(Modules(lambda: _go_modules(store)), paths)
         self._known: dict[tuple[str, str, str], _Row | None] = {}
+        self._of_stars: dict[tuple[str, str], _Row | None] = {}  # by file and name
 
     def at_best(self, row: _Row) -> Confidence:
         """The confidence that a row may have, without a look at modules."""
@@ -306,11 +341,19 @@ class _Meanings:
             return Confidence.IMPORTED if is_known else Confidence.NAME_ONLY, definition
         if (definition := self._in_package(row)) is not None:
             return Confidence.SAME_SCOPE, definition
-        for star in self._stars.get(path, ()) if not row.receiver else ():
-            definition = self._imported(star._replace(qualified_name=row.name), path, _MOST_STEPS)
-            if definition is not None:
-                return Confidence.IMPORTED, definition
+        if not row.receiver and (definition := self._of_all_names(path, row.name)) is not None:
+            return Confidence.IMPORTED, definition
         return Confidence.NAME_ONLY, None
+
+    def _of_all_names(self, path: str, name: str) -> _Row | None:
+        """The definition of a name in a module that a file imports all names of; looked for once a file."""
+        if (path, name) not in self._of_stars:
+            found = (
+                self._imported(star._replace(qualified_name=name), path, _MOST_STEPS)
+                for star in self._stars.get(path, ())
+            )
+            self._of_stars[path, name] = next((definition for definition in found if definition is not None), None)
+        return self._of_stars[path, name]
 
     def _in_package(self, row: _Row) -> _Row | None:
         """The definition in another file of the folder, where a folder is a package whose files see each other."""
@@ -375,8 +418,7 @@ class _Chunks:
 
 def _asked(name: str, limit: int) -> tuple[str, str]:
     """The last part of a name, and what stands before it, joined by dots."""
-    if limit < 1:
-        raise UsageError(f"limit is {limit}, but must be at least 1.")
+    refuse_limit("limit", limit)
     refuse_broken_text(name)
     parts = [part for part in _JOINT.split(name.strip().removesuffix("()")) if part]
     if not parts:
@@ -394,21 +436,33 @@ def _rows(store: IndexStore, where: str | None) -> list[_Row]:
     return list(map(_Row._make, zip(*columns, lines, strict=True)))
 
 
-def _rows_of_chunks(store: IndexStore, own: str) -> list[_Row]:
-    """Rows of the definitions that own chunks, of files whose names are not kept."""
+def _rows_of_chunks(store: IndexStore, where: str | None) -> list[_Row]:
+    """Rows of the definitions that own chunks, for files whose names are not kept: parsed by something else than this."""
     columns = ["file_path", "file_hash", "language", "chunk_type", "qualified_name", "start_line", "end_line"]
-    of_class = all_of(equals("class_name", own), equals("chunk_type", SymbolKind.CLASS.value))
-    found = store.chunks.read(columns, any_of(equals("function_name", own), of_class), _MOST_ROWS)
-    paths = sorted(set(found.column("file_path").to_pylist()))
-    files = store.files.read(["file_path", "reference_count"], is_in("file_path", paths)) if paths else None
-    counts = {} if files is None else dict(zip(*(column.to_pylist() for column in files.columns), strict=True))
-    return [
-        _Row(path, digest, language, own, kind, "", qualified, "", Evidence.DEFINITION, "", start, end, (start,))
-        for path, digest, language, kind, qualified, start, end in zip(
-            *(found.column(name).to_pylist() for name in columns), strict=True
+    kinds = is_in("chunk_type", [SymbolKind.CLASS.value, SymbolKind.FUNCTION.value, SymbolKind.METHOD.value])
+    chunks = store.chunks.read(columns, all_of(where, kinds), _MOST_ROWS).sort_by("start_line")
+    with_names = _files_with_names(store, set(chunks.column("file_path").to_pylist()))
+    found: dict[tuple[str, str, str], _Row] = {}
+    for path, digest, language, kind, qualified, start, end in zip(
+        *(chunks.column(name).to_pylist() for name in columns), strict=True
+    ):
+        if path in with_names:
+            continue
+        own = _JOINT.split(qualified)[-1]
+        # A long definition has several chunks.
+        if (first := found.get((path, kind, qualified))) is not None:
+            found[path, kind, qualified] = first._replace(end_line=end)
+            continue
+        found[path, kind, qualified] = _Row(
+            path, digest, language, own, kind, "", qualified, "", Evidence.DEFINITION, "", start, end, (start,)
         )
-        if not counts.get(path)
-    ]
+    return list(found.values())
+
+
+def _files_with_names(store: IndexStore, paths: Collection[str]) -> set[str]:
+    where = is_in("file_path", sorted(paths)) if len(paths) <= _MOST_PATHS else None
+    files = store.files.read(["file_path", "reference_count"], where) if paths else None
+    return set() if files is None else {row["file_path"] for row in files.to_pylist() if row["reference_count"]}
 
 
 def _current(store: IndexStore, rows: Sequence[_Row]) -> list[_Row]:
@@ -441,7 +495,8 @@ def _of_class(store: IndexStore, found: Symbol) -> list[_Row]:
     folder = _folder(found.file_path)
     inside = f"starts_with(qualified_name, {sql_literal(found.qualified_name + '.')})"
     near = f"starts_with(file_path, {sql_literal(folder + '/')})" if folder else None
-    rows = _rows(store, all_of(any_of(equals("qualified_name", found.qualified_name), inside), near, _DEFINITIONS))
+    where = all_of(any_of(equals("qualified_name", found.qualified_name), inside), near)
+    rows = _rows(store, all_of(where, _DEFINITIONS)) or _rows_of_chunks(store, where)
     rows = [row for row in _current(store, rows) if _folder(row.file_path) == folder]
     # Another file of the folder may have members of it, or a class of its own.
     others = {

@@ -22,6 +22,7 @@ import polars as pl
 from code_index.api import Index, Indexes
 from code_index.chunking import masked_source
 from code_index.core.errors import RepositoryError, UsageError
+from code_index.core.lines import lines_of
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.embedding.models.description import describe_model
 from code_index.index.contents import failed_chunks, failed_files
@@ -30,7 +31,7 @@ from code_index.index.source import source_repository
 from code_index.index.trust import refuse_untrusted
 from code_index.search.answer import Answer as EngineAnswer
 from code_index.search.hybrid import SearchHit, query_words
-from code_index.search.ranking import snippet_lines
+from code_index.search.snippets import snippet_of
 from code_index.serving.highlighting import Highlighter, Line, plain
 from code_index.tables.sql import equals
 from code_index.tables.table_names import CHUNKS_TABLE, ERRORS_TABLE, FILES_TABLE, VECTORS_TABLE
@@ -111,11 +112,11 @@ def _presented(answer: EngineAnswer[Any], shown: list[Answer]) -> Answer:
 
 def _snippets(hits: Sequence[SearchHit], query: str, highlight: Highlight | None) -> list[Answer]:
     words = query_words(query).split()
-    parts = [snippet_lines(hit.content, words, height=SNIPPET_LINES) for hit in hits]
-    styled = _styled([(hit.language, lines) for hit, (_, lines) in zip(hits, parts, strict=True)], highlight)
+    parts = [snippet_of(hit.content, words, height=SNIPPET_LINES) for hit in hits]
+    styled = _styled([(hit.language, lines) for hit, (_, lines, _) in zip(hits, parts, strict=True)], highlight)
     return [
-        {"first": first, "lines": lines, "left": len(hit.content.splitlines()) - first - len(lines)}
-        for hit, (first, _), lines in zip(hits, parts, styled, strict=True)
+        {"first": first, "lines": lines, "left": count - first - len(lines)}
+        for (first, _, count), lines in zip(parts, styled, strict=True)
     ]
 
 
@@ -230,7 +231,7 @@ class Answers:
             raise RepositoryError(f"{path!r:.200} cannot be shown: {error}") from error
         text = masked_source(read.content, declared_encoding=row["working_tree_encoding"]).text
         decoded = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-        return decoded.split("\n"), read.file_hash != row["file_hash"]
+        return lines_of(decoded), read.file_hash != row["file_hash"]
 
     def _related(self, path: str, line: int) -> list[Answer]:
         try:
@@ -242,7 +243,7 @@ class Answers:
 
     def _outline(self, path: str) -> list[Answer] | None:
         """The definitions of a file; None for an index of before they were stored."""
-        if not self._index.store.references.exists():
+        if self._index.store.files.without_references() and not self._index.store.references.exists():
             return None
         return [
             {
@@ -252,7 +253,7 @@ class Answers:
                 "end_line": one.end_line,
                 "depth": one.depth,
             }
-            for one in self._index.outline(path)
+            for one in self._index.outline(path).hits
         ]
 
     def _map(self, folder: str = "") -> Answer:

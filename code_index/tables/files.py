@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from code_index.core.model import FileStatus
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.schemas import FILES
-from code_index.tables.sql import is_in
+from code_index.tables.sql import all_of, equals, is_in
 from code_index.tables.table_names import FILES_TABLE
 
 _KEYS = ("file_path",)
@@ -61,10 +61,10 @@ class FileRows:
 
     def without_references(self) -> int:
         """Count the files that were parsed before names were kept."""
-        # No condition: a table from before there was the column has none to compare.
-        rows = self.read(columns=["status", "reference_count"])
-        parsed = pc.equal(rows.column("status"), FileStatus.PARSED.value)
-        return int(pc.sum(pc.and_(parsed, pc.is_null(rows.column("reference_count")))).as_py() or 0)
+        if (stored := self._tables.schema(FILES_TABLE)) is None:
+            return 0
+        unknown = "reference_count IS NULL" if "reference_count" in stored.names else None
+        return self._tables.count(FILES_TABLE, all_of(equals("status", FileStatus.PARSED.value), unknown))
 
     def guessed_encodings(self) -> dict[str, int]:
         """Count the files whose encoding was guessed, by that encoding, most first."""

@@ -23,7 +23,7 @@ class ReferenceRows:
     def read(
         self, columns: Sequence[str] | None = None, where: str | None = None, limit: int | None = None
     ) -> pa.Table:
-        """Read rows, in no order; `where` is an SQL condition. None where the table was never written."""
+        """Read rows, in no order; `where` is an SQL condition."""
         return self._tables.read(REFERENCES_TABLE, REFERENCES, columns=columns, where=where, limit=limit)
 
     def count(self, where: str | None = None) -> int:
@@ -31,7 +31,7 @@ class ReferenceRows:
         return self._tables.count(REFERENCES_TABLE, where)
 
     def exists(self) -> bool:
-        """Tell whether the table was ever written: an index of an earlier version has none."""
+        """Tell whether a row was ever written: an index of an earlier version has no table, and one without names neither."""
         return self._tables.open(REFERENCES_TABLE) is not None
 
     def replace(self, file_paths: Sequence[str], rows: pa.Table) -> None:

@@ -116,8 +116,9 @@ class TableUpkeep:
     def holding_copies(self, among: Collection[str] | None = None) -> list[str]:
         """List the tables (of those that `among` names, or of all) that keep whole copies of themselves for no reader.
 
-        They are named if `optimize` leaves no new copy. Each compaction leaves a copy, for readers. It joins indexed files and, apart from them, files that are not
-        indexed yet: so it leaves two, joins those the next time, and finds nothing to join after that.
+        They are named if `optimize` leaves no new copy. Each compaction leaves a copy, for readers. It joins indexed files
+        and, apart from them, files that are not indexed yet: so it leaves two, joins those the next time, and finds nothing to
+        join after that.
         A table with more files than two waits until `due_for_optimize` names it, unless it keeps several copies, as
         the upkeep of a long phase leaves them.
         """

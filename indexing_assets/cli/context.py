@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.asking import asked
-from indexing_assets.cli.hits import tell_freshness
+from indexing_assets.cli.hits import tell_freshness, tell_notes
 from indexing_assets.cli.options import (
     filter_options,
     index_dir_option,
@@ -44,6 +44,7 @@ def command(
     if as_json:
         say_json(answer["envelope"])
         return
+    tell_notes(answer)
     if not answer["envelope"]["hits"]:
         tell("Nothing found.")
     for piece, shown in zip(answer["envelope"]["hits"], answer["shown"], strict=True):

@@ -7,7 +7,7 @@ from indexing_assets.cli.output import Styled, say, say_code, tell
 
 _LISTED = 5
 _HASH_CHARACTERS = 10
-_STATES = {
+STATES = {
     "moved": "  [moved since it was indexed]",
     "changed": "  [changed since it was indexed]",
     "gone": "  [gone since it was indexed]",
@@ -25,7 +25,9 @@ def tell_freshness(answer: Mapping[str, Any], *, by_meaning: bool = True) -> Non
         if one["age_s"] is not None:
             parts.append(f"scanned {_ago(one['age_s'])}")
         tell(", ".join(parts) + ".")
-        if not one["chunks"]:
+        if not one["chunks"] and one["age_s"] is not None and one["newer_count"] == 0:
+            tell("There is nothing in it; `code-index status` says why.")
+        elif not one["chunks"]:
             tell(f"Nothing is indexed yet: code-index index {one['repository']}")
         elif by_meaning and without:
             tell(
@@ -38,6 +40,12 @@ def tell_freshness(answer: Mapping[str, Any], *, by_meaning: bool = True) -> Non
                 f"Newer than the index: {', '.join(one['newer_files'][:_LISTED])}{more}. `code-index index "
                 f"{one['repository']}` brings it up to date."
             )
+
+
+def tell_notes(answer: Mapping[str, Any]) -> None:
+    """Say on standard error what else a reader should know of an answer."""
+    for note in answer["envelope"]["notes"]:
+        tell(note)
 
 
 def _ago(age_s: float) -> str:
@@ -71,7 +79,7 @@ def _show_hit(number: int, hit: Mapping[str, Any], shown: Mapping[str, Any], *, 
         "  ",
         Styled(hit["qualified_name"] or hit["chunk_type"], bold=True),
         f"  ({hit['chunk_type']}, {hit['language']})  {hit['score']:.3f}{_RELATIONS.get(hit['relation'] or '', '')}",
-        Styled(_STATES.get(hit["state"] or "", ""), fg="yellow"),
+        Styled(STATES.get(hit["state"] or "", ""), fg="yellow"),
     )
     if hit["copies"]:
         say(Styled(f"      {len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True))

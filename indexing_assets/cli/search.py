@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.asking import asked
-from indexing_assets.cli.hits import show_hits, tell_freshness
+from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import (
     filter_options,
     index_dir_option,
@@ -57,6 +57,7 @@ def command(
     if as_json:
         say_json(answer["envelope"])
         return
+    tell_notes(answer)
     if not answer["envelope"]["hits"]:
         tell("Nothing found.")
         for reason in answer["why_nothing"]:

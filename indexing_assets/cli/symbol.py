@@ -1,17 +1,18 @@
 """`code-index symbol`: definitions and references by name, and outlines."""
 
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from code_index.core.errors import UsageError
+from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import Styled, say, say_json, tell
 
 if TYPE_CHECKING:
-    from code_index import Reference, Symbol
+    from code_index import Answer, Reference, Symbol
 
 _KINDS = ("class", "function", "method", "variable", "field", "module")
 _REFERENCE_KINDS = ("call", "inheritance", "import", "use")
@@ -54,25 +55,26 @@ def command(
 
     folder = folder_of(path, index_dir)
     index = Index.open(folder.repository_root, folder.path)
-    if not index.store.references.exists():
-        tell("This index has no references yet: `code-index index` parses its files again; no text is embedded again.")
-    if uses and name is not None:
-        found = index.references(name, kind=kind, limit=limit)
-        if as_json:
-            say_json([asdict(place) for place in found])
-        else:
-            _show_references(found)
+    answer: Answer[Any]
+    show: Callable[[Sequence[Any]], None]
+    if target is not None:
+        here = Path.cwd() / target
+        answer, show = index.outline(str(here if here.is_file() else target)), _show_outline
+    elif uses:
+        answer, show = index.references(name or "", kind=kind, limit=limit), _show_references
     else:
-        symbols = index.outline(target) if target is not None else index.symbol(name or "", kind=kind, limit=limit)
-        if as_json:
-            say_json([asdict(one) for one in symbols])
-        elif target is not None:
-            _show_outline(symbols)
-        else:
-            _show_symbols(symbols)
+        answer, show = index.symbol(name or "", kind=kind, limit=limit), _show_symbols
+    if as_json:
+        say_json(answer.envelope())
+        return
+    found: Sequence[Any] = answer.hits
+    show(found)
+    said = {"envelope": answer.envelope(), "without_vector": [0]}
+    tell_notes(said)
+    tell_freshness(said, by_meaning=False)
 
 
-def _show_symbols(symbols: "list[Symbol]") -> None:
+def _show_symbols(symbols: "Sequence[Symbol]") -> None:
     if not symbols:
         tell("Nothing of this name is defined here.")
     for one in symbols:
@@ -81,17 +83,20 @@ def _show_symbols(symbols: "list[Symbol]") -> None:
             "  ",
             Styled(one.qualified_name, bold=True),
             f"  ({one.kind}, {one.language})  lines {one.start_line}-{one.end_line}",
+            Styled(STATES.get(one.state or "", ""), fg="yellow"),
         )
 
 
-def _show_outline(symbols: "list[Symbol]") -> None:
+def _show_outline(symbols: "Sequence[Symbol]") -> None:
+    if not symbols:
+        tell("Nothing with a name is defined there.")
     for at, one in enumerate(symbols):
         if at == 0 or symbols[at - 1].file_path != one.file_path:
             say(Styled(one.file_path, fg="cyan", bold=True))
         say(f"{one.line:>6}  {_INDENT * one.depth}", Styled(one.name, bold=True), f"  ({one.kind})")
 
 
-def _show_references(found: "list[Reference]") -> None:
+def _show_references(found: "Sequence[Reference]") -> None:
     if not found:
         tell("No place that uses this name is known.")
     for one in found:
@@ -103,4 +108,5 @@ def _show_references(found: "list[Reference]") -> None:
             Styled(named, bold=True),
             f"  {one.kind} in {one.enclosing or 'module code'}{more}  ({one.confidence}",
             f": {one.target})" if one.target else ")",
+            Styled(STATES.get(one.state or "", ""), fg="yellow"),
         )

@@ -43,8 +43,8 @@ class PhaseOneCommits:
     ) -> None:
         """Store files with their chunks, in an order in which a kill at any line loses or repeats nothing.
 
-        References first, since stored chunks say that a file is done; then chunks, then what `vectors` copies of them, then the partition keys of full batches, then the files'
-        states, then the events.
+        References first, since stored chunks say that a file is done; then chunks, then what `vectors` copies of them, then
+        the partition keys of full batches, then the files' states, then the events.
 
         Args:
             file_paths: all chunks of these files are replaced.

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from code_index import Index, Indexes, UsageError
+from code_index.index.folder import resolve_index_folder
 from code_index.index.last_scan import LAST_SCAN_FILE, read_last_scan
 from code_index.search.context import LEAST_TOKENS
 from code_index.search.token_estimate import estimate_tokens
 from indexing_assets import index_repository
+from indexing_assets.operations.pipeline import Pipeline
 from tests.checkout import git
 from tests.conftest import write_files
 from tests.indexed_copies import copy_indexed
@@ -35,6 +37,16 @@ _COPY = (
 _LONG = "class Engine:\n    def run(self, steps: int) -> None:\n" + "".join(
     f"        self.step_{number}(steps, {number})\n" for number in range(120)
 )
+_SHORT = "class Ledger:\n" + "".join(f"    def entry_{n}(self):\n        return {n}\n\n" for n in range(200))
+# The text of a class is not in a row where a method stands in it.
+_GAPS = "class Options:\n    def load(self):\n        a = 1\n        b = 2\n        return a + b\n\n" + "".join(
+    f'    option_{number} = "value {number}"\n' for number in range(60)
+)
+# Form feeds and separators of Unicode end no line.
+_PAGES = "\x0c\n".join(
+    f'def page_{number}(text: str) -> str:\n    first = "a\u2028b"\n\x0c\n    return first + text * {number}\n'
+    for number in range(3)
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, make_small_repository: Callab
     """An indexed checkout with one commit, tagged `v1`."""
     root = make_small_repository(tmp_path_factory.mktemp("asking") / "repository")
     write_files(root, {"lib/shapes.py": _SHAPES, "lib/time.py": _COPY, "old/time.py": _COPY, "lib/engine.py": _LONG})
+    write_files(root, {"lib/pages.py": _PAGES, "lib/blank.py": "\n", "lib/short.py": _SHORT, "lib/gaps.py": _GAPS})
     git(root, "init", "-q", "-b", "main")
     git(root, "add", "-A")
     git(root, "commit", "-q", "-m", "first")
@@ -80,9 +93,18 @@ def test_files_that_were_added_changed_and_removed_are_newer(root: Path) -> None
     write_files(root, {"app/new.py": "def fresh(): ...\n", "lib/time.py": "UNITS = {}\n"})
     (root / "docs" / "guide.md").unlink()
     write_files(root, {".gitignore": "out/\n", "out/made.py": "x = 1\n", "package-lock.json": "{}\n"})
+    write_files(root, {"lib/blank.py": "def no_more_blank(): ...\n"})
     fresh = Index.open(root).freshness()
-    assert fresh.newer_files == (".gitignore", "app/new.py", "docs/guide.md", "lib/time.py")
+    assert fresh.newer_files == (".gitignore", "app/new.py", "docs/guide.md", "lib/blank.py", "lib/time.py")
     assert not fresh.is_current
+
+
+def test_files_that_wait_to_be_parsed_are_newer_than_the_index(root: Path) -> None:
+    write_files(root, {"app/new.py": "def fresh(): ...\n"})
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        assert pipeline.scan().error is None
+    fresh = Index.open(root).freshness()
+    assert (fresh.newer_files, fresh.is_current) == (("app/new.py",), False)
 
 
 def test_a_touch_is_no_change_and_a_commit_of_what_is_indexed_is_none(root: Path) -> None:
@@ -136,7 +158,18 @@ def test_an_edit_elsewhere_in_the_file_leaves_a_hit_current(root: Path) -> None:
     assert _hit(root, "parse duration", "lib/time.py").state == "current"
 
 
-@pytest.mark.parametrize("kind", ["deleted", "link", "folder"])
+def test_lines_are_those_of_an_editor_where_there_are_form_feeds(root: Path) -> None:
+    hit = _hit(root, "page 1", "lib/pages.py")
+    pieces = Index.open(root).context("page", mode="lexical", glob="lib/pages.py", max_tokens=400).hits
+    (root / "lib" / "pages.py").write_text("#\x0c\n" + _PAGES.replace("text * 1", "text * 10"))
+    changed = _hit(root, "page 1", "lib/pages.py")
+    assert (hit.start_line, hit.end_line) == (6, 9)
+    assert (changed.state, changed.start_line, changed.end_line) == ("changed", 7, 10)
+    assert changed.content == hit.content.replace("text * 1", "text * 10")
+    assert any(hit.content in piece.text for piece in pieces)
+
+
+@pytest.mark.parametrize("kind", ["deleted", "link", "folder", "binary"])
 def test_a_hit_of_a_file_that_is_no_more_is_gone_and_nothing_else_is_read(
     root: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -147,6 +180,8 @@ def test_a_hit_of_a_file_that_is_no_more_is_gone_and_nothing_else_is_read(
         place.symlink_to(tmp_path / "secret")
     elif kind == "folder":
         place.mkdir()
+    elif kind == "binary":
+        place.write_bytes(b"\0" * 100)
     hit = _hit(root, "parse duration", "lib/time.py")
     assert hit.state == "gone"
     assert "parse_duration" in hit.content
@@ -209,7 +244,9 @@ def test_the_line_of_an_edited_file_means_the_present_line(root: Path) -> None:
     [
         ("nowhere.py", 1, "has no chunk in the index"),
         ("lib/time.py", 999, "ends at line 7"),
-        ("lib/time.py", 0, "ends at line 7"),
+        ("lib/time.py", 0, "the first one is 1"),
+        ("~no-such-user/time.py", 1, "is not in the repository"),
+        ("lib/\udc80.py", 1, "not valid UTF-8"),
         ("../outside.py", 1, "is not in the repository"),
         ("/etc/passwd", 1, "is not in the repository"),
     ],
@@ -225,6 +262,18 @@ def test_a_context_spends_its_budget_and_never_more(root: Path, budget: int, lea
     spent = estimate_tokens("\n\n".join(piece.text for piece in pieces))
     assert spent <= sum(piece.tokens for piece in pieces) <= budget
     assert sum(piece.tokens for piece in pieces) >= least * budget
+
+
+def test_a_context_of_short_pieces_asks_for_as_many_as_fit(root: Path) -> None:
+    pieces = Index.open(root).context("entry of the ledger", max_tokens=4_000, glob="lib/short.py", mode="lexical").hits
+    assert 3_600 <= sum(piece.tokens for piece in pieces) <= 4_000
+
+
+def test_a_window_of_a_class_names_lines_that_it_shows(root: Path) -> None:
+    pieces = Index.open(root).context("option_55", max_tokens=200, glob="lib/gaps.py", mode="lexical").hits
+    piece = next(piece for piece in pieces if "option_55 = " in piece.text)
+    line = 1 + _GAPS.split("\n").index('    option_55 = "value 55"')
+    assert piece.start_line <= line <= piece.end_line
 
 
 def test_a_context_that_may_hold_all_holds_each_line_once(root: Path) -> None:
@@ -321,9 +370,17 @@ def test_indexes_of_different_models_are_asked_each_by_its_own(
 def test_all_indexes_of_a_deployment_are_asked(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="CODE_INDEX_DEPLOYMENT is not set"):
         Indexes.deployed()
-    (tmp_path / "deployment.toml").write_text(f'[indexes.one]\nrepository = "{root}"\n')
+    (tmp_path / "deployment.toml").write_text(
+        f'[indexes.one]\nrepository = "{root}"\n[indexes.never_made]\nrepository = "{tmp_path / "other"}"\n'
+        f'[indexes.again]\nrepository = "{root}"\nindex_dir = "{tmp_path / "again"}"\n'
+    )
     monkeypatch.setenv("CODE_INDEX_DEPLOYMENT", str(tmp_path / "deployment.toml"))
-    assert Indexes.deployed().ask("greet", limit=1).hits[0].qualified_name == "greet"
+    answer = Indexes.deployed().ask("greet", limit=1)
+    assert answer.hits[0].qualified_name == "greet"
+    assert [note.partition(" was not asked: There is no index")[0] for note in answer.notes] == [
+        str(tmp_path / "other"),
+        str(root),
+    ]
 
 
 def test_the_commands_print_what_the_library_answers(root: Path, command_line: Run) -> None:
@@ -342,7 +399,8 @@ def test_the_commands_print_what_the_library_answers(root: Path, command_line: R
     assert "'nope' names no commit" in done.stderr
     done = command_line("search", "x", "--repo", root, "--path", root, check=2)
     assert "--repo and --path name different indexes" in done.stderr
-    assert "names no line" in command_line("related", "lib/time.py", cwd=root, check=2).stderr
+    for place in ("lib/time.py", "lib/time.py:" + "9" * 5_000):
+        assert "names no line" in command_line("related", place, cwd=root, check=2).stderr
 
 
 @pytest.mark.parametrize(

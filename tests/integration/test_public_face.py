@@ -148,6 +148,7 @@ def test_filters_take_one_value_or_several(here: Path) -> None:
         ({"chunk_type": ("class", "x" * 10_000)}, r"^chunk_type 'x{79} is not one of "),
         ({"query": " "}, "Say what to look for"),
         ({"limit": 0}, "limit is 0, but must be at least 1"),
+        ({"limit": 2**63}, "must be at least 1 and at most 100,000"),
         ({"language": "\udcff"}, "is not valid UTF-8"),
     ],
 )

@@ -154,7 +154,7 @@ def test_another_repository_inside_is_walked(checkout: Path, tmp_path: Path, nam
     else:
         git(checkout, "clone", "--quiet", str(other), "nested")
     before = state(checkout)
-    assert before.source == "walk: it holds other repositories"
+    assert before.source == "walk: there are other repositories in it, such as submodules"
     _edit(checkout / "nested/inside.py", "INSIDE = 22\n")
     assert state(checkout).token != before.token
 

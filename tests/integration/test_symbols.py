@@ -28,6 +28,7 @@ _FILES = {
         "        till = app.Till()\n        till.open()\n        build()\n"
     ),
     "tests/test_core.py": "from app.core import *\n\n\ndef test_till() -> None:\n    assert make().count() == 3\n\n\nclass Till: ...\n",
+    "app/shades.js": "function red() {} function redder() {} function reddest() {}\n",
     "docs/scales.md": "# Scales\n\n```python\ndef weigh(load):\n    return load\n```\n",
     "app/late.py": "from docs.scales import weigh\n\nweigh(3)\n",
     "store/go.mod": "module example.com/store\n",
@@ -56,7 +57,7 @@ def index(indexed: Path) -> Index:
 
 
 def _places(index: Index, name: str, **options: object) -> list[tuple[str, int, str]]:
-    return [(one.file_path, one.line, one.kind) for one in index.symbol(name, **options)]  # type: ignore[arg-type]
+    return [(one.file_path, one.line, one.kind) for one in index.symbol(name, **options).hits]  # type: ignore[arg-type]
 
 
 def test_a_body_comes_before_a_stub_and_a_test(index: Index) -> None:
@@ -74,31 +75,55 @@ def test_a_qualified_name_and_a_kind_narrow_it(index: Index) -> None:
 
 
 def test_a_part_of_a_name_is_found_after_the_name(index: Index) -> None:
-    found = [one.name for one in index.symbol("till")]
+    found = [one.name for one in index.symbol("till").hits]
     assert found == ["Till", "Till", "Till", "test_till"]
-    assert len(index.symbol("till", limit=2)) == 2
+    assert len(index.symbol("till", limit=2).hits) == 2
 
 
 def test_a_definition_leads_to_its_chunk(index: Index) -> None:
-    [found] = index.symbol("Till.count")
+    [found] = index.symbol("Till.count").hits
     [chunk] = index.store.chunks.by_ids([found.chunk_id]).to_pylist()
     assert (chunk["file_path"], chunk["start_line"] <= found.line <= chunk["end_line"]) == ("app/core.py", True)
     assert (found.start_line, found.end_line) == (10, 11)
 
 
 def test_an_outline_lists_a_file_or_a_class_in_its_order(index: Index) -> None:
-    assert [(one.depth, one.name) for one in index.outline("app/core.py")] == [
+    assert [(one.depth, one.name) for one in index.outline("app/core.py").hits] == [
         (0, "LIMIT"), (0, "Till"), (1, "size"), (1, "open"), (1, "count"), (0, "make"),
     ]  # fmt: skip
-    assert [one.name for one in index.outline("Till")] == ["Till", "size", "open", "count"]
+    assert [one.name for one in index.outline("Till").hits] == ["Till", "size", "open", "count"]
+    for path in ("./app/core.py", "app/../app/core.py", index.folder.repository_root / "app/core.py"):
+        assert index.outline(str(path)).hits == index.outline("app/core.py").hits
     with pytest.raises(UsageError, match="No file and no class of this index is called 'nothing'"):
         index.outline("nothing")
+
+
+def test_definitions_on_one_line_do_not_hide_each_other(index: Index) -> None:
+    assert [one.name for one in index.symbol("red").hits] == ["red", "redder", "reddest"]
+
+
+def test_names_in_a_file_that_was_edited_have_its_present_lines(indexed: Path, tmp_path: Path) -> None:
+    root = copy_indexed(indexed, tmp_path / "repository")
+    core = root / "app" / "core.py"
+    core.write_text(
+        "# new\n# lines\n" + core.read_text().replace("        self.count()", "        self.count(), self.count()")
+    )
+    (root / "app" / "core.pyi").unlink()
+    edited = Index.open(root)
+    answer = edited.symbol("Till")
+    assert [(one.line, one.start_line, one.end_line, one.state) for one in answer.hits[:2]] == [
+        (6, 6, 13, "moved"),
+        (1, 1, 1, "gone"),
+    ]
+    assert answer.freshness[0].newer_files == ("app/core.py", "app/core.pyi")
+    [call] = [one for one in edited.references("count", kind="call").hits if one.file_path == "app/core.py"]
+    assert (call.lines, call.state) == ((10,), "moved")
 
 
 def _references(index: Index, name: str, **options: object) -> set[tuple[str, tuple[int, ...], str, str]]:
     return {
         (one.file_path, one.lines, one.confidence, one.target)
-        for one in index.references(name, **options)  # type: ignore[arg-type]
+        for one in index.references(name, **options).hits  # type: ignore[arg-type]
     }
 
 
@@ -125,20 +150,20 @@ def test_the_files_of_a_go_package_see_each_other_and_go_mod_names_it(index: Ind
 
 
 def test_an_example_in_the_documentation_is_no_module(index: Index) -> None:
-    assert [one.file_path for one in index.symbol("weigh")] == ["docs/scales.md"]
+    assert [one.file_path for one in index.symbol("weigh").hits] == ["docs/scales.md"]
     assert _references(index, "weigh", kind="call") == {("app/late.py", (3,), "name only", "")}
 
 
 @pytest.mark.parametrize("name", ["make", "Till", "open", "count", "Save", "Till.count", "weigh"])
 def test_few_references_are_the_first_of_all(index: Index, name: str) -> None:
-    found = index.references(name)
+    found = index.references(name).hits
     assert found
     for limit in range(1, len(found) + 1):
-        assert index.references(name, limit=limit) == found[:limit]
+        assert index.references(name, limit=limit).hits == found[:limit]
 
 
 def test_the_surest_come_first(index: Index) -> None:
-    order = [one.confidence for one in index.references("count")]
+    order = [one.confidence for one in index.references("count").hits]
     assert order == sorted(order, key=["same scope", "imported", "name only"].index)
 
 
@@ -159,13 +184,14 @@ def test_an_index_without_the_table_has_its_definitions_and_says_how_to_get_the_
     values = {"reference_count": "CAST(NULL AS INT)", "chunker_version": "'an older one'"}
     old.store.tables.run("files", lambda table: table.update(values_sql=values))
     assert _places(old, "Till")[0] == ("app/core.py", 4, "class")
-    assert old.references("Till") == []
+    assert [one.name for one in old.outline("app/core.py").hits] == ["Till", "open", "count", "make"]
+    assert old.references("Till").hits == ()
     assert old.store.files.without_references() == len(_FILES)
     told = command_line("symbol", "Till", "--path", root)
     assert "app/core.py:4" in told.stdout
-    assert "no references yet: `code-index index` parses its files again" in told.stderr
+    assert f"The names in {len(_FILES)} files are not known yet" in told.stderr
     command_line("index", "--phase", "parse", root)
-    assert Index.open(root).references("Till")
+    assert Index.open(root).references("Till").hits
 
 
 def test_definitions_of_files_that_came_with_their_chunks_only_are_found_beside_the_others(
@@ -191,5 +217,5 @@ def test_the_command_shows_definitions_references_and_an_outline(
         "count", "--references"
     )
     assert "     4  Till  (class)\n     5    size  (field)" in asked("--outline", "app/core.py")
-    assert json.loads(asked("Till", "--limit", "1", "--json"))[0]["qualified_name"] == "Till"
+    assert json.loads(asked("Till", "--limit", "1", "--json"))["hits"][0]["qualified_name"] == "Till"
     assert command_line("symbol", "--path", indexed, check=2).stderr

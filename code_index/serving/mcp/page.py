@@ -14,9 +14,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from code_index.core.lines import lines_of
 from code_index.core.quoting import printable, printable_code
 from code_index.search.hybrid import query_words
-from code_index.search.ranking import snippet_lines
+from code_index.search.snippets import snippet_of
 from code_index.search.token_estimate import estimate_tokens
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _head(number: int, hit: SearchHit, *, shown: int, several: bool) -> str:
     if several and hit.repository:
         place = f"{name_of(hit.repository)} {place}"
     said = [printable(hit.chunk_type), printable(hit.language)]
-    if shown and (total := len(hit.content.splitlines())) > shown:
+    if shown and (total := len(lines_of(hit.content))) > shown:
         said.append(f"{shown} of {total} lines")
     if hit.relation:
         said.append(hit.relation)
@@ -133,7 +134,7 @@ def _body(hit: SearchHit, words: Sequence[str], *, lines: int, max_tokens: int) 
     """The best lines of a hit between fences, as many as the tokens allow; nothing where none fits."""
     height = lines
     while height > 0:
-        _, chosen = snippet_lines(hit.content, words, height=height)
+        _, chosen, _ = snippet_of(hit.content, words, height=height)
         body = fenced([line.rstrip() for line in chosen], hit.language)
         if not chosen or (cost := tokens_of(body)) <= max_tokens:
             return body if chosen else []

@@ -26,8 +26,8 @@ from code_index.index.folder import REPOSITORY_VARIABLE, IndexFolder, locate_ind
 from code_index.index.trust import refuse_untrusted
 from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
-from code_index.search.freshness import PATIENCE_S, Freshness
-from code_index.search.symbols import Reference, ReferenceKind, SymbolKind, outline, references, symbol
+from code_index.search.freshness import PATIENCE_S, FileState, Freshness
+from code_index.search.symbols import Reference
 from code_index.search.symbols import Symbol as Definition
 from code_index.serving.mcp import asking
 from code_index.serving.mcp.definitions import (
@@ -255,7 +255,6 @@ class Tools:
 
     def _symbol(self, asked: Symbol) -> str:
         (indexes, notes), page = self._indexes(asked.repo), Page(asked.max_tokens)
-        kind = SymbolKind(asked.kind) if asked.kind else None
         most = asked.offset + asked.limit + 1
         found: list[str] = []
         unknown: UsageError | None = None
@@ -263,17 +262,17 @@ class Tools:
             _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
             prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes.members) > 1 else ""
             if asked.want == "definitions":
-                lines = [_definition(one) for one in symbol(index.store, asked.name, kind=kind, limit=most)]
+                lines = [_definition(one) for one in index.symbol(asked.name, kind=asked.kind or None, limit=most).hits]
             elif asked.want == "outline":
                 try:
-                    listed = outline(index.store, asked.name)
+                    listed = index.outline(asked.name).hits
                 except UsageError as error:
                     unknown = error
                     continue
-                lines = _outlined(asked.name, [one for one in listed if kind in {None, one.kind}])
+                lines = _outlined(asked.name, [one for one in listed if asked.kind in {"", one.kind}])
             else:
-                use = ReferenceKind.CALL if asked.want == "callers" else None
-                lines = [_reference(one) for one in references(index.store, asked.name, kind=use, limit=most)]
+                use = "call" if asked.want == "callers" else None
+                lines = [_reference(one) for one in index.references(asked.name, kind=use, limit=most).hits]
             found += [prefix + line for line in lines]
         if not found and unknown is not None:
             raise unknown
@@ -403,7 +402,8 @@ def _in_words(fresh: Freshness, *, names: int = _NEWER_SHOWN) -> str:
 
 
 def _definition(one: Definition) -> str:
-    return f"{name_of(one.file_path)}:{one.start_line}-{one.end_line} {one.kind} {name_of(one.qualified_name)}"
+    gone = " (gone)" if one.state == FileState.GONE else ""
+    return f"{name_of(one.file_path)}:{one.start_line}-{one.end_line} {one.kind} {name_of(one.qualified_name)}{gone}"
 
 
 def _outlined(target: str, listed: Sequence[Definition]) -> list[str]:
@@ -421,7 +421,8 @@ def _reference(one: Reference) -> str:
     lines = ",".join(map(str, one.lines))
     within = f" in {name_of(one.enclosing)}" if one.enclosing else ""
     target = f" -> {name_of(one.target)}" if one.target else ""
-    return f"{name_of(one.file_path)}:{lines}{within} ({one.kind}, {one.confidence}){target}"
+    gone = ", gone" if one.state == FileState.GONE else ""
+    return f"{name_of(one.file_path)}:{lines}{within} ({one.kind}, {one.confidence}{gone}){target}"
 
 
 def _say(page: Page, *sentences: str) -> None:

@@ -90,7 +90,21 @@ def test_a_linked_working_tree_has_its_own_head_and_the_refs_of_all(checkout: Pa
 
 @pytest.mark.parametrize(
     "reference",
-    ["nope", "", "--all", "-q", "../../etc/passwd", "HEAD~99", "config", "main..v1", "0" * 40, "a\nb", "\udcff"],
+    [
+        "nope",
+        "",
+        "--all",
+        "-q",
+        "../../etc/passwd",
+        "HEAD~99",
+        "config",
+        "main..v1",
+        "0" * 40,
+        "a\nb",
+        "\udcff",
+        "~" * 50_000 + "a",
+        "HEAD~1^x",
+    ],
 )
 def test_what_names_no_commit_is_refused(checkout: Path, reference: str) -> None:
     with pytest.raises(UsageError, match="names no commit"):
@@ -102,6 +116,12 @@ def test_a_shallow_clone_says_how_to_get_older_commits(checkout: Path, tmp_path:
     assert changed_since(tmp_path / "shallow", "HEAD") == []
     with pytest.raises(UsageError, match="git fetch --unshallow"):
         changed_since(tmp_path / "shallow", "HEAD~1")
+
+
+def test_files_that_git_does_not_compare_count_where_they_are_there(checkout: Path) -> None:
+    git(checkout, "update-index", "--skip-worktree", "a", "sub/b")
+    (checkout / "a").unlink()
+    assert changed_since(checkout, "HEAD") == ["sub/b"]
 
 
 def test_outside_of_a_checkout_nothing_is_known_of_changes(tmp_path: Path) -> None:
