@@ -3,11 +3,15 @@
     python -m benchmarks.chunking_before CHECKOUT                        # Django 5.2 and Flask 3.1.1
     python -m benchmarks.chunking_before CHECKOUT --projects             # and one project of each of six other languages
     python -m benchmarks.chunking_before CHECKOUT PATH [PATH ...] [--rounds 5]
+    python -m benchmarks.chunking_before CHECKOUT --phase                # the whole phase instead
 
 One process for each side holds the contents in memory; both are up, and their grammars loaded. They take turns, a few
 files at a time, so that both meet the same load. Each tells the languages by its own rules, masks keys and chunks; of
 each file the fastest of the rounds counts, in seconds of the processor. *Same syntax* leaves out the files of languages
 that the older side takes for another one, or whose syntax it does not know: what is only cut at blank lines costs little.
+
+With `--phase` each side parses the project into a new index, a process each time, in turn: parser processes, tables with their
+indexes, Dagster's records and checks. Seconds of all processors, and by the clock; the medians, and the ratio of the medians.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,8 +35,10 @@ from code_index.core.model import FileStatus
 from code_index.repository.source_repository import SourceRepository
 
 GOAL_RATIO = 1.1
+GOAL_RATIO_PHASE = 1.3
 _SEED = 0  # nothing is drawn
 _FILES_A_TURN = 20
+_PROCESS = Path(__file__).with_name("chunking_process.py")
 _PROJECTS = (
     *(("pypi", pinned) for pinned in PINNED),
     ("debian", "redis=5:7.0.15-1~deb12u10"),
@@ -48,8 +55,8 @@ class Side:
 
     def __init__(self, checkout: Path, paths: Sequence[Path]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("chunking_process.py")],
-            env={**os.environ, "PYTHONPATH": str(checkout)},
+            [sys.executable, _PROCESS],
+            env=_environment(checkout),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -73,6 +80,62 @@ class Side:
         if not answer:
             raise SystemExit("a process ended; what it wrote is above")
         return json.loads(answer)
+
+
+def _environment(checkout: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(checkout), "CODE_INDEX_MODEL": "deterministic"}
+
+
+def measure_phase(root: Path, older: Path, rounds: int) -> dict[str, Any]:
+    """Seconds of the parse phase of both sides for one project, of the processors and by the clock."""
+    spent: tuple[list[list[float]], list[list[float]]] = ([], [])
+    checkouts = older, Path(__file__).parents[1]
+    for count in range(rounds):
+        for side in (0, 1) if count % 2 else (1, 0):
+            with tempfile.TemporaryDirectory() as folder:
+                done = subprocess.run(
+                    [sys.executable, _PROCESS, root, Path(folder, "index")],
+                    env=_environment(checkouts[side]),
+                    stdout=subprocess.PIPE,
+                    text=True,
+                    check=True,
+                )
+            spent[side].append(json.loads(done.stdout.splitlines()[-1]))
+            print(root.name, ("before", "now")[side], *(f"{seconds:.1f} s" for seconds in spent[side][-1]), flush=True)
+    (before, before_clock), (now, now_clock) = (map(statistics.median, zip(*each, strict=True)) for each in spent)
+    return {
+        "rounds": spent,
+        "before_s": before,
+        "now_s": now,
+        "ratio": now / before,
+        "before_clock_s": before_clock,
+        "now_clock_s": now_clock,
+        "ratio_clock": now_clock / before_clock,
+    }
+
+
+def _phases(roots: Sequence[Path], older: Path, rounds: int) -> None:
+    machine = report.machine()
+    figures = {root.name: measure_phase(root, older, rounds) for root in roots}
+    rows = [
+        [
+            name,
+            f"{found['before_s']:.1f} / {found['now_s']:.1f}",
+            f"{found['ratio']:.2f}",
+            f"{found['before_clock_s']:.1f} / {found['now_clock_s']:.1f}",
+            f"{found['ratio_clock']:.2f}",
+        ]
+        for name, found in figures.items()
+    ]
+    header = ["", "before / now, s", f"times before (goal {GOAL_RATIO_PHASE:g})", "by the clock, s", "times before"]
+    report.write(
+        "parse_phase_before",
+        seed=_SEED,
+        machine_before=machine,
+        figures=figures,
+        markdown=report.table(header, rows),
+        module="chunking_before",
+    )
 
 
 def measure(root: Path, older: Path, rounds: int) -> dict[str, Any]:
@@ -127,12 +190,16 @@ def main() -> None:
     parser.add_argument("older", type=Path, metavar="CHECKOUT", help="the older checkout")
     parser.add_argument("paths", type=Path, nargs="*", help=f"repositories; by default {', '.join(PINNED)}")
     parser.add_argument("--projects", action="store_true", help="one project of each of several languages, too")
+    parser.add_argument("--phase", action="store_true", help="the whole parse phase instead of chunking")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--languages", action="store_true", help="show each language, and the files that lost most")
     arguments = parser.parse_args()
     machine = report.machine()
     projects = _PROJECTS if arguments.projects else _PROJECTS[: len(PINNED)]
     roots = [path.resolve() for path in arguments.paths] or [fetch(*project) for project in projects]
+    if arguments.phase:
+        _phases(roots, arguments.older.resolve(), arguments.rounds)
+        return
     figures: dict[str, Any] = {}
     rows = []
     for root in roots:

@@ -22,12 +22,14 @@ from code_index.chunking.blocks import OWNER, Block, Extraction, NameSaid
 from code_index.chunking.complexity import complexity_score
 from code_index.chunking.splitting import SourceText
 from code_index.core.hashing import chunk_id
-from code_index.core.model import Chunk, ChunkingOptions, ChunkType, FileName, TypeAnnotation
+from code_index.core.model import Chunk, ChunkingOptions, ChunkType, FileName, NameKind, TypeAnnotation
 
 MAX_BLOCK_DEPTH: Final = 32
 """Blocks nested deeper belong to the text of the last ancestor: so qualified names stay short on any input."""
 
 CODE: Final = frozenset({ChunkType.FUNCTION, ChunkType.CLASS, ChunkType.METHOD})
+
+_HOLDERS: Final = frozenset({NameKind.FUNCTION, NameKind.CLASS, NameKind.METHOD})
 
 MAX_NAMES: Final = 20_000
 """Rows of names of one file, definitions first; of 10,000 real files only generated ones have more."""
@@ -163,9 +165,7 @@ def _file_names(
         return text.line(offset) if lines is None else lines[text.line(offset) - 1]
 
     line = text.line if lines is None else line_of_file
-    spans = sorted([(start, piece.owner.qualified_name) for piece in pieces for start, _ in piece.spans])
-    starts = [start for start, _ in spans]
-    enclosing = ["", *[name for _, name in spans]]
+    starts, enclosing = _enclosing(pieces, extraction)
     rows: list[tuple[Any, ...]] = [
         (*said, (line(at),), line(start), line(max(end - 1, start)), enclosing[bisect_right(starts, at)])
         for at, said, start, end in sorted(extraction.definitions, key=itemgetter(0))
@@ -188,6 +188,33 @@ def _file_names(
         places = (line(first),) if len(offsets) == 1 else tuple(dict.fromkeys(map(line, offsets[:MAX_LINES])))
         rows.append((*said, places, None, None, name))
     return rows[:MAX_NAMES]
+
+
+def _enclosing(pieces: list[Piece], extraction: Extraction) -> tuple[list[int], list[str]]:
+    """Offsets in order, and the qualified name of the innermost definition before the first and from each on.
+
+    Chunks do not tell it, since a short function inside another has none; nor do definitions of names, since a test or a
+    section of a document has none.
+    """
+    owners = {id(piece.owner): piece.owner for piece in pieces}.values()
+    spans = {(owner.block.start, -owner.block.end, owner.qualified_name) for owner in owners if owner.block}
+    spans.update(
+        [(start, -end, said.qualified_name) for _, said, start, end in extraction.definitions if said.kind in _HOLDERS]
+    )
+    starts: list[int] = []
+    names = [""]
+    around: list[tuple[int, str]] = []  # their ends, no end after one before it
+    for start, negative_end, name in sorted(spans):
+        while around and around[-1][0] <= start:
+            starts.append(around.pop()[0])
+            names.append(around[-1][1] if around else "")
+        starts.append(start)
+        names.append(name)
+        around.append((min(-negative_end, around[-1][0]) if around else -negative_end, name))
+    while around:
+        starts.append(around.pop()[0])
+        names.append(around[-1][1] if around else "")
+    return starts, names
 
 
 def plan(text: SourceText, extraction: Extraction, options: ChunkingOptions) -> list[Piece]:

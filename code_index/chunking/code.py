@@ -204,7 +204,7 @@ class _File:
     def _describe(self, definition: Definition, block: Block, above: list[Above], figure: Complexity | None) -> None:
         """Fill in the description of the definition."""
         spec, source = self.spec, self.source
-        block.name = name_of(definition.node, source, spec)
+        block.name = definition.name = name_of(definition.node, source, spec)
         if spec.path_separator and definition.role in {"class", "scope"}:
             *scope, block.name = block.name.split(spec.path_separator)
             block.scope = ".".join(filter(None, scope))

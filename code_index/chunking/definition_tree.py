@@ -45,7 +45,8 @@ _GAP: Final = re.compile(rb"\s*")
 class Definition:
     """A captured definition: its node, own span, span with wrappers, and the block it becomes (if any).
 
-    `above` counts the bytes of the comments before it, where that was asked for.
+    `above` counts the bytes of the comments before it, where that was asked for. `name` is given with the description of the
+    block.
     """
 
     role: str
@@ -55,6 +56,7 @@ class Definition:
     end: int
     carrier: Node
     above: int = 0
+    name: str = ""
     block: Block | None = None
     parent: Block | None = None
 

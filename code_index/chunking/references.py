@@ -64,7 +64,10 @@ def names_query(grammar: Language) -> str:
     return "".join(patterns)
 
 
-_Key = tuple[bytes, bytes, NameKind]  # name, receiver, kind
+_Key = tuple[bytes, bytes, str]  # name, receiver, kind; a word, since a member of an enumeration hashes in Python
+_CALL: Final = NameKind.CALL.value
+_USE: Final = NameKind.USE.value
+_INHERITANCE: Final = NameKind.INHERITANCE.value
 
 
 class _Meaning(NamedTuple):
@@ -108,6 +111,7 @@ class FileNames:
         self._define(definitions)
         self._starts = [scope.start for scope in self._scopes]
         self._bind()
+        self._bind_local()
         self._import()
 
     def _define(self, definitions: list[Definition]) -> None:
@@ -116,7 +120,7 @@ class FileNames:
         for item in definitions:
             while len(stack) > 1 and stack[-1].end <= item.start:
                 stack.pop()
-            full = name_of(item.node, self.source, self.spec)
+            full = item.name if item.block is not None else name_of(item.node, self.source, self.spec)
             if full and stack[-1].depth < MAX_DEPTH:
                 stack.append(self._scope(item, full, stack[-1]))
                 self._scopes.append(stack[-1])
@@ -124,7 +128,7 @@ class FileNames:
     def _scope(self, item: Definition, full: str, parent: _Scope) -> _Scope:
         """The scope of one definition, whose name and place are noted."""
         kind = _KINDS.get(item.role, NameKind.FUNCTION)
-        owned = OWNER.match(full) if kind is NameKind.FUNCTION else None
+        owned = OWNER.match(full) if kind is NameKind.FUNCTION and "." in full else None
         if kind is NameKind.FUNCTION and (parent.kind is NameKind.CLASS or owned):
             kind = NameKind.METHOD
         name = full[owned.end() :] if owned else full
@@ -156,13 +160,13 @@ class FileNames:
         return scope
 
     def _bind(self) -> None:
-        """Make rows of the variables and fields that are no definitions, and learn the names of local ones."""
+        """Make rows of packages, and of variables and fields that are no definitions; learn the names of local variables."""
         for node in self.captures.get("package", []):
             name = text_of(node, self.source)[:_MAX_NAME]
             self._taken.add(node.start_byte)
             self._add(node.start_byte, name, NameKind.MODULE, name, node.start_byte, node.end_byte)
         bound: set[tuple[str, NameKind]] = set()
-        for role in ("operation", "variable", "property", "parameter_field", "local"):
+        for role, kinds in _BOUND.items():
             for node in self.captures.get(role, []):
                 start, end = node.start_byte, node.end_byte
                 if start in self._taken:
@@ -174,7 +178,7 @@ class FileNames:
                     scope.local.add(raw)
                     scope = _nearest(scope, lambda one: one.kind is NameKind.CLASS) or scope
                 in_class = scope.kind is NameKind.CLASS
-                kind = _BOUND[role][in_class]
+                kind = kinds[in_class]
                 if kind is None or (role == "variable" and scope.kind in {NameKind.FUNCTION, NameKind.METHOD}):
                     scope.local.add(raw)
                     continue
@@ -187,6 +191,14 @@ class FileNames:
                 if role == "operation" or (qualified, kind) not in bound:  # each overload; of assignments the first
                     bound.add((qualified, kind))
                     self._add(start, name, kind, qualified, start, end)
+
+    def _bind_local(self) -> None:
+        """Learn the names that are local by what they are, such as parameters."""
+        for node in self.captures.get("local", []):
+            start, end = node.start_byte, node.end_byte
+            if start not in self._taken:
+                self._taken.add(start)
+                self._scope_of(start).local.add(self.source[start : min(end, start + _MAX_NAME)])
 
     def _import(self) -> None:
         """Learn what the imports bind, and make their rows."""
@@ -222,34 +234,39 @@ class FileNames:
         words = _Spans(self.captures.get("words", []))
         shared: dict[_Key, list[int] | None] = {}  # of names that mean the same everywhere in the file
         own = frozenset(name.encode() for name in self.spec.self_names)
-        by_scope, by_owner = self._by_scope(), self._by_owner() | own
+        by_scope = self._by_scope()
+        by_place = by_scope | self._by_owner() | own
         of_owner: defaultdict[str, dict[_Key, list[int] | None]] = defaultdict(dict)
-        for start, end, name, receiver, scope in self._names():
-            if start >= skipped.start and skipped.holds(start):
-                continue
-            if start >= words.start and words.holds(start) and not self._is_value(start, name, receiver):
-                continue
+        next_span = min(skipped.start, words.start)
+        for start, end, name, first, receiver, scope in self._names():
             following = text[end]
+            if start >= next_span:
+                is_skipped, is_word = skipped.holds(start), words.holds(start)
+                next_span = min(skipped.start, words.start)
+                if is_skipped or (is_word and not self._is_value(start, name, receiver)):
+                    continue
             if start >= bases.start and bases.holds(start):
-                kind = NameKind.INHERITANCE
+                kind = _INHERITANCE
             elif following == _BRACKET or (
                 following in _BEFORE_CALL
                 and (following not in _BLANK or text[end + 1] in _BRACKETS)
                 and called.match(text, end) is not None
             ):
-                kind = NameKind.CALL
+                kind = _CALL
             else:
-                kind = NameKind.USE
-            is_macro = following == _MACRO and kind is NameKind.CALL and macros
-            key = name + b"!" if is_macro else name, receiver, kind
-            first = receiver.partition(b".")[0] or name if receiver else name
-            if first in by_scope and receiver not in own:
-                known = scope.known
+                kind = _USE
+            asked = name + b"!" if macros and following == _MACRO and kind is _CALL else name
+            head = first if receiver else asked
+            if head not in by_place:
+                known, around = shared, self._root
+            elif head in by_scope and receiver not in own:
+                known, around = scope.known, scope
             else:
-                known = of_owner[scope.owner] if first in by_owner else shared
+                known, around = of_owner[scope.owner], scope
+            key = asked, receiver, kind
             offsets = known.get(key, _NOT_ASKED)
             if offsets is _NOT_ASKED:
-                said = self._reference(scope, *key)
+                said = self._reference(around, *key)
                 offsets = known[key] = None if said is None else self.uses.setdefault(said, [])
             if offsets is not None and (
                 receiver or keyed is None or following not in _BEFORE_KEY or keyed.match(text, end) is None
@@ -281,8 +298,11 @@ class FileNames:
             return frozenset()
         return frozenset([name.encode() for members in self.members.values() for name in members])
 
-    def _names(self) -> Iterator[tuple[int, int, bytes, bytes, _Scope]]:
-        """Span, text, receiver and scope of each name that may be a reference, in document order."""
+    def _names(self) -> Iterator[tuple[int, int, bytes, bytes, bytes, _Scope]]:
+        """Span, text, first name of its chain (`a` in `a.b.c`), receiver and scope of each name that may be a reference.
+
+        In document order.
+        """
         source, scopes, scope, taken = self.source, self._scopes, self._root, self._taken
         names = [node.byte_range for node in self.captures.get("name", [])]
         keys = [node.byte_range for node in self.captures.get("key", [])]
@@ -291,18 +311,24 @@ class FileNames:
         names.sort()
         text = b"\n" + source  # a byte before each name
         starts = [*self._starts, len(text)]
-        before, chain, following = 0, b"", 1
+        before, chain, first, following = 0, b"", b"", 1
         next_scope, scope_end = starts[following], scope.end
         for span in names[:MAX_NAMES]:
             start, end = span
             name = source[start:end] if end - start <= _MAX_NAME else source[start : start + _MAX_NAME]
-            receiver = b""
             edge = text[start]
-            if edge in _JOINT_ENDS and before and ((gap := source[before:start]) == b"." or gap.strip() in _JOINTS):
+            if before and (
+                (edge == _DOT and start - before == 1)
+                or (edge in _JOINT_ENDS and source[before:start].strip() in _JOINTS)
+            ):
                 receiver = chain
-            elif edge == _DOT and source[start - 2 : start] != b"..":
-                receiver = _UNKNOWN
-            chain = receiver + b"." + name if receiver and len(receiver) < _MAX_NAME else name
+            else:
+                receiver = _UNKNOWN if edge == _DOT and source[start - 2 : start] != b".." else b""
+                first = name
+            if receiver and len(receiver) < _MAX_NAME:
+                chain = receiver + b"." + name
+            else:
+                chain = first = name
             before = end
             if next_scope <= start or scope_end <= start:
                 while starts[following] <= start:
@@ -314,11 +340,12 @@ class FileNames:
             if start in taken:
                 continue
             if receiver or (name not in scope.local and span not in only_after_a_joint and edge != _DOLLAR):
-                yield start, end, name, receiver, scope
+                yield start, end, name, first, receiver, scope
 
-    def _reference(self, scope: _Scope, name_bytes: bytes, receiver_bytes: bytes, kind: NameKind) -> NameSaid | None:
+    def _reference(self, scope: _Scope, name_bytes: bytes, receiver_bytes: bytes, word: str) -> NameSaid | None:
         """The meaning of a name in a scope; nothing for what is not kept."""
         name, receiver = name_bytes.decode("utf-8", "replace"), receiver_bytes.decode("utf-8", "replace")
+        kind = _REFERENCE_KINDS[word]
         meaning = self._meaning(scope, name, receiver)
         name = self._plain(name)
         if meaning is not None:
@@ -401,12 +428,12 @@ class _Spans:
 
 
 _NOT_ASKED: Final[list[int]] = []
-_BOUND: Final = {  # outside a class, and in one
-    "variable": (NameKind.VARIABLE, NameKind.FIELD),
+_BOUND: Final = {  # outside a class, and in one; the first role of a name counts
     "operation": (NameKind.FUNCTION, NameKind.METHOD),
+    "variable": (NameKind.VARIABLE, NameKind.FIELD),
     "property": (NameKind.FIELD, NameKind.FIELD),
     "parameter_field": (None, NameKind.FIELD),
-    "local": (None, None),
 }
 _KINDS: Final = {"class": NameKind.CLASS, "scope": NameKind.MODULE}
+_REFERENCE_KINDS: Final = {kind.value: kind for kind in (NameKind.CALL, NameKind.USE, NameKind.INHERITANCE)}
 _NO_SPAN: Final = (sys.maxsize, sys.maxsize)

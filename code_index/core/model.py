@@ -169,7 +169,8 @@ class FileName(NamedTuple):
     `position` counts the names of a file. `receiver` is what stands before the name, as `a.b` does in `a.b.name`, and
     `...` where that is no name. `qualified_name` is that of the definition, or of what a reference is known to mean, in
     this file, or in `module` as the file's imports spell it. `lines` are those of the name, 1-based, at least one;
-    `start_line` and `end_line` are the definition's. `enclosing` is the qualified name of the chunk that holds the first.
+    `start_line` and `end_line` are the definition's. `enclosing` is the qualified name of the innermost definition (function,
+    class, method, test, section of a document) that holds the first, with a chunk of its own or without; itself, of one.
     """
 
     file_path: str

@@ -139,6 +139,8 @@ class Symbol:
 class Reference:
     """A place that uses a name: `lines` (1-based) within one definition, `enclosing`, empty for the code of a module.
 
+    That is the innermost one, though a short function inside another has no chunk: `chunk_id` is that of the chunk around it.
+
     `target` is the place (`path:line`) of the definition that is meant, or the module where that is outside of the
     index; empty where only the name fits. With `state` lines are those of the file as it is now; the target's are as indexed.
 

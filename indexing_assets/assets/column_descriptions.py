@@ -65,7 +65,7 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "module": "Module that the file's imports name for it, as they spell it.",
     "evidence": "definition or declaration; for a reference same scope, imported or name only.",
     "lines": "Lines of the name, counted from 1.",
-    "enclosing": "Qualified name of the chunk around the first line.",
+    "enclosing": "Qualified name of the innermost definition around the first line; empty for the code of a module.",
     "chunk_id": "Identity of the chunk; the same code at another line of the file keeps it.",
     "start_line": "First line, counted from 1.",
     "end_line": "Last line, inclusive.",

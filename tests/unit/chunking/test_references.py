@@ -347,6 +347,33 @@ def test_references_of_one_meaning_in_one_definition_are_a_row_with_their_lines(
     assert [(one.lines, one.enclosing) for one in rows if one.name == "g"] == [((2, 3), "f"), ((6,), "h")]
 
 
+@pytest.mark.parametrize(
+    ("language", "source", "expected"),
+    [
+        ("python", "def f():\n    def g():\n        x()\n    x()\nx()\n", {3: "f.g", 4: "f", 5: ""}),
+        ("python", "class C:\n    def f(self):\n        x()\n    y = x()\n", {3: "C.f", 4: "C"}),
+        (
+            "typescript",
+            "function f() {\n  const g = () => {\n    x();\n  };\n  [1].map(() => x());\n  x();\n}\nx();\n",
+            {3: "f.g", 5: "f", 6: "f", 8: ""},
+        ),
+        (
+            "typescript",
+            "it('adds', () => {\n  const g = () => x();\n  x();\n});\n",
+            {2: "adds.g", 3: "adds"},
+        ),
+        ("java", "class C {\n  A f() {\n    return new A() {\n      void g() { x(); }\n    };\n  }\n}\n", {4: "C.f.g"}),
+        ("rust", "fn f() {\n    fn g() { x() }\n    x()\n}\n", {2: "f.g", 3: "f"}),
+        ("markdown", "# Use\n\n```python\ndef f():\n    x()\n```\n", {5: "f"}),
+    ],
+)
+def test_a_reference_is_in_the_innermost_definition_with_a_chunk_or_without(
+    language: str, source: str, expected: dict[int, str]
+) -> None:
+    calls = [one for one in names_of(source, language) if one.name == "x"]
+    assert {line: one.enclosing for one in calls for line in one.lines} == expected
+
+
 def test_names_in_the_script_of_a_page_have_the_lines_of_the_page() -> None:
     rows = names_of(
         "<template><p/></template>\n<script>\nimport { a } from './a'\nfunction f() { a() }\n</script>\n", "vue"
