@@ -112,7 +112,10 @@ def _said(result: Any) -> str:
 
 def _call(served: Served, tool: str, /, **arguments: Any) -> str:
     async def ask(client: Client) -> Any:
-        return await client.call_tool(tool, arguments)
+        # An answer waits a moment for the files to be compared, and says so where that takes longer.
+        while "newer files not known yet" in _said(result := await client.call_tool(tool, arguments)):
+            await anyio.sleep(0.05)
+        return result
 
     result = _asked(served, ask)
     assert not result.is_error, _said(result)
