@@ -63,6 +63,9 @@ def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: 
     # The library's classes are many and stay: looking for garbage among them costs a tenth of the start.
     gc.disable()
     from code_index.serving.mcp.definitions import Served
+    from code_index.serving.mcp.memory import import_server
+
+    import_server()
     from code_index.serving.mcp.server import serve_stdio
 
     gc.freeze()

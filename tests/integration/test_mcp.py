@@ -501,12 +501,36 @@ def _initialized(revision: str) -> dict[str, Any]:
 
 def test_nothing_of_the_engine_is_loaded_before_the_first_answer() -> None:
     program = (
-        "import sys, indexing_assets.cli.mcp, code_index.serving.mcp.server\n"
+        "import sys, indexing_assets.cli.mcp\n"
+        "from code_index.serving.mcp.memory import import_server\n"
+        "import_server()\n"
+        "assert 'mcp.server.stdio' in sys.modules\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     heavy = {"numpy", "pyarrow", "lancedb", "polars", "onnxruntime", "tokenizers", "tree_sitter", "dagster", "torch"}
-    assert heavy & set(done.stdout.split()) == set()
+    of_clients = {"httpx2", "cryptography"}
+    assert (heavy | of_clients) & set(done.stdout.split()) == set()
+
+
+def test_a_library_whose_modules_need_all_of_it_is_imported_as_a_whole() -> None:
+    program = (
+        "import sys\n"
+        "class Needy:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'mcp.server.stdio' and not hasattr(sys.modules['mcp'], 'ServerSession'):\n"
+        "            raise ImportError('cannot import name')\n"
+        "from code_index.serving.mcp.memory import import_server\n"
+        "sys.meta_path.insert(0, Needy())\n"
+        "import_server()\n"
+        "assert 'mcp' not in sys.modules\n"
+        "sys.meta_path.pop(0)\n"
+        "from code_index.serving.mcp.server import make_server\n"
+        "from code_index.serving.mcp.definitions import Served\n"
+        "import mcp\n"
+        "assert mcp.ClientSession and make_server(Served())\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_client_that_is_gone_ends_the_server_without_a_word() -> None:

@@ -101,12 +101,12 @@ class Tools:
     def warm(self) -> None:
         """Open the indexes and load their models, so that the first question does not wait for it.
 
-        What cannot be opened says so when it is asked.
+        Whatever goes wrong is said to the question that meets it.
         """
-        with suppress(CodeIndexError, OSError):
+        with suppress(Exception):
             for folder in self._folders():
-                if folder.exists:
-                    with suppress(CodeIndexError):
+                with suppress(Exception):
+                    if folder.exists:
                         asking.search(Indexes((self._index(folder),)), query="warm", limit=1)
 
     def _search(self, asked: Search) -> str:
