@@ -11,6 +11,7 @@ Belongs here: choosing, cutting and rendering pieces. Does not belong here: find
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -33,7 +34,7 @@ _SMALLEST: Final = 40  # tokens of a piece that is worth its header
 _FEWEST_LINES: Final = 3
 _TOKENS_PER_HIT: Final = 60
 _FEWEST_HITS: Final = 80
-_MOST_HITS: Final = 2_000
+_MOST_HITS: Final = 10_000
 _DEEPEST: Final = 8  # enclosing definitions
 _HEADER_LINES: Final = 6  # of a signature over several lines
 _OPENING: Final = re.compile(r"[(\[{]")
@@ -133,94 +134,135 @@ def pack(
     Raises:
         StoreError: a table cannot be read.
     """
-    headers = _headers_of(stores, hits)
-    words = query_words(task).split()
-    packing = _Packing(several=len(stores) > 1)
-    waiting = list(range(len(hits)))
-
-    def fill(most: int, budget: int) -> None:
-        for at in list(waiting):
-            if (left := budget - packing.tokens) < _SMALLEST:
-                break
-            before = packing.parts.get(at)
-            room = left if before is None else left + packing.alone(before)
-            part = _fitting(hits[at], headers[at], words, min(most, room), packing)
-            if part is None or (before is not None and len(part.lines) <= len(before.lines)):
-                continue
-            packing.put(at, part)
-            if part.whole:
-                waiting.remove(at)
-
-    fill(max(max_tokens // _OF_BUDGET, _LARGE_ENOUGH), max_tokens - max_tokens // _FOR_PLACES)
-    for at, hit in enumerate(hits):
-        place = _Part(hit, (), 0, (), whole=False)
-        if not packing.shows(place) and packing.tokens + packing.alone(place) <= max_tokens:
-            packing.put(at, place)
-    fill(max_tokens, max_tokens)
+    packing = _Packing(hits, _headers_of(stores, hits), query_words(task).split(), several=len(stores) > 1)
+    packing.fill(max(max_tokens // _OF_BUDGET, _LARGE_ENOUGH), max_tokens - max_tokens // _FOR_PLACES)
+    packing.add_places(max_tokens)
+    packing.fill(max_tokens, max_tokens)
     return packing.pieces()
 
 
 class _Packing:
-    """Parts of hits, by place of the hit, and what they take; only the file of a new part is rendered again."""
+    """Parts of hits, and what they take at most.
 
-    def __init__(self, *, several: bool) -> None:
+    `tokens` counts a new part as if it stood alone, until its file is rendered (`_settle`): to render a file for each of its
+    parts would take time by their square.
+    """
+
+    def __init__(
+        self, hits: Sequence[SearchHit], headers: Sequence[tuple[_Header, ...]], words: Sequence[str], *, several: bool
+    ) -> None:
+        self._hits = hits
+        self._headers = headers
+        self._words = words
         self._several = several
-        self.parts: dict[int, _Part] = {}
-        self.tokens = 0
-        self._files: dict[tuple[str | None, str], tuple[ContextPiece, ...]] = {}
+        self._waiting = list(range(len(hits)))  # hits of which not all is shown
+        self._parts: dict[int, _Part] = {}
+        self._files: dict[tuple[str | None, str], dict[int, _Part]] = {}
+        self._tokens = 0
+        self._counted: Counter[tuple[str | None, str]] = Counter()  # tokens by file
+        self._loose: set[tuple[str | None, str]] = set()
 
-    def put(self, at: int, part: _Part) -> None:
-        """Add the part of a hit, or put it in the place of a shorter one."""
-        self.parts[at] = part
-        key = _file_of(part)
-        of_file = [one for one in self.parts.values() if _file_of(one) == key]
-        pieces = _rendered(of_file, several=self._several)
-        self.tokens += _total(pieces) - _total(self._files.get(key, ()))
-        self._files[key] = pieces
+    def fill(self, most: int, budget: int) -> None:
+        """Add the hits that are not shown whole, in their order, of each as much as fits and `most` tokens."""
+        for at in list(self._waiting):
+            if budget - self._tokens < _SMALLEST:
+                self._settle()
+            if budget - self._tokens < _SMALLEST:
+                break
+            part = self._longer(at, most, budget) if at in self._parts else self._new(at, most, budget)
+            if part is not None and part.whole:
+                self._waiting.remove(at)
 
-    def shows(self, part: _Part) -> bool:
-        """Tell whether the file of a part has another one."""
-        return _file_of(part) in self._files
-
-    def alone(self, part: _Part) -> int:
-        """Tokens of a part with nothing around it, at least what it adds."""
-        return _total(_rendered([part], several=self._several))
+    def add_places(self, budget: int) -> None:
+        """Add the places of hits in files that are not shown, as many as fit."""
+        for at, hit in enumerate(self._hits):
+            place = _Part(hit, (), 0, (), whole=False)
+            if _file_of(place) in self._files:
+                continue
+            cost = self._alone(place)
+            if self._tokens + cost > budget:
+                self._settle()
+            if self._tokens + cost <= budget:
+                self._put(at, place)
 
     def pieces(self) -> tuple[ContextPiece, ...]:
         """All pieces: files in the order in which they came, each by its lines."""
-        return tuple(piece for of_file in self._files.values() for piece in of_file)
+        rendered = (_rendered(list(parts.values()), several=self._several) for parts in self._files.values())
+        return tuple(piece for of_file in rendered for piece in of_file)
+
+    def _new(self, at: int, most: int, budget: int) -> _Part | None:
+        """Add what fits of a hit that is not shown; what was added."""
+        part = self._fitting(at, min(most, budget - self._tokens))
+        if (part is None or not part.whole) and self._settle():
+            part = self._fitting(at, min(most, budget - self._tokens))
+        if part is not None:
+            self._put(at, part)
+        return part
+
+    def _longer(self, at: int, most: int, budget: int) -> _Part | None:
+        """Put more of a hit in the place of what is shown of it, if that keeps to the budget; what was put there."""
+        before = self._parts[at]
+        part = self._fitting(at, min(most, budget - self._tokens + self._alone(before)))
+        if part is None or len(part.lines) <= len(before.lines):
+            return None
+        key = _file_of(part)
+        if key in self._loose:
+            self._loose.remove(key)
+            self._count(key, self._cost(self._files[key]))
+        cost = self._cost(self._files[key] | {at: part})
+        if self._tokens - self._counted[key] + cost > budget:
+            return None
+        self._parts[at] = self._files[key][at] = part
+        self._count(key, cost)
+        return part
+
+    def _put(self, at: int, part: _Part) -> None:
+        key = _file_of(part)
+        self._parts[at] = self._files.setdefault(key, {})[at] = part
+        self._count(key, self._counted[key] + self._alone(part))
+        self._loose.add(key)
+
+    def _settle(self) -> bool:
+        """Count the tokens exactly; tell whether that may have changed them."""
+        loose, self._loose = self._loose, set()
+        for key in loose:
+            self._count(key, self._cost(self._files[key]))
+        return bool(loose)
+
+    def _count(self, key: tuple[str | None, str], tokens: int) -> None:
+        self._tokens += tokens - self._counted[key]
+        self._counted[key] = tokens
+
+    def _alone(self, part: _Part) -> int:
+        """Tokens of a part with nothing around it, at least what it adds."""
+        return self._cost({0: part})
+
+    def _cost(self, parts: Mapping[int, _Part]) -> int:
+        # Each estimate has a base, which is more than a separator.
+        return sum(piece.tokens for piece in _rendered(list(parts.values()), several=self._several))
+
+    def _fitting(self, at: int, room: int) -> _Part | None:
+        """A hit, or as many of its lines as fit; None where that is too little to be worth its header."""
+        hit, headers = self._hits[at], self._headers[at]
+        lines = lines_of(hit.content)
+        whole = _Part(hit, headers, 0, tuple(lines), whole=True)
+        if self._alone(whole) <= room:
+            return whole
+        low, high, best = 1, len(lines) - 1, None
+        while low <= high:
+            height = (low + high) // 2
+            part = _window(hit, headers, self._words, lines, height)
+            if self._alone(part) <= room:
+                best, low = part, height + 1
+            else:
+                high = height - 1
+        if best is None or len(best.lines) < min(_FEWEST_LINES, len(lines)):
+            return None
+        return best
 
 
 def _file_of(part: _Part) -> tuple[str | None, str]:
     return part.hit.repository, part.hit.file_path
-
-
-def _total(pieces: Sequence[ContextPiece]) -> int:
-    # Each estimate has a base, which is more than a separator.
-    return sum(piece.tokens for piece in pieces)
-
-
-def _fitting(
-    hit: SearchHit, headers: tuple[_Header, ...], words: Sequence[str], room: int, packing: _Packing
-) -> _Part | None:
-    """The hit, or as many of its lines as fit; None where that is too little to be worth its header."""
-    lines = lines_of(hit.content)
-    whole = _Part(hit, headers, 0, tuple(lines), whole=True)
-    if packing.alone(whole) <= room:
-        return whole
-    low, high, best = 0, len(lines) - 1, None
-    while low <= high:
-        height = (low + high) // 2
-        part = _window(hit, headers, words, lines, height)
-        if height and packing.alone(part) <= room:
-            best, low = part, height + 1
-        elif not height:
-            low = 1
-        else:
-            high = height - 1
-    if best is None or len(best.lines) < min(_FEWEST_LINES, len(lines)):
-        return None
-    return best
 
 
 def _window(

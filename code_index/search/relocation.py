@@ -11,11 +11,13 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 MOST_LINES: Final = 400
 MOST_CHARACTERS: Final = 20_000
 """Of what was read again: a chunk as indexed is shorter, but a file may be one line now."""
+_WORD: Final = re.compile(r"\w+")
 _MOST_PLACES: Final = 64  # at which a chunk is looked for, the nearest first
 
 
@@ -38,7 +40,6 @@ class PresentLines:
         """Number the lines of a file, from 0."""
         self.lines = lines
         self.stripped = [line.rstrip() for line in lines]
-        self._with: dict[str, list[int]] = {}
         self._places: defaultdict[str, list[int]] = defaultdict(list)
         for place, line in enumerate(self.stripped):
             self._places[line].append(place)
@@ -48,11 +49,24 @@ class PresentLines:
         return len(self._places.get(line, ()))
 
     def nearest_with(self, name: str, line: int) -> int | None:
-        """The line (1-based) nearest to one that has a name as a whole word; None where no line has it."""
-        if name not in self._with:
-            word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)" if re.match(r"\w", name) else re.escape(name))
-            self._with[name] = [at for at, text in enumerate(self.lines, start=1) if word.search(text)]
-        return _nearest_of(self._with[name], line)
+        """The line (1-based) nearest to one that has a name; None where no line has it.
+
+        Of a name that is more than a word, such as an operator, its first word counts; without any it is taken to be where it was.
+        """
+        word = _WORD.search(name)
+        if word is None:
+            return min(max(line, 1), len(self.lines)) if self.lines else None
+        places = self._by_word.get(word[0], [])
+        at = bisect_left(places, line)
+        return min(places[max(at - 1, 0) : at + 1], key=lambda place: (abs(place - line), place), default=None)
+
+    @cached_property
+    def _by_word(self) -> dict[str, list[int]]:
+        found: defaultdict[str, list[int]] = defaultdict(list)
+        for at, text in enumerate(self.lines, start=1):
+            for word in set(_WORD.findall(text)):
+                found[word].append(at)
+        return found
 
     def nearest(self, line: str, near: int, *, after: int = 0, most: int = 1) -> list[int]:
         """The places of a line nearest to one, from `after` on, the nearest first, and of two as near the earlier one."""
@@ -61,12 +75,6 @@ class PresentLines:
         middle = bisect_left(places, near, lo=first)
         around = places[max(first, middle - most) : middle + most]
         return sorted(around, key=lambda place: (abs(place - near), place))[:most]
-
-
-def _nearest_of(places: Sequence[int], near: int) -> int | None:
-    """Of ascending numbers the one nearest to another, of two as near the smaller one."""
-    at = bisect_left(places, near)
-    return min(places[max(at - 1, 0) : at + 1], key=lambda place: (abs(place - near), place), default=None)
 
 
 def relocated(content: Sequence[str], start_line: int, end_line: int, now: PresentLines) -> Relocation | None:

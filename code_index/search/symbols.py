@@ -8,6 +8,7 @@ of the index. Does not belong here: finding names in source (`code_index.chunkin
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -398,24 +399,57 @@ class _Meanings:
         return None
 
 
+class _Chunk(NamedTuple):
+    start_line: int
+    end_line: int
+    qualified_name: str
+    chunk_id: str
+
+
+class _Nested:
+    """Chunks of one file, which lie in each other or apart."""
+
+    def __init__(self, chunks: Iterable[_Chunk]) -> None:
+        self._chunks = sorted(chunks, key=lambda chunk: (chunk.start_line, -chunk.end_line))
+        self._starts = [chunk.start_line for chunk in self._chunks]
+        self._around: list[int] = []  # place of the one around each, or -1
+        open_ones = [-1]
+        for at, chunk in enumerate(self._chunks):
+            while open_ones[-1] >= 0 and self._chunks[open_ones[-1]].end_line < chunk.end_line:
+                open_ones.pop()
+            self._around.append(open_ones[-1])
+            open_ones.append(at)
+
+    def innermost(self, line: int) -> _Chunk | None:
+        """The innermost chunk at a line."""
+        at = bisect_right(self._starts, line) - 1
+        while at >= 0 and self._chunks[at].end_line < line:
+            at = self._around[at]
+        return self._chunks[at] if at >= 0 else None
+
+
 class _Chunks:
     """The chunks of some files, by the lines in them."""
 
     def __init__(self, store: IndexStore, file_paths: Iterable[str]) -> None:
-        self._by_file: defaultdict[str, list[tuple[int, int, str, str]]] = defaultdict(list)
+        by_file: defaultdict[str, list[_Chunk]] = defaultdict(list)
+        by_name: defaultdict[tuple[str, str], list[_Chunk]] = defaultdict(list)
         paths = sorted(set(file_paths))
-        columns = ["file_path", "start_line", "end_line", "qualified_name", "chunk_id"]
+        columns = ["file_path", *_Chunk._fields]
         for row in store.chunks.read(columns, is_in("file_path", paths)).to_pylist() if paths else ():
-            path, *values = (row[name] for name in columns)
-            self._by_file[path].append(tuple(values))
+            chunk = _Chunk(*(row[name] for name in _Chunk._fields))
+            by_file[row["file_path"]].append(chunk)
+            by_name[row["file_path"], chunk.qualified_name].append(chunk)
+        self._by_file = {path: _Nested(chunks) for path, chunks in by_file.items()}
+        self._by_name = {key: _Nested(chunks) for key, chunks in by_name.items()}
 
     def around(self, row: _Row) -> str:
         """The id of the innermost chunk around a name: its own, where it is a definition that has one."""
-        line = row.lines[0]
-        found = [chunk for chunk in self._by_file[row.file_path] if chunk[0] <= line <= chunk[1]]
         name = row.qualified_name if row.kind in _KINDS else row.enclosing
-        best = min(found, key=lambda chunk: (chunk[2] != name, chunk[1] - chunk[0]), default=None)
-        return best[3] if best is not None else ""
+        for nested in (self._by_name.get((row.file_path, name)), self._by_file.get(row.file_path)):
+            if nested is not None and (found := nested.innermost(row.lines[0])) is not None:
+                return found.chunk_id
+        return ""
 
 
 def _asked(name: str, limit: int) -> tuple[str, str]:

@@ -19,6 +19,8 @@ from indexing_assets.checks.checked_rows import manifest
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, PARSED_CHUNKS, SOURCE_FILES
 from indexing_assets.runs.planning import chunker_identity
 
+_SHOWN = 80
+
 
 @check(
     INDEX_REPORT,
@@ -32,12 +34,21 @@ def stored_chunks_are_of_the_current_chunker(subject: Subject) -> Finding:
     files = manifest(subject, "chunker_version").filter(pl.col("chunker_version").is_not_null())
     stale = files.filter(pl.col("chunker_version") != wanted).sort("file_path")
     return Finding(
-        culprits=[f"{path} ({version})" for path, version in stale.select("file_path", "chunker_version").iter_rows()],
+        culprits=[
+            f"{path} ({_difference(version, wanted)})"
+            for path, version in stale.select("file_path", "chunker_version").iter_rows()
+        ],
         noun="file",
-        problem=f"cut by another chunker than {wanted}",
+        problem="cut by another version of the chunker, or with other limits",
         fix=f"`{INDEX}`, or a backfill of all partitions of parsed_chunks",
         figures={"files": files.height, "stale_files": stale.height},
     )
+
+
+def _difference(version: str, wanted: str) -> str:
+    """The parts of a chunker's identity that another one does not have: there is a part for each language."""
+    wanted_parts = wanted.split("+")
+    return ", ".join(part for part in version.split("+") if part not in wanted_parts)[:_SHOWN] or "fewer languages"
 
 
 @check(

@@ -12,6 +12,7 @@ import pytest
 
 from code_index import Index, UsageError
 from code_index.index.folder import resolve_index_folder
+from code_index.search.symbols import _Chunk, _Nested
 from code_index.tables.schemas import REFERENCES
 from indexing_assets.operations.pipeline import Pipeline
 from tests.indexed_copies import copy_indexed
@@ -219,3 +220,13 @@ def test_the_command_shows_definitions_references_and_an_outline(
     assert "     4  Till  (class)\n     5    size  (field)" in asked("--outline", "app/core.py")
     assert json.loads(asked("Till", "--limit", "1", "--json"))["hits"][0]["qualified_name"] == "Till"
     assert command_line("symbol", "--path", indexed, check=2).stderr
+
+
+def test_the_innermost_of_nested_chunks_is_found_wherever_they_begin_and_end() -> None:
+    chunks = [_Chunk(1, 20, "A", "a"), _Chunk(3, 5, "A.f", "f"), _Chunk(6, 6, "A.g", "g"), _Chunk(9, 18, "A.B", "b")]
+    chunks += [_Chunk(10, 12, "A.B.h", "h"), _Chunk(25, 30, "", "m")]
+    nested = _Nested(chunks)
+    for line in range(32):
+        around = [chunk for chunk in chunks if chunk.start_line <= line <= chunk.end_line]
+        expected = min(around, key=lambda chunk: chunk.end_line - chunk.start_line, default=None)
+        assert nested.innermost(line) == expected
