@@ -5,7 +5,7 @@
 
 Each REPOSITORY has to be indexed. A round starts `code-index mcp` as a client does, on standard input and output, and takes from
 the start of the process: the answer to the handshake, the answer to the first search; then single searches one after the other,
-and resident and private memory of the idle process after them. `--clients` are then asked at once, as tasks of one process each
+and resident and private memory of the idle process after them, once a little and once `--idle` seconds later. `--clients` are then asked at once, as tasks of one process each
 with a server of its own, while `code-index index --force` of the last repository goes on (`--no-run` leaves that out).
 """
 
@@ -64,7 +64,7 @@ class Client:
     def memory_mb(self) -> dict[str, float]:
         """Resident memory, and what of it no other process shares."""
         lines = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()[1:]
-        sizes = {line.split(":")[0]: int(line.split()[1]) / 1_000 for line in lines}
+        sizes = {line.split(":")[0]: int(line.split()[1]) * 1_024 / 1e6 for line in lines}
         return {
             "resident": round(sizes["Rss"]),
             "proportional": round(sizes["Pss"]),
@@ -99,9 +99,11 @@ def _spread(seconds: list[float]) -> dict[str, float]:
     }
 
 
-def one_client(repository: Path, index_dir: Path | None, *, rounds: int, searches: int) -> dict[str, Any]:
+def one_client(
+    repository: Path, index_dir: Path | None, *, rounds: int, searches: int, idle_s: float
+) -> dict[str, Any]:
     """Start, first search, searches and memory of a server with one client."""
-    handshakes, firsts, later, memory = [], [], [], {}
+    handshakes, firsts, later, memory, idle_memory, again = [], [], [], {}, {}, 0.0
     for _ in range(rounds):
         client = Client(repository, index_dir)
         client.search(_QUERIES[0])
@@ -110,6 +112,10 @@ def one_client(repository: Path, index_dir: Path | None, *, rounds: int, searche
         later += [client.search(f"{_QUERIES[number % len(_QUERIES)]} {number}") for number in range(searches)]
         time.sleep(2)
         memory = client.memory_mb()
+        if len(handshakes) == rounds:
+            time.sleep(idle_s)
+            idle_memory = client.memory_mb()
+            again = client.search(_QUERIES[0])
         client.close()
     return {
         "repository": repository.name,
@@ -119,6 +125,8 @@ def one_client(repository: Path, index_dir: Path | None, *, rounds: int, searche
         "first_search_max_s": round(max(firsts), 2),
         **_spread(later),
         "memory_mb": memory,
+        "idle_memory_mb": idle_memory,
+        "search_after_idling_s": round(again, 2),
     }
 
 
@@ -163,6 +171,7 @@ def main() -> None:
     parser.add_argument("--index-dir", type=Path, help="index of a single repository, where it is not in it")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--searches", type=int, default=100)
+    parser.add_argument("--idle", type=float, default=65.0, help="seconds; indexes are closed after 60")
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--no-run", action="store_true")
     parser.add_argument("--out", type=Path)
@@ -171,7 +180,9 @@ def main() -> None:
         "processors": os.cpu_count(),
         "load": [round(value, 1) for value in os.getloadavg()],
         "one_client": [
-            one_client(repository, options.index_dir, rounds=options.rounds, searches=options.searches)
+            one_client(
+                repository, options.index_dir, rounds=options.rounds, searches=options.searches, idle_s=options.idle
+            )
             for repository in options.repositories
         ],
         "many_clients": many_clients(

@@ -4,10 +4,10 @@ The best candidates of all indexes are ranked in one pass, as if they were of on
 so that their scores are comparable. Similarities are comparable where the vectors are of one model; where they are not,
 each model's are scaled to [0, 1] first. Scores by words depend on how rare a word is in its index; they are compared as they are.
 
-Source: 202 questions over eleven repositories, NDCG@10 of hits in the repository that a question was written for. Alone 0.799;
-among three indexes 0.782; among eleven 0.736, where one index of all eleven has 0.735: such questions fit several web
-frameworks. Rejected: scores by words as shares of each index's best (0.771 and 0.685), or times the logarithm of the
-indexes' sizes (0.780 and 0.713).
+Source: 202 questions over eleven repositories, NDCG@10 of hits in the repository that a question was written for
+(`python -m benchmarks.together`). Alone 0.830; among three indexes 0.811; among eleven 0.748: such questions fit several web
+frameworks. Rejected under an earlier ranking, which had 0.782 and 0.736: scores by words as shares of each index's best
+(0.771 and 0.685), or times the logarithm of the indexes' sizes (0.780 and 0.713).
 
 Belongs here: gathering and ranking candidates of several indexes. Does not belong here: the ranking itself
 (`code_index.search.ranking`), and which indexes there are (`code_index.api`).
@@ -40,8 +40,8 @@ from code_index.tables.filters import SearchFilter
 from code_index.tables.store import IndexStore
 
 MERGED_DEPTH: Final = 300
-"""Length of the part of each merged list that is ranked. Source: the same; with 100 the figures are 0.773 and 0.726, with all
-0.782 and 0.718."""
+"""Length of the part of each merged list that is ranked. Source: the same earlier ranking; with 100 the figures are 0.773 and
+0.726, with all 0.782 and 0.718."""
 _THREADS: Final = 8
 _SPARE: Final = 20
 

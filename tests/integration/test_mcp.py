@@ -26,6 +26,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import jsonrpc_message_adapter
 from pydantic import ValidationError
 
+from code_index.serving.mcp import server as protocol
 from code_index.serving.mcp.definitions import INSTRUCTIONS, Served
 from code_index.serving.mcp.server import heard_again, make_server
 from code_index.serving.mcp.tools import Tools
@@ -113,8 +114,9 @@ def _said(result: Any) -> str:
 def _call(served: Served, tool: str, /, **arguments: Any) -> str:
     async def ask(client: Client) -> Any:
         # An answer waits a moment for the files to be compared, and says so where that takes longer.
-        while "newer files not known yet" in _said(result := await client.call_tool(tool, arguments)):
-            await anyio.sleep(0.05)
+        result = await client.call_tool(tool, arguments)
+        while "newer files not known yet" in _said(result):
+            result = await client.call_tool(tool, arguments)
         return result
 
     result = _asked(served, ask)
@@ -236,6 +238,31 @@ def test_a_fault_is_an_answer_without_its_traceback(
     logged = capfd.readouterr().err
     assert "RuntimeError: \\x1b[2Jsecret of the inside" in logged
     assert "Traceback" not in logged
+
+
+def test_an_index_is_closed_while_nobody_asks_and_opened_by_the_next_question(
+    indexed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = anyio.Event()
+
+    def close(tools: Tools) -> None:
+        if tools._opened:
+            closed.set()
+        closing(tools)
+
+    closing = Tools.close
+    monkeypatch.setattr(Tools, "close", close)
+    monkeypatch.setattr(protocol, "_IDLE_S", 0.01)
+    monkeypatch.setattr(protocol, "_CLOSING_S", 0.01)
+
+    async def ask(client: Client) -> list[Any]:
+        first = await client.call_tool("search", {"query": "greet"})
+        await closed.wait()
+        return [first, await client.call_tool("search", {"query": "greet"})]
+
+    first, second = _asked(Served((indexed,)), ask)
+    assert "app/greeting.py:4" in _said(first)
+    assert "app/greeting.py:4" in _said(second)
 
 
 def test_a_changed_file_is_named_and_read_again(indexed: Path, tmp_path: Path) -> None:

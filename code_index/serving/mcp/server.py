@@ -12,10 +12,11 @@ unknown arguments, and announces prompts and resources that there are none of.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 
 HTTP_PATH: Final = "/mcp"
 _IDLE_S: Final = 1.0  # after which memory is given back
+# After which indexes are closed too: of 576,000 chunks, 1.2 GB become 0.3. The next search takes 0.4 s.
+_CLOSING_S: Final = 60.0
 _UNTIL_WARMING_S: Final = 0.05  # the first answer is on its way by then
 _MOST_REQUEST_BYTES: Final = 1_000_000
 _CLOSE_S: Final = 3
@@ -89,8 +92,6 @@ def make_server(served: Served) -> Server[Any]:
             for definition in served.tools
         ]
     )
-    warming = threading.Lock()
-    idle: asyncio.TimerHandle | None = None
 
     async def list_tools(_context: ServerRequestContext[Any], _asked: PaginatedRequestParams | None) -> ListToolsResult:
         return listed
@@ -104,22 +105,6 @@ def make_server(served: Served) -> Server[Any]:
         )
         return CallToolResult(content=[TextContent(type="text", text=reply.text)], is_error=reply.failed)
 
-    def warm() -> None:
-        tools().warm()
-        give_back()
-
-    async def warm_then_spare(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
-        nonlocal idle
-        result = await call_next(ctx)
-        if warming.acquire(blocking=False):  # and never released
-            timer = threading.Timer(_UNTIL_WARMING_S, warm)
-            timer.daemon = True
-            timer.start()
-        if idle is not None:
-            idle.cancel()
-        idle = asyncio.get_running_loop().call_later(_IDLE_S, give_back)
-        return result
-
     server: Server[Any] = Server(
         SERVER_NAME,
         version=version("code-index"),
@@ -128,8 +113,44 @@ def make_server(served: Served) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    server.middleware.append(warm_then_spare)
+    server.middleware.append(_Upkeep(tools))
     return server
+
+
+class _Upkeep:
+    """What is done beside answers: open the indexes after the first one, and give memory back while nobody asks."""
+
+    def __init__(self, tools: Callable[[], Tools]) -> None:
+        self._tools = tools
+        self._warming = threading.Lock()
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def __call__(self, ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if self._warming.acquire(blocking=False):  # and never released
+            timer = threading.Timer(_UNTIL_WARMING_S, self._warm)
+            timer.daemon = True
+            timer.start()
+        self._wait(_IDLE_S, self._spare)
+        return result
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        self._idle = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _warm(self) -> None:
+        self._tools().warm()
+        give_back()
+
+    def _spare(self) -> None:
+        give_back()
+        self._wait(_CLOSING_S, self._close)
+
+    def _close(self) -> None:
+        self._tools().close()
+        gc.collect()
+        give_back()
 
 
 def serve_stdio(served: Served) -> None:

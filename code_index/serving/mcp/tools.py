@@ -109,6 +109,11 @@ class Tools:
                     if folder.exists:
                         asking.search(Indexes((self._index(folder),)), query="warm", limit=1)
 
+    def close(self) -> None:
+        """Forget the indexes and what is kept of them in memory; the next question opens its index again."""
+        with self._lock:
+            self._opened.clear()
+
     def _search(self, asked: Search) -> str:
         indexes, notes = self._indexes(asked.repo)
         filters = _filters(asked)
