@@ -27,17 +27,6 @@ from code_index.core.lazy_imports import importing
 Line = list[tuple[str, str]]
 """Parts of a line in order: the name of a style, empty for plain text, and text."""
 
-STYLES: Final = (
-    "keyword",
-    "type",
-    "string",
-    "comment",
-    "number",
-    "function",
-    "class",
-    "builtin",
-    "decorator",
-)
 _LONGEST_LINE: Final = 2_000  # characters; what follows is shown as "..."
 _PATIENCE_S: Final = 3.0
 # Of processor time a question; the kernel ends the process then, also one whose parent was killed.

@@ -63,10 +63,15 @@ def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: 
     # The library's classes are many and stay: looking for garbage among them costs a tenth of the start.
     gc.disable()
     from code_index.serving.mcp.definitions import Served
+    from code_index.serving.mcp.memory import import_server
+
+    import_server()
     from code_index.serving.mcp.server import serve_stdio
 
     gc.freeze()
     gc.enable()
+    if sys.stdin.isatty():
+        tell("Agents start this command and write to it; `code-index setup` tells them of it. Ctrl-D ends it.")
     # A thread that reads standard input cannot be ended, and nothing here has to be: this process only reads.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))

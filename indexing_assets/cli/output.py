@@ -21,7 +21,7 @@ import click
 from code_index.core.quoting import json_text, printable, printable_code, printable_message
 
 # Names of styles: `code_index.serving.highlighting`.
-_CODE_COLOURS: Mapping[str, str] = {
+CODE_COLOURS: Mapping[str, str] = {
     "keyword": "blue",
     "type": "cyan",
     "string": "yellow",
@@ -76,7 +76,7 @@ def has_colours() -> bool:
 
 def _styled(style: str, text: str, *, coloured: bool) -> str:
     shown = printable_code(text)
-    colour = _CODE_COLOURS.get(style) if coloured else None
+    colour = CODE_COLOURS.get(style) if coloured else None
     return click.style(shown, fg=colour) if colour else shown
 
 

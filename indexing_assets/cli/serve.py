@@ -1,6 +1,5 @@
 """`code-index serve`: one process that stays, watches, and answers commands and the page."""
 
-import secrets
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from indexing_assets.cli.options import folder_of, index_dir_option, repository_
 from indexing_assets.cli.output import tell
 
 _HOST = "127.0.0.1"
-_TOKEN_BYTES = 32
 
 
 @click.command("serve")
@@ -65,6 +63,7 @@ def command(path: Path | None, index_dir: Path | None, port: int, idle_minutes: 
         from code_index.serving.answers import Answers
         from code_index.serving.listening import listen
         from code_index.serving.server import PageDoor, Server
+        from code_index.serving.token_file import new_token
         from indexing_assets.operations.follower import FollowerProcess
 
         sockets = [opened.enter_context(listener) for listener in listen(_HOST, port)]
@@ -72,7 +71,7 @@ def command(path: Path | None, index_dir: Path | None, port: int, idle_minutes: 
         door = PageDoor(
             sockets=sockets,
             hosts=[f"{name}:{port}" for name in ("127.0.0.1", "localhost")],
-            token=secrets.token_urlsafe(_TOKEN_BYTES),
+            token=new_token(),
             cookie=f"code_index_{port}",
         )
         follower = FollowerProcess(folder, on_message=tell) if watch else None

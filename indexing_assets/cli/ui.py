@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from code_index.index.locks import Duty, hold
 from code_index.index.trust import RECORD_FILE
 from code_index.serving.guard import LOOPBACK_NAMES, TOKEN_PARAMETER
 from code_index.serving.listening import listen
+from code_index.serving.token_file import new_token
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
 from indexing_assets.cli.output import tell
 from indexing_assets.cli.relay import escaped_output
@@ -32,7 +32,6 @@ from indexing_assets.cli.relay import escaped_output
 _STOP_S, _LEAVE_S = 30, 5
 # Seconds between two looks for the index.
 _LOOK_S = 0.5
-_TOKEN_BYTES = 32
 # Bytes: a socket's path has at most 107, and Dagster's names have 11. Source: unix(7).
 _LONGEST_FOLDER = 107 - 12
 # A host as browsers write it: a name or an address, and perhaps a port.
@@ -83,7 +82,7 @@ def command(
             sockets=[listener.fileno() for listener in sockets],
             folder=str(place.parent),
             hosts=_hosts(host, port, allowed),
-            token=secrets.token_urlsafe(_TOKEN_BYTES),
+            token=new_token(),
             cookie=f"code_index_{port}",
         )
         address = f"http://{_shown(host)}:{port}/?{TOKEN_PARAMETER}={opening.token}"

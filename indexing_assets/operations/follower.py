@@ -81,11 +81,16 @@ class FollowerProcess:
             heard.start()
             assert process.stdout is not None
             for line in process.stdout:
-                self._said = json.loads(line)
-                wait_s = _FIRST_WAIT_S
+                try:
+                    self._said = json.loads(line)
+                except ValueError:  # a library that prints where it should not
+                    self._tell(line)
+                else:
+                    wait_s = _FIRST_WAIT_S
             status = process.wait()
             heard.join()
-            _close(process.stdin)
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                _close(pipe)
             if self._stopping.is_set():
                 return
             self._said = {"state": "ended", "reason": f"The process that follows ended with status {status}."}
@@ -111,7 +116,10 @@ class FollowerProcess:
     def _pass_on(self, lines: IO[bytes] | None) -> None:
         assert lines is not None
         for line in lines:
-            self._on_message(line.decode("utf-8", "replace").rstrip())
+            self._tell(line)
+
+    def _tell(self, line: bytes) -> None:
+        self._on_message(line.decode("utf-8", "replace").rstrip())
 
 
 def _close(pipe: IO[bytes] | None) -> None:

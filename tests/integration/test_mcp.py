@@ -498,12 +498,47 @@ def _initialized(revision: str) -> dict[str, Any]:
 
 def test_nothing_of_the_engine_is_loaded_before_the_first_answer() -> None:
     program = (
-        "import sys, indexing_assets.cli.mcp, code_index.serving.mcp.server\n"
+        "import sys, indexing_assets.cli.mcp\n"
+        "from code_index.serving.mcp.memory import import_server\n"
+        "import_server()\n"
+        "assert 'mcp.server.stdio' in sys.modules\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     heavy = {"numpy", "pyarrow", "lancedb", "polars", "onnxruntime", "tokenizers", "tree_sitter", "dagster", "torch"}
-    assert heavy & set(done.stdout.split()) == set()
+    of_clients = {"httpx2", "cryptography"}
+    assert (heavy | of_clients) & set(done.stdout.split()) == set()
+
+
+def test_a_library_whose_modules_need_all_of_it_is_imported_as_a_whole() -> None:
+    program = (
+        "import sys\n"
+        "class Needy:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'mcp.server.stdio' and not hasattr(sys.modules['mcp'], 'ServerSession'):\n"
+        "            raise ImportError('cannot import name')\n"
+        "from code_index.serving.mcp.memory import import_server\n"
+        "sys.meta_path.insert(0, Needy())\n"
+        "import_server()\n"
+        "assert 'mcp' not in sys.modules\n"
+        "sys.meta_path.pop(0)\n"
+        "from code_index.serving.mcp.server import make_server\n"
+        "from code_index.serving.mcp.definitions import Served\n"
+        "import mcp\n"
+        "assert mcp.ClientSession and make_server(Served())\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_client_that_is_gone_ends_the_server_without_a_word() -> None:
+    with started(*_COMMAND, "mcp", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
+        server.stdout.close()
+        params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        server.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params}).encode())
+        server.stdin.write(b"\n")
+        server.stdin.close()
+        assert server.wait(PATIENCE_S) == 0
+        assert server.stderr.read() == b""
 
 
 def test_a_server_that_is_killed_leaves_the_run_and_the_index_as_they_are(one_file: Path) -> None:
@@ -561,7 +596,9 @@ def test_the_official_client_is_answered_on_a_port_with_the_token_and_nobody_wit
                 httpx2.AsyncClient(headers=known, timeout=PATIENCE_S) as http,
                 Client(streamable_http_client(address, http_client=http), mode=mode) as client,
             ):
-                assert [tool.name for tool in (await client.list_tools()).tools] == _TOOLS
+                *_, refresh = listed = (await client.list_tools()).tools
+                assert [tool.name for tool in listed] == _TOOLS
+                assert (refresh.annotations.destructive_hint, refresh.annotations.open_world_hint) == (False, False)
                 said = await client.call_tool("search", {"query": "greet a person by name"})
                 assert "app/greeting.py" in _said(said)
 

@@ -16,11 +16,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from code_index.api import Index, Indexes
 from code_index.core.errors import UsageError
 from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Duty, hold, owner
 from code_index.index.trust import SOCKET_FILE
 from code_index.serving.answers import Answers
+from code_index.serving.mcp.definitions import Served as ToServe
+from code_index.serving.mcp.tools import Tools
 from code_index.serving.questions import ask
 from tests.indexed_copies import copy_indexed
 from tests.served import served
@@ -82,6 +85,28 @@ def test_a_search_that_it_answers_loads_neither_tables_nor_model(root: Path) -> 
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     assert "app/greeting.py:4" in done.stdout
     assert heavy.findall(done.stderr), "without it they are"
+
+
+def test_an_agent_is_answered_by_it_with_the_same_words(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = (
+        ("search", {"query": "greet a person by name", "language": "py"}),
+        ("search", {"query": "greet", "language": "klingon"}),
+        ("related", {"path": "app/greeting.py", "line": 4}),
+        ("context", {"task": "greet a person", "max_tokens": 400}),
+    )
+
+    def answers() -> list[tuple[str, bool]]:
+        tools = Tools(ToServe((root,)))
+        tools.warm()
+        replies = [tools.answer(name, arguments) for name, arguments in calls]
+        return [(re.sub(r"scanned .*? ago", "", reply.text), reply.failed) for reply in replies]
+
+    alone = answers()
+    with served(root, "--no-watch"):
+        for owner_of, name in ((Indexes, "ask"), (Indexes, "context"), (Index, "related")):
+            monkeypatch.setattr(owner_of, name, lambda *_, **__: pytest.fail("the agent's server did the work itself"))
+        assert answers() == alone
+    assert alone[0][0].count("\n1. app/greeting.py:") == 1
 
 
 def test_it_is_found_from_within_the_repository_and_not_for_another_one(

@@ -50,21 +50,21 @@ class Arguments(BaseModel):
 
 
 class Search(Arguments):
-    """Find code by meaning and words, best first."""
+    """Find code by meaning and words."""
 
     query: Text
     limit: Limit = 8
     offset: Offset = 0
     max_tokens: Tokens = 2_000
-    lines: Annotated[int, Field(ge=0, le=200, description="Most lines a hit; 0: only places")] = 20
-    glob: Annotated[str, Field(description="'src/**/*.py', 'docs/'")] = ""
+    lines: Annotated[int, Field(ge=0, le=200, description="Per hit; 0: only places")] = 20
+    glob: Annotated[str, Field(description="'src/**/*.py'")] = ""
     language: str = ""
     content: Literal["all", "code", "docs", "config", "tests"] = "all"
     changed_since: Annotated[str, Field(description="Commit or branch; HEAD: uncommitted")] = ""
 
 
 class Related(Arguments):
-    """Find code like that at a line; copies are named."""
+    """Find code like that at a line, and copies."""
 
     path: Text
     line: Annotated[int, Field(ge=1)]
@@ -74,7 +74,7 @@ class Related(Arguments):
 
 
 class Symbol(Arguments):
-    """Look up a name: definitions (also by part), references or callers, or the outline of a file or class."""
+    """Look up a name's definitions (also by part), references or callers; outline a file or class."""
 
     name: Annotated[Text, Field(description="Name, A.b, or a path for outline")]
     want: Literal["definitions", "references", "callers", "outline"] = "definitions"
@@ -85,7 +85,7 @@ class Symbol(Arguments):
 
 
 class Context(Arguments):
-    """Gather the code for a task, with what encloses it, packed to max_tokens."""
+    """Gather code for a task, with what encloses it, up to max_tokens."""
 
     task: Text
     max_tokens: Tokens = 8_000
@@ -93,11 +93,11 @@ class Context(Arguments):
 
 
 class IndexStatus(Arguments):
-    """Tell which repositories are served, what their indexes hold and lack, and the next step."""
+    """Tell what is served, what indexes hold and lack, and the next step."""
 
 
 class RefreshIndex(Arguments):
-    """Index what is new or changed, or a repository for the first time, in the background."""
+    """Index in the background what is new or changed, or all for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,11 @@ class ToolDefinition:
     def description(self) -> str:
         """The sentence that a model reads."""
         return self.arguments.__doc__ or ""
+
+    @property
+    def hints(self) -> dict[str, bool]:
+        """Hints for a client that asks its user first: a tool without any is taken for one that destroys and reaches out."""
+        return {"readOnlyHint": True} if self.reads else {"destructiveHint": False, "openWorldHint": False}
 
     def input_schema(self) -> dict[str, Any]:
         """JSON schema of the arguments, without what a model can do without; `repo` comes last."""
@@ -176,9 +181,9 @@ class Served:
 
 def _lean(schema: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: schema[name] for name in ("type", "enum", "description") if name in schema}
-    if schema.get("default") not in {None, ""}:
+    if schema.get("default"):
         kept["default"] = schema["default"]
     if "enum" in kept:
-        del kept["type"]
+        # With its type: the models of Google refuse all tools of a server for a choice without one.
         kept["enum"] = [choice for choice in kept["enum"] if choice]
     return kept

@@ -21,6 +21,7 @@ from code_index.core.child_python import child_environment
 from code_index.core.errors import StoreError
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, owner
+from code_index.serving.mcp.memory import SPARING
 
 _LAST_BYTES: Final = 2_000
 
@@ -67,7 +68,7 @@ class IndexRuns:
                 with tempfile.TemporaryFile() as file:
                     process = subprocess.Popen(
                         [*self._command, str(folder.repository_root), "--index-dir", str(folder.path)],
-                        env=child_environment(),
+                        env={name: value for name, value in child_environment().items() if SPARING.get(name) != value},
                         cwd="/",
                         stdin=subprocess.DEVNULL,
                         stdout=file,

@@ -11,6 +11,7 @@ unknown arguments, and announces prompts and resources that there are none of.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import threading
@@ -46,11 +47,13 @@ from pydantic import ValidationError
 from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json
 from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME, Served
+from code_index.serving.mcp.memory import give_back
 
 if TYPE_CHECKING:
     from code_index.serving.mcp.tools import Tools
 
 HTTP_PATH: Final = "/mcp"
+_IDLE_S: Final = 1.0  # after which memory is given back
 _UNTIL_WARMING_S: Final = 0.05  # the first answer is on its way by then
 _MOST_REQUEST_BYTES: Final = 1_000_000
 _CLOSE_S: Final = 3
@@ -81,12 +84,13 @@ def make_server(served: Served) -> Server[Any]:
                 name=definition.name,
                 description=definition.description,
                 input_schema=definition.input_schema(),
-                annotations=ToolAnnotations(read_only_hint=True) if definition.reads else None,
+                annotations=ToolAnnotations.model_validate(definition.hints),
             )
             for definition in served.tools
         ]
     )
     warming = threading.Lock()
+    idle: asyncio.TimerHandle | None = None
 
     async def list_tools(_context: ServerRequestContext[Any], _asked: PaginatedRequestParams | None) -> ListToolsResult:
         return listed
@@ -100,12 +104,20 @@ def make_server(served: Served) -> Server[Any]:
         )
         return CallToolResult(content=[TextContent(type="text", text=reply.text)], is_error=reply.failed)
 
-    async def warm_after(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+    def warm() -> None:
+        tools().warm()
+        give_back()
+
+    async def warm_then_spare(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
+        nonlocal idle
         result = await call_next(ctx)
         if warming.acquire(blocking=False):  # and never released
-            timer = threading.Timer(_UNTIL_WARMING_S, lambda: tools().warm())
+            timer = threading.Timer(_UNTIL_WARMING_S, warm)
             timer.daemon = True
             timer.start()
+        if idle is not None:
+            idle.cancel()
+        idle = asyncio.get_running_loop().call_later(_IDLE_S, give_back)
         return result
 
     server: Server[Any] = Server(
@@ -116,12 +128,12 @@ def make_server(served: Served) -> Server[Any]:
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-    server.middleware.append(warm_after)
+    server.middleware.append(warm_then_spare)
     return server
 
 
 def serve_stdio(served: Served) -> None:
-    """Answer on standard input and output until the input ends."""
+    """Answer on standard input and output until one of them ends."""
     server = make_server(served)
 
     async def serve() -> None:
@@ -140,7 +152,10 @@ def serve_stdio(served: Served) -> None:
             group.start_soon(pass_on)
             await server.run(heard, write, server.create_initialization_options())
 
-    anyio.run(serve)
+    try:
+        anyio.run(serve)
+    except* BrokenPipeError:
+        pass  # whoever asked is gone
 
 
 def heard_again(error: Exception) -> SessionMessage | None:

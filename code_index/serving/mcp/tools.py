@@ -29,6 +29,7 @@ from code_index.search.answer import Answer
 from code_index.search.freshness import PATIENCE_S, FileState, Freshness
 from code_index.search.symbols import Reference
 from code_index.search.symbols import Symbol as Definition
+from code_index.serving.mcp import asking
 from code_index.serving.mcp.definitions import (
     Arguments,
     Context,
@@ -100,18 +101,18 @@ class Tools:
     def warm(self) -> None:
         """Open the indexes and load their models, so that the first question does not wait for it.
 
-        What cannot be opened says so when it is asked.
+        Whatever goes wrong is said to the question that meets it.
         """
-        with suppress(CodeIndexError, OSError):
+        with suppress(Exception):
             for folder in self._folders():
-                if folder.exists:
-                    with suppress(CodeIndexError):
-                        self._index(folder).ask("warm", limit=1)
+                with suppress(Exception):
+                    if folder.exists:
+                        asking.search(Indexes((self._index(folder),)), query="warm", limit=1)
 
     def _search(self, asked: Search) -> str:
         indexes, notes = self._indexes(asked.repo)
         filters = _filters(asked)
-        answer = indexes.ask(asked.query, limit=asked.offset + asked.limit + 1, **filters)
+        answer = asking.search(indexes, query=asked.query, limit=asked.offset + asked.limit + 1, **filters)
         page = Page(asked.max_tokens)
         several = len(indexes.members) > 1
         _begin(page, answer, notes)
@@ -132,7 +133,7 @@ class Tools:
 
     def _related(self, asked: Related) -> str:
         index, notes = self._only(asked.repo, asked.path)
-        answer = index.related(asked.path, asked.line, limit=asked.offset + asked.limit + 1)
+        answer = asking.related(index, path=asked.path, line=asked.line, limit=asked.offset + asked.limit + 1)
         page = Page(asked.max_tokens)
         _begin(page, answer, notes)
         hits = answer.hits[asked.offset : asked.offset + asked.limit]
@@ -149,7 +150,8 @@ class Tools:
         indexes, notes = self._indexes(asked.repo)
         page = Page(asked.max_tokens)
         filters = {"glob": asked.glob} if asked.glob else {}
-        answer = indexes.context(asked.task, max_tokens=max(100, asked.max_tokens * 9 // 10 - 100), **filters)
+        budget = max(100, asked.max_tokens * 9 // 10 - 100)
+        answer = asking.context(indexes, task=asked.task, max_tokens=budget, **filters)
         _begin(page, answer, notes)
         if not answer.hits:
             reasons = [reason for index in indexes.members for reason in index.why_nothing_matches(**filters)]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from importlib.resources import files
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from code_index.serving import highlighting
-from code_index.serving.highlighting import STYLES, Highlighter, highlighted, plain
+from code_index.serving.highlighting import Highlighter, highlighted, plain
+from indexing_assets.cli.output import CODE_COLOURS
 from tests.waiting import PATIENCE_S
 
 
@@ -30,7 +32,10 @@ def test_parts_have_the_style_of_what_they_are() -> None:
         "comment",
     )
     assert (parts['"""Greet."""'], parts["A"], parts["str"]) == ("string", "class", "builtin")
-    assert {style for line in found for style, _ in line} <= {"", *STYLES}
+    styles = {style for line in found for style, _ in line} - {""}
+    assert styles <= set(CODE_COLOURS), "each has a colour in a terminal"
+    page = files("code_index.serving").joinpath("web", "page.css").read_text()
+    assert all(f".{style} {{" in page for style in styles), "and on the page"
 
 
 def test_a_language_that_nobody_knows_is_plain() -> None:

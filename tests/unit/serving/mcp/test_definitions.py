@@ -30,7 +30,7 @@ def test_the_definitions_of_all_tools_have_few_tokens() -> None:
             "name": tool.name,
             "description": tool.description,
             "inputSchema": tool.input_schema(),
-            "annotations": {"readOnlyHint": True} if tool.reads else {},
+            "annotations": tool.hints,
         }
         for tool in TOOLS
     ]
@@ -60,6 +60,7 @@ def test_the_published_schema_is_what_is_checked(tool: ToolDefinition) -> None:
     assert set(schema["properties"]) == set(tool.arguments.model_fields)
     checked = tool.checked(_least(tool))
     for name, published in schema["properties"].items():
+        assert published["type"] in {"string", "integer"}, "a client may refuse all tools for a value without a type"
         if "default" in published:
             assert getattr(checked, name) == published["default"]
         for choice in published.get("enum", ()):
