@@ -265,9 +265,10 @@ class FreshnessReader:
         options = walk_options(self._folder, self._folder.settings())
         commit = checked_out_commit(root)
         state = git_state(root, options)
-        newer = set(self._store.search.waiting_files())
-        if scan is None or not isinstance(state, RepositoryState) or state.token != scan.token:
-            newer |= self._walked()
+        is_as_scanned = scan is not None and isinstance(state, RepositoryState) and state.token == scan.token
+        newer = set() if is_as_scanned else self._walked()
+        # Tables last: a command imports LanceDB while git is asked and folders are listed.
+        newer |= set(self._store.search.waiting_files())
         return _Comparison(began, time.monotonic() - began, tuple(sorted(newer)), commit)
 
     def _walked(self) -> set[str]:
