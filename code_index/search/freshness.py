@@ -25,12 +25,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from code_index.core.errors import CodeIndexError, RepositoryError
 from code_index.core.lazy_imports import importing
 from code_index.core.lines import lines_of
-from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import read_last_scan
 from code_index.repository.content_rules import recorded_mtime_ns, skip_reason_for_content
 from code_index.search.relocation import PresentLines, relocated
-from code_index.tables.sql import equals
 
 if TYPE_CHECKING:
     from code_index.repository.source_repository import FileContent, SourceRepository
@@ -50,7 +48,6 @@ _SHARE: Final = 20.0  # times that a comparison took, until the next one
 MOST_NEWER_FILES: Final = 200
 """Paths that `Freshness.newer_files` lists at most; `newer_count` counts all."""
 _MOST_READ: Final = 200  # files that a comparison reads, where size and time leave it open
-_WAITING: Final = equals("status", FileStatus.PENDING.value)  # a scan saw them, and they are not parsed yet
 _PLACED: Final = ("chunk_id", "file_path", "start_line", "end_line", "content")
 
 NameT = TypeVar("NameT", "Symbol", "Reference")
@@ -268,9 +265,10 @@ class FreshnessReader:
         options = walk_options(self._folder, self._folder.settings())
         commit = checked_out_commit(root)
         state = git_state(root, options)
-        newer = set(self._store.files.read(["file_path"], _WAITING).column("file_path").to_pylist())
-        if scan is None or not isinstance(state, RepositoryState) or state.token != scan.token:
-            newer |= self._walked()
+        is_as_scanned = scan is not None and isinstance(state, RepositoryState) and state.token == scan.token
+        newer = set() if is_as_scanned else self._walked()
+        # Tables last: a command imports LanceDB while git is asked and folders are listed.
+        newer |= set(self._store.search.waiting_files())
         return _Comparison(began, time.monotonic() - began, tuple(sorted(newer)), commit)
 
     def _walked(self) -> set[str]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError, UsageError
+from code_index.core.model import FileStatus
 from code_index.tables.chunk_locations import (
     COLUMNS,
     ChunkLocations,
@@ -279,6 +280,15 @@ class SearchRows:
     def all_file_records(self) -> Mapping[str, FileRecord]:
         """Read the records of all files, by path; 20 ms for 10,000."""
         return self.handles.run(self._records(None))
+
+    def waiting_files(self) -> list[str]:
+        """Read the paths of files that a scan saw and that are not parsed yet."""
+
+        async def waiting(handle: ReadHandle) -> pa.Table:
+            return await _rows(handle, FILES, ["file_path"], equals("status", FileStatus.PENDING.value), FILES_TABLE)
+
+        found = self.handles.run(self.handles.ask(FILES_TABLE, waiting))
+        return [] if found is None else [str(path) for path in found.column("file_path").to_pylist()]
 
     async def _records(self, file_paths: Sequence[str] | None) -> Mapping[str, FileRecord]:
         """Records by path: of all files, where those are loaded or no paths are named."""

@@ -264,20 +264,14 @@ class Tools:
         found: list[str] = []
         unknown: UsageError | None = None
         for index in indexes.members:
-            _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
             prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes.members) > 1 else ""
-            if asked.want == "definitions":
-                lines = [_definition(one) for one in index.symbol(asked.name, kind=asked.kind or None, limit=most).hits]
-            elif asked.want == "outline":
-                try:
-                    listed = index.outline(asked.name).hits
-                except UsageError as error:
-                    unknown = error
-                    continue
-                lines = _outlined(asked.name, [one for one in listed if asked.kind in {"", one.kind}])
-            else:
-                use = "call" if asked.want == "callers" else None
-                lines = [_reference(one) for one in index.references(asked.name, kind=use, limit=most).hits]
+            try:
+                answer, lines = _named(index, asked, most)
+            except UsageError as error:
+                unknown = error
+                _say_how_fresh(page, index.freshness(patience_s=PATIENCE_S))
+                continue
+            _begin(page, answer, [])
             found += [prefix + line for line in lines]
         if not found and unknown is not None:
             raise unknown
@@ -404,6 +398,18 @@ def _in_words(fresh: Freshness, *, names: int = _NEWER_SHOWN) -> str:
         newer = "no file is newer"
     share = f"{int(fresh.vectors_share * 100)} % with vectors" if fresh.chunks else "nothing stored yet"
     return f"Index of {name_of(fresh.repository)}{commit}: {scanned}; {newer}; {share}."
+
+
+def _named(index: Index, asked: Symbol, most: int) -> tuple[Answer[Any], list[str]]:
+    """What an index has of a name, `most` lines of it at most but for an outline."""
+    if asked.want == "definitions":
+        definitions = index.symbol(asked.name, kind=asked.kind or None, limit=most)
+        return definitions, [_definition(one) for one in definitions.hits]
+    if asked.want == "outline":
+        listed = index.outline(asked.name)
+        return listed, _outlined(asked.name, [one for one in listed.hits if asked.kind in {"", one.kind}])
+    places = index.references(asked.name, kind="call" if asked.want == "callers" else None, limit=most)
+    return places, [_reference(one) for one in places.hits]
 
 
 def _definition(one: Definition) -> str:
