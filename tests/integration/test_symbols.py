@@ -116,7 +116,7 @@ def test_names_in_a_file_that_was_edited_have_its_present_lines(indexed: Path, t
         (6, 6, 13, "moved"),
         (1, 1, 1, "gone"),
     ]
-    assert answer.freshness[0].newer_files == ("app/core.py", "app/core.pyi")
+    assert edited.freshness().newer_files == ("app/core.py", "app/core.pyi")
     [call] = [one for one in edited.references("count", kind="call").hits if one.file_path == "app/core.py"]
     assert (call.lines, call.state) == ((10,), "moved")
 
