@@ -118,7 +118,7 @@ def make_server(served: Served) -> Server[Any]:
 
 
 class _Upkeep:
-    """What is done beside answers: open the indexes after the first one, and give memory back while nobody asks."""
+    """Work beside answers: opening indexes after the first one, and giving memory back while nobody asks."""
 
     def __init__(self, tools: Callable[[], Tools]) -> None:
         self._tools = tools

@@ -401,7 +401,7 @@ def _in_words(fresh: Freshness, *, names: int = _NEWER_SHOWN) -> str:
 
 
 def _named(index: Index, asked: Symbol, most: int) -> tuple[Answer[Any], list[str]]:
-    """What an index has of a name, `most` lines of it at most but for an outline."""
+    """Answer of an index about a name, `most` lines of it at most but for an outline."""
     if asked.want == "definitions":
         definitions = index.symbol(asked.name, kind=asked.kind or None, limit=most)
         return definitions, [_definition(one) for one in definitions.hits]
