@@ -16,6 +16,7 @@ is set.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -38,6 +39,7 @@ from resources.dagster_internals import (
     INDEX_SHARD_NAME,
     STEP_STATS_EVENT_TYPES,
     AssetEventTagsTable,
+    AssetMaterializationPlannedData,
     ConfigurableClassData,
     DynamicPartitionsTable,
     EventHandlerFn,
@@ -59,6 +61,7 @@ _MATERIALIZATIONS_IN_STATS = 1_000
 _MAX_OPEN_SHARDS = 16
 # A watcher that is reading ends after the read.
 _WATCHER_END_S = 15
+_ANY_PARTITION = "b1f7c1f2-any-partition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +108,26 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
             self._known_tables.add(table_name)
         return table_name in self._known_tables
 
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Let Dagster hand over the planned partitions of a run and asset in one event; what is stored is one for each."""
+        return True
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event."""
+        if _planned_partitions(event) is None:
+            super().store_event(event)
+        else:
+            self.store_event_batch([event])
+
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events, in order, in one transaction per database.
 
-        The result is that of `store_event` called for each of them.
+        The result is that of `store_event` called for each of them, and for each partition of one that plans several.
         """
-        rows = [self._event_to_row(event) for event in events]
+        rows = [(event, row) for event in events for row in self._rows_of(event)]
         by_run: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
+        for _, row in rows:
             by_run.setdefault(row["run_id"], []).append(row)
         for run_id, run_rows in by_run.items():
             with self.run_connection(run_id) as connection:
@@ -120,7 +135,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
 
         mirrored = [
             (event, row)
-            for event, row in zip(events, rows, strict=True)
+            for event, row in rows
             if _is_of(event, ASSET_EVENTS, ASSET_CHECK_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS)
         ]
         if not mirrored:
@@ -135,6 +150,20 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         for event, event_id in stored:
             if _is_of(event, ASSET_CHECK_EVENTS):
                 self.store_asset_check_event(event, event_id)
+
+    def _rows_of(self, event: dg.EventLogEntry) -> list[dict[str, Any]]:
+        """The row of an event, or one for each partition that it plans.
+
+        Their texts differ in one word: to make and serialize an event for each took three times as long as to store it.
+        """
+        keys = _planned_partitions(event)
+        if keys is None:
+            return [self._event_to_row(event)]
+        planned = event.get_dagster_event()
+        data = AssetMaterializationPlannedData(planned.asset_key, partition=_ANY_PARTITION)
+        row = self._event_to_row(event._replace(dagster_event=planned._replace(event_specific_data=data)))
+        before, after = row["event"].split(json.dumps(_ANY_PARTITION))
+        return [{**row, "partition": key, "event": f"{before}{json.dumps(key)}{after}"} for key in keys]
 
     def _insert_keys(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         connection.execute(DynamicPartitionsTable.insert().prefix_with("OR IGNORE"), rows)
@@ -314,6 +343,14 @@ def _file_identity(path: str) -> tuple[int, int] | None:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _planned_partitions(event: dg.EventLogEntry) -> Sequence[str] | None:
+    """The partitions that an event plans together."""
+    planned = event.dagster_event
+    is_planned = planned is not None and planned.is_asset_materialization_planned
+    subset = planned.partitions_subset if planned is not None and is_planned else None
+    return None if subset is None else list(subset.get_partition_keys())
 
 
 def _is_of(event: dg.EventLogEntry, *types: Container[Any]) -> bool:

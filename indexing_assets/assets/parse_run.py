@@ -289,8 +289,7 @@ class ParseRun:
         """Write the events of both assets; the second's first, since those of chunks say that a file is done."""
         counts: Mapping[str, int | None] = references or dict.fromkeys(events)
         of_references = {
-            key: {} if count is None else {"references": count, "dagster/partition_row_count": count}
-            for key, count in counts.items()
+            key: {} if count is None else {"dagster/partition_row_count": count} for key, count in counts.items()
         }
         for asset, metadata in ((REFERENCES, of_references), (PARSED_CHUNKS, events)):
             log_materializations(

@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import AssetKey, DagsterEventType, EventRecordsFilter
-from dagster._core.events import ASSET_EVENTS
+from dagster._core.events import ASSET_EVENTS, AssetMaterializationPlannedData
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -75,19 +75,32 @@ def storage(tmp_path):
 
 @pytest.fixture
 def both(tmp_path, monkeypatch):
-    """An instance whose every write goes to Dagster's storage too, event by event; and both storages."""
+    """An instance whose every write goes to Dagster's storage too, event by event; and both storages.
+
+    What plans several partitions goes there as one event for each, as Dagster makes them for its own storage.
+    """
     with dg.DagsterInstance.get() as instance:
         ours = instance.event_log_storage
         assert type(ours) is BatchingSqliteEventLogStorage
         stock = SqliteEventLogStorage(str(tmp_path / "stock"))
         stock.register_instance(instance)
 
+        within = []
+
         def forward(name):
             mine, theirs = getattr(ours, name), getattr(stock, name)
 
             def write(*arguments):
-                theirs(*arguments)
+                if not within and name.startswith("store_event"):
+                    (given,) = arguments
+                    for event in given if name == "store_event_batch" else [given]:
+                        for one in _planned_apart(event):
+                            stock.store_event(one)
+                elif not within:
+                    theirs(*arguments)
+                within.append(name)
                 mine(*arguments)
+                within.pop()
 
             monkeypatch.setattr(ours, name, write)
 
@@ -95,6 +108,21 @@ def both(tmp_path, monkeypatch):
             forward(name)
         yield instance, ours, stock
         stock.dispose()
+
+
+def _planned_apart(event):
+    planned = event.dagster_event
+    subset = planned.partitions_subset if planned is not None and planned.is_asset_materialization_planned else None
+    if subset is None:
+        return [event]
+    return [
+        event._replace(
+            dagster_event=dg.DagsterEvent.build_asset_materialization_planned_event(
+                planned.job_name, planned.step_key, AssetMaterializationPlannedData(planned.asset_key, partition=key)
+            )
+        )
+        for key in subset.get_partition_keys()
+    ]
 
 
 def _entry(run_id: str, text: str) -> EventLogEntry:

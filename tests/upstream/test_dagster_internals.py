@@ -18,6 +18,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from indexing_assets.runs.materializations import log_materializations
 from resources import dagster_internals
 from resources.event_log import BatchingSqliteEventLogStorage
 from resources.record_storage import SharedSqliteRunStorage, SharedSqliteScheduleStorage
@@ -181,6 +182,26 @@ def test_materializations_of_a_batch_wait_for_its_end(monkeypatch):
         assert dg.materialize([made], instance=instance).success
 
     assert ["x", "y", "z"] in batches
+
+
+def test_a_materialization_is_recorded_as_the_log_of_its_step_would_record_it():
+    """indexing_assets/runs/materializations.py: it goes to the instance, not through the log."""
+
+    @dg.asset(key=["of", "two"])
+    def made(context: dg.AssetExecutionContext) -> None:
+        log_materializations(context, {"x": {"rows": 3}}, code_version="1", data_versions={"x": "v"})
+        tags = {dagster_internals.CODE_VERSION_TAG: "1", dagster_internals.DATA_VERSION_TAG: "v"}
+        dg.DagsterEvent.asset_materialization(
+            context.get_step_execution_context(),
+            dg.AssetMaterialization(context.asset_key, partition="x", metadata={"rows": 3}, tags=tags),
+        )
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize([made], instance=instance)
+        entries = [entry for entry in instance.all_logs(run.run_id) if entry.dagster_event.partition == "x"]
+
+    ours, logged = (entry._replace(timestamp=0.0) for entry in entries)
+    assert ours == logged
 
 
 def test_an_event_that_no_run_made_is_the_latest_of_its_asset(event_log):
