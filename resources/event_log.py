@@ -160,6 +160,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         if keys is None:
             return [self._event_to_row(event)]
         planned = event.get_dagster_event()
+        assert planned.asset_key is not None
         data = AssetMaterializationPlannedData(planned.asset_key, partition=_ANY_PARTITION)
         row = self._event_to_row(event._replace(dagster_event=planned._replace(event_specific_data=data)))
         before, after = row["event"].split(json.dumps(_ANY_PARTITION))
