@@ -49,7 +49,6 @@ from dagster._core.events import (
     ASSET_CHECK_EVENTS,
     ASSET_EVENTS,
     EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
-    AssetMaterializationPlannedData,
     DagsterEventBatchMetadata,
     StepMaterializationData,
     generate_event_batch_id,

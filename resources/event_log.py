@@ -39,7 +39,6 @@ from resources.dagster_internals import (
     INDEX_SHARD_NAME,
     STEP_STATS_EVENT_TYPES,
     AssetEventTagsTable,
-    AssetMaterializationPlannedData,
     ConfigurableClassData,
     DynamicPartitionsTable,
     EventHandlerFn,
@@ -160,8 +159,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
         if keys is None:
             return [self._event_to_row(event)]
         planned = event.get_dagster_event()
-        assert planned.asset_key is not None
-        data = AssetMaterializationPlannedData(planned.asset_key, partition=_ANY_PARTITION)
+        data = planned.asset_materialization_planned_data._replace(partition=_ANY_PARTITION, partitions_subset=None)
         row = self._event_to_row(event._replace(dagster_event=planned._replace(event_specific_data=data)))
         before, after = row["event"].split(json.dumps(_ANY_PARTITION))
         return [{**row, "partition": key, "event": f"{before}{json.dumps(key)}{after}"} for key in keys]
