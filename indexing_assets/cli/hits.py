@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from indexing_assets.cli.output import Styled, say, say_code, tell
+from indexing_assets.cli.output import Styled, is_told_to_a_person, say, say_code, tell
 
 _LISTED = 5
 _HASH_CHARACTERS = 10
@@ -17,29 +17,45 @@ _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def tell_freshness(answer: Mapping[str, Any], *, by_meaning: bool = True) -> None:
-    """Say on standard error of which commit and age each index is, what is newer, and what has no vector."""
-    for one, without in zip(answer["envelope"]["indexes"], answer["without_vector"], strict=True):
-        parts = [f"Index of {one['repository']}"]
-        if one["commit"] is not None:
-            parts.append(f"commit {one['commit'][:_HASH_CHARACTERS]}")
-        if one["age_s"] is not None:
-            parts.append(f"scanned {_ago(one['age_s'])}")
-        tell(", ".join(parts) + ".")
-        if not one["chunks"] and one["age_s"] is not None and one["newer_count"] == 0:
-            tell("There is nothing in it; `code-index status` says why.")
-        elif not one["chunks"]:
-            tell(f"Nothing is indexed yet: code-index index {one['repository']}")
-        elif by_meaning and without:
-            tell(
-                f"{without:,} of {one['chunks']:,} chunks have no vector yet and are found only by their words; "
-                "`code-index resume` embeds them."
-            )
-        if one["newer_files"] and one["newer_count"] is not None:
-            more = f" and {one['newer_count'] - _LISTED:,} more" if one["newer_count"] > _LISTED else ""
-            tell(
-                f"Newer than the index: {', '.join(one['newer_files'][:_LISTED])}{more}. `code-index index "
-                f"{one['repository']}` brings it up to date."
-            )
+    """Say on standard error what is newer than each index and what has no vector; to a person, of which commit and age it is."""
+    indexes = answer["envelope"]["indexes"]
+    for one, without in zip(indexes, answer["without_vector"], strict=True):
+        lacks = _lacks(one, without if by_meaning else 0)
+        # A line that tells of no trouble is not for a log, nor for what reads only the beginning of the hits.
+        if is_told_to_a_person() or (lacks and len(indexes) > 1):
+            tell(_headline(one))
+        for line in lacks:
+            tell(line)
+
+
+def _headline(one: Mapping[str, Any]) -> str:
+    parts = [f"Index of {one['repository']}"]
+    if one["commit"] is not None:
+        parts.append(f"commit {one['commit'][:_HASH_CHARACTERS]}")
+    if one["age_s"] is not None:
+        parts.append(f"scanned {_ago(one['age_s'])}")
+    return f"{', '.join(parts)}."
+
+
+def _lacks(one: Mapping[str, Any], without: int) -> list[str]:
+    """Sentences about what an index lacks."""
+    lacks = []
+    if not one["chunks"] and one["age_s"] is not None and one["newer_count"] == 0:
+        lacks.append("There is nothing in the index; `code-index status` says why.")
+    elif not one["chunks"]:
+        lacks.append(f"Nothing is indexed yet: code-index index {one['repository']}")
+    elif without:
+        lacks.append(
+            f"{without:,} of {one['chunks']:,} chunks have no vector yet and are found only by their words; "
+            "`code-index resume` embeds them."
+        )
+    if one["newer_files"] and one["newer_count"] is not None:
+        more = f" and {one['newer_count'] - _LISTED:,} more" if one["newer_count"] > _LISTED else ""
+        lacks.append(
+            f"Newer than the index: {', '.join(one['newer_files'][:_LISTED])}{more}. `code-index index "
+            f"{one['repository']}` brings it up to date."
+        )
+    return lacks
 
 
 def tell_notes(answer: Mapping[str, Any]) -> None:

@@ -69,6 +69,11 @@ def say_code(lines: Sequence[Sequence[Sequence[str]]], *, indent: str) -> None:
         _write(indent + "".join(_styled(*part, coloured=coloured) for part in line) + "\n")
 
 
+def is_told_to_a_person() -> bool:
+    """Tell whether standard error is a terminal."""
+    return sys.stderr.isatty()
+
+
 def has_colours() -> bool:
     """Tell whether standard output is a terminal that shows colours."""
     return _has_colours(sys.stdout)

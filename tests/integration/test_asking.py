@@ -22,6 +22,8 @@ from indexing_assets.operations.pipeline import Pipeline
 from tests.checkout import git
 from tests.conftest import write_files
 from tests.indexed_copies import copy_indexed
+from tests.terminal import at_a_terminal, said_until
+from tests.waiting import PATIENCE_S
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -389,7 +391,13 @@ def test_the_commands_print_what_the_library_answers(root: Path, command_line: R
     assert "lib/time.py:2  parse_duration" in done.stdout
     assert "[moved since it was indexed]" in done.stdout
     assert "Newer than the index: lib/time.py." in done.stderr
-    assert f"Index of {root}, commit {git(root, 'rev-parse', 'HEAD')[:10]}, scanned " in done.stderr
+    with at_a_terminal("search", "parse duration", "--glob", "lib/", cwd=root) as (process, terminal):
+        told = said_until(terminal, "up to date.")
+        assert process.communicate(timeout=PATIENCE_S)[0] == done.stdout
+    assert f"Index of {root}, commit {git(root, 'rev-parse', 'HEAD')[:10]}, scanned " in told
+    (root / "lib" / "time.py").write_text(_COPY)
+    assert command_line("search", "greet", "--mode", "lexical", cwd=root).stderr == "", "nothing is amiss"
+    (root / "lib" / "time.py").write_text("#\n" + _COPY)
     done = command_line("related", "time.py:4", "-n", "1", cwd=root / "lib")
     assert "old/time.py:1  parse_duration  (function, python)  0.99" in done.stdout
     assert "  copy\n" in done.stdout

@@ -1,0 +1,53 @@
+"""Commands at a terminal, as a person starts them.
+
+Belongs here: the terminal. Does not belong here: what is typed, and what is expected.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.waiting import PATIENCE_S
+
+
+@contextmanager
+def at_a_terminal(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A command whose standard input and error are a terminal, and the other end of it; its output goes into a pipe."""
+    ours, theirs = pty.openpty()
+    # In a session of its own, as the terminal's first process.
+    process = subprocess.Popen(
+        [sys.executable, "-m", "indexing_assets.cli.main", *arguments],
+        cwd=cwd,
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    os.close(theirs)
+    try:
+        yield process, ours
+        process.wait(PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def said_until(terminal: int, words: str) -> str:
+    """Read a terminal until words come, or the last program on it ends."""
+    said = ""
+    while words not in said:
+        try:
+            said += os.read(terminal, 1 << 16).decode()
+        except OSError:  # Linux says so at the end
+            break
+    return said
