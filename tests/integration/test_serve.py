@@ -229,7 +229,7 @@ def test_a_file_is_shown_with_masks_and_nothing_but_files_of_the_index_is(
         text = "\n".join("".join(part for _, part in line) for line in shown["lines"])
         assert token not in text
         assert "masked_github_token" in text
-        assert (shown["newer"], shown["total"]) == (False, 6)
+        assert (shown["newer"], shown["total"]) == (False, 5)
         assert [(symbol["name"], symbol["start_line"]) for symbol in shown["outline"]] == [("TOKEN", 1), ("use", 4)]
         for asked, first, count in (
             ({"first": -5, "last": -3}, 1, 1),
