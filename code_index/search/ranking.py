@@ -157,26 +157,3 @@ def normalized(scores: Mapping[str, float]) -> dict[str, float]:
 def content_words(words: Sequence[str]) -> list[str]:
     """Drop words of questions; keep all when nothing else is left."""
     return [word for word in words if word not in STOP_WORDS] or list(words)
-
-
-def snippet_lines(content: str, words: Sequence[str], *, height: int) -> tuple[int, list[str]]:
-    """Pick the part of a chunk to show: the window of lines with most of the words.
-
-    Args:
-        content: text of the chunk.
-        words: lower-case words of the query.
-        height: lines to show at most.
-
-    Returns:
-        Offset of the first line shown, from 0, and the lines.
-    """
-    lines = content.splitlines()
-    if len(lines) <= height:
-        return 0, lines
-    hits = [sum(word in line.lower() for word in words) for line in lines]
-    best = start = 0
-    for offset in range(len(lines) - height + 1):
-        score = sum(hits[offset : offset + height])
-        if score > best:
-            best, start = score, offset
-    return start, lines[start : start + height]

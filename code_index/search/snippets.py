@@ -1,25 +1,17 @@
-"""The lines of a hit to show, where not all of them are.
-
-Belongs here: lines as a file has them. Does not belong here: which of them say what was asked for
-(`code_index.search.ranking`).
-"""
+"""The lines of a hit to show, where not all of them are."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
 from code_index.core.lines import lines_of
-from code_index.search.ranking import snippet_lines
 
-# Where `str.splitlines` cuts within a line of a file.
 _MOST_WORDS: Final = 200  # of a query that is a page of text; each is looked for in each line
-_NO_END: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 def snippet(lines: Sequence[str], words: Sequence[str], *, height: int) -> tuple[int, list[str]]:
-    """Pick the window of lines that has most of the words.
+    """Pick the part of a chunk to show: the window of lines with most of the words.
 
     Args:
         lines: of a chunk.
@@ -29,8 +21,15 @@ def snippet(lines: Sequence[str], words: Sequence[str], *, height: int) -> tuple
     Returns:
         Offset of the first line shown, from 0, and the lines.
     """
-    first, _ = snippet_lines("\n".join(_NO_END.sub(" ", line) for line in lines), words[:_MOST_WORDS], height=height)
-    return first, list(lines[first : first + height])
+    if len(lines) <= height:
+        return 0, list(lines)
+    hits = [sum(word in line.lower() for word in words[:_MOST_WORDS]) for line in lines]
+    best = start = 0
+    for offset in range(len(lines) - height + 1):
+        score = sum(hits[offset : offset + height])
+        if score > best:
+            best, start = score, offset
+    return start, list(lines[start : start + height])
 
 
 def snippet_of(content: str, words: Sequence[str], *, height: int) -> tuple[int, list[str], int]:

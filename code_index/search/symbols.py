@@ -477,12 +477,12 @@ def _rows_of_chunks(store: IndexStore, where: str | None) -> list[_Row]:
     columns = ["file_path", "file_hash", "language", "chunk_type", "qualified_name", "start_line", "end_line"]
     kinds = is_in("chunk_type", [SymbolKind.CLASS.value, SymbolKind.FUNCTION.value, SymbolKind.METHOD.value])
     chunks = store.chunks.read(columns, all_of(where, kinds), _MOST_ROWS).sort_by("start_line")
-    with_names = _files_with_names(store, set(chunks.column("file_path").to_pylist()))
+    names = _of_files(store, set(chunks.column("file_path").to_pylist()), "reference_count")
     found: dict[tuple[str, str, str], _Row] = {}
     for path, digest, language, kind, qualified, start, end in zip(
         *(chunks.column(name).to_pylist() for name in columns), strict=True
     ):
-        if path in with_names:
+        if names.get(path):
             continue
         own = _JOINT.split(qualified)[-1]
         # A long definition has several chunks.
@@ -495,21 +495,19 @@ def _rows_of_chunks(store: IndexStore, where: str | None) -> list[_Row]:
     return list(found.values())
 
 
-def _files_with_names(store: IndexStore, paths: Collection[str]) -> set[str]:
-    where = is_in("file_path", sorted(paths)) if len(paths) <= _MOST_PATHS else None
-    files = store.files.read(["file_path", "reference_count"], where) if paths else None
-    return set() if files is None else {row["file_path"] for row in files.to_pylist() if row["reference_count"]}
-
-
 def _current(store: IndexStore, rows: Sequence[_Row]) -> list[_Row]:
     """Those whose file is unchanged since they were parsed, as of the newest scan."""
-    paths = {row.file_path for row in rows}
-    if not paths:
-        return []
-    where = is_in("file_path", sorted(paths)) if len(paths) <= _MOST_PATHS else None
-    files = store.files.read(["file_path", "file_hash"], where)
-    hashes = dict(zip(*(column.to_pylist() for column in files.columns), strict=True))
+    hashes = _of_files(store, {row.file_path for row in rows}, "file_hash")
     return [row for row in rows if hashes.get(row.file_path) == row.file_hash]
+
+
+def _of_files(store: IndexStore, paths: Collection[str], column: str) -> dict[str, Any]:
+    """A column of the manifest by path, for these files at least."""
+    if not paths:
+        return {}
+    where = is_in("file_path", sorted(paths)) if len(paths) <= _MOST_PATHS else None
+    files = store.files.read(["file_path", column], where)
+    return dict(zip(*(values.to_pylist() for values in files.columns), strict=True))
 
 
 def _current_ones(store: IndexStore, rows: Sequence[_Row], count: int) -> Iterator[_Row]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from code_index.search.features import Candidate
 from code_index.search.query_kind import asked_name
-from code_index.search.ranking import content_words, normalized, rank, snippet_lines
+from code_index.search.ranking import content_words, normalized, rank
 
 _SCORES = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-1e6, 1e6), max_size=8)
 _PATHS = ["a.py", "b.py", "tests/c.py", "d.md"]
@@ -195,10 +195,3 @@ def test_an_explanation_names_what_counted():
 def test_words_of_questions_are_left_out_unless_there_is_nothing_else():
     assert content_words(["how", "does", "the", "router", "match"]) == ["router", "match"]
     assert content_words(["how", "to"]) == ["how", "to"]
-
-
-def test_a_snippet_is_the_window_with_most_of_the_words():
-    content = "one\ntwo\nparse file\nparse\nfive\nsix"
-    assert snippet_lines(content, ["parse"], height=2) == (2, ["parse file", "parse"])
-    assert snippet_lines("short\ntext", ["parse"], height=2) == (0, ["short", "text"])
-    assert snippet_lines("a\nb\nc", ["none"], height=2) == (0, ["a", "b"])
