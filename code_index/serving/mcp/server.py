@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 
 HTTP_PATH: Final = "/mcp"
 _IDLE_S: Final = 1.0  # after which memory is given back
-# After which indexes are closed too: of 576,000 chunks, 1.2 GB become 0.3. The next search takes 0.4 s.
+# After which indexes are closed too: of 576,000 chunks, 776 MB become 376. The next search takes 0.5 s.
+# Source: benchmarks/mcp_latency.py.
 _CLOSING_S: Final = 60.0
 _UNTIL_WARMING_S: Final = 0.05  # the first answer is on its way by then
 _MOST_REQUEST_BYTES: Final = 1_000_000
