@@ -7,5 +7,7 @@ echo $$ >"$git/code-index.turn"
 {
     # Of many commits in a row, as in a rebase, the last one indexes.
     sleep 2
-    [ "$(cat "$git/code-index.turn")" = $$ ] && exec code-index index >"$git/code-index.log" 2>&1
+    [ "$(cat "$git/code-index.turn")" = $$ ] || exit
+    : >"$git/code-index.log"
+    exec code-index index >>"$git/code-index.log" 2>&1
 } </dev/null >/dev/null 2>&1 &
