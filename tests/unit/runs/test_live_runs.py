@@ -80,8 +80,8 @@ def test_tags_of_before_they_were_hidden_are_understood(instance: dg.DagsterInst
     assert not retries_lasting(_run(instance, {"code_index/retry_lasting": "false"}))
 
 
-def test_no_page_shows_the_tags_that_only_the_program_reads() -> None:
-    tags = {*process_tags("a run"), RETRY_LASTING_TAG}
+def test_no_page_shows_the_tags_that_only_the_program_reads(instance: dg.DagsterInstance) -> None:
+    tags = {*process_tags(instance, "a run"), RETRY_LASTING_TAG}
     assert {get_tag_type(tag) for tag in tags} == {TagType.HIDDEN}
     assert all(is_valid_tag_key(tag) for tag in tags)
 
@@ -98,7 +98,7 @@ def test_a_run_replaces_the_tags_that_it_inherited(instance: dg.DagsterInstance)
     done = dg.materialize([_asset], instance=instance, tags=tags)
     run = instance.get_run_by_id(done.run_id)
     assert run is not None
-    assert process_tags(done.run_id).items() <= run.tags.items()
+    assert process_tags(instance, done.run_id).items() <= run.tags.items()
 
 
 def test_a_run_that_a_person_executes_again_retries_what_failed_for_a_reason_that_lasts(
