@@ -48,6 +48,11 @@ def namespace() -> str:
         return ""
 
 
+def space_name() -> str:
+    """A name, fit for a file, of this space of process numbers since the machine started."""
+    return f"{_boot_id()}-{namespace()}"
+
+
 def is_seen_from_here(host: str | None, space: str | None) -> bool:
     """Tell whether a process of this host name and `namespace` can be looked for by its number here.
 

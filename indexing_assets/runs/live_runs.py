@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from code_index.system.file_locks import is_left, share_until_the_end
-from code_index.system.processes import is_seen_from_here, namespace, start_stamp
+from code_index.system.processes import is_seen_from_here, namespace, space_name, start_stamp
 from indexing_assets.runs.index_names import ASSETS, IndexNames
 from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.open_index import OpenIndex
@@ -54,7 +54,7 @@ def process_tags(instance: dg.DagsterInstance, run_id: str, pid: int | None = No
     tags = {RUN_TAG: run_id, HOST_TAG: socket.gethostname(), NAMESPACE_TAG: namespace()}
     if pid is None:
         pid = os.getpid()
-        living = f"{start_stamp(1).partition(':')[0]}-{namespace()}.living"
+        living = f"{space_name()}.living"
         with suppress(OSError):  # a folder that cannot be written: then only this container closes the run
             share_until_the_end(_living(instance, living))
             tags[LIVING_TAG] = living
