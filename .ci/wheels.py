@@ -27,6 +27,8 @@ SYSTEMS = {
     "macOS 14, Intel": "x86_64-apple-darwin",
 }
 _OF_MACOS = "14.0"
+# In uv's words.
+_LACKING = re.compile(r"([\w.-]+?)(?:[=<>][^ ]*)? has no (?:usable )?wheels")
 
 
 def pythons(project: dict[str, object]) -> list[str]:
@@ -35,11 +37,11 @@ def pythons(project: dict[str, object]) -> list[str]:
     return [found[1] for found in named if found]
 
 
-def refused(requirements: list[str], platform: str, python: str, *options: str) -> str | None:
+def refused(requirements: list[str], platform: str, python: str) -> str | None:
     """Why the requirements cannot be met by wheels alone; None where they can."""
+    command = ("uv", "pip", "compile", "--quiet", "--no-config", "--only-binary", ":all:", "--no-header", "-")
     done = subprocess.run(
-        ["uv", "pip", "compile", "--quiet", "--no-config", "--only-binary", ":all:", "--python-platform", platform]
-        + ["--python-version", python, "--no-header", *options, "-"],
+        [*command, "--python-platform", platform, "--python-version", python],
         input="\n".join(requirements),
         capture_output=True,
         text=True,
@@ -50,13 +52,14 @@ def refused(requirements: list[str], platform: str, python: str, *options: str) 
 
 
 def cell(requirements: list[str], platform: str, python: str) -> str:
-    """`all`, or the requirements that lack a wheel themselves, or that want what does."""
+    """`all`, or the packages without a wheel that the requirements are or want."""
     if (why := refused(requirements, platform, python)) is None:
         return "all"
-    lacking = [one for one in requirements if refused([one], platform, python)]
+    reasons = [reason for one in requirements if (reason := refused([one], platform, python))]
+    lacking = sorted({name for reason in reasons for name in _LACKING.findall(re.sub(r"\s+", " ", reason))})
     if not lacking:
         raise SystemExit(f"{platform}, Python {python}: {why}")
-    return "not " + ", ".join(f"`{re.match(r'[\w-]+', one)[0]}`" for one in lacking)
+    return "not " + ", ".join(f"`{name}`" for name in lacking)
 
 
 def table() -> str:

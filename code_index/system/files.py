@@ -45,6 +45,20 @@ def composed_name(folder: str, entry: os.DirEntry[str], siblings: Collection[str
     return composed if same else name
 
 
+def is_same_folder(path: str, other: str) -> bool:
+    """Tell whether two absolute paths are of one folder: alike, or alike but for case and normal form where both lead there.
+
+    Where the disk knows a name by one spelling only, as on Linux, two spellings are two folders.
+    """
+    if path == other:
+        return True
+    alike = unicodedata.normalize("NFC", path).lower() == unicodedata.normalize("NFC", other).lower()
+    try:
+        return alike and os.path.samefile(path, other)
+    except OSError:
+        return False
+
+
 def flush(descriptor: int) -> None:
     """Write a file's bytes to the disk itself; on macOS `fsync` leaves them in the disk's own memory, `F_FULLFSYNC` does not.
 

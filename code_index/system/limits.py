@@ -85,9 +85,9 @@ def bound_memory_of(pid: int, limit_bytes: int) -> bool:
     return False
 
 
-def peak_memory_bytes(*, of_children: bool = False) -> int:
-    """The most memory that this process held at once, or of those that it started and waited for the largest."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF)
+def peak_memory_bytes(usage: resource.struct_rusage | None = None) -> int:
+    """The most memory that a process held at once: the one whose usage `os.wait4` told, by default this one."""
+    usage = usage or resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else _KIB)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from code_index.system import files
-from code_index.system.files import composed_name, flush
+from code_index.system.files import composed_name, flush, is_same_folder
 
 COMPOSED = unicodedata.normalize("NFC", "café.py")
 DECOMPOSED = unicodedata.normalize("NFD", "café.py")
@@ -58,6 +58,22 @@ def test_on_macos_a_name_is_the_one_that_git_writes(tmp_path: Path, name: str) -
     (tmp_path / name).touch()
     found = composed_name(str(tmp_path), _entry(tmp_path, name), {name})
     assert found == unicodedata.normalize("NFC", name)
+
+
+def test_a_folder_is_the_same_in_another_case_only_where_the_disk_finds_it_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "Proj").mkdir()
+    (tmp_path / "other").symlink_to("Proj")
+    upper, lower = str(tmp_path / "Proj"), str(tmp_path / "proj")
+    assert is_same_folder(upper, upper)
+    assert not is_same_folder(upper, lower), "nothing is there"
+    assert not is_same_folder(upper, str(tmp_path / "other")), "a link is no spelling"
+    (tmp_path / "proj").mkdir()
+    assert not is_same_folder(upper, lower), "Linux: two folders"
+    (tmp_path / "proj").rmdir()
+    (tmp_path / "proj").symlink_to("Proj")  # as macOS finds it
+    assert is_same_folder(upper, lower)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -100,8 +101,14 @@ def test_the_lower_limit_of_threads_counts(system, monkeypatch, tmp_path):
 
 
 def test_peak_memory_is_bytes_in_the_unit_of_each_system(monkeypatch):
+    usage = resource.struct_rusage([0, 0, 2_048, *[0] * 13])
     monkeypatch.setattr("sys.platform", "linux")
-    of_linux = limits.peak_memory_bytes()
+    assert limits.peak_memory_bytes(usage) == 2 << 20
     monkeypatch.setattr("sys.platform", "darwin")
-    assert of_linux >= 1_000 * limits.peak_memory_bytes() > 0
-    assert limits.peak_memory_bytes(of_children=True) >= 0
+    assert limits.peak_memory_bytes(usage) == 2 << 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's own figure")
+def test_peak_memory_is_what_the_kernel_says():
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("VmHWM")]
+    assert limits.peak_memory_bytes() == pytest.approx(int(line.split()[1]) << 10, rel=0.1)
