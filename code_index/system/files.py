@@ -16,6 +16,7 @@ import sys
 import unicodedata
 from collections.abc import Collection
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 FOLDER_FLAGS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -54,7 +55,7 @@ def is_same_folder(path: str, other: str) -> bool:
         return True
     alike = unicodedata.normalize("NFC", path).lower() == unicodedata.normalize("NFC", other).lower()
     try:
-        return alike and os.path.samefile(path, other)
+        return alike and Path(path).samefile(other)
     except OSError:
         return False
 
