@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
@@ -10,10 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from code_index.system import processes
 from code_index.system.processes import is_seen_from_here, namespace, start_stamp
+from tests.waiting import started, wait_until
 
 
 @pytest.fixture
@@ -34,15 +35,9 @@ def test_a_stamp_is_of_one_process_and_stays(without_proc):
 
 
 def test_a_process_that_nobody_waited_for_does_not_live(without_proc):
-    other = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
-    assert other.stdout is not None
-    other.stdout.read()
-    os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
-    try:
+    with started(sys.executable, "-c", "") as other:
+        wait_until(lambda: psutil.Process(other.pid).status() == psutil.STATUS_ZOMBIE, "the process ended")
         assert start_stamp(other.pid) == ""
-    finally:
-        other.stdout.close()
-        other.wait()
 
 
 def test_macos_has_one_space_of_numbers(without_proc):
