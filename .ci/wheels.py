@@ -5,7 +5,7 @@
     python .ci/wheels.py --write    # put it between the marks of the page
 
 uv resolves the dependencies as they would be on another system, from the registry's records: no wheel is downloaded. Where
-one of them has none, the table names each that lacks it.
+one of them has none, the table names the first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import re
 import subprocess
 import sys
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +29,7 @@ SYSTEMS = {
     "macOS 14, Intel": "x86_64-apple-darwin",
 }
 _OF_MACOS = "14.0"
+_AT_ONCE = 4
 # In uv's words.
 _LACKING = re.compile(r"([\w.-]+?)(?:[=<>][^ ]*)? has no (?:usable )?wheels")
 
@@ -37,8 +40,8 @@ def pythons(project: dict[str, object]) -> list[str]:
     return [found[1] for found in named if found]
 
 
-def refused(requirements: list[str], platform: str, python: str) -> str | None:
-    """Why the requirements cannot be met by wheels alone; None where they can."""
+def cell(requirements: list[str], platform: str, python: str) -> str:
+    """`all`, or the first package without a wheel that uv meets; it stops there."""
     command = ("uv", "pip", "compile", "--quiet", "--no-config", "--only-binary", ":all:", "--no-header", "-")
     done = subprocess.run(
         [*command, "--python-platform", platform, "--python-version", python],
@@ -48,18 +51,11 @@ def refused(requirements: list[str], platform: str, python: str) -> str | None:
         check=False,
         env={**os.environ, "MACOSX_DEPLOYMENT_TARGET": _OF_MACOS},
     )
-    return done.stderr if done.returncode else None
-
-
-def cell(requirements: list[str], platform: str, python: str) -> str:
-    """`all`, or the packages without a wheel that the requirements are or want."""
-    if (why := refused(requirements, platform, python)) is None:
+    if done.returncode == 0:
         return "all"
-    reasons = [reason for one in requirements if (reason := refused([one], platform, python))]
-    lacking = sorted({name for reason in reasons for name in _LACKING.findall(re.sub(r"\s+", " ", reason))})
-    if not lacking:
-        raise SystemExit(f"{platform}, Python {python}: {why}")
-    return "not " + ", ".join(f"`{name}`" for name in lacking)
+    if (lacking := _LACKING.search(re.sub(r"\s+", " ", done.stderr))) is None:
+        raise SystemExit(f"{platform}, Python {python}: {done.stderr}")
+    return f"not `{lacking[1]}`"
 
 
 def table() -> str:
@@ -68,10 +64,12 @@ def table() -> str:
     versions = pythons(project)
     extras = {name: more for name, more in project.get("optional-dependencies", {}).items() if name != "dev"}
     rows = ["| wheels for | " + " | ".join(versions) + " |", "|---" * (len(versions) + 1) + "|"]
-    for system, platform in SYSTEMS.items():
-        for extra, more in {"": [], **extras}.items():
-            cells = [cell([*project["dependencies"], *more], platform, version) for version in versions]
-            rows.append(f"| {system}{f', with `[{extra}]`' if extra else ''} | " + " | ".join(cells) + " |")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for system, platform in SYSTEMS.items():
+            for extra, more in {"": [], **extras}.items():
+                needed = [*project["dependencies"], *more]
+                cells = pool.map(cell, repeat(needed), repeat(platform), versions)
+                rows.append(f"| {system}{f', with `[{extra}]`' if extra else ''} | " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
 
 
