@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 
 from code_index.core.unit_vectors import normalized
+from code_index.system.limits import peak_memory_bytes
 from tests.old_index import OLD_ROOT, row, schema
 
 _SEED = 6
@@ -106,7 +106,7 @@ def measure(place: Path, rows: int) -> None:
     report = json.loads(output)
     print(
         f"{rows:,} rows migrated in {seconds:.1f} s ({rows / seconds:,.0f} rows/s), processor "
-        f"{usage.ru_utime + usage.ru_stime:.1f} s, peak memory {usage.ru_maxrss / 1024:,.0f} MiB; "
+        f"{usage.ru_utime + usage.ru_stime:.1f} s, peak memory {peak_memory_bytes(usage) >> 20:,} MiB; "
         f"{report['chunks']:,} chunks, {report['vectors']:,} vectors, files {report['files']}, "
         f"{report['verified_vectors']:,} vectors compared"
     )
@@ -120,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     print(
         f"Python {platform.python_version()}, lancedb {lancedb.__version__}, {os.cpu_count()} processors, "
-        f"load {os.getloadavg()[0]:.1f}, seed {_SEED}, own memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB"
+        f"load {os.getloadavg()[0]:.1f}, seed {_SEED}, own memory {peak_memory_bytes() >> 20} MiB"
     )
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         for rows in (options.rows // 10, options.rows):

@@ -34,9 +34,10 @@ from benchmarks.pipeline import PINNED, MemoryPeak, fetch
 from code_index.chunking.registry import LANGUAGES
 from code_index.core.model import ChunkingOptions, FileStatus, SourceFile
 from code_index.index.settings import Settings
-from code_index.parsing.parser_pool import ParserPool, available_processors
+from code_index.parsing.parser_pool import ParserPool
 from code_index.parsing.parser_worker import ParserConfig, ParseTask
 from code_index.repository.source_repository import SourceRepository
+from code_index.system.hardware import available_processors
 
 GOAL_RATIO = 3.0
 GOAL_CHUNKS_PER_S = 640  # with two processes

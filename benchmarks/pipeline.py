@@ -40,8 +40,8 @@ from benchmarks import report
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import get_embedder
 from code_index.index.folder import IndexFolder
-from code_index.parsing.parser_pool import available_processors
 from code_index.search.hybrid import QueryEncoder, SearchMode, search
+from code_index.system.hardware import available_processors
 from code_index.tables import IndexStore
 from code_index.tables.sql import equals
 from indexing_assets.operations.pipeline import Pipeline

@@ -10,7 +10,6 @@ time makes a database in a folder of its own, then moves it, whole, to its place
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -27,6 +26,7 @@ from sqlalchemy.pool import NullPool
 
 from code_index.core.errors import SettingsError, StoreError
 from code_index.index.permissions import tolerating_no_permissions
+from code_index.system.file_locks import try_lock
 from resources.dagster_internals import (
     HIDDEN_TAG_PREFIX,
     ConfigurableClassData,
@@ -110,18 +110,13 @@ def _creation_lock(folder: Path) -> Iterator[None]:
 
 def _lock(descriptor: int, folder: Path) -> None:
     deadline = time.monotonic() + _CREATION_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() >= deadline:
-                raise StoreError(
-                    f"Another process has been making Dagster's records in {folder} for {_CREATION_PATIENCE_S:.0f} s: "
-                    "it may be stopped. Continue it or end it, then run again."
-                ) from error
-            time.sleep(_POLL_S)
-        else:
-            return
+    while not try_lock(descriptor):
+        if time.monotonic() >= deadline:
+            raise StoreError(
+                f"Another process has been making Dagster's records in {folder} for {_CREATION_PATIENCE_S:.0f} s: "
+                "it may be stopped. Continue it or end it, then run again."
+            )
+        time.sleep(_POLL_S)
 
 
 class SharedSqliteRunStorage(SqliteRunStorage):

@@ -1,28 +1,17 @@
 """Devices and abilities of the machine, found without importing a model library where possible.
 
-Belongs here: the choice of a device with its reason, processor features, and the number of usable threads. A machine
-without an accelerator must not spend the seconds of importing torch to learn that.
+Belongs here: the choice of a device with its reason, and what the processor is good at. Does not belong here: what the
+system says of both (`code_index.system.hardware`). A machine without an accelerator must not spend the seconds of importing torch to learn that.
 """
 
 from __future__ import annotations
 
-import ctypes
-import math
 import os
-import platform
-import sys
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-import psutil
 
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
-
-_CPUINFO = Path("/proc/cpuinfo")
-_NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
-_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+from code_index.system.hardware import cpu_features, is_apple_processor, nvidia_driver_present
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +66,7 @@ def cuda_obstacle(index: int) -> str | None:
 
 def mps_obstacle() -> str | None:
     """The reason why Metal cannot be used, or None. torch is imported only on Apple processors."""
-    if (sys.platform, platform.machine()) != ("darwin", "arm64"):
+    if not is_apple_processor():
         return "no Apple processor"
     with importing:
         import torch
@@ -85,54 +74,6 @@ def mps_obstacle() -> str | None:
     if torch.backends.mps.is_available():
         return None
     return f"torch {torch.__version__} has no Metal support on this system"
-
-
-def nvidia_driver_present() -> bool:
-    """Tell whether an NVIDIA driver is loaded; takes microseconds where none is."""
-    if sys.platform == "darwin":
-        return False
-    if _NVIDIA_DRIVER.exists():
-        return True
-    try:  # containers and WSL have the library without the /proc entry
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
-
-
-def available_threads() -> int:
-    """Threads that compute at full speed: physical cores, within this process's affinity and CPU quota."""
-    count = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        count = min(count, len(os.sched_getaffinity(0)))
-    physical = psutil.cpu_count(logical=False)
-    if physical:
-        count = min(count, physical)
-    return max(1, min(count, _quota()))
-
-
-def _quota() -> int:
-    try:
-        quota, period = _CPU_QUOTA.read_text().split()[:2]
-        return max(1, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no cgroup, or "max": no quota
-        return sys.maxsize
-
-
-@cache
-def cpu_features() -> frozenset[str]:
-    """The processor's feature flags as Linux spells them (`avx512_vnni`, `amx_bf16`, `asimddp`); empty if unknown."""
-    if (sys.platform, platform.machine()) == ("darwin", "arm64"):
-        return frozenset({"asimddp"})  # every Apple processor has the dot-product instructions
-    try:
-        text = _CPUINFO.read_text(errors="replace")
-    except OSError:
-        return frozenset()
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in {"flags", "Features"}:
-            return frozenset(value.split())
-    return frozenset()
 
 
 def has_fast_int8() -> bool:

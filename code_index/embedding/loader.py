@@ -18,9 +18,10 @@ from code_index.embedding.backend import Backend
 from code_index.embedding.backends.registry import AUTO, BACKENDS, BackendName, device_kind
 from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
-from code_index.embedding.devices import DeviceChoice, available_threads, choose_device, has_fast_int8
+from code_index.embedding.devices import DeviceChoice, choose_device, has_fast_int8
 from code_index.embedding.embedder import Embedder, TextEmbedder
 from code_index.embedding.models.model_files import ModelFiles, configured_model_files
+from code_index.system.hardware import available_threads
 
 _LOG = logging.getLogger(__name__)
 

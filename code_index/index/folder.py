@@ -46,6 +46,7 @@ from code_index.index.trust import (
 )
 from code_index.repository.checkouts import top_checkout
 from code_index.repository.skip_rules import INDEX_FOLDER
+from code_index.system.files import is_same_folder
 
 if TYPE_CHECKING:
     from code_index.index.settings import Settings
@@ -254,7 +255,7 @@ class IndexFolder:
         moved_along = self.path.parent == self.repository_root and (
             self.path.name == INDEX_FOLDER or not Path(root).exists()
         )
-        if root != str(self.repository_root) and not moved_along and not copied:
+        if not (is_same_folder(root, str(self.repository_root)) or moved_along or copied):
             raise StoreError(
                 f"{self.path} is the index of {root}, not of {self.repository_root}. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}; if that repository was moved here, "

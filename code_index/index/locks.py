@@ -8,7 +8,6 @@ files (a dead owner can be told from a living one only by a guess) and Dagster's
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import random
@@ -27,6 +26,8 @@ from pathlib import Path
 from code_index.core.errors import IndexBusyError, StoreError
 from code_index.core.regular_files import load_json
 from code_index.index.permissions import tolerating_no_permissions
+from code_index.system.file_locks import is_locked, try_lock
+from code_index.system.processes import namespace
 
 _POLL_S = 0.2
 # Another process looks who holds a lock, or writes its name into it, within microseconds.
@@ -54,13 +55,14 @@ class Duty(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LockOwner:
-    """The holder of a lock; `since` is UTC in ISO 8601."""
+    """The holder of a lock; `since` is UTC in ISO 8601, `namespace` that of its number, None from an earlier version."""
 
     host: str
     pid: int
     since: str
     command: str
     run_id: str | None = None
+    namespace: str | None = None
 
     def __str__(self) -> str:
         """Describe the owner, for messages."""
@@ -87,6 +89,7 @@ class _Held:
             since=self.since,
             command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500],
             run_id=run_id,
+            namespace=namespace(),
         )
         try:
             os.ftruncate(self.descriptor, 0)
@@ -170,7 +173,7 @@ def owner(locks_dir: Path, phase: Phase | Duty) -> LockOwner | None:
     except (FileNotFoundError, PermissionError):  # the locks of an index that another user shares are closed
         return None
     try:
-        return _read_owner(descriptor) if _is_locked(descriptor) else None
+        return _read_owner(descriptor) if is_locked(descriptor) else None
     finally:
         os.close(descriptor)
 
@@ -229,25 +232,12 @@ def _wait_for_lock(
 def _try_lock(descriptor: int) -> bool:
     """Lock, unless another process has; one that only looks (`owner`) is waited for: it takes no time."""
     while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if _is_locked(descriptor):
-                return False
-            # Two processes that look at once would stay in step for ever without a random wait.
-            time.sleep(random.uniform(0, _BLINK_S))  # noqa: S311
-        else:
+        if try_lock(descriptor):
             return True
-
-
-def _is_locked(descriptor: int) -> bool:
-    """Tell whether a process holds the lock: only then is a shared one refused."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    return False
+        if is_locked(descriptor):
+            return False
+        # Two processes that look at once would stay in step for ever without a random wait.
+        time.sleep(random.uniform(0, _BLINK_S))  # noqa: S311
 
 
 def _read_owner(descriptor: int) -> LockOwner | None:

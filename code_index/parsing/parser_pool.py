@@ -11,7 +11,6 @@ with it Dagster, into every worker) and `concurrent.futures` (one dead worker br
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
@@ -30,6 +29,7 @@ from code_index.core.errors import CodeIndexError
 from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
 from code_index.parsing.read_ahead import read_ahead
+from code_index.system.hardware import available_processors
 from code_index.tables.schemas import REFERENCES
 
 # A worker parses one group between two answers: smaller groups cost more messages, larger ones leave
@@ -269,12 +269,6 @@ class ParserPool:
         with contextlib.suppress(OSError):  # it died at once; reading from it raises
             connection.send(self._config)
         return _Worker(process=process, connection=connection)
-
-
-def available_processors() -> int:
-    """Processors that this process may use; at least 1."""
-    affinity = getattr(os, "sched_getaffinity", None)  # absent on macOS
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
 def _grouped(tasks: Iterable[ParseTask], group_files: int) -> Iterator[tuple[ParseTask, ...]]:

@@ -2,15 +2,14 @@
 
 Started by `code_index.parsing.parser_pool` in an interpreter of its own; imports neither Dagster nor
 LanceDB nor torch. The process sets its own limits: an alarm that the kernel delivers even inside
-native code ends it when a file takes too long, and an address space limit makes a file that needs
-too much memory fail. The limit counts processor time: by the clock, a busy machine would cut good
+native code ends it when a file takes too long, and an address space limit, on Linux, makes a file that needs
+too much memory fail. The alarm counts processor time: by the clock, a busy machine would cut good
 files as plain text, and they would stay so until they are edited.
 """
 
 from __future__ import annotations
 
 import gc
-import resource
 import signal
 import sys
 import time
@@ -32,6 +31,7 @@ from code_index.core.model import Chunk, ChunkingOptions, FileName
 from code_index.core.quoting import printable_message
 from code_index.parsing.chunk_rows import chunks_to_batch, names_to_batch
 from code_index.repository.source_repository import SourceRepository, reason_of
+from code_index.system.limits import bound_own_memory
 
 TIMEOUT_SIGNALS: Final = frozenset({signal.SIGPROF, signal.SIGALRM})
 """Signals that end a process whose file takes too long: by processor time, and by the clock."""
@@ -128,7 +128,7 @@ def main() -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TIMEOUT_SIGNALS)
     try:
         config: ParserConfig = connection.recv()
-        _limit_memory(config.memory_bytes)
+        bound_own_memory(config.memory_bytes)
         _collect_rarely()
         repository = SourceRepository(Path(config.repository_root), max_file_bytes=config.max_file_bytes)
         while True:
@@ -265,15 +265,3 @@ def _collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_OBJECTS_PER_COLLECTION, 10, 100)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    """Bound the address space, counted from the present size of the process with its libraries and threads."""
-    if sys.platform != "linux":  # elsewhere the limit is not enforced, or refuses to be set
-        return
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    limit = pages * resource.getpagesize() + memory_bytes
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard != resource.RLIM_INFINITY:
-        limit = min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

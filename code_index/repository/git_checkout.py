@@ -17,6 +17,7 @@ from __future__ import annotations
 import bisect
 import os
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ _COMPARING: Final = {
     "core.filemode": re.compile("true|false"),
     "core.symlinks": re.compile("true|false"),
     "core.ignorecase": re.compile("true|false"),
+    "core.precomposeunicode": re.compile("true|false"),
     "core.trustctime": re.compile("true|false"),
     "core.checkstat": re.compile("default|minimal"),
     "extensions.objectformat": re.compile("sha1|sha256"),
@@ -45,19 +47,27 @@ _FALSE: Final = frozenset({"false", "no", "off", "0"})
 # `git init` writes this line into every configuration.
 _DEFAULT: Final = re.compile(rb"^\tfilemode = true$", re.MULTILINE)
 _NOT_DEFAULT: Final = re.compile(
-    rb"excludesfile|filemode|symlinks|ignorecase|trustctime|checkstat|objectformat", re.IGNORECASE
+    rb"excludesfile|filemode|symlinks|ignorecase|precomposeunicode|trustctime|checkstat|objectformat", re.IGNORECASE
 )
 
 
 class TrackedFiles:
-    """The paths that git tracks below a folder, relative to it."""
+    """The paths that git tracks below a folder, relative to it.
 
-    def __init__(self, paths: list[str]) -> None:
-        self._sorted = sorted(paths)
-        self._all = frozenset(paths)
+    With `ignore_case`, that of git's list and that of the disk may differ in case and in the normal form of Unicode: the
+    file system finds a file by either.
+    """
+
+    def __init__(self, paths: list[str], *, ignore_case: bool = False) -> None:
+        self._ignore_case = ignore_case
+        self._sorted = sorted(map(self._compared, paths))
+        self._all = frozenset(self._sorted)
+
+    def _compared(self, path: str) -> str:
+        return unicodedata.normalize("NFC", path).lower() if self._ignore_case else path
 
     def __contains__(self, path: str) -> bool:
-        return path in self._all
+        return self._compared(path) in self._all
 
     def __bool__(self) -> bool:
         """Tell whether there are any."""
@@ -65,7 +75,7 @@ class TrackedFiles:
 
     def has_below(self, folder: str) -> bool:
         """Tell whether git tracks a file in `folder`."""
-        prefix = f"{folder}/"
+        prefix = f"{self._compared(folder)}/"
         at = bisect.bisect_left(self._sorted, prefix)
         return at < len(self._sorted) and self._sorted[at].startswith(prefix)
 
@@ -170,7 +180,8 @@ def tracked_files(git: Git, checkout: Checkout, settings: RepositorySettings, fo
     """
     with isolated_checkout(git, checkout, settings) as own:
         _, said = own.run(folder, "ls-files", "-z", "--cached")
-    return TrackedFiles([os.fsdecode(path) for path in said.split(b"\0") if path])
+    paths = [os.fsdecode(path) for path in said.split(b"\0") if path]
+    return TrackedFiles(paths, ignore_case=settings.ignore_case)
 
 
 def first_tracked_in(folder: Path) -> str | None:

@@ -34,11 +34,9 @@ from __future__ import annotations
 
 import atexit
 import os
-import resource
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 import time
 import weakref
@@ -46,6 +44,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
+
+from code_index.system.limits import bound_memory_of
 
 _GIT_FOLDERS: Final = Path(__file__).with_name("git_folders")
 _TIMEOUT_S: Final = 60
@@ -117,9 +117,7 @@ class Git:
         except (OSError, ValueError) as error:  # the latter for a path with a NUL byte
             raise GitFailedError(f"git {arguments[0]} failed ({error})") from error
         _RUNNING.add(process)
-        if sys.platform == "linux":  # elsewhere no process can limit another one
-            with suppress(OSError):  # it ended already
-                resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        bound_memory_of(process.pid, _MEMORY_BYTES)
         return RunningGit(process, arguments[0], self.root if reads_tree else None, stdin)
 
     def user_setting(self, kind: str, name: str) -> RunningGit:

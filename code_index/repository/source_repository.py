@@ -36,13 +36,12 @@ from code_index.repository.content_rules import is_unchanged, recorded_mtime_ns,
 from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.repository.subprojects import Subproject, find_subprojects
 from code_index.repository.walk import Walk, WalkOptions, displayed, walk
+from code_index.system.files import FOLDER_FLAGS
 
 DEFAULT_MAX_FILE_BYTES: Final = 1 << 20
 _READ_ATTEMPTS: Final = 4
 _RETRY_WAIT_S: Final = 0.05
 _OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# Linux opens a folder only to go on from it, which asks for less than reading it.
-_FOLDER_FLAGS: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LEADING_OUT: Final = frozenset({"..", ".", ""})
 
 
@@ -178,13 +177,13 @@ class SourceRepository:
         So a folder that somebody exchanges for a link at any moment leads nowhere. Rejected: a comparison of the path
         with its `realpath` and a call of open after it, which leaves a moment between the two.
         """
-        opened = os.open(self.root, _FOLDER_FLAGS)
+        opened = os.open(self.root, FOLDER_FLAGS)
         try:
             for part in file_path.split("/")[:-1]:
                 if part in _LEADING_OUT:
                     raise NotRegularFileError(f"{shown}: not below the root")
                 try:
-                    inner = os.open(part, _FOLDER_FLAGS, dir_fd=opened)
+                    inner = os.open(part, FOLDER_FLAGS, dir_fd=opened)
                 except NotADirectoryError:
                     if stat.S_ISLNK(os.stat(part, dir_fd=opened, follow_symlinks=False).st_mode):
                         raise NotRegularFileError(f"{shown}: behind a symbolic link") from None

@@ -11,7 +11,8 @@ The rules for an entry, first to last:
 
 1. Names that are not UTF-8, symbolic links, anything that is neither file nor folder, version control folders and the
    index itself are skipped whatever the rules say. A symbolic link is never followed: its target inside the root
-   is indexed there, and so no loop and no way out exists.
+   is indexed there, and so no loop and no way out exists. A name in another normal form of Unicode than NFC is
+   taken as NFC, as git writes it, where the file system finds the file by it (macOS).
 2. `.codeindexignore` files, the innermost first, and the `exclude` and `include` patterns of the caller. A negated
    pattern here brings back what rules 3 to 5 skip; with a spelled-out path (`!vendor/own/`) even out of a skipped
    folder. Such a pattern applies to the entry itself: a lock file inside needs its own.
@@ -30,6 +31,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -39,6 +41,7 @@ from code_index.core.regular_files import read_regular_file
 from code_index.repository.skip_rules import INDEX_FOLDER, VCS_FOLDERS
 from code_index.repository.subprojects import MAX_MANIFEST_BYTES, is_manifest
 from code_index.repository.walk_rules import FolderRules, RulesReader, Skip
+from code_index.system.files import composed_name
 
 _KINDS: Final = {
     stat.S_IFIFO: "pipe",
@@ -142,6 +145,9 @@ class _Walker:
         self._prefix = f"{os.fspath(root).rstrip('/')}/"
         self._options = options
         self._index_path = os.path.relpath(os.path.realpath(options.index_dir), root)
+        self._index_status: os.stat_result | None = None
+        with suppress(OSError):  # it is not made yet
+            self._index_status = os.stat(options.index_dir)  # noqa: PTH116
         self._reader = RulesReader(root)
 
     def run(self) -> None:
@@ -205,22 +211,22 @@ class _Walker:
             elif entry.is_symlink():
                 self._skip(path, self._link_reason(path))
             elif entry.is_dir(follow_symlinks=False):
-                self._folder(entry, path, rules, names, pending)
+                self._folder(entry, composed_name(self._prefix + rules.path, entry, names), rules, names, pending)
             else:
-                self._file(entry, path, rules)
+                self._file(entry, composed_name(self._prefix + rules.path, entry, names), rules)
 
     def _folder(
         self,
         entry: os.DirEntry[str],
-        path: str,
+        name: str,
         rules: FolderRules,
         siblings: Collection[str],
         pending: list[FolderRules],
     ) -> None:
-        name = entry.name
+        path = _joined(rules.path, name)
         if name in VCS_FOLDERS:
             self._skip(f"{path}/", f"version control: {name}")
-        elif name == INDEX_FOLDER or path == self._index_path:
+        elif name == INDEX_FOLDER or path == self._index_path or self._is_index(entry):
             self._skip(f"{path}/", "index folder: code-index's own files")
         elif self._is_closed(entry, stat.S_IXGRP, stat.S_IXOTH):
             self._skip(f"{path}/", _CLOSED)
@@ -231,7 +237,8 @@ class _Walker:
             else:
                 pending.append(inside)
 
-    def _file(self, entry: os.DirEntry[str], path: str, rules: FolderRules) -> None:
+    def _file(self, entry: os.DirEntry[str], name: str, rules: FolderRules) -> None:
+        path = _joined(rules.path, name)
         try:
             status = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
@@ -241,12 +248,12 @@ class _Walker:
             return
         if not stat.S_ISREG(status.st_mode):
             self._skip(path, f"not a file: {_KINDS.get(stat.S_IFMT(status.st_mode), 'unknown kind')}")
-        elif (skip := rules.file_skip(entry.name, path)) is not None:
+        elif (skip := rules.file_skip(name, path)) is not None:
             self._skip(path, skip.reason)
         elif self._is_closed(entry, stat.S_IRGRP, stat.S_IROTH):
             self._skip(path, _CLOSED)
         else:
-            if is_manifest(entry.name) and status.st_size <= MAX_MANIFEST_BYTES:
+            if is_manifest(name) and status.st_size <= MAX_MANIFEST_BYTES:
                 self._read_manifest(path)
             if status.st_size == 0:
                 self._skip(path, "empty")
@@ -254,8 +261,17 @@ class _Walker:
                 self._skip(path, f"too large: over {self._options.max_file_bytes} bytes")
             else:
                 self.found.files.append((path, rules.path, status.st_size, status.st_mtime_ns))
-                if (encoding := rules.encoding(entry.name, path)) is not None:
+                if (encoding := rules.encoding(name, path)) is not None:
                     self.found.encodings[path] = encoding
+
+    def _is_index(self, entry: os.DirEntry[str]) -> bool:
+        """Tell whether this is the index folder, in whichever case its name was given."""
+        status = self._index_status
+        if status is None or entry.inode() != status.st_ino:
+            return False
+        with suppress(OSError):  # gone
+            return os.path.samestat(entry.stat(follow_symlinks=False), status)
+        return False
 
     def _is_closed(self, entry: os.DirEntry[str], to_group: int, to_all: int) -> bool:
         """Tell whether the group that may read the index may not read or enter this."""
@@ -285,6 +301,10 @@ class _Walker:
             self.found.manifests[path] = read_regular_file(Path(self._prefix + path), max_bytes=MAX_MANIFEST_BYTES)
         except OSError as error:
             self.found.warnings.append(f"{path}: {error.strerror}; the subproject's name is not known")
+
+
+def _joined(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
 def _is_bare(entries: list[os.DirEntry[str]]) -> bool:

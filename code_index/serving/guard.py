@@ -20,7 +20,7 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
-from code_index.serving.peers import is_of_this_user
+from code_index.system.tcp_peers import is_of_this_user
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

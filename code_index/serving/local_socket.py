@@ -14,21 +14,15 @@ import errno
 import os
 import socket
 import stat
-import struct
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from code_index.core.errors import StoreError
 from code_index.index.trust import SOCKET_FILE
+from code_index.system.socket_files import short_path, user_of_peer
 
 _MODE = 0o600
 _WAITING = 64  # connections that wait to be accepted
-# Process, user and group of the peer. Source: unix(7), SO_PEERCRED.
-_CREDENTIALS = struct.Struct("3i")
-# A path of a socket has at most 107 bytes; through an open folder it is always short. Source: unix(7), proc(5).
-_OPEN_FOLDERS = Path("/proc/self/fd")
 
 
 def connect(locks_dir: Path, *, timeout_s: float) -> socket.socket | None:
@@ -41,7 +35,7 @@ def connect(locks_dir: Path, *, timeout_s: float) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.settimeout(timeout_s)
-        with _short_path(locks_dir) as path:
+        with short_path(locks_dir, SOCKET_FILE) as path:
             status = os.lstat(path)
             if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
                 raise PermissionError(errno.EPERM, "not a socket of this user")
@@ -62,7 +56,7 @@ def listen(locks_dir: Path) -> socket.socket:
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _short_path(locks_dir) as path:
+        with short_path(locks_dir, SOCKET_FILE) as path:
             with suppress(FileNotFoundError):
                 os.unlink(path)  # noqa: PTH108 - a path through an open folder
             # Nobody may connect before the permissions are set: until `listen` everybody is refused.
@@ -73,31 +67,17 @@ def listen(locks_dir: Path) -> socket.socket:
         listener.close()
         raise StoreError(
             f"No socket can be made in {locks_dir}: {error.strerror or error}. Allow writing, or name an index folder "
-            "on another file system with --index-dir."
+            "with a shorter path or on another file system with --index-dir."
         ) from error
     return listener
 
 
 def remove(locks_dir: Path) -> None:
     """Remove the socket of a process that ends, which still holds `Duty.SERVE`."""
-    with suppress(OSError), _short_path(locks_dir) as path:
+    with suppress(OSError), short_path(locks_dir, SOCKET_FILE) as path:
         os.unlink(path)  # noqa: PTH108
 
 
 def is_peer_of_this_user(connection: socket.socket) -> bool:
-    """Tell whether the user of this process has the other end; where the kernel does not say, the file's owner has to do."""
-    if sys.platform != "linux":
-        return True
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, user, _ = _CREDENTIALS.unpack(credentials)
-    return bool(user == os.geteuid())
-
-
-@contextmanager
-def _short_path(locks_dir: Path) -> Iterator[str]:
-    """A path of the socket that fits into an address; no link in the folder's place is followed."""
-    descriptor = os.open(locks_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield str((_OPEN_FOLDERS / str(descriptor) if _OPEN_FOLDERS.is_dir() else locks_dir) / SOCKET_FILE)
-    finally:
-        os.close(descriptor)
+    """Tell whether the user of this process has the other end; where the system does not say, the file's owner has to do."""
+    return user_of_peer(connection) in {os.geteuid(), None}

@@ -113,7 +113,9 @@ class Server:
                 timeout_graceful_shutdown=_CLOSE_S,
             )
         )
-        local = await asyncio.start_unix_server(self._conversation, sock=listener, limit=LONGEST_QUESTION)
+        # Not `start_unix_server`: from Python 3.13 on it looks for the file, to remove it in the end, by a path that held
+        # only while the socket was made (`short_path`).
+        local = await asyncio.start_server(self._conversation, sock=listener, limit=LONGEST_QUESTION)
         serving = asyncio.create_task(page.serve(sockets=list(self._door.sockets)))
         loop.run_in_executor(None, self._warm)
         while not (stop.is_set() or serving.done() or self._reason_to_end()):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from code_index.core.errors import CodeIndexError
+from code_index.system.files import flush
 
 # The file of Claude Code holds the history of its projects, and grows.
 _MAX_BYTES: Final = 64 << 20
@@ -101,7 +102,7 @@ def replace(target: Path, before: bytes | None, after: bytes | None) -> list[Pat
                 with suppress(PermissionError):  # a group that this user is not in
                     os.chown(temporary, status.st_uid, status.st_gid)
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+            flush(file.fileno())
         _refuse_changed(target, before)
         temporary.replace(target)
     except OSError as error:

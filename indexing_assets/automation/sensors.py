@@ -7,15 +7,14 @@ them from asking too often. Rejected: declarative automation
 (docs/decisions/0007-sensors-rather-than-declarative-automation.md).
 """
 
-import socket
 from collections.abc import Mapping
 
 import dagster as dg
 
 from code_index.core.errors import CodeIndexError
 from code_index.core.quoting import printable
-from code_index.index.locks import Duty, owner
-from code_index.index.processes import is_this_or_above
+from code_index.index.locks import Duty, LockOwner, owner
+from code_index.system.processes import is_seen_from_here, is_this_or_above
 from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
 from indexing_assets.automation.look import Look
 from indexing_assets.automation.pending_look import PendingLook
@@ -83,7 +82,7 @@ def _answer(
     try:
         follower = owner(resource.folder(names.index).locks_dir, Duty.FOLLOW)
         # `code-index ui --watch` holds it for its own daemon.
-        if follower is not None and not (follower.host == socket.gethostname() and is_this_or_above(follower.pid)):
+        if follower is not None and not _is_own(follower):
             return dg.SkipReason(printable(f"{follower} follows the repository at the moment."))
         found = look.take(SensorCursor.from_text(context.cursor))
     except (CodeIndexError, OSError) as error:
@@ -93,3 +92,7 @@ def _answer(
     if found.request is None:
         return dg.SensorResult(skip_reason=dg.SkipReason(printable(found.reason)), cursor=kept)
     return dg.SensorResult(run_requests=[found.request], cursor=kept)
+
+
+def _is_own(follower: LockOwner) -> bool:
+    return is_seen_from_here(follower.host, follower.namespace) and is_this_or_above(follower.pid)

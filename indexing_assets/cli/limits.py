@@ -3,16 +3,14 @@
 Native libraries do not report a limit: where no thread can be started, or no memory mapped, they abort the process, or
 wait for ever for a thread that never came. So what they need at least is asked for before they are loaded.
 
-Does not belong here: limits that are met later, and that an error reports (`indexing_assets.cli.os_errors`).
+Does not belong here: how a limit is read and set (`code_index.system.limits`), and limits that are met later, and that an error reports (`indexing_assets.cli.os_errors`).
 """
 
 import os
-import resource
 import threading
-from contextlib import suppress
-from pathlib import Path
 
 from code_index.core.errors import CodeIndexError
+from code_index.system import limits
 
 # A table of many small files has each of them open while it is read, and a process has 1,024 by default.
 _OPEN_FILES = 65_536
@@ -24,16 +22,11 @@ _THREADS_PER_PROCESSOR = 8
 _STACK_BYTES = 65_536
 # Above it nobody meets the limit, and the threads need not be tried, which takes milliseconds.
 _MANY_THREADS = 10_000
-_CONTAINER_THREADS = Path("/sys/fs/cgroup/pids.max")
 
 
 def raise_open_files() -> None:
     """Raise the limit of open files as far as the system lets this process, and no further than is of use."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):  # a sandbox may refuse what the system allows
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limits.raise_open_files(_OPEN_FILES)
 
 
 def refuse_low_limits() -> None:
@@ -42,13 +35,14 @@ def refuse_low_limits() -> None:
     Raises:
         CodeIndexError: too little address space, or too few threads; the message names the limit.
     """
-    space, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if space != resource.RLIM_INFINITY and space < _ADDRESS_SPACE_BYTES:
+    space = limits.address_space_bytes()
+    if space is not None and space < _ADDRESS_SPACE_BYTES:
         raise CodeIndexError(
             f"This process may use {space / 1e6:,.0f} MB of address space; LanceDB and its threads need "
             f"{_ADDRESS_SPACE_BYTES / 1e6:,.0f} MB. Raise the limit: `ulimit -v unlimited`."
         )
-    if not _few_threads():
+    threads = limits.threads()
+    if threads is None or threads >= _MANY_THREADS:
         return
     wanted = _THREADS + _THREADS_PER_PROCESSOR * (os.cpu_count() or 1)
     if (started := _startable(wanted)) < wanted:
@@ -56,17 +50,6 @@ def refuse_low_limits() -> None:
             f"The system lets this process start {started} threads; LanceDB and others need {wanted}. Raise the "
             "limit of processes: `ulimit -u`, or that of the container (`--pids-limit`)."
         )
-
-
-def _few_threads() -> bool:
-    """Tell whether the user's or the container's limit is so low that it may be met."""
-    limit, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    if limit != resource.RLIM_INFINITY and limit < _MANY_THREADS:
-        return True
-    try:
-        return int(_CONTAINER_THREADS.read_text(encoding="ascii")) < _MANY_THREADS
-    except (OSError, ValueError):  # no container, or "max"
-        return False
 
 
 def _startable(wanted: int) -> int:

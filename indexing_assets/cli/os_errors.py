@@ -6,9 +6,10 @@ the limit nor what to do.
 
 import errno
 import os
-import resource
 from collections.abc import Iterator
 from typing import Final
+
+from code_index.system import limits
 
 _TOO_MANY_OPEN_FILES: Final = "too many open files"
 # SQLite says no more than this, whatever keeps it from opening a file.
@@ -97,9 +98,8 @@ def disk_trouble(error: BaseException) -> str | None:
 def trouble(error: BaseException) -> str | None:
     """Say in a sentence which limit of the system or which fault of the disk caused the error; None for any other."""
     if (disk := disk_trouble(error)) is not None:
-        limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
         return (
-            f"The disk that holds the index {disk}{', or a file met the limit `ulimit -f`' if limited else ''}. Free "
+            f"The disk that holds the index {disk}{', or a file met the limit `ulimit -f`' if limits.file_size_bytes() is not None else ''}. Free "
             "space or allow writing, then `code-index resume`; what was stored is safe."
         )
     return next((said for cause in _causes(error) if (said := trouble_in(_words_of(cause)))), None)
@@ -108,7 +108,8 @@ def trouble(error: BaseException) -> str | None:
 def _lowered(text: str) -> str:
     """Text in lower case; SQLite's words become those of the limit of open files where that is so low that it is the cause."""
     lowered = text.lower()
-    few = resource.getrlimit(resource.RLIMIT_NOFILE)[0] < _FEW_OPEN_FILES
+    open_files = limits.open_files()
+    few = open_files is not None and open_files < _FEW_OPEN_FILES
     return lowered.replace(_SQLITE_CANNOT_OPEN, _TOO_MANY_OPEN_FILES) if few else lowered
 
 
@@ -122,8 +123,9 @@ def trouble_in(text: str) -> str | None:
     for phrases, sentence in _LIMITS:
         if any(phrase in lowered for phrase in phrases):
             named = os.environ.get("TMPDIR")
+            open_files = limits.open_files()
             return sentence.format(
-                open_files=f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0]:,}",
+                open_files="any number of" if open_files is None else f"{open_files:,}",
                 temporary=f" (TMPDIR is {named})" if named else "",
             )
     return None

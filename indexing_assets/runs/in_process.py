@@ -89,7 +89,7 @@ def execute(
         result = job.execute_in_process(
             instance=index.instance,
             run_id=run_id,
-            tags={**process_tags(run_id), **(tags or {}), **(range_tags(keys) if keys else {})},
+            tags={**process_tags(index.instance, run_id), **(tags or {}), **(range_tags(keys) if keys else {})},
             run_config={**more_config, "ops": {op: {"config": dict(config)}} if config else {}},
             asset_selection=[asset_key] if only else None,
             raise_on_error=False,
@@ -114,7 +114,7 @@ def execute_request(index: OpenIndex, job: dg.JobDefinition, tags: Mapping[str, 
         result = job.execute_in_process(
             instance=index.instance,
             run_id=run_id,
-            tags={**process_tags(run_id), **tags},
+            tags={**process_tags(index.instance, run_id), **tags},
             run_config=dict(QUIET),
             raise_on_error=False,
         )

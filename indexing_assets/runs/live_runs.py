@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
+from pathlib import Path
 
 import dagster as dg
 
-from code_index.index.processes import start_stamp
+from code_index.system.file_locks import is_left, share_until_the_end
+from code_index.system.processes import is_seen_from_here, namespace, space_name, start_stamp
 from indexing_assets.runs.index_names import ASSETS, IndexNames
 from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.open_index import OpenIndex
@@ -22,7 +25,10 @@ from resources.record_storage import PRIVATE_TAGS
 HOST_TAG = f"{PRIVATE_TAGS}host"
 PROCESS_TAG = f"{PRIVATE_TAGS}pid"
 PROCESS_STARTED_TAG = f"{PRIVATE_TAGS}pid_started"
-# The run that the three above are about: in storages other than the project's own, a run that is executed again
+NAMESPACE_TAG = f"{PRIVATE_TAGS}pid_namespace"
+# File in the instance's folder that is locked as long as a process of that namespace may work on a run.
+LIVING_TAG = f"{PRIVATE_TAGS}living"
+# The run that the five above are about: in storages other than the project's own, a run that is executed again
 # inherits its parent's tags.
 RUN_TAG = f"{PRIVATE_TAGS}run"
 
@@ -40,15 +46,19 @@ _UNFINISHED = [
 ]
 
 
-def process_tags(run_id: str, pid: int | None = None) -> dict[str, str]:
-    """Tags that name a process of this machine, by default this one, as the one that executes the run."""
-    pid = os.getpid() if pid is None else pid
-    return {
-        RUN_TAG: run_id,
-        HOST_TAG: socket.gethostname(),
-        PROCESS_TAG: str(pid),
-        PROCESS_STARTED_TAG: start_stamp(pid),
-    }
+def process_tags(instance: dg.DagsterInstance, run_id: str, pid: int | None = None) -> dict[str, str]:
+    """Tags that name a process of this machine, by default this one, as the one that executes the run.
+
+    This one then holds a lock until it ends: another container cannot see it, but can see that nobody holds the lock.
+    """
+    tags = {RUN_TAG: run_id, HOST_TAG: socket.gethostname(), NAMESPACE_TAG: namespace()}
+    if pid is None:
+        pid = os.getpid()
+        living = f"{space_name()}.living"
+        with suppress(OSError):  # a folder that cannot be written: then only this container closes the run
+            share_until_the_end(_living(instance, living))
+            tags[LIVING_TAG] = living
+    return tags | {PROCESS_TAG: str(pid), PROCESS_STARTED_TAG: start_stamp(pid)}
 
 
 def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
@@ -56,8 +66,8 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> No
     run_id = context.run.run_id
     if _tag(context.run, RUN_TAG) != run_id:
         # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
-        pid = os.getppid() if in_process_of_step() else os.getpid()
-        context.instance.add_run_tags(run_id, process_tags(run_id, pid))
+        pid = os.getppid() if in_process_of_step() else None
+        context.instance.add_run_tags(run_id, process_tags(context.instance, run_id, pid))
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
@@ -115,15 +125,24 @@ def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
 
 def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Unfinished runs whose process on this machine is gone."""
-    dead = []
     # A command's run has its process from the first record on, before it is started.
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        if _tag(run, HOST_TAG) != socket.gethostname() or not _names_its_own_process(run):
-            continue
-        pid = int(_tag(run, PROCESS_TAG) or 0)
-        if pid != os.getpid() and _tag(run, PROCESS_STARTED_TAG) != start_stamp(pid):
-            dead.append(run)
-    return dead
+    unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    return [run for run in unfinished if _names_its_own_process(run) and _is_gone(instance, run)]
+
+
+def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Tell whether the process that a run names ended for sure; false where that cannot be seen from here."""
+    if _tag(run, HOST_TAG) != socket.gethostname():
+        return False
+    if not is_seen_from_here(_tag(run, HOST_TAG), _tag(run, NAMESPACE_TAG)):
+        living = _tag(run, LIVING_TAG)
+        return living is not None and is_left(_living(instance, living))
+    pid = int(_tag(run, PROCESS_TAG) or 0)
+    return pid != os.getpid() and _tag(run, PROCESS_STARTED_TAG) != start_stamp(pid)
+
+
+def _living(instance: dg.DagsterInstance, name: str) -> Path:
+    return Path(instance.root_directory, "processes", Path(name).name)
 
 
 def _tag(run: dg.DagsterRun, tag: str) -> str | None:

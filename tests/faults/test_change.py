@@ -18,10 +18,10 @@ import polars as pl
 import psutil
 import pytest
 
-from code_index.index import processes
 from code_index.index.contents import failed_files
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
+from code_index.system import processes
 from code_index.tables import IndexStore
 from indexing_assets.assets import chunk_vectors, embed_run, parse_run, source_files
 from indexing_assets.automation.sensor_cursor import SensorCursor
@@ -427,7 +427,7 @@ def test_a_living_process_is_not_taken_for_dead_when_the_clock_is_set(
         run = pipeline.instance.create_run_for_job(some_job, status=dg.DagsterRunStatus.STARTED)
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: other.pid)
-            pipeline.instance.add_run_tags(run.run_id, process_tags(run.run_id))
+            pipeline.instance.add_run_tags(run.run_id, process_tags(pipeline.instance, run.run_id))
         # What the clock moves: the time of day at which the machine started, and so all processes.
         boot_time = psutil.boot_time()
         monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time - 3_600)

@@ -17,7 +17,7 @@ import pytest
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.index.locks import Duty, hold
-from code_index.index.processes import is_this_or_above
+from code_index.system.processes import is_this_or_above
 from code_index.tables.sql import equals
 from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,19 @@ def test_codeindexignore_has_the_word_over_tracked_files(tmp_path: Path) -> None
     root = write(checkout(tmp_path), {"a.py": "x", "b.py": "x", ".codeindexignore": "b.py\n"})
     git(root, "add", ".")
     assert indexed(scan(root)) == {"a.py", ".codeindexignore"}
+
+
+def test_a_tracked_file_stays_in_whichever_case_the_disk_has_it_where_git_ignores_case(tmp_path: Path) -> None:
+    """As on macOS: `git mv` by case only, and a name that git has in NFC and the disk in NFD."""
+    root = write(checkout(tmp_path), {".gitignore": "gen*\n", "Lib/Gen.py": "x", "Lib/gené.py": "x"})
+    git(root, "add", "--force", ".")
+    (root / "Lib").rename(root / "lib")
+    (root / "lib/Gen.py").rename(root / "lib/gen.py")
+    (root / "lib/gené.py").rename(root / f"lib/{unicodedata.normalize('NFD', 'gené.py')}")
+    write(root, {"lib/generated.py": "x"})
+    assert indexed(scan(root)) == {".gitignore"}
+    git(root, "config", "core.ignoreCase", "true")
+    assert indexed(scan(root)) == {".gitignore", "lib/gen.py", f"lib/{unicodedata.normalize('NFD', 'gené.py')}"}
 
 
 def test_a_build_folder_that_git_tracks_is_source(tmp_path: Path) -> None:

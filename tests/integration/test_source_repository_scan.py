@@ -7,6 +7,7 @@ import random
 import socket
 import subprocess
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -544,3 +545,30 @@ def test_following_changes_gives_what_a_fresh_scan_gives(
         for path in changes.removed:
             del known[path]
         assert sorted(known.values(), key=lambda file: file.file_path) == list(scan(root).files)
+
+
+def test_names_are_taken_as_git_writes_them_where_the_file_system_finds_either_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decomposed = unicodedata.normalize("NFD", "bücher/größe.py")
+    write(tmp_path, {decomposed: "x", "plain.py": "x"})
+    assert indexed(scan(tmp_path)) == {decomposed, "plain.py"}, "Linux: by its own bytes only"
+    # macOS: by either. Here the other form is a second way to the same place.
+    monkeypatch.setattr(
+        source_walk, "composed_name", lambda folder, entry, names: unicodedata.normalize("NFC", entry.name)
+    )
+    (tmp_path / unicodedata.normalize("NFC", "bücher")).symlink_to(unicodedata.normalize("NFD", "bücher"))
+    found = source_walk.walk(tmp_path, source_walk.WalkOptions(max_file_bytes=100, index_dir=tmp_path / ".code-index"))
+    assert {path for path, *_ in found.files} == {unicodedata.normalize("NFC", "bücher/größe.py"), "plain.py"}
+
+
+def test_the_index_folder_is_not_indexed_in_whichever_case_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {"Build/Index/tables.json": "{}", "Build/other.json": "{}"})
+    # As on macOS, where `realpath` keeps the case that it is given.
+    monkeypatch.setattr(os.path, "relpath", lambda path, start: "build/index")
+    options = source_walk.WalkOptions(max_file_bytes=100, index_dir=tmp_path / "Build" / "Index", use_gitignore=False)
+    found = source_walk.walk(tmp_path, options)
+    assert "Build/Index/" in {skipped.path for skipped in found.skipped}
+    assert {path for path, *_ in found.files} <= {"Build/other.json"}

@@ -15,6 +15,7 @@ from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.loader import get_embedder, load_embedder, plan_embedder
 from code_index.index.settings import Settings
+from code_index.system import hardware
 from resources.embedder_resource import EmbedderResource
 
 PLAIN = SimpleNamespace(name="plain", static=False, graph_obstacle=None)
@@ -108,9 +109,9 @@ def test_impossible_settings_are_refused_by_name(values, message):
 
 def test_no_cuda_without_a_driver_and_torch_is_not_asked(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setattr(devices, "_NVIDIA_DRIVER", tmp_path / "missing")
+    monkeypatch.setattr(hardware, "_NVIDIA_DRIVER", tmp_path / "missing")
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it would raise
-    monkeypatch.setattr(devices.ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
+    monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: (_ for _ in ()).throw(OSError(name)))
     assert devices.cuda_obstacle(0) == "no NVIDIA driver"
 
 
@@ -148,68 +149,25 @@ def test_a_driver_alone_is_not_enough_for_cuda(monkeypatch, torch, index, obstac
 
 
 def test_a_driver_is_seen_by_its_proc_entry_or_its_library(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices.sys, "platform", "linux")
-    monkeypatch.setattr(devices, "_NVIDIA_DRIVER", tmp_path)
-    assert devices.nvidia_driver_present()
-    monkeypatch.setattr(devices, "_NVIDIA_DRIVER", tmp_path / "missing")
-    monkeypatch.setattr(devices.ctypes, "CDLL", lambda name: object())
-    assert devices.nvidia_driver_present()
-    monkeypatch.setattr(devices.sys, "platform", "darwin")
-    assert not devices.nvidia_driver_present()
+    monkeypatch.setattr(hardware.sys, "platform", "linux")
+    monkeypatch.setattr(hardware, "_NVIDIA_DRIVER", tmp_path)
+    assert hardware.nvidia_driver_present()
+    monkeypatch.setattr(hardware, "_NVIDIA_DRIVER", tmp_path / "missing")
+    monkeypatch.setattr(hardware.ctypes, "CDLL", lambda name: object())
+    assert hardware.nvidia_driver_present()
+    monkeypatch.setattr(hardware.sys, "platform", "darwin")
+    assert not hardware.nvidia_driver_present()
 
 
 def test_metal_needs_an_apple_processor_and_torchs_word(monkeypatch):
-    monkeypatch.setattr(devices.sys, "platform", "darwin")
-    monkeypatch.setattr(devices.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(hardware.sys, "platform", "darwin")
+    monkeypatch.setattr(hardware.platform, "machine", lambda: "x86_64")
     assert devices.mps_obstacle() == "no Apple processor"
-    monkeypatch.setattr(devices.platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(hardware.platform, "machine", lambda: "arm64")
     monkeypatch.setitem(sys.modules, "torch", fake_torch())
     assert "no Metal support" in devices.mps_obstacle()
     monkeypatch.setitem(sys.modules, "torch", fake_torch(mps=True))
     assert devices.mps_obstacle() is None
-
-
-@pytest.mark.parametrize(
-    ("text", "quick"),
-    [
-        ("processor: 0\nflags\t\t: fpu avx512_vnni amx_bf16\n", (True, True)),
-        ("processor: 0\nflags\t\t: fpu avx2\n", (False, False)),
-        ("processor: 0\nFeatures\t: fp asimd asimddp\n", (True, False)),
-        (None, (False, False)),
-    ],
-)
-def test_processor_features_decide_what_is_fast(monkeypatch, tmp_path, text, quick):
-    path = tmp_path / "cpuinfo"
-    if text is not None:
-        path.write_text(text)
-    monkeypatch.setattr(devices, "_CPUINFO", path)
-    monkeypatch.setattr(devices.sys, "platform", "linux")
-    devices.cpu_features.cache_clear()
-    try:
-        assert (devices.has_fast_int8(), devices.has_fast_bfloat16()) == quick
-    finally:
-        devices.cpu_features.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("affinity", "physical", "quota", "expected"),
-    [
-        (8, 4, "max 100000", 4),
-        (2, 4, "max 100000", 2),
-        (8, 8, "150000 100000", 2),
-        (8, None, None, 8),
-        (8, 8, "1 9", 1),
-    ],
-)
-def test_threads_respect_cores_affinity_and_quota(monkeypatch, tmp_path, affinity, physical, quota, expected):
-    path = tmp_path / "cpu.max"
-    if quota is not None:
-        path.write_text(quota + "\n")
-    monkeypatch.setattr(devices, "_CPU_QUOTA", path)
-    monkeypatch.setattr(devices.os, "cpu_count", lambda: 16)
-    monkeypatch.setattr(devices.os, "sched_getaffinity", lambda pid: set(range(affinity)), raising=False)
-    monkeypatch.setattr(devices.psutil, "cpu_count", lambda *, logical: physical)
-    assert devices.available_threads() == expected
 
 
 @pytest.mark.parametrize(

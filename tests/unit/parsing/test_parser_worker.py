@@ -128,33 +128,6 @@ def test_a_content_that_is_not_that_of_the_scan_is_not_stored_under_its_hash(ser
     assert (answer.outcomes[0].error, answer.outcomes[0].superseded) == ("changed since the scan", True)
 
 
-def test_the_memory_limit_is_counted_from_what_the_process_has(no_limits, monkeypatch):
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-    parser_worker._limit_memory(1 << 30)
-
-    ((kind, (soft, hard)),) = no_limits
-    assert kind == resource.RLIMIT_AS
-    assert soft > 1 << 30
-    assert hard == resource.RLIM_INFINITY
-
-
-def test_the_memory_limit_stays_below_that_of_the_system(no_limits, monkeypatch):
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 20, 1 << 20))
-
-    parser_worker._limit_memory(1 << 30)
-
-    assert no_limits == [(resource.RLIMIT_AS, (1 << 20, 1 << 20))]
-
-
-def test_elsewhere_than_on_linux_no_memory_limit_is_set(no_limits, monkeypatch):
-    monkeypatch.setattr(sys, "platform", "darwin")
-
-    parser_worker._limit_memory(1 << 30)
-
-    assert no_limits == []
-
-
 def test_a_file_whose_chunks_fit_no_row_fails_alone_in_its_group(serve, tmp_path, monkeypatch, capsys):
     chunk_file = parser_worker.chunk_file
 

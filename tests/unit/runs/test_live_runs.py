@@ -1,16 +1,22 @@
 """Which runs count as dead, by what their tags say of a process."""
 
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.tags import TagType, get_tag_type
 from dagster._utils.tags import is_valid_tag_key
 
+from code_index.system.processes import namespace
 from indexing_assets.runs import live_runs
 from indexing_assets.runs.live_runs import (
     HOST_TAG,
+    LIVING_TAG,
+    NAMESPACE_TAG,
     PROCESS_STARTED_TAG,
     PROCESS_TAG,
     RETRY_LASTING_TAG,
@@ -19,6 +25,7 @@ from indexing_assets.runs.live_runs import (
     process_tags,
     retries_lasting,
 )
+from tests.waiting import started
 
 _GONE = {HOST_TAG: socket.gethostname(), PROCESS_TAG: "999999999", PROCESS_STARTED_TAG: "1.00"}
 
@@ -44,6 +51,12 @@ def _run(instance: dg.DagsterInstance, tags: Mapping[str, str], parent: str | No
     return instance.create_run_for_job(
         _job, tags=dict(tags), status=dg.DagsterRunStatus.STARTED, parent_run_id=parent, root_run_id=parent
     )
+
+
+def _tags(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Mapping[str, str]:
+    stored = instance.get_run_by_id(run.run_id)
+    assert stored is not None
+    return stored.tags
 
 
 def _dead(instance: dg.DagsterInstance) -> set[str]:
@@ -80,8 +93,62 @@ def test_tags_of_before_they_were_hidden_are_understood(instance: dg.DagsterInst
     assert not retries_lasting(_run(instance, {"code_index/retry_lasting": "false"}))
 
 
-def test_no_page_shows_the_tags_that_only_the_program_reads() -> None:
-    tags = {*process_tags("a run"), RETRY_LASTING_TAG}
+def _elsewhere(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, **changed: str) -> dg.DagsterRun:
+    """A run of a process in another container of the same host name, whose number is nobody's here."""
+    run = _run(instance, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(live_runs, "namespace", lambda: "1")
+        patch.setattr(live_runs, "space_name", lambda: f"a-container-{run.run_id}")
+        patch.setattr(live_runs, "share_until_the_end", lambda path: None)
+        tags = process_tags(instance, run.run_id)
+    instance.add_run_tags(run.run_id, {**tags, PROCESS_TAG: "999999999", **changed})
+    return run
+
+
+def test_a_run_of_a_container_that_lives_is_left_alone_whatever_its_numbers_are_here(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _elsewhere(instance, monkeypatch)
+    living = live_runs._living(instance, _tags(instance, run)[LIVING_TAG])
+    assert run.run_id not in _dead(instance), "no file: nobody can be asked"
+    holder = (
+        "import sys; from pathlib import Path; from code_index.system.file_locks import share_until_the_end as share\n"
+    )
+    with started(
+        sys.executable,
+        "-c",
+        f"{holder}share(Path(sys.argv[1])); print(1, flush=True); input()",
+        str(living),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert run.run_id not in _dead(instance)
+        other.kill()
+        other.wait()
+        assert run.run_id in _dead(instance), "the container ended, as by a restart"
+
+
+def test_a_name_of_a_file_in_a_tag_leads_nowhere_else(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "living").touch()
+    run = _elsewhere(instance, monkeypatch, **{LIVING_TAG: str(tmp_path / "living")})
+    assert run.run_id not in _dead(instance)
+
+
+def test_a_process_of_this_container_is_seen_by_its_number(instance: dg.DagsterInstance) -> None:
+    run = _run(instance, {})
+    instance.add_run_tags(run.run_id, process_tags(instance, run.run_id))
+    assert _tags(instance, run)[NAMESPACE_TAG] == namespace()
+    assert run.run_id not in _dead(instance)
+    instance.add_run_tags(run.run_id, {PROCESS_TAG: "999999999"})
+    assert run.run_id in _dead(instance)
+
+
+def test_no_page_shows_the_tags_that_only_the_program_reads(instance: dg.DagsterInstance) -> None:
+    tags = {*process_tags(instance, "a run"), RETRY_LASTING_TAG}
     assert {get_tag_type(tag) for tag in tags} == {TagType.HIDDEN}
     assert all(is_valid_tag_key(tag) for tag in tags)
 
@@ -98,7 +165,7 @@ def test_a_run_replaces_the_tags_that_it_inherited(instance: dg.DagsterInstance)
     done = dg.materialize([_asset], instance=instance, tags=tags)
     run = instance.get_run_by_id(done.run_id)
     assert run is not None
-    assert process_tags(done.run_id).items() <= run.tags.items()
+    assert process_tags(instance, done.run_id).items() <= run.tags.items()
 
 
 def test_a_run_that_a_person_executes_again_retries_what_failed_for_a_reason_that_lasts(

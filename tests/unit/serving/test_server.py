@@ -205,7 +205,10 @@ def test_a_process_of_another_user_is_hung_up_on(serving: _Serving, monkeypatch:
     def do() -> None:
         monkeypatch.setattr(local_socket, "is_peer_of_this_user", lambda _connection: False)
         # As `connect`, without its own look at the other end.
-        with socket.socket(socket.AF_UNIX) as connection, local_socket._short_path(serving.folder.locks_dir) as path:
+        with (
+            socket.socket(socket.AF_UNIX) as connection,
+            local_socket.short_path(serving.folder.locks_dir, local_socket.SOCKET_FILE) as path,
+        ):
             connection.settimeout(PATIENCE_S)
             connection.connect(path)
             question = json.dumps({"to": addressee(serving.folder), "question": WHERE, "arguments": {}}).encode()

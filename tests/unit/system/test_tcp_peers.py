@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from code_index.serving import peers
-from code_index.serving.peers import is_of_this_user
+from code_index.system import tcp_peers as peers
+from code_index.system.tcp_peers import is_of_this_user
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Linux's table of sockets")
 
