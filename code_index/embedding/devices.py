@@ -7,6 +7,7 @@ without an accelerator must not spend the seconds of importing torch to learn th
 from __future__ import annotations
 
 import ctypes
+import logging
 import math
 import os
 import platform
@@ -17,12 +18,15 @@ from pathlib import Path
 
 import psutil
 
+from code_index.core.distribution import has_extra, missing_extra
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 
 _CPUINFO = Path("/proc/cpuinfo")
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_CUDA_WITHOUT_TORCH = missing_extra("torch", "there is an NVIDIA driver, and its GPU")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ def choose_device(requested: str) -> DeviceChoice:
     no_cuda = cuda_obstacle(0)
     if no_cuda is None:
         return DeviceChoice("cuda:0", "auto: CUDA is available")
+    if no_cuda == _CUDA_WITHOUT_TORCH:
+        _LOG.warning("The model runs on the CPU: %s", no_cuda)
     no_mps = mps_obstacle()
     if no_mps is None:
         return DeviceChoice("mps", "auto: Metal is available")
@@ -65,6 +71,8 @@ def cuda_obstacle(index: int) -> str | None:
         return "CUDA_VISIBLE_DEVICES hides all GPUs"
     if not nvidia_driver_present():
         return "no NVIDIA driver"
+    if not has_extra("torch"):
+        return _CUDA_WITHOUT_TORCH
     with importing:
         import torch
 
@@ -79,6 +87,8 @@ def mps_obstacle() -> str | None:
     """The reason why Metal cannot be used, or None. torch is imported only on Apple processors."""
     if (sys.platform, platform.machine()) != ("darwin", "arm64"):
         return "no Apple processor"
+    if not has_extra("torch"):
+        return missing_extra("torch", "there is an Apple processor, and its GPU")
     with importing:
         import torch
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from code_index.core.distribution import require_extra
 from code_index.core.embedding_text import recipe_of_version
 from code_index.core.errors import ModelError, SettingsError
 from code_index.core.lazy_imports import importing
@@ -101,6 +102,7 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
     Raises:
         ModelError: the model is missing or cannot be loaded, or the device cannot be used.
         SettingsError: the configuration contradicts itself or the model.
+        UsageError: the model needs an extra that is not installed.
     """
     if config.model == DETERMINISTIC:
         return DeterministicEmbedder(recipe=config.text_recipe)
@@ -179,6 +181,7 @@ def _backend(plan: EmbedderPlan, files: ModelFiles, window: int, threads: int) -
             from code_index.embedding.backends.static import StaticBackend
 
         return StaticBackend(files, window=window)
+    require_extra("torch", f"{files.name} runs on backend torch, which")
     with importing:
         from code_index.embedding.backends.torch import TorchBackend
 
