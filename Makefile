@@ -77,7 +77,7 @@ newest:  ## the tests with every package at the newest version allowed, in an en
 dist: $(VENV)/.dev  ## the package that people install, in dist/: wheel and source, checked
 	rm -rf dist
 	$(BIN)/python -m build
-	$(BIN)/twine check --strict dist/*
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

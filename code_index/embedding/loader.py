@@ -128,6 +128,7 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
     Raises:
         ModelError: the device, or a backend that cannot run this model, was asked for.
         SettingsError: precision and backend contradict each other.
+        UsageError: the model would run on torch, which is not installed.
     """
     if files.static and config.backend in {AUTO, "static"} and device_kind(config.device) in {AUTO, "cpu"}:
         if config.precision not in {AUTO, *BACKENDS["static"].precisions}:
@@ -155,6 +156,7 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
             raise SettingsError(
                 f"precision = {config.precision} needs backend onnx on the CPU: use float32, float16 or bfloat16"
             )
+        require_extra("torch", f"{files.name} runs on backend torch, which")
         return EmbedderPlan(choice.device, "torch", config.precision, "; ".join(reasons))
     return _onnx_plan(config, reasons)
 
@@ -181,7 +183,6 @@ def _backend(plan: EmbedderPlan, files: ModelFiles, window: int, threads: int) -
             from code_index.embedding.backends.static import StaticBackend
 
         return StaticBackend(files, window=window)
-    require_extra("torch", f"{files.name} runs on backend torch, which")
     with importing:
         from code_index.embedding.backends.torch import TorchBackend
 
