@@ -23,6 +23,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from typing import Any
 
 from benchmarks.peers import Tool, cost
@@ -56,15 +57,26 @@ def wheels(place: Path, name: str, requirements: Sequence[str], python: str) -> 
 
 
 @contextmanager
-def installed(installer: Sequence[str], folder: Path, name: str, python: str) -> Iterator[tuple[Path, float]]:
-    """An environment with a program, for as long as the block runs, and the seconds that it took to make it."""
+def timed(figures: dict[str, Any], name: str) -> Iterator[None]:
+    """Put the seconds of the block, and the processor's seconds of its processes, into `figures`."""
+    before, started = getrusage(RUSAGE_CHILDREN), time.perf_counter()
+    yield
+    after = getrusage(RUSAGE_CHILDREN)
+    figures[f"{name}_s"] = time.perf_counter() - started
+    figures[f"{name}_processor_s"] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+@contextmanager
+def installed(
+    installer: Sequence[str], folder: Path, name: str, python: str, figures: dict[str, Any]
+) -> Iterator[Path]:
+    """An environment with a program, for as long as the block runs; the time it takes goes into `figures`."""
     with tempfile.TemporaryDirectory() as temporary:
         environment = Path(temporary) / "environment"
         cache = {"UV_CACHE_DIR": f"{temporary}/cache", "PIP_NO_CACHE_DIR": "1", "UV_LINK_MODE": "copy"}
         only = ["--no-index", "--find-links", str(folder), name.partition(" ")[0]]
-        started = time.perf_counter()
         if installer[0] == "pip":
-            subprocess.run([python, "-m", "venv", environment], check=True)
+            venv = [python, "-m", "venv"]
             install = [
                 str(environment / "bin/python"),
                 "-m",
@@ -74,10 +86,12 @@ def installed(installer: Sequence[str], folder: Path, name: str, python: str) ->
                 "--quiet",
             ]
         else:
-            subprocess.run([*installer, "venv", "--quiet", "--python", python, environment], check=True)
+            venv = [*installer, "venv", "--quiet", "--python", python]
             install = [*installer, "pip", "install", "--quiet", "--python", str(environment / "bin/python")]
-        subprocess.run([*install, *only], check=True, env={**os.environ, **cache})
-        yield environment, time.perf_counter() - started
+        with timed(figures, "pip" if installer[0] == "pip" else "uv"):
+            subprocess.run([*venv, environment], check=True)
+            subprocess.run([*install, *only], check=True, env={**os.environ, **cache})
+        yield environment
 
 
 def sizes(environment: Path) -> Counter[str]:
@@ -91,7 +105,7 @@ def sizes(environment: Path) -> Counter[str]:
     return found
 
 
-def first_answer(environment: Path, corpus: Path) -> dict[str, float]:
+def first_answer(environment: Path, corpus: Path, figures: dict[str, Any]) -> None:
     """Seconds and memory of the first index and of the first answer, in a HOME that has never been used."""
     program = str(environment / "bin" / "code-index")
     with tempfile.TemporaryDirectory() as home, copied(corpus) as root:
@@ -104,32 +118,37 @@ def first_answer(environment: Path, corpus: Path) -> dict[str, float]:
             programs=environment / "bin",
             environment={name: "" for name in os.environ if name.startswith("CODE_INDEX_")} | {"HOME": home},
         )
-        index, _ = cost(tool.index(root), tool, root)
-        answer, text = cost(tool.query(root, _QUERY), tool, root)
+        with timed(figures, "index"):
+            index, _ = cost(tool.index(root), tool, root)
+        with timed(figures, "answer"):
+            answer, text = cost(tool.query(root, _QUERY), tool, root)
         if ".py:" not in text:
             raise SystemExit(f"No answer: {text}")
-        return {"index_s": index["s"], "index_mib": index["mib"], "answer_s": answer["s"], "answer_mib": answer["mib"]}
+        figures |= {"index_mib": index["mib"], "answer_mib": answer["mib"]}
 
 
 def measure(name: str, folder: Path, options: argparse.Namespace, corpus: Path) -> dict[str, Any]:
     """Installation by both installers and, of ours, the first answer after it."""
     figures: dict[str, Any] = {}
-    for installer in ("uv", "pip"):
+    for installer in options.installer or ("uv", "pip"):
         command = [options.uv] if installer == "uv" else [installer]
-        with installed(command, folder, name, options.python) as (environment, seconds):
-            figures[f"{installer}_s"] = seconds
+        with installed(command, folder, name, options.python, figures) as environment:
             if installer == "uv":
                 found = sizes(environment)
                 figures["mb"] = found.total() / 1e6
                 figures["packages"] = {part: round(size / 1e6, 1) for part, size in found.most_common(_SHOWN_PACKAGES)}
                 if name == _OURS:
-                    figures |= first_answer(environment, corpus)
+                    first_answer(environment, corpus, figures)
     return figures
 
 
 def _cell(rounds: Sequence[Mapping[str, Any]], figure: str, unit: str) -> str:
     values = [each[figure] for each in rounds if figure in each]
-    return f"{statistics.median(values):,.1f} {unit}" if values else "not run: its model is on a hub"
+    if not values:
+        return "not run"
+    of_processor = [each[f"{figure.removesuffix('_s')}_processor_s"] for each in rounds if unit == "s"]
+    more = f" ({statistics.median(of_processor):,.1f} s of processor)" if of_processor else ""
+    return f"{statistics.median(values):,.1f} {unit}{more}"
 
 
 def main() -> None:
@@ -139,6 +158,7 @@ def main() -> None:
     parser.add_argument("--place", type=Path, default=Path(__file__).parent / ".results" / "installation")
     parser.add_argument("--python", default=sys.executable, help="interpreter of the environments")
     parser.add_argument("--uv", default=shutil.which("uv"), help="the program uv")
+    parser.add_argument("--installer", action="append", choices=["uv", "pip"], help="by default both")
     parser.add_argument("--only", action="append", choices=[_OURS, *_PEERS], help="may be given several times")
     options = parser.parse_args()
     if options.uv is None:
