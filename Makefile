@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A process of each test would compile this project again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: index ui help test long fast check fix lock lowest newest clean
+.PHONY: index ui help test long fast check fix lock lowest newest dist clean
 
 index: $(VENV)/.runtime  ## index the repository at REPO (this one)
 	$(BIN)/code-index index "$(REPO)"
@@ -60,9 +60,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 
 LOCK := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
 	--no-emit-trusted-host --no-header --no-annotate --unsafe-package torch
+# What a clone installs: everything that works in it works at once.
+CLONE := --extra torch --extra ui --extra clone
 lock: $(VENV)/.dev  ## both requirement locks again, from the bounds in pyproject.toml
-	$(LOCK) --extra dev -o requirements-dev.lock pyproject.toml
-	$(LOCK) -o requirements.lock pyproject.toml
+	$(LOCK) $(CLONE) --extra dev -o requirements-dev.lock pyproject.toml
+	$(LOCK) $(CLONE) -o requirements.lock pyproject.toml
 	sed -i.bak '/^# WARNING/,$$d' requirements.lock requirements-dev.lock
 	rm -f requirements.lock.bak requirements-dev.lock.bak
 
@@ -71,6 +73,11 @@ lowest:  ## the tests with every direct dependency at its lower bound, in an env
 
 newest:  ## the tests with every package at the newest version allowed, in an environment of its own; T=path: only those there
 	PYTHON="$(PYTHON)" .ci/newest $(or $(T),-n auto --dist worksteal)
+
+dist: $(VENV)/.dev  ## the package that people install, in dist/: wheel and source, checked
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
 
 clean:  ## remove the environment
 	rm -rf $(VENV)

@@ -87,6 +87,8 @@ from dagster_shared.error import SerializableErrorInfo
 # Many stored texts to what they hold, faster than one at a time.
 from dagster_shared.serdes import deserialize_values
 
+from code_index.core.distribution import require_extra
+
 if TYPE_CHECKING:
     from dagster._cli.proxy_server_manager import ProxyServerManager
     from dagster._core.execution.backfill import PartitionBackfill
@@ -162,7 +164,10 @@ DAEMON_MODULE: Final = "dagster._daemon"
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    module = _MODULES[name]
+    if module.startswith("dagster_postgres"):
+        require_extra("postgres", "dagster.yaml names a storage on PostgreSQL, which")
+    value = globals()[name] = getattr(importlib.import_module(module), name)
     return value
 
 

@@ -6,12 +6,17 @@ system says of both (`code_index.system.hardware`). A machine without an acceler
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 
+from code_index.core.distribution import has_extra, missing_extra
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.system.hardware import cpu_features, is_apple_processor, nvidia_driver_present
+
+_CUDA_WITHOUT_TORCH = missing_extra("torch", "there is an NVIDIA driver, and its GPU")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ def choose_device(requested: str) -> DeviceChoice:
     no_cuda = cuda_obstacle(0)
     if no_cuda is None:
         return DeviceChoice("cuda:0", "auto: CUDA is available")
+    if no_cuda == _CUDA_WITHOUT_TORCH:
+        _LOG.warning("The model runs on the CPU: %s", no_cuda)
     no_mps = mps_obstacle()
     if no_mps is None:
         return DeviceChoice("mps", "auto: Metal is available")
@@ -54,6 +61,8 @@ def cuda_obstacle(index: int) -> str | None:
         return "CUDA_VISIBLE_DEVICES hides all GPUs"
     if not nvidia_driver_present():
         return "no NVIDIA driver"
+    if not has_extra("torch"):
+        return _CUDA_WITHOUT_TORCH
     with importing:
         import torch
 
@@ -68,6 +77,8 @@ def mps_obstacle() -> str | None:
     """The reason why Metal cannot be used, or None. torch is imported only on Apple processors."""
     if not is_apple_processor():
         return "no Apple processor"
+    if not has_extra("torch"):
+        return missing_extra("torch", "there is an Apple processor, and its GPU")
     with importing:
         import torch
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from code_index.core.distribution import require_extra
 from code_index.core.embedding_text import recipe_of_version
 from code_index.core.errors import ModelError, SettingsError
 from code_index.core.lazy_imports import importing
@@ -102,6 +103,7 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
     Raises:
         ModelError: the model is missing or cannot be loaded, or the device cannot be used.
         SettingsError: the configuration contradicts itself or the model.
+        UsageError: the model needs an extra that is not installed.
     """
     if config.model == DETERMINISTIC:
         return DeterministicEmbedder(recipe=config.text_recipe)
@@ -127,6 +129,7 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
     Raises:
         ModelError: the device, or a backend that cannot run this model, was asked for.
         SettingsError: precision and backend contradict each other.
+        UsageError: the model would run on torch, which is not installed.
     """
     if files.static and config.backend in {AUTO, "static"} and device_kind(config.device) in {AUTO, "cpu"}:
         if config.precision not in {AUTO, *BACKENDS["static"].precisions}:
@@ -154,6 +157,7 @@ def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -
             raise SettingsError(
                 f"precision = {config.precision} needs backend onnx on the CPU: use float32, float16 or bfloat16"
             )
+        require_extra("torch", f"{files.name} runs on backend torch, which")
         return EmbedderPlan(choice.device, "torch", config.precision, "; ".join(reasons))
     return _onnx_plan(config, reasons)
 

@@ -26,6 +26,7 @@ from typing import Any, Final
 
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.atomic_writes import write_atomically
+from code_index.core.distribution import DISTRIBUTION
 from code_index.core.embedding_text import TEXT_RECIPE_VERSION
 from code_index.core.regular_files import load_json, read_regular_file
 from code_index.embedding.configuration import DETERMINISTIC
@@ -42,7 +43,7 @@ COMPLETE_FILE: Final = "complete.json"
 TRUSTED_FOR: Final = timedelta(hours=12)
 # Other models are files that may change without a trace here.
 _KNOWN_MODELS: Final = (DEFAULT, DEFAULT_MODEL, FAST, DETERMINISTIC)
-_PACKAGES: Final = ("code-index", "dagster", "lancedb", "tree-sitter", "tree-sitter-language-pack")
+_PACKAGES: Final = (DISTRIBUTION, "dagster", "lancedb", "tree-sitter", "tree-sitter-language-pack")
 
 
 @dataclass(frozen=True, slots=True)

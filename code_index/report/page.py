@@ -12,9 +12,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from code_index.core.distribution import has_extra, missing_extra
 from code_index.core.quoting import code_span, html_text
 from code_index.report.figures import IndexFigures, Row
-from code_index.report.plots import as_png, as_svg, plots
+from code_index.report.plots import Draw, as_png, as_svg, plots
 from code_index.report.style import STYLE
 
 _HTML_ROWS: Final = 200
@@ -26,7 +27,8 @@ _POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
     """Write the whole page; `title` names the repository, `made_at` is shown as it is."""
     parts = [f"<h1>{html_text(title)}</h1>", f"<p>Made {html_text(made_at)}.</p>", _summary(figures)]
-    drawn = plots(figures)
+    drawn, left_out = _plots(figures)
+    parts += [f'<p class="none">{html_text(left_out)}</p>'] if left_out else []
     parts += [
         f'<h2>{html_text(name)}</h2><img alt="{html_text(name)}" src="{_data("image/svg+xml", as_svg(draw, figures))}">'
         for name, draw in drawn.items()
@@ -43,14 +45,19 @@ def html_page(title: str, made_at: str, figures: IndexFigures) -> str:
 
 def markdown(figures: IndexFigures) -> str:
     """Write the same for an event's metadata: all plots as one image, and the heads of the tables."""
-    parts = []
-    drawn = plots(figures)
+    drawn, left_out = _plots(figures)
+    parts = [left_out] if left_out else []
     if drawn:
         parts.append(f"![{', '.join(drawn)}]({_data('image/png', as_png(list(drawn.values()), figures))})")
     for name, rows in _tables(figures).items():
         if rows:
             parts.append(f"**{name}** ({_how_many(rows, _MARKDOWN_ROWS)})\n\n{_markdown_table(rows[:_MARKDOWN_ROWS])}")
     return "\n\n".join(parts) or "Nothing is indexed yet."
+
+
+def _plots(figures: IndexFigures) -> tuple[Mapping[str, Draw], str]:
+    """The plots to draw by title, or none and the sentence that says what they need."""
+    return (plots(figures), "") if has_extra("ui") else ({}, f"{missing_extra('ui', 'A report with plots')}.")
 
 
 def _summary(figures: IndexFigures) -> str:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any, Final, Generic, TypeVar
 
+from code_index.core.distribution import distribution_version
 from code_index.search.freshness import Freshness
 
 ANSWER_FORMAT: Final = 1
@@ -46,7 +46,7 @@ class Answer(Generic[HitT]):
         single = asdict(self.freshness[0]) if len(self.freshness) == 1 else {}
         return {
             "format": ANSWER_FORMAT,
-            "version": version("code-index"),
+            "version": distribution_version(),
             **{name: single.get(name) for name in ("repository", "commit", "age_s", "vectors_share", "newer_files")},
             "indexes": [asdict(one) for one in self.freshness],
             "notes": list(self.notes),

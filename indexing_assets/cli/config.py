@@ -16,18 +16,20 @@ from indexing_assets.cli.output import say, say_json
 @index_dir_option
 @json_option
 def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
-    """Show each setting, its value, and where it comes from: default, settings.toml or environment.
+    """Show each setting, its value, and where it comes from: default, settings.toml or environment; then model and extras.
 
     Works before there is an index, and exits with 0 even if the model is missing.
     """
+    from code_index.core.distribution import EXTRAS, has_extra
     from code_index.index.settings import explained_settings
 
     folder = folder_of(path, index_dir)
     settings = explained_settings(folder.settings_path)
     model = _model(folder.settings())
+    extras = {extra: has_extra(extra) for extra in EXTRAS}
     if as_json:
         listed = [asdict(item) for item in settings]
-        say_json({"file": str(folder.settings_path), "settings": listed, "model": model})
+        say_json({"file": str(folder.settings_path), "settings": listed, "model": model, "extras": extras})
         return
     exists = "" if folder.settings_path.exists() else " (not there yet: all defaults)"
     say(f"{folder.settings_path}{exists}")
@@ -40,6 +42,9 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     say("Model")
     for name, value in model.items():
         say(f"  {name:<{width}}  {value if isinstance(value, str) else json.dumps(value)}")
+    say("Extras")
+    for extra, there in extras.items():
+        say(f"  {extra:<{width}}  {'' if there else 'not '}installed")
 
 
 def _model(settings: Any) -> dict[str, Any]:

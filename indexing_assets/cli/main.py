@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from code_index.core.distribution import DISTRIBUTION
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.index.permissions import umask_of
 from indexing_assets.cli.limits import raise_open_files, refuse_low_limits
@@ -99,7 +100,7 @@ class _Refused(click.ClickException):
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="code-index", prog_name="code-index")
+@click.version_option(package_name=DISTRIBUTION, prog_name="code-index")
 def cli() -> None:
     """Semantic code search over a repository that survives crashes, failures and change."""
 

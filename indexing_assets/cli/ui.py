@@ -17,6 +17,7 @@ import click
 import psutil
 
 from code_index.core.child_python import child_environment
+from code_index.core.distribution import require_extra
 from code_index.core.errors import IndexBusyError
 from code_index.index.folder import WATCH_VARIABLE, IndexFolder
 from code_index.index.locks import Duty, hold
@@ -68,6 +69,7 @@ def command(
 
     The printed address ends in a token, which makes a browser known; programs of the same user need none.
     """
+    require_extra("ui", "Dagster's web interface")
     folder = folder_of(path, index_dir)
     with ExitStack() as opened:
         sockets = [opened.enter_context(listener) for listener in listen(host, port)]

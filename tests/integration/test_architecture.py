@@ -13,6 +13,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from code_index.core.distribution import EXTRAS
+
 _ROOT = Path(__file__).parents[2]
 _PAGE = _ROOT / "docs/architecture.md"
 _WITH_DAGSTER = {"dagster_shared", "yaml"}  # a part of Dagster, and what it reads its own files with
@@ -75,7 +77,10 @@ def test_files_that_the_walks_name_exist() -> None:
 
 def test_every_library_that_the_product_imports_is_a_declared_dependency() -> None:
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["postgres"]]
+    requirements = [
+        *project["dependencies"],
+        *(one for extra in EXTRAS for one in project["optional-dependencies"][extra]),
+    ]
     declared = {canonicalize_name(Requirement(one).name) for one in requirements}
     of_module = packages_distributions()
     imported = {

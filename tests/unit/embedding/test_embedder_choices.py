@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from importlib.machinery import ModuleSpec
 from types import SimpleNamespace
 
 import pytest
@@ -124,6 +125,7 @@ def test_hidden_gpus_are_not_looked_for(monkeypatch, hidden):
 
 def fake_torch(*, cuda=False, count=0, built=None, mps=False):
     return SimpleNamespace(
+        __spec__=ModuleSpec("torch", None),
         __version__="9.9",
         version=SimpleNamespace(cuda=built),
         cuda=SimpleNamespace(is_available=lambda: cuda, device_count=lambda: count),

