@@ -77,7 +77,9 @@ def bert_graph(folder: Path, pooling: str, precision: str) -> Any:
     hidden = graph.norm(embedded, "embeddings.LayerNorm")
     kept = graph.node("Cast", "attention_mask", to=graph.float32)
     # 0 for a token and the least number for padding, added to each row of scores.
-    hide = graph.node("Mul", graph.node("Sub", kept, graph.scalar("one", 1)), graph.scalar("most", np.finfo("f4").max))
+    hide = graph.node(
+        "Mul", graph.node("Sub", kept, graph.scalar("one", 1)), graph.scalar("most", float(np.finfo("f4").max))
+    )
     hide = graph.node("Unsqueeze", hide, graph.constant("head and query", [1, 2]))
     split = graph.constant("split", [0, 0, heads, width // heads])
     joined = graph.constant("joined", [0, 0, width])

@@ -32,6 +32,7 @@ from code_index.embedding.backend import Tokens
 from code_index.embedding.models.bert_graph import bert_graph, is_plain_bert
 from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE, WEIGHTS_FILE
 from code_index.embedding.models.weights import weights_files
+from code_index.embedding.onnx_session import cpu_session
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
 LEAST_EXPORT_COSINE: Final = 0.9999
@@ -94,10 +95,7 @@ def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str
 
 def run_graph(graph: Any, batch: Sequence[Tokens], pad_id: int) -> Vectors:
     """Vectors of texts from an `onnx.ModelProto`, in batches of a size that indexing has."""
-    with importing:
-        import onnxruntime
-
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = cpu_session(graph.SerializeToString(), threads=0)
     names = [node.name for node in session.get_inputs()]
     parts = []
     for at in range(0, len(batch), _BATCH):
