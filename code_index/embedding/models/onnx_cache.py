@@ -35,7 +35,7 @@ class Graph:
 
 
 def exported_graph(files: ModelFiles, precision: str) -> Graph:
-    """The model as an ONNX graph (`float32` or `int8`), from the cache or made now (seconds; where torch exports it, up to a minute).
+    """The model as an ONNX graph (`float32` or `int8`), from the cache or made now: in seconds, or with torch in up to a minute.
 
     Raises:
         ModelError: the model cannot be exported; the message ends with the exporter's last line.

@@ -1,9 +1,9 @@
 """Distilling of a static model: `python -m code_index.embedding.models.static_export FOLDER OUTPUT`.
 
-A process of its own, so that the memory ends with it. Each token goes through the transformer between the two special tokens; its own
-hidden state is its vector. The mean of all is taken off, because what all tokens share says nothing. A table of weights
-says how much a token tells about code (`return` little, `websocket` much): without it a text's vector is mostly that of
-its brackets. docs/decisions/0017-a-static-model-for-speed.md says where the weights come from.
+A process of its own, so that its memory ends with it. Each token goes through the transformer between the two special
+tokens; its own hidden state is its vector. The mean of all is taken off, because what all tokens share says nothing. A
+table of weights says how much a token tells about code (`return` little, `websocket` much): without it a text's vector is
+mostly that of its brackets. docs/decisions/0017-a-static-model-for-speed.md says where the weights come from.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from code_index.embedding.models.data_only import MODULES_FILE
 from code_index.embedding.models.static_table import TABLE_FILE, TENSOR, TOKENIZER_FILE, write_report
 from code_index.embedding.onnx_session import cpu_session
 
-_BATCH: Final = 512
+_BATCH: Final = 128
 WEIGHTS_FILE: Final = Path(__file__).with_name("token_weights.bin")
 """A byte b of each token of the built-in model's vocabulary, for the weight exp(-b / `WEIGHT_STEPS`)."""
 WEIGHT_STEPS: Final = 40.0
