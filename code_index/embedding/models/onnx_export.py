@@ -1,10 +1,15 @@
-"""Export of a model folder as one ONNX graph from token ids to unit vectors; runs as a process of its own.
+"""A model folder as one ONNX graph from token ids to unit vectors; runs as a process of its own.
 
     python -m code_index.embedding.models.onnx_export <model folder> <pooling> <precision> <output folder>
 
-Belongs here: the export, its int8 form, and the check that both agree with their model. A process of its own, so that
-torch's one or two gigabytes and its warnings end with it. A ready-made ONNX file was rejected: any
-sentence-transformers folder should work, and the weights' digest should identify what ran.
+Belongs here: the choice of the way to the graph, the export with torch, and the checks. A BERT is written from its weights
+(`code_index.embedding.models.bert_graph`); any other architecture is exported with torch, and what torch computes is
+compared with the graph, because its exporter is not ours. The written graph's float32 is not compared when a model is
+prepared: nothing here knows better what the weights mean, and the tests compare it with torch. In int8 either strays as
+far as its weights are uneven, so that form is always compared with float32.
+
+A process of its own, so that several copies of the weights, and torch's gigabyte and warnings, end with it. A ready-made
+ONNX file was rejected: any sentence-transformers folder should work, and the weights' digest should identify what ran.
 """
 
 from __future__ import annotations
@@ -19,12 +24,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from code_index.core.distribution import missing_extra
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors, vector_lengths
 from code_index.embedding.backend import Tokens
+from code_index.embedding.models.bert_graph import bert_graph, is_plain_bert
 from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE, WEIGHTS_FILE
 from code_index.embedding.models.weights import weights_files
+from code_index.embedding.onnx_session import cpu_session
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
 LEAST_EXPORT_COSINE: Final = 0.9999
@@ -34,85 +42,81 @@ LEAST_INT8_COSINE: Final = 0.985
 
 _WINDOW_TOKENS = 128
 _SAMPLE_LINES = 20
-_SAMPLE_TEXTS = 64
+_SAMPLE_TEXTS = 32
+_BATCH = 8
 _PROBE_TOKENS = 16
 
 
 def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str, Any]:
-    """Write `GRAPH_FILE` and `REPORT_FILE` into `output` and return the report.
+    """Write `GRAPH_FILE`, `WEIGHTS_FILE` and `REPORT_FILE` into `output` and return the report.
 
     `precision` is `float32` or `int8`. The report's `precision` is `float32` when int8 was requested but strays too
-    far from the model; `reason` says so.
+    far from float32; `reason` says so.
 
     Raises:
-        ModelError: the exported graph does not compute what the model computes.
+        ModelError: the weights cannot be loaded, the graph does not compute what the model computes, or the architecture
+            needs torch, which is not installed.
     """
+    with importing:
+        import onnx
+
     samples = Tokenizer(folder, window=_WINDOW_TOKENS)
     batch = samples.tokenize(_sample_texts(), "")
-    full = output / "float32.onnx"
-    reference = _export_float32(folder, pooling, full, batch, samples.pad_id)
-    agreement = _cosines(reference, run_graph(full, batch, samples.pad_id))
-    if not agreement.min() >= LEAST_EXPORT_COSINE:
-        raise ModelError(
-            f"the ONNX graph of {folder} strays from the model (least cosine {agreement.min():.5f}): use backend torch"
-        )
-    report: dict[str, Any] = {"precision": "float32", "export_cosine_min": float(agreement.min()), "reason": ""}
+    report: dict[str, Any] = {"precision": "float32", "reason": ""}
+    written = is_plain_bert(folder)
+    if written:
+        graph = bert_graph(folder, pooling, "float32")
+    else:
+        graph, reference = _exported(folder, pooling, batch, samples.pad_id)
+        agreement = _cosines(reference, run_graph(graph, batch, samples.pad_id))
+        if not agreement.min() >= LEAST_EXPORT_COSINE:
+            raise ModelError(
+                f"the ONNX graph of {folder} strays from the model (least cosine {agreement.min():.5f}): use backend torch"
+            )
+        report["export_cosine_min"] = float(agreement.min())
     if precision == "int8":
-        small = output / "int8.onnx"
-        _quantize(full, small)
-        cosines = _cosines(reference, run_graph(small, batch, samples.pad_id))
+        small = bert_graph(folder, pooling, "int8") if written else _quantized(graph, output)
+        vectors, exact = (run_graph(one, batch, samples.pad_id) for one in (small, graph))
+        cosines = _cosines(exact, vectors)
         report |= {"int8_cosine_mean": float(cosines.mean()), "int8_cosine_min": float(cosines.min())}
         if cosines.mean() >= LEAST_INT8_COSINE:
             report["precision"] = "int8"
-            full.unlink()
-            full = small
+            graph = small
         else:
             report["reason"] = f"int8 strays from float32 (mean cosine {cosines.mean():.4f} < {LEAST_INT8_COSINE})"
-            small.unlink()
-    _with_weights_beside(full, output / GRAPH_FILE)
-    full.unlink()
+    onnx.save_model(
+        graph, output / GRAPH_FILE, save_as_external_data=True, all_tensors_to_one_file=True, location=WEIGHTS_FILE
+    )
     report["graph_bytes"] = (output / GRAPH_FILE).stat().st_size
     report["weights_bytes"] = (output / WEIGHTS_FILE).stat().st_size
     (output / REPORT_FILE).write_text(json.dumps(report, indent=2))
     return report
 
 
-def _with_weights_beside(graph: Path, target: Path) -> None:
-    """Write a graph with its weights in `WEIGHTS_FILE`; the small ones stay in it."""
-    with importing:
-        import onnx
-
-    onnx.save_model(
-        onnx.load(graph), target, save_as_external_data=True, all_tensors_to_one_file=True, location=WEIGHTS_FILE
-    )
-
-
-def run_graph(graph: Path, batch: Sequence[Tokens], pad_id: int) -> Vectors:
-    """Vectors of a batch from a graph file."""
-    with importing:
-        import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
-    feeds = graph_inputs(
-        batch,
-        pad_id=pad_id,
-        length=max(item.length for item in batch),
-        names=[node.name for node in session.get_inputs()],
-    )
-    vectors: Vectors = session.run(None, feeds)[0]
-    return vectors
+def run_graph(graph: Any, batch: Sequence[Tokens], pad_id: int) -> Vectors:
+    """Vectors of texts from an `onnx.ModelProto`, in batches of a size that indexing has."""
+    session = cpu_session(graph.SerializeToString(), threads=0)
+    names = [node.name for node in session.get_inputs()]
+    parts = []
+    for at in range(0, len(batch), _BATCH):
+        some = batch[at : at + _BATCH]
+        feeds = graph_inputs(some, pad_id=pad_id, length=max(item.length for item in some), names=names)
+        parts.append(session.run(None, feeds)[0])
+    return np.concatenate(parts)
 
 
-def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[Tokens], pad_id: int) -> Vectors:
-    """Write the float32 graph and return the vectors that torch computes for `batch`.
+def _exported(folder: Path, pooling: str, batch: Sequence[Tokens], pad_id: int) -> tuple[Any, Vectors]:
+    """The float32 graph as torch exports it, an `onnx.ModelProto`, and the vectors that torch computes for `batch`.
 
     Raises:
-        ModelError: the weights cannot be loaded.
+        ModelError: the weights cannot be loaded, or torch is not installed.
     """
-    with importing:
-        import torch
-        from transformers import AutoModel
-
+    try:
+        with importing:
+            import torch
+            from transformers import AutoModel
+    except ImportError as error:
+        raise ModelError(missing_extra("torch", f"the graph of {folder}, which is no plain BERT,")) from error
     try:
         model = AutoModel.from_pretrained(
             str(folder),
@@ -143,39 +147,38 @@ def _export_float32(folder: Path, pooling: str, target: Path, batch: Sequence[To
                 pooled = (hidden * kept).sum(1) / kept.sum(1).clamp(min=1e-9)
             return torch.nn.functional.normalize(pooled, dim=1)
 
-    graph = Graph().eval()
+    module = Graph().eval()
     example = tuple(torch.ones(2, _PROBE_TOKENS, dtype=torch.long) for _ in names)
     rows, columns = torch.export.Dim("rows"), torch.export.Dim("columns", max=model.config.max_position_embeddings - 2)
-    torch.onnx.export(
-        graph,
+    program = torch.onnx.export(
+        module,
         example,
-        str(target),
         input_names=names,
         output_names=["vectors"],
         dynamo=True,
         # One entry per positional input, inside the one of `*inputs`.
         dynamic_shapes=(tuple({0: rows, 1: columns} for _ in names),),
-        external_data=False,
         verbose=False,
     )
     arrays = graph_inputs(batch, pad_id=pad_id, length=max(item.length for item in batch), names=names)
     with torch.inference_mode():
-        vectors: Vectors = graph(*(torch.from_numpy(array) for array in arrays.values())).numpy()
-    return vectors
+        vectors: Vectors = module(*(torch.from_numpy(array) for array in arrays.values())).numpy()
+    return program.model_proto, vectors
 
 
-def _quantize(full: Path, small: Path) -> None:
-    """Convert the weights of matrix products to int8 by output channel; activations are scaled when the graph runs.
-
-    The embedding tables stay float32: quantizing them too takes the cosine from 0.991 to 0.975 and gains no time.
-    One scale per matrix was rejected: 0.896.
-    """
+def _quantized(graph: Any, work: Path) -> Any:
+    """An `onnx.ModelProto` in int8, as `bert_graph` makes it; `work` is a folder for a file on the way."""
     with importing:
+        import onnx
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    small = work / "int8.onnx"
     quantize_dynamic(
-        str(full), str(small), per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"]
+        graph, small, per_channel=True, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"]
     )
+    quantized = onnx.load(small)
+    small.unlink()
+    return quantized
 
 
 def _sample_texts() -> list[str]:

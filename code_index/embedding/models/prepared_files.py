@@ -1,8 +1,9 @@
 """Files made of a model's weights, once per machine, in a process of their own.
 
 A folder is named after everything that its files depend on. It is filled under another name, then renamed: processes
-that make the same at the same time do the work twice, and the first to finish wins. A process of its own, because
-making them needs torch, which takes seconds to import and does not go well with a later fork.
+that make the same at the same time do the work twice, and the first to finish wins. A process of its own, because the
+weights are in memory several times while they are made (half a gigabyte for the built-in model), and because some
+architectures need torch, which takes seconds to import and does not go well with a later fork.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def prepared_files(
     if found is not None:
         return found
     # A warning, so that it is seen: a search may wait for it.
-    _LOG.warning("preparing %s: once on this machine, for up to a minute", what)
+    _LOG.warning("preparing %s: once on this machine", what)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(place.parent)

@@ -1,15 +1,14 @@
 """Distilling of a static model: `python -m code_index.embedding.models.static_export FOLDER OUTPUT`.
 
-A process of its own: it needs torch. Each token goes through the transformer between the two special tokens; its own
-hidden state is its vector. The mean of all is taken off, because what all tokens share says nothing. A table of weights
-says how much a token tells about code (`return` little, `websocket` much): without it a text's vector is mostly that of
-its brackets. docs/decisions/0017-a-static-model-for-speed.md says where the weights come from.
+A process of its own, so that its memory ends with it. Each token goes through the transformer between the two special
+tokens; its own hidden state is its vector. The mean of all is taken off, because what all tokens share says nothing. A
+table of weights says how much a token tells about code (`return` little, `websocket` much): without it a text's vector is
+mostly that of its brackets. docs/decisions/0017-a-static-model-for-speed.md says where the weights come from.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +18,12 @@ import numpy as np
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors
+from code_index.embedding.models.bert_graph import bert_graph
 from code_index.embedding.models.data_only import MODULES_FILE
 from code_index.embedding.models.static_table import TABLE_FILE, TENSOR, TOKENIZER_FILE, write_report
-from code_index.embedding.models.weights import weights_files
+from code_index.embedding.onnx_session import cpu_session
 
-_BATCH: Final = 512
+_BATCH: Final = 128
 WEIGHTS_FILE: Final = Path(__file__).with_name("token_weights.bin")
 """A byte b of each token of the built-in model's vocabulary, for the weight exp(-b / `WEIGHT_STEPS`)."""
 WEIGHT_STEPS: Final = 40.0
@@ -69,31 +69,20 @@ def token_vectors(folder: Path, tokenizer: Any) -> Vectors:
     Raises:
         ModelError: the weights cannot be loaded.
     """
-    with importing:
-        import torch
-        from transformers import AutoModel
-
-    try:
-        model = AutoModel.from_pretrained(
-            str(folder), local_files_only=True, trust_remote_code=False, use_safetensors=True
-        )
-    except Exception as error:  # the weights' library and transformers raise errors without a common base
-        raise ModelError(f"the weights {weights_files(folder)[0]} cannot be loaded: {error}") from error
-    model = model.float().eval()
+    session = cpu_session(bert_graph(folder, "none", "float32").SerializeToString(), threads=0)
     before, after = tokenizer.encode("").ids
     parts = []
-    with torch.inference_mode():
-        for ids in torch.arange(tokenizer.get_vocab_size()).split(_BATCH):
-            batch = torch.stack([torch.full_like(ids, before), ids, torch.full_like(ids, after)], dim=1)
-            hidden = model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state
-            parts.append(hidden[:, 1].numpy())
+    for first in range(0, tokenizer.get_vocab_size(), _BATCH):
+        ids = np.arange(first, min(first + _BATCH, tokenizer.get_vocab_size()))
+        batch = np.stack([np.full_like(ids, before), ids, np.full_like(ids, after)], axis=1)
+        feeds = {"input_ids": batch, "attention_mask": np.ones_like(batch), "token_type_ids": np.zeros_like(batch)}
+        parts.append(session.run(None, feeds)[0][:, 1])
     table: Vectors = np.concatenate(parts)
     table -= table.mean(axis=0)
     return table
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
         distill(Path(sys.argv[1]), Path(sys.argv[2]))
     except ModelError as failure:

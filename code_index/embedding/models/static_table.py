@@ -43,7 +43,7 @@ _TABLE_AXES: Final = 2
 
 
 def distilled_folder(source: Path, source_sha256: str) -> Path:
-    """Folder of the table distilled from a model, in sentence-transformers layout; made at first use (about a minute).
+    """Folder of the table distilled from a model, in sentence-transformers layout; made at first use (in seconds).
 
     Args:
         source: folder of a transformer.
