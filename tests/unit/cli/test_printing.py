@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import indexing_assets.cli as room
-from indexing_assets.cli.output import Styled, say, say_code, say_exports, say_json, shell_word, tell, tell_message
+from indexing_assets.cli.output import Styled, code, say, say_exports, say_json, shell_word, tell, tell_message
 from indexing_assets.cli.streams import EscapingStream
 from tests.waiting import PATIENCE_S
 
@@ -92,7 +92,8 @@ class _Kept:
 
 def test_lines_of_a_message_stay_and_those_of_code_keep_their_tabs(capsys: pytest.CaptureFixture[str]) -> None:
     tell_message("first\nsecond\x1b[0m\n")
-    say_code([[("keyword", "\tx ="), ("", " 1  # \x1b[2J")], [("", "y")]], indent="  ")
+    for line in ([("keyword", "\tx ="), ("", " 1  # \x1b[2J")], [("", "y")]):
+        say("  ", *code(line))
     printed = capsys.readouterr()
     assert printed.err == "first\nsecond\\x1b[0m\n"
     assert printed.out == "  \tx = 1  # \\x1b[2J\n  y\n"
