@@ -107,11 +107,11 @@ def _packed(entries: Sequence[list[_Line]], max_tokens: int) -> list[list[_Line]
 
     packed: dict[int, list[_Line]] = {}
     room = max_tokens
-    for entry_of, kept in ((lambda entry: entry, max_tokens // _FOR_PLACES), (lambda entry: entry[:1], 0)):
+    for lines, kept in ((slice(None), max_tokens // _FOR_PLACES), (slice(1), 0)):
         for at, entry in enumerate(entries):
-            cost = estimate_tokens(said(entry_of(entry)))
+            cost = estimate_tokens(said(entry[lines]))
             if at not in packed and cost <= room - kept:
-                packed[at] = entry_of(entry)
+                packed[at] = entry[lines]
                 room -= cost
     if len(packed) < len(entries):
         tell(f"--max-tokens {max_tokens} has no room for {len(entries) - len(packed)} further hits.")
@@ -136,7 +136,7 @@ def _body(hit: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[_Line]:
     for part, value in _by_weight(hit["explanation"] or {}):
         yield (Styled(f"{_INDENT}{value:+8.3f}  {part.replace('_', ' ')}", dim=True),)
     for at, line in enumerate(shown["lines"]):
-        yield (*_margin(shown, at, blank=not line), *code(line))
+        yield (*_margin(shown, at, blank=not any(text for _, text in line)), *code(line))
     if shown["left"] > 0:
         yield (Styled(f"{_INDENT}... {shown['left']} more lines", dim=True),)
     yield ()
