@@ -18,8 +18,11 @@ from tests.waiting import PATIENCE_S
 
 
 @contextmanager
-def at_a_terminal(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A command whose standard input and error are a terminal, and the other end of it; its output goes into a pipe."""
+def at_a_terminal(*arguments: str, cwd: Path, output: bool = False) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A command whose standard input and error are a terminal, and the other end of it.
+
+    Its output goes there as well with `output`, else into a pipe.
+    """
     ours, theirs = pty.openpty()
     # In a session of its own, as the terminal's first process.
     process = subprocess.Popen(
@@ -27,7 +30,7 @@ def at_a_terminal(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen
         cwd=cwd,
         stdin=theirs,
         stderr=theirs,
-        stdout=subprocess.PIPE,
+        stdout=theirs if output else subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509

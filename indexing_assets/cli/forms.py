@@ -105,21 +105,24 @@ def excerpt_options(command: _Command) -> _Command:
 def is_shown_for_programs(form: Form, envelope: Mapping[str, Any]) -> bool:
     """Print the places or files of an answer, if that is the form; tell whether that was done.
 
-    What is gone is left out, and told: another program could not open it.
+    Copies follow the hit that stands for them. What is gone is left out, and told: another program could not open it.
     """
     if form is Form.TEXT:
         return False
-    places = []
+    places: list[tuple[str, object, str]] = []
     for hit in envelope["hits"]:
-        path = _path_from_here(hit, envelope)
+        root = hit.get("repository") or envelope["repository"]
+        path = _path_from_here(root, hit["file_path"])
         if hit["state"] == "gone":
             tell(f"Left out, gone since it was indexed: {path}")
-        else:
-            places += [(path, line, hit) for line in hit.get("lines") or [hit.get("line") or hit["start_line"]]]
+            continue
+        places += [(path, line, _what(hit)) for line in hit.get("lines") or [hit.get("line") or hit["start_line"]]]
+        for copy, _, line in (place.rpartition(":") for place in hit.get("copies", ())):
+            places.append((_path_from_here(root, copy), line, _what(hit)))
     files = list(dict.fromkeys(path for path, _, _ in places))
     if form is Form.PLACES:
-        for path, line, hit in places:
-            say(f"{path}:{line}:{_what(hit)}")
+        for path, line, what in places:
+            say(f"{path}:{line}:{what}")
     elif form is Form.RAW_FILES:
         say_names(files)
     else:
@@ -128,11 +131,10 @@ def is_shown_for_programs(form: Form, envelope: Mapping[str, Any]) -> bool:
     return True
 
 
-def _path_from_here(hit: Mapping[str, Any], envelope: Mapping[str, Any]) -> str:
-    root = Path(hit.get("repository") or envelope["repository"])
-    here = Path.cwd()
-    path = root / hit["file_path"]
-    return os.path.relpath(path, here) if here.is_relative_to(root) else str(path)
+def _path_from_here(root: str, path: str) -> str:
+    """The path of a file from the current folder, if that is in its repository, else an absolute one."""
+    here, file = Path.cwd(), Path(root, path)
+    return os.path.relpath(file, here) if here.is_relative_to(root) else str(file)
 
 
 def _what(hit: Mapping[str, Any]) -> str:
