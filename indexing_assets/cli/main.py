@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.index.permissions import umask_of
@@ -23,6 +24,7 @@ from indexing_assets.cli.streams import finish, open_streams
 
 _COMMANDS = {
     "cleanup": "Free the disk space that nothing needs.",
+    "completion": "Complete commands and options in bash, zsh and fish.",
     "config": "Show each setting, its value and where it comes from.",
     "context": "Print the best code for a task, within a budget of tokens.",
     "doctor": "Check an index, say what is wrong, and fix it.",
@@ -62,6 +64,11 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # That of click imports the module of every command.
+        named = [CompletionItem(name, help=said) for name, said in _COMMANDS.items() if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

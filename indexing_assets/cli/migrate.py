@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import (
+    FOLDER,
     confirm_loss,
     folder_of,
     index_dir_option,
@@ -38,7 +39,7 @@ _FILES = {
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Folder of the old index; by default the one in the repository.",
 )
 @click.option("--model", help="The model that made its vectors, if its config does not name one.")

@@ -9,14 +9,14 @@ from code_index.core.errors import UsageError
 from indexing_assets.cli.asking import asked
 from indexing_assets.cli.forms import Form, excerpt_options, form_options
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
-from indexing_assets.cli.options import filter_options, index_dir_option, repository_option
+from indexing_assets.cli.options import complete_file, filter_options, index_dir_option, repository_option
 from indexing_assets.cli.output import say_json, tell
 
 _LONGEST_NUMBER = 18  # digits; no file has more lines
 
 
 @click.command("related")
-@click.argument("place", metavar="PATH:LINE")
+@click.argument("place", metavar="PATH:LINE", shell_complete=complete_file)
 @repository_option
 @index_dir_option
 @click.option("--limit", "-n", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most hits to show.")

@@ -9,7 +9,7 @@ import click
 from code_index.core.errors import UsageError
 from indexing_assets.cli.forms import Form, form_options, is_shown_for_programs
 from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
-from indexing_assets.cli.options import folder_of, index_dir_option, repository_option
+from indexing_assets.cli.options import complete_file, folder_of, index_dir_option, repository_option
 from indexing_assets.cli.output import Styled, say, say_json, tell
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ _INDENT = "  "
     help=f"Only this kind: {', '.join(_KINDS)}; with --references {', '.join(_REFERENCE_KINDS)}.",
 )
 @click.option("--references", "uses", is_flag=True, help="The places that use NAME, the surest first.")
-@click.option("--outline", "target", metavar="PATH", help="What a file, or a class by its name, defines; without NAME.")
+@click.option(
+    "--outline",
+    "target",
+    metavar="PATH",
+    shell_complete=complete_file,
+    help="What a file, or a class by its name, defines; without NAME.",
+)
 @click.option(
     "--limit", "-n", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most lines to show."
 )
