@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -46,9 +47,9 @@ def at_a_terminal(*arguments: str, cwd: Path, output: bool = False) -> Iterator[
 
 
 def said_until(terminal: int, words: str) -> str:
-    """Read a terminal until words come, or the last program on it ends."""
+    """Read a terminal until words come, the last program on it ends, or nothing comes any more."""
     said = ""
-    while words not in said:
+    while words not in said and select.select([terminal], [], [], PATIENCE_S)[0]:
         try:
             said += os.read(terminal, 1 << 16).decode()
         except OSError:  # Linux says so at the end

@@ -20,7 +20,9 @@ _NAME = "code-index"
 _SHELLS = ("bash", "zsh", "fish")
 _MARK = "# Written by `code-index completion --install`; `--undo` in place of `--install` removes it."
 _BEGIN, _END = "# >>> code-index completion >>>", "# <<< code-index completion <<<"
-_BLOCK = re.compile(rf"{_BEGIN}\n.*?{_END}(?:\n|\Z)", re.DOTALL)
+# Where the last line of the file had no end, and got one: undoing takes it away again.
+_BEGIN_OF_LINE = "# >>> code-index completion, behind a line without an end >>>"
+_BLOCK = re.compile(rf"({_BEGIN}|\n{_BEGIN_OF_LINE})\n.*?{_END}(?:\n|\Z)", re.DOTALL)
 _START_OF_ZSH = "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }"
 
 
@@ -101,17 +103,17 @@ def _changed(shell: str, path: Path, before: bytes | None, *, undo: bool) -> byt
 
 
 def _with_block(text: str) -> str:
-    block = f"{_BEGIN}\n{_MARK}\n{_START_OF_ZSH}\n{_script('zsh')}{_END}"
+    block = f"{_MARK}\n{_START_OF_ZSH}\n{_script('zsh')}{_END}\n"
     if block in text:
         return text
     text = _without_block(text)
-    # A file whose last line has no end gets none, so that it can be undone to the byte.
-    return f"{text}{block}\n" if not text or text.endswith("\n") else f"{text}\n{block}"
+    begin = _BEGIN if not text or text.endswith("\n") else f"\n{_BEGIN_OF_LINE}"
+    return f"{text}{begin}\n{block}"
 
 
 def _without_block(text: str) -> str:
     found = _BLOCK.search(text)
     if found is None:
         return text
-    joint = not found[0].endswith("\n") and text[: found.start()].endswith("\n")
-    return text[: found.start() - joint] + text[found.end() :]
+    before, after = text[: found.start()], text[found.end() :]
+    return f"{before}\n{after}" if found[1] != _BEGIN and after else before + after
