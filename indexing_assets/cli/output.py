@@ -33,6 +33,8 @@ CODE_COLOURS: Mapping[str, str] = {
     "builtin": "cyan",
     "decorator": "bright_black",
 }
+STATE_FORMAT: Final = 1
+"""Version of the objects that `say_state` prints; raised when a field of one changes its meaning or goes."""
 # What other programs take for the wish for colours in a pipe.
 _FORCING: Final = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
@@ -110,6 +112,13 @@ def has_colours() -> bool:
 def say_json(data: Any) -> None:
     """Print JSON in ASCII, so that nothing in it commands a terminal; a number that JSON cannot spell is `null`."""
     _write(json_text(data, indent=2) + "\n")
+
+
+def say_state(data: Mapping[str, Any]) -> None:
+    """Print an object as `say_json` does, below the versions of its form (`format`) and of the program (`version`)."""
+    from importlib.metadata import version
+
+    say_json({"format": STATE_FORMAT, "version": version("code-index"), **data})
 
 
 def say_exports(variables: Mapping[str, str]) -> None:
