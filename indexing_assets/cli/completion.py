@@ -27,11 +27,11 @@ _START_OF_ZSH = "(( $+functions[compdef] )) || { autoload -Uz compinit && compin
 
 
 @click.command("completion")
-@click.argument("shell", required=False, type=click.Choice(_SHELLS))
+@click.argument("shell", required=False, metavar="[SHELL]", type=click.Choice(_SHELLS))
 @click.option("--install", is_flag=True, help="Write the script where the shell reads it.")
 @click.option("--undo", is_flag=True, help="Remove what --install wrote, and nothing else.")
 def command(shell: str | None, install: bool, undo: bool) -> None:
-    """Print the script that makes SHELL complete commands and options; by default for the shell in $SHELL.
+    """Print the script with which SHELL completes commands and options; bash, zsh or fish, by default the one in $SHELL.
 
     With --install it is written where the shell reads it: for bash into the folder of bash-completion, which has to be
     installed, for fish into its folder of completions, for zsh as a block in .zshrc.

@@ -65,12 +65,15 @@ def form_options(command: _Command) -> _Command:
                 "--format",
                 "format_",
                 type=click.Choice(["text", "path:line", "json"]),
-                help="Text (the default), a line `path:line:what` for an editor's list of places, or JSON.",
+                help="Text (the default), lines path:line:what for the list of places of an editor, or JSON.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Short for --format json."),
             click.option("--files-only", is_flag=True, help="Only the files of the hits, each once, best first."),
             click.option(
-                "--null", "-0", is_flag=True, help="End each name of --files-only with a null byte, unescaped."
+                "--null",
+                "-0",
+                is_flag=True,
+                help="With --files-only: end each name with a null byte, and escape none; for xargs -0.",
             ),
             click.option(
                 "--color",
@@ -78,7 +81,7 @@ def form_options(command: _Command) -> _Command:
                 type=click.Choice(list(_COLOURS)),
                 default="auto",
                 show_default=True,
-                help="Colour the text; auto: at a terminal, unless NO_COLOR is set, or where FORCE_COLOR is.",
+                help="Colours of the text; auto: at a terminal, and as NO_COLOR and FORCE_COLOR say.",
             ),
         )
     ):
