@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -18,8 +19,11 @@ from tests.waiting import PATIENCE_S
 
 
 @contextmanager
-def at_a_terminal(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A command whose standard input and error are a terminal, and the other end of it; its output goes into a pipe."""
+def at_a_terminal(*arguments: str, cwd: Path, output: bool = False) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A command whose standard input and error are a terminal, and the other end of it.
+
+    Its output goes there as well with `output`, else into a pipe.
+    """
     ours, theirs = pty.openpty()
     # In a session of its own, as the terminal's first process.
     process = subprocess.Popen(
@@ -27,7 +31,7 @@ def at_a_terminal(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen
         cwd=cwd,
         stdin=theirs,
         stderr=theirs,
-        stdout=subprocess.PIPE,
+        stdout=theirs if output else subprocess.PIPE,
         text=True,
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
@@ -43,9 +47,9 @@ def at_a_terminal(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen
 
 
 def said_until(terminal: int, words: str) -> str:
-    """Read a terminal until words come, or the last program on it ends."""
+    """Read a terminal until words come, the last program on it ends, or nothing comes any more."""
     said = ""
-    while words not in said:
+    while words not in said and select.select([terminal], [], [], PATIENCE_S)[0]:
         try:
             said += os.read(terminal, 1 << 16).decode()
         except OSError:  # Linux says so at the end

@@ -225,15 +225,7 @@ class FreshnessReader:
             return FileState.CURRENT
         if _is_left_out(read.content, record):
             return FileState.GONE
-        with importing:
-            from code_index.chunking.chunker import masked_source
-            from code_index.chunking.registry import FORMATS
-
-        source = masked_source(read.content, declared_encoding=record.working_tree_encoding).text
-        kind = FORMATS.get(record.language)
-        if kind is not None and kind.render is not None and (rendered := kind.render(source)) is not None:
-            source = rendered.text
-        return PresentLines(lines_of(source.decode("utf-8", "replace")))
+        return PresentLines(indexed_lines(read.content, record))
 
     def _repository(self) -> SourceRepository:
         with importing:
@@ -331,6 +323,19 @@ def _shift(row: Mapping[str, Any], now: PresentLines | FileState) -> int:
     start, end = row["start_line"], row["end_line"]
     found = None if isinstance(now, FileState) else relocated(lines_of(row["content"]), start, end, now)
     return 0 if found is None else found.start_line - start
+
+
+def indexed_lines(content: bytes, record: FileRecord) -> list[str]:
+    """The lines of a file as those of its chunks are counted: UTF-8, keys masked, a notebook as its cells."""
+    with importing:
+        from code_index.chunking.chunker import masked_source
+        from code_index.chunking.registry import FORMATS
+
+    source = masked_source(content, declared_encoding=record.working_tree_encoding).text
+    kind = FORMATS.get(record.language)
+    if kind is not None and kind.render is not None and (rendered := kind.render(source)) is not None:
+        source = rendered.text
+    return lines_of(source.decode("utf-8", "replace"))
 
 
 def _is_left_out(content: bytes, record: FileRecord) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import PurePosixPath
@@ -30,8 +31,9 @@ from code_index.index.locks import Phase, owner
 from code_index.index.source import source_repository
 from code_index.index.trust import refuse_untrusted
 from code_index.search.answer import Answer as EngineAnswer
+from code_index.search.freshness import FileState, indexed_lines
 from code_index.search.hybrid import SearchHit, query_words
-from code_index.search.snippets import snippet_of
+from code_index.search.snippets import snippet, snippet_of
 from code_index.serving.highlighting import Highlighter, Line, plain
 from code_index.tables.sql import equals
 from code_index.tables.table_names import CHUNKS_TABLE, ERRORS_TABLE, FILES_TABLE, VECTORS_TABLE
@@ -48,8 +50,8 @@ _FILTERS: Final = (
     "changed_since",
 )
 _TAKEN: Final = {
-    "search": frozenset({"query", "mode", "limit", "per_file", "explain", *_FILTERS}),
-    "related": frozenset({"path", "line", "limit", *_FILTERS}),
+    "search": frozenset({"query", "mode", "limit", "per_file", "explain", "around", *_FILTERS}),
+    "related": frozenset({"path", "line", "limit", "around", *_FILTERS}),
     "context": frozenset({"task", "max_tokens", "mode", *_FILTERS}),
 }
 _MOST_LINES: Final = 1_200  # of a file in one answer
@@ -62,18 +64,22 @@ Highlight = Callable[[Sequence[tuple[str, Sequence[str]]]], list[list[Line]]]
 Answer = dict[str, Any]
 
 
-def search(indexes: Indexes, query: str, *, highlight: Highlight | None = None, **options: Any) -> Answer:
+def search(
+    indexes: Indexes, query: str, *, around: int | None = None, highlight: Highlight | None = None, **options: Any
+) -> Answer:
     """Search, and say all that a command or a page says of it.
 
     Args:
         indexes: to search.
         query: as for `Indexes.ask`.
+        around: lines of the file to show before and after the best line of each hit, in place of a part of the hit.
         highlight: styles the lines that are shown; without it they are plain.
         options: as for `Indexes.ask`.
 
     Returns:
         `envelope`, that of the answer; `shown`, for each hit the lines to show (`first`, from 0, within its content;
-        `lines`; `left`, how many follow); `without_vector`, chunks of each index; `why_nothing`, sentences.
+        `lines`; `left`, how many follow; with `around` also `number`, the first line's in the file, and `best`, that of the
+        best line, which are not there where the file is gone); `without_vector`, chunks of each index; `why_nothing`, sentences.
 
     Raises:
         CodeIndexError: as `Indexes.ask`.
@@ -81,14 +87,22 @@ def search(indexes: Indexes, query: str, *, highlight: Highlight | None = None, 
     answer = indexes.ask(query, **options)
     filters = {name: value for name, value in options.items() if name in _FILTERS}
     reasons = [] if answer.hits else [why for index in indexes.members for why in index.why_nothing_matches(**filters)]
-    return {**_presented(answer, _snippets(answer.hits, query, highlight)), "why_nothing": reasons}
+    return {**_presented(answer, _excerpts(indexes, answer.hits, query, around, highlight)), "why_nothing": reasons}
 
 
-def related(indexes: Indexes, path: str, line: int, *, highlight: Highlight | None = None, **options: Any) -> Answer:
+def related(
+    indexes: Indexes,
+    path: str,
+    line: int,
+    *,
+    around: int | None = None,
+    highlight: Highlight | None = None,
+    **options: Any,
+) -> Answer:
     """Find code like that at a line of the only index; arguments as for `Index.related`, the rest as for `search`."""
     (index,) = indexes.members
     answer = index.related(path, line, **options)
-    return _presented(answer, _snippets(answer.hits, "", highlight))
+    return _presented(answer, _excerpts(indexes, answer.hits, "", around, highlight))
 
 
 def context(indexes: Indexes, task: str, *, highlight: Highlight | None = None, **options: Any) -> Answer:
@@ -110,14 +124,39 @@ def _presented(answer: EngineAnswer[Any], shown: list[Answer]) -> Answer:
     }
 
 
-def _snippets(hits: Sequence[SearchHit], query: str, highlight: Highlight | None) -> list[Answer]:
+def _excerpts(
+    indexes: Indexes, hits: Sequence[SearchHit], query: str, around: int | None, highlight: Highlight | None
+) -> list[Answer]:
     words = query_words(query).split()
-    parts = [snippet_of(hit.content, words, height=SNIPPET_LINES) for hit in hits]
-    styled = _styled([(hit.language, lines) for hit, (_, lines, _) in zip(hits, parts, strict=True)], highlight)
-    return [
-        {"first": first, "lines": lines, "left": count - first - len(lines)}
-        for (first, _, count), lines in zip(parts, styled, strict=True)
-    ]
+    files = {} if around is None else _files_of(indexes, hits)
+    parts = [_excerpt(hit, files.get((hit.repository, hit.file_path)), words, around or 0) for hit in hits]
+    styled = _styled([(hit.language, part["lines"]) for hit, part in zip(hits, parts, strict=True)], highlight)
+    return [{**part, "lines": lines} for part, lines in zip(parts, styled, strict=True)]
+
+
+def _excerpt(hit: SearchHit, file: Sequence[str] | None, words: Sequence[str], around: int) -> Answer:
+    """A part of a hit, or lines of its file around the best line."""
+    own = file[hit.start_line - 1 : hit.end_line] if file else ()
+    if file is None or not own:
+        first, lines, count = snippet_of(hit.content, words, height=SNIPPET_LINES)
+        return {"first": first, "lines": lines, "left": count - first - len(lines)}
+    offset, _ = snippet(own, words, height=1)
+    best = hit.start_line + offset
+    first = max(1, best - around)
+    return {"first": 0, "lines": file[first - 1 : best + around], "left": 0, "number": first, "best": best}
+
+
+def _files_of(indexes: Indexes, hits: Sequence[SearchHit]) -> dict[tuple[str | None, str], list[str]]:
+    """The lines of the files of hits, by repository and path; without those that cannot be read."""
+    found: dict[tuple[str | None, str], list[str]] = {}
+    for index in indexes.members:
+        root = str(index.folder.repository_root)
+        paths = {hit.file_path for hit in hits if hit.repository == root and hit.state is not FileState.GONE}
+        repository = source_repository(index.folder, index.folder.settings())
+        for path, record in index.store.search.file_records(sorted(paths)).items():
+            with suppress(RepositoryError):  # gone since the hits were marked
+                found[root, path] = indexed_lines(repository.read(path).content, record)
+    return found
 
 
 def _styled(texts: Sequence[tuple[str, Sequence[str]]], highlight: Highlight | None) -> list[list[Line]]:

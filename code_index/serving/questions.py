@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
 
 # Raised with every change of a question, an answer or the lines themselves.
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 LONGEST_QUESTION: Final = 1 << 20  # bytes
 _LONGEST_ANSWER: Final = 1 << 28
 # A process that serves says at once that it heard; one that is stopped does not.

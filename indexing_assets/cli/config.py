@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
-from indexing_assets.cli.output import say, say_json
+from indexing_assets.cli.output import say, say_state
 
 
 @click.command("config")
@@ -29,7 +29,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     extras = {extra: has_extra(extra) for extra in EXTRAS}
     if as_json:
         listed = [asdict(item) for item in settings]
-        say_json({"file": str(folder.settings_path), "settings": listed, "model": model, "extras": extras})
+        say_state({"file": str(folder.settings_path), "settings": listed, "model": model, "extras": extras})
         return
     exists = "" if folder.settings_path.exists() else " (not there yet: all defaults)"
     say(f"{folder.settings_path}{exists}")

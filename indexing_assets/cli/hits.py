@@ -1,10 +1,14 @@
 """Printing of hits, and of how fresh an answer is, for all commands that ask an index."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from indexing_assets.cli.output import Styled, is_told_to_a_person, say, say_code, tell
+from indexing_assets.cli.forms import Form, is_shown_for_programs
+from indexing_assets.cli.output import Part, Styled, code, is_told_to_a_person, said, say, tell
 
+_Line = Sequence[Part]
+_INDENT = "      "
+_FOR_PLACES = 4  # the share of a budget for places, as a divisor
 _LISTED = 5
 _HASH_CHARACTERS = 10
 STATES = {
@@ -80,16 +84,43 @@ def _by_weight(explanation: dict[str, float]) -> list[tuple[str, float]]:
     return [item for group in groups.values() for item in sorted(group, key=lambda item: -abs(item[1]))]
 
 
-def show_hits(answer: Mapping[str, Any]) -> None:
-    """Print the hits of an answer: place (with its repository, where several are asked), what it is, and lines."""
+def show_hits(answer: Mapping[str, Any], form: Form, max_tokens: int | None = None) -> None:
+    """Print the hits of an answer: place (with its repository, where several are asked), what it is, and lines.
+
+    With a budget of tokens the lines of those that find room, best first, and of the others the place.
+    """
+    if is_shown_for_programs(form, answer["envelope"]):
+        return
     several = len(answer["envelope"]["indexes"]) > 1
-    for number, (hit, shown) in enumerate(zip(answer["envelope"]["hits"], answer["shown"], strict=True), start=1):
-        _show_hit(number, hit, shown, several=several)
+    entries = [
+        [_place(number, hit, several=several), *_body(hit, shown)]
+        for number, (hit, shown) in enumerate(zip(answer["envelope"]["hits"], answer["shown"], strict=True), start=1)
+    ]
+    for entry in entries if max_tokens is None else _packed(entries, max_tokens):
+        for line in entry:
+            say(*line)
 
 
-def _show_hit(number: int, hit: Mapping[str, Any], shown: Mapping[str, Any], *, several: bool) -> None:
+def _packed(entries: Sequence[list[_Line]], max_tokens: int) -> list[list[_Line]]:
+    """Entries that a budget has room for, by an estimate from above: whole ones, best first, then places of the others."""
+    from code_index.search.token_estimate import estimate_tokens
+
+    packed: dict[int, list[_Line]] = {}
+    room = max_tokens
+    for lines, kept in ((slice(None), max_tokens // _FOR_PLACES), (slice(1), 0)):
+        for at, entry in enumerate(entries):
+            cost = estimate_tokens(said(entry[lines]))
+            if at not in packed and cost <= room - kept:
+                packed[at] = entry[lines]
+                room -= cost
+    if len(packed) < len(entries):
+        tell(f"--max-tokens {max_tokens} has no room for {len(entries) - len(packed)} further hits.")
+    return [packed[at] for at in sorted(packed)]
+
+
+def _place(number: int, hit: Mapping[str, Any], *, several: bool) -> _Line:
     path = f"{hit['repository']}/{hit['file_path']}" if several else hit["file_path"]
-    say(
+    return (
         f"{number:>2}. ",
         Styled(f"{path}:{hit['start_line']}", fg="cyan", bold=True),
         "  ",
@@ -97,11 +128,24 @@ def _show_hit(number: int, hit: Mapping[str, Any], shown: Mapping[str, Any], *, 
         f"  ({hit['chunk_type']}, {hit['language']})  {hit['score']:.3f}{_RELATIONS.get(hit['relation'] or '', '')}",
         Styled(STATES.get(hit["state"] or "", ""), fg="yellow"),
     )
+
+
+def _body(hit: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[_Line]:
     if hit["copies"]:
-        say(Styled(f"      {len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True))
+        yield (Styled(f"{_INDENT}{len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True),)
     for part, value in _by_weight(hit["explanation"] or {}):
-        say(Styled(f"      {value:+8.3f}  {part.replace('_', ' ')}", dim=True))
-    say_code(shown["lines"], indent="      ")
+        yield (Styled(f"{_INDENT}{value:+8.3f}  {part.replace('_', ' ')}", dim=True),)
+    for at, line in enumerate(shown["lines"]):
+        yield (*_margin(shown, at, blank=not any(text for _, text in line)), *code(line))
     if shown["left"] > 0:
-        say(Styled(f"      ... {shown['left']} more lines", dim=True))
-    say()
+        yield (Styled(f"{_INDENT}... {shown['left']} more lines", dim=True),)
+    yield ()
+
+
+def _margin(shown: Mapping[str, Any], at: int, *, blank: bool) -> Sequence[Part]:
+    """The beginning of a line: with lines around a hit the number, and as in grep a colon at the best one."""
+    if "number" not in shown:
+        return (_INDENT,)
+    number = shown["number"] + at
+    sign = ":" if number == shown["best"] else "-"
+    return (Styled(f"{number:>6}{sign}", fg="green"), "" if blank else " ")

@@ -1,8 +1,4 @@
-"""The group `code-index` and what all commands share: errors and exit statuses.
-
-Exit statuses: 0 all is done, 1 something failed and the rest is safe, 2 wrong use, 130 stopped
-by Ctrl-C.
-"""
+"""The group `code-index` and what all commands share: errors, exit statuses, variables."""
 
 import importlib
 import io
@@ -10,9 +6,10 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from code_index.core.distribution import DISTRIBUTION
 from code_index.core.errors import CodeIndexError, UsageError
@@ -24,6 +21,7 @@ from indexing_assets.cli.streams import finish, open_streams
 
 _COMMANDS = {
     "cleanup": "Free the disk space that nothing needs.",
+    "completion": "Complete commands and options in bash, zsh and fish.",
     "config": "Show each setting, its value and where it comes from.",
     "context": "Print the best code for a task, within a budget of tokens.",
     "doctor": "Check an index, say what is wrong, and fix it.",
@@ -44,6 +42,24 @@ _COMMANDS = {
     "ui": "Open Dagster's web interface on an index.",
 }
 
+EXIT_STATUSES: Final = {
+    0: "All is done.",
+    1: "Something failed, and the rest is safe; or output was lost, as on a full disk.",
+    2: "Wrong use: a path that is no folder, an unknown word, options that contradict each other.",
+    130: "Stopped by Ctrl-C; what was stored is safe.",
+}
+VARIABLES: Final = {
+    "CODE_INDEX_REPOSITORY": "The repository, where no PATH is given, and for Dagster's own commands.",
+    "CODE_INDEX_DIR": "Folder of the index.",
+    "CODE_INDEX_DEPLOYMENT": "The file that lists the indexes of a deployment, where several are served or asked.",
+    "CODE_INDEX_WATCH": "1: sensors and schedules run from the start, as with `code-index ui --watch`.",
+    "CODE_INDEX_CACHE_DIR": "Absolute path for prepared models; by default ~/.cache/code-index. Each user has a folder in it "
+    "that others cannot reach, and that can be deleted at any time.",
+    "CODE_INDEX_...": "Each setting, by its name in capitals; stronger than settings.toml, also before there is one.",
+    "XDG_STATE_HOME": "Where the indexes that you made are remembered; by default ~/.local/state.",
+    "NO_COLOR": "No colours, unless --color says so.",
+    "FORCE_COLOR": "Colours also in a pipe, unless NO_COLOR is set; CLICOLOR_FORCE means the same.",
+}
 # Of Rust libraries, in Python.
 _PANICS = frozenset({"PanicException", "RustPanic"})
 
@@ -63,6 +79,17 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit status"):
+            formatter.write_dl([(str(status), said) for status, said in EXIT_STATUSES.items()])
+        with formatter.section("Environment"):
+            formatter.write_dl(list(VARIABLES.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # That of click imports the module of every command.
+        named = [CompletionItem(name, help=said) for name, said in _COMMANDS.items() if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -102,7 +129,10 @@ class _Refused(click.ClickException):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name=DISTRIBUTION, prog_name="code-index")
 def cli() -> None:
-    """Semantic code search over a repository that survives crashes, failures and change."""
+    """Semantic code search over a repository that survives crashes, failures and change.
+
+    PATH is the folder of a repository, by default the one that holds the current folder.
+    """
 
 
 def main() -> None:

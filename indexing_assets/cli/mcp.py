@@ -11,14 +11,14 @@ from typing import NoReturn
 import click
 
 from code_index.core.errors import UsageError
-from indexing_assets.cli.options import index_dir_option
+from indexing_assets.cli.options import FOLDER, index_dir_option
 from indexing_assets.cli.output import tell
 
 _INDEXING = ("-P", "-m", "indexing_assets.cli.main", "index", "--no-wait")
 
 
 @click.command("mcp")
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=FOLDER)
 @index_dir_option
 @click.option("--read-only", is_flag=True, help="Offer no tool that starts an index run.")
 @click.option("--http", is_flag=True, help="Listen on a port of this machine, instead of standard input and output.")

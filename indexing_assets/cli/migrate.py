@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import (
+    FOLDER,
     confirm_loss,
     folder_of,
     index_dir_option,
@@ -16,7 +17,7 @@ from indexing_assets.cli.options import (
     wait_option,
     yes_option,
 )
-from indexing_assets.cli.output import confirm, say, say_json, tell
+from indexing_assets.cli.output import confirm, say, say_state, tell
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
@@ -38,7 +39,7 @@ _FILES = {
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Folder of the old index; by default the one in the repository.",
 )
 @click.option("--model", help="The model that made its vectors, if its config does not name one.")
@@ -75,7 +76,7 @@ def command(
     plan = migration.plan_migration(folder, source=source, model=model, old_root=old_root)
     report = _run(plan, dry_run=dry_run, wait=wait)
     if as_json:
-        say_json(asdict(report))
+        say_state(asdict(report))
         return
     _show(report, dry_run=dry_run)
     if dry_run:

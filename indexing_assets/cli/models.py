@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
-from indexing_assets.cli.output import human_bytes, say, say_json
+from indexing_assets.cli.output import human_bytes, say, say_state
 
 _HEADS = ("preset", "size", "NDCG@10", "by meaning", "chunks/s", "model")
 
@@ -31,7 +31,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     in_use = None if registry is None else registry.serving
     if as_json:
         models = [asdict(model) | {"configured": model.name == preset} for model in MEASURED.values()]
-        say_json({"models": models, "measured": PROVENANCE, "configured": configured, "in_use": in_use})
+        say_state({"models": models, "measured": PROVENANCE, "configured": configured, "in_use": in_use})
         return
     rows = [_HEADS, *(_row(asdict(model)) for model in MEASURED.values())]
     widths = [max(len(row[at]) for row in rows) for at in range(len(_HEADS))]

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from code_index.core.content_kinds import ContentKind
 from code_index.core.errors import SettingsError, UsageError
@@ -23,9 +24,32 @@ if TYPE_CHECKING:
 _Command = Callable[..., Any]
 
 
+class _Folder(click.Path):
+    """A path that shells complete with folders; whether it is one is told by the command."""
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        return [CompletionItem(incomplete, type="dir")]
+
+
+FOLDER: Final = _Folder(path_type=Path)
+
+
+def complete_file(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Names of files, for arguments that are more than the path of one."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _complete_language(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from code_index.chunking.plain_languages import PLAIN_LANGUAGES
+    from code_index.chunking.registry import FORMATS, LANGUAGES
+
+    names = {*LANGUAGES, *FORMATS, *(kind.name for kind in PLAIN_LANGUAGES)}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
 def repository_argument(command: _Command) -> _Command:
     """`[PATH]`, the repository; by default the one that holds the current folder."""
-    return click.argument("path", required=False, type=click.Path(path_type=Path))(command)
+    return click.argument("path", required=False, type=FOLDER)(command)
 
 
 def repository_option(command: _Command) -> _Command:
@@ -33,7 +57,7 @@ def repository_option(command: _Command) -> _Command:
     return click.option(
         "--path",
         "-C",
-        type=click.Path(path_type=Path),
+        type=FOLDER,
         help="Repository; by default the one that holds the current folder.",
     )(command)
 
@@ -42,7 +66,7 @@ def index_dir_option(command: _Command) -> _Command:
     """`--index-dir DIR`."""
     return click.option(
         "--index-dir",
-        type=click.Path(path_type=Path),
+        type=FOLDER,
         help=f"Folder of the index; by default ${INDEX_DIR_VARIABLE} or .code-index in the repository.",
     )(command)
 
@@ -54,7 +78,7 @@ def several_options(command: _Command) -> _Command:
         "--repo",
         "repositories",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=FOLDER,
         help="A repository to ask; repeated, all in one ranking.",
     )(command)
 
@@ -64,7 +88,11 @@ def filter_options(command: _Command) -> _Command:
     for option in reversed(
         (
             click.option(
-                "--language", "-l", multiple=True, help="Only this language, by name or extension (may be repeated)."
+                "--language",
+                "-l",
+                multiple=True,
+                shell_complete=_complete_language,
+                help="Only this language, by name or extension (may be repeated).",
             ),
             click.option(
                 "--glob", "-g", help="Only paths that match, such as 'src/**/*.{ts,tsx}', 'docs/' or 'app/[id]'."

@@ -14,10 +14,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, TextIO
+from typing import Any, Final
 
 import click
 
+from code_index.core.errors import UsageError
 from code_index.core.quoting import json_text, printable, printable_code, printable_message
 
 # Names of styles: `code_index.serving.highlighting`.
@@ -32,22 +33,34 @@ CODE_COLOURS: Mapping[str, str] = {
     "builtin": "cyan",
     "decorator": "bright_black",
 }
+STATE_FORMAT: Final = 1
+"""Version of the objects that `say_state` prints; raised when a field of one changes its meaning or goes."""
+# What other programs take for the wish for colours in a pipe.
+_FORCING: Final = ("FORCE_COLOR", "CLICOLOR_FORCE")
 
 
 @dataclass(frozen=True, slots=True)
 class Styled:
-    """A part of a line with a style, which is left out where no terminal shows it."""
+    """A part of a line with a style, which is left out where no terminal shows it; of `code` more characters stay."""
 
     text: str
     fg: str | None = None
     bold: bool | None = None
     dim: bool | None = None
+    code: bool = False
 
 
-def say(*parts: str | Styled) -> None:
+Part = str | Styled
+
+
+def say(*parts: Part) -> None:
     r"""Print one line; control characters in it are escaped, also an end of line (`\n`) that a value holds."""
-    coloured = _has_colours(sys.stdout)
-    _write("".join(_shown(part, coloured=coloured) for part in parts) + "\n")
+    _write(_line(parts, coloured=has_colours()))
+
+
+def said(lines: Sequence[Sequence[Part]]) -> str:
+    """Return what `say` prints of lines, without colours."""
+    return "".join(_line(parts, coloured=False) for parts in lines)
 
 
 def tell(text: str) -> None:
@@ -62,11 +75,21 @@ def tell_message(text: str) -> None:
     sys.stderr.flush()
 
 
-def say_code(lines: Sequence[Sequence[Sequence[str]]], *, indent: str) -> None:
-    """Print lines of source code, each of parts with the name of a style; in colour on a terminal."""
-    coloured = has_colours()
-    for line in lines:
-        _write(indent + "".join(_styled(*part, coloured=coloured) for part in line) + "\n")
+def code(line: Sequence[Sequence[str]]) -> list[Styled]:
+    """A line of source code, of parts with the name of a style and text, to say."""
+    return [Styled(text, fg=CODE_COLOURS.get(style), code=True) for style, text in line]
+
+
+def say_names(names: Sequence[str]) -> None:
+    """Print names as they are, each ended by a null byte, for another program.
+
+    Raises:
+        UsageError: a terminal would obey what a name holds.
+    """
+    if sys.stdout.isatty():
+        raise UsageError("--null prints names as they are, which a terminal may obey. Send them into a pipe or a file.")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(b"".join(os.fsencode(name) + b"\0" for name in names))
 
 
 def is_told_to_a_person() -> bool:
@@ -75,19 +98,27 @@ def is_told_to_a_person() -> bool:
 
 
 def has_colours() -> bool:
-    """Tell whether standard output is a terminal that shows colours."""
-    return _has_colours(sys.stdout)
-
-
-def _styled(style: str, text: str, *, coloured: bool) -> str:
-    shown = printable_code(text)
-    colour = CODE_COLOURS.get(style) if coloured else None
-    return click.style(shown, fg=colour) if colour else shown
+    """Tell whether standard output gets colours: as `--color` says, else the environment, else where a terminal shows them."""
+    context = click.get_current_context(silent=True)
+    if context is not None and context.color is not None:
+        return context.color
+    if os.environ.get("NO_COLOR"):
+        return False
+    if any(os.environ.get(name, "0") not in {"", "0"} for name in _FORCING):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say_json(data: Any) -> None:
     """Print JSON in ASCII, so that nothing in it commands a terminal; a number that JSON cannot spell is `null`."""
     _write(json_text(data, indent=2) + "\n")
+
+
+def say_state(data: Mapping[str, Any]) -> None:
+    """Print an object as `say_json` does, below the versions of its form (`format`) and of the program (`version`)."""
+    from importlib.metadata import version
+
+    say_json({"format": STATE_FORMAT, "version": version("code-index"), **data})
 
 
 def say_exports(variables: Mapping[str, str]) -> None:
@@ -134,12 +165,13 @@ def _write(text: str) -> None:
     write(text)
 
 
-def _shown(part: str | Styled, *, coloured: bool) -> str:
+def _line(parts: Sequence[Part], *, coloured: bool) -> str:
+    return "".join(_shown(part, coloured=coloured) for part in parts) + "\n"
+
+
+def _shown(part: Part, *, coloured: bool) -> str:
     if isinstance(part, str):
         return printable(part)
-    text = printable(part.text)
-    return click.style(text, fg=part.fg, bold=part.bold, dim=part.dim) if coloured else text
-
-
-def _has_colours(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    text = printable_code(part.text) if part.code else printable(part.text)
+    styled = coloured and text and (part.fg or part.bold or part.dim)
+    return click.style(text, fg=part.fg, bold=part.bold, dim=part.dim) if styled else text

@@ -6,11 +6,11 @@ from typing import Any
 import click
 
 from indexing_assets.cli.asking import asked
+from indexing_assets.cli.forms import Form, excerpt_options, form_options
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import (
     filter_options,
     index_dir_option,
-    json_option,
     mode_option,
     repository_option,
     several_options,
@@ -34,7 +34,8 @@ from indexing_assets.cli.output import say_json, tell
     help="Hits of one file before others get room.",
 )
 @click.option("--explain", is_flag=True, help="Show what the score of each hit is made of.")
-@json_option
+@form_options
+@excerpt_options
 def command(
     query: tuple[str, ...],
     path: Path | None,
@@ -45,16 +46,18 @@ def command(
     limit: int,
     per_file: int,
     explain: bool,
-    as_json: bool,
+    form: Form,
+    around: int | None,
+    max_tokens: int | None,
     **filters: Any,
 ) -> None:
     """Search the index for QUERY, words or code in any form."""
-    options = {"mode": mode, "limit": limit, "per_file": per_file, "explain": explain, **filters}
+    options = {"mode": mode, "limit": limit, "per_file": per_file, "explain": explain, "around": around, **filters}
     arguments = {"query": " ".join(query), **options}
     answer = asked("search", arguments, path, index_dir, repositories, all_indexes=all_indexes)
     if explain and mode != "hybrid":
         tell(f"--explain has nothing to say of --mode {mode}: its score is that of one list.")
-    if as_json:
+    if form is Form.JSON:
         say_json(answer["envelope"])
         return
     tell_notes(answer)
@@ -62,5 +65,5 @@ def command(
         tell("Nothing found.")
         for reason in answer["why_nothing"]:
             tell(reason)
-    show_hits(answer)
+    show_hits(answer, form, max_tokens)
     tell_freshness(answer, by_meaning=mode != "lexical")

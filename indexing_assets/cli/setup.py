@@ -12,6 +12,7 @@ from code_index.core.errors import CodeIndexError, UsageError
 from indexing_assets.agents.parts import plugin_folder
 from indexing_assets.agents.steps import Outcome, found, set_up, undo
 from indexing_assets.agents.table import AGENTS, NAME, Agent, Places, Scope
+from indexing_assets.cli.options import FOLDER
 from indexing_assets.cli.output import say, shell_word, tell
 
 # Files of a project are for all who work on it.
@@ -19,11 +20,12 @@ _PROJECT_UMASK = 0o022
 
 
 @click.command("setup")
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=FOLDER)
 @click.option(
     "--agent",
     "names",
     multiple=True,
+    shell_complete=lambda _context, _option, incomplete: [name for name in AGENTS if name.startswith(incomplete)],
     help=f"Agents to set up, separated by commas, found or not ({', '.join(AGENTS)}); by default those that are found.",
 )
 @click.option("--user", "scope", flag_value="user", default="user", help="In your own settings, for all projects.")

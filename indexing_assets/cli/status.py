@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
-from indexing_assets.cli.output import human_bytes, say, say_json, tell
+from indexing_assets.cli.output import human_bytes, say, say_json, say_state, tell
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -87,7 +87,7 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
 
     files, chunks = failed_files(store), failed_chunks(store, model_id)
     if as_json:
-        say_json({"files": [asdict(item) for item in files], "chunks": [asdict(item) for item in chunks]})
+        say_state({"files": [asdict(item) for item in files], "chunks": [asdict(item) for item in chunks]})
         return
     for item in files:
         kind = "may pass by itself" if item.transient else "lasts until the file or a setting changes"
@@ -132,7 +132,7 @@ def _show_status(
         index = OpenIndex(UNNAMED, folder, settings, store, instance)
         status, rates = read_status(index, model_id), throughput(index)
     if as_json:
-        say_json(asdict(status) | {"throughput": rates})
+        say_state(asdict(status) | {"throughput": rates})
         return
     languages = list(status.languages.items())
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from code_index.core.errors import UsageError
+from indexing_assets.cli.forms import Form, form_options, is_shown_for_programs
 from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
-from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
+from indexing_assets.cli.options import complete_file, folder_of, index_dir_option, repository_option
 from indexing_assets.cli.output import Styled, say, say_json, tell
 
 if TYPE_CHECKING:
@@ -30,11 +31,17 @@ _INDENT = "  "
     help=f"Only this kind: {', '.join(_KINDS)}; with --references {', '.join(_REFERENCE_KINDS)}.",
 )
 @click.option("--references", "uses", is_flag=True, help="The places that use NAME, the surest first.")
-@click.option("--outline", "target", metavar="PATH", help="What a file, or a class by its name, defines; without NAME.")
+@click.option(
+    "--outline",
+    "target",
+    metavar="PATH",
+    shell_complete=complete_file,
+    help="What a file, or a class by its name, defines; without NAME.",
+)
 @click.option(
     "--limit", "-n", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most lines to show."
 )
-@json_option
+@form_options
 def command(
     name: str | None,
     path: Path | None,
@@ -43,7 +50,7 @@ def command(
     uses: bool,
     target: str | None,
     limit: int,
-    as_json: bool,
+    form: Form,
 ) -> None:
     """Find the definitions of NAME: exactly it, then where it is a part of a name.
 
@@ -64,12 +71,13 @@ def command(
         answer, show = index.references(name or "", kind=kind, limit=limit), _show_references
     else:
         answer, show = index.symbol(name or "", kind=kind, limit=limit), _show_symbols
-    if as_json:
-        say_json(answer.envelope())
+    said: dict[str, Any] = {"envelope": answer.envelope(), "without_vector": [0]}
+    if form is Form.JSON:
+        say_json(said["envelope"])
         return
     found: Sequence[Any] = answer.hits
-    show(found)
-    said = {"envelope": answer.envelope(), "without_vector": [0]}
+    if not found or not is_shown_for_programs(form, said["envelope"]):
+        show(found)
     tell_notes(said)
     tell_freshness(said, by_meaning=False)
 

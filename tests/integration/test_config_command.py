@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,9 @@ def test_models_are_shown_with_their_figures_and_the_one_in_use(small_repository
     assert "In use: no vectors yet" in before
     command_line("index", small_repository)
     found = json.loads(command_line("models", small_repository, "--json").stdout)
+    for command in (["models"], ["config"], ["status"], ["status", "--failed"]):
+        said = json.loads(command_line(*command, small_repository, "--json").stdout)
+        assert (said["format"], said["version"]) == (1, version("code-index"))
     assert found["in_use"].startswith("deterministic-64")
     assert [model["name"] for model in found["models"]] == ["default", "fast", "quality"]
     assert not any(model["configured"] for model in found["models"])

@@ -12,26 +12,45 @@ import pytest
 
 from code_index.chunking.file_type import TEXT
 from code_index.chunking.registry import FORMATS, LANGUAGES
-from code_index.index.settings import Settings, settings_template
+from code_index.index.settings import Settings
 from indexing_assets.cli.main import cli
 from indexing_assets.definitions import defs
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
 _COMMANDS = (_ROOT / "docs/commands.md").read_text(encoding="utf-8")
+_REFERENCE = (_ROOT / "docs/reference.md").read_text(encoding="utf-8")
 _DAGSTER = (_ROOT / "docs/dagster.md").read_text(encoding="utf-8")
 _PAGES = [*sorted(_ROOT.glob("*.md")), *sorted((_ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("name", sorted(cli.list_commands(None)))
-def test_every_command_and_option_is_on_the_page_of_commands(name: str) -> None:
+def test_every_command_is_on_the_page_of_commands_and_its_options_in_the_reference(name: str) -> None:
     assert f"`code-index {name}" in _COMMANDS
-    command = cli.get_command(None, name)
-    options = {
-        option for p in command.params if p.param_type_name == "option" for option in p.opts if option.startswith("--")
+    section = _REFERENCE.partition(f"\n## code-index {name}\n")[2].partition("\n## ")[0]
+    for option in cli.get_command(None, name).params:
+        if option.param_type_name == "option":
+            assert {word for word in (*option.opts, *option.secondary_opts) if word not in section} == set()
+            assert option.help in section.replace("\\|", "|")
+
+
+def test_the_reference_is_that_of_the_commands() -> None:
+    script = str(_ROOT / ".ci/reference.py")
+    written = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
+    assert written == _REFERENCE, f"run {script} --write"
+
+
+def test_options_that_the_page_of_commands_names_exist() -> None:
+    known = {word for name in cli.list_commands(None) for p in cli.get_command(None, name).params for word in p.opts}
+    known |= {
+        word
+        for name in cli.list_commands(None)
+        for p in cli.get_command(None, name).params
+        for word in p.secondary_opts
     }
-    missing = {option for option in options - {"--help", "--index-dir", "--wait"} if f"`{option}" not in _COMMANDS}
-    assert not (missing - {"--json"}), missing
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", _COMMANDS)) - {"--help"}
+    assert named
+    assert named <= known
 
 
 def _defined() -> set[str]:
@@ -63,7 +82,7 @@ def test_every_environment_variable_is_documented() -> None:
     for folder in ("code_index", "indexing_assets", "resources"):
         for path in (_ROOT / folder).rglob("*.py"):
             used |= set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8")))
-    documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _COMMANDS + settings_template()))
+    documented = set(re.findall(r"\bCODE_INDEX_[A-Z_]+[A-Z]\b", _REFERENCE))
     assert used <= documented
     assert {f"CODE_INDEX_{name.upper()}" for name in Settings.fields_by_setting()} <= documented
 

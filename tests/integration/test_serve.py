@@ -54,6 +54,10 @@ def root(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 _QUESTIONS = (
     ("search", "greet a person by name"),
     ("search", "greet", "--explain", "--json", "--limit", "2", "--language", "py"),
+    ("search", "greet", "--context", "3", "--max-tokens", "300"),
+    ("search", "greet", "--format", "path:line"),
+    ("related", "app/greeting.py:4", "--context", "1", "--color", "always"),
+    ("context", "greet", "--files-only"),
     ("search", "greet", "--glob", "nowhere/**"),
     ("search", "   "),
     ("related", "app/greeting.py:4", "--limit", "2"),

@@ -15,7 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import indexing_assets.cli as room
-from indexing_assets.cli.output import Styled, say, say_code, say_exports, say_json, shell_word, tell, tell_message
+from indexing_assets.cli.output import (
+    Styled,
+    code,
+    has_colours,
+    say,
+    say_exports,
+    say_json,
+    shell_word,
+    tell,
+    tell_message,
+)
 from indexing_assets.cli.streams import EscapingStream
 from tests.waiting import PATIENCE_S
 
@@ -92,7 +102,8 @@ class _Kept:
 
 def test_lines_of_a_message_stay_and_those_of_code_keep_their_tabs(capsys: pytest.CaptureFixture[str]) -> None:
     tell_message("first\nsecond\x1b[0m\n")
-    say_code([[("keyword", "\tx ="), ("", " 1  # \x1b[2J")], [("", "y")]], indent="  ")
+    for line in ([("keyword", "\tx ="), ("", " 1  # \x1b[2J")], [("", "y")]):
+        say("  ", *code(line))
     printed = capsys.readouterr()
     assert printed.err == "first\nsecond\\x1b[0m\n"
     assert printed.out == "  \tx = 1  # \\x1b[2J\n  y\n"
@@ -119,6 +130,33 @@ def test_a_shell_reads_an_exported_value_byte_by_byte_as_it_is(capfdbinary: pyte
     )
     assert done.stdout.split(b"\0")[:-1] == [os.fsencode(value) for value in values]
     assert shell_word("plain") == "plain"
+
+
+@pytest.mark.parametrize(
+    ("variables", "at_a_terminal", "coloured"),
+    [
+        ({}, False, False),
+        ({}, True, True),
+        ({"TERM": "dumb"}, True, False),
+        ({"NO_COLOR": "1"}, True, False),
+        ({"NO_COLOR": ""}, True, True),
+        ({"FORCE_COLOR": "1"}, False, True),
+        ({"CLICOLOR_FORCE": "1", "TERM": "dumb"}, False, True),
+        ({"FORCE_COLOR": "0"}, False, False),
+        ({"FORCE_COLOR": "3", "NO_COLOR": "1"}, False, False),
+    ],
+)
+def test_the_environment_says_whether_there_are_colours(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], at_a_terminal: bool, coloured: bool
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm", **variables}.items():
+        monkeypatch.setenv(name, value)
+    stream = _Kept()
+    monkeypatch.setattr(stream, "isatty", lambda: at_a_terminal)
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert has_colours() is coloured
 
 
 def test_what_anybody_writes_to_a_stream_of_the_command_is_escaped() -> None:
