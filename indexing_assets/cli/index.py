@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from indexing_assets.cli.interrupts import saying_what_is_kept
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
-from indexing_assets.cli.outcome import print_outcome, print_unchanged
+from indexing_assets.cli.outcome import print_outcome, print_unchanged, what_is_kept
 from indexing_assets.cli.output import tell
 
 if TYPE_CHECKING:
-    from indexing_assets.operations.pipeline import Pipeline
+    from code_index.index.folder import IndexFolder
+    from indexing_assets.operations.pipeline import Complete, Pipeline
     from indexing_assets.runs.in_process import PhaseResult
 
 # Further scans for files that change between scan and parse.
@@ -66,8 +68,7 @@ def run(
     Raises:
         CodeIndexError: the index cannot be opened or is busy.
     """
-    from code_index.index.folder import index_above
-    from code_index.index.unchanged_marker import TRUSTED_FOR, read_marker, write_marker
+    from code_index.index.unchanged_marker import read_marker
 
     started = time.perf_counter()
     folder = folder_of(path, index_dir)
@@ -76,6 +77,16 @@ def run(
         print_unchanged(counts, seconds=time.perf_counter() - started)
         return
 
+    with saying_what_is_kept(lambda: what_is_kept(folder)):
+        code = _run(folder, started, phase=phase, force=force, verify=verify, wait=wait, retry_failed=retry_failed)
+    if code:
+        raise click.exceptions.Exit(code)
+
+
+def _run(
+    folder: "IndexFolder", started: float, *, phase: str, force: bool, verify: bool, wait: bool, retry_failed: bool
+) -> int:
+    from code_index.index.folder import index_above
     from indexing_assets.cli.migrate import offer_migration
     from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
@@ -86,31 +97,36 @@ def run(
             f"commands in {folder.repository_root} use from then on; delete {folder.path} to go back."
         )
     offer_migration(folder, wait=wait)
-    complete = None
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
         if phase in {"embed", "all"}:
             # A model that is missing must be known before anything is parsed.
             _ = pipeline.model_id
         with showing_progress():
-            results = _run_phases(pipeline, phase, force=force, verify=verify, retry_failed=retry_failed)
+            results = run_phases(pipeline, phase, force=force, verify=verify, retry_failed=retry_failed)
         code = print_outcome(pipeline, results, seconds=time.perf_counter() - started)
-        if phase == "all" and not code:
-            complete = pipeline.nothing_left(results["scan"])
+        complete = pipeline.nothing_left(results["scan"]) if phase == "all" and not code else None
     if complete is not None:
-        write_marker(
-            folder,
-            token=complete.token,
-            tables=complete.tables,
-            counts=complete.counts,
-            trusted_for=_UNTIL_COPIES_GO if complete.copies else TRUSTED_FOR,
-        )
-    if code:
-        raise click.exceptions.Exit(code)
+        mark_complete(folder, complete)
+    return code
 
 
-def _run_phases(
-    pipeline: "Pipeline", phase: str, *, force: bool, verify: bool, retry_failed: bool
+def mark_complete(folder: "IndexFolder", complete: "Complete") -> None:
+    """Note that nothing is left to do, so that the next `index` only looks."""
+    from code_index.index.unchanged_marker import TRUSTED_FOR, write_marker
+
+    write_marker(
+        folder,
+        token=complete.token,
+        tables=complete.tables,
+        counts=complete.counts,
+        trusted_for=_UNTIL_COPIES_GO if complete.copies else TRUSTED_FOR,
+    )
+
+
+def run_phases(
+    pipeline: "Pipeline", phase: str, *, force: bool = False, verify: bool = False, retry_failed: bool = False
 ) -> dict[str, "PhaseResult"]:
+    """Run the scan and `phase` (parse, embed or all); a phase that fails as a whole is the last one."""
     results: dict[str, PhaseResult] = {}
     if phase in {"parse", "all"}:
         results["scan"] = pipeline.scan(verify=verify)

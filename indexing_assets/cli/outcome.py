@@ -7,6 +7,7 @@ from indexing_assets.cli.os_errors import trouble_in
 from indexing_assets.cli.output import say, tell, tell_message
 
 if TYPE_CHECKING:
+    from code_index.index.folder import IndexFolder
     from code_index.index.unchanged_marker import Counts
     from indexing_assets.operations.pipeline import Pipeline
     from indexing_assets.runs.in_process import PhaseResult
@@ -93,6 +94,30 @@ def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:
     """Masked keys of all files, by path and kind, as a sum: `3 keys in 2 files`."""
     keys = sum(sum(counts.values()) for counts in masked.values())
     return f"{_plural(keys, 'key')} in {_plural(len(masked), 'file')}"
+
+
+def what_is_kept(folder: "IndexFolder") -> str:
+    """What an index holds that somebody stopped, and how to go on.
+
+    Raises:
+        CodeIndexError: a table cannot be read.
+    """
+    begin = f"Stopped before anything was stored. Begin again: code-index index {folder.repository_root}"
+    if not (folder.exists and folder.tables_dir.is_dir()):
+        return begin
+    from code_index.core.model import FileStatus
+    from code_index.tables import IndexStore
+
+    store = IndexStore(folder.tables_dir)
+    counts = store.files.counts()
+    found = sum(counts.values()) - counts.get(FileStatus.SKIPPED.value, 0)
+    if not found:
+        return begin
+    parsed, chunks = counts.get(FileStatus.PARSED.value, 0), store.chunks.count()
+    return (
+        f"Stopped. Stored, and searched from now on: {parsed:,} of {_plural(found, 'file')} in {_plural(chunks, 'chunk')}, "
+        f"{store.vectors.count():,} of them with a vector. Go on: code-index resume {folder.repository_root}"
+    )
 
 
 def _totals(files: int, chunks: int, vectors: int, seconds: float) -> str:
