@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.asking import asked
+from indexing_assets.cli.first_index import first_index
 from indexing_assets.cli.hits import tell_freshness, tell_notes
 from indexing_assets.cli.options import (
     filter_options,
@@ -27,6 +28,7 @@ from indexing_assets.cli.output import Styled, say, say_code, say_json, tell
 @click.option("--max-tokens", type=int, default=8_000, show_default=True, help="Budget, by an estimate from above.")
 @filter_options
 @json_option
+@first_index(words_do=True)
 def command(
     task: tuple[str, ...],
     path: Path | None,

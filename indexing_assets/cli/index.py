@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from code_index.core.errors import UsageError
+from indexing_assets.cli.dry_run import show_forecast
 from indexing_assets.cli.interrupts import saying_what_is_kept
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
 from indexing_assets.cli.outcome import print_outcome, print_unchanged, what_is_kept
@@ -36,12 +38,30 @@ _PHASES = {"1": "parse", "2": "embed"}
 )
 @click.option("--force", is_flag=True, help="Parse and embed everything again.")
 @click.option("--verify", is_flag=True, help="Compare contents, not only sizes and times.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done and how long it takes, and write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print JSON.")
 @wait_option
-def command(path: Path | None, index_dir: Path | None, phase: str, force: bool, verify: bool, wait: bool) -> None:
+def command(
+    path: Path | None,
+    index_dir: Path | None,
+    phase: str,
+    force: bool,
+    verify: bool,
+    dry_run: bool,
+    as_json: bool,
+    wait: bool,
+) -> None:
     """Index the repository at PATH: parse what changed, then embed it.
 
     An unchanged repository costs a look at the sizes and times of its files. A stopped run continues where it was.
     """
+    if as_json and not dry_run:
+        raise UsageError("--json is for --dry-run; `code-index status --json` has the figures of an index.")
+    if dry_run and (force or verify or phase != "all"):
+        raise UsageError("--dry-run is about a usual run: leave --force, --verify and --phase out.")
+    if dry_run:
+        show_forecast(folder_of(path, index_dir), as_json=as_json)
+        return
     run(
         path,
         index_dir,
@@ -86,17 +106,10 @@ def run(
 def _run(
     folder: "IndexFolder", started: float, *, phase: str, force: bool, verify: bool, wait: bool, retry_failed: bool
 ) -> int:
-    from code_index.index.folder import index_above
-    from indexing_assets.cli.migrate import offer_migration
     from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
 
-    if not folder.exists and (above := index_above(folder)) is not None:
-        tell(
-            f"{above} is indexed, with the files of {folder.repository_root}. This makes an index of its own, which "
-            f"commands in {folder.repository_root} use from then on; delete {folder.path} to go back."
-        )
-    offer_migration(folder, wait=wait)
+    prepare(folder, wait=wait)
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
         if phase in {"embed", "all"}:
             # A model that is missing must be known before anything is parsed.
@@ -108,6 +121,19 @@ def _run(
     if complete is not None:
         mark_complete(folder, complete)
     return code
+
+
+def prepare(folder: "IndexFolder", *, wait: bool) -> None:
+    """Say what else is indexed of the repository, and offer to import an older index of it."""
+    from code_index.index.folder import index_above
+    from indexing_assets.cli.migrate import offer_migration
+
+    if not folder.exists and (above := index_above(folder)) is not None:
+        tell(
+            f"{above} is indexed, with the files of {folder.repository_root}. This makes an index of its own, which "
+            f"commands in {folder.repository_root} use from then on; delete {folder.path} to go back."
+        )
+    offer_migration(folder, wait=wait)
 
 
 def mark_complete(folder: "IndexFolder", complete: "Complete") -> None:

@@ -1,6 +1,6 @@
 """The text that `index` and `resume` print at their end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from indexing_assets.cli.os_errors import trouble_in
@@ -16,8 +16,17 @@ _NOTHING_PARSED = "Parsing: nothing changed."
 _NOTHING_EMBEDDED = "Embedding: nothing is missing."
 
 
-def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
-    """Print what was done and what is left; returns the exit status."""
+def print_outcome(
+    pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float, line: Callable[[str], None] = say
+) -> int:
+    """Print what was done and what is left; returns the exit status.
+
+    Args:
+        pipeline: that did it.
+        results: of its phases, by name.
+        seconds: that it took.
+        line: prints what was done; what went wrong goes to standard error in any case.
+    """
     from code_index.core.model import FileStatus
     from code_index.index.contents import failed_chunks, failed_files
     from code_index.index.skipped import skipped_counts, why_nothing_is_indexed
@@ -27,7 +36,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     embedded = results.get("embed")
     skipped = skipped_counts(pipeline.store)
     nothing = "scan" in results and sum(counts.values()) == counts.get(FileStatus.SKIPPED.value, 0)
-    _say_phases(pipeline, parsed, embedded, is_empty=nothing)
+    _say_phases(pipeline, parsed, embedded, is_empty=nothing, line=line)
 
     files = failed_files(pipeline.store)
     chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
@@ -44,12 +53,12 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
     )
     if masked := pipeline.store.files.masked_keys():
-        say(f"Masked: {masked_total(masked)}; `code-index status --masked` lists them.")
+        line(f"Masked: {masked_total(masked)}; `code-index status --masked` lists them.")
     if "scan" in results:
         for warning in pipeline.scan_warnings(results["scan"]):
             tell(f"Warning: {warning}")
-    _say_skipped(skipped)
-    say(_totals(counts.get("parsed", 0), total, vectors, seconds))
+    _say_skipped(skipped, line)
+    line(_totals(counts.get("parsed", 0), total, vectors, seconds))
     if nothing and not broken:
         tell(why_nothing_is_indexed(skipped))
         return 1 if skipped else 0
@@ -63,31 +72,36 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
 
 
 def _say_phases(
-    pipeline: "Pipeline", parsed: "PhaseResult | None", embedded: "PhaseResult | None", *, is_empty: bool
+    pipeline: "Pipeline",
+    parsed: "PhaseResult | None",
+    embedded: "PhaseResult | None",
+    *,
+    is_empty: bool,
+    line: Callable[[str], None],
 ) -> None:
     if parsed is not None and parsed.partitions:
-        say(f"Parsing: {_plural(parsed.partitions, 'file')}.")
+        line(f"Parsing: {_plural(parsed.partitions, 'file')}.")
     elif parsed is not None and not is_empty:
-        say(_NOTHING_PARSED)
+        line(_NOTHING_PARSED)
     if embedded is not None and embedded.partitions:
-        say(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+        line(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
     elif embedded is not None and not is_empty:
-        say(_NOTHING_EMBEDDED)
+        line(_NOTHING_EMBEDDED)
 
 
 def print_unchanged(counts: "Counts", *, seconds: float) -> None:
     """Print the same where there was nothing to do."""
     say(_NOTHING_PARSED)
     say(_NOTHING_EMBEDDED)
-    _say_skipped(counts.skipped)
+    _say_skipped(counts.skipped, say)
     say(_totals(counts.files, counts.chunks, counts.vectors, seconds))
 
 
-def _say_skipped(skipped: Mapping[str, int]) -> None:
+def _say_skipped(skipped: Mapping[str, int], line: Callable[[str], None]) -> None:
     from code_index.index.skipped import LISTS_THEM, skipped_in_words
 
     if words := skipped_in_words(skipped):
-        say(f"Skipped: {words}; {LISTS_THEM}.")
+        line(f"Skipped: {words}; {LISTS_THEM}.")
 
 
 def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:

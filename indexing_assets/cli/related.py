@@ -7,6 +7,7 @@ import click
 
 from code_index.core.errors import UsageError
 from indexing_assets.cli.asking import asked
+from indexing_assets.cli.first_index import first_index
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import filter_options, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import say_json, tell
@@ -21,6 +22,7 @@ _LONGEST_NUMBER = 18  # digits; no file has more lines
 @click.option("--limit", "-n", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most hits to show.")
 @filter_options
 @json_option
+@first_index(words_do=False)
 def command(place: str, path: Path | None, index_dir: Path | None, limit: int, as_json: bool, **filters: Any) -> None:
     """Find code like that at PATH:LINE; copies and near-duplicates are named as such. Needs no model."""
     file, _, line = place.rpartition(":")

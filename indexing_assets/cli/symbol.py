@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from code_index.core.errors import UsageError
+from indexing_assets.cli.first_index import first_index
 from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
 from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_option
 from indexing_assets.cli.output import Styled, say, say_json, tell
@@ -35,6 +36,7 @@ _INDENT = "  "
     "--limit", "-n", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most lines to show."
 )
 @json_option
+@first_index(words_do=True)
 def command(
     name: str | None,
     path: Path | None,
