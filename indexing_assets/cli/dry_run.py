@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
     from indexing_assets.operations.forecast import Forecast
 
+_LANGUAGES = 8
 _MINUTE_S = 60
 _HOUR_S = 3_600
 
@@ -29,34 +30,33 @@ def show_forecast(folder: "IndexFolder", *, as_json: bool) -> None:
         return
     about = "" if found.exact else "about "
     say(f"Repository  {found.repository_root}")
-    say(f"Index       {found.index_dir} {_size_of_index(found)}")
-    say(f"Files       {found.files:,}, {human_bytes(found.bytes)}{_changes(found)}")
-    for name, one in found.languages.items():
+    say(f"Index       {found.index_dir} (about {human_bytes(found.disk_bytes)} when it is complete)")
+    changes = f"{found.new:,} new, {found.changed:,} changed, {found.removed:,} removed"
+    say(f"Files       {found.files:,}, {human_bytes(found.bytes)}: {changes}")
+    languages = list(found.languages.items())
+    for name, one in languages[:_LANGUAGES]:
         say(f"            {name}: {one.files:,}, {human_bytes(one.bytes)}, {about}{one.chunks:,} chunks")
+    if more := languages[_LANGUAGES:]:
+        files, size, chunks = (sum(getattr(one, name) for _, one in more) for name in ("files", "bytes", "chunks"))
+        say(f"            {len(more):,} more languages: {files:,}, {human_bytes(size)}, {about}{chunks:,} chunks")
     if words := skipped_in_words(found.skipped):
         say(f"Skipped     {words}")
     say(f"Chunks      {about}{found.chunks:,}, to embed {about}{found.texts:,}")
     say(f"Parsing     about {duration(found.parse_s)}; then words are found")
-    for model, seconds in found.embed_s.items():
-        chosen = "  (the model of the settings)" if model == found.model else ""
+    for model, seconds in found.embed_s.items() if found.texts else ():
+        chosen = ", the model of the settings" if model == found.model else ""
         took = "was not measured" if seconds is None else f"about {duration(seconds)}"
-        say(f"Embedding   {model}: {took} on {found.device}, {found.threads} threads{chosen}")
+        say(f"Embedding   {model}: {took} on {found.device} with {found.threads} threads{chosen}")
     say("Nothing was written. Times are estimates, from rates measured on a machine with little else to do.")
 
 
 def duration(seconds: float) -> str:
-    """A time for people, in whole units: 3 s, 12 min, 2.5 h."""
+    """A time for people, in one unit: 3 s, 12 min, 2.5 h."""
+    if seconds < 1:
+        return "less than 1 s"
     if seconds < _MINUTE_S:
-        return f"{max(1, round(seconds))} s"
+        return f"{seconds:.0f} s"
     return f"{seconds / _MINUTE_S:.0f} min" if seconds < _HOUR_S else f"{seconds / _HOUR_S:.1f} h"
-
-
-def _size_of_index(found: "Forecast") -> str:
-    return f"(about {human_bytes(found.disk_bytes)} when it is complete)"
-
-
-def _changes(found: "Forecast") -> str:
-    return f": {found.new:,} new, {found.changed:,} changed, {found.removed:,} removed"
 
 
 def _rates(folder: "IndexFolder") -> dict[str, float]:

@@ -100,12 +100,12 @@ def _agree(folder: "IndexFolder", *, wanted: bool, named: bool) -> None:
 def _indexed(folder: "IndexFolder", *, words_do: bool) -> Iterator[bool]:
     """Parse, and embed before the block or after it; gives whether it is after, so that the block has only words."""
     from indexing_assets.cli.index import mark_complete, prepare, run_phases
-    from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
-    from indexing_assets.operations.pipeline import Pipeline
 
     started = time.perf_counter()
     prepare(folder, wait=True)
-    tell(f"Indexing {folder.repository_root} ...")
+    from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
+    from indexing_assets.operations.pipeline import Pipeline
+
     with Pipeline(folder, on_wait=tell_waiting) as pipeline:
         with showing_progress():
             results = run_phases(pipeline, "parse")

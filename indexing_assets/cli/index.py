@@ -106,10 +106,11 @@ def run(
 def _run(
     folder: "IndexFolder", started: float, *, phase: str, force: bool, verify: bool, wait: bool, retry_failed: bool
 ) -> int:
+    is_first = not folder.exists
+    prepare(folder, wait=wait)
     from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
 
-    prepare(folder, wait=wait)
     with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
         if phase in {"embed", "all"}:
             # A model that is missing must be known before anything is parsed.
@@ -120,11 +121,15 @@ def _run(
         complete = pipeline.nothing_left(results["scan"]) if phase == "all" and not code else None
     if complete is not None:
         mark_complete(folder, complete)
+        if is_first:
+            tell('Next: code-index search "..." there, and `code-index setup` to tell coding agents of it.')
     return code
 
 
 def prepare(folder: "IndexFolder", *, wait: bool) -> None:
-    """Say what else is indexed of the repository, and offer to import an older index of it."""
+    """Say that a first index is made, and what else is indexed of the repository; offer to import an older index of it."""
+    if not folder.exists:
+        tell(f"Indexing {folder.repository_root} ...")  # what is imported next takes a second or two
     from code_index.index.folder import index_above
     from indexing_assets.cli.migrate import offer_migration
 

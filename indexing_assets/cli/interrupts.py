@@ -15,16 +15,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from code_index.core.errors import CodeIndexError
-from indexing_assets.cli.output import tell
+from indexing_assets.cli.output import show_cursor, tell_on
+from indexing_assets.cli.streams import terminal_of_stderr
 
 STATUS = 130
 _SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 # Nobody needs to be told of a second Ctrl-C where the first takes no longer.
 _PATIENCE_S = 1.0
 _AGAIN_S = 0.05
+_STOPPING = "Stopping: what is at hand is stored first. Press Ctrl-C again to end at once, and lose it."
 
 _received = threading.Event()
 
@@ -90,27 +92,32 @@ def _ended_by_a_second() -> Iterator[None]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    watching = threading.Thread(target=_end_at_second, args=(reading,), name="code-index second Ctrl-C", daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(writing)
-        watching.join()
-        os.close(reading)
+    with terminal_of_stderr() as terminal:
+        watching = threading.Thread(
+            target=_end_at_second, args=(reading, terminal), name="code-index second Ctrl-C", daemon=True
+        )
+        watching.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(writing)
+            watching.join()
+            os.close(reading)
 
 
-def _end_at_second(reading: int) -> None:
+def _end_at_second(reading: int, terminal: TextIO | None) -> None:
     """Count the signals until the other end is closed."""
     signals, told = 0, False
     while True:
-        if signals and not told and not select.select([reading], [], [], _PATIENCE_S)[0]:
-            tell("Stopping: what is at hand is stored first. Press Ctrl-C again to end at once; that loses only it.")
+        if signals and terminal and not told and not select.select([reading], [], [], _PATIENCE_S)[0]:
+            tell_on(terminal, _STOPPING)
             told = True
         numbers = os.read(reading, 1)
         if not numbers:
             return
         signals += numbers[0] in _SIGNALS
         if signals > 1:
+            if terminal:
+                show_cursor(terminal)
             os._exit(STATUS)

@@ -62,6 +62,18 @@ def tell_message(text: str) -> None:
     sys.stderr.flush()
 
 
+def tell_on(terminal: TextIO, text: str) -> None:
+    """Print one line on a terminal, escaped, where standard error may be a file for a while."""
+    terminal.write(f"\r{printable(text)}\n")
+    terminal.flush()
+
+
+def show_cursor(terminal: TextIO) -> None:
+    """Show the cursor of a terminal again, which progress hides."""
+    terminal.write("\x1b[?25h\n")
+    terminal.flush()
+
+
 def say_code(lines: Sequence[Sequence[Sequence[str]]], *, indent: str) -> None:
     """Print lines of source code, each of parts with the name of a style; in colour on a terminal."""
     coloured = has_colours()
