@@ -8,7 +8,6 @@ from indexing_assets.cli.output import human_bytes, say, say_json
 
 if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
-    from indexing_assets.operations.forecast import Forecast
 
 _LANGUAGES = 8
 _MINUTE_S = 60

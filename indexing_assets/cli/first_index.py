@@ -114,7 +114,6 @@ def _indexed(folder: "IndexFolder", *, words_do: bool) -> Iterator[bool]:
         code = 0 if words_first else finish()
         yield words_first
         if words_first:
-            sys.stdout.flush()
             tell("Answered by words. Meaning follows; Ctrl-C keeps what is stored.")
             code = finish()
         complete = None if code else pipeline.nothing_left(results["scan"])

@@ -38,6 +38,7 @@ class Stopped(KeyboardInterrupt):
 def raise_interrupts() -> None:
     """Let Ctrl-C, unless it is ignored, and SIGTERM raise `KeyboardInterrupt`, also where Python would only print it."""
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGALRM, _interrupt)  # of `_raise_later`; it counts as no second signal
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _interrupt)
     sys.unraisablehook = _raise_later
@@ -82,9 +83,7 @@ def _raise_later(unraisable: "sys.UnraisableHookArgs", /) -> Any:
     if unraisable.exc_type is not KeyboardInterrupt:
         sys.__unraisablehook__(unraisable)
         return
-    again = threading.Timer(_AGAIN_S, signal.raise_signal, (signal.SIGINT,))
-    again.daemon = True
-    again.start()
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
 
 
 @contextmanager
