@@ -1,4 +1,4 @@
-"""What `code-index index --dry-run` prints, and what an offer to index says of its size."""
+"""The text of `code-index index --dry-run`, and times for people."""
 
 import os
 from dataclasses import asdict
@@ -51,10 +51,8 @@ def show_forecast(folder: "IndexFolder", *, as_json: bool) -> None:
 
 def duration(seconds: float) -> str:
     """A time for people, in one unit: 3 s, 12 min, 2.5 h."""
-    if seconds < 1:
-        return "less than 1 s"
     if seconds < _MINUTE_S:
-        return f"{seconds:.0f} s"
+        return f"{max(1, round(seconds))} s"
     return f"{seconds / _MINUTE_S:.0f} min" if seconds < _HOUR_S else f"{seconds / _HOUR_S:.1f} h"
 
 

@@ -111,7 +111,7 @@ def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def what_is_kept(folder: "IndexFolder") -> str:
-    """What an index holds that somebody stopped, and how to go on.
+    """Say what an index holds that somebody stopped, and how to go on.
 
     Raises:
         CodeIndexError: a table cannot be read.

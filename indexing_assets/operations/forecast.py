@@ -1,4 +1,4 @@
-"""What an index run would do and take: files, chunks, seconds, bytes; nothing is written.
+"""Forecast of an index run: files, chunks, seconds, bytes; nothing is written.
 
 Belongs here: the scan that a run would make, chunks from a sample of its files, and times from measured rates. Does not
 belong here: how it is said (`indexing_assets.cli.dry_run`).
@@ -90,7 +90,7 @@ class Forecast:
 
 @dataclass(slots=True)
 class _Sample:
-    """What parsing some of the files gave; `seconds` are those of one processor."""
+    """Figures of parsing some of the files; `seconds` are those of one processor."""
 
     files: int = 0
     bytes: int = 0

@@ -18,8 +18,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[[Path, dict[str, str]], None]
 
 
-def _tree(root: Path) -> dict[Path, tuple[int, int]]:
-    return {path: ((it := path.lstat()).st_size, it.st_mtime_ns) for path in root.rglob("*")}
+def _tree(root: Path) -> dict[Path, tuple[bytes, int] | None]:
+    """Contents and times of all files. Of a folder it counts that it is there: SQLite makes files while it reads."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) if path.is_file() else None for path in root.rglob("*")}
 
 
 def test_it_writes_nothing_and_what_it_says_comes_true(
