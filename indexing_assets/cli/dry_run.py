@@ -57,9 +57,10 @@ def duration(seconds: float) -> str:
 
 
 def _rates(folder: "IndexFolder") -> dict[str, float]:
-    """Rates of an index's last runs, by Dagster's records."""
+    """Rates of an index's last runs, by Dagster's records; none after a change of the model."""
     if not folder.exists:
         return {}
+    from code_index.embedding.models.description import describe_model
     from code_index.tables import IndexStore
     from indexing_assets.cli.status import opened_instance
     from indexing_assets.runs.index_names import UNNAMED
@@ -67,6 +68,10 @@ def _rates(folder: "IndexFolder") -> dict[str, float]:
     from indexing_assets.runs.open_index import OpenIndex
 
     folder.check_records()
+    settings, store = folder.settings(), IndexStore(folder.tables_dir)
+    serving = store.models.serving()
+    if serving is None or serving[0] != describe_model(settings.embedder).model_id:
+        return {}
     os.environ.update(folder.environment())
     with opened_instance(folder) as instance:
-        return throughput(OpenIndex(UNNAMED, folder, folder.settings(), IndexStore(folder.tables_dir), instance))
+        return throughput(OpenIndex(UNNAMED, folder, settings, store, instance))
