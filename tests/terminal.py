@@ -11,7 +11,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,15 +19,17 @@ from tests.waiting import PATIENCE_S
 
 
 @contextmanager
-def at_a_terminal(*arguments: str, cwd: Path, output: bool = False) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A command whose standard input and error are a terminal, and the other end of it.
+def at_a_terminal(
+    *arguments: str, cwd: Path, output: bool = False, program: Sequence[str] = ("-m", "indexing_assets.cli.main")
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A command, or another program of Python, whose standard input and error are a terminal, and the other end of it.
 
     Its output goes there as well with `output`, else into a pipe.
     """
     ours, theirs = pty.openpty()
     # In a session of its own, as the terminal's first process.
     process = subprocess.Popen(
-        [sys.executable, "-m", "indexing_assets.cli.main", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=cwd,
         stdin=theirs,
         stderr=theirs,

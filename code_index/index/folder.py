@@ -102,6 +102,12 @@ class IndexFolder:
         """Tell whether the index was ever made."""
         return (self.path / RECORD_FILE).is_file()
 
+    @property
+    def holds_home(self) -> bool:
+        """Tell whether the repository is the home folder, or one above it, and no checkout: to be in it names nothing."""
+        home = Path(os.path.expanduser("~"))  # noqa: PTH111 - which raises nothing where there is none
+        return home.is_relative_to(self.repository_root) and not (self.repository_root / ".git").exists()
+
     def check_records(self) -> None:
         """Refuse an index that lost Dagster's records: what is indexed can be searched, and no more be told of it.
 

@@ -30,10 +30,11 @@ def skipped_counts(store: IndexStore) -> dict[str, int]:
     nothing.
     """
     where = f"status = '{FileStatus.SKIPPED.value}'"
-    return _counted(store.files.read(columns=["reason"], where=where).column("reason").to_pylist())
+    return counted(store.files.read(columns=["reason"], where=where).column("reason").to_pylist())
 
 
-def _counted(reasons: Iterable[str | None]) -> dict[str, int]:
+def counted(reasons: Iterable[str | None]) -> dict[str, int]:
+    """Count reasons as `skipped_counts` does those of an index."""
     found = [reason for reason in reasons if reason and not _OF_TOOLS.fullmatch(reason)]
     counts = Counter(reason.partition(":")[0] for reason in found)
     rules = Counter(match["rule"] for reason in found if (match := _RULE.fullmatch(reason)))

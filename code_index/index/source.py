@@ -16,7 +16,7 @@ def walk_options(folder: IndexFolder, settings: Settings) -> WalkOptions:
         exclude=settings.ignore,
         use_gitignore=settings.use_gitignore,
         tracked_dependencies=settings.tracked_dependencies,
-        readers_group=folder.path.stat().st_gid if settings.shared_with_group else None,
+        readers_group=_group(folder) if settings.shared_with_group else None,
     )
 
 
@@ -32,3 +32,8 @@ def source_repository(folder: IndexFolder, settings: Settings) -> SourceReposito
         index_dir=options.index_dir,
         readers_group=options.readers_group,
     )
+
+
+def _group(folder: IndexFolder) -> int:
+    """The group that reads the index; before there is one, that of the repository."""
+    return (folder.path if folder.path.exists() else folder.repository_root).stat().st_gid

@@ -10,12 +10,11 @@ from typing import Final
 import dagster as dg
 from pydantic import Field
 
-from code_index.core.model import ChunkingOptions
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.settings import Settings
+from code_index.parsing.configuration import parser_config
 from code_index.parsing.parser_pool import GROUP_FILES, ParserPool
-from code_index.parsing.parser_worker import ParserConfig
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.assets.parse_run import COMMIT_CHUNKS, ParseRun, commits_of
 from indexing_assets.checks import Subject, evaluate
@@ -108,15 +107,6 @@ def _parse(
     with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
         run = ParseRun(context, opened)
         run.plan(force=config.force)
-        parser_config = ParserConfig(
-            repository_root=str(folder.repository_root),
-            max_file_bytes=settings.max_file_bytes,
-            options=ChunkingOptions(
-                max_characters=settings.max_chunk_characters, min_characters=settings.min_chunk_characters
-            ),
-            timeout_s=settings.parse_timeout_s,
-            memory_bytes=settings.parse_memory_bytes,
-        )
         bound = settings.parse_checkpoint_files
         context.log.info(
             "%d file versions to parse, %.1f MB; %d are stored already.",
@@ -128,7 +118,9 @@ def _parse(
         compaction = PeriodicCompaction(opened.store, CHUNK_TABLES) if opened.store.chunks.count() else None
         if run.tasks:
             with (
-                ParserPool(parser_config, workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)) as pool,
+                ParserPool(
+                    parser_config(folder, settings), workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)
+                ) as pool,
                 # During a commit only the files of the next one are parsed: what a crash can cost stays bounded.
                 closing(pool.parse_ahead(run.tasks.values(), files=bound, chunks=COMMIT_CHUNKS)) as ahead,
             ):

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.asking import asked
+from indexing_assets.cli.first_index import first_index
 from indexing_assets.cli.forms import Form, form_options, is_shown_for_programs
 from indexing_assets.cli.hits import tell_freshness, tell_notes
 from indexing_assets.cli.options import (
@@ -27,6 +28,7 @@ from indexing_assets.cli.output import Styled, code, say, say_json, tell
 @click.option("--max-tokens", type=int, default=8_000, show_default=True, help="Budget, by an estimate from above.")
 @filter_options
 @form_options
+@first_index(words_do=True)
 def command(
     task: tuple[str, ...],
     path: Path | None,

@@ -3,7 +3,6 @@
 import importlib
 import io
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from click.shell_completion import CompletionItem
 from code_index.core.distribution import DISTRIBUTION
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.index.permissions import umask_of
+from indexing_assets.cli.interrupts import STATUS, Stopped, ignore_interrupts, raise_interrupts, was_interrupted
 from indexing_assets.cli.limits import raise_open_files, refuse_low_limits
 from indexing_assets.cli.os_errors import trouble, trouble_in
 from indexing_assets.cli.output import tell, tell_message
@@ -141,7 +141,6 @@ def main() -> None:
     os.environ.setdefault("LANCEDB_LOG", "error")
     # Whatever a command writes is its user's own; an index that is shared sets another umask (`options.folder_of`).
     os.umask(umask_of(shared=False))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     open_streams()
     sys.exit(finish(_run()))
 
@@ -149,21 +148,33 @@ def main() -> None:
 def _run() -> int:
     """Run the command and print what it ended with; returns the exit status."""
     try:
+        raise_interrupts()
         # Outside of standalone mode click returns the status of `Exit` instead of raising it.
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
+        if was_interrupted():
+            return _stopped(error)
         message = io.StringIO()
         error.show(file=message)
         # It may quote a file's name or an argument.
         tell_message(message.getvalue())
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        # Only the exit is left: a second signal must not turn it into a traceback.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        tell("Stopped. What was stored is safe; `code-index resume` continues from here.")
-        return 130
+    except (click.Abort, KeyboardInterrupt) as error:
+        return _stopped(error)
+    except Exception as error:
+        if not was_interrupted():
+            raise
+        return _stopped(error)
     return status if isinstance(status, int) else 0
+
+
+def _stopped(error: BaseException) -> int:
+    """Say that somebody stopped the command, and what is kept; returns the exit status."""
+    ignore_interrupts()  # only the exit is left: a second signal must not turn it into a traceback
+    # click puts its own exception in place of `KeyboardInterrupt`.
+    said = next((str(one) for one in (error, error.__cause__) if isinstance(one, Stopped)), None)
+    tell(said or "Stopped. What is stored is safe.")
+    return STATUS
 
 
 if __name__ == "__main__":

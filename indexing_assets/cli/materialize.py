@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from code_index.core.errors import UsageError
+from indexing_assets.cli.interrupts import saying_what_is_kept
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
 from indexing_assets.cli.os_errors import trouble_in
 from indexing_assets.cli.output import say, tell, tell_message
@@ -70,12 +71,16 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
 
+    from indexing_assets.cli.outcome import what_is_kept
     from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
     from indexing_assets.runs.index_names import CHUNK_VECTORS, PARTITIONED
     from indexing_assets.runs.planning import Wanted
 
-    with Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline:
+    with (
+        saying_what_is_kept(lambda: what_is_kept(folder)),
+        Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline,
+    ):
         if asset == CHUNK_VECTORS:
             _ = pipeline.model_id  # a model that is missing is an error before anything runs
         if asset in PARTITIONED:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from indexing_assets.cli.interrupts import saying_what_is_kept
 from indexing_assets.cli.options import (
     FOLDER,
     confirm_loss,
@@ -74,7 +75,9 @@ def command(
         say(f"Undone: {folder.path} is empty again. The old index is in {record['source']}, as it was.")
         return
     plan = migration.plan_migration(folder, source=source, model=model, old_root=old_root)
-    report = _run(plan, dry_run=dry_run, wait=wait)
+    go_on = f"Stopped. The old index is as it was. Go on: code-index migrate {folder.repository_root}"
+    with saying_what_is_kept(lambda: go_on):
+        report = _run(plan, dry_run=dry_run, wait=wait)
     if as_json:
         say_state(asdict(report))
         return

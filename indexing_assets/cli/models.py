@@ -21,12 +21,13 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
 
     Works before there is an index. A preset is chosen by the setting `model`.
     """
+    from code_index.embedding.models.lookup import preset_of
     from code_index.embedding.models.measured import MEASURED, PROVENANCE
     from code_index.tables.model_registry import read_registry
 
     folder = folder_of(path, index_dir)
     configured = folder.settings().embedder.model
-    preset = _preset_of(configured)
+    preset = preset_of(configured)
     registry = read_registry(folder.tables_dir)
     in_use = None if registry is None else registry.serving
     if as_json:
@@ -47,15 +48,6 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     say("NDCG@10 is the quality of the first ten hits, 1 at best: of a whole search, and by meaning only.")
     say(f"Measured by {PROVENANCE}. Speed is by core.")
     say('Choose one with model = "fast" in settings.toml, then run code-index index.')
-
-
-def _preset_of(model: str) -> str | None:
-    """The preset that a configured model is, under whatever of its names."""
-    from code_index.embedding.models.lookup import DEFAULT, PRESETS, full_name, is_default_model
-
-    if is_default_model(model):
-        return DEFAULT
-    return next((name for name in PRESETS if full_name(name) == full_name(model)), None)
 
 
 def _row(model: dict[str, Any]) -> tuple[str, ...]:

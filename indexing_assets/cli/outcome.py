@@ -1,12 +1,13 @@
 """The text that `index` and `resume` print at their end."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from indexing_assets.cli.os_errors import trouble_in
 from indexing_assets.cli.output import say, tell, tell_message
 
 if TYPE_CHECKING:
+    from code_index.index.folder import IndexFolder
     from code_index.index.unchanged_marker import Counts
     from indexing_assets.operations.pipeline import Pipeline
     from indexing_assets.runs.in_process import PhaseResult
@@ -15,8 +16,17 @@ _NOTHING_PARSED = "Parsing: nothing changed."
 _NOTHING_EMBEDDED = "Embedding: nothing is missing."
 
 
-def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float) -> int:
-    """Print what was done and what is left; returns the exit status."""
+def print_outcome(
+    pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *, seconds: float, line: Callable[[str], None] = say
+) -> int:
+    """Print what was done and what is left; returns the exit status.
+
+    Args:
+        pipeline: that did it.
+        results: of its phases, by name.
+        seconds: that it took.
+        line: prints what was done; what went wrong goes to standard error in any case.
+    """
     from code_index.core.model import FileStatus
     from code_index.index.contents import failed_chunks, failed_files
     from code_index.index.skipped import skipped_counts, why_nothing_is_indexed
@@ -26,7 +36,7 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
     embedded = results.get("embed")
     skipped = skipped_counts(pipeline.store)
     nothing = "scan" in results and sum(counts.values()) == counts.get(FileStatus.SKIPPED.value, 0)
-    _say_phases(pipeline, parsed, embedded, is_empty=nothing)
+    _say_phases(pipeline, parsed, embedded, is_empty=nothing, line=line)
 
     files = failed_files(pipeline.store)
     chunks = failed_chunks(pipeline.store, pipeline.model_id) if embedded is not None else []
@@ -43,12 +53,12 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
         pipeline.store.vectors.count(pipeline.model_id) if embedded is not None else pipeline.store.vectors.count()
     )
     if masked := pipeline.store.files.masked_keys():
-        say(f"Masked: {masked_total(masked)}; `code-index status --masked` lists them.")
+        line(f"Masked: {masked_total(masked)}; `code-index status --masked` lists them.")
     if "scan" in results:
         for warning in pipeline.scan_warnings(results["scan"]):
             tell(f"Warning: {warning}")
-    _say_skipped(skipped)
-    say(_totals(counts.get("parsed", 0), total, vectors, seconds))
+    _say_skipped(skipped, line)
+    line(_totals(counts.get("parsed", 0), total, vectors, seconds))
     if nothing and not broken:
         tell(why_nothing_is_indexed(skipped))
         return 1 if skipped else 0
@@ -62,37 +72,66 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
 
 
 def _say_phases(
-    pipeline: "Pipeline", parsed: "PhaseResult | None", embedded: "PhaseResult | None", *, is_empty: bool
+    pipeline: "Pipeline",
+    parsed: "PhaseResult | None",
+    embedded: "PhaseResult | None",
+    *,
+    is_empty: bool,
+    line: Callable[[str], None],
 ) -> None:
     if parsed is not None and parsed.partitions:
-        say(f"Parsing: {_plural(parsed.partitions, 'file')}.")
+        line(f"Parsing: {_plural(parsed.partitions, 'file')}.")
     elif parsed is not None and not is_empty:
-        say(_NOTHING_PARSED)
+        line(_NOTHING_PARSED)
     if embedded is not None and embedded.partitions:
-        say(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+        line(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
     elif embedded is not None and not is_empty:
-        say(_NOTHING_EMBEDDED)
+        line(_NOTHING_EMBEDDED)
 
 
 def print_unchanged(counts: "Counts", *, seconds: float) -> None:
     """Print the same where there was nothing to do."""
     say(_NOTHING_PARSED)
     say(_NOTHING_EMBEDDED)
-    _say_skipped(counts.skipped)
+    _say_skipped(counts.skipped, say)
     say(_totals(counts.files, counts.chunks, counts.vectors, seconds))
 
 
-def _say_skipped(skipped: Mapping[str, int]) -> None:
+def _say_skipped(skipped: Mapping[str, int], line: Callable[[str], None]) -> None:
     from code_index.index.skipped import LISTS_THEM, skipped_in_words
 
     if words := skipped_in_words(skipped):
-        say(f"Skipped: {words}; {LISTS_THEM}.")
+        line(f"Skipped: {words}; {LISTS_THEM}.")
 
 
 def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:
     """Masked keys of all files, by path and kind, as a sum: `3 keys in 2 files`."""
     keys = sum(sum(counts.values()) for counts in masked.values())
     return f"{_plural(keys, 'key')} in {_plural(len(masked), 'file')}"
+
+
+def what_is_kept(folder: "IndexFolder") -> str:
+    """Say what an index holds that somebody stopped, and how to go on.
+
+    Raises:
+        CodeIndexError: a table cannot be read.
+    """
+    begin = f"Stopped before anything was stored. Begin again: code-index index {folder.repository_root}"
+    if not (folder.exists and folder.tables_dir.is_dir()):
+        return begin
+    from code_index.core.model import FileStatus
+    from code_index.tables import IndexStore
+
+    store = IndexStore(folder.tables_dir)
+    counts = store.files.counts()
+    found = sum(counts.values()) - counts.get(FileStatus.SKIPPED.value, 0)
+    if not found:
+        return begin
+    parsed, chunks = counts.get(FileStatus.PARSED.value, 0), store.chunks.count()
+    return (
+        f"Stopped. Stored, and searched from now on: {parsed:,} of {_plural(found, 'file')} in {_plural(chunks, 'chunk')}, "
+        f"{store.vectors.count():,} of them with a vector. Go on: code-index resume {folder.repository_root}"
+    )
 
 
 def _totals(files: int, chunks: int, vectors: int, seconds: float) -> str:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -73,6 +73,18 @@ def tell_message(text: str) -> None:
     sys.stdout.flush()  # both may go to the same place
     sys.stderr.write(printable_message(text).rstrip("\n") + "\n")
     sys.stderr.flush()
+
+
+def tell_on(terminal: TextIO, text: str) -> None:
+    """Print one line on a terminal, escaped, where standard error may be a file for a while."""
+    terminal.write(f"\r{printable(text)}\n")
+    terminal.flush()
+
+
+def show_cursor(terminal: TextIO) -> None:
+    """Show the cursor of a terminal again, which progress hides."""
+    terminal.write("\x1b[?25h\n")
+    terminal.flush()
 
 
 def code(line: Sequence[Sequence[str]]) -> list[Styled]:

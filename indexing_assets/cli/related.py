@@ -7,6 +7,7 @@ import click
 
 from code_index.core.errors import UsageError
 from indexing_assets.cli.asking import asked
+from indexing_assets.cli.first_index import first_index
 from indexing_assets.cli.forms import Form, excerpt_options, form_options
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import complete_file, filter_options, index_dir_option, repository_option
@@ -23,6 +24,7 @@ _LONGEST_NUMBER = 18  # digits; no file has more lines
 @filter_options
 @form_options
 @excerpt_options
+@first_index(words_do=False)
 def command(
     place: str,
     path: Path | None,

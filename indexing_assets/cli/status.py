@@ -101,7 +101,12 @@ def _show_failed(store: "IndexStore", model_id: str, *, as_json: bool) -> None:
         say("Nothing failed.")
 
 
-def _opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
+def opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
+    """Open Dagster's records of an index; `folder.environment()` has to be set.
+
+    Raises:
+        StoreError: its `dagster.yaml` cannot be used.
+    """
     import dagster as dg
     import yaml  # type: ignore[import-untyped]
 
@@ -128,7 +133,7 @@ def _show_status(
 
     folder.check_records()
     os.environ.update(folder.environment())
-    with _opened_instance(folder) as instance:
+    with opened_instance(folder) as instance:
         index = OpenIndex(UNNAMED, folder, settings, store, instance)
         status, rates = read_status(index, model_id), throughput(index)
     if as_json:

@@ -106,9 +106,18 @@ def open_streams() -> None:
         setattr(sys, name, EscapingStream(stream))
 
 
-def plain_stderr() -> TextIO:
-    """Standard error for what draws on a terminal and prints no value."""
-    return getattr(sys.stderr, "plain", sys.stderr)
+@contextmanager
+def terminal_of_stderr() -> Iterator[TextIO | None]:
+    """The terminal that is standard error, for what draws on it and prints no value; None where it is none.
+
+    It has a descriptor of its own: during a step Dagster turns that of standard error to a file.
+    """
+    plain = getattr(sys.stderr, "plain", sys.stderr)
+    if not plain.isatty():
+        yield None
+        return
+    with os.fdopen(os.dup(plain.fileno()), "w", encoding=plain.encoding, errors="backslashreplace") as terminal:
+        yield terminal
 
 
 @contextmanager

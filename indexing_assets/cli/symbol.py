@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from code_index.core.errors import UsageError
+from indexing_assets.cli.first_index import first_index
 from indexing_assets.cli.forms import Form, form_options, is_shown_for_programs
 from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
 from indexing_assets.cli.options import complete_file, folder_of, index_dir_option, repository_option
@@ -42,6 +43,7 @@ _INDENT = "  "
     "--limit", "-n", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most lines to show."
 )
 @form_options
+@first_index(words_do=True)
 def command(
     name: str | None,
     path: Path | None,

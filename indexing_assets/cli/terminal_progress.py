@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -17,7 +18,7 @@ from rich.progress import (
 
 from code_index.index.locks import LockOwner
 from indexing_assets.cli.output import tell
-from indexing_assets.cli.streams import escaping_stderr, plain_stderr
+from indexing_assets.cli.streams import escaping_stderr, terminal_of_stderr
 from indexing_assets.runs import progress as reports
 
 _TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding", "migrate": "Importing"}
@@ -27,14 +28,12 @@ _PLAIN_EVERY_S = 5.0
 @contextmanager
 def showing_progress() -> Iterator[None]:
     """Show the reports of the phases while the block runs; on standard error, so that output can be piped."""
-    console = Console(file=plain_stderr(), highlight=False)
-    shown = _bars(console) if console.is_terminal else _lines()
-    with shown:
+    with terminal_of_stderr() as terminal, _lines() if terminal is None else _bars(terminal):
         yield
 
 
 @contextmanager
-def _bars(console: Console) -> Iterator[None]:
+def _bars(terminal: TextIO) -> Iterator[None]:
     tasks: dict[str, TaskID] = {}
     with Progress(
         SpinnerColumn(),
@@ -43,7 +42,7 @@ def _bars(console: Console) -> Iterator[None]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[unit]} {task.fields[rate]}"),
         TimeRemainingColumn(),
-        console=console,
+        console=Console(file=terminal, highlight=False),
         transient=True,
     ) as bars:
         started: dict[str, float] = {}

@@ -45,6 +45,13 @@ def full_name(model: str) -> str:
     return QUALITY_MODEL if model == QUALITY else model
 
 
+def preset_of(model: str) -> str | None:
+    """The preset that a model is, under whatever of its names; None for one of one's own."""
+    if is_default_model(model):
+        return DEFAULT
+    return next((name for name in PRESETS if full_name(name) == full_name(model)), None)
+
+
 def require_default_weights(digest: str, path: Path) -> None:
     """Refuse weights of the built-in model that are not those that were published.
 

@@ -248,13 +248,10 @@ class Tools:
 
     def _misplaced(self, folder: IndexFolder) -> str:
         """The reason why a folder that nobody named is not indexed: agents start servers in any folder."""
-        root = folder.repository_root
-        home = Path(os.path.expanduser("~"))  # noqa: PTH111 - which raises nothing where there is none
-        named = self._served.paths or os.environ.get(REPOSITORY_VARIABLE) or (root / ".git").exists()
-        if named or not home.is_relative_to(root):
+        if self._served.paths or os.environ.get(REPOSITORY_VARIABLE) or not folder.holds_home:
             return ""
         return (
-            f"This server was started in {root}, which is no repository. A person has to add the path of the repository "
+            f"This server was started in {folder.repository_root}, which is no repository. A person has to add the path of the repository "
             "to its arguments (code-index mcp PATH)."
         )
 

@@ -10,7 +10,7 @@ from code_index.core.errors import StoreError, UsageError
 from code_index.index.folder import resolve_index_folder
 from code_index.tables.schema_version import replace_version
 from indexing_assets.cli.cleanup import _show_old_index
-from indexing_assets.cli.status import _opened_instance
+from indexing_assets.cli.status import opened_instance
 from resources.instance_config import instance_config
 
 
@@ -54,4 +54,4 @@ def test_a_configuration_that_dagster_cannot_use_is_named(folder, monkeypatch, c
     monkeypatch.setenv("DAGSTER_HOME", str(folder.dagster_home))
 
     with pytest.raises(StoreError, match=r"dagster\.yaml cannot be used .*code-index index"):
-        _opened_instance(folder)
+        opened_instance(folder)

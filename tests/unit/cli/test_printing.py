@@ -30,8 +30,8 @@ from indexing_assets.cli.streams import EscapingStream
 from tests.waiting import PATIENCE_S
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07\x9b31m\u202e\u2028\r\x7f\x00\ud800\nz"
-# `relay` is a process of its own, and the streams are its only business.
-_WRITERS = {"output.py", "streams.py", "relay.py"}
+# `relay` is a process of its own, and the streams are its only business; `entry` says one sentence of its own.
+_WRITERS = {"output.py", "streams.py", "relay.py", "entry.py"}
 _WRITING = {
     "print",
     "echo",

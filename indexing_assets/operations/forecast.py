@@ -1,0 +1,272 @@
+"""Forecast of an index run: files, chunks, seconds, bytes; nothing is written.
+
+Belongs here: the scan that a run would make, chunks from a sample of its files, and times from measured rates. Does not
+belong here: how it is said (`indexing_assets.cli.dry_run`).
+
+Decision: a sample is parsed here and now, by the run's own parser processes. Bytes a chunk differ by a factor of five
+between languages and between styles in one, and so does the speed of processors: a table of either would be wrong where
+the answer matters most. A repository that is no larger than the sample is counted, not estimated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
+from code_index.core.lazy_imports import importing
+from code_index.core.model import EmbeddingStatus, FileStatus, SourceFile
+from code_index.embedding.backends.registry import device_kind
+from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
+from code_index.embedding.devices import choose_device
+from code_index.embedding.models.lookup import preset_of
+from code_index.embedding.models.measured import MEASURED
+from code_index.index.folder import IndexFolder
+from code_index.index.settings import Settings
+from code_index.index.skipped import counted
+from code_index.index.source import source_repository
+from code_index.parsing.configuration import parser_config
+from code_index.parsing.parser_pool import ParserPool
+from code_index.parsing.parser_worker import ParseTask
+from code_index.repository.content_rules import plan_changes
+from code_index.system.hardware import available_processors, available_threads
+from code_index.tables import IndexStore
+
+# A second of one processor, as a rule.
+_SAMPLE_BYTES: Final = 1_500_000
+_SAMPLE_FILES: Final = 400
+# Source: runs on 2 processors, 2026-11-27.
+_RUN_S: Final = 3.0
+_FILE_S: Final = 0.004
+_BASE_BYTES: Final = 1_500_000
+_CHUNK_BYTES: Final = 3_000
+_TEXT_COPIES: Final = 2.0
+_EMBED_RATE: Final = "chunk_vectors.chunks_per_s"
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageForecast:
+    """Files of a language that are indexed, their bytes, and their chunks."""
+
+    files: int
+    bytes: int
+    chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A run before it begins; sizes in bytes, times in seconds.
+
+    `new`, `changed` and `removed` count files against what is indexed, `skipped` what is left out, by reason. `exact` says
+    that `chunks` and `texts` (those to embed) were counted; else they come from a sample. `embed_s` is by preset, and has
+    the configured model under its name; None where nothing was measured, as on a GPU.
+    """
+
+    repository_root: str
+    index_dir: str
+    files: int
+    bytes: int
+    languages: Mapping[str, LanguageForecast]
+    skipped: Mapping[str, int]
+    new: int
+    changed: int
+    removed: int
+    chunks: int
+    texts: int
+    exact: bool
+    parse_s: float
+    model: str
+    device: str
+    threads: int
+    embed_s: Mapping[str, float | None]
+    disk_bytes: int
+
+    @property
+    def configured_s(self) -> float | None:
+        """Seconds that the configured model needs."""
+        return self.embed_s[self.model]
+
+
+@dataclass(slots=True)
+class _Sample:
+    """Figures of parsing some of the files; `seconds` are those of one processor."""
+
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    chunks: Counter[str] = field(default_factory=Counter)
+    bytes_by_language: Counter[str] = field(default_factory=Counter)
+    hashes: list[str] = field(default_factory=list)
+
+    @property
+    def seconds_a_byte(self) -> float:
+        """Seconds of one processor for a byte."""
+        return self.seconds / self.bytes if self.bytes else 0.0
+
+    def chunks_of(self, language: str, size: int) -> float:
+        """Chunks that so many bytes of a language give."""
+        if seen := self.bytes_by_language[language]:
+            return size * self.chunks[language] / seen
+        return size * self.chunks.total() / self.bytes if self.bytes else 0.0
+
+
+def forecast(folder: IndexFolder, settings: Settings, *, rates: Mapping[str, float] | None = None) -> Forecast:
+    """Look at the repository as a run would, and tell what that run would do.
+
+    Args:
+        folder: of the index, which need not exist.
+        settings: of the index.
+        rates: those of its last runs (`indexing_assets.runs.index_status.throughput`), where there were any.
+
+    Raises:
+        RepositoryError: the repository cannot be read.
+        ModelError: the settings name a device that is not there.
+        StoreError: a table cannot be read.
+    """
+    known, stored = _indexed(folder, settings)
+    scan = source_repository(folder, settings).scan(known)
+    changes = plan_changes(known, scan.files)
+    files = [file for file in scan.files if file.status is not FileStatus.SKIPPED]
+    changed = {file.file_path for file in changes.changed}
+    kept = {
+        file.file_path: stored[file.file_path]
+        for file in files
+        if file.file_path in stored and file.file_path not in changed
+    }
+    waiting = [file for file in files if file.file_path not in kept]
+    sample = _parsed(folder, settings, _chosen(waiting))
+    languages = {}
+    for language, _ in Counter(file.language for file in files).most_common():
+        of_language = [file for file in files if file.language == language]
+        parsed = sum(kept.get(file.file_path, 0) for file in of_language)
+        to_parse = sum(file.size_bytes for file in of_language if file.file_path not in kept)
+        languages[language] = LanguageForecast(
+            len(of_language),
+            sum(file.size_bytes for file in of_language),
+            parsed + round(sample.chunks_of(language, to_parse)),
+        )
+    chunks = sum(one.chunks for one in languages.values())
+    workers = settings.parse_workers or available_processors()
+    waiting_bytes = sum(file.size_bytes for file in waiting)
+    share, without_vector = _to_embed(folder, settings, sample.hashes)
+    texts = round((chunks - sum(kept.values())) * share) + without_vector
+    model, device, threads = embedding_by(settings.embedder)
+    return Forecast(
+        repository_root=str(folder.repository_root),
+        index_dir=str(folder.path),
+        files=len(files),
+        bytes=sum(file.size_bytes for file in files),
+        languages=languages,
+        skipped=counted(file.reason for file in scan.files if file.status is FileStatus.SKIPPED),
+        new=len(changes.new),
+        changed=len(changes.changed),
+        removed=len(changes.removed) + sum(file.file_path in stored for file in changes.skipped),
+        chunks=chunks,
+        texts=texts,
+        exact=sample.files == len(waiting),
+        parse_s=_RUN_S + len(waiting) * _FILE_S + waiting_bytes * sample.seconds_a_byte / workers,
+        model=model,
+        device=device,
+        threads=threads,
+        embed_s={name: embed_seconds(texts, name, device, threads) for name in dict.fromkeys([model, *MEASURED])}
+        | ({model: texts / rate} if (rate := (rates or {}).get(_EMBED_RATE)) else {}),
+        disk_bytes=_BASE_BYTES + chunks * _CHUNK_BYTES + round(_TEXT_COPIES * sum(file.size_bytes for file in files)),
+    )
+
+
+def embedding_by(config: EmbedderConfig) -> tuple[str, str, int]:
+    """The preset, or else the name, of the configured model, its device and its threads.
+
+    Raises:
+        ModelError: the settings name a device that is not there.
+    """
+    device = "cpu" if config.backend in {"onnx", "static"} else choose_device(config.device).device
+    return preset_of(config.model) or config.model, device, config.threads or available_threads()
+
+
+def embed_seconds(texts: int, model: str, device: str, threads: int) -> float | None:
+    """Seconds for embedding so many texts, from the rates that were measured; None where none was."""
+    if model == DETERMINISTIC:  # hashes
+        return 0.0
+    measured = MEASURED.get(model)
+    return texts / (measured.chunks_per_core_second * threads) if measured and device_kind(device) == "cpu" else None
+
+
+def _indexed(folder: IndexFolder, settings: Settings) -> tuple[dict[str, SourceFile], dict[str, int]]:
+    """The manifest by path, and the chunks of each file that a run would leave as it is unless it changed."""
+    if not (folder.exists and folder.tables_dir.is_dir()):
+        return {}, {}
+    with importing:
+        from indexing_assets.assets.source_files import known_files
+        from indexing_assets.runs.planning import chunker_identity
+
+    store = IndexStore(folder.tables_dir)
+    columns = ["file_path", "status", "chunk_count", "chunker_version"]
+    rows = store.files.read(columns=columns).to_pylist()
+    current = chunker_identity(settings)
+    done = {FileStatus.PARSED.value, FileStatus.ERROR.value}
+    return known_files(store), {
+        row["file_path"]: row["chunk_count"] or 0
+        for row in rows
+        if row["status"] in done and row["chunker_version"] == current
+    }
+
+
+def _chosen(files: Sequence[SourceFile]) -> list[SourceFile]:
+    """The files to parse: all, or so many in the order of their hashes, which is none, with the first of each language."""
+    chosen: list[SourceFile] = []
+    size, seen = 0, set()
+    for file in sorted(files, key=lambda file: file.file_hash):
+        if (size < _SAMPLE_BYTES and len(chosen) < _SAMPLE_FILES) or file.language not in seen:
+            chosen.append(file)
+            seen.add(file.language)
+            size += file.size_bytes
+    return chosen
+
+
+def _parsed(folder: IndexFolder, settings: Settings, files: Sequence[SourceFile]) -> _Sample:
+    sample, by_path = _Sample(), {file.file_path: file for file in files}
+    tasks = [
+        ParseTask(
+            file.file_path,
+            file.file_hash,
+            file.language,
+            file.size_bytes,
+            file.subproject_name,
+            file.subproject_path,
+            file.working_tree_encoding,
+        )
+        for file in files
+    ]
+    recipe = settings.embedder.text_recipe
+    with ParserPool(parser_config(folder, settings), workers=settings.parse_workers) as pool:
+        for group in pool.parse(tasks):
+            for outcome in group.outcomes:
+                file = by_path[outcome.file_path]
+                sample.files += 1
+                sample.bytes += file.size_bytes
+                sample.bytes_by_language[file.language] += file.size_bytes
+                sample.chunks[file.language] += outcome.chunk_count
+                sample.seconds += outcome.duration_s
+            sample.hashes += [
+                EmbeddingInput.of_chunk(**row, recipe=recipe).text_hash
+                for row in group.chunks.select(EMBEDDED_FIELDS).to_pylist()
+            ]
+    return sample
+
+
+def _to_embed(folder: IndexFolder, settings: Settings, hashes: Sequence[str]) -> tuple[float, int]:
+    """The share of these texts that the configured model has not embedded yet, and how many stored chunks wait for it."""
+    distinct = set(hashes)
+    share = len(distinct) / len(hashes) if hashes else 0.0
+    if not (folder.exists and folder.tables_dir.is_dir()):
+        return share, 0
+    with importing:
+        from code_index.embedding.models.description import describe_model
+
+    store, model_id = IndexStore(folder.tables_dir), describe_model(settings.embedder).model_id
+    waiting = store.statuses.count(model_id)[EmbeddingStatus.PENDING.value]
+    known = store.for_model(model_id).vectors.by_text_hash(sorted(distinct), model_id).num_rows if distinct else 0
+    return (len(distinct) - known) / len(hashes) if hashes else 0.0, waiting

@@ -1,0 +1,85 @@
+"""`index --dry-run`: what it says comes true, and it writes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from code_index.index.folder import locate_index_folder
+from indexing_assets.operations import forecast as room
+from indexing_assets.operations.forecast import embed_seconds, forecast
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Write = Callable[[Path, dict[str, str]], None]
+
+
+def _tree(root: Path) -> dict[Path, tuple[bytes, int] | None]:
+    """Contents and times of all files. Of a folder it counts that it is there: SQLite makes files while it reads."""
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) if path.is_file() else None for path in root.rglob("*")}
+
+
+def test_it_writes_nothing_and_what_it_says_comes_true(
+    small_repository: Path, command_line: Run, write: Write, tmp_path: Path
+) -> None:
+    write(small_repository, {"data.bin": "\0\0", "src/late.py": "def late():\n    return 1\n"})
+    before = _tree(tmp_path)
+    said = json.loads(command_line("index", small_repository, "--dry-run", "--json").stdout)
+    assert _tree(tmp_path) == before
+    shown = command_line("index", small_repository, "--dry-run").stdout
+    assert f"Files       {said['files']}, " in shown
+    assert "Skipped     1 file or folder: 1 binary" in shown
+    assert "Nothing was written." in shown
+    assert _tree(tmp_path) == before
+
+    command_line("index", small_repository)
+    status = json.loads(command_line("status", small_repository, "--json").stdout)
+    assert (said["files"], said["new"]) == (status["files"]["parsed"], 5)
+    assert {name: one["files"] for name, one in said["languages"].items()} == status["languages"]
+    assert said["chunks"] == said["texts"] == status["chunks"]["complete"]
+    assert said["skipped"] == status["skipped"]
+    assert said["exact"]
+    assert said["embed_s"]["default"] > said["embed_s"]["fast"] > said["embed_s"]["deterministic"] == 0
+
+    write(small_repository, {"src/late.py": "def late():\n    return 2\n", "src/new.py": "def new():\n    pass\n"})
+    (small_repository / "docs/guide.md").unlink()
+    before = _tree(tmp_path)
+    later = json.loads(command_line("index", small_repository, "--dry-run", "--json").stdout)
+    assert _tree(tmp_path) == before
+    assert (later["new"], later["changed"], later["removed"], later["texts"]) == (1, 1, 1, 2)
+
+
+def test_it_is_about_a_usual_run(small_repository: Path, command_line: Run) -> None:
+    assert "leave --force" in command_line("index", small_repository, "--dry-run", "--force", check=2).stderr
+    assert "--json is for --dry-run" in command_line("index", small_repository, "--json", check=2).stderr
+
+
+def test_a_sample_tells_the_chunks_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    shutil.copytree(Path(room.__file__).parent, tmp_path / "repository", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = locate_index_folder(tmp_path / "repository")
+    counted = forecast(folder, folder.settings())
+    assert counted.exact
+    monkeypatch.setattr(room, "_SAMPLE_BYTES", counted.bytes // 3)
+    estimated = forecast(folder, folder.settings())
+    assert not estimated.exact
+    assert counted.chunks / 2 < estimated.chunks < counted.chunks * 2
+
+
+def test_no_time_is_told_where_none_was_measured() -> None:
+    assert embed_seconds(1_350, "default", "cpu", 2) == pytest.approx(5.0)
+    assert embed_seconds(1_350, "default", "cuda:0", 2) is None
+    assert embed_seconds(1_350, "/models/own", "cpu", 2) is None
+
+
+def test_a_rate_that_the_index_has_seen_goes_before_one_that_was_measured_elsewhere(
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    folder = locate_index_folder(small_repository)
+    found = forecast(folder, folder.settings(), rates={"chunk_vectors.chunks_per_s": 0.5})
+    assert found.configured_s == pytest.approx(found.texts / 0.5)
