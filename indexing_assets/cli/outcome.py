@@ -64,12 +64,16 @@ def print_outcome(pipeline: "Pipeline", results: Mapping[str, "PhaseResult"], *,
 def _say_phases(
     pipeline: "Pipeline", parsed: "PhaseResult | None", embedded: "PhaseResult | None", *, is_empty: bool
 ) -> None:
+    from indexing_assets.runs.index_status import last_embedding
+
     if parsed is not None and parsed.partitions:
         say(f"Parsing: {_plural(parsed.partitions, 'file')}.")
     elif parsed is not None and not is_empty:
         say(_NOTHING_PARSED)
     if embedded is not None and embedded.partitions:
         say(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+        if taken := last_embedding(pipeline.index).get("from_libraries"):
+            say(f"Of the vectors {taken:,} came from the library that indexes share, without the model.")
     elif embedded is not None and not is_empty:
         say(_NOTHING_EMBEDDED)
 

@@ -1,0 +1,1 @@
+"""What indexes share: libraries of vectors."""
