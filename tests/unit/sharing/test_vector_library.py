@@ -88,6 +88,7 @@ def test_a_vector_that_is_no_direction_is_not_used(tmp_path: Path, vector: list[
     library = _given(tmp_path, _vectors("a", "b"))
     table = lancedb.connect(library.folder).open_table(TABLE)
     row = {"text_hash": "a", "characters": 10, "used_at": _NOW, "vector": vector}
+    table.delete("text_hash = 'a'")
     table.add(pa.Table.from_pylist([row], schema=table.schema))
     assert library.ask({"a": 10, "b": 10}, dimension=_DIMENSION).keys() == {"b"}
 
