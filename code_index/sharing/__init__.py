@@ -1,1 +1,1 @@
-"""What indexes share: libraries of vectors."""
+"""Sharing between indexes: libraries of vectors."""

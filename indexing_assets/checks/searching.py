@@ -16,7 +16,7 @@ from code_index.sharing.libraries import Libraries
 from code_index.tables.sql import equals
 from code_index.tables.table_upkeep import VECTOR_INDEX_ROWS
 from indexing_assets.checks.check import EMBED_AGAIN, Finding, Severity, Subject, check
-from indexing_assets.runs.index_names import INDEX_REPORT, SEARCH_INDEXES
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, SEARCH_INDEXES
 from indexing_assets.runs.job_names import MAINTAIN_JOB
 
 # Chunks that are searched, and how far down their hits may be: a name says less than the code.
@@ -103,9 +103,9 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
     )
 
 
-@check(INDEX_REPORT, severity=Severity.WARNING)
+@check(INDEX_REPORT, severity=Severity.WARNING, fixed_by=CHUNK_VECTORS)
 def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
-    """What a library of vectors gives for texts of this index is what the model gives for them."""
+    """Vectors that a library gives for texts of this index are those that the model gives for them."""
     ids = _probes(subject)["chunk_id"].to_list()
     model = subject.model() if ids else None
     if model is None:
