@@ -95,6 +95,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("CODE_INDEX_CACHE_DIR", cache)
+    monkeypatch.setenv("CODE_INDEX_LIBRARY_BYTES", "0")  # else one test would have the vectors of another
     yield
     os.umask(umask)
     for name in set(os.environ) - set(before):

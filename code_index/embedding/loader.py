@@ -123,6 +123,15 @@ def load_embedder(config: EmbedderConfig, purpose: Purpose = "documents") -> Emb
     return embedder
 
 
+def is_table(config: EmbedderConfig) -> bool:
+    """Tell whether the model is a table of token vectors, which takes no longer for a text than another table for its vector.
+
+    Raises:
+        ModelError: the model is missing.
+    """
+    return config.model != DETERMINISTIC and configured_model_files(config).static
+
+
 def plan_embedder(config: EmbedderConfig, files: ModelFiles, purpose: Purpose) -> EmbedderPlan:
     """Device, backend and precision for a model on this machine, with the reasons.
 

@@ -51,6 +51,8 @@ class Duty(StrEnum):
     """Answer on the socket of the index."""
     FOLLOW = "follow"
     """Start runs when the repository changes: `code-index serve`, or `code-index ui --watch`."""
+    EXPIRE = "expire"
+    """Remove from a library of vectors what has no room."""
 
 
 @dataclass(frozen=True, slots=True)

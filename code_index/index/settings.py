@@ -86,6 +86,23 @@ class Settings(CheckedSettings):
         le=86_400,
         description="Seconds between two commits of vectors, about; checkpoint_chunks may come first.",
     )
+    library_bytes: int = Field(
+        default=5_000_000_000,
+        ge=0,
+        le=1 << 50,
+        description="Bytes of vectors in this user's library, which all indexes of the machine share; 0 means that this "
+        "index neither asks it nor gives to it.",
+    )
+    library_days: int = Field(
+        default=90, ge=1, le=36_500, description="Days without use after which a vector leaves this user's library."
+    )
+    shared_libraries: tuple[str, ...] = Field(
+        default=(),
+        description="Folders, by absolute path, of further libraries that are asked for vectors, in this order.",
+    )
+    write_shared_libraries: bool = Field(
+        default=False, description="Also give new vectors to the shared libraries, as a team's CI does."
+    )
 
     @model_validator(mode="after")
     def _limits_of_chunks_agree(self) -> Self:
@@ -95,6 +112,16 @@ class Settings(CheckedSettings):
                 f"max_chunk_characters = {self.max_chunk_characters}. Lower the first or raise the second.",
                 settings=("min_chunk_characters", "max_chunk_characters"),
             )
+        return self
+
+    @model_validator(mode="after")
+    def _libraries_are_named_by_absolute_path(self) -> Self:
+        for place in self.shared_libraries:
+            if not Path(place).is_absolute():  # it would be another folder in each working directory
+                raise SettingsError(
+                    f"shared_libraries: {place!r} is no absolute path. Name the folder from / on.",
+                    settings=("shared_libraries",),
+                )
         return self
 
 
@@ -160,11 +187,11 @@ def _gathered(
     sources = dict.fromkeys(values, str(path))
     values.update(given)
     sources.update(dict.fromkeys(given, "settings of the deployment"))
-    for name in Settings.fields_by_setting():
+    for name, field in Settings.fields_by_setting().items():
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variable in environment:
             text = environment[variable]
-            values[name] = tuple(filter(None, text.split("\n"))) if name == "ignore" else text
+            values[name] = tuple(filter(None, text.split("\n"))) if isinstance(field.default, tuple) else text
             sources[name] = f"environment variable {variable}"
     return values, sources
 

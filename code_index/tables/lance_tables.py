@@ -311,7 +311,7 @@ def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
     fields = {name: schema.field(name) for name in schema.names}
     for position, key in enumerate(keys, start=1):
         fields[key] = fields[key].with_metadata({_PRIMARY_KEY_METADATA: str(position)})
-    return pa.schema(list(fields.values()))
+    return pa.schema(list(fields.values()), metadata=schema.metadata)
 
 
 def projected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
+from code_index.embedding.loader import is_table
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import Phase, hold
 from code_index.index.settings import Settings
+from code_index.sharing.libraries import Libraries
 from indexing_assets.assets.column_descriptions import table_metadata
 from indexing_assets.assets.embed_run import EmbedRun
 from indexing_assets.checks import Subject, evaluate
@@ -96,7 +98,8 @@ def _embed(
         configured = embedder.embedder_config(settings)
         opened.store.models.begin(model.model_id, configured.identity())
         opened = replace(opened, store=opened.store.for_model(model.model_id))
-        run = EmbedRun(context, opened, model, recipe=configured.text_recipe, force=config.force)
+        libraries = Libraries.none() if is_table(configured) else Libraries.of(settings, model.model_id)
+        run = EmbedRun(context, opened, model, libraries, recipe=configured.text_recipe, force=config.force)
         context.log.info("Embedding with %s.", run.embedder.describe())
         expire_copies(opened.store, VECTOR_TABLES)
         # What a killed run left half-copied is fixed before anything is counted, and chunks
@@ -111,16 +114,18 @@ def _embed(
         if opened.store.models.serve_if_complete(model.model_id, now=datetime.now(UTC)):
             context.log.info("Search reads the vectors of %s from now on.", model.model_id)
         compact_due(opened.store, VECTOR_TABLES)
+        libraries.compact_and_expire()
         if cleaned := compact_and_expire(opened):
             context.log.info("Cleaned: %s.", cleaned)
         subject = Subject(opened, encoder=lambda: run.embedder, batch_ids=run.batch_ids)
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
     context.log.info(
-        "%d chunks: %d embedded, %d vectors reused, %d failed (%s chunks/s, %s).",
+        "%d chunks: %d embedded, %d vectors reused (%d of them from libraries), %d failed (%s chunks/s, %s).",
         run.tally.chunks,
         run.tally.embedded,
         run.tally.reused,
+        run.tally.from_libraries,
         run.tally.failed_chunks,
         summary["chunks_per_s"],
         run.embedder.device,

@@ -20,6 +20,7 @@ from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.core.quoting import printable
 from code_index.embedding.embedder import Embedder, verified_result
+from code_index.sharing.libraries import Libraries
 from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
 from indexing_assets.assets.embedded_rows import error_rows, known_vectors
 from indexing_assets.runs.index_names import CHUNK_VECTORS
@@ -43,6 +44,7 @@ class _Tally:
     chunks: int = 0
     embedded: int = 0
     reused: int = 0
+    from_libraries: int = 0
     model_s: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
     failed_chunks: int = 0
@@ -57,6 +59,7 @@ class _Tally:
             "run_chunks": self.chunks,
             "run_embedded": self.embedded,
             "run_reused": self.reused,
+            "run_from_libraries": self.from_libraries,
             "run_failed_chunks": self.failed_chunks,
             "chunks_per_s": round(self.rate, 1),
             "model_s": round(self.model_s, 2),
@@ -73,6 +76,7 @@ class EmbedRun:
         context: dg.AssetExecutionContext,
         index: OpenIndex,
         embedder: Embedder,
+        libraries: Libraries,
         *,
         recipe: str,
         force: bool,
@@ -81,6 +85,7 @@ class EmbedRun:
         self.index = index
         self.store = index.store
         self.embedder = embedder
+        self.libraries = libraries
         self.recipe = recipe
         self.force = force
         # Asked for once: phase 1 may drop an empty batch meanwhile, and Dagster refuses a range without its end.
@@ -173,6 +178,11 @@ class EmbedRun:
         hashes = [item.text_hash for item in inputs]
         by_hash = dict(zip(hashes, inputs, strict=True))
         vector_of = {} if self.force else known_vectors(self.store, list(by_hash), self.embedder)
+        if not self.force:
+            unknown = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
+            taken = self.libraries.ask(unknown, dimension=self.embedder.dimension)
+            vector_of.update(taken)
+            self.tally.from_libraries += sum(text_hash in taken for text_hash in hashes)
         missing = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
         reasons = self._embed_missing(missing, vector_of)
 
@@ -228,7 +238,9 @@ class EmbedRun:
         hashes = list(missing)
         reasons = {hashes[position]: reason for position, reason in result.errors.items()}
         found = zip(hashes, result.vectors, strict=True)
-        vector_of.update((text_hash, vector) for text_hash, vector in found if text_hash not in reasons)
+        new = {text_hash: vector for text_hash, vector in found if text_hash not in reasons}
+        self.libraries.give(new, missing, replace=self.force)
+        vector_of.update(new)
         self.tally.embedded += len(missing) - len(reasons)
         return reasons
 

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from code_index.core.errors import CodeIndexError, UsageError
 from code_index.core.quoting import code_span
-from code_index.search.hybrid import QueryEncoder
+from code_index.embedding.embedder import Embedder
 from code_index.tables.table_names import INDEX_TABLES
 from indexing_assets.runs.open_index import OpenIndex
 
@@ -55,13 +55,13 @@ class Subject:
     """
 
     index: OpenIndex
-    encoder: Callable[[], QueryEncoder] | None = None
+    encoder: Callable[[], Embedder] | None = None
     file_paths: Sequence[str] | None = None
     batch_ids: Sequence[int] | None = None
     sampled_files: int | None = None  # files whose content is read; None for all
     seed: int = 0  # of what is drawn at random
 
-    def model(self) -> QueryEncoder:
+    def model(self) -> Embedder:
         """The index's model.
 
         Raises:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput, TextRecipe, recipe_of_version
 from code_index.search.hybrid import SearchMode, search
+from code_index.sharing.libraries import Libraries
 from code_index.tables.sql import equals
 from code_index.tables.table_upkeep import VECTOR_INDEX_ROWS
-from indexing_assets.checks.check import Finding, Severity, Subject, check
-from indexing_assets.runs.index_names import INDEX_REPORT, SEARCH_INDEXES
+from indexing_assets.checks.check import EMBED_AGAIN, Finding, Severity, Subject, check
+from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_REPORT, SEARCH_INDEXES
 from indexing_assets.runs.job_names import MAINTAIN_JOB
 
 # Chunks that are searched, and how far down their hits may be: a name says less than the code.
@@ -22,6 +24,8 @@ _PROBES = 8
 _TOP_HITS = 100
 # A stored vector is nearest to itself; what float32 and the index's own arithmetic may cost.
 _SAME = 0.99
+# Two computations of one text: int8 in batches of other texts, bfloat16 on a GPU.
+_SAME_TEXT = 0.97
 # Names shorter than that are on many chunks.
 _LONG_NAME = 4
 
@@ -96,6 +100,39 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
             "semantic_misses": len(searched.semantic_misses),
             **{f"{mode}_ms": round(statistics.median(times) * 1e3, 2) for mode, times in searched.seconds.items()},
         },
+    )
+
+
+@check(INDEX_REPORT, severity=Severity.WARNING, fixed_by=CHUNK_VECTORS)
+def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
+    """Vectors that a library gives for texts of this index are those that the model gives for them."""
+    ids = _probes(subject)["chunk_id"].to_list()
+    model = subject.model() if ids else None
+    if model is None:
+        return Finding([])
+    rows = subject.index.store.chunks.by_ids(ids, columns=sorted({"chunk_id", *EMBEDDED_FIELDS})).to_pylist()
+    recipe = recipe_of_version(model.model_id.rpartition("text=")[2])
+    places = {row["chunk_id"]: f"{row['file_path']} {row['qualified_name']}" for row in rows}
+    inputs = {
+        row["chunk_id"]: EmbeddingInput.of_chunk(
+            **{name: row[name] for name in EMBEDDED_FIELDS}, recipe=recipe or TextRecipe.FULL
+        )
+        for row in rows
+    }
+    by_hash = {item.text_hash: item for item in inputs.values()}
+    libraries = Libraries.of(subject.index.settings, model.model_id)
+    known = libraries.ask(by_hash, dimension=model.dimension)
+    texts = {text_hash: by_hash[text_hash] for text_hash in known}
+    vectors = model.embed_documents([item.text for item in texts.values()], [item.name for item in texts.values()])
+    right = {text_hash: float(vector @ known[text_hash]) for text_hash, vector in zip(texts, vectors, strict=True)}
+    wrong = [places[chunk_id] for chunk_id, item in inputs.items() if right.get(item.text_hash, 1.0) < _SAME_TEXT]
+    folders = " ".join(f"'{folder}'" for folder in libraries.folders())
+    return Finding(
+        wrong,
+        "text",
+        "with a wrong vector in a library",
+        fix=f"remove the library that is wrong ({folders}), then `{EMBED_AGAIN}`",
+        figures={"library_probes": len(known)},
     )
 
 

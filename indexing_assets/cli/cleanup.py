@@ -130,3 +130,8 @@ def _show(expired: "Expired", verb: str) -> None:
         f"Dagster's records ({human_bytes(records.log_bytes)})"
     )
     say(f"  {expired.small_batches:,} small batches, merged into {expired.merged_batches:,}")
+    library = expired.library
+    say(
+        f"  {library.expired:,} of {library.vectors:,} vectors in the library that indexes share "
+        f"({human_bytes(library.vector_bytes)})"
+    )

@@ -79,12 +79,16 @@ def _say_phases(
     is_empty: bool,
     line: Callable[[str], None],
 ) -> None:
+    from indexing_assets.runs.index_status import last_embedding
+
     if parsed is not None and parsed.partitions:
         line(f"Parsing: {_plural(parsed.partitions, 'file')}.")
     elif parsed is not None and not is_empty:
         line(_NOTHING_PARSED)
     if embedded is not None and embedded.partitions:
         line(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
+        if taken := last_embedding(pipeline.index).get("from_libraries"):
+            line(f"Of the vectors {taken:,} came from the library that indexes share, without the model.")
     elif embedded is not None and not is_empty:
         line(_NOTHING_EMBEDDED)
 

@@ -126,18 +126,20 @@ def _show_status(
     folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
 ) -> None:
     from code_index.index.skipped import skipped_in_words
+    from code_index.sharing.libraries import Libraries
     from indexing_assets.cli.outcome import masked_total
     from indexing_assets.runs.index_names import UNNAMED
-    from indexing_assets.runs.index_status import read_status, throughput
+    from indexing_assets.runs.index_status import last_embedding, read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
 
     folder.check_records()
     os.environ.update(folder.environment())
     with opened_instance(folder) as instance:
         index = OpenIndex(UNNAMED, folder, settings, store, instance)
-        status, rates = read_status(index, model_id), throughput(index)
+        status, rates, last = read_status(index, model_id), throughput(index), last_embedding(index)
+    libraries = Libraries.of(settings, model_id).contents()
     if as_json:
-        say_state(asdict(status) | {"throughput": rates})
+        say_state(asdict(status) | {"throughput": rates, "last_embedding": last, "libraries": libraries})
         return
     languages = list(status.languages.items())
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
@@ -165,6 +167,14 @@ def _show_status(
         lines.append(("Other models", ", ".join(f"{name}: {count:,} vectors" for name, count in others.items())))
     if rates:
         lines.append(("Last rates", ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())))
+    if last:
+        lines.append(
+            (
+                "Reused",
+                f"{last['reused']:,} of {last['chunks']:,} vectors in the last run ({last['from_libraries']:,} from libraries)",
+            )
+        )
+    lines += [("Library", f"{count:,} vectors of this model in {place}") for place, count in libraries.items()]
     if masked := store.files.masked_keys():
         lines.append(("Masked", masked_total(masked)))
     lines += [(f"{phase} lock", str(who)) for phase, who in status.holders.items()]

@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.model import FileStatus
+from code_index.embedding.embedder import Embedder
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, hold
 from code_index.index.skipped import skipped_counts
 from code_index.index.trust import refuse_other_content
 from code_index.index.unchanged_marker import Counts, tables_fingerprint
 from code_index.repository.content_rules import RACY_MTIME_NS
-from code_index.search.hybrid import QueryEncoder
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA, WARNINGS_METADATA
 from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
@@ -173,7 +173,7 @@ class Pipeline:
         with self._locked(Phase.PARSE):
             return self._run(CLEANUP_JOB, SEARCH_INDEXES, config)
 
-    def query_encoder(self) -> QueryEncoder:
+    def query_encoder(self) -> Embedder:
         """The index's model, for queries; raises `ModelError` when it is missing."""
         return self._embedder.get_for_queries(self.settings)
 

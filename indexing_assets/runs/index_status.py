@@ -51,6 +51,14 @@ def runs_of(index: OpenIndex, asset: str) -> list[dict[str, float | str]]:
     return list(reversed(found.values()))
 
 
+def last_embedding(index: OpenIndex) -> dict[str, int]:
+    """Chunks of the newest run that embedded, and how many of their vectors were computed, reused, and of these from libraries."""
+    runs = runs_of(index, CHUNK_VECTORS)
+    names = {"chunks": "run_chunks", "embedded": "run_embedded", "reused": "run_reused"}
+    names["from_libraries"] = "run_from_libraries"
+    return {name: int(runs[-1].get(figure, 0)) for name, figure in names.items()} if runs else {}
+
+
 def throughput(index: OpenIndex) -> dict[str, float]:
     """Rates of each phase per second, from the largest run among its newest events: a run of one file says nothing."""
     figures: dict[str, float] = {}

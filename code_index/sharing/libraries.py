@@ -1,0 +1,212 @@
+"""The libraries of vectors that a run asks before it embeds, and gives to afterwards.
+
+Belongs here: which they are, in which order, and that none of them can harm a run. Does not belong here: the table of one
+(`vector_library`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import numpy as np
+
+from code_index.core.cache import cache_folder
+from code_index.core.embedding_text import EmbeddingInput
+from code_index.core.errors import IndexBusyError, StoreError
+from code_index.core.unit_vectors import Vectors
+from code_index.index.locks import Duty, hold
+from code_index.index.settings import Settings
+from code_index.sharing.vector_library import VectorLibrary
+
+_LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+OWN: Final = "this user's library"
+_FOLDER: Final = "vectors"
+_LEFT_OF_BOUND: Final = 0.9
+"""Share of the bytes allowed that trimming leaves, so that the next vectors do not cause the next trimming."""
+
+
+def own_place() -> Path:
+    """The folder of this user's library, which nobody else can reach."""
+    return cache_folder() / _FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredVectors:
+    """Vectors in a library, their bytes, and how many of them expire: those that were used last before `used_before`."""
+
+    vectors: int
+    vector_bytes: int
+    expired: int
+    used_before: datetime
+
+
+@dataclass(slots=True)
+class Libraries:
+    """Libraries of one model, the user's own first; one that fails is left out for the rest of the run, with a warning.
+
+    `taken` counts the vectors that each gave, by its name.
+    """
+
+    own: VectorLibrary | None
+    shared: list[VectorLibrary] = field(default_factory=list)
+    write_shared: bool = False
+    own_bytes: int = 0
+    own_age: timedelta = timedelta(0)
+    taken: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings, model_id: str) -> Libraries:
+        """The libraries that the settings name, for the vectors of a model."""
+        return cls(
+            own=VectorLibrary(own_place(), model_id) if settings.library_bytes else None,
+            shared=[VectorLibrary(Path(place), model_id) for place in settings.shared_libraries],
+            write_shared=settings.write_shared_libraries,
+            own_bytes=settings.library_bytes,
+            own_age=timedelta(days=settings.library_days),
+        )
+
+    @classmethod
+    def none(cls) -> Libraries:
+        """No library: for a model that takes no longer for a text than a table for its vector."""
+        return cls(own=None)
+
+    def ask(self, wanted: Mapping[str, EmbeddingInput], *, dimension: int) -> dict[str, Vectors]:
+        """Find vectors of texts, (dimension,) float32 by text hash; what a shared library gives goes into the user's own."""
+        now = datetime.now(UTC)
+        missing = {key: _characters(item) for key, item in wanted.items()}
+        found: dict[str, Vectors] = {}
+        for name, library in self._named():
+            written = library is self.own or self.write_shared
+            ask = partial(library.ask, missing, dimension=dimension, now=now if written else None)
+            if not (part := self._attempt(name, library, ask)):
+                continue
+            self.taken[name] = self.taken.get(name, 0) + len(part)
+            if library is not self.own:
+                self._give(self.own, OWN, part, missing, now)
+            found |= part
+            missing = {key: count for key, count in missing.items() if key not in part}
+        return found
+
+    def give(self, vectors: Mapping[str, Vectors], texts: Mapping[str, EmbeddingInput], *, replace: bool) -> None:
+        """Add vectors, (dimension,) float32 by text hash, to the libraries that are written to."""
+        now = datetime.now(UTC)
+        characters = {key: _characters(texts[key]) for key in vectors}
+        for name, library in self._named():
+            if library is self.own or self.write_shared:
+                self._give(library, name, vectors, characters, now, replace=replace)
+
+    def folders(self) -> list[Path]:
+        """List the folder of the model in each library."""
+        return [library.folder for _, library in self._named()]
+
+    def contents(self) -> dict[str, int]:
+        """Count the vectors of the model in each library, by its folder; one that cannot be read has none."""
+        return {str(library.place): self._attempt(name, library, library.count) or 0 for name, library in self._named()}
+
+    def expired(self) -> ExpiredVectors:
+        """Look at what `compact_and_expire` would remove of the user's own library, and change nothing.
+
+        Raises:
+            StoreError: the library cannot be read.
+        """
+        if self.own is None:
+            return ExpiredVectors(0, 0, 0, datetime.now(UTC))
+        return find_expired(self.own.place, max_bytes=self.own_bytes, max_age=self.own_age)
+
+    def compact_and_expire(self) -> None:
+        """Keep the user's own library quick and within its bounds; another process that does so is not waited for."""
+        if (own := self.own) is not None:
+            self._attempt(
+                OWN, own, partial(compact_and_expire, own.place, max_bytes=self.own_bytes, max_age=self.own_age)
+            )
+
+    def _named(self) -> list[tuple[str, VectorLibrary]]:
+        own = [] if self.own is None else [(OWN, self.own)]
+        return own + [(str(library.place), library) for library in self.shared]
+
+    def _give(
+        self,
+        library: VectorLibrary | None,
+        name: str,
+        vectors: Mapping[str, Vectors],
+        characters: Mapping[str, int],
+        now: datetime,
+        *,
+        replace: bool = False,
+    ) -> None:
+        if library is not None:
+            self._attempt(name, library, partial(library.give, vectors, characters, now=now, replace=replace))
+
+    def _attempt(self, name: str, library: VectorLibrary, action: Callable[[], _T]) -> _T | None:
+        try:
+            return action()
+        except IndexBusyError:
+            return None
+        except BaseException as error:
+            # A panic of native code at a damaged file is no `Exception`.
+            if not (isinstance(error, StoreError | OSError) or type(error).__name__ == "PanicException"):
+                raise
+            _LOG.warning(
+                "%s is left out for this run, which embeds by itself what it would have found there: %s. If that does not "
+                "pass, delete %s: it is a cache.",
+                name,
+                error,
+                library.folder,
+            )
+        if library is self.own:
+            self.own = None
+        else:
+            self.shared.remove(library)
+        return None
+
+
+def find_expired(place: Path, *, max_bytes: int, max_age: timedelta, now: datetime | None = None) -> ExpiredVectors:
+    """Look at what `compact_and_expire` would remove, and change nothing.
+
+    Raises:
+        StoreError: the library cannot be read.
+    """
+    libraries = VectorLibrary.stored(place)
+    times = [library.times_of_use() for library in libraries]
+    used = np.concatenate([np.zeros(0, np.int64), *times])
+    sizes = np.repeat([library.row_bytes() for library in libraries], [len(part) for part in times])
+    limit = int(((now or datetime.now(UTC)) - max_age).timestamp() * 1e6)
+    total = int(sizes.sum())
+    if total > max_bytes:
+        newest = np.argsort(-used, kind="stable")
+        fitting = int(np.searchsorted(np.cumsum(sizes[newest]), _LEFT_OF_BOUND * max_bytes, side="right"))
+        limit = max(limit, int(used[newest[fitting]]) + 1)
+    return ExpiredVectors(len(used), total, int((used < limit).sum()), datetime.fromtimestamp(limit / 1e6, UTC))
+
+
+def compact_and_expire(place: Path, *, max_bytes: int, max_age: timedelta) -> ExpiredVectors:
+    """Join small files, and remove the vectors that were not used for longest until the rest, of all models, fits.
+
+    Args:
+        place: folder of the library.
+        max_bytes: of the vectors that stay; nine tenths of it stay where more are there.
+        max_age: time without use after which a vector goes in any case.
+
+    Raises:
+        IndexBusyError: another process does the same.
+        StoreError: the library cannot be read or written.
+    """
+    with hold(place, Duty.EXPIRE, wait_s=0):
+        found = find_expired(place, max_bytes=max_bytes, max_age=max_age)
+        for library in VectorLibrary.stored(place):
+            if found.expired:
+                library.expire(before=found.used_before)
+            library.compact()
+        return found
+
+
+def _characters(item: EmbeddingInput) -> int:
+    return len(item.text) + len(item.name)

@@ -1,0 +1,179 @@
+"""Each text is embedded once: clones, worktrees, branches and indexes that are made again ask the model for what is new."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pytest
+
+from code_index.index.folder import resolve_index_folder
+from code_index.sharing.libraries import own_place
+from indexing_assets.cli.main import cli
+from indexing_assets.operations.pipeline import Pipeline
+from indexing_assets.runs.index_status import last_embedding
+from tests.conftest import write_files, write_small_repository
+from tests.fakes import texts_asked
+
+
+@pytest.fixture(autouse=True)
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library of the test's own."""
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("CODE_INDEX_LIBRARY_BYTES")
+
+
+def _indexed(root: Path, *, force: bool = False) -> tuple[list[str], dict[str, int], dict[str, np.ndarray]]:
+    """Index a repository: the texts that the model was asked for, the figures of the run, and vectors by chunk."""
+    with texts_asked() as asked, Pipeline(resolve_index_folder(root)) as pipeline:
+        for result in (pipeline.scan(), pipeline.parse(), pipeline.embed(force=force)):
+            assert result.error is None
+        rows = pipeline.store.vectors.read(["chunk_id", "vector"])
+        vectors = dict(zip(rows["chunk_id"].to_pylist(), map(np.array, rows["vector"].to_pylist()), strict=True))
+        assert vectors.keys() == set(pipeline.store.chunks.read(["chunk_id"])["chunk_id"].to_pylist())
+        return asked, last_embedding(pipeline.index), vectors
+
+
+def _git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def test_a_second_clone_asks_the_model_for_nothing(tmp_path: Path) -> None:
+    _, first, vectors = _indexed(write_small_repository(tmp_path / "one"))
+    assert first["from_libraries"] == 0
+    asked, figures, of_clone = _indexed(write_small_repository(tmp_path / "two"))
+    assert asked == []
+    assert figures["embedded"] == 0
+    assert figures["chunks"] == figures["reused"] == figures["from_libraries"] == len(vectors)
+    assert of_clone.keys() == vectors.keys()
+    for chunk_id, vector in vectors.items():
+        np.testing.assert_array_equal(of_clone[chunk_id], vector)
+
+
+def test_a_worktree_embeds_what_differs_and_no_more(tmp_path: Path) -> None:
+    main = write_small_repository(tmp_path / "main")
+    _git(main, "init", "-q")
+    _git(main, "add", ".")
+    _git(main, "commit", "-qm", "first")
+    _indexed(main)
+    tree = tmp_path / "tree"
+    _git(main, "worktree", "add", "-q", str(tree))
+    guide = tree / "docs" / "guide.md"
+    guide.write_text(guide.read_text(encoding="utf-8") + "\n## New\n\nOnly here.\n", encoding="utf-8")
+    asked, _, _ = _indexed(tree)
+    assert [text.rpartition("\n")[2] for text in asked] == ["Only here."]
+    with Pipeline(resolve_index_folder(main)) as pipeline:
+        contents = pipeline.store.chunks.read(["content"])["content"].to_pylist()
+    assert not any("Only here." in content for content in contents), "the other tree's index is as it was"
+
+
+def test_a_branch_switched_forth_and_back_and_an_index_made_again_ask_for_nothing(tmp_path: Path) -> None:
+    root = write_small_repository(tmp_path / "one")
+    _, _, vectors = _indexed(root)
+    changed = {"app/greeting.py": "def part(name: str) -> str:\n    return name\n"}
+    write_files(root, changed)
+    assert len(_indexed(root)[0]) == 1
+    write_small_repository(root)
+    assert _indexed(root)[0] == []
+    write_files(root, changed)
+    assert _indexed(root)[0] == []
+    write_small_repository(root)
+    shutil.rmtree(root / ".code-index")
+    asked, figures, again = _indexed(root)
+    assert asked == []
+    assert figures["from_libraries"] == len(vectors) == len(again)
+
+
+def test_force_asks_the_model_and_corrects_the_library(tmp_path: Path) -> None:
+    _, _, right = _indexed(write_small_repository(tmp_path / "one"))
+    root = write_small_repository(tmp_path / "two")
+    _spoil_library()
+    _, _, wrong = _indexed(root)
+    assert any(not np.array_equal(wrong[chunk_id], right[chunk_id]) for chunk_id in right)
+    asked, figures, corrected = _indexed(root, force=True)
+    assert len(asked) == figures["embedded"] == len(right)
+    _, figures, of_third = _indexed(write_small_repository(tmp_path / "three"))
+    assert figures["from_libraries"] == len(right)
+    for chunk_id, vector in right.items():
+        np.testing.assert_array_equal(corrected[chunk_id], vector)
+        np.testing.assert_array_equal(of_third[chunk_id], vector)
+
+
+def test_doctor_finds_a_library_with_wrong_vectors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_small_repository(tmp_path / "one")
+    _indexed(root)
+    assert "ok       libraries hold the vectors of their texts" in _doctor(root, capsys)
+    _spoil_library()
+    said = _doctor(root, capsys)
+    assert "warning  libraries hold the vectors of their texts" in said
+    assert str(own_place()) in said
+
+
+def test_a_library_that_is_switched_off_is_neither_asked_nor_given_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_LIBRARY_BYTES", "0")
+    _indexed(write_small_repository(tmp_path / "one"))
+    assert not own_place().exists()
+    assert _indexed(write_small_repository(tmp_path / "two"))[0] != []
+
+
+def test_a_library_that_is_lost_costs_the_model_and_nothing_else(tmp_path: Path) -> None:
+    _, _, vectors = _indexed(write_small_repository(tmp_path / "one"))
+    for path in own_place().rglob("*.lance"):
+        if path.is_file():
+            path.write_bytes(b"\0" * 64)
+    asked, figures, again = _indexed(write_small_repository(tmp_path / "two"))
+    assert len(asked) == figures["embedded"] == len(vectors) == len(again)
+
+
+def test_status_index_and_cleanup_say_what_was_reused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    count = len(_indexed(write_small_repository(tmp_path / "one"))[2])
+    root = write_small_repository(tmp_path / "two")
+    assert f"Of the vectors {count} came from the library that indexes share" in _said(capsys, "index", str(root))
+    said = _said(capsys, "status", str(root))
+    assert f"Reused      {count} of {count} vectors in the last run ({count} from libraries)" in said
+    assert f"Library     {count} vectors of this model in {own_place()}" in said
+    assert f"0 of {count} vectors in the library that indexes share" in _said(capsys, "cleanup", "--dry-run", str(root))
+
+
+def test_the_runs_metadata_say_what_came_from_libraries(tmp_path: Path) -> None:
+    _indexed(write_small_repository(tmp_path / "one"))
+    root = write_small_repository(tmp_path / "two")
+    _indexed(root)
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        event = pipeline.instance.get_latest_materialization_event(dg.AssetKey("chunk_vectors"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        metadata: Mapping[str, dg.MetadataValue] = event.asset_materialization.metadata
+        assert metadata["run_from_libraries"].value == metadata["run_reused"].value == metadata["run_chunks"].value
+
+
+def _spoil_library() -> None:
+    import lancedb
+
+    for path in own_place().glob("*/texts.lance"):
+        table = lancedb.connect(path.parent).open_table("texts")
+        rows = table.to_arrow()
+        places = [*range(1, rows.num_rows), 0]
+        table.delete("true")
+        table.add(rows.set_column(rows.schema.get_field_index("vector"), "vector", rows["vector"].take(places)))
+
+
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    cli.main(list(arguments), standalone_mode=False)
+    return capsys.readouterr().out
+
+
+def _doctor(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    try:
+        return _said(capsys, "doctor", str(root))
+    except SystemExit:
+        return capsys.readouterr().out

@@ -1,0 +1,253 @@
+"""The table of a library: what it gives is right or nothing, and its size is bounded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from code_index.core.embedding_text import EmbeddingInput
+from code_index.core.errors import IndexBusyError, SettingsError, StoreError
+from code_index.core.unit_vectors import Vectors, normalized
+from code_index.index.locks import Duty, hold
+from code_index.index.settings import Settings
+from code_index.sharing import libraries as sharing
+from code_index.sharing.libraries import Libraries, compact_and_expire, find_expired, own_place
+from code_index.sharing.vector_library import REFRESHED_AFTER, TABLE, VectorLibrary, usable
+from tests.waiting import PATIENCE_S
+
+_DIMENSION = 8
+_NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+_LONG = timedelta(days=365)
+
+
+def _vectors(*keys: str, seed: int = 0) -> dict[str, Vectors]:
+    matrix = normalized(np.random.default_rng(seed).standard_normal((len(keys), _DIMENSION)).astype(np.float32))
+    return dict(zip(keys, matrix, strict=True))
+
+
+def _ten(keys: Mapping[str, object]) -> dict[str, int]:
+    return dict.fromkeys(keys, 10)
+
+
+def _given(place: Path, vectors: dict[str, Vectors], *, model: str = "m", now: datetime = _NOW) -> VectorLibrary:
+    library = VectorLibrary(place, model)
+    library.give(vectors, _ten(vectors), now=now)
+    return library
+
+
+def test_what_was_given_is_found_as_it_was(tmp_path: Path) -> None:
+    vectors = _vectors("a", "b", "c")
+    _given(tmp_path, vectors)
+    found = VectorLibrary(tmp_path, "m").ask({"a": 10, "c": 10, "unknown": 10}, dimension=_DIMENSION)
+    assert found.keys() == {"a", "c"}
+    np.testing.assert_array_equal(found["a"], vectors["a"])
+    np.testing.assert_array_equal(found["c"], vectors["c"])
+
+
+def test_a_library_that_is_not_there_knows_nothing_and_is_not_made_by_asking(tmp_path: Path) -> None:
+    assert VectorLibrary(tmp_path, "m").ask({"a": 10}, dimension=_DIMENSION) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_models_do_not_meet(tmp_path: Path) -> None:
+    _given(tmp_path, _vectors("a"))
+    assert VectorLibrary(tmp_path, "m2").ask({"a": 10}, dimension=_DIMENSION) == {}
+
+
+def test_a_folder_with_vectors_of_another_model_is_refused(tmp_path: Path) -> None:
+    library = _given(tmp_path, _vectors("a"))
+    other = VectorLibrary(tmp_path, "m2")
+    library.folder.rename(other.folder)
+    with pytest.raises(StoreError, match="holds vectors of m, not of m2"):
+        other.ask({"a": 10}, dimension=_DIMENSION)
+    with pytest.raises(StoreError, match="holds vectors of m, not of m2"):
+        other.give(_vectors("b"), {"b": 10}, now=_NOW)
+
+
+def test_another_dimension_is_refused(tmp_path: Path) -> None:
+    library = _given(tmp_path, _vectors("a"))
+    with pytest.raises(StoreError, match="no column 'vector' of type"):
+        library.ask({"a": 10}, dimension=_DIMENSION + 1)
+
+
+def test_a_text_of_another_length_has_no_vector_there(tmp_path: Path) -> None:
+    assert _given(tmp_path, _vectors("a")).ask({"a": 11}, dimension=_DIMENSION) == {}
+
+
+@pytest.mark.parametrize("vector", [[0.0] * _DIMENSION, [2.0] + [0.0] * 7, None])
+def test_a_vector_that_is_no_direction_is_not_used(tmp_path: Path, vector: list[float] | None) -> None:
+    library = _given(tmp_path, _vectors("a", "b"))
+    table = lancedb.connect(library.folder).open_table(TABLE)
+    row = {"text_hash": "a", "characters": 10, "used_at": _NOW, "vector": vector}
+    table.delete("text_hash = 'a'")
+    table.add(pa.Table.from_pylist([row], schema=table.schema))
+    assert library.ask({"a": 10, "b": 10}, dimension=_DIMENSION).keys() == {"b"}
+
+
+def test_what_is_not_a_number_is_not_used() -> None:
+    rows = pa.table(
+        {
+            "text_hash": ["a", "b"],
+            "characters": [10, 10],
+            "used_at": [_NOW, _NOW],
+            "vector": pa.array([[float("nan"), 1.0], [1.0, 0.0]], pa.list_(pa.float32(), 2)),
+        }
+    )
+    assert usable(rows, {"a": 10, "b": 10})["text_hash"].to_pylist() == ["b"]
+
+
+def test_of_two_vectors_of_a_text_the_newer_counts(tmp_path: Path) -> None:
+    newer = _vectors("a", seed=2)
+    _given(tmp_path, newer, now=_NOW)
+    library = _given(tmp_path, _vectors("a", seed=1), now=_NOW - timedelta(hours=1))
+    assert library.count() == 2
+    np.testing.assert_array_equal(library.ask({"a": 10}, dimension=_DIMENSION)["a"], newer["a"])
+
+
+def test_replacing_leaves_one(tmp_path: Path) -> None:
+    library = _given(tmp_path, _vectors("a", "b", seed=1))
+    other = _vectors("a", seed=2)
+    library.give(other, {"a": 10}, now=_NOW, replace=True)
+    assert library.count() == 2
+    np.testing.assert_array_equal(library.ask({"a": 10}, dimension=_DIMENSION)["a"], other["a"])
+
+
+def test_use_is_noted_after_a_while_and_not_at_each_question(tmp_path: Path) -> None:
+    library = _given(tmp_path, _vectors("a", "b"))
+    library.ask({"a": 10}, dimension=_DIMENSION, now=_NOW + timedelta(days=1))
+    assert set(library.times_of_use()) == {int(_NOW.timestamp() * 1e6)}
+    later = _NOW + REFRESHED_AFTER + timedelta(days=1)
+    library.ask({"a": 10}, dimension=_DIMENSION, now=later)
+    assert sorted(library.times_of_use()) == [int(_NOW.timestamp() * 1e6), int(later.timestamp() * 1e6)]
+    library.expire(before=later)
+    assert library.ask(_ten({"a": 1, "b": 1}), dimension=_DIMENSION).keys() == {"a"}
+
+
+def test_many_processes_give_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom datetime import UTC, datetime\nfrom pathlib import Path\nimport numpy as np\n"
+        "from code_index.sharing.vector_library import VectorLibrary\n"
+        "for number, row in enumerate(np.eye(8, dtype=np.float32)[:5]):\n"
+        "    key = f'{sys.argv[2]}-{number}'\n"
+        "    VectorLibrary(Path(sys.argv[1]), 'm').give({key: row}, {key: 10}, now=datetime.now(UTC))\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(at)]) for at in range(3)]
+    assert [process.wait(PATIENCE_S) for process in processes] == [0, 0, 0]
+    wanted = {f"{at}-{n}": 10 for at in range(3) for n in range(5)}
+    assert VectorLibrary(tmp_path, "m").ask(wanted, dimension=_DIMENSION).keys() == wanted.keys()
+
+
+def test_what_was_not_used_for_longest_expires_until_the_rest_fits(tmp_path: Path) -> None:
+    for age in range(10):
+        _given(tmp_path, _vectors(f"a{age}"), now=_NOW - timedelta(days=age))
+        _given(tmp_path, _vectors(f"b{age}"), model="other", now=_NOW - timedelta(days=age, hours=1))
+    row = VectorLibrary(tmp_path, "m").row_bytes()
+    found = find_expired(tmp_path, max_bytes=10 * row, max_age=_LONG, now=_NOW)
+    assert (found.vectors, found.vector_bytes, found.expired) == (20, 20 * row, 11)
+    compact_and_expire(tmp_path, max_bytes=10 * row, max_age=_LONG)
+    left = {model: VectorLibrary(tmp_path, model).count() for model in ("m", "other")}
+    assert left == {"m": 5, "other": 4}, "nine tenths of the bound, the newest of both models"
+
+
+def test_a_library_within_its_bounds_keeps_everything_but_what_is_too_old(tmp_path: Path) -> None:
+    _given(tmp_path, _vectors("new"), now=datetime.now(UTC))
+    _given(tmp_path, _vectors("old"), now=datetime.now(UTC) - timedelta(days=100))
+    assert compact_and_expire(tmp_path, max_bytes=10**9, max_age=timedelta(days=90)).expired == 1
+    assert VectorLibrary(tmp_path, "m").ask(_ten({"new": 1, "old": 1}), dimension=_DIMENSION).keys() == {"new"}
+
+
+def test_one_process_at_a_time_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _given(tmp_path, _vectors("a"))
+    failures: list[BaseException] = []
+
+    def other() -> None:
+        try:
+            compact_and_expire(tmp_path, max_bytes=1, max_age=_LONG)
+        except IndexBusyError as error:
+            failures.append(error)
+
+    with hold(tmp_path, Duty.EXPIRE):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert len(failures) == 1
+    assert VectorLibrary(tmp_path, "m").count() == 1
+
+
+# The libraries of a run.
+
+_TEXT = EmbeddingInput("some text", "name")
+_TEXTS = {_TEXT.text_hash: _TEXT}
+
+
+def _settings(**values: object) -> Settings:
+    return Settings.from_settings({"library_bytes": 10**9, **values})
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def test_the_users_library_is_closed_to_others(tmp_path: Path) -> None:
+    Libraries.of(_settings(), "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    assert own_place().parent.stat().st_mode & 0o077 == 0
+    assert own_place().is_relative_to(tmp_path / "cache")
+
+
+def test_a_shared_library_is_read_and_its_vectors_go_into_the_users_own(tmp_path: Path) -> None:
+    vectors = _vectors(_TEXT.text_hash)
+    team = VectorLibrary(tmp_path / "team", "m")
+    team.give(vectors, {_TEXT.text_hash: len("some text") + len("name")}, now=_NOW - timedelta(days=300))
+    before = {path: path.read_bytes() for path in team.folder.rglob("*") if path.is_file()}
+    libraries = Libraries.of(_settings(shared_libraries=(str(tmp_path / "team"),)), "m")
+    assert libraries.ask(_TEXTS, dimension=_DIMENSION).keys() == _TEXTS.keys()
+    assert libraries.taken == {str(tmp_path / "team"): 1}
+    libraries.give(_vectors("other"), {"other": _TEXT}, replace=False)
+    assert {path: path.read_bytes() for path in team.folder.rglob("*") if path.is_file()} == before, "only read"
+    again = Libraries.of(_settings(), "m")
+    assert again.ask(_TEXTS, dimension=_DIMENSION).keys() == _TEXTS.keys()
+    assert again.taken == {sharing.OWN: 1}
+
+
+def test_a_shared_library_is_written_where_the_settings_say_so(tmp_path: Path) -> None:
+    place = str(tmp_path / "team")
+    settings = _settings(library_bytes=0, shared_libraries=(place,), write_shared_libraries=True)
+    Libraries.of(settings, "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    assert Libraries.of(settings, "m").contents() == {place: 1}
+
+
+@pytest.mark.parametrize("damaged", ["*/texts.lance/data/*", "*/texts.lance/_versions/*", "*/schema_version.json"])
+def test_a_damaged_library_costs_time_only(damaged: str, caplog: pytest.LogCaptureFixture) -> None:
+    Libraries.of(_settings(), "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    for path in own_place().glob(damaged):
+        path.write_bytes(b"\0" * 64)
+    libraries = Libraries.of(_settings(), "m")
+    assert libraries.ask(_TEXTS, dimension=_DIMENSION) == {}
+    libraries.give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    libraries.compact_and_expire()
+    assert caplog.text.count("is left out for this run") == 1, "said once"
+    assert f"delete {own_place()}" in caplog.text
+
+
+def test_a_disk_without_room_costs_time_only(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise StoreError("The disk that holds it is full")
+
+    monkeypatch.setattr(VectorLibrary, "give", full)
+    Libraries.of(_settings(), "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    assert "is full" in caplog.text
+
+
+def test_a_relative_folder_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'team' is no absolute path"):
+        _settings(shared_libraries=("team",))
