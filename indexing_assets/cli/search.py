@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from indexing_assets.cli.asking import asked
-from indexing_assets.cli.forms import Form, excerpt_options, form_options
+from indexing_assets.cli.forms import Form, budget_option, context_option, form_options
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import (
     filter_options,
@@ -35,7 +35,8 @@ from indexing_assets.cli.output import say_json, tell
 )
 @click.option("--explain", is_flag=True, help="Show what the score of each hit is made of.")
 @form_options
-@excerpt_options
+@context_option
+@budget_option
 def command(
     query: tuple[str, ...],
     path: Path | None,
