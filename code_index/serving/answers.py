@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -141,21 +141,32 @@ def _excerpt(hit: SearchHit, file: Sequence[str] | None, words: Sequence[str], a
         first, lines, count = snippet_of(hit.content, words, height=SNIPPET_LINES)
         return {"first": first, "lines": lines, "left": count - first - len(lines)}
     offset, _ = snippet(own, words, height=1)
-    best = hit.start_line + offset
+    return lines_around(file, hit.start_line + offset, around)
+
+
+def lines_around(file: Sequence[str], best: int, around: int) -> Answer:
+    """The lines of a file around one, 1-based: `lines`, the `number` of the first, and `best`; as those that show hits."""
     first = max(1, best - around)
     return {"first": 0, "lines": file[first - 1 : best + around], "left": 0, "number": first, "best": best}
 
 
+def lines_of_files(index: Index, paths: Iterable[str]) -> dict[str, list[str]]:
+    """The lines of files of an index as they are now, keys masked, by path; without those that cannot be read."""
+    repository = source_repository(index.folder, index.folder.settings())
+    found = {}
+    for path, record in index.store.search.file_records(sorted(set(paths))).items():
+        with suppress(RepositoryError):  # gone since the answer was marked
+            found[path] = indexed_lines(repository.read(path).content, record)
+    return found
+
+
 def _files_of(indexes: Indexes, hits: Sequence[SearchHit]) -> dict[tuple[str | None, str], list[str]]:
-    """The lines of the files of hits, by repository and path; without those that cannot be read."""
+    """The lines of the files of hits, by repository and path."""
     found: dict[tuple[str | None, str], list[str]] = {}
     for index in indexes.members:
         root = str(index.folder.repository_root)
         paths = {hit.file_path for hit in hits if hit.repository == root and hit.state is not FileState.GONE}
-        repository = source_repository(index.folder, index.folder.settings())
-        for path, record in index.store.search.file_records(sorted(paths)).items():
-            with suppress(RepositoryError):  # gone since the hits were marked
-                found[root, path] = indexed_lines(repository.read(path).content, record)
+        found |= {(root, path): lines for path, lines in lines_of_files(index, paths).items()}
     return found
 
 

@@ -51,7 +51,7 @@ def form_options(command: _Command) -> _Command:
         if form is not Form.JSON:
             of_text["--explain"] = options.get("explain", False)
         # That of `context` has a default, and is of the answer itself.
-        of_text["--max-tokens"] = "around" in options and options["max_tokens"] is not None
+        of_text["--max-tokens"] = "around" in options and options.get("max_tokens") is not None
         if form is not Form.TEXT:
             given += [name for name, is_given in of_text.items() if is_given]
         if len(given) > 1:
@@ -89,19 +89,23 @@ def form_options(command: _Command) -> _Command:
     return formed
 
 
-def excerpt_options(command: _Command) -> _Command:
-    """`--context` and `--max-tokens`, for commands that show parts of hits."""
-    command = click.option(
-        "--max-tokens",
-        type=click.IntRange(min=1),
-        help="Budget of the text, by the estimate of `code-index context`; hits that find no room are places only.",
-    )(command)
+def context_option(command: _Command) -> _Command:
+    """`--context N`."""
     return click.option(
         "--context",
         "around",
         metavar="N",
         type=click.IntRange(0, 1000),
         help="Show N lines of the file before and after the best line of each hit, with their numbers.",
+    )(command)
+
+
+def budget_option(command: _Command) -> _Command:
+    """`--max-tokens`, for commands that show parts of hits."""
+    return click.option(
+        "--max-tokens",
+        type=click.IntRange(min=1),
+        help="Budget of the text, by the estimate of `code-index context`; hits that find no room are places only.",
     )(command)
 
 

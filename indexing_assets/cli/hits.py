@@ -135,11 +135,16 @@ def _body(hit: Mapping[str, Any], shown: Mapping[str, Any]) -> Iterator[_Line]:
         yield (Styled(f"{_INDENT}{len(hit['copies'])} more like it: {', '.join(hit['copies'])}", dim=True),)
     for part, value in _by_weight(hit["explanation"] or {}):
         yield (Styled(f"{_INDENT}{value:+8.3f}  {part.replace('_', ' ')}", dim=True),)
-    for at, line in enumerate(shown["lines"]):
-        yield (*_margin(shown, at, blank=not any(text for _, text in line)), *code(line))
+    yield from code_lines(shown)
     if shown["left"] > 0:
         yield (Styled(f"{_INDENT}... {shown['left']} more lines", dim=True),)
     yield ()
+
+
+def code_lines(shown: Mapping[str, Any]) -> Iterator[_Line]:
+    """The lines to show of a hit, with their numbers where they stand around it."""
+    for at, line in enumerate(shown["lines"]):
+        yield (*_margin(shown, at, blank=not any(text for _, text in line)), *code(line))
 
 
 def _margin(shown: Mapping[str, Any], at: int, *, blank: bool) -> Sequence[Part]:

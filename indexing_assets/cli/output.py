@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 import click
 
 from code_index.core.errors import UsageError
+from code_index.core.distribution import distribution_version
 from code_index.core.quoting import json_text, printable, printable_code, printable_message
 
 # Names of styles: `code_index.serving.highlighting`.
@@ -128,9 +129,8 @@ def say_json(data: Any) -> None:
 
 def say_state(data: Mapping[str, Any]) -> None:
     """Print an object as `say_json` does, below the versions of its form (`format`) and of the program (`version`)."""
-    from importlib.metadata import version
-
-    say_json({"format": STATE_FORMAT, "version": version("code-index"), **data})
+    
+    say_json({"format": STATE_FORMAT, "version": distribution_version(), **data})
 
 
 def say_exports(variables: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import click
 from code_index.core.errors import UsageError
 from indexing_assets.cli.asking import asked
 from indexing_assets.cli.first_index import first_index
-from indexing_assets.cli.forms import Form, excerpt_options, form_options
+from indexing_assets.cli.forms import Form, budget_option, context_option, form_options
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import complete_file, filter_options, index_dir_option, repository_option
 from indexing_assets.cli.output import say_json, tell
@@ -23,7 +23,8 @@ _LONGEST_NUMBER = 18  # digits; no file has more lines
 @click.option("--limit", "-n", type=click.IntRange(1, 1000), default=10, show_default=True, help="Most hits to show.")
 @filter_options
 @form_options
-@excerpt_options
+@context_option
+@budget_option
 @first_index(words_do=False)
 def command(
     place: str,

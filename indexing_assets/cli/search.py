@@ -7,7 +7,7 @@ import click
 
 from indexing_assets.cli.asking import asked
 from indexing_assets.cli.first_index import first_index
-from indexing_assets.cli.forms import Form, excerpt_options, form_options
+from indexing_assets.cli.forms import Form, budget_option, context_option, form_options
 from indexing_assets.cli.hits import show_hits, tell_freshness, tell_notes
 from indexing_assets.cli.options import (
     filter_options,
@@ -36,7 +36,8 @@ from indexing_assets.cli.output import say_json, tell
 )
 @click.option("--explain", is_flag=True, help="Show what the score of each hit is made of.")
 @form_options
-@excerpt_options
+@context_option
+@budget_option
 @first_index(words_do=True)
 def command(
     query: tuple[str, ...],

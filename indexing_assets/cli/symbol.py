@@ -8,17 +8,18 @@ import click
 
 from code_index.core.errors import UsageError
 from indexing_assets.cli.first_index import first_index
-from indexing_assets.cli.forms import Form, form_options, is_shown_for_programs
-from indexing_assets.cli.hits import STATES, tell_freshness, tell_notes
+from indexing_assets.cli.forms import Form, context_option, form_options, is_shown_for_programs
+from indexing_assets.cli.hits import STATES, code_lines, tell_freshness, tell_notes
 from indexing_assets.cli.options import complete_file, folder_of, index_dir_option, repository_option
-from indexing_assets.cli.output import Styled, say, say_json, tell
+from indexing_assets.cli.output import Styled, has_colours, say, say_json, tell
 
 if TYPE_CHECKING:
-    from code_index import Answer, Reference, Symbol
+    from code_index import Answer, Index, Reference, Symbol
 
 _KINDS = ("class", "function", "method", "variable", "field", "module")
 _REFERENCE_KINDS = ("call", "inheritance", "import", "use")
 _INDENT = "  "
+_Below = Callable[[Any, int], None]
 
 
 @click.command("symbol")
@@ -43,6 +44,7 @@ _INDENT = "  "
     "--limit", "-n", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most lines to show."
 )
 @form_options
+@context_option
 @first_index(words_do=True)
 def command(
     name: str | None,
@@ -53,6 +55,7 @@ def command(
     target: str | None,
     limit: int,
     form: Form,
+    around: int | None,
 ) -> None:
     """Find the definitions of NAME: exactly it, then where it is a part of a name.
 
@@ -60,12 +63,14 @@ def command(
     """
     if (name is None) == (target is None) or (target is not None and (uses or kind)):
         raise UsageError("Say a NAME, with --references or --kind if you like, or --outline PATH.")
+    if target is not None and around is not None:
+        raise UsageError("--outline and --context contradict each other. Use one of them.")
     from code_index import Index
 
     folder = folder_of(path, index_dir)
     index = Index.open(folder.repository_root, folder.path)
     answer: Answer[Any]
-    show: Callable[[Sequence[Any]], None]
+    show: Callable[[Sequence[Any], _Below], None]
     if target is not None:
         here = Path.cwd() / target
         answer, show = index.outline(str(here if here.is_file() else target)), _show_outline
@@ -79,12 +84,33 @@ def command(
         return
     found: Sequence[Any] = answer.hits
     if not found or not is_shown_for_programs(form, said["envelope"]):
-        show(found)
+        show(found, _below(index, found, around))
     tell_notes(said)
     tell_freshness(said, by_meaning=False)
 
 
-def _show_symbols(symbols: "Sequence[Symbol]") -> None:
+def _below(index: "Index", found: Sequence[Any], around: int | None) -> _Below:
+    """A function that prints the lines of a file around one of what was found, if they are wanted and there."""
+    if around is None:
+        return lambda _found, _line: None
+    from code_index.serving.answers import lines_around, lines_of_files
+    from code_index.serving.highlighting import highlighted, plain
+
+    files = lines_of_files(index, {one.file_path for one in found if one.state != "gone"})
+
+    def show(one: Any, line: int) -> None:
+        if one.file_path not in files:
+            return
+        shown = lines_around(files[one.file_path], line, around)
+        lines = highlighted(shown["lines"], one.language) if has_colours() else plain(shown["lines"])
+        for parts in code_lines({**shown, "lines": lines}):
+            say(*parts)
+        say()
+
+    return show
+
+
+def _show_symbols(symbols: "Sequence[Symbol]", below: _Below) -> None:
     if not symbols:
         tell("Nothing of this name is defined here.")
     for one in symbols:
@@ -95,9 +121,10 @@ def _show_symbols(symbols: "Sequence[Symbol]") -> None:
             f"  ({one.kind}, {one.language})  lines {one.start_line}-{one.end_line}",
             Styled(STATES.get(one.state or "", ""), fg="yellow"),
         )
+        below(one, one.line)
 
 
-def _show_outline(symbols: "Sequence[Symbol]") -> None:
+def _show_outline(symbols: "Sequence[Symbol]", _below: _Below) -> None:
     if not symbols:
         tell("Nothing with a name is defined there.")
     for at, one in enumerate(symbols):
@@ -106,7 +133,7 @@ def _show_outline(symbols: "Sequence[Symbol]") -> None:
         say(f"{one.line:>6}  {_INDENT * one.depth}", Styled(one.name, bold=True), f"  ({one.kind})")
 
 
-def _show_references(found: "Sequence[Reference]") -> None:
+def _show_references(found: "Sequence[Reference]", below: _Below) -> None:
     if not found:
         tell("No place that uses this name is known.")
     for one in found:
@@ -120,3 +147,5 @@ def _show_references(found: "Sequence[Reference]") -> None:
             f": {one.target})" if one.target else ")",
             Styled(STATES.get(one.state or "", ""), fg="yellow"),
         )
+        for line in one.lines:
+            below(one, line)

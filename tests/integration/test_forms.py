@@ -153,6 +153,16 @@ def test_lines_around_a_hit_are_those_of_the_file_with_their_numbers(asked: Call
     assert "masked_github_token" in shown, "lines beside a hit are masked as those in it"
 
 
+def test_lines_around_each_use_of_a_name_are_shown(asked: Callable[..., Result]) -> None:
+    shown = asked("symbol", "check_unit", "--references", "--kind", "call", "--context", "1").stdout
+    assert "     4- def checked() -> None:\n     5:     check_unit('m')\n     6-     check_unit('h')\n" in shown
+    assert "     5-     check_unit('m')\n     6:     check_unit('h')\n" in shown
+    shown = asked("symbol", "check_unit", "--context", "1").stdout
+    assert ": def check_unit(unit: str) -> None:\n" in shown
+    refused = asked("symbol", "--outline", "lib/time.py", "--context", "1", status=2)
+    assert "--outline and --context contradict each other" in refused.stderr
+
+
 def test_lines_around_a_hit_that_moved_are_the_present_ones(
     asked: Callable[..., Result], made: Path, tmp_path: Path
 ) -> None:
