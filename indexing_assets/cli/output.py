@@ -18,8 +18,8 @@ from typing import Any, Final, TextIO
 
 import click
 
-from code_index.core.errors import UsageError
 from code_index.core.distribution import distribution_version
+from code_index.core.errors import UsageError
 from code_index.core.quoting import json_text, printable, printable_code, printable_message
 
 # Names of styles: `code_index.serving.highlighting`.
@@ -129,7 +129,6 @@ def say_json(data: Any) -> None:
 
 def say_state(data: Mapping[str, Any]) -> None:
     """Print an object as `say_json` does, below the versions of its form (`format`) and of the program (`version`)."""
-    
     say_json({"format": STATE_FORMAT, "version": distribution_version(), **data})
 
 

@@ -16,7 +16,7 @@ from code_index.embedding.loader import load_embedder
 from code_index.embedding.models import onnx_export, static_export
 from code_index.embedding.models.bert_graph import bert_graph
 from code_index.embedding.models.lookup import find_model
-from code_index.embedding.onnx_session import cpu_session
+from code_index.embedding.onnx_session import run_graph
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
 pytestmark = [
@@ -66,7 +66,7 @@ def hidden_states(model, arrays):
 
 
 def vectors_of(graph, batch):
-    return cpu_session(graph.SerializeToString(), threads=0).run(None, batch)[0]
+    return run_graph(graph, [batch])
 
 
 def without_torch(tmp_path, monkeypatch):

@@ -1,8 +1,6 @@
 """The CPU backend: ONNX Runtime on an exported graph. Neither torch nor transformers is imported.
 
-One thread computes each batch, and as many batches run at once as there are cores. Sharing each batch between the
-cores was rejected: 100 instead of 160 texts per core-second, and a third of that beside other busy processes, because
-the library's threads wait for each other at every operator.
+One thread computes each batch (`code_index.embedding.onnx_session`), and as many batches run at once as there are cores.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ class OnnxBackend:
         self._tokenizer = Tokenizer(files.transformer_folder, window=window, lower_case=files.lower_case)
         graph = exported_graph(files, precision)
         try:
-            self._session = cpu_session(str(graph.path), threads=1)
+            self._session = cpu_session(str(graph.path))
         except Exception as error:  # the library's errors have no base but Exception
             raise ModelError(
                 f"{graph.path} cannot be loaded by ONNX Runtime: {error}. Delete its folder to export again."

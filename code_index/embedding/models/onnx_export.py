@@ -32,7 +32,7 @@ from code_index.embedding.backend import Tokens
 from code_index.embedding.models.bert_graph import bert_graph, is_plain_bert
 from code_index.embedding.models.onnx_cache import GRAPH_FILE, REPORT_FILE, WEIGHTS_FILE
 from code_index.embedding.models.weights import weights_files
-from code_index.embedding.onnx_session import cpu_session
+from code_index.embedding.onnx_session import run_graph
 from code_index.embedding.tokenization import Tokenizer, graph_inputs
 
 LEAST_EXPORT_COSINE: Final = 0.9999
@@ -68,7 +68,7 @@ def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str
         graph = bert_graph(folder, pooling, "float32")
     else:
         graph, reference = _exported(folder, pooling, batch, samples.pad_id)
-        agreement = _cosines(reference, run_graph(graph, batch, samples.pad_id))
+        agreement = _cosines(reference, _vectors(graph, batch, samples.pad_id))
         if not agreement.min() >= LEAST_EXPORT_COSINE:
             raise ModelError(
                 f"the ONNX graph of {folder} strays from the model (least cosine {agreement.min():.5f}): use backend torch"
@@ -76,7 +76,7 @@ def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str
         report["export_cosine_min"] = float(agreement.min())
     if precision == "int8":
         small = bert_graph(folder, pooling, "int8") if written else _quantized(graph, output)
-        vectors, exact = (run_graph(one, batch, samples.pad_id) for one in (small, graph))
+        vectors, exact = (_vectors(one, batch, samples.pad_id) for one in (small, graph))
         cosines = _cosines(exact, vectors)
         report |= {"int8_cosine_mean": float(cosines.mean()), "int8_cosine_min": float(cosines.min())}
         if cosines.mean() >= LEAST_INT8_COSINE:
@@ -93,16 +93,12 @@ def export(folder: Path, pooling: str, precision: str, output: Path) -> dict[str
     return report
 
 
-def run_graph(graph: Any, batch: Sequence[Tokens], pad_id: int) -> Vectors:
+def _vectors(graph: Any, texts: Sequence[Tokens], pad_id: int) -> Vectors:
     """Vectors of texts from an `onnx.ModelProto`, in batches of a size that indexing has."""
-    session = cpu_session(graph.SerializeToString(), threads=0)
-    names = [node.name for node in session.get_inputs()]
-    parts = []
-    for at in range(0, len(batch), _BATCH):
-        some = batch[at : at + _BATCH]
-        feeds = graph_inputs(some, pad_id=pad_id, length=max(item.length for item in some), names=names)
-        parts.append(session.run(None, feeds)[0])
-    return np.concatenate(parts)
+    names = [node.name for node in graph.graph.input]
+    batches = [texts[at : at + _BATCH] for at in range(0, len(texts), _BATCH)]
+    length = max(item.length for item in texts)
+    return run_graph(graph, [graph_inputs(batch, pad_id=pad_id, length=length, names=names) for batch in batches])
 
 
 def _exported(folder: Path, pooling: str, batch: Sequence[Tokens], pad_id: int) -> tuple[Any, Vectors]:

@@ -21,7 +21,7 @@ from code_index.core.unit_vectors import Vectors
 from code_index.embedding.models.bert_graph import bert_graph
 from code_index.embedding.models.data_only import MODULES_FILE
 from code_index.embedding.models.static_table import TABLE_FILE, TENSOR, TOKENIZER_FILE, write_report
-from code_index.embedding.onnx_session import cpu_session
+from code_index.embedding.onnx_session import run_graph
 
 _BATCH: Final = 128
 WEIGHTS_FILE: Final = Path(__file__).with_name("token_weights.bin")
@@ -69,15 +69,16 @@ def token_vectors(folder: Path, tokenizer: Any) -> Vectors:
     Raises:
         ModelError: the weights cannot be loaded.
     """
-    session = cpu_session(bert_graph(folder, "none", "float32").SerializeToString(), threads=0)
     before, after = tokenizer.encode("").ids
-    parts = []
-    for first in range(0, tokenizer.get_vocab_size(), _BATCH):
-        ids = np.arange(first, min(first + _BATCH, tokenizer.get_vocab_size()))
-        batch = np.stack([np.full_like(ids, before), ids, np.full_like(ids, after)], axis=1)
-        feeds = {"input_ids": batch, "attention_mask": np.ones_like(batch), "token_type_ids": np.zeros_like(batch)}
-        parts.append(session.run(None, feeds)[0][:, 1])
-    table: Vectors = np.concatenate(parts)
+    tokens = tokenizer.get_vocab_size()
+    batches = []
+    for first in range(0, tokens, _BATCH):
+        ids = np.arange(first, min(first + _BATCH, tokens))
+        texts = np.stack([np.full_like(ids, before), ids, np.full_like(ids, after)], axis=1)
+        batches.append(
+            {"input_ids": texts, "attention_mask": np.ones_like(texts), "token_type_ids": np.zeros_like(texts)}
+        )
+    table: Vectors = run_graph(bert_graph(folder, "none", "float32"), batches)[:, 1]
     table -= table.mean(axis=0)
     return table
 

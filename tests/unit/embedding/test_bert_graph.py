@@ -53,7 +53,7 @@ def write(folder: Path, weights, **config):
 
 
 def run(folder, pooling="mean", precision="float32", ids=IDS, kept=KEPT):
-    session = cpu_session(bert_graph(folder, pooling, precision).SerializeToString(), threads=1)
+    session = cpu_session(bert_graph(folder, pooling, precision).SerializeToString())
     feeds = {"input_ids": ids, "attention_mask": kept, "token_type_ids": np.zeros_like(ids)}
     return session.run(None, feeds)[0]
 
