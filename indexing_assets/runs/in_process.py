@@ -30,6 +30,8 @@ QUIET: Final[Mapping[str, Any]] = {"loggers": {"console": {"config": {"log_level
 # Whose lock a run over partitions of these takes.
 PHASES: Final = {PARSED_CHUNKS: Phase.PARSE, CHUNK_VECTORS: Phase.EMBED}
 _JOBS: Final = {PARSED_CHUNKS: PARSE_JOB, CHUNK_VECTORS: EMBED_JOB}
+# Dagster's own where its handler stands, Python's before that and after.
+_INTERRUPTIONS = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
 _OWN_ERRORS = "code_index."  # modules of the errors whose messages are for users
 
 JobOf = Callable[[str], dg.JobDefinition]
@@ -185,7 +187,7 @@ def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
         if event.event_type is dg.DagsterEventType.RUN_FAILURE:
             error = event.job_failure_data.error
         while error is not None:
-            if error.cls_name == "DagsterExecutionInterruptedError":
+            if error.cls_name in _INTERRUPTIONS:
                 return True
             error = error.cause
     return False
