@@ -87,7 +87,7 @@ def execute(
     asset_key = index.names.asset_key(asset)
     op = asset_key.to_python_identifier()
     run_id = str(uuid.uuid4())
-    with _sigterm_kept():
+    with _sigterm_kept(), _deaf_log_processes(index.instance):
         result = job.execute_in_process(
             instance=index.instance,
             run_id=run_id,
@@ -112,7 +112,7 @@ def execute_request(index: OpenIndex, job: dg.JobDefinition, tags: Mapping[str, 
         KeyboardInterrupt: somebody stopped this process.
     """
     run_id = str(uuid.uuid4())
-    with _sigterm_kept():
+    with _sigterm_kept(), _deaf_log_processes(index.instance):
         result = job.execute_in_process(
             instance=index.instance,
             run_id=run_id,
@@ -177,6 +177,32 @@ def _sigterm_kept() -> Iterator[None]:
     finally:
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _deaf_log_processes(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Start the processes that carry a step's output deaf to Ctrl-C.
+
+    It reaches all of a terminal: they would print a traceback, and not what this process says last. They end with it.
+    """
+    manager = instance.compute_log_manager
+    capture = manager.capture_logs
+
+    @contextmanager
+    def deaf(log_key: Sequence[str]) -> Iterator[Any]:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit; one that comes meanwhile waits
+        try:
+            with capture(log_key) as captured:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+                yield captured
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    vars(manager)["capture_logs"] = deaf
+    try:
+        yield
+    finally:
+        del vars(manager)["capture_logs"]
 
 
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
