@@ -10,12 +10,13 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import dagster as dg
 
+from code_index.core.child_python import deaf_children
 from code_index.index.locks import Phase
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.job_names import EMBED_JOB, PARSE_JOB
@@ -190,13 +191,10 @@ def _deaf_log_processes(instance: dg.DagsterInstance) -> Iterator[None]:
 
     @contextmanager
     def deaf(log_key: Sequence[str]) -> Iterator[Any]:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit; one that comes meanwhile waits
-        try:
-            with capture(log_key) as captured:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-                yield captured
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        with ExitStack() as stack:
+            with deaf_children():
+                captured = stack.enter_context(capture(log_key))
+            yield captured
 
     vars(manager)["capture_logs"] = deaf
     try:
