@@ -1,4 +1,4 @@
-"""Environment of Python processes that this program starts.
+"""Environment of processes that this program starts, and the signals that they hear.
 
 The working directory may be the repository, whose `json.py` would be imported for Python's. `-P` keeps Python from
 adding the directory by itself, but PYTHONPATH may name it: an empty entry, as in `PYTHONPATH=$PYTHONPATH:/other` where
@@ -8,7 +8,9 @@ the variable was not set, stands for it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,19 @@ def child_environment(more_paths: Iterable[str] = ()) -> dict[str, str]:
     if fit := [entry for entry in entries if os.path.isabs(entry) and not _is_here(Path(entry))]:  # noqa: PTH117
         environment["PYTHONPATH"] = os.pathsep.join(fit)
     return environment | {"PYTHONSAFEPATH": "1"}
+
+
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Let no process that this thread starts in the block hear Ctrl-C, which reaches all of a terminal.
+
+    For those that end with this one, and would else print a traceback. One that comes meanwhile waits for the block's end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _is_here(path: Path) -> bool:

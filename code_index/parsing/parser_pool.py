@@ -24,7 +24,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from code_index.core.child_python import IMPORT_ROOT, child_environment
+from code_index.core.child_python import IMPORT_ROOT, child_environment, deaf_children
 from code_index.core.errors import CodeIndexError
 from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
@@ -258,7 +258,7 @@ class ParserPool:
 
     def _start_worker(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, deaf_children():
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), str(IMPORT_ROOT)],
                 pass_fds=[theirs.fileno()],

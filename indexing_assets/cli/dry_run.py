@@ -50,8 +50,8 @@ def show_forecast(folder: "IndexFolder", *, as_json: bool) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time for people, in one unit: 3 s, 12 min, 2.5 h."""
-    if seconds < _MINUTE_S:
+    """A time for people, in one unit: 90 s, 12 min, 2.5 h."""
+    if seconds < 2 * _MINUTE_S:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / _MINUTE_S:.0f} min" if seconds < _HOUR_S else f"{seconds / _HOUR_S:.1f} h"
 

@@ -9,7 +9,7 @@ import click
 
 from code_index.core.errors import UsageError
 from indexing_assets.cli.dry_run import show_forecast
-from indexing_assets.cli.interrupts import saying_what_is_kept
+from indexing_assets.cli.interrupts import saying_what_is_kept, stop_if_interrupted
 from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument, wait_option
 from indexing_assets.cli.outcome import print_outcome, print_unchanged, what_is_kept
 from indexing_assets.cli.output import tell
@@ -161,6 +161,7 @@ def run_phases(
     results: dict[str, PhaseResult] = {}
     if phase in {"parse", "all"}:
         results["scan"] = pipeline.scan(verify=verify)
+        stop_if_interrupted()
         if results["scan"].error is None:
             results["parse"] = pipeline.parse(force=force, retry_failed=retry_failed)
             for _ in range(_RESCANS):
@@ -168,6 +169,8 @@ def run_phases(
                     break
                 results["scan"] = pipeline.scan()
                 results["parse"] = results["parse"].plus(pipeline.parse())
+        stop_if_interrupted()
     if phase in {"embed", "all"} and all(r.error is None or r.partial for r in results.values()):
         results["embed"] = pipeline.embed(force=force, retry_failed=retry_failed)
+        stop_if_interrupted()
     return results

@@ -55,6 +55,16 @@ def was_interrupted() -> bool:
     return _received.is_set()
 
 
+def stop_if_interrupted() -> None:
+    """Stop where a signal came and what ran since made a failure of it, or went on.
+
+    Raises:
+        KeyboardInterrupt: there was a signal.
+    """
+    if was_interrupted():
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def saying_what_is_kept(what_is_kept: Callable[[], str]) -> Iterator[None]:
     """Say what is kept, and how to go on, when somebody stops the block; end at once when they do it twice.
@@ -115,7 +125,9 @@ def _end_at_second(reading: int, terminal: TextIO | None) -> None:
         numbers = os.read(reading, 1)
         if not numbers:
             return
-        signals += numbers[0] in _SIGNALS
+        if numbers[0] in _SIGNALS:
+            _received.set()
+            signals += 1
         if signals > 1:
             if terminal:
                 show_cursor(terminal)

@@ -37,12 +37,15 @@ from code_index.tables import IndexStore
 # A second of one processor, as a rule.
 _SAMPLE_BYTES: Final = 1_500_000
 _SAMPLE_FILES: Final = 400
-# Source: runs on 2 processors, 2026-11-27.
+# Source: first runs over 17, 100 and 1,058 files with 746, 1,555 and 10,659 chunks on 2 busy processors, 2026-11-27.
 _RUN_S: Final = 3.0
 _FILE_S: Final = 0.004
-_BASE_BYTES: Final = 1_500_000
-_CHUNK_BYTES: Final = 3_000
-_TEXT_COPIES: Final = 2.0
+_MODEL_SHARE: Final = 0.7
+"""Of the seconds of an embedding run, those of the model; the others read chunks, and store and record vectors."""
+_INDEX_BYTES: Final = 1_000_000
+_FILE_BYTES: Final = 24_000
+"""Nearly all of it Dagster's records."""
+_CHUNK_BYTES: Final = 4_200
 _EMBED_RATE: Final = "chunk_vectors.chunks_per_s"
 
 
@@ -172,7 +175,7 @@ def forecast(folder: IndexFolder, settings: Settings, *, rates: Mapping[str, flo
         threads=threads,
         embed_s={name: embed_seconds(texts, name, device, threads) for name in dict.fromkeys([model, *MEASURED])}
         | ({model: texts / rate} if (rate := (rates or {}).get(_EMBED_RATE)) else {}),
-        disk_bytes=_BASE_BYTES + chunks * _CHUNK_BYTES + round(_TEXT_COPIES * sum(file.size_bytes for file in files)),
+        disk_bytes=_INDEX_BYTES + _FILE_BYTES * len(files) + _CHUNK_BYTES * chunks,
     )
 
 
@@ -191,7 +194,9 @@ def embed_seconds(texts: int, model: str, device: str, threads: int) -> float | 
     if model == DETERMINISTIC:  # hashes
         return 0.0
     measured = MEASURED.get(model)
-    return texts / (measured.chunks_per_core_second * threads) if measured and device_kind(device) == "cpu" else None
+    if measured is None or device_kind(device) != "cpu":
+        return None
+    return texts / (measured.chunks_per_core_second * threads * _MODEL_SHARE)
 
 
 def _indexed(folder: IndexFolder, settings: Settings) -> tuple[dict[str, SourceFile], dict[str, int]]:

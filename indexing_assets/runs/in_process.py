@@ -10,12 +10,13 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import dagster as dg
 
+from code_index.core.child_python import deaf_children
 from code_index.index.locks import Phase
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.job_names import EMBED_JOB, PARSE_JOB
@@ -30,6 +31,8 @@ QUIET: Final[Mapping[str, Any]] = {"loggers": {"console": {"config": {"log_level
 # Whose lock a run over partitions of these takes.
 PHASES: Final = {PARSED_CHUNKS: Phase.PARSE, CHUNK_VECTORS: Phase.EMBED}
 _JOBS: Final = {PARSED_CHUNKS: PARSE_JOB, CHUNK_VECTORS: EMBED_JOB}
+# Dagster's own where its handler stands, Python's before that and after.
+_INTERRUPTIONS = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
 _OWN_ERRORS = "code_index."  # modules of the errors whose messages are for users
 
 JobOf = Callable[[str], dg.JobDefinition]
@@ -85,7 +88,7 @@ def execute(
     asset_key = index.names.asset_key(asset)
     op = asset_key.to_python_identifier()
     run_id = str(uuid.uuid4())
-    with _sigterm_kept():
+    with _sigterm_kept(), _deaf_log_processes(index.instance):
         result = job.execute_in_process(
             instance=index.instance,
             run_id=run_id,
@@ -110,7 +113,7 @@ def execute_request(index: OpenIndex, job: dg.JobDefinition, tags: Mapping[str, 
         KeyboardInterrupt: somebody stopped this process.
     """
     run_id = str(uuid.uuid4())
-    with _sigterm_kept():
+    with _sigterm_kept(), _deaf_log_processes(index.instance):
         result = job.execute_in_process(
             instance=index.instance,
             run_id=run_id,
@@ -177,6 +180,29 @@ def _sigterm_kept() -> Iterator[None]:
             signal.signal(signal.SIGTERM, handler)
 
 
+@contextmanager
+def _deaf_log_processes(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Start the processes that carry a step's output deaf to Ctrl-C.
+
+    It reaches all of a terminal: they would print a traceback, and not what this process says last. They end with it.
+    """
+    manager = instance.compute_log_manager
+    capture = manager.capture_logs
+
+    @contextmanager
+    def deaf(log_key: Sequence[str]) -> Iterator[Any]:
+        with ExitStack() as stack:
+            with deaf_children():
+                captured = stack.enter_context(capture(log_key))
+            yield captured
+
+    vars(manager)["capture_logs"] = deaf
+    try:
+        yield
+    finally:
+        del vars(manager)["capture_logs"]
+
+
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
     """Tell whether a run ended because somebody stopped this process."""
     for event in result.all_events:
@@ -185,7 +211,7 @@ def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
         if event.event_type is dg.DagsterEventType.RUN_FAILURE:
             error = event.job_failure_data.error
         while error is not None:
-            if error.cls_name == "DagsterExecutionInterruptedError":
+            if error.cls_name in _INTERRUPTIONS:
                 return True
             error = error.cause
     return False

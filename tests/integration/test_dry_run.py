@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from code_index.embedding.models.measured import MEASURED
 from code_index.index.folder import locate_index_folder
 from indexing_assets.operations import forecast as room
 from indexing_assets.operations.forecast import embed_seconds, forecast
@@ -71,7 +72,10 @@ def test_a_sample_tells_the_chunks_of_all(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_no_time_is_told_where_none_was_measured() -> None:
-    assert embed_seconds(1_350, "default", "cpu", 2) == pytest.approx(5.0)
+    one, two = (embed_seconds(1_000, "default", "cpu", threads) for threads in (1, 2))
+    assert one is not None
+    assert two == pytest.approx(one / 2)
+    assert one > 1_000 / MEASURED["default"].chunks_per_core_second
     assert embed_seconds(1_350, "default", "cuda:0", 2) is None
     assert embed_seconds(1_350, "/models/own", "cpu", 2) is None
 
