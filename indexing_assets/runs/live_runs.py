@@ -54,7 +54,7 @@ def process_tags(instance: dg.DagsterInstance, run_id: str, pid: int | None = No
     tags = {RUN_TAG: run_id, HOST_TAG: socket.gethostname(), NAMESPACE_TAG: namespace()}
     if pid is None:
         pid = os.getpid()
-        living = f"{space_name()}.living"
+        living = f"{space_name()}.lock"
         with suppress(OSError):  # a folder that cannot be written: then only this container closes the run
             share_until_the_end(_living(instance, living))
             tags[LIVING_TAG] = living
