@@ -358,7 +358,7 @@ def test_the_action_indexes_goes_on_from_the_cache_and_its_artifact_is_searched_
     outputs = second.run(small_repository.parent, **inputs | {"version": "1.2.3", "extras": ""})
     assert outputs == {"index-dir": str(second.temp / "code-index/index"), "with-vectors": "1.0000"}
     assert second.installed.read_text(encoding="utf-8") == f"{_PROJECT['name']}==1.2.3\n"
-    assert second.said == ""
+    assert "Parsing: 1 of 1 files" in second.said
 
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state of a person"))
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
