@@ -131,10 +131,12 @@ def what_is_kept(folder: "IndexFolder") -> str:
     found = sum(counts.values()) - counts.get(FileStatus.SKIPPED.value, 0)
     if not found:
         return begin
-    parsed, chunks = counts.get(FileStatus.PARSED.value, 0), store.chunks.count()
+    go_on = f"Go on: code-index resume {folder.repository_root}"
+    if not (parsed := counts.get(FileStatus.PARSED.value, 0)):
+        return f"Stopped. {_plural(found, 'file')} found, none is parsed yet. {go_on}"
     return (
-        f"Stopped. Stored, and searched from now on: {parsed:,} of {_plural(found, 'file')} in {_plural(chunks, 'chunk')}, "
-        f"{store.vectors.count():,} of them with a vector. Go on: code-index resume {folder.repository_root}"
+        f"Stopped. Stored, and searched from now on: {parsed:,} of {_plural(found, 'file')} in "
+        f"{_plural(store.chunks.count(), 'chunk')}, {store.vectors.count():,} of them with a vector. {go_on}"
     )
 
 
