@@ -55,7 +55,10 @@ def test_a_run_gets_the_repository_and_its_index_and_one_goes_on_at_a_time(tmp_p
 
 
 def test_a_run_that_fails_tells_its_last_lines(tmp_path: Path) -> None:
-    runs, folder = IndexRuns(_program("print('x' * 10_000, flush=True)\nraise SystemExit('no space left')")), _folder(tmp_path)
+    runs, folder = (
+        IndexRuns(_program("print('x' * 10_000, flush=True)\nraise SystemExit('no space left')")),
+        _folder(tmp_path),
+    )
     assert runs.start(folder)
     state = _ended(runs, folder)
     assert state.status == 1
