@@ -141,6 +141,19 @@ def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return pid != os.getpid() and _tag(run, PROCESS_STARTED_TAG) != start_stamp(pid)
 
 
+def remove_locks_of_ended(instance: dg.DagsterInstance) -> int:
+    """Remove the files that showed other containers that a process lives, once none does; returns how many.
+
+    A process between opening and locking its file may lose it: then only its own container closes its runs.
+    """
+    removed = 0
+    for path in Path(instance.root_directory, "processes").glob("*.lock"):
+        if path.name != f"{space_name()}.lock" and is_left(path):
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
 def _living(instance: dg.DagsterInstance, name: str) -> Path:
     return Path(instance.root_directory, "processes", Path(name).name)
 

@@ -17,7 +17,7 @@ from code_index.core.lazy_imports import importing
 from code_index.index.locks import Phase, hold
 from code_index.sharing.libraries import ExpiredVectors, Libraries
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
-from indexing_assets.runs.live_runs import close_dead_runs
+from indexing_assets.runs.live_runs import close_dead_runs, remove_locks_of_ended
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.upkeep.retention import USUAL, Retention
 from indexing_assets.upkeep.small_batches import batches_to_merge, merge_small_batches, small_batches
@@ -80,6 +80,7 @@ def expire_records(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
         from indexing_assets.upkeep.expired_records import remove_expired_records
 
     close_dead_runs(index.instance)
+    remove_locks_of_ended(index.instance)  # after the runs that they are about
     found = _expired_records(index, keep_runs)
     remove_expired_records(index.instance, found)
     return found

@@ -23,6 +23,7 @@ from indexing_assets.runs.live_runs import (
     RUN_TAG,
     dead_runs,
     process_tags,
+    remove_locks_of_ended,
     retries_lasting,
 )
 from tests.waiting import started
@@ -175,3 +176,21 @@ def test_a_run_that_a_person_executes_again_retries_what_failed_for_a_reason_tha
     again = _run(instance, asked_by_a_sensor.tags, parent=asked_by_a_sensor.run_id)
     assert not retries_lasting(asked_by_a_sensor)
     assert retries_lasting(again)
+
+
+def test_locks_of_containers_that_ended_are_removed_and_no_others(tmp_path: Path) -> None:
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        process_tags(instance, "a run")
+        folder = tmp_path / "processes"
+        (own,) = folder.iterdir()
+        ended, living = folder / "ended.lock", folder / "living.lock"
+        ended.touch()
+        hold = (
+            "import sys, time; from pathlib import Path; from code_index.system.file_locks import share_until_the_end\n"
+        )
+        hold += "share_until_the_end(Path(sys.argv[1])); print('holds', flush=True); time.sleep(600)"
+        with started(sys.executable, "-c", hold, str(living), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "holds\n"
+            assert remove_locks_of_ended(instance) == 1
+            assert set(folder.iterdir()) == {own, living}
