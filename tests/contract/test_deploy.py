@@ -81,7 +81,7 @@ def test_the_image_is_made_of_what_is_there_and_starts_a_command_of_ours_as_nobo
     needed = {
         "pyproject.toml",
         *_PROJECT["license-files"],
-        _PROJECT["readme"],
+        "README.md",
         "requirements.lock",
         "deploy/healthy.py",
     }

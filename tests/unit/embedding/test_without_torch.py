@@ -41,8 +41,7 @@ def test_a_gpu_that_is_left_unused_is_told(driver, caplog):
 
 
 def test_an_apple_gpu_is_not_looked_for_with_torch(monkeypatch):
-    monkeypatch.setattr(devices.sys, "platform", "darwin")
-    monkeypatch.setattr(devices.platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(devices, "is_apple_processor", lambda: True)
 
     with pytest.raises(ModelError, match=f"device mps cannot be used: there is an Apple processor, and its GPU {_HOW}"):
         plan_embedder(EmbedderConfig(device="mps"), _PLAIN, "documents")
