@@ -106,10 +106,11 @@ def searching_finds_what_is_indexed(subject: Subject) -> Finding:
 @check(INDEX_REPORT, severity=Severity.WARNING, fixed_by=CHUNK_VECTORS)
 def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
     """Vectors that a library gives for texts of this index are those that the model gives for them."""
-    ids = _probes(subject)["chunk_id"].to_list()
-    model = subject.model() if ids else None
-    if model is None:
+    settings = subject.index.settings
+    ids = _probes(subject)["chunk_id"].to_list() if settings.library_bytes or settings.shared_libraries else []
+    if not ids:
         return Finding([])
+    model = subject.model()
     rows = subject.index.store.chunks.by_ids(ids, columns=sorted({"chunk_id", *EMBEDDED_FIELDS})).to_pylist()
     recipe = recipe_of_version(model.model_id.rpartition("text=")[2])
     places = {row["chunk_id"]: f"{row['file_path']} {row['qualified_name']}" for row in rows}
@@ -120,7 +121,7 @@ def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
         for row in rows
     }
     by_hash = {item.text_hash: item for item in inputs.values()}
-    libraries = Libraries.of(subject.index.settings, model.model_id)
+    libraries = Libraries.of(settings, model.model_id)
     known = libraries.ask(by_hash, dimension=model.dimension)
     texts = {text_hash: by_hash[text_hash] for text_hash in known}
     vectors = model.embed_documents([item.text for item in texts.values()], [item.name for item in texts.values()])

@@ -373,6 +373,7 @@ def test_every_check_passes_on_a_whole_index(pipeline: Pipeline) -> None:
 def test_every_damage_that_has_a_check_is_tried() -> None:
     tried = {case[2] for case in CASES}
     with_tests_of_their_own = {
+        "libraries_hold_the_vectors_of_their_texts",
         "tables_can_be_read",
         "stored_chunks_are_of_the_current_chunker",
         "stored_vectors_are_of_the_current_model",
