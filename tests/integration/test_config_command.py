@@ -6,12 +6,11 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from code_index.core.distribution import EXTRAS, has_extra
+from code_index.core.distribution import EXTRAS, distribution_version, has_extra
 from code_index.core.errors import SettingsError
 from code_index.index.settings import Settings, explained_settings, load_settings, settings_template, settings_with
 
@@ -72,7 +71,7 @@ def test_models_are_shown_with_their_figures_and_the_one_in_use(small_repository
     found = json.loads(command_line("models", small_repository, "--json").stdout)
     for command in (["models"], ["config"], ["status"], ["status", "--failed"]):
         said = json.loads(command_line(*command, small_repository, "--json").stdout)
-        assert (said["format"], said["version"]) == (1, version("code-index"))
+        assert (said["format"], said["version"]) == (1, distribution_version())
     assert found["in_use"].startswith("deterministic-64")
     assert [model["name"] for model in found["models"]] == ["default", "fast", "quality"]
     assert not any(model["configured"] for model in found["models"])
