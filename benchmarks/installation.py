@@ -116,7 +116,7 @@ def first_answer(environment: Path, corpus: Path, figures: dict[str, Any]) -> No
             query=lambda root, text: [program, "search", text, "--path", str(root)],
             stored=".code-index",
             programs=environment / "bin",
-            environment={name: "" for name in os.environ if name.startswith("CODE_INDEX_")} | {"HOME": home},
+            environment={"HOME": home},
         )
         with timed(figures, "index"):
             index, _ = cost(tool.index(root), tool, root)
@@ -166,6 +166,8 @@ def main() -> None:
     wheel = next((_ROOT / "dist").glob("*.whl"), None)
     if wheel is None:
         parser.error("dist/ has no wheel: make dist")
+    for name in [name for name in os.environ if name.startswith("CODE_INDEX_")]:
+        del os.environ[name]  # it is used as by somebody who has just installed it
     before = machine()
     corpus = options.path.resolve() if options.path else fetch(_DEFAULT)
     programs = {_OURS: [str(wheel)], **_PEERS}
