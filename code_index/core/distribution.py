@@ -34,7 +34,7 @@ def has_extra(extra: str) -> bool:
 def missing_extra(extra: str, what: str) -> str:
     """Say what needs an extra, and how to install it; `what` begins the sentence."""
     wanted = f"'{DISTRIBUTION}[{extra}]'"
-    return f"{what} needs {extra}: pip install {wanted} (or: uv tool install {wanted})"
+    return f"{what} needs the extra {extra}: pip install {wanted} (or: uv tool install {wanted})"
 
 
 def require_extra(extra: str, what: str) -> None:

@@ -41,7 +41,10 @@ def show_forecast(folder: "IndexFolder", *, as_json: bool) -> None:
     if words := skipped_in_words(found.skipped):
         say(f"Skipped     {words}")
     say(f"Chunks      {about}{found.chunks:,}, to embed {about}{found.texts:,}")
-    say(f"Parsing     about {duration(found.parse_s)}; then words are found")
+    if found.new or found.changed:
+        say(f"Parsing     about {duration(found.parse_s)}; then words are found")
+    elif not (found.removed or found.texts):
+        say("Next        All is indexed: a run only looks at the files.")
     for model, seconds in found.embed_s.items() if found.texts else ():
         chosen = ", the model of the settings" if model == found.model else ""
         took = "was not measured" if seconds is None else f"about {duration(seconds)}"

@@ -122,7 +122,8 @@ def _indexed(folder: "IndexFolder", *, words_do: bool) -> Iterator[bool]:
     if code:
         raise click.exceptions.Exit(code)
     if words_first:
-        tell(f"Meaning is searched from now on. Ask again: code-index {shlex.join(sys.argv[1:])}")
+        again = shlex.join(argument for argument in sys.argv[1:] if argument != "--index")
+        tell(f"Meaning is searched from now on. Ask again: code-index {again}")
 
 
 def _finish(pipeline: "Pipeline", results: dict[str, "PhaseResult"], started: float) -> int:

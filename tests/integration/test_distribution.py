@@ -150,7 +150,7 @@ def test_the_wheel_indexes_and_searches_without_its_extras_and_says_what_needs_o
     report = unpacked("materialize", "index_report", small_repository)
     assert report.returncode == 0, report.stderr
     page = (small_repository / ".code-index/reports/index_report.html").read_text("utf-8")
-    assert "A report with plots needs ui: pip install &#x27;code-index-search[ui]&#x27;" in page
+    assert "A report with plots needs the extra ui: pip install &#x27;code-index-search[ui]&#x27;" in page
 
     for arguments, variables, extra in (
         (("ui", small_repository), {}, "ui"),
@@ -159,7 +159,7 @@ def test_the_wheel_indexes_and_searches_without_its_extras_and_says_what_needs_o
     ):
         refused = unpacked(*arguments, **variables)
         assert refused.returncode == 2, (arguments, refused.stdout, refused.stderr)
-        assert f"needs {extra}: pip install '{DISTRIBUTION}[{extra}]'" in refused.stderr
+        assert f"needs the extra {extra}: pip install '{DISTRIBUTION}[{extra}]'" in refused.stderr
         assert "Traceback" not in refused.stderr
 
 

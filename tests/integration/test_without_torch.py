@@ -135,5 +135,7 @@ def test_another_architecture_says_what_to_install(folder, tmp_path, monkeypatch
     config = json.loads((folder / "config.json").read_text())
     (other / "config.json").write_text(json.dumps(config | {"model_type": "roberta"}))
     without_torch(tmp_path, monkeypatch)
-    with pytest.raises(ModelError, match=r"no plain BERT, needs torch: pip install 'code-index-search\[torch\]'"):
+    with pytest.raises(
+        ModelError, match=r"no plain BERT, needs the extra torch: pip install 'code-index-search\[torch\]'"
+    ):
         load_embedder(EmbedderConfig(model=str(other), backend="onnx", device="cpu", precision="float32"))

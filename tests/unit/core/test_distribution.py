@@ -34,7 +34,7 @@ def test_an_extra_that_is_not_installed_is_named_with_the_commands_that_install_
     with pytest.raises(UsageError) as refused:
         require_extra("ui", "This page")
     assert str(refused.value) == (
-        "This page needs ui: pip install 'code-index-search[ui]' (or: uv tool install 'code-index-search[ui]')"
+        "This page needs the extra ui: pip install 'code-index-search[ui]' (or: uv tool install 'code-index-search[ui]')"
     )
     assert str(refused.value) == missing_extra("ui", "This page")
 

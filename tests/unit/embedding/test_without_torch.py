@@ -12,7 +12,7 @@ from code_index.embedding import devices
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.loader import plan_embedder
 
-_HOW = r"needs torch: pip install 'code-index-search\[torch\]'"
+_HOW = r"needs the extra torch: pip install 'code-index-search\[torch\]'"
 _DENSE = SimpleNamespace(name="dense", static=False, graph_obstacle="it has the module Dense")
 _PLAIN = SimpleNamespace(name="plain", static=False, graph_obstacle=None)
 
@@ -37,7 +37,7 @@ def test_a_gpu_that_is_left_unused_is_told(driver, caplog):
     plan = plan_embedder(EmbedderConfig(), _PLAIN, "documents")
 
     assert (plan.device, plan.backend) == ("cpu", "onnx")
-    assert "The model runs on the CPU: there is an NVIDIA driver, and its GPU needs torch" in caplog.text
+    assert "The model runs on the CPU: there is an NVIDIA driver, and its GPU needs the extra torch" in caplog.text
 
 
 def test_an_apple_gpu_is_not_looked_for_with_torch(monkeypatch):

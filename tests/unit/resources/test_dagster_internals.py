@@ -75,6 +75,7 @@ def test_a_storage_of_an_extra_that_is_not_installed_says_how_to_install_it(monk
     monkeypatch.delitem(vars(dagster_internals), "PostgresEventLogStorage", raising=False)
 
     with pytest.raises(
-        UsageError, match=r"storage on PostgreSQL, which needs postgres: pip install 'code-index-search\[postgres\]'"
+        UsageError,
+        match=r"storage on PostgreSQL, which needs the extra postgres: pip install 'code-index-search\[postgres\]'",
     ):
         _ = dagster_internals.PostgresEventLogStorage
