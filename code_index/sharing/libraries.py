@@ -65,9 +65,13 @@ class Libraries:
     @classmethod
     def of(cls, settings: Settings, model_id: str) -> Libraries:
         """The libraries that the settings name, for the vectors of a model."""
+        there = [place for place in settings.shared_libraries if Path(place).is_dir()]
+        for place in settings.shared_libraries:
+            if place not in there:
+                _LOG.warning("The shared library %s is not there: make the folder, or correct shared_libraries.", place)
         return cls(
             own=VectorLibrary(own_place(), model_id) if settings.library_bytes else None,
-            shared=[VectorLibrary(Path(place), model_id) for place in settings.shared_libraries],
+            shared=[VectorLibrary(Path(place), model_id) for place in there],
             write_shared=settings.write_shared_libraries,
             own_bytes=settings.library_bytes,
             own_age=timedelta(days=settings.library_days),

@@ -8,7 +8,9 @@ a lock and without a look at what is there: a text that is there twice does no h
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +35,8 @@ REFRESHED_AFTER: Final = timedelta(days=7)
 _KEYS: Final = ("text_hash",)
 _MODEL: Final = b"code_index.model"
 _SCAN_ROWS: Final = 65_536
+_FOR_OTHERS: Final = 0o055
+_READABLE: Final = 0o044
 _BESIDE_BYTES: Final = 48  # of a hash, a length, a time
 
 
@@ -115,6 +119,7 @@ class VectorLibrary:
             self._tables.merge(TABLE, schema, rows, keys=_KEYS)
         else:
             self._tables.append(TABLE, schema, rows, keys=_KEYS)
+        self._open_to_readers()
 
     def count(self) -> int:
         """Count the vectors."""
@@ -142,11 +147,20 @@ class VectorLibrary:
         if upkeep.due_for_optimize([TABLE]) or upkeep.holding_copies([TABLE]):
             upkeep.optimize(MIN_RETENTION, tables=[TABLE])
 
+    def _open_to_readers(self) -> None:
+        """Let those read the files who may read the library's folder: commands write files for their user only."""
+        readers = self.place.stat().st_mode & _FOR_OTHERS
+        for path in (self.folder, *self.folder.rglob("*")) if readers else ():
+            with suppress(FileNotFoundError, PermissionError):  # compacted meanwhile, or of another user
+                mode = path.stat().st_mode
+                path.chmod(mode | (readers if stat.S_ISDIR(mode) else readers & _READABLE))
+
     def _note_use(self, rows: pa.Table, now: datetime) -> None:
         if rows.num_rows:
             used = pa.repeat(timestamp(now), rows.num_rows)
             noted = rows.select(["text_hash", "used_at"]).set_column(1, rows.schema.field("used_at"), used)
             self._tables.update_matched(TABLE, noted, keys=_KEYS)
+            self._open_to_readers()
 
     def _refuse_other(self, schema: pa.Schema, dimension: int) -> None:
         if (named := _model_of(schema)) != self.model_id:

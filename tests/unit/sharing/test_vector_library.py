@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -221,9 +222,33 @@ def test_a_shared_library_is_read_and_its_vectors_go_into_the_users_own(tmp_path
 
 def test_a_shared_library_is_written_where_the_settings_say_so(tmp_path: Path) -> None:
     place = str(tmp_path / "team")
+    Path(place).mkdir()
     settings = _settings(library_bytes=0, shared_libraries=(place,), write_shared_libraries=True)
     Libraries.of(settings, "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
     assert Libraries.of(settings, "m").contents() == {place: 1}
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o700])
+def test_whoever_may_read_the_folder_may_read_what_is_given(tmp_path: Path, mode: int) -> None:
+    place = tmp_path / "team"
+    place.mkdir(mode=mode)
+    before = os.umask(0o077)  # of every command
+    try:
+        library = _given(place, _vectors("a"))
+        library.ask({"a": 10}, dimension=_DIMENSION, now=_NOW + timedelta(days=100))
+    finally:
+        os.umask(before)
+    modes = {path.stat().st_mode & (0o777 if path.is_dir() else 0o444) for path in library.folder.rglob("*")}
+    assert modes == {mode, mode & 0o444}
+
+
+def test_a_shared_folder_that_is_not_there_is_named_and_not_made(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = _settings(shared_libraries=(str(tmp_path / "typo"),), write_shared_libraries=True)
+    Libraries.of(settings, "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    assert f"{tmp_path / 'typo'} is not there" in caplog.text
+    assert not (tmp_path / "typo").exists()
 
 
 @pytest.mark.parametrize("damaged", ["*/texts.lance/data/*", "*/texts.lance/_versions/*", "*/schema_version.json"])
