@@ -63,6 +63,11 @@ def recipe_of_version(version: str) -> TextRecipe | None:
     return _RECIPES.get(version)
 
 
+def recipe_of_model(model_id: str) -> TextRecipe | None:
+    """The recipe in the identity of vectors; None for one that this program does not know."""
+    return recipe_of_version(model_id.rpartition("text=")[2])
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddingInput:
     """The text of a chunk that is embedded, and the name whose vector is mixed in (nothing for an empty one)."""

@@ -116,3 +116,11 @@ class IndexBusyError(CodeIndexError):
 
 class AddressError(CodeIndexError):
     """The address or the port that a server was to listen on cannot be had."""
+
+
+_PANICS = frozenset({"PanicException", "RustPanic"})
+
+
+def is_panic(error: BaseException) -> bool:
+    """Tell whether native code of a Rust library panicked, as at damaged bytes or a limit: that is no `Exception` in Python."""
+    return type(error).__name__ in _PANICS

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from code_index.core.distribution import require_extra
-from code_index.core.embedding_text import recipe_of_version
+from code_index.core.embedding_text import recipe_of_model
 from code_index.core.errors import ModelError, SettingsError
 from code_index.core.lazy_imports import importing
 from code_index.embedding.backend import Backend
@@ -83,7 +83,7 @@ def serving_embedder(config: EmbedderConfig, serving: tuple[str, Mapping[str, An
         return query_embedder(config)
     model_id, named = serving
     # An older program's `full` has a name of its own by now.
-    if (recipe := recipe_of_version(model_id.rpartition("text=")[2])) is not None:
+    if (recipe := recipe_of_model(model_id)) is not None:
         named = {**named, "text_recipe": recipe.value}
     embedder = query_embedder(config.with_settings(named))
     if embedder.model_id != model_id:

@@ -18,7 +18,7 @@ import numpy as np
 
 from code_index.core.cache import cache_folder
 from code_index.core.embedding_text import EmbeddingInput
-from code_index.core.errors import IndexBusyError, StoreError
+from code_index.core.errors import IndexBusyError, StoreError, is_panic
 from code_index.core.unit_vectors import Vectors
 from code_index.index.locks import Duty, hold
 from code_index.index.settings import Settings
@@ -87,14 +87,15 @@ class Libraries:
         now = datetime.now(UTC)
         missing = {key: _characters(item) for key, item in wanted.items()}
         found: dict[str, Vectors] = {}
-        for name, library in self._named():
-            written = library is self.own or self.write_shared
-            ask = partial(library.ask, missing, dimension=dimension, now=now if written else None)
-            if not (part := self._attempt(name, library, ask)):
+        for library in self._all():
+            noted = now if library in self._written() else None
+            ask = partial(library.ask, missing, dimension=dimension, now=noted)
+            if not (part := self._attempt(library, ask)):
                 continue
+            name = self._name(library)
             self.taken[name] = self.taken.get(name, 0) + len(part)
-            if library is not self.own:
-                self._give(self.own, OWN, part, missing, now)
+            if self.own is not None and library is not self.own:
+                self._attempt(self.own, partial(self.own.give, part, missing, now=now))
             found |= part
             missing = {key: count for key, count in missing.items() if key not in part}
         return found
@@ -103,17 +104,16 @@ class Libraries:
         """Add vectors, (dimension,) float32 by text hash, to the libraries that are written to."""
         now = datetime.now(UTC)
         characters = {key: _characters(texts[key]) for key in vectors}
-        for name, library in self._named():
-            if library is self.own or self.write_shared:
-                self._give(library, name, vectors, characters, now, replace=replace)
+        for library in self._written():
+            self._attempt(library, partial(library.give, vectors, characters, now=now, replace=replace))
 
     def folders(self) -> list[Path]:
         """List the folder of the model in each library."""
-        return [library.folder for _, library in self._named()]
+        return [library.folder for library in self._all()]
 
     def contents(self) -> dict[str, int]:
         """Count the vectors of the model in each library, by its folder; one that cannot be read has none."""
-        return {str(library.place): self._attempt(name, library, library.count) or 0 for name, library in self._named()}
+        return {str(library.place): self._attempt(library, library.count) or 0 for library in self._all()}
 
     def expired(self) -> ExpiredVectors:
         """Look at what `compact_and_expire` would remove of the user's own library, and change nothing.
@@ -128,40 +128,33 @@ class Libraries:
     def compact_and_expire(self) -> None:
         """Keep the user's own library quick and within its bounds; another process that does so is not waited for."""
         if (own := self.own) is not None:
-            self._attempt(
-                OWN, own, partial(compact_and_expire, own.place, max_bytes=self.own_bytes, max_age=self.own_age)
-            )
+            self._attempt(own, partial(compact_and_expire, own.place, max_bytes=self.own_bytes, max_age=self.own_age))
 
-    def _named(self) -> list[tuple[str, VectorLibrary]]:
-        own = [] if self.own is None else [(OWN, self.own)]
-        return own + [(str(library.place), library) for library in self.shared]
+    def _all(self) -> list[VectorLibrary]:
+        return [*self._own(), *self.shared]
 
-    def _give(
-        self,
-        library: VectorLibrary | None,
-        name: str,
-        vectors: Mapping[str, Vectors],
-        characters: Mapping[str, int],
-        now: datetime,
-        *,
-        replace: bool = False,
-    ) -> None:
-        if library is not None:
-            self._attempt(name, library, partial(library.give, vectors, characters, now=now, replace=replace))
+    def _written(self) -> list[VectorLibrary]:
+        """Those that this run may change."""
+        return self._all() if self.write_shared else self._own()
 
-    def _attempt(self, name: str, library: VectorLibrary, action: Callable[[], _T]) -> _T | None:
+    def _own(self) -> list[VectorLibrary]:
+        return [] if self.own is None else [self.own]
+
+    def _name(self, library: VectorLibrary) -> str:
+        return OWN if library is self.own else str(library.place)
+
+    def _attempt(self, library: VectorLibrary, action: Callable[[], _T]) -> _T | None:
         try:
             return action()
         except IndexBusyError:
             return None
         except BaseException as error:
-            # A panic of native code at a damaged file is no `Exception`.
-            if not (isinstance(error, StoreError | OSError) or type(error).__name__ == "PanicException"):
+            if not (isinstance(error, StoreError | OSError) or is_panic(error)):  # damaged files make native code panic
                 raise
             _LOG.warning(
                 "%s is left out for this run, which embeds by itself what it would have found there: %s. If that does not "
                 "pass, delete %s: it is a cache.",
-                name,
+                self._name(library),
                 error,
                 library.folder,
             )

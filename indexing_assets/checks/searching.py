@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput, TextRecipe, recipe_of_version
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput, TextRecipe, recipe_of_model
 from code_index.search.hybrid import SearchMode, search
 from code_index.sharing.libraries import Libraries
 from code_index.tables.sql import equals
@@ -112,7 +112,7 @@ def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
         return Finding([])
     model = subject.model()
     rows = subject.index.store.chunks.by_ids(ids, columns=sorted({"chunk_id", *EMBEDDED_FIELDS})).to_pylist()
-    recipe = recipe_of_version(model.model_id.rpartition("text=")[2])
+    recipe = recipe_of_model(model.model_id)
     places = {row["chunk_id"]: f"{row['file_path']} {row['qualified_name']}" for row in rows}
     inputs = {
         row["chunk_id"]: EmbeddingInput.of_chunk(

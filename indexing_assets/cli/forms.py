@@ -18,6 +18,7 @@ import click
 
 from code_index.core.errors import UsageError
 from code_index.core.lines import lines_of
+from indexing_assets.cli.options import with_options
 from indexing_assets.cli.output import say, say_names, tell
 
 _Command = Callable[..., Any]
@@ -59,34 +60,31 @@ def form_options(command: _Command) -> _Command:
         click.get_current_context().color = _COLOURS[colour]
         return command(*arguments, form=Form.RAW_FILES if null else form, **options)
 
-    for option in reversed(
-        (
-            click.option(
-                "--format",
-                "format_",
-                type=click.Choice(["text", "path:line", "json"]),
-                help="Text (the default), lines path:line:what for the list of places of an editor, or JSON.",
-            ),
-            click.option("--json", "as_json", is_flag=True, help="Short for --format json."),
-            click.option("--files-only", is_flag=True, help="Only the files of the hits, each once, best first."),
-            click.option(
-                "--null",
-                "-0",
-                is_flag=True,
-                help="With --files-only: end each name with a null byte, and escape none; for xargs -0.",
-            ),
-            click.option(
-                "--color",
-                "colour",
-                type=click.Choice(list(_COLOURS)),
-                default="auto",
-                show_default=True,
-                help="Colours of the text; auto: at a terminal, and as NO_COLOR and FORCE_COLOR say.",
-            ),
-        )
-    ):
-        formed = option(formed)
-    return formed
+    return with_options(
+        formed,
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["text", "path:line", "json"]),
+            help="Text (the default), lines path:line:what for the list of places of an editor, or JSON.",
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Short for --format json."),
+        click.option("--files-only", is_flag=True, help="Only the files of the hits, each once, best first."),
+        click.option(
+            "--null",
+            "-0",
+            is_flag=True,
+            help="With --files-only: end each name with a null byte, and escape none; for xargs -0.",
+        ),
+        click.option(
+            "--color",
+            "colour",
+            type=click.Choice(list(_COLOURS)),
+            default="auto",
+            show_default=True,
+            help="Colours of the text; auto: at a terminal, and as NO_COLOR and FORCE_COLOR say.",
+        ),
+    )
 
 
 def context_option(command: _Command) -> _Command:

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from code_index.core.distribution import DISTRIBUTION
-from code_index.core.errors import CodeIndexError, UsageError
+from code_index.core.errors import CodeIndexError, UsageError, is_panic
 from code_index.index.permissions import umask_of
 from indexing_assets.cli.interrupts import STATUS, Stopped, ignore_interrupts, raise_interrupts, was_interrupted
 from indexing_assets.cli.limits import raise_open_files, refuse_low_limits
@@ -60,8 +60,6 @@ VARIABLES: Final = {
     "NO_COLOR": "No colours, unless --color says so.",
     "FORCE_COLOR": "Colours also in a pipe, unless NO_COLOR is set; CLICOLOR_FORCE means the same.",
 }
-# Of Rust libraries, in Python.
-_PANICS = frozenset({"PanicException", "RustPanic"})
 
 
 class _LazyGroup(click.Group):
@@ -102,8 +100,8 @@ class _LazyGroup(click.Group):
         except CodeIndexError as error:
             raise _Failed(" ".join(filter(None, (str(error), trouble_in(str(error)))))) from error
         except BaseException as error:
-            # A panic of native code is no `Exception`, and a limit is its most likely cause.
-            if not isinstance(error, Exception) and type(error).__name__ not in _PANICS:
+            # A limit is the most likely cause of a panic.
+            if not (isinstance(error, Exception) or is_panic(error)):
                 raise
             if (said := trouble(error)) is None:
                 raise

@@ -83,48 +83,50 @@ def several_options(command: _Command) -> _Command:
     )(command)
 
 
-def filter_options(command: _Command) -> _Command:
-    """The filters of a search."""
-    for option in reversed(
-        (
-            click.option(
-                "--language",
-                "-l",
-                multiple=True,
-                shell_complete=_complete_language,
-                help="Only this language, by name or extension (may be repeated).",
-            ),
-            click.option(
-                "--glob", "-g", help="Only paths that match, such as 'src/**/*.{ts,tsx}', 'docs/' or 'app/[id]'."
-            ),
-            click.option(
-                "--type",
-                "-t",
-                "chunk_type",
-                multiple=True,
-                type=click.Choice([kind.value for kind in ChunkType], case_sensitive=False),
-                metavar="TYPE",
-                help="Only this chunk type: function, class, method, ... (may be repeated).",
-            ),
-            click.option("--function", "function_name", help="Only the function or method of this name."),
-            click.option("--class", "class_name", help="Only the class of this name and its members."),
-            click.option("--subproject", help="Only this subproject, by name."),
-            click.option(
-                "--content",
-                type=click.Choice([*ContentKind, "all"], case_sensitive=False),
-                default="all",
-                show_default=True,
-                help="Only code, documentation, configuration or tests.",
-            ),
-            click.option(
-                "--changed-since",
-                metavar="REF",
-                help="Only files that changed since this commit, also in the working tree, or are untracked.",
-            ),
-        )
-    ):
+def with_options(command: _Command, *options: Callable[[_Command], _Command]) -> _Command:
+    """Give a command several options, which its help lists in this order."""
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def filter_options(command: _Command) -> _Command:
+    """The filters of a search."""
+    return with_options(
+        command,
+        click.option(
+            "--language",
+            "-l",
+            multiple=True,
+            shell_complete=_complete_language,
+            help="Only this language, by name or extension (may be repeated).",
+        ),
+        click.option("--glob", "-g", help="Only paths that match, such as 'src/**/*.{ts,tsx}', 'docs/' or 'app/[id]'."),
+        click.option(
+            "--type",
+            "-t",
+            "chunk_type",
+            multiple=True,
+            type=click.Choice([kind.value for kind in ChunkType], case_sensitive=False),
+            metavar="TYPE",
+            help="Only this chunk type: function, class, method, ... (may be repeated).",
+        ),
+        click.option("--function", "function_name", help="Only the function or method of this name."),
+        click.option("--class", "class_name", help="Only the class of this name and its members."),
+        click.option("--subproject", help="Only this subproject, by name."),
+        click.option(
+            "--content",
+            type=click.Choice([*ContentKind, "all"], case_sensitive=False),
+            default="all",
+            show_default=True,
+            help="Only code, documentation, configuration or tests.",
+        ),
+        click.option(
+            "--changed-since",
+            metavar="REF",
+            help="Only files that changed since this commit, also in the working tree, or are untracked.",
+        ),
+    )
 
 
 def mode_option(command: _Command) -> _Command:

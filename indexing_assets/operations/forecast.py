@@ -140,9 +140,11 @@ def forecast(folder: IndexFolder, settings: Settings, *, rates: Mapping[str, flo
     }
     waiting = [file for file in files if file.file_path not in kept]
     sample = _parsed(folder, settings, _chosen(waiting))
+    by_language: dict[str, list[SourceFile]] = {}
+    for file in files:
+        by_language.setdefault(file.language, []).append(file)
     languages = {}
-    for language, _ in Counter(file.language for file in files).most_common():
-        of_language = [file for file in files if file.language == language]
+    for language, of_language in sorted(by_language.items(), key=lambda item: -len(item[1])):
         parsed = sum(kept.get(file.file_path, 0) for file in of_language)
         to_parse = sum(file.size_bytes for file in of_language if file.file_path not in kept)
         languages[language] = LanguageForecast(

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from code_index.core.errors import MigrationError
+from code_index.core.errors import MigrationError, is_panic
 from code_index.core.unit_vectors import vector_lengths
 from code_index.tables.lancedb_import import load_lancedb
 from indexing_assets.operations.migration.old_index.containment import refuse_leading_out
@@ -195,8 +195,8 @@ class _PlainErrors:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        # A panic of native code, at what no writer of such a table writes, is no `Exception`.
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+        # Native code panics at what no writer of such a table writes.
+        if isinstance(error, Exception) or (error is not None and is_panic(error)):
             reason = str(error).splitlines()[0][:300] if str(error) else repr(error)
             raise MigrationError(
                 f"{self._folder / TABLE}.lance cannot be read: {reason}. It is damaged or half written. "
