@@ -24,19 +24,18 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
+# Else one test would have the vectors of another.
+_NO_LIBRARY = ("CODE_INDEX_LIBRARY_BYTES", "0")
 _OWN_PREFIXES = ("CODE_INDEX_", "DAGSTER_", "GIT_")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The indexes that the suite makes are remembered in a folder of its own, for fixtures of any scope."""
-    before = os.environ.get(STATE_VARIABLE)
-    os.environ[STATE_VARIABLE] = str(tmp_path_factory.mktemp("state"))
-    yield
-    if before is None:
-        del os.environ[STATE_VARIABLE]
-    else:
-        os.environ[STATE_VARIABLE] = before
+    """The indexes that the suite makes are remembered in a folder of its own, and share no vectors, for fixtures of any scope."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("state")))
+        patch.setenv(*_NO_LIBRARY)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +94,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Te
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.setenv("CODE_INDEX_CACHE_DIR", cache)
-    monkeypatch.setenv("CODE_INDEX_LIBRARY_BYTES", "0")  # else one test would have the vectors of another
+    monkeypatch.setenv(*_NO_LIBRARY)
     yield
     os.umask(umask)
     for name in set(os.environ) - set(before):
