@@ -7,6 +7,7 @@ Belongs here: which they are, in which order, and that none of them can harm a r
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from code_index.sharing.vector_library import VectorLibrary
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-OWN: Final = "this user's library"
+OWN: Final = "your library"
 _FOLDER: Final = "vectors"
 _LEFT_OF_BOUND: Final = 0.9
 """Share of the bytes allowed that trimming leaves, so that the next vectors do not cause the next trimming."""
@@ -60,7 +61,7 @@ class Libraries:
     write_shared: bool = False
     own_bytes: int = 0
     own_age: timedelta = timedelta(0)
-    taken: dict[str, int] = field(default_factory=dict)
+    taken: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, settings: Settings, model_id: str) -> Libraries:
@@ -92,8 +93,7 @@ class Libraries:
             ask = partial(library.ask, missing, dimension=dimension, now=noted)
             if not (part := self._attempt(library, ask)):
                 continue
-            name = self._name(library)
-            self.taken[name] = self.taken.get(name, 0) + len(part)
+            self.taken[self._name(library)] += len(part)
             if self.own is not None and library is not self.own:
                 self._attempt(self.own, partial(self.own.give, part, missing, now=now))
             found |= part
