@@ -70,17 +70,18 @@ def own_bounds(settings: Settings) -> Bounds:
 class Libraries:
     """Libraries of one model, the user's own first; one that fails is left out for the rest of the run, with a warning.
 
-    `taken` counts the vectors that each gave, by its name.
+    `taken` counts the vectors that each gave, by its name. With `read_only` nothing is noted or added anywhere.
     """
 
     own: VectorLibrary | None
     shared: list[VectorLibrary] = field(default_factory=list)
     write_shared: bool = False
+    read_only: bool = False
     own_bounds: Bounds | None = None
     taken: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, settings: Settings, model_id: str) -> Libraries:
+    def of(cls, settings: Settings, model_id: str, *, read_only: bool = False) -> Libraries:
         """The libraries that the settings name, for the vectors of a model."""
         there = [place for place in settings.shared_libraries if Path(place).is_dir()]
         for place in settings.shared_libraries:
@@ -90,6 +91,7 @@ class Libraries:
             own=VectorLibrary(own_place(), model_id) if settings.library_bytes else None,
             shared=[VectorLibrary(Path(place), model_id) for place in there],
             write_shared=settings.write_shared_libraries,
+            read_only=read_only,
             own_bounds=own_bounds(settings),
         )
 
@@ -109,7 +111,7 @@ class Libraries:
             if not (part := self._attempt(library, ask)):
                 continue
             self.taken[self._name(library)] += len(part)
-            if self.own is not None and library is not self.own:
+            if self.own is not None and library is not self.own and not self.read_only:
                 self._attempt(self.own, partial(self.own.give, part, missing, now=now))
             found |= part
             missing = {key: count for key, count in missing.items() if key not in part}
@@ -141,6 +143,8 @@ class Libraries:
 
     def _written(self) -> list[VectorLibrary]:
         """Those that this run may change."""
+        if self.read_only:
+            return []
         return self._all() if self.write_shared else self._own()
 
     def _own(self) -> list[VectorLibrary]:

@@ -76,10 +76,13 @@ def last_embedding(index: OpenIndex) -> LastEmbedding:
 
 
 def throughput(index: OpenIndex) -> dict[str, float]:
-    """Rates of each phase per second, from the largest run among its newest events: a run of one file says nothing."""
+    """Rates of each phase per second, from the largest run among its newest events: a run of one file says nothing.
+
+    Nor does one that found most of its vectors.
+    """
     figures: dict[str, float] = {}
     for name, rates in {PARSED_CHUNKS: ("files_per_s", "chunks_per_s"), CHUNK_VECTORS: ("chunks_per_s",)}.items():
-        runs = runs_of(index, name)
+        runs = [run for run in runs_of(index, name) if 2 * float(run.get("run_reused", 0)) <= float(run["run_chunks"])]
         if runs:
             largest = max(runs, key=lambda run: float(run["run_chunks"]))
             figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}

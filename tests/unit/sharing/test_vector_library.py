@@ -247,6 +247,19 @@ def test_a_shared_library_is_read_and_its_vectors_go_into_the_users_own(tmp_path
     assert again.taken == {sharing.OWN: 1}
 
 
+def test_a_look_notes_and_adds_nothing(tmp_path: Path) -> None:
+    vectors, characters = _vectors(_TEXT.text_hash, "own"), {_TEXT.text_hash: len("some text") + len("name"), "own": 10}
+    places = (own_place(), tmp_path / "team")
+    for place, key in zip(places, ("own", _TEXT.text_hash), strict=True):
+        VectorLibrary(place, "m").give({key: vectors[key]}, characters, now=_NOW - timedelta(days=300))
+    before = [{path: path.read_bytes() for path in place.rglob("*") if path.is_file()} for place in places]
+    settings = _settings(shared_libraries=(str(places[1]),), write_shared_libraries=True)
+    looking = Libraries.of(settings, "m", read_only=True)
+    assert looking.ask(_TEXTS, dimension=_DIMENSION).keys() == _TEXTS.keys()
+    looking.give(_vectors("other"), {"other": _TEXT}, replace=False)
+    assert [{path: path.read_bytes() for path in place.rglob("*") if path.is_file()} for place in places] == before
+
+
 def test_a_shared_library_is_written_where_the_settings_say_so(tmp_path: Path) -> None:
     place = str(tmp_path / "team")
     Path(place).mkdir()
