@@ -127,7 +127,7 @@ def _show_status(
 ) -> None:
     from code_index.index.skipped import skipped_in_words
     from code_index.sharing.libraries import Libraries
-    from indexing_assets.cli.outcome import masked_total
+    from indexing_assets.cli.outcome import masked_total, vectors_from
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import last_embedding, read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
@@ -139,7 +139,7 @@ def _show_status(
         status, rates, last = read_status(index, model_id), throughput(index), last_embedding(index)
     libraries = Libraries.of(settings, model_id).contents()
     if as_json:
-        say_state(asdict(status) | {"throughput": rates, "last_embedding": last, "libraries": libraries})
+        say_state(asdict(status) | {"throughput": rates, "last_embedding": asdict(last), "libraries": libraries})
         return
     languages = list(status.languages.items())
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
@@ -154,6 +154,11 @@ def _show_status(
         ("Chunks", f"{sum(status.chunks.values()):,}: {_counts(status.chunks)}"),
         ("Batches", f"{status.batches:,}, {status.pending_batches:,} with pending chunks"),
         ("Model", status.model),
+        *(
+            [("Vectors", f"{sum(sources.values()):,} added so far: {vectors_from(sources)}")]
+            if (sources := status.vector_sources)
+            else []
+        ),
         *([("In use", status.serving_model)] if status.serving_model != status.model else []),
         *(
             [("Stale", f"{status.stale_batches:,} batches hold only vectors of the model in use")]
@@ -167,13 +172,6 @@ def _show_status(
         lines.append(("Other models", ", ".join(f"{name}: {count:,} vectors" for name, count in others.items())))
     if rates:
         lines.append(("Last rates", ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())))
-    if last:
-        lines.append(
-            (
-                "Reused",
-                f"{last['reused']:,} of {last['chunks']:,} vectors in the last run ({last['from_libraries']:,} from libraries)",
-            )
-        )
     lines += [("Library", f"{count:,} vectors of this model in {place}") for place, count in libraries.items()]
     if masked := store.files.masked_keys():
         lines.append(("Masked", masked_total(masked)))

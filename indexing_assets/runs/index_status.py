@@ -3,12 +3,18 @@
 Does not belong here: what the tables say (`code_index.index.contents`).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from code_index.core.partition_keys import batch_id_of
 from code_index.index.contents import IndexStatus, index_status
 from code_index.index.locks import LockOwner, Phase, owner
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
+
+VECTORS_FROM = "vectors from "
+"""Before the name of a source, in the metadata of a run that embeds: how many of its vectors came from there."""
 
 # Events looked at for rates.
 _RECENT_EVENTS = 1_000
@@ -51,19 +57,32 @@ def runs_of(index: OpenIndex, asset: str) -> list[dict[str, float | str]]:
     return list(reversed(found.values()))
 
 
-def last_embedding(index: OpenIndex) -> dict[str, int]:
-    """Chunks of the newest run that embedded, and how many of their vectors were computed, reused, and of these from libraries."""
-    runs = runs_of(index, CHUNK_VECTORS)
-    names = {"chunks": "run_chunks", "embedded": "run_embedded", "reused": "run_reused"}
-    names["from_libraries"] = "run_from_libraries"
-    return {name: int(runs[-1].get(figure, 0)) for name, figure in names.items()} if runs else {}
+@dataclass(frozen=True, slots=True)
+class LastEmbedding:
+    """The newest run that embedded: its chunks, texts that the model embedded, vectors reused, and all by their source."""
+
+    chunks: int = 0
+    embedded: int = 0
+    reused: int = 0
+    sources: Mapping[str, int] = field(default_factory=dict)
+
+
+def last_embedding(index: OpenIndex) -> LastEmbedding:
+    """Read the figures of the newest run that embedded; zeros where none is recorded."""
+    run = next(reversed(runs_of(index, CHUNK_VECTORS)), {})
+    chunks, embedded, reused = (int(run.get(name, 0)) for name in ("run_chunks", "run_embedded", "run_reused"))
+    named = {key.removeprefix(VECTORS_FROM): int(count) for key, count in run.items() if key.startswith(VECTORS_FROM)}
+    return LastEmbedding(chunks, embedded, reused, named)
 
 
 def throughput(index: OpenIndex) -> dict[str, float]:
-    """Rates of each phase per second, from the largest run among its newest events: a run of one file says nothing."""
+    """Rates of each phase per second, from the largest run among its newest events: a run of one file says nothing.
+
+    Nor does one that found most of its vectors.
+    """
     figures: dict[str, float] = {}
     for name, rates in {PARSED_CHUNKS: ("files_per_s", "chunks_per_s"), CHUNK_VECTORS: ("chunks_per_s",)}.items():
-        runs = runs_of(index, name)
+        runs = [run for run in runs_of(index, name) if 2 * float(run.get("run_reused", 0)) <= float(run["run_chunks"])]
         if runs:
             largest = max(runs, key=lambda run: float(run["run_chunks"]))
             figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}
