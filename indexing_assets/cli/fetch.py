@@ -66,6 +66,8 @@ def command(
 def _show(fetched: "Fetched") -> None:
     version = fetched.version
     of = f" of commit {version.commit[:12]}" if version.commit else ""
+    if fetched.withdrawn_files:
+        say(f"Removed what {fetched.withdrawn_files:,} files had from versions that are withdrawn.")
     say(
         f"Took {fetched.files:,} files, {fetched.chunks:,} chunks with their vectors from version {fetched.name}{of}; "
         f"{fetched.left_files:,} files were parsed here."

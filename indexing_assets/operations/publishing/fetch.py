@@ -19,16 +19,22 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.errors import StoreError
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
+from code_index.embedding.loader import is_table
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, hold_all
+from code_index.index.vector_sources import note_vectors
 from code_index.repository.source_repository import SourceRepository
 from code_index.sharing.checked_rows import PublishedRows, refuse_unfit, untrue
+from code_index.sharing.libraries import Libraries
 from code_index.sharing.published_index import PublishedIndex
 from code_index.sharing.published_parts import FILE_COLUMNS, unpacked, vectors_from_bytes
 from code_index.sharing.published_version import Part, PartTable, Version, fetched_by
@@ -56,7 +62,12 @@ _AGREED: Final = ("file_path", "file_hash", "subproject_name", "subproject_path"
 
 @dataclass(slots=True)
 class Fetched:
-    """The result of fetching a version: files and chunks that were taken, and what is left to parse and embed here."""
+    """The result of fetching a version.
+
+    `files` and `chunks` were taken, `left_files` parsed and embedded here, since the version did not have them as they are.
+    `untrue` has the reason for each file of which the version said what is not so. `withdrawn_files` had come from versions
+    that are not published any more. `bytes` were read, and `searchable_s` seconds passed until all of it could be searched.
+    """
 
     name: str
     version: Version
@@ -64,6 +75,7 @@ class Fetched:
     chunks: int = 0
     bytes: int = 0
     left_files: int = 0
+    withdrawn_files: int = 0
     untrue: dict[str, str] = field(default_factory=dict)
     searchable_s: float = 0.0
 
@@ -96,6 +108,7 @@ def fetch(
         chosen, version = choose(published, folder, index.settings, pipeline.model_id, name=name)
         result = Fetched(chosen, version)
         with hold_all(folder.locks_dir, wait_s=wait_s, on_wait=on_wait):
+            result.withdrawn_files = _remove_withdrawn(index, published)
             scan = pipeline.scan()
             if scan.error is not None:
                 raise StoreError(f"The repository cannot be scanned: {scan.error} (Dagster run {scan.run_id})")
@@ -103,12 +116,61 @@ def fetch(
             index.store.upkeep.ensure_indexes()
             result.left_files = _index_what_differs(pipeline)
             result.searchable_s = round(time.perf_counter() - started, 2)
+            _give_to_libraries(pipeline, chosen)
     return result
 
 
 def _pending(index: OpenIndex) -> pl.DataFrame:
     """Rows of `files` that wait to be parsed."""
     return pl.DataFrame(index.store.files.read(where=equals("status", FileStatus.PENDING.value))).sort("file_path")
+
+
+def _remove_withdrawn(index: OpenIndex, published: PublishedIndex) -> int:
+    """Remove what came from versions that were withdrawn since; returns of how many files. Repeatable."""
+    runs = [fetched_by(name) for name in published.withdrawn()]
+    rows = index.store.files.read(where=is_in("run_id", runs)).to_pylist() if runs else []
+    if not rows:
+        return 0
+    paths = [row["file_path"] for row in rows]
+    store = index.store
+    # For good, vectors too: retired ones would come back.
+    store.vectors.delete(store.chunks.read(["chunk_id"], is_in("file_path", paths)).column("chunk_id").to_pylist())
+    store.references.delete_by_file(paths)
+    store.chunks.delete_by_file(paths)
+    pending = {"status": FileStatus.PENDING.value, "run_id": None, "chunker_version": None, "chunk_count": None}
+    store.files.upsert(pa.Table.from_pylist([row | pending for row in rows], schema=FILES))
+    return len(rows)
+
+
+def _give_to_libraries(pipeline: Pipeline, name: str) -> None:
+    """Add the vectors that came from a version to the libraries, for the next index of these texts."""
+    index, model = pipeline.index, pipeline.model_id
+    config = index.settings.embedder
+    libraries = Libraries.none() if is_table(config) else Libraries.of(index.settings, model)
+    if libraries.own is None and not libraries.write_shared:
+        return
+    came = pa.array(
+        index.store.files.read(["file_path"], equals("run_id", fetched_by(name))).column("file_path").to_pylist(),
+        pa.string(),
+    )
+    vectors_of = index.store.for_model(model).vectors
+    for batch in index.store.chunks.iter_read(["chunk_id", *EMBEDDED_FIELDS]):
+        rows = pa.Table.from_batches([batch])
+        rows = rows.filter(pc.is_in(rows.column("file_path"), value_set=came))
+        texts = {
+            row["chunk_id"]: EmbeddingInput.of_chunk(
+                **{column: row[column] for column in EMBEDDED_FIELDS}, recipe=config.text_recipe
+            )
+            for row in rows.to_pylist()
+        }
+        stored = vectors_of.read(["chunk_id", "text_hash", "vector"], is_in("chunk_id", list(texts)))
+        by_hash = {item.text_hash: item for item in texts.values()}
+        of_text = {
+            row["text_hash"]: np.asarray(row["vector"], np.float32)
+            for row in stored.to_pylist()
+            if row["text_hash"] == texts[row["chunk_id"]].text_hash
+        }
+        libraries.give(of_text, by_hash, replace=False)
 
 
 def _index_what_differs(pipeline: Pipeline) -> int:
@@ -142,6 +204,7 @@ def _take(pipeline: Pipeline, published: PublishedIndex, result: Fetched) -> Non
         if stored is not None:
             stored.result()
     commits.finish()
+    note_vectors(index.folder, model, {f"{fetched_by(result.name)} at {published.place.address}": result.chunks})
     index.store.models.serve_if_complete(model, now=datetime.now(UTC))
 
 
