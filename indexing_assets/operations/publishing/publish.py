@@ -37,6 +37,7 @@ from code_index.tables.schemas import PARSED_CHUNKS
 from code_index.tables.sql import equals, is_in
 from indexing_assets.assets.source_files import known_files
 from indexing_assets.checks import Severity
+from indexing_assets.checks.whole_index import no_partition_is_left_failed
 from indexing_assets.operations.examination import examine
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.open_index import OpenIndex
@@ -44,6 +45,8 @@ from indexing_assets.runs.planning import chunker_identity
 from indexing_assets.runs.progress import Progress, report
 
 _NAMED = 3
+_FAILED_FILES = no_partition_is_left_failed.name
+"""The check that does not block: a file that failed is in no version, and whoever fetches tries it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ def _refuse_incomplete(pipeline: Pipeline) -> None:
 
 
 def _refuse_failed_checks(folder: IndexFolder) -> None:
-    failed = [one for one in examine(folder) if not one.passed and one.severity is Severity.ERROR]
+    blocking = (one for one in examine(folder) if one.severity is Severity.ERROR and one.name != _FAILED_FILES)
+    failed = [one for one in blocking if not one.passed]
     if failed:
         raise StoreError(
             f"Nothing was published: {'; '.join(f'{one.name}: {one.description}' for one in failed)} "

@@ -89,9 +89,9 @@ def _of_file(rows: pa.Table, path: str) -> list[dict[str, Any]]:
 
 
 def _compare_vectors(model: Embedder, chunks: pa.Table, chance: secrets.SystemRandom) -> None:
-    drawn = chunks.take(chance.sample(range(chunks.num_rows), min(_TEXTS, chunks.num_rows)))
-    if not drawn.num_rows:
+    if not chunks.num_rows:
         return
+    drawn = chunks.take(chance.sample(range(chunks.num_rows), min(_TEXTS, chunks.num_rows)))
     recipe = recipe_of_model(model.model_id) or TextRecipe.FULL
     rows = drawn.select(["text_hash", *EMBEDDED_FIELDS]).to_pylist()
     inputs = [EmbeddingInput.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=recipe) for row in rows]
