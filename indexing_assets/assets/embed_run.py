@@ -117,8 +117,9 @@ class EmbedRun:
     def embed_batches(self) -> None:
         """Work through the run's batches, one checkpoint after the other."""
         batch_ids, settings = self.batch_ids, self.index.settings
-        stored = self.store.statuses.read(self.embedder.model_id)
-        statuses = stored.filter(pl.col("embedding_batch_id").is_in(batch_ids))
+        statuses = self.store.statuses.read(self.embedder.model_id).filter(
+            pl.col("embedding_batch_id").is_in(batch_ids)
+        )
         todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)
         given_up = self._given_up()
         todo = todo.filter(~pl.col("chunk_id").is_in(list(given_up)))
@@ -126,7 +127,7 @@ class EmbedRun:
             todo.group_by("embedding_batch_id", maintain_order=True).agg(pl.col("chunk_id")).iter_rows()
         )
         self._total = todo.height
-        self._all_again = todo.height == stored.height
+        self._all_again = todo.height == self.store.chunks.count()
         self.context.log.info(
             "%d chunks to embed in %d of %d batches; the others have their vectors.",
             todo.height,

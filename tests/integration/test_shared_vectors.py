@@ -45,8 +45,8 @@ def _indexed(root: Path, *, force: bool = False) -> tuple[list[str], LastEmbeddi
         return asked, last_embedding(pipeline.index), vectors
 
 
-def _module(number: int, *, body: str = '"only in main"') -> str:
-    return f"def changes_{number}():\n    return {body}\n\n\ndef stays_{number}():\n    return {number}\n"
+def _module(number: int, *, says: str = "") -> str:
+    return f"def changes_{number}():\n    return {says!r}\n\n\ndef stays_{number}():\n    return {number}\n"
 
 
 def _git(root: Path, *arguments: str) -> None:
@@ -65,33 +65,32 @@ def test_a_second_clone_asks_the_model_for_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(of_clone[chunk_id], vector)
 
 
-def test_a_worktree_embeds_the_chunks_that_differ_and_a_search_shows_no_other_trees_code(tmp_path: Path) -> None:
-    main, tree = tmp_path / "main", tmp_path / "tree"
-    write_files(main, {f"pkg/module_{number}.py": _module(number) for number in range(25)})
+@pytest.mark.parametrize("place", ["tree", "main/trees/fix"])
+def test_a_worktree_embeds_the_chunks_that_differ_and_a_search_shows_no_other_trees_code(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, tree = tmp_path / "main", tmp_path / place
+    write_files(main, {f"module_{number}.py": _module(number, says="everywhere") for number in range(25)})
+    write_files(main, {f"module_{number}.py": _module(number, says="in main") for number in range(20)})
     _git(main, "init", "-q")
     _git(main, "add", ".")
     _git(main, "commit", "-qm", "first")
     _, _, of_main = _indexed(main)
     _git(main, "worktree", "add", "-q", str(tree))
-    write_files(tree, {f"pkg/module_{number}.py": _module(number, body='"only in the tree"') for number in range(20)})
+    write_files(tree, {f"module_{number}.py": _module(number, says="in the tree") for number in range(20)})
+    monkeypatch.chdir(tree)
+    assert resolve_index_folder().repository_root == tree, "the index above is of another tree"
     asked, figures, of_tree = _indexed(tree)
     assert len(asked) == 20
-    assert all("only in the tree" in text for text in asked)
+    assert all("in the tree" in text for text in asked)
     assert figures.sources == {MODEL: 20, OWN: len(of_tree) - 20}
-    assert len(of_main) == len(of_tree)
-    for root, here, elsewhere in (
-        (main, "only in main", "only in the tree"),
-        (tree, "only in the tree", "only in main"),
-    ):
-        for query in (here, elsewhere, "changes_3"):
-            hits = Index.open(root).search(query, limit=100)
-            assert any(here in hit.content for hit in hits) or query == elsewhere
-            found = {
-                int(hit.file_path.removeprefix("pkg/module_").removesuffix(".py"))
-                for hit in hits
-                if elsewhere in hit.content
-            }
-            assert found <= (set(range(20, 25)) if root == tree else set()), "what the trees have in common"
+    assert _indexed(main)[2].keys() == of_main.keys(), "the tree is no part of it, wherever it lies"
+    for query in ("in main", "in the tree", "changes_3"):
+        said = {root: [hit.content for hit in Index.open(root).search(query, limit=100)] for root in (main, tree)}
+        assert any("in main" in content for content in said[main])
+        assert any("in the tree" in content for content in said[tree])
+        assert not any("in the tree" in content for content in said[main])
+        assert not any("in main" in content for content in said[tree])
 
 
 def test_texts_of_two_repositories_meet_where_path_and_content_are_the_same(tmp_path: Path) -> None:
