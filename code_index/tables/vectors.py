@@ -65,8 +65,10 @@ class VectorRows:
             VECTORS_TABLE, self._schema(), columns=columns, where=where, batch_size=batch_size
         )
 
-    def add(self, rows: pa.Table) -> None:
+    def add(self, rows: pa.Table, *, are_new: bool = False) -> None:
         """Insert or overwrite vectors by chunk_id, in one commit.
+
+        With `are_new` they are appended without a look at those that are there: none is of these chunks, and nobody else adds any.
 
         `vector_rows` makes such rows. They need chunk_id, vector, text_hash and embedding_model; `VectorSync` fills
         copied columns that are absent. A row of another model is overwritten: call `retire` first to keep it.
@@ -82,7 +84,10 @@ class VectorRows:
         schema = schemas.vectors(dimension)
         rows = conform(rows, schema, table=VECTORS_TABLE)
         _refuse_bad_vectors(rows, dimension)
-        self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
+        if are_new:
+            self._tables.append(VECTORS_TABLE, schema, rows, keys=_KEYS)
+        else:
+            self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
 
     def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
         """Find text_hash and vector of texts that `model` has embedded before, in use or retired; each text once."""

@@ -53,11 +53,13 @@ class PhaseOneCommits:
             files: the manifest's rows of these files, with what became of them.
             record: writes the events.
             now: UTC.
-            with_chunks: stores what came along with the chunks, such as vectors.
+            with_chunks: stores vectors that came along with the chunks; the caller holds the lock of phase 2 as well.
         """
         store = self._index.store
         store.references.replace(file_paths, references)
-        store.chunks.replace(file_paths, chunks, assign_batch=self._allocator.take, now=now)
+        store.chunks.replace(
+            file_paths, chunks, assign_batch=self._allocator.take, now=now, is_only_writer=with_chunks is not None
+        )
         store.sync.vectors(file_paths, now=now)
         if with_chunks is not None:
             with_chunks()

@@ -290,8 +290,9 @@ def _store(
 
     def add_vectors() -> None:
         if chunks.num_rows:
-            of_model = index.store.for_model(model).vectors
-            of_model.add(_vector_rows(chunks, model, now))
+            vectors = index.store.for_model(model).vectors
+            known = vectors.read(["chunk_id"], is_in("file_path", paths), limit=1)
+            vectors.add(_vector_rows(chunks, model, now), are_new=not known.num_rows)
 
     commits.commit(
         paths,
