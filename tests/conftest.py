@@ -115,6 +115,21 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         yield store
 
 
+@pytest.fixture(scope="module", params=["folder", "store"])
+def store_or_none(request: pytest.FixtureRequest) -> ObjectStore | None:
+    """A store, started before the test, which would else have to end it; None stands for a folder."""
+    return request.getfixturevalue("object_store") if request.param == "store" else None
+
+
+@pytest.fixture
+def address(store_or_none: ObjectStore | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty place of each kind, for what both owe."""
+    if store_or_none is not None:
+        return store_or_none.new_place(monkeypatch)
+    (tmp_path / "place").mkdir()
+    return str(tmp_path / "place")
+
+
 @pytest.fixture
 def small_repository(tmp_path: Path) -> Path:
     """A folder with a few files of several languages."""

@@ -5,15 +5,21 @@ Belongs here: starting, killing and ending the server, and the variables that le
 
 from __future__ import annotations
 
+import http.client
 import json
 import shutil
 import socket
 import sys
+import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
+from uuid import uuid4
 
+import pytest
 from pyarrow import fs
 
 from tests.waiting import PATIENCE_S, started
@@ -55,8 +61,8 @@ class ObjectStore:
         weed = shutil.which("weed", path=Path(sys.executable).parent) or shutil.which("weed")
         assert weed, "SeaweedFS is missing: install the extra dev"
         options = ["-ip=127.0.0.1", f"-dir={self._folder / 'data'}", "-filer", "-s3", *ports, *_WITHOUT]
-        options += [f"-s3.config={self._folder / 's3.json'}", "-s3.autoCreateBucket=false"]
-        options += ["-master.volumeSizeLimitMB=64", "-volume.max=20"]
+        options += ["-s3.autoCreateBucket=false", "-master.volumeSizeLimitMB=64", "-volume.max=20"]
+        options += [f"-s3.config={self._folder / 's3.json'}"]
         log = self._running.enter_context((self._folder / "log").open("ab"))
         server = self._running.enter_context(
             started(weed, "server", *options, cwd=self._folder, stdout=log, stderr=log)
@@ -79,6 +85,9 @@ class ObjectStore:
     def kill(self) -> None:
         """End the server by force; its data stay."""
         self._running.close()
+        for port in self._ports:  # it makes them there, wherever its data are
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+                path.unlink()
 
     def environment(self, user: str = "writer") -> dict[str, str]:
         """The variables that lead to the store."""
@@ -88,6 +97,22 @@ class ObjectStore:
             "AWS_SECRET_ACCESS_KEY": f"{user}-secret",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    def new_place(self, monkeypatch: pytest.MonkeyPatch, user: str = "writer") -> str:
+        """The address of an empty place, to which the variables lead from now on."""
+        for name, value in self.environment(user).items():
+            monkeypatch.setenv(name, value)
+        return f"s3://{BUCKET}/{uuid4().hex}"
+
+    def objects(self, address: str) -> dict[str, bytes]:
+        """What lies below an address, by path."""
+        system = self.system()
+        found = {}
+        for info in system.get_file_info(fs.FileSelector(address.removeprefix("s3://"), recursive=True)):
+            if info.is_file:
+                with system.open_input_file(info.path) as file:
+                    found[info.path] = file.read()
+        return found
 
     @property
     def url(self) -> str:
@@ -103,6 +128,49 @@ class ObjectStore:
             endpoint_override=f"127.0.0.1:{self._ports[-2]}",
             allow_bucket_creation=True,
         )
+
+
+@contextmanager
+def without_conditions(store: ObjectStore) -> Iterator[str]:
+    """The URL of a store that ignores `If-None-Match`: this one, behind a server that makes plain writes of such requests."""
+    system = store.system()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one_request(self) -> None:
+            self.raw_requestline = self.rfile.readline()
+            if not self.raw_requestline or not self.parse_request():
+                self.close_connection = True
+                return
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if "If-None-Match" in self.headers:
+                with system.open_output_stream(self.path.strip("/")) as file:
+                    file.write(body)
+                self._answer(200, [("ETag", '"1"')], b"")
+                return
+            behind = http.client.HTTPConnection(store.url.removeprefix("http://"))
+            behind.request(self.command, self.path, body, dict(self.headers))
+            answer = behind.getresponse()
+            self._answer(answer.status, answer.getheaders(), answer.read())
+            behind.close()
+
+        def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in {"content-length", "transfer-encoding", "connection"}:
+                    self.send_header(name, value)
+            length = dict(headers).get("Content-Length") if self.command == "HEAD" else len(content)
+            self.send_header("Content-Length", str(length or 0))
+            self.end_headers()
+            self.wfile.write(content)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,6 +1,6 @@
-"""Object stores that speak S3: where the environment says that they are, and which of their faults pass.
+"""Object stores that speak S3: where the environment says that they are, which of their faults pass, and files there.
 
-Belongs here: what files (`code_index.sharing.places`) and tables (`code_index.tables`) at a store have in common. Does not
+Belongs here: what places (`code_index.sharing.places`) and tables (`code_index.tables`) at a store have in common. Does not
 belong here: addresses (`code_index.core.addresses`).
 
 Two libraries speak to stores, pyarrow's (AWS's own) and LanceDB's (`object_store`), and both say what went wrong in texts
@@ -14,11 +14,16 @@ import random
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError, UsageError
+from code_index.core.lazy_imports import importing
 
 T = TypeVar("T")
 
@@ -27,6 +32,7 @@ PATIENCE_S: Final = 30.0
 
 _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 2.0
+_CONNECT_S: Final = 5.0
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
@@ -37,7 +43,8 @@ _DENIED: Final = re.compile(
     re.IGNORECASE,
 )
 _UNREACHABLE: Final = re.compile(
-    r"network_connection|error sending request|connection (refused|reset|closed)|timed? ?out|dns error", re.IGNORECASE
+    r"network_connection|httperror|error sending request|connection (refused|reset|closed)|timed? ?out|dns error",
+    re.IGNORECASE,
 )
 _PASSING: Final = re.compile(
     r"slow_?down|service_?unavailable|internal_?(failure|error)|throttling|request_?time_?out"
@@ -45,7 +52,7 @@ _PASSING: Final = re.compile(
     re.IGNORECASE,
 )
 _NEVER_REACHABLE: Final = re.compile(
-    r"curlcode: (6|35|51|58|60|77)\b|dns error|certificate|invalid peer|corrupt message|tls", re.IGNORECASE
+    r"curlcode: (6|35|51|58|60|77)\b|dns error|certificate|invalidcontenttype|\btls\b", re.IGNORECASE
 )
 
 _random = random.SystemRandom()
@@ -76,6 +83,12 @@ class Endpoint:
                 f"{name} is no URL of a host. Write https://host or https://host:port, and no credentials."
             )
         return cls(url, region or "us-east-1")  # which a store that is not AWS's own does not look at
+
+    def storage_options(self) -> dict[str, str]:
+        """Lead LanceDB there."""
+        options = {"aws_endpoint": self.url, "aws_region": self.region}
+        options["allow_http"] = "true" if self.url and self.url.startswith("http://") else None
+        return {name: value for name, value in options.items() if value}
 
     def __str__(self) -> str:
         return self.url or "AWS"
@@ -116,27 +129,128 @@ def no_bucket(address: str) -> StoreError:
     )
 
 
-def with_patience(action: Callable[[], T], address: str, *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Run `action`, and again while the store has a fault that passes, for `PATIENCE_S` seconds.
-
-    Raises:
-        FileNotFoundError: as the action.
-        StoreError: any other fault, in a sentence.
-    """
+def waited_for(action: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Run `action`, and again while the store has a fault that passes, for `PATIENCE_S` seconds; raises what it then raises."""
     ends = time.monotonic() + PATIENCE_S
     longest = _FIRST_WAIT_S
     while True:
         try:
             return action()
-        except FileNotFoundError:
-            raise
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:  # LanceDB raises all of these
             if not passes(error) or time.monotonic() >= ends:
-                raise explained(error, address) or StoreError(
-                    f"{address} refused the request: {_reason(str(error))}"
-                ) from error
+                raise
         sleep(_random.uniform(longest / 2, longest))
         longest = min(2 * longest, _LONGEST_WAIT_S)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file at a place: its name relative to the place, its size, and when it was written."""
+
+    name: str
+    bytes: int
+    modified: datetime
+
+
+class ObjectFiles:
+    """Objects below a prefix of a bucket, by names relative to it; each call waits for faults that pass.
+
+    All raise `StoreError`, in a sentence, for faults that do not.
+    """
+
+    def __init__(self, where: Bucket) -> None:
+        """Set the bucket and the prefix; nothing is opened."""
+        self.where = where
+
+    def read(self, name: str, max_bytes: int) -> bytes:
+        """Read an object; `FileNotFoundError` where there is none."""
+
+        def read() -> bytes:
+            with self._system.open_input_file(self._path(name)) as file:
+                if file.size() > max_bytes:
+                    raise StoreError(f"{self.where / name} is larger than {max_bytes:,} bytes.")
+                content: bytes = file.read()
+                return content
+
+        return self._plain(read, name)
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write an object whole or not at all."""
+
+        def write() -> None:
+            with self._system.open_output_stream(self._path(name)) as file:  # it appears when it is closed
+                file.write(content)
+
+        self._plain(write, name)
+
+    def listed(self, folder: str, *, below: bool = False) -> list[Stored]:
+        """List the objects of a folder (`""`: the prefix itself), in no order; with `below` those of its folders too."""
+        return [Stored(self._name(one), one.size, one.mtime) for one in self._infos(folder, below=below) if one.is_file]
+
+    def folders(self) -> list[str]:
+        """List the folders directly below the prefix, in no order."""
+        return [self._name(one) for one in self._infos("", below=False) if not one.is_file]
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is gone is no error."""
+        with suppress(FileNotFoundError):
+            self._plain(lambda: self._system.delete_file(self._path(name)), name)
+
+    def _infos(self, folder: str, *, below: bool) -> list[Any]:
+        with importing:
+            from pyarrow import fs
+
+        selector = fs.FileSelector(self._path(folder), recursive=below)
+        try:
+            found: list[Any] = self._plain(lambda: self._system.get_file_info(selector), folder)
+        except FileNotFoundError:
+            return []
+        return found
+
+    def _path(self, name: str) -> str:
+        return (self.where / name).path if name else self.where.path
+
+    def _name(self, info: Any) -> str:
+        return str(info.path).removeprefix(f"{self.where.path}/")
+
+    def _plain(self, action: Callable[[], T], name: str) -> T:
+        """Run an action; of a bucket that is missing, say so rather than that the object is."""
+        address = f"s3://{self._path(name)}"
+        try:
+            return waited_for(action)
+        except FileNotFoundError:
+            if not self._has_bucket():
+                raise no_bucket(address) from None
+            raise
+        except OSError as error:
+            raise explained(error, address) or StoreError(
+                f"{address} refused the request: {_reason(str(error))}"
+            ) from error
+
+    def _has_bucket(self) -> bool:
+        """Tell whether the bucket is there; who may not ask is told nothing of it."""
+        with importing:
+            from pyarrow import fs
+
+        with suppress(OSError):
+            info = waited_for(lambda: self._system.get_file_info(self.where.name))
+            return bool(info.type != fs.FileType.NotFound)
+        return True
+
+    @cached_property
+    def _system(self) -> Any:
+        with importing:
+            from pyarrow import fs
+        endpoint = Endpoint.named()
+        scheme, _, host = (endpoint.url or "https://").partition("://")
+        return fs.S3FileSystem(
+            scheme=scheme,
+            endpoint_override=host or None,
+            region=endpoint.region,
+            connect_timeout=_CONNECT_S,
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),  # `waited_for` does
+            allow_delayed_open=True,  # a small file is one request
+        )
 
 
 def _reason(text: str) -> str:

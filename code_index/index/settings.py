@@ -17,8 +17,9 @@ from typing import Any, Final, Self
 
 from pydantic import Field, model_validator
 
+from code_index.core.addresses import parsed_address
 from code_index.core.checked_settings import CheckedSettings
-from code_index.core.errors import SettingsError
+from code_index.core.errors import SettingsError, UsageError
 from code_index.core.regular_files import load_toml, read_regular_file
 from code_index.embedding.configuration import EmbedderConfig
 
@@ -98,7 +99,8 @@ class Settings(CheckedSettings):
     )
     shared_libraries: tuple[str, ...] = Field(
         default=(),
-        description="Folders, by absolute path, of further libraries that are asked for vectors, in this order.",
+        description="Further libraries that are asked for vectors, in this order: folders by absolute path, or "
+        "s3://bucket/prefix.",
     )
     write_shared_libraries: bool = Field(
         default=False, description="Also give new vectors to the shared libraries, as a team's CI does."
@@ -115,13 +117,12 @@ class Settings(CheckedSettings):
         return self
 
     @model_validator(mode="after")
-    def _libraries_are_named_by_absolute_path(self) -> Self:
+    def _libraries_are_named_by_their_address(self) -> Self:
         for place in self.shared_libraries:
-            if not Path(place).is_absolute():  # it would be another folder in each working directory
-                raise SettingsError(
-                    f"shared_libraries: {place!r} is no absolute path. Name the folder from / on.",
-                    settings=("shared_libraries",),
-                )
+            try:
+                parsed_address(place)
+            except UsageError as error:
+                raise SettingsError(f"shared_libraries: {error}", settings=("shared_libraries",)) from error
         return self
 
 

@@ -1,1 +1,1 @@
-"""Sharing between indexes: libraries of vectors."""
+"""Sharing between indexes: libraries of vectors, and places with files."""

@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,9 +20,10 @@ from typing import Final, TypedDict, TypeVar
 
 import numpy as np
 
+from code_index.core.addresses import Bucket, parsed_address
 from code_index.core.cache import cache_folder
 from code_index.core.embedding_text import EmbeddingInput
-from code_index.core.errors import IndexBusyError, StoreError, is_panic
+from code_index.core.errors import IndexBusyError, StoreError, UsageError, is_panic
 from code_index.core.unit_vectors import Vectors
 from code_index.index.locks import Duty, hold
 from code_index.index.settings import Settings
@@ -70,12 +72,13 @@ def own_bounds(settings: Settings) -> Bounds:
 class Libraries:
     """Libraries of one model, the user's own first; one that fails is left out for the rest of the run, with a warning.
 
-    `taken` counts the vectors that each gave, by its name. With `read_only` nothing is noted or added anywhere.
+    `written` are the shared ones that this run also gives to; one that refuses that is only read from then on. `taken` counts
+    the vectors that each gave, by its name. With `read_only` nothing is noted or added anywhere.
     """
 
     own: VectorLibrary | None
     shared: list[VectorLibrary] = field(default_factory=list)
-    write_shared: bool = False
+    written: list[VectorLibrary] = field(default_factory=list)
     read_only: bool = False
     own_bounds: Bounds | None = None
     taken: Counter[str] = field(default_factory=Counter)
@@ -83,14 +86,16 @@ class Libraries:
     @classmethod
     def of(cls, settings: Settings, model_id: str, *, read_only: bool = False) -> Libraries:
         """The libraries that the settings name, for the vectors of a model."""
-        there = [place for place in settings.shared_libraries if Path(place).is_dir()]
-        for place in settings.shared_libraries:
-            if place not in there:
+        shared = []
+        for place in map(parsed_address, settings.shared_libraries):
+            if isinstance(place, Bucket) or place.is_dir():
+                shared.append(VectorLibrary(place, model_id))
+            else:
                 _LOG.warning("The shared library %s is not there: make the folder, or correct shared_libraries.", place)
         return cls(
             own=VectorLibrary(own_place(), model_id) if settings.library_bytes else None,
-            shared=[VectorLibrary(Path(place), model_id) for place in there],
-            write_shared=settings.write_shared_libraries,
+            shared=shared,
+            written=list(shared) if settings.write_shared_libraries and not read_only else [],
             read_only=read_only,
             own_bounds=own_bounds(settings),
         )
@@ -106,7 +111,7 @@ class Libraries:
         missing = {key: _characters(item) for key, item in wanted.items()}
         found: dict[str, Vectors] = {}
         for library in self._all():
-            noted = now if library in self._written() else None
+            noted = now if library is self.own and not self.read_only else None  # no other expires
             ask = partial(library.ask, missing, dimension=dimension, now=noted)
             if not (part := self._attempt(library, ask)):
                 continue
@@ -121,10 +126,12 @@ class Libraries:
         """Add vectors, (dimension,) float32 by text hash, to the libraries that are written to."""
         now = datetime.now(UTC)
         characters = {key: _characters(texts[key]) for key in vectors}
-        for library in self._written():
-            self._attempt(library, partial(library.give, vectors, characters, now=now, replace=replace))
+        if (own := self.own) is not None and not self.read_only:
+            self._attempt(own, partial(own.give, vectors, characters, now=now, replace=replace))
+        for library in list(self.written):
+            self._attempt_write(library, partial(library.give, vectors, characters, now=now, replace=replace))
 
-    def folders(self) -> list[Path]:
+    def folders(self) -> list[Path | Bucket]:
         """List the folder of the model in each library."""
         return [library.folder for library in self._all()]
 
@@ -133,34 +140,25 @@ class Libraries:
         return {str(library.place): self._attempt(library, library.count) or 0 for library in self._all()}
 
     def compact_and_expire(self) -> None:
-        """Keep the user's own library quick and within its bounds; another process that does so is not waited for."""
+        """Keep the libraries that are written to quick, and the user's own within its bounds.
+
+        Another process that does so is not waited for.
+        """
         if self.own is not None and self.own_bounds is not None:
-            action = partial(compact_and_expire, self.own.place, **self.own_bounds, looked_within=_RUNS_LOOK)
-            self._attempt(self.own, action)
+            bounded = partial(compact_and_expire, own_place(), **self.own_bounds, looked_within=_RUNS_LOOK)
+            self._attempt(self.own, bounded)
+        for library in list(self.written):
+            self._attempt_write(library, partial(compact, library.place))
 
     def _all(self) -> list[VectorLibrary]:
-        return [*self._own(), *self.shared]
-
-    def _written(self) -> list[VectorLibrary]:
-        """Those that this run may change."""
-        if self.read_only:
-            return []
-        return self._all() if self.write_shared else self._own()
-
-    def _own(self) -> list[VectorLibrary]:
-        return [] if self.own is None else [self.own]
+        return [*([] if self.own is None else [self.own]), *self.shared]
 
     def _name(self, library: VectorLibrary) -> str:
         return OWN if library is self.own else str(library.place)
 
     def _attempt(self, library: VectorLibrary, action: Callable[[], _T]) -> _T | None:
-        try:
-            return action()
-        except IndexBusyError:
-            return None
-        except BaseException as error:
-            if not _is_fault(error):
-                raise
+        done, error = _tried(action)
+        if error is not None:
             _LOG.warning(
                 "%s is left out for this run, which embeds by itself what it would have found there: %s. If that does not "
                 "pass, delete %s: it is a cache.",
@@ -168,11 +166,30 @@ class Libraries:
                 error,
                 library.folder,
             )
-        if library is self.own:
-            self.own = None
-        else:
-            self.shared.remove(library)
-        return None
+            if library is self.own:
+                self.own = None
+            else:
+                self.shared.remove(library)
+                self.written = [one for one in self.written if one is not library]
+        return done
+
+    def _attempt_write(self, library: VectorLibrary, action: Callable[[], object]) -> None:
+        _, error = _tried(action)
+        if error is not None:
+            _LOG.warning("%s is only read in this run, which could not write there: %s", self._name(library), error)
+            self.written.remove(library)
+
+
+def _tried(action: Callable[[], _T]) -> tuple[_T | None, BaseException | None]:
+    """Run what may fail at a library; another process that compacts it is no failure."""
+    try:
+        return action(), None
+    except IndexBusyError:
+        return None, None
+    except BaseException as error:
+        if not _is_fault(error):
+            raise
+        return None, error
 
 
 def find_expired(place: Path, *, max_bytes: int, max_age: timedelta, now: datetime | None = None) -> ExpiredVectors:
@@ -262,7 +279,21 @@ def _vector_bytes(libraries: Sequence[VectorLibrary]) -> int:
 
 def _is_fault(error: BaseException) -> bool:
     """Tell a fault of a library, which costs time only, from one of the program."""
-    return isinstance(error, StoreError | OSError) or is_panic(error)  # damaged files make native code panic
+    return isinstance(error, StoreError | UsageError | OSError) or is_panic(
+        error
+    )  # damaged files make native code panic
+
+
+def compact(place: Path | Bucket) -> None:
+    """Join small files, of all models; at a store several may do so at once: a commit that comes late is not made.
+
+    Raises:
+        IndexBusyError: another process does the same in a folder.
+        StoreError: the library cannot be read or written.
+    """
+    with nullcontext() if isinstance(place, Bucket) else hold(place, Duty.EXPIRE, wait_s=0):
+        for library in VectorLibrary.stored(place):
+            library.compact()
 
 
 def _characters(item: EmbeddingInput) -> int:

@@ -12,18 +12,17 @@ import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from code_index.core.addresses import Bucket, parsed_address
+from code_index.core.addresses import parsed_address
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.errors import StoreError, UsageError
-from code_index.core.lazy_imports import importing
-from code_index.core.object_stores import Endpoint, no_bucket, with_patience
+from code_index.core.object_stores import ObjectFiles, Stored
 from code_index.core.regular_files import UnfitFileError, read_regular_file
+
+__all__ = ["Place", "Stored"]
 
 T = TypeVar("T")
 
@@ -32,16 +31,6 @@ _FOLDER_RIGHTS: Final = 0o777
 _FILE_RIGHTS: Final = 0o044
 _OWNERS_FOLDER: Final = 0o700
 _OWNERS_FILE: Final = 0o600
-_CONNECT_S: Final = 5.0
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A file at a place: its name relative to the place, its size, and when it was written."""
-
-    name: str
-    bytes: int
-    modified: datetime
 
 
 class Place:
@@ -58,7 +47,7 @@ class Place:
         """
         where = parsed_address(address)
         self.address = str(where)
-        self._files: _Files = _Folder(where) if isinstance(where, Path) else _Store(where)
+        self._files: _Files = _Folder(where) if isinstance(where, Path) else ObjectFiles(where)
 
     def read(self, name: str, *, max_bytes: int) -> bytes:
         """Read a file.
@@ -194,90 +183,3 @@ class _Folder:
             raise StoreError(
                 f"{name or 'The list of files'} at {self._root} cannot be used: {error.strerror or error}."
             ) from error
-
-
-class _Store:
-    """Objects below a prefix of a bucket."""
-
-    def __init__(self, where: Bucket) -> None:
-        self._where = where
-
-    def read(self, name: str, max_bytes: int) -> bytes:
-        def read() -> bytes:
-            with self._system.open_input_file(self._path(name)) as file:
-                if file.size() > max_bytes:
-                    raise StoreError(f"{self._where / name} is larger than {max_bytes:,} bytes.")
-                content: bytes = file.read()
-                return content
-
-        return self._patient(read, name)
-
-    def write(self, name: str, content: bytes) -> None:
-        def write() -> None:
-            with self._system.open_output_stream(self._path(name)) as file:  # it appears when it is closed
-                file.write(content)
-
-        self._patient(write, name)
-
-    def listed(self, folder: str) -> list[Stored]:
-        with importing:
-            from pyarrow import fs
-
-        def listed() -> list[Stored]:
-            below = f"{folder}/" if folder else ""
-            base = self._path(folder) if folder else self._where.path
-            return [
-                Stored(f"{below}{one.base_name}", one.size, one.mtime)
-                for one in self._system.get_file_info(fs.FileSelector(base))
-                if one.type == fs.FileType.File
-            ]
-
-        try:
-            return self._patient(listed, folder)
-        except FileNotFoundError:
-            return []
-
-    def delete(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            self._patient(lambda: self._system.delete_file(self._path(name)), name)
-
-    def _path(self, name: str) -> str:
-        return (self._where / name).path
-
-    def _patient(self, action: Callable[[], T], name: str) -> T:
-        """Run an action with retries; of a bucket that is missing, say so rather than that the file is."""
-        address = str(self._where / name if name else self._where)
-        try:
-            return with_patience(action, address)
-        except FileNotFoundError:
-            if not self._has_bucket(address):
-                raise no_bucket(address) from None
-            raise
-
-    def _has_bucket(self, address: str) -> bool:
-        """Tell whether the bucket is there; who may not ask is told nothing of it."""
-        with importing:
-            from pyarrow import fs
-
-        def found() -> bool:
-            return bool(self._system.get_file_info(self._where.name).type != fs.FileType.NotFound)
-
-        try:
-            return with_patience(found, address)
-        except StoreError:
-            return True
-
-    @cached_property
-    def _system(self) -> Any:
-        with importing:
-            from pyarrow import fs
-        endpoint = Endpoint.named()
-        scheme, _, host = (endpoint.url or "https://").partition("://")
-        return fs.S3FileSystem(
-            scheme=scheme,
-            endpoint_override=host or None,
-            region=endpoint.region,
-            connect_timeout=_CONNECT_S,
-            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),  # `with_patience` does
-            allow_delayed_open=True,  # a small file is one request
-        )

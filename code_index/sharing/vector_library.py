@@ -1,6 +1,6 @@
-"""A library of vectors: those of one model by text, in a folder beside all indexes.
+"""A library of vectors: those of one model by text, in a folder or at a store, beside all indexes.
 
-Belongs here: the table of one folder. Does not belong here: which libraries a run asks (`libraries`).
+Belongs here: the table of one place. Does not belong here: which libraries a run asks (`libraries`).
 
 A library is a cache. What it gives is checked before it is used, and its loss costs time only. Processes append to it without
 a lock and without a look at what is there: a text that is there twice does no harm, and of two vectors the newer counts.
@@ -20,8 +20,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
 from code_index.core.hashing import text_hash
+from code_index.core.object_stores import ObjectFiles
 from code_index.core.unit_vectors import Vectors, off_unit, vector_lengths
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.row_checks import timestamp
@@ -41,27 +43,31 @@ _BESIDE_BYTES: Final = 48  # of a hash, a length, a time
 
 
 class VectorLibrary:
-    """Vectors of one model in one folder; safe in several processes, each with its own object."""
+    """Vectors of one model at one place; safe in several processes, each with its own object."""
 
-    def __init__(self, place: Path, model_id: str) -> None:
-        """Set the library's folder, in which each model has one of its own; nothing is opened or made."""
+    def __init__(self, place: Path | Bucket, model_id: str) -> None:
+        """Set the library's place, in which each model has one of its own; nothing is opened or made."""
         self.place = place
         self.model_id = model_id
         self.folder = place / text_hash(model_id)
         self._tables = LanceTables(self.folder)
 
     @classmethod
-    def stored(cls, place: Path) -> list[VectorLibrary]:
+    def stored(cls, place: Path | Bucket) -> list[VectorLibrary]:
         """The libraries of all models that have vectors at a place, by the names in their tables.
 
         Raises:
             StoreError: a table cannot be read.
         """
+        if isinstance(place, Bucket):
+            names = sorted(ObjectFiles(place).folders())
+        else:
+            names = sorted(path.parent.name for path in place.glob(f"*/{TABLE}.lance"))
         found = []
-        for path in sorted(place.glob(f"*/{TABLE}.lance")):
-            schema = LanceTables(path.parent).schema(TABLE)
+        for name in names:
+            schema = LanceTables(place / name).schema(TABLE)
             library = cls(place, _model_of(schema))
-            if schema is not None and library.folder == path.parent:
+            if schema is not None and library.folder == place / name:
                 found.append(library)
         return found
 
@@ -71,7 +77,7 @@ class VectorLibrary:
         Args:
             wanted: characters of each text, by hash: a vector that was given for another length is not used.
             dimension: components that a vector must have.
-            now: where given, what was found is noted as used then; a library that is only read is not written to.
+            now: where given, what was found is noted as used then, which keeps it from expiring.
 
         Raises:
             StoreError: the library cannot be read, or is of another model.
@@ -146,9 +152,14 @@ class VectorLibrary:
         upkeep = TableUpkeep(self._tables)
         if upkeep.due_for_optimize([TABLE]) or upkeep.holding_copies([TABLE]):
             upkeep.optimize(MIN_RETENTION, tables=[TABLE])
+            self._open_to_readers()
 
     def _open_to_readers(self) -> None:
         """Let those read the files who may read the library's folder: commands write files for their user only."""
+        if isinstance(self.place, Bucket) or isinstance(
+            self.folder, Bucket
+        ):  # the store's own rights are for all of it
+            return
         readers = self.place.stat().st_mode & _FOR_OTHERS
         for path in (self.folder, *self.folder.rglob("*")) if readers else ():
             with suppress(FileNotFoundError, PermissionError):  # compacted meanwhile, or of another user

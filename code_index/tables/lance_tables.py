@@ -1,4 +1,4 @@
-"""Tables of one folder: open, create, read, merge, delete.
+"""Tables of one folder, of this machine or of a store: open, create, read, merge, delete.
 
 Belongs here: everything that talks to LanceDB for rows. Does not belong here: the meaning of rows, which the
 modules of each table know.
@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
-from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.model_registry import REGISTRY_FILE, TABLES_OF_A_MODEL, ModelRegistry, read_registry
-from code_index.tables.retries import TableUnreadableError, with_retries
+from code_index.tables.retries import TableUnreadableError, explained, with_retries
 from code_index.tables.row_checks import conform, refuse_duplicates
 from code_index.tables.schema_version import check_version, write_version
+from code_index.tables.table_folder import table_folder
 
 T = TypeVar("T")
 
@@ -38,21 +38,34 @@ class LanceTables:
 
     _registry: tuple[tuple[int, int], ModelRegistry] | None  # as it was read, and the file's inode and time then
 
-    def __init__(self, directory: Path, *, model_id: str | None = None) -> None:
+    def __init__(self, where: Path | Bucket, *, model_id: str | None = None) -> None:
         """Set the folder; the tables of vectors are the model's, or for None those that search reads."""
-        self.directory = Path(directory)
+        self.where = where if isinstance(where, Bucket) else Path(where)
         self.model_id = model_id
         self._forget()
 
-    def __getstate__(self) -> tuple[Path, str | None]:
-        return self.directory, self.model_id  # handles stay behind: a spawned process opens its own
+    def __getstate__(self) -> tuple[Path | Bucket, str | None]:
+        return self.where, self.model_id  # handles stay behind: a spawned process opens its own
 
-    def __setstate__(self, state: tuple[Path, str | None]) -> None:
-        self.directory, self.model_id = state
+    def __setstate__(self, state: tuple[Path | Bucket, str | None]) -> None:
+        self.where, self.model_id = state
         self._forget()
+
+    @property
+    def directory(self) -> Path:
+        """The folder of this machine.
+
+        Raises:
+            StoreError: the tables are at a store, where only libraries of vectors can be.
+        """
+        if isinstance(self.where, Bucket):
+            raise StoreError(f"{self.where} is no folder of this machine, as this needs.")
+        return self.where
 
     def registry(self) -> ModelRegistry | None:
         """Read which models have tables; again only when another process changed the file."""
+        if isinstance(self.where, Bucket):
+            return None
         try:
             status = (self.directory / REGISTRY_FILE).stat()
         except FileNotFoundError:
@@ -79,6 +92,7 @@ class LanceTables:
         return name + registry.suffix(self.model_id)
 
     def _forget(self) -> None:
+        self._folder = table_folder(self.where)
         self._registry = None
         self._connection: Any = None
         self._handles: dict[str, Any] = {}
@@ -86,7 +100,7 @@ class LanceTables:
 
     def names(self) -> list[str]:
         """List the tables that exist by name, without those of other models' vectors."""
-        found = {path.name.removesuffix(".lance") for path in self.directory.glob("*.lance") if path.is_dir()}
+        found = self._folder.names()
         of_models = {f"{name}{suffix}" for name in TABLES_OF_A_MODEL for suffix in self._suffixes()}
         return sorted({*(found - of_models), *(name for name in TABLES_OF_A_MODEL if self.stored_name(name) in found)})
 
@@ -107,28 +121,33 @@ class LanceTables:
         self._refuse_fork()
         stored = self.stored_name(name)
         if (handle := self._handles.get(stored)) is not None:  # an empty table is false
-            if (self.path(name) / "_versions").is_dir():
+            if self._folder.is_there(stored):
                 return handle
             del self._handles[stored]  # the table was removed
-        if not self._has_data(name):
+        # A process killed while it created the table leaves a folder without data: that is no table yet.
+        # Data without a manifest is a damaged one, and creating over it would hide the loss.
+        if not self._folder.has_data(stored):
             return None
-        handle = with_retries(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+        handle = with_retries(lambda: self._connect().open_table(stored), table=name, directory=self.where)
         self._handles[stored] = handle
         return handle
 
     def open_or_create(self, name: str, schema: pa.Schema, *, keys: Sequence[str]) -> Any:
         """Open the table; create it where it is missing, and add columns (as nulls) that only `schema` has."""
         if (handle := self.open(name)) is None:
-            write_version(self.directory)
+            write_version(self.where)
             created = with_primary_key(schema, keys)
             stored = self.stored_name(name)
-            try:
-                handle = self._connect().create_table(stored, schema=created)
-            except ValueError as error:
-                if "already exists" not in str(error):
-                    raise StoreError(f"Table {name!r} cannot be created in {self.directory}: {error}") from error
-                # Another process was quicker.
-                handle = with_retries(lambda: self._connect().open_table(stored), table=name, directory=self.directory)
+
+            def create() -> Any:
+                try:
+                    return self._connect().create_table(stored, schema=created)
+                except ValueError as error:
+                    if "already exists" not in str(error):
+                        raise
+                    return self._connect().open_table(stored)  # another process was quicker
+
+            handle = with_retries(create, table=name, directory=self.where)
             self._handles[stored] = handle
         self._add_missing_columns(name, schema)
         return handle
@@ -138,7 +157,7 @@ class LanceTables:
         handle = with_retries(
             lambda: self._connect().create_table(self.stored_name(name), data=rows, mode="overwrite"),
             table=name,
-            directory=self.directory,
+            directory=self.where,
         )
         self._handles[self.stored_name(name)] = handle
         return int(handle.version)
@@ -150,14 +169,14 @@ class LanceTables:
             StoreError: the table does not exist or refuses.
         """
         if (handle := self.open(name)) is None:
-            raise StoreError(f"There is no table {name!r} in {self.directory}; index the repository first.")
+            raise StoreError(f"There is no table {name!r} in {self.where}; index the repository first.")
         try:
-            return with_retries(lambda: action(handle), table=name, directory=self.directory)
+            return with_retries(lambda: action(handle), table=name, directory=self.where)
         except TableUnreadableError:
             self._handles.pop(self.stored_name(name), None)
             if (fresh := self.open(name)) is None:
                 raise
-            return with_retries(lambda: action(fresh), table=name, directory=self.directory)
+            return with_retries(lambda: action(fresh), table=name, directory=self.where)
 
     def read(
         self,
@@ -191,7 +210,13 @@ class LanceTables:
             return
         present = [column for column in wanted.names if column in stored.names]
         batches = self.run(name, lambda table: _query(table, present, where, None).to_batches(batch_size))
-        while (batch := with_retries(lambda: next(batches, None), table=name, directory=self.directory)) is not None:
+        while True:
+            try:
+                batch = next(batches, None)
+            except (RuntimeError, ValueError, OSError) as error:  # not again: what failed once would seem to have ended
+                raise explained(error, table=name, directory=self.where) from error
+            if batch is None:
+                return
             rows = conform(pa.Table.from_batches([batch]).select(present), wanted, table=name)
             yield from rows.combine_chunks().to_batches()
 
@@ -213,13 +238,11 @@ class LanceTables:
 
     def disk_bytes(self, name: str) -> int:
         """Add up the bytes on disk of the table, old versions and indexes included."""
-        total = 0
-        for path in self.path(name).rglob("*"):
-            try:
-                total += path.stat().st_size if path.is_file() else 0
-            except FileNotFoundError:  # a writer or `optimize` removed it in between
-                continue
-        return total
+        return self._folder.disk_bytes(self.stored_name(name))
+
+    def ages_of_versions_s(self, name: str) -> list[float]:
+        """Seconds since each version of the table was written, in no order."""
+        return self._folder.ages_s(self.stored_name(name))
 
     def merge(
         self, name: str, schema: pa.Schema, rows: pa.Table, *, keys: Sequence[str], replaces: str | None = None
@@ -273,8 +296,8 @@ class LanceTables:
         """Remove a table with its files."""
         stored = self.stored_name(name)
         self._handles.pop(stored, None)
-        if self.path(name).exists():
-            with_retries(lambda: self._connect().drop_table(stored), table=name, directory=self.directory)
+        if stored in self._folder.names():
+            with_retries(lambda: self._connect().drop_table(stored), table=name, directory=self.where)
 
     def _add_missing_columns(self, name: str, schema: pa.Schema) -> None:
         def missing() -> list[pa.Field]:
@@ -294,16 +317,10 @@ class LanceTables:
 
     def _connect(self) -> Any:
         if self._connection is None:
-            check_version(self.directory)
+            check_version(self.where)
             self._owner = os.getpid()
-            self._connection = load_lancedb().connect(str(self.directory), read_consistency_interval=timedelta(0))
+            self._connection = self._folder.connect()
         return self._connection
-
-    def _has_data(self, name: str) -> bool:
-        # A process killed while it created the table leaves a folder without data: that is no table yet.
-        # Data without a manifest is a damaged one, and creating over it would hide the loss.
-        path = self.path(name)
-        return any(path.glob("_versions/*")) or any(path.glob("data/*"))
 
 
 def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:

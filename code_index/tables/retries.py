@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from code_index.core import object_stores
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
 
 T = TypeVar("T")
@@ -45,12 +47,12 @@ class TableUnreadableError(StoreError):
 
 
 def with_retries(
-    action: Callable[[], T], *, table: str, directory: Path, sleep: Callable[[float], None] = time.sleep
+    action: Callable[[], T], *, table: str, directory: Path | Bucket, sleep: Callable[[float], None] = time.sleep
 ) -> T:
     """Run `action`, and again while it loses races against other writers, for about 12 seconds.
 
     Waits are random, and their limit doubles with each attempt, so that writers that
-    collided once do not collide in step again.
+    collided once do not collide in step again. At a store each attempt also waits for faults that pass.
 
     Raises:
         TableUnreadableError: files of the table are missing or damaged.
@@ -58,7 +60,7 @@ def with_retries(
     """
     for attempt in range(ATTEMPTS):
         try:
-            return action()
+            return object_stores.waited_for(action) if isinstance(directory, Bucket) else action()
         except (RuntimeError, ValueError, OSError) as error:
             if not is_lost_race(error):
                 raise explained(error, table=table, directory=directory) from error
@@ -81,8 +83,10 @@ def _says(error: Exception, phrases: tuple[str, ...]) -> bool:
     return any(phrase in text for phrase in phrases)
 
 
-def explained(error: Exception, *, table: str, directory: Path) -> StoreError:
+def explained(error: Exception, *, table: str, directory: Path | Bucket) -> StoreError:
     """Turn LanceDB's error into one that names the table, the reason and the fix."""
+    if isinstance(directory, Bucket) and (said := object_stores.explained(error, f"{directory}/{table}.lance")):
+        return said
     # LanceDB ends its messages with a line of its own sources: no use to a reader.
     reason = str(error).split(", /root/", maxsplit=1)[0].splitlines()[0] if str(error) else type(error).__name__
     if _says(error, _DISK_FULL):

@@ -11,16 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from code_index.core.atomic_writes import write_atomically
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
-from code_index.core.regular_files import load_json, read_regular_file
+from code_index.core.regular_files import load_json
+from code_index.tables.table_folder import table_folder
 
 SCHEMA_VERSION = 2  # 2: each model has tables of its own (models.json)
 VERSION_FILE = "schema_version.json"
 _SHOWN = 200  # characters of what is wrong with the file
 
 
-def check_version(directory: Path) -> None:
+def check_version(directory: Path | Bucket) -> None:
     """Refuse tables that a newer code-index wrote, or whose version cannot be read.
 
     Raises:
@@ -29,7 +30,7 @@ def check_version(directory: Path) -> None:
     stored_version(directory)
 
 
-def stored_version(directory: Path) -> int | None:
+def stored_version(directory: Path | Bucket) -> int | None:
     """Read the version of the tables in a folder; None where nothing was ever stored.
 
     Raises:
@@ -37,7 +38,7 @@ def stored_version(directory: Path) -> int | None:
     """
     path = directory / VERSION_FILE
     try:
-        found = _version_in(load_json(read_regular_file(path)))
+        found = _version_in(load_json(table_folder(directory).read(VERSION_FILE)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -60,7 +61,7 @@ def _version_in(content: Any) -> int:
     return version
 
 
-def upgrade(directory: Path, steps: Mapping[int, Callable[[], None]]) -> None:
+def upgrade(directory: Path | Bucket, steps: Mapping[int, Callable[[], None]]) -> None:
     """Bring older tables to the present version, in place; the caller holds the locks of what the steps touch.
 
     A step takes tables from its version to the next, is repeatable, and leaves them readable for an older program.
@@ -79,12 +80,18 @@ def upgrade(directory: Path, steps: Mapping[int, Callable[[], None]]) -> None:
     replace_version(directory)
 
 
-def write_version(directory: Path) -> None:
-    """Write the version file unless it is there."""
-    if not (directory / VERSION_FILE).exists():
+def write_version(directory: Path | Bucket) -> None:
+    """Write the version file unless it is there.
+
+    Raises:
+        StoreError: the place is one where commits may get lost.
+    """
+    folder = table_folder(directory)
+    if not folder.has(VERSION_FILE):
+        folder.refuse_unfit()
         replace_version(directory)
 
 
-def replace_version(directory: Path) -> None:
+def replace_version(directory: Path | Bucket) -> None:
     """Write the present version; atomic, so that a reader never sees half of it."""
-    write_atomically(directory / VERSION_FILE, json.dumps({"schema_version": SCHEMA_VERSION}) + "\n")
+    table_folder(directory).write(VERSION_FILE, json.dumps({"schema_version": SCHEMA_VERSION}) + "\n")

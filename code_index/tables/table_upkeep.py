@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -250,11 +249,7 @@ class TableUpkeep:
 
     def _unread_versions_pile_up(self, name: str, bound: int) -> bool:
         """Tell whether more versions than that are old enough to remove, and none was removed just before."""
-        ages = []
-        now = time.time()
-        for path in (self._tables.path(name) / "_versions").glob("*.manifest"):
-            with suppress(FileNotFoundError):  # `optimize` removed it in between
-                ages.append(now - path.stat().st_mtime)
+        ages = self._tables.ages_of_versions_s(name)
         retention = MIN_RETENTION.total_seconds()
         return max(ages, default=0) > 2 * retention and sum(age > retention for age in ages) > bound
 

@@ -32,7 +32,6 @@ from indexing_assets.operations.publishing import Fetched, Published, fetch, pub
 from tests.conftest import write_files, write_small_repository
 from tests.fakes import obstruct, texts_asked
 from tests.faults.harness import findings, fresh_state
-from tests.object_store import BUCKET, ObjectStore
 
 
 @pytest.fixture(autouse=True)
@@ -40,21 +39,10 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
 
 
-@pytest.fixture(scope="module", params=["folder", "store"])
-def kind(request: pytest.FixtureRequest) -> str | ObjectStore:
-    """Kind of place; a store is started here, before the test: it belongs to none."""
-    return request.param if request.param == "folder" else request.getfixturevalue("object_store")
-
-
 @pytest.fixture
-def published(kind: str | ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedIndex:
-    """A place where nothing is published yet: a folder, and a prefix in a store."""
-    if isinstance(kind, ObjectStore):
-        for name, value in kind.environment().items():
-            monkeypatch.setenv(name, value)
-        return PublishedIndex(Place(f"s3://{BUCKET}/{tmp_path.name}"))
-    (tmp_path / "place").mkdir()
-    return PublishedIndex(Place(str(tmp_path / "place")))
+def published(address: str) -> PublishedIndex:
+    """A place of each kind where nothing is published yet."""
+    return PublishedIndex(Place(address))
 
 
 @pytest.fixture

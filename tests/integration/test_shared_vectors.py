@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from code_index import Index
+from code_index.core import object_stores
 from code_index.index.folder import resolve_index_folder
 from code_index.index.vector_sources import MODEL, THIS_INDEX
 from code_index.sharing.libraries import OWN, own_place
@@ -24,6 +25,7 @@ from indexing_assets.runs.index_status import LastEmbedding, last_embedding
 from tests.conftest import write_files, write_small_repository
 from tests.fakes import texts_asked
 from tests.faults.harness import Durable, Work, run_victim, write_repository
+from tests.object_store import ObjectStore
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +234,52 @@ def test_the_runs_metadata_say_what_came_from_libraries(tmp_path: Path) -> None:
         assert (
             metadata["vectors from your library"].value == metadata["run_reused"].value == metadata["run_chunks"].value
         )
+
+
+def test_ci_writes_to_a_store_and_a_laptop_reads_it(
+    tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = object_store.new_place(monkeypatch)
+    monkeypatch.setenv("CODE_INDEX_SHARED_LIBRARIES", address)
+    monkeypatch.setenv("CODE_INDEX_WRITE_SHARED_LIBRARIES", "true")
+    _, _, vectors = _indexed(write_small_repository(tmp_path / "ci"))
+    monkeypatch.delenv("CODE_INDEX_WRITE_SHARED_LIBRARIES")
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "cache of the laptop"))
+    for name, value in object_store.environment("reader").items():
+        monkeypatch.setenv(name, value)
+    laptop = write_small_repository(tmp_path / "laptop")
+    before = object_store.objects(address)
+    asked, figures, of_laptop = _indexed(laptop)
+    assert asked == []
+    assert figures.sources == {address: len(vectors)}
+    for chunk_id, vector in vectors.items():
+        np.testing.assert_array_equal(of_laptop[chunk_id], vector)
+    write_files(laptop, {"app/new.py": "def new() -> int:\n    return 1\n"})
+    assert len(_indexed(laptop)[0]) == 1
+    assert object_store.objects(address) == before, "only read"
+
+
+def test_a_store_that_is_down_costs_a_warning_and_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(object_stores, "PATIENCE_S", 0.0)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("CODE_INDEX_SHARED_LIBRARIES", "s3://bucket/team")
+    monkeypatch.setenv("CODE_INDEX_WRITE_SHARED_LIBRARIES", "true")
+    asked, _, vectors = _indexed(write_small_repository(tmp_path / "one"))
+    assert len(asked) == len(vectors)
+    assert "s3://bucket/team is left out for this run" in caplog.text
+
+
+def test_a_store_that_denies_writing_costs_a_warning(
+    tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_SHARED_LIBRARIES", object_store.new_place(monkeypatch, "reader"))
+    monkeypatch.setenv("CODE_INDEX_WRITE_SHARED_LIBRARIES", "true")
+    asked, _, vectors = _indexed(write_small_repository(tmp_path / "one"))
+    assert len(asked) == len(vectors)
+    assert "is only read in this run, which could not write there" in caplog.text
+    assert _indexed(write_small_repository(tmp_path / "two"))[0] == [], "the user's own library has all"
 
 
 def _spoil_library() -> None:

@@ -147,7 +147,7 @@ def _give_to_libraries(pipeline: Pipeline, name: str) -> None:
     index, model = pipeline.index, pipeline.model_id
     config = index.settings.embedder
     libraries = Libraries.none() if is_table(config) else Libraries.of(index.settings, model)
-    if libraries.own is None and not libraries.write_shared:
+    if libraries.own is None and not libraries.written:
         return
     came = pa.array(
         index.store.files.read(["file_path"], equals("run_id", fetched_by(name))).column("file_path").to_pylist(),

@@ -16,25 +16,16 @@ import pytest
 from code_index.core import object_stores
 from code_index.core.errors import StoreError, UsageError
 from code_index.sharing.places import Place
-from tests.object_store import BUCKET, ObjectStore
+from tests.object_store import ObjectStore
 from tests.waiting import PATIENCE_S, started
 
 _LARGE = 1 << 20
-_numbers = iter(range(1_000))
-
-
-@pytest.fixture(scope="module", params=["folder", "store"])
-def kind(request: pytest.FixtureRequest) -> str | ObjectStore:
-    """Kind of place; a store is started here, before the test: it belongs to none."""
-    return request.param if request.param == "folder" else request.getfixturevalue("object_store")
 
 
 @pytest.fixture
-def place(kind: str | ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(address: str) -> Place:
     """An empty place of each kind."""
-    if isinstance(kind, ObjectStore):
-        return _at_store(kind, monkeypatch)
-    return _at_folder(tmp_path)
+    return Place(address)
 
 
 def _at_folder(tmp_path: Path) -> Place:
@@ -43,9 +34,7 @@ def _at_folder(tmp_path: Path) -> Place:
 
 
 def _at_store(store: ObjectStore, monkeypatch: pytest.MonkeyPatch, user: str = "writer") -> Place:
-    for name, value in store.environment(user).items():
-        monkeypatch.setenv(name, value)
-    return Place(f"s3://{BUCKET}/place-{next(_numbers)}")
+    return Place(store.new_place(monkeypatch, user))
 
 
 def test_what_is_written_is_read_and_overwritten_whole(place: Place) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,26 +16,14 @@ from code_index.sharing.places import Place
 from code_index.sharing.published_index import PublishedIndex
 from code_index.sharing.published_parts import group_of, groups_for, packed, part_schema, unpacked
 from code_index.sharing.published_version import Part, Version, fetched_by, fetched_version, read_version
-from tests.object_store import BUCKET, ObjectStore
 
 _DIMENSION = 2
-_numbers = iter(range(1_000))
-
-
-@pytest.fixture(scope="module", params=["folder", "store"])
-def kind(request: pytest.FixtureRequest) -> str | ObjectStore:
-    """Kind of place; a store is started here, before the test: it belongs to none."""
-    return request.param if request.param == "folder" else request.getfixturevalue("object_store")
 
 
 @pytest.fixture
-def published(kind: str | ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedIndex:
+def published(address: str) -> PublishedIndex:
     """A place of each kind where nothing is published."""
-    if isinstance(kind, ObjectStore):
-        for name, value in kind.environment().items():
-            monkeypatch.setenv(name, value)
-        return PublishedIndex(Place(f"s3://{BUCKET}/published-{next(_numbers)}"))
-    return PublishedIndex(Place(str(tmp_path)))
+    return PublishedIndex(Place(address))
 
 
 def _part(*paths: str) -> tuple[Part, bytes]:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +17,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from code_index.core import object_stores
+from code_index.core.addresses import Bucket, parsed_address
 from code_index.core.embedding_text import EmbeddingInput
 from code_index.core.errors import IndexBusyError, SettingsError, StoreError
+from code_index.core.hashing import text_hash
 from code_index.core.unit_vectors import Vectors, normalized
 from code_index.index.locks import Duty, hold
 from code_index.index.settings import Settings
 from code_index.sharing import libraries as sharing
+from code_index.sharing import places as files
 from code_index.sharing.libraries import (
     Libraries,
     compact_and_expire,
@@ -31,11 +36,19 @@ from code_index.sharing.libraries import (
     own_place,
 )
 from code_index.sharing.vector_library import REFRESHED_AFTER, TABLE, VectorLibrary, usable
+from tests.object_store import ObjectStore, without_conditions
 from tests.waiting import PATIENCE_S
 
 _DIMENSION = 8
 _NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 _LONG = timedelta(days=365)
+Place = Path | Bucket
+
+
+@pytest.fixture
+def place(address: str) -> Place:
+    """An empty place of each kind."""
+    return parsed_address(address)
 
 
 def _vectors(*keys: str, seed: int = 0) -> dict[str, Vectors]:
@@ -47,29 +60,31 @@ def _ten(keys: Mapping[str, object]) -> dict[str, int]:
     return dict.fromkeys(keys, 10)
 
 
-def _given(place: Path, vectors: dict[str, Vectors], *, model: str = "m", now: datetime = _NOW) -> VectorLibrary:
+def _given(place: Place, vectors: dict[str, Vectors], *, model: str = "m", now: datetime = _NOW) -> VectorLibrary:
     library = VectorLibrary(place, model)
     library.give(vectors, _ten(vectors), now=now)
     return library
 
 
-def test_what_was_given_is_found_as_it_was(tmp_path: Path) -> None:
+def test_what_was_given_is_found_as_it_was(place: Place) -> None:
     vectors = _vectors("a", "b", "c")
-    _given(tmp_path, vectors)
-    found = VectorLibrary(tmp_path, "m").ask({"a": 10, "c": 10, "unknown": 10}, dimension=_DIMENSION)
+    _given(place, vectors)
+    found = VectorLibrary(place, "m").ask({"a": 10, "c": 10, "unknown": 10}, dimension=_DIMENSION)
     assert found.keys() == {"a", "c"}
     np.testing.assert_array_equal(found["a"], vectors["a"])
     np.testing.assert_array_equal(found["c"], vectors["c"])
 
 
-def test_a_library_that_is_not_there_knows_nothing_and_is_not_made_by_asking(tmp_path: Path) -> None:
-    assert VectorLibrary(tmp_path, "m").ask({"a": 10}, dimension=_DIMENSION) == {}
-    assert list(tmp_path.iterdir()) == []
+def test_a_library_that_is_not_there_knows_nothing_and_is_not_made_by_asking(address: str) -> None:
+    library = VectorLibrary(parsed_address(address), "m")
+    assert library.ask({"a": 10}, dimension=_DIMENSION) == {}
+    assert library.count() == 0
+    assert files.Place(address).names("") == files.Place(address).names(text_hash("m")) == []
 
 
-def test_models_do_not_meet(tmp_path: Path) -> None:
-    _given(tmp_path, _vectors("a"))
-    assert VectorLibrary(tmp_path, "m2").ask({"a": 10}, dimension=_DIMENSION) == {}
+def test_models_do_not_meet(place: Place) -> None:
+    _given(place, _vectors("a"))
+    assert VectorLibrary(place, "m2").ask({"a": 10}, dimension=_DIMENSION) == {}
 
 
 def test_a_folder_with_vectors_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -82,14 +97,14 @@ def test_a_folder_with_vectors_of_another_model_is_refused(tmp_path: Path) -> No
         other.give(_vectors("b"), {"b": 10}, now=_NOW)
 
 
-def test_another_dimension_is_refused(tmp_path: Path) -> None:
-    library = _given(tmp_path, _vectors("a"))
+def test_another_dimension_is_refused(place: Place) -> None:
+    library = _given(place, _vectors("a"))
     with pytest.raises(StoreError, match="no column 'vector' of type"):
         library.ask({"a": 10}, dimension=_DIMENSION + 1)
 
 
-def test_a_text_of_another_length_has_no_vector_there(tmp_path: Path) -> None:
-    assert _given(tmp_path, _vectors("a")).ask({"a": 11}, dimension=_DIMENSION) == {}
+def test_a_text_of_another_length_has_no_vector_there(place: Place) -> None:
+    assert _given(place, _vectors("a")).ask({"a": 11}, dimension=_DIMENSION) == {}
 
 
 @pytest.mark.parametrize("vector", [[0.0] * _DIMENSION, [2.0] + [0.0] * 7, None])
@@ -114,24 +129,24 @@ def test_what_is_not_a_number_is_not_used() -> None:
     assert usable(rows, {"a": 10, "b": 10})["text_hash"].to_pylist() == ["b"]
 
 
-def test_of_two_vectors_of_a_text_the_newer_counts(tmp_path: Path) -> None:
+def test_of_two_vectors_of_a_text_the_newer_counts(place: Place) -> None:
     newer = _vectors("a", seed=2)
-    _given(tmp_path, newer, now=_NOW)
-    library = _given(tmp_path, _vectors("a", seed=1), now=_NOW - timedelta(hours=1))
+    _given(place, newer, now=_NOW)
+    library = _given(place, _vectors("a", seed=1), now=_NOW - timedelta(hours=1))
     assert library.count() == 2
     np.testing.assert_array_equal(library.ask({"a": 10}, dimension=_DIMENSION)["a"], newer["a"])
 
 
-def test_replacing_leaves_one(tmp_path: Path) -> None:
-    library = _given(tmp_path, _vectors("a", "b", seed=1))
+def test_replacing_leaves_one(place: Place) -> None:
+    library = _given(place, _vectors("a", "b", seed=1))
     other = _vectors("a", seed=2)
     library.give(other, {"a": 10}, now=_NOW, replace=True)
     assert library.count() == 2
     np.testing.assert_array_equal(library.ask({"a": 10}, dimension=_DIMENSION)["a"], other["a"])
 
 
-def test_use_is_noted_after_a_while_and_not_at_each_question(tmp_path: Path) -> None:
-    library = _given(tmp_path, _vectors("a", "b"))
+def test_use_is_noted_after_a_while_and_not_at_each_question(place: Place) -> None:
+    library = _given(place, _vectors("a", "b"))
     library.ask({"a": 10}, dimension=_DIMENSION, now=_NOW + timedelta(days=1))
     assert set(library.times_of_use()) == {int(_NOW.timestamp() * 1e6)}
     later = _NOW + REFRESHED_AFTER + timedelta(days=1)
@@ -141,18 +156,36 @@ def test_use_is_noted_after_a_while_and_not_at_each_question(tmp_path: Path) -> 
     assert library.ask(_ten({"a": 1, "b": 1}), dimension=_DIMENSION).keys() == {"a"}
 
 
-def test_many_processes_give_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_many_processes_give_at_once_and_nothing_is_lost(place: Place) -> None:
     code = (
-        "import sys\nfrom datetime import UTC, datetime\nfrom pathlib import Path\nimport numpy as np\n"
-        "from code_index.sharing.vector_library import VectorLibrary\n"
+        "import sys\nfrom datetime import UTC, datetime\nimport numpy as np\n"
+        "from code_index.core.addresses import parsed_address\nfrom code_index.sharing.vector_library import VectorLibrary\n"
         "for number, row in enumerate(np.eye(8, dtype=np.float32)[:5]):\n"
         "    key = f'{sys.argv[2]}-{number}'\n"
-        "    VectorLibrary(Path(sys.argv[1]), 'm').give({key: row}, {key: 10}, now=datetime.now(UTC))\n"
+        "    VectorLibrary(parsed_address(sys.argv[1]), 'm').give({key: row}, {key: 10}, now=datetime.now(UTC))\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(at)]) for at in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(place), str(at)]) for at in range(3)]
     assert [process.wait(PATIENCE_S) for process in processes] == [0, 0, 0]
     wanted = {f"{at}-{n}": 10 for at in range(3) for n in range(5)}
-    assert VectorLibrary(tmp_path, "m").ask(wanted, dimension=_DIMENSION).keys() == wanted.keys()
+    assert VectorLibrary(place, "m").ask(wanted, dimension=_DIMENSION).keys() == wanted.keys()
+
+
+def test_a_store_that_loses_commits_is_refused(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = parsed_address(object_store.new_place(monkeypatch))
+    with without_conditions(object_store) as url:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        with pytest.raises(StoreError, match=rf"{url} loses writes: of 4 commits at once to {place}/.* it kept [1-3]"):
+            _given(place, _vectors("a"))
+        assert VectorLibrary(place, "m").count() == 0
+
+
+def test_the_endpoint_of_s3_comes_before_that_of_all_services(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = parsed_address(object_store.new_place(monkeypatch))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", object_store.url)
+    assert _given(place, _vectors("a")).count() == 1
 
 
 def test_what_was_not_used_for_longest_expires_until_the_rest_fits(tmp_path: Path) -> None:
@@ -260,12 +293,83 @@ def test_a_look_notes_and_adds_nothing(tmp_path: Path) -> None:
     assert [{path: path.read_bytes() for path in place.rglob("*") if path.is_file()} for place in places] == before
 
 
-def test_a_shared_library_is_written_where_the_settings_say_so(tmp_path: Path) -> None:
-    place = str(tmp_path / "team")
-    Path(place).mkdir()
-    settings = _settings(library_bytes=0, shared_libraries=(place,), write_shared_libraries=True)
+def test_a_shared_library_is_written_where_the_settings_say_so(address: str) -> None:
+    settings = _settings(library_bytes=0, shared_libraries=(address,), write_shared_libraries=True)
     Libraries.of(settings, "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
-    assert Libraries.of(settings, "m").contents() == {place: 1}
+    assert Libraries.of(settings, "m").contents() == {address: 1}
+
+
+def test_a_shared_library_that_is_written_is_compacted(address: str) -> None:
+    place = parsed_address(address)
+    keys = [f"k{number}" for number in range(35)]
+    for key in keys:
+        library = _given(place, _vectors(key))
+    files_before = library._tables.run(TABLE, lambda table: table.stats())["fragment_stats"]["num_fragments"]
+    Libraries.of(_settings(shared_libraries=(address,)), "m").compact_and_expire()
+    stats = library._tables.run(TABLE, lambda table: table.stats())["fragment_stats"]
+    assert stats["num_fragments"] == files_before == 35, "it was only read"
+    Libraries.of(_settings(shared_libraries=(address,), write_shared_libraries=True), "").compact_and_expire()
+    assert library._tables.run(TABLE, lambda table: table.stats())["fragment_stats"]["num_fragments"] == 1
+    assert VectorLibrary(place, "m").ask(_ten(dict.fromkeys(keys)), dimension=_DIMENSION).keys() == set(keys)
+
+
+def test_a_store_that_denies_writing_is_read_on(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = object_store.new_place(monkeypatch)
+    settings = _settings(library_bytes=0, shared_libraries=(address,), write_shared_libraries=True)
+    Libraries.of(settings, "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    object_store.new_place(monkeypatch, "reader")
+    libraries = Libraries.of(settings, "m")
+    for _ in range(2):
+        libraries.give(_vectors("other"), {"other": _TEXT}, replace=False)
+        assert libraries.ask(_TEXTS, dimension=_DIMENSION).keys() == _TEXTS.keys()
+    libraries.compact_and_expire()
+    assert caplog.text.count("is only read in this run") == 1
+    assert "denied access" in caplog.text
+    assert "for the key 'reader'" in caplog.text
+
+
+@pytest.mark.parametrize("fault", ["stopped", "denied", "no bucket", "no url"])
+def test_a_store_that_cannot_be_used_costs_time_only(
+    fault: str, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(object_stores, "PATIENCE_S", 0.0)
+    address = "s3://none/team" if fault == "no bucket" else object_store.new_place(monkeypatch)
+    object_store.new_place(monkeypatch)
+    variable, value, said = {
+        "stopped": ("AWS_ENDPOINT_URL", "http://127.0.0.1:1", "cannot be reached at http://127.0.0.1:1"),
+        "denied": ("AWS_SECRET_ACCESS_KEY", "wrong", "denied access"),
+        "no bucket": ("AWS_REGION", "us-east-1", "no bucket for s3://none/team"),
+        "no url": ("AWS_ENDPOINT_URL", "127.0.0.1", "AWS_ENDPOINT_URL is no URL of a host"),
+    }[fault]
+    monkeypatch.setenv(variable, value)
+    libraries = Libraries.of(_settings(shared_libraries=(address,), write_shared_libraries=True), "m")
+    assert libraries.ask(_TEXTS, dimension=_DIMENSION) == {}
+    libraries.give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
+    libraries.compact_and_expire()
+    assert caplog.text.count(f"{address} is left out for this run") == 1, "said once"
+    assert said in caplog.text
+    assert Libraries.of(_settings(), "m").ask(_TEXTS, dimension=_DIMENSION).keys() == _TEXTS.keys(), (
+        "the own one goes on"
+    )
+
+
+@pytest.mark.slow
+def test_a_store_that_is_started_again_meanwhile_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_stores, "PATIENCE_S", PATIENCE_S)  # a busy machine starts it in minutes
+    with ObjectStore(tmp_path) as store, ThreadPoolExecutor() as threads:
+        place = parsed_address(store.new_place(monkeypatch))
+        known = _given(place, _vectors("a"))
+        store.kill()
+        given = threads.submit(known.give, _vectors("b"), {"b": 10}, now=_NOW)
+        asked = threads.submit(VectorLibrary(place, "m").ask, {"a": 10}, dimension=_DIMENSION)
+        made = threads.submit(_given, place, _vectors("c"), model="other")
+        store.start()
+        assert asked.result().keys() == {"a"}
+        given.result()
+        assert made.result().count() == 1
+        assert VectorLibrary(place, "m").ask(_ten({"a": 1, "b": 1}), dimension=_DIMENSION).keys() == {"a", "b"}
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o700])
@@ -330,6 +434,13 @@ def test_a_disk_without_room_costs_time_only(monkeypatch: pytest.MonkeyPatch, ca
     assert "is full" in caplog.text
 
 
-def test_a_relative_folder_is_refused() -> None:
-    with pytest.raises(SettingsError, match="'team' is no absolute path"):
-        _settings(shared_libraries=("team",))
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("team", "shared_libraries: 'team' is no absolute path"),
+        ("gs://bucket/team", "shared_libraries: 'gs://bucket/team' is no place of a store"),
+    ],
+)
+def test_a_library_that_is_not_named_by_its_address_is_refused(place: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        _settings(shared_libraries=(place,))
