@@ -3,15 +3,16 @@
 Does not belong here: what the tables say (`code_index.index.contents`).
 """
 
+from functools import partial
+
 from code_index.core.partition_keys import batch_id_of
 from code_index.index.contents import IndexStatus, index_status
 from code_index.index.locks import LockOwner, Phase, owner
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs import run_figures
+from indexing_assets.runs.index_names import CHUNK_VECTORS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
-
-# Events looked at for rates.
-_RECENT_EVENTS = 1_000
+from indexing_assets.runs.run_figures import RECENT_EVENTS, Figures, figures_of_runs
 
 
 def read_status(index: OpenIndex, model_id: str) -> IndexStatus:
@@ -32,39 +33,21 @@ def _running_batches(index: OpenIndex, holder: LockOwner | None) -> list[int]:
     return [batch_id_of(key) for key in keys_of_run(run.tags, index.partition_keys(CHUNK_VECTORS))]
 
 
-def runs_of(index: OpenIndex, asset: str) -> list[dict[str, float | str]]:
-    """Figures of the runs among an asset's newest events, oldest first: metadata, run_id, and `at` (seconds since 1970).
-
-    A run writes its figures into one event of each commit; of these the newest counts.
-    """
-    records = index.instance.fetch_materializations(index.names.asset_key(asset), limit=_RECENT_EVENTS).records
-    found: dict[str, dict[str, float | str]] = {}
-    for record in records:
-        event = record.asset_materialization
-        if event is not None and "run_chunks" in event.metadata and record.run_id not in found:
-            values = {key: value.value for key, value in event.metadata.items()}
-            found[record.run_id] = {
-                **{key: value for key, value in values.items() if isinstance(value, int | float | str)},
-                "run_id": record.run_id,
-                "at": record.timestamp,
-            }
-    return list(reversed(found.values()))
+def runs_of(index: OpenIndex, asset: str) -> list[Figures]:
+    """Figures of the runs among an asset's newest events, oldest first: metadata, run_id, and `at` (seconds since 1970)."""
+    records = index.instance.fetch_materializations(index.names.asset_key(asset), limit=RECENT_EVENTS).records
+    return figures_of_runs(
+        (record.run_id, record.timestamp, {key: value.value for key, value in event.metadata.items()})
+        for record in records
+        if (event := record.asset_materialization) is not None
+    )
 
 
 def last_embedding(index: OpenIndex) -> dict[str, int]:
-    """Chunks of the newest run that embedded, and how many of their vectors were computed, reused, and of these from libraries."""
-    runs = runs_of(index, CHUNK_VECTORS)
-    names = {"chunks": "run_chunks", "embedded": "run_embedded", "reused": "run_reused"}
-    names["from_libraries"] = "run_from_libraries"
-    return {name: int(runs[-1].get(figure, 0)) for name, figure in names.items()} if runs else {}
+    """Figures of the newest run that embedded (`run_figures.last_embedding`)."""
+    return run_figures.last_embedding(partial(runs_of, index))
 
 
 def throughput(index: OpenIndex) -> dict[str, float]:
-    """Rates of each phase per second, from the largest run among its newest events: a run of one file says nothing."""
-    figures: dict[str, float] = {}
-    for name, rates in {PARSED_CHUNKS: ("files_per_s", "chunks_per_s"), CHUNK_VECTORS: ("chunks_per_s",)}.items():
-        runs = runs_of(index, name)
-        if runs:
-            largest = max(runs, key=lambda run: float(run["run_chunks"]))
-            figures |= {f"{name}.{rate}": float(largest[rate]) for rate in rates if rate in largest}
-    return figures
+    """Rates of each phase (`run_figures.throughput`)."""
+    return run_figures.throughput(partial(runs_of, index))
