@@ -14,6 +14,7 @@ from code_index.core.errors import StoreError
 from code_index.core.unit_vectors import Vectors, off_unit, vector_lengths
 from code_index.tables import schemas
 from code_index.tables.lance_tables import LanceTables
+from code_index.tables.own_commits import Versions
 from code_index.tables.row_checks import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
@@ -82,7 +83,10 @@ class VectorRows:
         schema = schemas.vectors(dimension)
         rows = conform(rows, schema, table=VECTORS_TABLE)
         _refuse_bad_vectors(rows, dimension)
-        self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
+        paths = rows.column("file_path").unique()
+        self._tables.merge(
+            VECTORS_TABLE, schema, rows, keys=_KEYS, file_paths=None if paths.null_count else paths.to_pylist()
+        )
 
     def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
         """Find text_hash and vector of texts that `model` has embedded before, in use or retired; each text once."""
@@ -102,10 +106,18 @@ class VectorRows:
         )
         return pa.concat_tables([found, retired])
 
-    def retire(self, *, now: datetime, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
+    def retire(
+        self,
+        *,
+        now: datetime,
+        chunk_ids: Sequence[str] | None = None,
+        model: str | None = None,
+        file_paths: Sequence[str] | None = None,
+    ) -> int:
         """Move vectors (of these chunks, of that model; all for `None`) to `retired_vectors`; returns how many.
 
-        They are copied before they are deleted: a crash in between leaves both, and the next call fixes that.
+        They are copied before they are deleted: a crash in between leaves both, and the next call fixes that. `file_paths`
+        are the files that they are of, where the caller knows them.
         """
         where = all_of(
             None if chunk_ids is None else is_in("chunk_id", chunk_ids),
@@ -114,7 +126,7 @@ class VectorRows:
         columns = ["text_hash", "embedding_model", "vector"]
         for piece in self.iter_read(columns, where, batch_size=_RETIRE_ROWS):
             self._add_retired(pa.Table.from_batches([piece]), now)
-        return self._tables.delete(VECTORS_TABLE, where or "true")
+        return self._tables.delete(VECTORS_TABLE, where or "true", file_paths=file_paths)
 
     def forget_retired(self, *, before: datetime) -> int:
         """Remove vectors that were retired before that time; returns how many."""
@@ -133,8 +145,15 @@ class VectorRows:
         self._tables.drop(RETIRED_TABLE)
         self._tables.drop(VECTORS_TABLE)
 
+    def versions(self) -> Versions:
+        """Return which version of these vectors is the latest, for `own_commits`."""
+        return self._tables.versions(VECTORS_TABLE)
+
     def counts(self) -> dict[str, int]:
         """Count the vectors per model."""
+        first = self.read(columns=["embedding_model"], limit=1).column("embedding_model").to_pylist()
+        if first and first[0] is not None and self.holds_only(first[0]):
+            return {first[0]: self.count()}
         models = self.read(columns=["embedding_model"]).column("embedding_model")
         return {str(entry["values"]): int(entry["counts"]) for entry in models.value_counts().to_pylist()}
 
@@ -153,10 +172,12 @@ class VectorRows:
             self._only_model = (version, model, self.count(model) == self.count())
         return self._only_model[2]
 
-    def embedded(self, model: str) -> pa.ChunkedArray:
-        """List the chunk_id of each vector of that model."""
+    def embedded(self, model: str, among: Sequence[str] | None = None) -> pa.ChunkedArray:
+        """List the chunk_id of each vector of that model, of these chunks or of all."""
         rows = self.of_model(model)
         where = None if rows.holds_only(model) else equals("embedding_model", model)
+        if among is not None:
+            where = all_of(is_in("chunk_id", among), where)
         return rows.read(["chunk_id"], where).column("chunk_id")
 
     def _schema(self) -> pa.Schema:

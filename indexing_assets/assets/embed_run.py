@@ -34,6 +34,7 @@ from indexing_assets.upkeep.compaction import VECTOR_TABLES, PeriodicCompaction
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
 _LISTED = 5
+_FEW_BATCHES = 1_000  # in one condition
 
 
 @dataclass(slots=True)
@@ -105,7 +106,8 @@ class EmbedRun:
     def embed_batches(self) -> None:
         """Work through the run's batches, one checkpoint after the other."""
         batch_ids, settings = self.batch_ids, self.index.settings
-        statuses = self.store.statuses.read(self.embedder.model_id).filter(
+        few = batch_ids if len(batch_ids) <= _FEW_BATCHES else None
+        statuses = self.store.statuses.read(self.embedder.model_id, batches=few).filter(
             pl.col("embedding_batch_id").is_in(batch_ids)
         )
         todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)
