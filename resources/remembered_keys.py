@@ -34,7 +34,7 @@ class RememberedKeys(SqlEventLogStorage):
         self._remembering = threading.RLock()
         self._existing: dict[str, _Remembered] = {}
         self._materialized: dict[dg.AssetKey, _Remembered] = {}
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
         """List the keys of a definition, in the order in which they were added."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from code_index.core.lazy_imports import importing
 from code_index.core.model import EmbeddingStatus
@@ -50,125 +51,112 @@ class ChunkStatuses:
 
         The chunks are those of these batches, or all.
         """
+        with importing:
+            import polars as pl
+
         wanted = list(dict.fromkeys(["chunk_id", "file_path", "embedding_batch_id", *columns]))
         where = None if batches is None else is_in("embedding_batch_id", batches)
-        return self._with_status(self._chunks.read(wanted, where), model, running_batches)
+        chunks = self._chunks.read(wanted, where)
+        return pl.DataFrame(chunks.append_column(_STATUS, self._status(chunks, model, running_batches)))
 
     def count(self, model: str, running_batches: Collection[int] = ()) -> dict[str, int]:
         """Count the chunks per status; every status is a key."""
-        statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"]), model, running_batches)
-        counted = dict(statuses.get_column(_STATUS).value_counts().iter_rows())
-        return {status.value: int(counted.get(status.value, 0)) for status in EmbeddingStatus}
+        chunks = self._chunks.read(["chunk_id", "embedding_batch_id"])
+        counted = self._status(chunks, model, running_batches).value_counts().to_pylist()
+        return {status.value: 0 for status in EmbeddingStatus} | {entry["values"]: entry["counts"] for entry in counted}
 
     def pending_batches(self, model: str) -> pa.Table:
         """List the batches that are not complete, by id: embedding_batch_id, pending, errors, complete (chunks)."""
-        with importing:
-            import polars as pl
-
-        return self._batch_counts(model).filter(pl.col("pending") + pl.col("errors") > 0).to_arrow()
+        counts = self._batch_counts(model)
+        return counts.filter(pc.greater(pc.add(counts["pending"], counts["errors"]), 0))
 
     def batches(self, model: str | None = None) -> pa.Table:
         """List all batches, by id: embedding_batch_id and chunks; with `model` also pending, errors, complete."""
-        with importing:
-            import polars as pl
+        if model is None:
+            return self._sizes()
+        counts = self._batch_counts(model)
+        chunks = pc.add(pc.add(counts["pending"], counts["errors"]), counts["complete"])
+        return counts.append_column("chunks", chunks)
 
-        if model is not None:
-            counts = self._batch_counts(model)
-            return counts.with_columns(chunks=pl.sum_horizontal("pending", "errors", "complete")).to_arrow()
-        return self._sizes().to_arrow()
-
-    def _sizes(self) -> pl.DataFrame:
+    def _sizes(self) -> pa.Table:
         """Chunks of each batch, by id: read once for each version of `chunks`."""
-        with importing:
-            import polars as pl
-
         versions = self._tables.versions(CHUNKS_TABLE)
         fact = (_SIZES, *versions)
         look = OF_THIS_PROCESS.last(fact)
         if look is not None and look.versions == versions:
-            return look.found
-        ids = pl.DataFrame(self._chunks.read(["embedding_batch_id"]))
-        sizes = ids.drop_nulls().group_by("embedding_batch_id").agg(chunks=pl.len()).sort("embedding_batch_id")
+            known: pa.Table = look.found
+            return known
+        ids = self._chunks.read(["embedding_batch_id"]).drop_null()
+        sizes = ids.group_by("embedding_batch_id").aggregate([([], "count_all")]).sort_by("embedding_batch_id")
+        sizes = sizes.rename_columns(["embedding_batch_id", "chunks"])
         OF_THIS_PROCESS.note(fact, versions, sizes)
         return sizes
 
-    def _batch_counts(self, model: str) -> pl.DataFrame:
+    def _batch_counts(self, model: str) -> pa.Table:
         """Count each batch's chunks by status: after the first time, those of batches that had or may have some to embed."""
-        with importing:
-            import polars as pl
-
-        vectors = self._vectors.of_model(model)
-        versions = self._tables.versions(CHUNKS_TABLE) | vectors.versions()
+        versions = {**self._tables.versions(CHUNKS_TABLE), **self._vectors.of_model(model).versions()}
         fact = (_COUNTED, model, *versions)
         sizes, changed, last = self._sizes(), OF_THIS_PROCESS.changed(fact, versions), OF_THIS_PROCESS.last(fact)
-        open_batches = None
+        opened = None
         if changed is not None and last is not None:
-            open_batches = self._open_batches(sizes, changed, last.found, model)
-        where = None if open_batches is None else is_in("embedding_batch_id", open_batches)
-        statuses = self._with_status(self._chunks.read(["chunk_id", "embedding_batch_id"], where), model, ())
-        is_status = {
+            opened = self._opened(sizes, changed, last.found, model)
+        where = None if opened is None else is_in("embedding_batch_id", opened)
+        counts = self._counted(self._chunks.read(["chunk_id", "embedding_batch_id"], where), model)
+        incomplete = counts.filter(pc.greater(pc.add(counts["pending"], counts["errors"]), 0))
+        OF_THIS_PROCESS.note(fact, versions, incomplete["embedding_batch_id"].to_pylist())
+        if opened is None:
+            return counts
+        others = sizes.filter(pc.invert(pc.is_in(sizes["embedding_batch_id"], counts["embedding_batch_id"])))
+        none = pa.repeat(pa.scalar(0, pa.int64()), others.num_rows)
+        complete = pa.table([others["embedding_batch_id"], none, none, others["chunks"]], names=counts.column_names)
+        return pa.concat_tables([counts, complete]).sort_by("embedding_batch_id")
+
+    def _counted(self, chunks: pa.Table, model: str) -> pa.Table:
+        status = self._status(chunks, model, ())
+        kinds = {
             "pending": EmbeddingStatus.PENDING,
             "errors": EmbeddingStatus.ERROR,
             "complete": EmbeddingStatus.COMPLETE,
         }
-        counts = (
-            statuses.lazy()
-            .drop_nulls("embedding_batch_id")
-            .group_by("embedding_batch_id")
-            .agg(**{name: (pl.col(_STATUS) == status.value).sum().cast(pl.Int64) for name, status in is_status.items()})
-            .sort("embedding_batch_id")
-            .collect()
-        )
-        incomplete = counts.filter(pl.col("pending") + pl.col("errors") > 0)["embedding_batch_id"].to_list()
-        OF_THIS_PROCESS.note(fact, versions, incomplete)
-        if open_batches is None:
-            return counts
-        others = sizes.join(counts, on="embedding_batch_id", how="anti").select(
-            "embedding_batch_id", pending=pl.lit(0, pl.Int64), errors=pl.lit(0, pl.Int64), complete="chunks"
-        )
-        return pl.concat([counts, others.cast({"complete": pl.Int64})]).sort("embedding_batch_id")
+        columns = {name: pc.equal(status, kind.value).cast(pa.int64()) for name, kind in kinds.items()}
+        rows = pa.table({"embedding_batch_id": chunks["embedding_batch_id"], **columns})
+        rows = rows.filter(pc.is_valid(rows["embedding_batch_id"]))
+        summed = rows.group_by("embedding_batch_id").aggregate([(name, "sum") for name in kinds])
+        ordered = summed.select(["embedding_batch_id", *(f"{name}_sum" for name in kinds)])
+        return ordered.rename_columns(["embedding_batch_id", *kinds]).sort_by("embedding_batch_id")
 
-    def _open_batches(
-        self, sizes: pl.DataFrame, changed: Collection[str], incomplete: Collection[int], model: str
+    def _opened(
+        self, sizes: pa.Table, changed: Collection[str], incomplete: Collection[int], model: str
     ) -> list[int] | None:
-        """Batches that may have a chunk without a vector: those that had one, and those of changed files and of errors.
+        """List the batches that may have a chunk without a vector: those that had one, of changed files, of errors.
 
         None where they have so many chunks that all are read sooner.
         """
-        with importing:
-            import polars as pl
-
-        failed = self._failed(model)
+        failed = self._failed(model).to_pylist()
         if len(failed) > _FEW_CHUNKS:
             return None
-        found = self._chunks.read(["embedding_batch_id"], is_in("file_path", changed))
-        batches = {*incomplete, *found.column("embedding_batch_id").drop_null().to_pylist()}
-        batches |= set(self._chunks.by_ids(failed, ["embedding_batch_id"]).column("embedding_batch_id").to_pylist())
-        opened = sizes.filter(pl.col("embedding_batch_id").is_in(sorted(batches - {None})))
-        return opened["embedding_batch_id"].to_list() if opened["chunks"].sum() <= _FEW_CHUNKS else None
-
-    def _failed(self, model: str) -> list[str]:
-        failed = self._tables.read(
-            ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=equals("embedding_model", model)
-        )
-        ids: list[str] = failed.column("chunk_id").to_pylist()
+        found = self._chunks.read(["embedding_batch_id"], is_in("file_path", changed))["embedding_batch_id"].to_pylist()
+        found += self._chunks.by_ids(failed, ["embedding_batch_id"])["embedding_batch_id"].to_pylist()
+        batches = pa.array({*incomplete, *found} - {None}, pa.int64())
+        opened = sizes.filter(pc.is_in(sizes["embedding_batch_id"], batches))
+        if (pc.sum(opened["chunks"]).as_py() or 0) > _FEW_CHUNKS:
+            return None
+        ids: list[int] = opened["embedding_batch_id"].to_pylist()
         return ids
 
-    def _with_status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pl.DataFrame:
-        with importing:
-            import polars as pl
+    def _failed(self, model: str) -> pa.ChunkedArray:
+        where = equals("embedding_model", model)
+        return self._tables.read(ERRORS_TABLE, EMBEDDING_ERRORS, columns=["chunk_id"], where=where)["chunk_id"]
 
-        few = chunks.column("chunk_id").to_pylist() if chunks.num_rows <= _FEW_CHUNKS else None
-        complete = self._vectors.embedded(model, few)
-        running = pl.Series(values=sorted(running_batches), dtype=pl.Int64)
-        frame = pl.DataFrame(chunks)
-        return frame.with_columns(
-            pl.when(pl.col("chunk_id").is_in(pl.Series(complete).implode()))
-            .then(pl.lit(EmbeddingStatus.COMPLETE.value))
-            .when(pl.col("chunk_id").is_in(pl.Series(self._failed(model), dtype=pl.String).implode()))
-            .then(pl.lit(EmbeddingStatus.ERROR.value))
-            .when(pl.col("embedding_batch_id").is_in(running.implode()))
-            .then(pl.lit(EmbeddingStatus.IN_PROGRESS.value))
-            .otherwise(pl.lit(EmbeddingStatus.PENDING.value))
-            .alias(_STATUS)
+    def _status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pa.ChunkedArray:
+        """Derive the status of each of these chunks, in their order."""
+        ids = chunks["chunk_id"]
+        complete = self._vectors.embedded(model, ids.to_pylist() if chunks.num_rows <= _FEW_CHUNKS else None)
+        running = pa.array(sorted(running_batches), pa.int64())
+        otherwise = pc.if_else(
+            pc.is_in(chunks["embedding_batch_id"], running),
+            EmbeddingStatus.IN_PROGRESS.value,
+            EmbeddingStatus.PENDING.value,
         )
+        otherwise = pc.if_else(pc.is_in(ids, self._failed(model)), EmbeddingStatus.ERROR.value, otherwise)
+        return pc.if_else(pc.is_in(ids, complete), EmbeddingStatus.COMPLETE.value, otherwise)
