@@ -16,9 +16,12 @@ from typing import Any
 from resources.instance_config import instance_config
 
 _EVENTS = "history/runs/index.db"
+# Few of them have the entry: the others are not parsed.
 _NEWEST = """
-    SELECT run_id, event FROM event_logs
-    WHERE asset_key = ? AND dagster_event_type = 'ASSET_MATERIALIZATION' ORDER BY id DESC LIMIT ?
+    SELECT run_id, event FROM (
+        SELECT id, run_id, event FROM event_logs
+        WHERE asset_key = ? AND dagster_event_type = 'ASSET_MATERIALIZATION' ORDER BY id DESC LIMIT ?
+    ) WHERE instr(event, ?) ORDER BY id DESC
 """
 
 
@@ -38,15 +41,22 @@ class PlainRecords:
             return None
         return records if is_ours and records._database.is_file() else None
 
-    def newest_materializations(self, asset: str, limit: int) -> Iterator[tuple[str, float, dict[str, Any]]]:
-        """Yield run id, seconds since 1970 and metadata of an asset's newest materializations, newest first.
+    def newest_materializations(
+        self, asset: str, *, limit: int, entry: str
+    ) -> Iterator[tuple[str, float, dict[str, Any]]]:
+        """Yield run id, seconds since 1970 and metadata of those of an asset's newest materializations that have an entry.
+
+        Args:
+            asset: its name.
+            limit: so many materializations are looked at; the newest comes first.
+            entry: name in the metadata.
 
         Raises:
             sqlite3.Error: the file is damaged.
         """
         # Not read-only: of a write-ahead log without its index, SQLite has to make one.
         with closing(sqlite3.connect(self._database, timeout=10)) as database:
-            rows = database.execute(_NEWEST, (json.dumps([asset]), limit)).fetchall()
+            rows = database.execute(_NEWEST, (json.dumps([asset]), limit, json.dumps(entry))).fetchall()
         for run_id, text in rows:
             event = json.loads(text)
             entries = event["dagster_event"]["event_specific_data"]["materialization"]["metadata_entries"]

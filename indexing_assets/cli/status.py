@@ -146,7 +146,7 @@ def _show_status(
     from code_index.sharing.libraries import Libraries
     from indexing_assets.cli.outcome import masked_total
     from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
-    from indexing_assets.runs.run_figures import RECENT_EVENTS, figures_of_runs, last_embedding, throughput
+    from indexing_assets.runs.run_figures import OF_A_RUN, RECENT_EVENTS, figures_of_runs, last_embedding, throughput
     from resources.plain_records import PlainRecords
 
     folder.check_records()
@@ -154,15 +154,12 @@ def _show_status(
     if records is None or owner(folder.locks_dir, Phase.EMBED) is not None:
         status, rates, last = _asked_of_dagster(folder, settings, store, model_id)
     else:
-        newest = {
-            asset: figures_of_runs(records.newest_materializations(asset, RECENT_EVENTS))
+        runs = {
+            asset: figures_of_runs(records.newest_materializations(asset, limit=RECENT_EVENTS, entry=OF_A_RUN))
             for asset in (PARSED_CHUNKS, CHUNK_VECTORS)
         }
-        status, rates, last = (
-            index_status(folder, store, model_id),
-            throughput(newest.__getitem__),
-            last_embedding(newest.__getitem__),
-        )
+        status, rates = index_status(folder, store, model_id), throughput(runs.__getitem__)
+        last = last_embedding(runs.__getitem__)
     libraries = Libraries.of(settings, model_id).contents()
     if as_json:
         say_state(asdict(status) | {"throughput": rates, "last_embedding": last, "libraries": libraries})

@@ -13,6 +13,7 @@ from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 
 # Events looked at.
 RECENT_EVENTS = 1_000
+OF_A_RUN = "run_chunks"  # the metadata entry of an event that carries a run's figures
 Figures: TypeAlias = dict[str, float | str]
 
 
@@ -23,7 +24,7 @@ def figures_of_runs(events: Iterable[tuple[str, float, Mapping[str, Any]]]) -> l
     """
     found: dict[str, Figures] = {}
     for run_id, at, values in events:
-        if "run_chunks" in values and run_id not in found:
+        if OF_A_RUN in values and run_id not in found:
             plain = {key: value for key, value in values.items() if isinstance(value, int | float | str)}
             found[run_id] = {**plain, "run_id": run_id, "at": at}
     return list(reversed(found.values()))
