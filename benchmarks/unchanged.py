@@ -7,6 +7,8 @@ The tree is made of the functions of Django 5.2: each file is one real source fi
 makes it another file; 100 files a folder. It is indexed once, with the embedder that needs no model (what is measured
 here is not the model), and kept in FOLDER for the next time.
 
+With `--edits-at 1000 10000 60000` only the edits run, in trees of these sizes: what grows with the tree.
+
 Then `code-index index` runs on the unchanged tree in processes of its own, and in this process, which is warm, one
 file is edited and searched for. That a scan of it reads no content is what the scan itself counts.
 """
@@ -140,9 +142,10 @@ def edit(place: IndexFolder) -> list[dict[str, float]]:
             started = time.perf_counter()
             seconds: dict[str, float] = {}
             for name, phase in (("scan", pipeline.scan), ("parse", pipeline.parse), ("embed", pipeline.embed)):
-                begun = time.perf_counter()
+                begun, spent = time.perf_counter(), processor_s()
                 _checked(phase())
                 seconds[f"{name}_s"] = time.perf_counter() - begun
+                seconds[f"{name}_cpu_s"] = processor_s() - spent
             for mode in (SearchMode.LEXICAL, SearchMode.HYBRID):
                 if not any(marker in hit.content for hit in search(pipeline.store, encoder, marker, mode=mode)):
                     raise SystemExit(f"{mode} search does not find the edit of {target}.")
@@ -150,6 +153,55 @@ def edit(place: IndexFolder) -> list[dict[str, float]]:
             if attempt:
                 found.append(seconds)
     return found
+
+
+def processor_s() -> float:
+    """Processor time of this process and of those that it started and waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def edits_by_size(folder: Path, sizes: Sequence[int]) -> None:
+    """Processor time of an edit in trees of these sizes, as a table and a plot."""
+    before = report.machine()
+    found: dict[int, dict[str, float]] = {}
+    for count in sizes:
+        place, _ = indexed(folder, count)
+        edits = edit(place)
+        found[count] = {name: statistics.median(one[name] for one in edits) for name in edits[0]}
+    parts = ("scan_cpu_s", "parse_cpu_s", "embed_cpu_s")
+    rows = [
+        [
+            f"{count:,}",
+            *(f"{seconds[part]:.2f}" for part in parts),
+            f"{sum(seconds[part] for part in parts):.2f}",
+            f"{seconds['searchable_s']:.2f}",
+        ]
+        for count, seconds in found.items()
+    ]
+    header = ["files", "scan, s of processor", "parse", "embed", "all three", "until it is found, s"]
+    report.write(
+        "edits_by_size",
+        seed=SEED,
+        machine_before=before,
+        figures={str(count): seconds for count, seconds in found.items()},
+        markdown=report.table(header, rows),
+        module="unchanged",
+    )
+    _plot(found, parts, report.RESULTS / "edits_by_size.png")
+
+
+def _plot(found: dict[int, dict[str, float]], parts: Sequence[str], target: Path) -> None:
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(6, 4), layout="constrained")
+    axes = page.subplots()
+    for part in parts:
+        axes.plot(list(found), [found[count][part] for count in found], marker="o", label=part.removesuffix("_cpu_s"))
+    axes.set(xlabel="files", ylabel="s of processor", title="One file edited, warm process", ylim=(0, None))
+    axes.legend()
+    page.savefig(target, dpi=120)
+    print(f"Plot: {target}")
 
 
 def _markdown(
@@ -187,10 +239,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of no change and of one edit.")
     parser.add_argument("--folder", type=Path, required=True, help="where tree and index are kept")
     parser.add_argument("--files", type=int, default=60_000)
+    parser.add_argument("--edits-at", type=int, nargs="+", metavar="FILES", help="only edits, in trees of these sizes")
     arguments = parser.parse_args()
-    if arguments.files < (RUNS + 1) * PER_FOLDER:
-        parser.error(f"--files must be at least {(RUNS + 1) * PER_FOLDER}")
+    if min(arguments.edits_at or [arguments.files]) < (RUNS + 1) * PER_FOLDER:
+        parser.error(f"a tree has at least {(RUNS + 1) * PER_FOLDER} files")
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.edits_at:
+        edits_by_size(arguments.folder, arguments.edits_at)
+        return
     before = report.machine()
     place, costs = indexed(arguments.folder, arguments.files)
     quiet = no_change(place)

@@ -218,18 +218,22 @@ class LanceTables:
 
     def versions(self, *names: str) -> Versions:
         """Return which version of each of these tables is the latest, for `own_commits`."""
-        return {str(self.path(name)): (self._inode(name), self.version(name)) for name in names}
+        return {str(self.path(name)): (self._identity(name), self.version(name)) for name in names}
 
-    def _inode(self, name: str) -> int:
+    def _identity(self, name: str) -> str:
+        """Tell a table from one that is made in its place: an inode is used again, and versions begin at 1 again."""
         try:
-            return self.path(name).stat().st_ino
+            status = self.path(name).stat()
         except FileNotFoundError:
-            return 0
+            return ""
+        return (
+            f"{status.st_ino} {status.st_ctime_ns}"  # of a folder in which nothing new is made after its first commits
+        )
 
     def _note_commit(self, name: str, before: int, after: int, file_paths: Collection[str] | None) -> None:
         """Note a commit of this process, if nobody committed in between and its files are known."""
         if file_paths is not None and after == before + 1:
-            OF_THIS_PROCESS.add(str(self.path(name)), self._inode(name), after, file_paths)
+            OF_THIS_PROCESS.add(str(self.path(name)), self._identity(name), after, file_paths)
 
     def disk_bytes(self, name: str) -> int:
         """Add up the bytes on disk of the table, old versions and indexes included."""

@@ -19,13 +19,13 @@ from typing import Any, Final, TypeAlias
 MANY_FILES: Final = 2_000
 _KEPT_COMMITS = 64  # of a table: an edit makes one or two of each between two looks
 
-Versions: TypeAlias = Mapping[str, tuple[int, int]]
-"""Inode of a table's folder and number of its latest commit, by the folder's path; a table made again has another inode."""
+Versions: TypeAlias = Mapping[str, tuple[str, int]]
+"""Identity of a table's folder and number of its latest commit, by the folder's path; a table made again is another one."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Commit:
-    inode: int
+    identity: str
     version: int
     file_paths: frozenset[str]
 
@@ -46,11 +46,11 @@ class OwnCommits:
         self._commits: dict[str, list[_Commit]] = {}
         self._looks: dict[tuple[str, ...], Look] = {}
 
-    def add(self, table: str, inode: int, version: int, file_paths: Collection[str]) -> None:
+    def add(self, table: str, identity: str, version: int, file_paths: Collection[str]) -> None:
         """Note that a commit made `version` of a table, the next one after that before it, and changed rows of these files."""
         with self._lock:
             commits = self._commits.setdefault(table, [])
-            commits.append(_Commit(inode, version, frozenset(file_paths)))
+            commits.append(_Commit(identity, version, frozenset(file_paths)))
             del commits[:-_KEPT_COMMITS]
 
     def note(self, fact: tuple[str, ...], versions: Versions, found: Any = None) -> None:
@@ -70,11 +70,12 @@ class OwnCommits:
             if look is None or look.versions.keys() != versions.keys():
                 return None
             changed: set[str] = set()
-            for table, (inode, version) in versions.items():
-                inode_then, seen = look.versions[table]
-                later = {commit.version: commit for commit in self._commits.get(table, ()) if commit.inode == inode}
+            for table, (identity, version) in versions.items():
+                identity_then, seen = look.versions[table]
+                commits = self._commits.get(table, ())
+                later = {commit.version: commit for commit in commits if commit.identity == identity}
                 between = range(seen + 1, version + 1)
-                if inode_then != inode or seen > version or not later.keys() >= set(between):
+                if identity_then != identity or seen > version or not later.keys() >= set(between):
                     return None
                 changed.update(*(later[number].file_paths for number in between))
         return changed if len(changed) <= MANY_FILES else None
