@@ -151,7 +151,7 @@ class ChunkStatuses:
     def _status(self, chunks: pa.Table, model: str, running_batches: Collection[int]) -> pa.ChunkedArray:
         """Derive the status of each of these chunks, in their order."""
         ids = chunks["chunk_id"]
-        complete = self._vectors.embedded(model, ids.to_pylist() if chunks.num_rows <= _FEW_CHUNKS else None)
+        complete = self._vectors.embedded(model, ids)
         running = pa.array(sorted(running_batches), pa.int64())
         otherwise = pc.if_else(
             pc.is_in(chunks["embedding_batch_id"], running),

@@ -21,6 +21,7 @@ from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
+_IDS_FOR_ONE = 30  # ids that are read in the time that one takes as part of a condition
 _RETIRE_ROWS = 20_000  # of 384 components: 30 MB
 
 COPIED_COLUMNS = tuple(
@@ -172,13 +173,16 @@ class VectorRows:
             self._only_model = (version, model, self.count(model) == self.count())
         return self._only_model[2]
 
-    def embedded(self, model: str, among: Sequence[str] | None = None) -> pa.ChunkedArray:
-        """List the chunk_id of each vector of that model, of these chunks or of all."""
+    def embedded(self, model: str, among: pa.ChunkedArray | None = None) -> pa.ChunkedArray:
+        """List the chunk_id of each vector of that model; with `among` at least those of these chunks."""
         rows = self.of_model(model)
-        where = None if rows.holds_only(model) else equals("embedding_model", model)
-        if among is not None:
-            where = all_of(is_in("chunk_id", among), where)
-        return rows.read(["chunk_id"], where).column("chunk_id")
+        return rows.ids(among, None if rows.holds_only(model) else equals("embedding_model", model))
+
+    def ids(self, among: pa.ChunkedArray | None = None, where: str | None = None) -> pa.ChunkedArray:
+        """List the chunk_id of each vector; with `among` at least those of these chunks."""
+        if among is not None and _IDS_FOR_ONE * len(among) < self.count():
+            where = all_of(is_in("chunk_id", among.to_pylist()), where)
+        return self.read(["chunk_id"], where).column("chunk_id")
 
     def _schema(self) -> pa.Schema:
         return schemas.vectors(self.dimension() or 1)

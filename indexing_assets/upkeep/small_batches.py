@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from code_index.core.partition_keys import batch_partition_key
 from code_index.index.locks import Phase, owner
-from code_index.tables.sql import is_in
 from indexing_assets.runs.index_names import CHUNK_VECTORS
 from indexing_assets.runs.live_runs import keys_of_unfinished_runs
 from indexing_assets.runs.materializations import record_outside_runs
@@ -22,7 +21,6 @@ from indexing_assets.runs.planning import embedding_identity, match_batch_partit
 _MOVED = pa.schema([pa.field("chunk_id", pa.string(), nullable=False), pa.field("embedding_batch_id", pa.int64())])
 # An edit makes a batch of a few chunks: a batch is small below the full size divided by this.
 _SMALL_DIVISOR = 2
-_FEW_CHUNKS = 20_000  # ids in one condition; beyond, all vectors are read sooner
 
 
 def merge_small_batches(index: OpenIndex, *, at_least: int = 2) -> int:
@@ -85,14 +83,12 @@ def small_batches(index: OpenIndex) -> pl.DataFrame:
     small = pl.DataFrame(store.statuses.batches()).filter(pl.col("chunks") < size)
     if small.is_empty():
         return small
-    chunks = pl.DataFrame(
-        store.chunks.of_batches(small["embedding_batch_id"].to_list(), ["chunk_id", "embedding_batch_id"])
-    )
+    chunks = store.chunks.of_batches(small["embedding_batch_id"].to_list(), ["chunk_id", "embedding_batch_id"])
     # Compared once for all of them: within the groups the ids of all vectors would be hashed for each batch.
-    few = is_in("chunk_id", chunks["chunk_id"]) if chunks.height <= _FEW_CHUNKS else None
-    embedded = pl.Series(store.vectors.read(["chunk_id"], few).column("chunk_id")).implode()
+    embedded = pl.Series(store.vectors.ids(chunks["chunk_id"])).implode()
     return (
-        chunks.with_columns(embedded=pl.col("chunk_id").is_in(embedded))
+        pl.DataFrame(chunks)
+        .with_columns(embedded=pl.col("chunk_id").is_in(embedded))
         .group_by("embedding_batch_id")
         .agg(chunks=pl.len(), complete=pl.col("embedded").all())
         .filter("complete")
