@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def indexed(corpus: Path) -> dict[str, Any]:
                 if (error := phase().error) is not None:
                     raise SystemExit(f"The phase failed: {error}")
         seconds = time.perf_counter() - started
-        return {"seconds": seconds, "libraries_s": spent, **last_embedding(pipeline.index)}
+        return {"seconds": seconds, "libraries_s": spent, **asdict(last_embedding(pipeline.index))}
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from code_index.index.trust import STATE_VARIABLE
 from code_index.search.freshness import COMPARING_THREAD
+from tests.object_store import ObjectStore
 from tests.waiting import PATIENCE_S, if_running
 
 # How long an example takes depends on what else the machine does.
@@ -26,7 +27,7 @@ hypothesis.settings.load_profile("any machine")
 
 # Else one test would have the vectors of another.
 _NO_LIBRARY = ("CODE_INDEX_LIBRARY_BYTES", "0")
-_OWN_PREFIXES = ("CODE_INDEX_", "DAGSTER_", "GIT_")
+_OWN_PREFIXES = ("CODE_INDEX_", "DAGSTER_", "GIT_", "AWS_")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -105,6 +106,13 @@ def _shared_cache() -> Path:
     """One cache for all tests: the model is exported once."""
     root = os.environ.get("XDG_CACHE_HOME") or str(Path("~").expanduser() / ".cache")
     return Path(root) / "code-index"
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """An S3-compatible store for all tests of a process; it stays up: a test that kills one starts its own."""
+    with ObjectStore(tmp_path_factory.mktemp("object_store")) as store:
+        yield store
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, Phase, owner
 from code_index.index.skipped import skipped_counts, why_nothing_is_indexed
+from code_index.index.vector_sources import vector_sources
 from code_index.tables import IndexStore
 
 
@@ -54,6 +55,8 @@ class IndexStatus:
     counts, by language, the files that are cut as plain text because nothing here reads their syntax, `without_references`
     the files that an earlier version parsed, whose names `symbol` and `references` do not know,
     `guessed_encodings`, by encoding, those that do not say in which they are, and `skipped`, by reason, what is left out.
+    `vector_sources` counts the vectors that were added for `model` so far by where they came from: the model itself, this
+    index (an older version of the code, or the same text in another place), a library.
 
     Example:
         >>> from code_index import Index
@@ -81,6 +84,7 @@ class IndexStatus:
     guessed_encodings: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
     without_references: int = 0
+    vector_sources: Mapping[str, int] = field(default_factory=dict)
     next_step: str = ""
 
     @property
@@ -124,6 +128,7 @@ def index_status(
         guessed_encodings=store.files.guessed_encodings(),
         skipped=skipped_counts(store),
         without_references=store.files.without_references(),
+        vector_sources=vector_sources(folder, model_id),
         holders={phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None},
     )
     return replace(status, next_step=_next_step(status))

@@ -6,6 +6,7 @@
   settings.toml   what the user tunes
   complete.json   state at which nothing was left to do; may be deleted
   scan.json       time, commit and state of the last scan; may be deleted
+  sources.json    where the vectors came from, in counts; may be deleted
   tables/         LanceDB: the index's tables, and those of assets that use the IO manager
   dagster/        DAGSTER_HOME: dagster.yaml, runs, events
   locks/          the processes that write, serve or follow at the moment; the socket of the one that serves

@@ -46,6 +46,7 @@ _PARTS: Final = frozenset(
         RECORD_FILE,
         "complete.json",
         "scan.json",
+        "sources.json",
         "settings.toml",
         "tables",
         "dagster",

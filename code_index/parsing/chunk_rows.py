@@ -11,12 +11,7 @@ import pyarrow as pa
 
 from code_index.core.identifiers import full_text
 from code_index.core.model import Chunk, FileName
-from code_index.tables.schemas import CHUNKS, REFERENCES
-
-_ADDED_BY_STORE = frozenset({"embedding_batch_id", "created_at", "updated_at"})
-
-# Columns of a parsed chunk: those of `chunks` that the store does not add.
-PARSED_CHUNKS = pa.schema([field for field in CHUNKS if field.name not in _ADDED_BY_STORE])
+from code_index.tables.schemas import PARSED_CHUNKS, REFERENCES
 
 
 def chunks_to_batch(chunks: Sequence[Chunk]) -> pa.RecordBatch:

@@ -26,12 +26,11 @@ import pyarrow as pa
 
 from code_index.core.child_python import IMPORT_ROOT, child_environment, deaf_children
 from code_index.core.errors import CodeIndexError
-from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.kept_parser import OF_THIS_PROCESS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
 from code_index.parsing.read_ahead import read_ahead
 from code_index.system.hardware import available_processors
-from code_index.tables.schemas import REFERENCES
+from code_index.tables.schemas import PARSED_CHUNKS, REFERENCES
 
 # A worker parses one group between two answers: smaller groups cost more messages, larger ones leave
 # workers idle at the end. The bounds are a choice, not a measurement.

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +29,7 @@ _SYMBOLIC: Final = re.compile(r"ref: *(?P<name>\S+)")
 _STEPS: Final = re.compile(r"(?P<name>[^~^]*)(?P<steps>(?:~\d*|\^\d*|\^\{commit\})*)")
 _MOST_CHARACTERS: Final = 1_000  # of a name with its steps; a path has 255 in each of its parts
 _MOST_LINKS: Final = 5
+_MOST_STEPS_BACK: Final = 50_000
 # Places of a name, as git looks for it.
 _PLACES: Final = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 _SHOWN: Final = 80
@@ -74,6 +77,27 @@ def changed_since(root: Path, reference: str) -> list[str]:
     # What git was told not to look at may have changed; in a sparse checkout it is mostly not there.
     unseen = [path for path in not_compared(tracked) if os.path.lexists(os.path.join(os.fsencode(root), path))]  # noqa: PTH118
     return sorted(map(os.fsdecode, {*in_index.split(b"\0")[:-1], *in_tree, *unseen}))
+
+
+def nearest_commit(root: Path, candidates: Collection[str]) -> str | None:
+    """The first of some commits on the way back from the one that is checked out; None where none of them is met.
+
+    A shallow clone ends the way early, and so do `_MOST_STEPS_BACK` commits.
+    """
+    root = Path(os.path.realpath(root))
+    checkout = find_checkout(root)
+    head = None if checkout is None else _of_ref(checkout, "HEAD")
+    if checkout is None or head is None or head in candidates:
+        return head if head in candidates else None
+    git = Git(checkout.top)
+    with suppress(GitFailedError):
+        settings = repository_settings(git, checkout)
+        with isolated_checkout(git, checkout, settings, objects=True) as own:
+            arguments = ("rev-list", f"--max-count={_MOST_STEPS_BACK}", "--end-of-options", head)
+            status, said = own.run(root, *arguments, allowed=(0, 128))
+        if status == 0:
+            return next((commit for commit in said.decode("ascii", "replace").split() if commit in candidates), None)
+    return None
 
 
 def _resolved(checkout: Checkout, reference: str) -> tuple[str, str]:

@@ -7,12 +7,15 @@ Belongs here: which they are, in which order, and that none of them can harm a r
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar
 
 import numpy as np
 
@@ -27,8 +30,11 @@ from code_index.sharing.vector_library import VectorLibrary
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-OWN: Final = "this user's library"
+OWN: Final = "your library"
 _FOLDER: Final = "vectors"
+_LOOKED_FILE: Final = "last_expiry"
+_RUNS_LOOK: Final = timedelta(days=1)
+"""A run reads the times of use of the whole library when nobody has for so long: what became too old may wait."""
 _LEFT_OF_BOUND: Final = 0.9
 """Share of the bytes allowed that trimming leaves, so that the next vectors do not cause the next trimming."""
 
@@ -48,22 +54,34 @@ class ExpiredVectors:
     used_before: datetime
 
 
+class Bounds(TypedDict):
+    """Bounds of this user's library: bytes of vectors, and time without use."""
+
+    max_bytes: int
+    max_age: timedelta
+
+
+def own_bounds(settings: Settings) -> Bounds:
+    """The bounds that the settings name."""
+    return Bounds(max_bytes=settings.library_bytes, max_age=timedelta(days=settings.library_days))
+
+
 @dataclass(slots=True)
 class Libraries:
     """Libraries of one model, the user's own first; one that fails is left out for the rest of the run, with a warning.
 
-    `taken` counts the vectors that each gave, by its name.
+    `taken` counts the vectors that each gave, by its name. With `read_only` nothing is noted or added anywhere.
     """
 
     own: VectorLibrary | None
     shared: list[VectorLibrary] = field(default_factory=list)
     write_shared: bool = False
-    own_bytes: int = 0
-    own_age: timedelta = timedelta(0)
-    taken: dict[str, int] = field(default_factory=dict)
+    read_only: bool = False
+    own_bounds: Bounds | None = None
+    taken: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, settings: Settings, model_id: str) -> Libraries:
+    def of(cls, settings: Settings, model_id: str, *, read_only: bool = False) -> Libraries:
         """The libraries that the settings name, for the vectors of a model."""
         there = [place for place in settings.shared_libraries if Path(place).is_dir()]
         for place in settings.shared_libraries:
@@ -73,8 +91,8 @@ class Libraries:
             own=VectorLibrary(own_place(), model_id) if settings.library_bytes else None,
             shared=[VectorLibrary(Path(place), model_id) for place in there],
             write_shared=settings.write_shared_libraries,
-            own_bytes=settings.library_bytes,
-            own_age=timedelta(days=settings.library_days),
+            read_only=read_only,
+            own_bounds=own_bounds(settings),
         )
 
     @classmethod
@@ -92,9 +110,8 @@ class Libraries:
             ask = partial(library.ask, missing, dimension=dimension, now=noted)
             if not (part := self._attempt(library, ask)):
                 continue
-            name = self._name(library)
-            self.taken[name] = self.taken.get(name, 0) + len(part)
-            if self.own is not None and library is not self.own:
+            self.taken[self._name(library)] += len(part)
+            if self.own is not None and library is not self.own and not self.read_only:
                 self._attempt(self.own, partial(self.own.give, part, missing, now=now))
             found |= part
             missing = {key: count for key, count in missing.items() if key not in part}
@@ -115,26 +132,19 @@ class Libraries:
         """Count the vectors of the model in each library, by its folder; one that cannot be read has none."""
         return {str(library.place): self._attempt(library, library.count) or 0 for library in self._all()}
 
-    def expired(self) -> ExpiredVectors:
-        """Look at what `compact_and_expire` would remove of the user's own library, and change nothing.
-
-        Raises:
-            StoreError: the library cannot be read.
-        """
-        if self.own is None:
-            return ExpiredVectors(0, 0, 0, datetime.now(UTC))
-        return find_expired(self.own.place, max_bytes=self.own_bytes, max_age=self.own_age)
-
     def compact_and_expire(self) -> None:
         """Keep the user's own library quick and within its bounds; another process that does so is not waited for."""
-        if (own := self.own) is not None:
-            self._attempt(own, partial(compact_and_expire, own.place, max_bytes=self.own_bytes, max_age=self.own_age))
+        if self.own is not None and self.own_bounds is not None:
+            action = partial(compact_and_expire, self.own.place, **self.own_bounds, looked_within=_RUNS_LOOK)
+            self._attempt(self.own, action)
 
     def _all(self) -> list[VectorLibrary]:
         return [*self._own(), *self.shared]
 
     def _written(self) -> list[VectorLibrary]:
         """Those that this run may change."""
+        if self.read_only:
+            return []
         return self._all() if self.write_shared else self._own()
 
     def _own(self) -> list[VectorLibrary]:
@@ -149,7 +159,7 @@ class Libraries:
         except IndexBusyError:
             return None
         except BaseException as error:
-            if not (isinstance(error, StoreError | OSError) or is_panic(error)):  # damaged files make native code panic
+            if not _is_fault(error):
                 raise
             _LOG.warning(
                 "%s is left out for this run, which embeds by itself what it would have found there: %s. If that does not "
@@ -184,25 +194,75 @@ def find_expired(place: Path, *, max_bytes: int, max_age: timedelta, now: dateti
     return ExpiredVectors(len(used), total, int((used < limit).sum()), datetime.fromtimestamp(limit / 1e6, UTC))
 
 
-def compact_and_expire(place: Path, *, max_bytes: int, max_age: timedelta) -> ExpiredVectors:
+def find_expired_of_user(settings: Settings) -> ExpiredVectors:
+    """Look at what `compact_and_expire_of_user` would remove, and change nothing.
+
+    Raises:
+        StoreError: the library cannot be read.
+    """
+    if not settings.library_bytes:
+        return ExpiredVectors(0, 0, 0, datetime.now(UTC))
+    return find_expired(own_place(), **own_bounds(settings))
+
+
+def compact_and_expire_of_user(settings: Settings) -> None:
+    """Keep this user's library, of all models, within its bounds; one that fails stays as it is, with a warning."""
+    if not settings.library_bytes:
+        return
+    try:
+        compact_and_expire(own_place(), **own_bounds(settings))
+    except IndexBusyError:
+        return
+    except BaseException as error:
+        if not _is_fault(error):
+            raise
+        _LOG.warning(
+            "Your library %s is not kept within its bounds (%s). Delete it if that does not pass: it is a cache.",
+            own_place(),
+            error,
+        )
+
+
+def compact_and_expire(
+    place: Path, *, max_bytes: int, max_age: timedelta, looked_within: timedelta = timedelta(0)
+) -> int:
     """Join small files, and remove the vectors that were not used for longest until the rest, of all models, fits.
 
     Args:
         place: folder of the library.
         max_bytes: of the vectors that stay; nine tenths of it stay where more are there.
         max_age: time without use after which a vector goes in any case.
+        looked_within: where it fits, and was looked at so recently, the times of use are not read.
+
+    Returns:
+        how many vectors were removed.
 
     Raises:
         IndexBusyError: another process does the same.
         StoreError: the library cannot be read or written.
     """
     with hold(place, Duty.EXPIRE, wait_s=0):
-        found = find_expired(place, max_bytes=max_bytes, max_age=max_age)
-        for library in VectorLibrary.stored(place):
-            if found.expired:
-                library.expire(before=found.used_before)
+        libraries = VectorLibrary.stored(place)
+        looked = place / _LOOKED_FILE
+        age_s = time.time() - looked.stat().st_mtime if looked.exists() else math.inf
+        expired = 0
+        if not 0 <= age_s < looked_within.total_seconds() or _vector_bytes(libraries) > max_bytes:
+            found = find_expired(place, max_bytes=max_bytes, max_age=max_age)
+            for library in libraries if found.expired else ():
+                expired += library.expire(before=found.used_before)
+            looked.touch()
+        for library in libraries:
             library.compact()
-        return found
+        return expired
+
+
+def _vector_bytes(libraries: Sequence[VectorLibrary]) -> int:
+    return sum(library.count() * library.row_bytes() for library in libraries)
+
+
+def _is_fault(error: BaseException) -> bool:
+    """Tell a fault of a library, which costs time only, from one of the program."""
+    return isinstance(error, StoreError | OSError) or is_panic(error)  # damaged files make native code panic
 
 
 def _characters(item: EmbeddingInput) -> int:

@@ -85,6 +85,11 @@ CHUNKS = pa.schema(
     ]
 )
 
+_ADDED_BY_STORE = frozenset({"embedding_batch_id", "created_at", "updated_at"})
+
+# Columns of a chunk as parsing gives it: those of `chunks` that the store does not add.
+PARSED_CHUNKS = pa.schema([field for field in CHUNKS if field.name not in _ADDED_BY_STORE])
+
 REFERENCES = pa.schema(
     [
         _key("file_path"),

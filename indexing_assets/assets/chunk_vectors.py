@@ -121,11 +121,10 @@ def _embed(
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
     context.log.info(
-        "%d chunks: %d embedded, %d vectors reused (%d of them from libraries), %d failed (%s chunks/s, %s).",
+        "%d chunks: %d embedded, %d vectors reused, %d failed (%s chunks/s, %s).",
         run.tally.chunks,
         run.tally.embedded,
         run.tally.reused,
-        run.tally.from_libraries,
         run.tally.failed_chunks,
         summary["chunks_per_s"],
         run.embedder.device,

@@ -5,6 +5,7 @@ Belongs here: the work over a range of batches. Does not belong here: the asset,
 """
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.core.quoting import printable
 from code_index.embedding.embedder import Embedder, verified_result
+from code_index.index.vector_sources import MODEL, THIS_INDEX, note_vectors
 from code_index.sharing.libraries import Libraries
 from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
 from indexing_assets.assets.embedded_rows import error_rows, known_vectors
@@ -29,6 +31,7 @@ from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
 from indexing_assets.runs.progress import Progress, report
+from indexing_assets.runs.run_figures import VECTORS_FROM
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, PeriodicCompaction
 
 # Chunks in the first checkpoint, before the rate is known.
@@ -39,16 +42,24 @@ _FEW_BATCHES = 1_000  # in one condition
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts of one run."""
+    """Counts of one run; `sources` those of its vectors, by where they came from."""
 
     started: float = field(default_factory=time.perf_counter)
     chunks: int = 0
-    embedded: int = 0
-    reused: int = 0
-    from_libraries: int = 0
+    sources: Counter[str] = field(default_factory=Counter)
     model_s: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
     failed_chunks: int = 0
+
+    @property
+    def embedded(self) -> int:
+        """Texts that the model embedded."""
+        return self.sources[MODEL]
+
+    @property
+    def reused(self) -> int:
+        """Chunks whose vector was there."""
+        return self.sources.total() - self.embedded
 
     @property
     def rate(self) -> float:
@@ -60,7 +71,7 @@ class _Tally:
             "run_chunks": self.chunks,
             "run_embedded": self.embedded,
             "run_reused": self.reused,
-            "run_from_libraries": self.from_libraries,
+            **{f"{VECTORS_FROM}{source}": count for source, count in self.sources.items()},
             "run_failed_chunks": self.failed_chunks,
             "chunks_per_s": round(self.rate, 1),
             "model_s": round(self.model_s, 2),
@@ -93,6 +104,7 @@ class EmbedRun:
         self.batch_ids = [batch_id_of(key) for key in context.partition_keys]
         self.tally = _Tally()
         self._total = 0
+        self._all_again = False
 
     def retire_other_models(self) -> None:
         """Retire vectors of other models that an older program stored in this model's table."""
@@ -117,6 +129,7 @@ class EmbedRun:
             todo.group_by("embedding_batch_id", maintain_order=True).agg(pl.col("chunk_id")).iter_rows()
         )
         self._total = todo.height
+        self._all_again = todo.height == self.store.chunks.count()
         self.context.log.info(
             "%d chunks to embed in %d of %d batches; the others have their vectors.",
             todo.height,
@@ -179,12 +192,11 @@ class EmbedRun:
         ]
         hashes = [item.text_hash for item in inputs]
         by_hash = dict(zip(hashes, inputs, strict=True))
+        taken_before = Counter(self.libraries.taken)
         vector_of = {} if self.force else known_vectors(self.store, list(by_hash), self.embedder)
         if not self.force:
             unknown = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
-            taken = self.libraries.ask(unknown, dimension=self.embedder.dimension)
-            vector_of.update(taken)
-            self.tally.from_libraries += sum(text_hash in taken for text_hash in hashes)
+            vector_of.update(self.libraries.ask(unknown, dimension=self.embedder.dimension))
         missing = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
         reasons = self._embed_missing(missing, vector_of)
 
@@ -210,10 +222,19 @@ class EmbedRun:
                     place = f"{row['file_path']}:{row['start_line']} {row['qualified_name']}".strip()
                     self.context.log.error("%s", printable(f"{place}: {failed[row['chunk_id']]}"))
         self.tally.chunks += len(rows)
-        self.tally.reused += len(stored) - (len(missing) - len(reasons))
+        sources = self.libraries.taken - taken_before
+        sources[MODEL] = len(missing) - len(reasons)
+        sources[THIS_INDEX] = len(stored) - sources.total()
+        self._note(sources)
         self.tally.failed_chunks += len(failed)
         report(Progress("embed", "chunks", self.tally.chunks, self._total))
         return failed
+
+    def _note(self, sources: Counter[str]) -> None:
+        """Note where the vectors of a commit came from."""
+        self.tally.sources += sources  # which drops what is zero
+        note_vectors(self.index.folder, self.embedder.model_id, sources, replace=self._all_again)
+        self._all_again = False
 
     def _embed_missing(self, missing: Mapping[str, EmbeddingInput], vector_of: dict[str, np.ndarray]) -> dict[str, str]:
         """Add the vectors of what is missing, by hash; returns hash to reason for what has none."""
@@ -243,7 +264,6 @@ class EmbedRun:
         new = {text_hash: vector for text_hash, vector in found if text_hash not in reasons}
         self.libraries.give(new, missing, replace=self.force)
         vector_of.update(new)
-        self.tally.embedded += len(missing) - len(reasons)
         return reasons
 
     def _log_batches(self, batch_ids: Sequence[int], failed: Mapping[str, str]) -> None:

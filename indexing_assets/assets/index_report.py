@@ -30,6 +30,7 @@ from indexing_assets.runs.index_resources import embedder_of, index_of
 from indexing_assets.runs.index_status import read_status, runs_of, throughput
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import OpenIndex, open_index
+from indexing_assets.runs.run_figures import VECTORS_FROM
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
@@ -83,6 +84,7 @@ def _report(
         counts={
             **{f"files {name}": count for name, count in status.files.items()},
             **{f"chunks {name}": count for name, count in status.chunks.items()},
+            **{f"{VECTORS_FROM}{source}": count for source, count in status.vector_sources.items()},
         },
     )
     made_at = datetime.now(UTC).isoformat(sep=" ", timespec="minutes")

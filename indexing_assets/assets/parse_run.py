@@ -22,6 +22,7 @@ from code_index.core.quoting import printable
 from code_index.core.secret_masks import named_counts
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
+from code_index.sharing.published_version import fetched_version
 from code_index.tables.files import masked_rows
 from code_index.tables.own_commits import MANY_FILES
 from code_index.tables.schemas import FILES
@@ -143,8 +144,8 @@ class ParseRun:
         done = pl.concat([unsaid, said])
         self._record(
             {
-                key: {"chunks": count or 0, "stored_by": "an earlier run that ended before it could record this"}
-                for key, count in done.select("partition_key", "stored_chunks").iter_rows()
+                key: {"chunks": count or 0, "stored_by": _stored_by(run_id)}
+                for key, count, run_id in done.select("partition_key", "stored_chunks", "run_id").iter_rows()
             },
             dict(done.select("partition_key", "file_hash").iter_rows()),
         )
@@ -331,6 +332,13 @@ class ParseRun:
                 }
             )
         return pa.Table.from_pylist(rows, schema=FILES)
+
+
+def _stored_by(run_id: str | None) -> str:
+    version = fetched_version(run_id)
+    return (
+        f"version {version}, which was fetched" if version else "an earlier run that ended before it could record this"
+    )
 
 
 def commits_of(groups: Iterable[ParsedGroup], max_files: int) -> Iterator[list[ParsedGroup]]:

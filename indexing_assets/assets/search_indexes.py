@@ -13,7 +13,7 @@ from pydantic import Field
 
 from code_index.core.errors import IndexBusyError
 from code_index.index.locks import Phase, hold
-from code_index.sharing.libraries import Libraries
+from code_index.sharing.libraries import compact_and_expire_of_user
 from code_index.tables import IndexStore
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_RESOURCE, IO_MANAGER, SEARCH_INDEXES, IndexNames
 from indexing_assets.runs.index_resources import index_of
@@ -107,7 +107,7 @@ def _maintain(
             metadata["embedding_under_way"] = True
         store.upkeep.optimize(retention, exclusive=True, tables=CHUNK_TABLES)
     store.upkeep.optimize(retention, tables=store.upkeep.asset_tables())
-    Libraries.of(opened.settings, "").compact_and_expire()
+    compact_and_expire_of_user(opened.settings)
     removed = expire_records(opened, keep_runs=config.keep_runs)
     metadata |= {
         "removed_events": len(removed.events),

@@ -121,7 +121,7 @@ def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
         for row in rows
     }
     by_hash = {item.text_hash: item for item in inputs.values()}
-    libraries = Libraries.of(settings, model.model_id)
+    libraries = Libraries.of(settings, model.model_id, read_only=True)
     known = libraries.ask(by_hash, dimension=model.dimension)
     texts = {text_hash: by_hash[text_hash] for text_hash in known}
     vectors = model.embed_documents([item.text for item in texts.values()], [item.name for item in texts.values()])

@@ -40,7 +40,8 @@ def show_forecast(folder: "IndexFolder", *, as_json: bool) -> None:
         say(f"            {len(more):,} more languages: {files:,}, {human_bytes(size)}, {about}{chunks:,} chunks")
     if words := skipped_in_words(found.skipped):
         say(f"Skipped     {words}")
-    say(f"Chunks      {about}{found.chunks:,}, to embed {about}{found.texts:,}")
+    there = f", in libraries {about}{found.from_libraries:,}" if found.from_libraries else ""
+    say(f"Chunks      {about}{found.chunks:,}, to embed {about}{found.texts:,}{there}")
     if found.new or found.changed:
         say(f"Parsing     about {duration(found.parse_s)}; then words are found")
     elif not (found.removed or found.texts):

@@ -79,6 +79,7 @@ def _say_phases(
     is_empty: bool,
     line: Callable[[str], None],
 ) -> None:
+    from code_index.index.vector_sources import MODEL
     from indexing_assets.runs.index_status import last_embedding
 
     if parsed is not None and parsed.partitions:
@@ -87,8 +88,10 @@ def _say_phases(
         line(_NOTHING_PARSED)
     if embedded is not None and embedded.partitions:
         line(f"Embedding: {_plural(embedded.partitions, 'batch', 'batches')}, {pipeline.describe_embedder()}.")
-        if taken := last_embedding(pipeline.index).get("from_libraries"):
-            line(f"Of the vectors {taken:,} came from the library that indexes share, without the model.")
+        last = last_embedding(pipeline.index)
+        if last.reused:
+            places = {source: count for source, count in last.sources.items() if source != MODEL}
+            line(f"Reused {_plural(last.reused, 'vector')}: {vectors_from(places)}.")
     elif embedded is not None and not is_empty:
         line(_NOTHING_EMBEDDED)
 
@@ -106,6 +109,11 @@ def _say_skipped(skipped: Mapping[str, int], line: Callable[[str], None]) -> Non
 
     if words := skipped_in_words(skipped):
         line(f"Skipped: {words}; {LISTS_THEM}.")
+
+
+def vectors_from(sources: Mapping[str, int]) -> str:
+    """Vectors by where they came from, in words: `800 from your library, 12 from the model`."""
+    return ", ".join(f"{count:,} from {source}" for source, count in sources.items())
 
 
 def masked_total(masked: Mapping[str, Mapping[str, int]]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from code_index.index.folder import IndexFolder
     from code_index.index.settings import Settings
     from code_index.tables import IndexStore
+    from indexing_assets.runs.run_figures import LastEmbedding
 
 _LANGUAGES = 8
 
@@ -125,7 +126,7 @@ def opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
 
 def _asked_of_dagster(
     folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str
-) -> "tuple[IndexStatus, dict[str, float], dict[str, int]]":
+) -> "tuple[IndexStatus, dict[str, float], LastEmbedding]":
     """Read the state with what only Dagster tells: which batches a run embeds, and records in another storage."""
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import last_embedding, read_status, throughput
@@ -144,7 +145,7 @@ def _show_status(
     from code_index.index.locks import Phase, owner
     from code_index.index.skipped import skipped_in_words
     from code_index.sharing.libraries import Libraries
-    from indexing_assets.cli.outcome import masked_total
+    from indexing_assets.cli.outcome import masked_total, vectors_from
     from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
     from indexing_assets.runs.run_figures import OF_A_RUN, RECENT_EVENTS, figures_of_runs, last_embedding, throughput
     from resources.plain_records import PlainRecords
@@ -162,7 +163,7 @@ def _show_status(
         last = last_embedding(runs.__getitem__)
     libraries = Libraries.of(settings, model_id).contents()
     if as_json:
-        say_state(asdict(status) | {"throughput": rates, "last_embedding": last, "libraries": libraries})
+        say_state(asdict(status) | {"throughput": rates, "last_embedding": asdict(last), "libraries": libraries})
         return
     languages = list(status.languages.items())
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
@@ -177,6 +178,11 @@ def _show_status(
         ("Chunks", f"{sum(status.chunks.values()):,}: {_counts(status.chunks)}"),
         ("Batches", f"{status.batches:,}, {status.pending_batches:,} with pending chunks"),
         ("Model", status.model),
+        *(
+            [("Vectors", f"{sum(sources.values()):,} added so far: {vectors_from(sources)}")]
+            if (sources := status.vector_sources)
+            else []
+        ),
         *([("In use", status.serving_model)] if status.serving_model != status.model else []),
         *(
             [("Stale", f"{status.stale_batches:,} batches hold only vectors of the model in use")]
@@ -190,13 +196,6 @@ def _show_status(
         lines.append(("Other models", ", ".join(f"{name}: {count:,} vectors" for name, count in others.items())))
     if rates:
         lines.append(("Last rates", ", ".join(f"{name} {rate:,.1f}" for name, rate in rates.items())))
-    if last:
-        lines.append(
-            (
-                "Reused",
-                f"{last['reused']:,} of {last['chunks']:,} vectors in the last run ({last['from_libraries']:,} from libraries)",
-            )
-        )
     lines += [("Library", f"{count:,} vectors of this model in {place}") for place, count in libraries.items()]
     if masked := store.files.masked_keys():
         lines.append(("Masked", masked_total(masked)))

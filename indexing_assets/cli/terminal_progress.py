@@ -21,7 +21,14 @@ from indexing_assets.cli.output import tell
 from indexing_assets.cli.streams import escaping_stderr, terminal_of_stderr
 from indexing_assets.runs import progress as reports
 
-_TITLES = {"scan": "Scanning", "parse": "Parsing", "embed": "Embedding", "migrate": "Importing"}
+_TITLES = {
+    "scan": "Scanning",
+    "parse": "Parsing",
+    "embed": "Embedding",
+    "migrate": "Importing",
+    "publish": "Publishing",
+    "fetch": "Fetching",
+}
 _PLAIN_EVERY_S = 5.0
 
 

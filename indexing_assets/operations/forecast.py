@@ -16,11 +16,14 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
+from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.core.model import EmbeddingStatus, FileStatus, SourceFile
 from code_index.embedding.backends.registry import device_kind
 from code_index.embedding.configuration import DETERMINISTIC, EmbedderConfig
 from code_index.embedding.devices import choose_device
+from code_index.embedding.loader import is_table
+from code_index.embedding.models.description import ModelDescription, describe_model
 from code_index.embedding.models.lookup import preset_of
 from code_index.embedding.models.measured import MEASURED
 from code_index.index.folder import IndexFolder
@@ -31,12 +34,14 @@ from code_index.parsing.configuration import parser_config
 from code_index.parsing.parser_pool import ParserPool
 from code_index.parsing.parser_worker import ParseTask
 from code_index.repository.content_rules import plan_changes
+from code_index.sharing.libraries import Libraries
 from code_index.system.hardware import available_processors, available_threads
 from code_index.tables import IndexStore
 
 # A second of one processor, as a rule.
 _SAMPLE_BYTES: Final = 1_500_000
 _SAMPLE_FILES: Final = 400
+_SAMPLE_CHUNKS: Final = 2_000
 # Source: first runs over 17, 100 and 1,058 files with 746, 1,555 and 10,659 chunks on 2 busy processors, 2026-11-27.
 _RUN_S: Final = 3.0
 _FILE_S: Final = 0.004
@@ -63,8 +68,9 @@ class Forecast:
     """A run before it begins; sizes in bytes, times in seconds.
 
     `new`, `changed` and `removed` count files against what is indexed, `skipped` what is left out, by reason. `exact` says
-    that `chunks` and `texts` (those to embed) were counted; else they come from a sample. `embed_s` is by preset, and has
-    the configured model under its name; None where nothing was measured, as on a GPU.
+    that `chunks`, `texts` (those to embed) and `from_libraries` (those whose vectors libraries have) were counted; else they
+    come from a sample. `embed_s` is by preset, for all chunks, and has the configured model under its name, for `texts`; None
+    where nothing was measured, as on a GPU.
     """
 
     repository_root: str
@@ -78,6 +84,7 @@ class Forecast:
     removed: int
     chunks: int
     texts: int
+    from_libraries: int
     exact: bool
     parse_s: float
     model: str
@@ -101,7 +108,7 @@ class _Sample:
     seconds: float = 0.0
     chunks: Counter[str] = field(default_factory=Counter)
     bytes_by_language: Counter[str] = field(default_factory=Counter)
-    hashes: list[str] = field(default_factory=list)
+    inputs: list[EmbeddingInput] = field(default_factory=list)
 
     @property
     def seconds_a_byte(self) -> float:
@@ -125,7 +132,7 @@ def forecast(folder: IndexFolder, settings: Settings, *, rates: Mapping[str, flo
 
     Raises:
         RepositoryError: the repository cannot be read.
-        ModelError: the settings name a device that is not there.
+        ModelError: the settings name a model or a device that is not there.
         StoreError: a table cannot be read.
     """
     known, stored = _indexed(folder, settings)
@@ -155,8 +162,14 @@ def forecast(folder: IndexFolder, settings: Settings, *, rates: Mapping[str, flo
     chunks = sum(one.chunks for one in languages.values())
     workers = settings.parse_workers or available_processors()
     waiting_bytes = sum(file.size_bytes for file in waiting)
-    share, without_vector = _to_embed(folder, settings, sample.hashes)
-    texts = round((chunks - sum(kept.values())) * share) + without_vector
+    vectors = _Vectors.of(folder, settings)
+    pending = vectors.pending()
+    looked = [
+        (chunks - sum(kept.values()), sample.inputs),
+        (len(pending), vectors.inputs(pending[:_SAMPLE_CHUNKS], settings.embedder.text_recipe)),
+    ]
+    needs = [(count, vectors.shares(inputs)) for count, inputs in looked]
+    texts = sum(round(count * to_embed) for count, (to_embed, _) in needs)
     model, device, threads = embedding_by(settings.embedder)
     return Forecast(
         repository_root=str(folder.repository_root),
@@ -170,12 +183,16 @@ def forecast(folder: IndexFolder, settings: Settings, *, rates: Mapping[str, flo
         removed=len(changes.removed) + sum(file.file_path in stored for file in changes.skipped),
         chunks=chunks,
         texts=texts,
-        exact=sample.files == len(waiting),
+        from_libraries=sum(round(count * there) for count, (_, there) in needs),
+        exact=sample.files == len(waiting) and len(pending) <= _SAMPLE_CHUNKS,
         parse_s=_RUN_S + len(waiting) * _FILE_S + waiting_bytes * sample.seconds_a_byte / workers,
         model=model,
         device=device,
         threads=threads,
-        embed_s={name: embed_seconds(texts, name, device, threads) for name in dict.fromkeys([model, *MEASURED])}
+        embed_s={
+            name: embed_seconds(texts if name == model else chunks, name, device, threads)
+            for name in dict.fromkeys([model, *MEASURED])
+        }
         | ({model: texts / rate} if (rate := (rates or {}).get(_EMBED_RATE)) else {}),
         disk_bytes=_INDEX_BYTES + _FILE_BYTES * len(files) + _CHUNK_BYTES * chunks,
     )
@@ -257,23 +274,62 @@ def _parsed(folder: IndexFolder, settings: Settings, files: Sequence[SourceFile]
                 sample.bytes_by_language[file.language] += file.size_bytes
                 sample.chunks[file.language] += outcome.chunk_count
                 sample.seconds += outcome.duration_s
-            sample.hashes += [
-                EmbeddingInput.of_chunk(**row, recipe=recipe).text_hash
+            sample.inputs += [
+                EmbeddingInput.of_chunk(**row, recipe=recipe)
                 for row in group.chunks.select(EMBEDDED_FIELDS).to_pylist()
             ]
     return sample
 
 
-def _to_embed(folder: IndexFolder, settings: Settings, hashes: Sequence[str]) -> tuple[float, int]:
-    """The share of these texts that the configured model has not embedded yet, and how many stored chunks wait for it."""
-    distinct = set(hashes)
-    share = len(distinct) / len(hashes) if hashes else 0.0
-    if not (folder.exists and folder.tables_dir.is_dir()):
-        return share, 0
-    with importing:
-        from code_index.embedding.models.description import describe_model
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    """The vectors of the configured model that are there: those of the index, and those of libraries, which are only read.
 
-    store, model_id = IndexStore(folder.tables_dir), describe_model(settings.embedder).model_id
-    waiting = store.statuses.count(model_id)[EmbeddingStatus.PENDING.value]
-    known = store.for_model(model_id).vectors.by_text_hash(sorted(distinct), model_id).num_rows if distinct else 0
-    return (len(distinct) - known) / len(hashes) if hashes else 0.0, waiting
+    `model` is None where it has to be downloaded first: then nobody can tell which vectors are of it.
+    """
+
+    store: IndexStore | None
+    model: ModelDescription | None
+    libraries: Libraries
+
+    @classmethod
+    def of(cls, folder: IndexFolder, settings: Settings) -> _Vectors:
+        store = IndexStore(folder.tables_dir) if folder.exists and folder.tables_dir.is_dir() else None
+        here = settings.embedder.model_copy(update={"allow_download": False})
+        try:
+            model = describe_model(here)
+        except ModelError:
+            if not settings.embedder.allow_download:
+                raise
+            return cls(store, None, Libraries.none())
+        asked = model.dimension is not None and not is_table(here)
+        return cls(store, model, Libraries.of(settings, model.model_id, read_only=True) if asked else Libraries.none())
+
+    def pending(self) -> list[str]:
+        """Ids of the stored chunks without a vector, in their order, which is none."""
+        if self.store is None:
+            return []
+        statuses = self.store.statuses.read("" if self.model is None else self.model.model_id)
+        waits = statuses.get_column("embedding_status") == EmbeddingStatus.PENDING.value
+        return sorted(statuses.filter(waits).get_column("chunk_id").to_list())
+
+    def inputs(self, chunk_ids: Sequence[str], recipe: str) -> list[EmbeddingInput]:
+        """Texts of stored chunks."""
+        if self.store is None or not chunk_ids:
+            return []
+        rows = self.store.chunks.by_ids(chunk_ids, columns=EMBEDDED_FIELDS).to_pylist()
+        return [EmbeddingInput.of_chunk(**row, recipe=recipe) for row in rows]
+
+    def shares(self, inputs: Sequence[EmbeddingInput]) -> tuple[float, float]:
+        """The shares of these chunks whose texts have to be embedded, and whose vectors libraries have; each text counts once."""
+        if not inputs:
+            return 0.0, 0.0
+        missing = {item.text_hash: item for item in inputs}
+        if self.model is None:
+            return len(missing) / len(inputs), 0.0
+        if self.store is not None:
+            vectors = self.store.for_model(self.model.model_id).vectors
+            for text_hash in vectors.by_text_hash(sorted(missing), self.model.model_id).column("text_hash").to_pylist():
+                missing.pop(text_hash, None)
+        found = len(self.libraries.ask(missing, dimension=self.model.dimension or 0))
+        return (len(missing) - found) / len(inputs), found / len(inputs)

@@ -12,7 +12,7 @@ from indexing_assets.runs import run_figures
 from indexing_assets.runs.index_names import CHUNK_VECTORS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
-from indexing_assets.runs.run_figures import RECENT_EVENTS, Figures, figures_of_runs
+from indexing_assets.runs.run_figures import RECENT_EVENTS, Figures, LastEmbedding, figures_of_runs
 
 
 def read_status(index: OpenIndex, model_id: str) -> IndexStatus:
@@ -43,7 +43,7 @@ def runs_of(index: OpenIndex, asset: str) -> list[Figures]:
     )
 
 
-def last_embedding(index: OpenIndex) -> dict[str, int]:
+def last_embedding(index: OpenIndex) -> LastEmbedding:
     """Figures of the newest run that embedded (`run_figures.last_embedding`)."""
     return run_figures.last_embedding(partial(runs_of, index))
 

@@ -15,7 +15,7 @@ import dagster as dg
 from code_index.core.errors import IndexBusyError
 from code_index.core.lazy_imports import importing
 from code_index.index.locks import Phase, hold
-from code_index.sharing.libraries import ExpiredVectors, Libraries
+from code_index.sharing.libraries import ExpiredVectors, find_expired_of_user
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.live_runs import close_dead_runs, remove_locks_of_ended
 from indexing_assets.runs.open_index import OpenIndex
@@ -70,7 +70,7 @@ def find_expired(index: OpenIndex, kept: Retention) -> Expired:
         table_bytes=sum(store.upkeep.disk_bytes().values()),
         live_bytes=sum(store.upkeep.live_bytes().values()),
         records=_expired_records(index, kept.runs),
-        library=Libraries.of(index.settings, "").expired(),
+        library=find_expired_of_user(index.settings),
     )
 
 

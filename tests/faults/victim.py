@@ -24,6 +24,7 @@ from code_index.core.embedding_text import EmbeddingInput, TextRecipe
 DURABLE = (
     ("code_index.index.unchanged_marker", None, "write_atomically"),
     ("code_index.index.folder", None, "write_atomically"),
+    ("code_index.index.vector_sources", None, "write_atomically"),
     ("resources.record_storage", None, "create_once"),
     ("resources.event_log", None, "create_once"),
     ("resources.event_log", "BatchingSqliteEventLogStorage", "store_event"),
@@ -55,6 +56,9 @@ MIGRATION = (
     ("indexing_assets.operations.migration.steps", None, "remove"),
     ("indexing_assets.operations.migration.rollback", None, "remove"),
 )
+# What publishing does besides.
+PUBLISHING = (("code_index.sharing.places", "Place", "write"),)
+_BESIDES = {"migrate": MIGRATION, "publish": PUBLISHING}
 
 
 class _Log:
@@ -105,7 +109,7 @@ def _watch_work(log: _Log) -> None:
 def main() -> None:
     log = _Log(sys.argv[1])
     taken: Counter[str] = Counter()
-    for module, owner, function in (*DURABLE, *(MIGRATION if "migrate" in sys.argv else ())):
+    for module, owner, function in (*DURABLE, *_BESIDES.get(sys.argv[3], ())):
         place = importlib.import_module(module)
         if owner is not None:
             place = getattr(place, owner)

@@ -18,7 +18,8 @@ from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
 from code_index.core.hashing import content_hash
 from code_index.core.identifiers import full_text
 from code_index.core.model import Chunk, ChunkingOptions, ChunkType
-from code_index.parsing.chunk_rows import PARSED_CHUNKS, chunks_to_batch
+from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.tables.schemas import PARSED_CHUNKS
 from tests.samples import SAMPLES
 
 LANGUAGES = tuple(sorted({*CODE, *FORMATS}))

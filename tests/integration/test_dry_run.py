@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from code_index.core.errors import ModelError
 from code_index.embedding.models.measured import MEASURED
-from code_index.index.folder import locate_index_folder
+from code_index.index.folder import locate_index_folder, resolve_index_folder
 from indexing_assets.operations import forecast as room
 from indexing_assets.operations.forecast import embed_seconds, forecast
+from indexing_assets.operations.pipeline import Pipeline
+from tests.conftest import write_files, write_small_repository
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Write = Callable[[Path, dict[str, str]], None]
@@ -52,6 +55,45 @@ def test_it_writes_nothing_and_what_it_says_comes_true(
     later = json.loads(command_line("index", small_repository, "--dry-run", "--json").stdout)
     assert _tree(tmp_path) == before
     assert (later["new"], later["changed"], later["removed"], later["texts"]) == (1, 1, 1, 2)
+
+
+def test_it_knows_what_libraries_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("CODE_INDEX_LIBRARY_BYTES")
+    with Pipeline(resolve_index_folder(write_small_repository(tmp_path / "one"))) as pipeline:
+        assert [result.error for result in (pipeline.scan(), pipeline.parse(), pipeline.embed())] == [None] * 3
+        chunks = pipeline.store.chunks.count()
+    second = write_small_repository(tmp_path / "two")
+    write_files(second, {"new.py": "def new():\n    return 'nowhere else'\n"})
+    folder = locate_index_folder(second)
+    before = _tree(tmp_path)
+
+    def needs() -> tuple[int, int, int]:
+        found = forecast(folder, folder.settings())
+        return found.chunks, found.texts, found.from_libraries
+
+    assert needs() == (chunks + 1, 1, chunks)
+    assert _tree(tmp_path) == before, "no time of use is noted"
+    with Pipeline(folder) as pipeline:
+        assert [result.error for result in (pipeline.scan(), pipeline.parse())] == [None] * 2
+    assert needs() == (chunks + 1, 1, chunks), "the chunks that wait for their vectors are looked up as well"
+    monkeypatch.setattr(room, "_SAMPLE_CHUNKS", chunks // 2)
+    assert not forecast(folder, folder.settings()).exact
+    monkeypatch.setenv("CODE_INDEX_LIBRARY_BYTES", "0")
+    assert needs() == (chunks + 1, chunks + 1, 0)
+
+
+def test_a_model_that_is_to_be_downloaded_is_in_no_library_and_is_not_downloaded(
+    small_repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_MODEL", "nobody/has-this-model")
+    folder = locate_index_folder(small_repository)
+    with pytest.raises(ModelError, match="nobody/has-this-model"):
+        forecast(folder, folder.settings())
+    monkeypatch.setenv("CODE_INDEX_ALLOW_DOWNLOAD", "true")
+    found = forecast(folder, folder.settings())
+    assert (found.texts, found.from_libraries) == (found.chunks, 0)
 
 
 def test_it_is_about_a_usual_run(small_repository: Path, command_line: Run) -> None:

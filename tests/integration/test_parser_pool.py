@@ -11,11 +11,11 @@ import pytest
 from code_index.core.errors import CodeIndexError
 from code_index.core.model import ChunkingOptions
 from code_index.parsing import parser_pool
-from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.kept_parser import KeptParser
 from code_index.parsing.parser_pool import ParserPool
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
 from code_index.system.hardware import available_processors
+from code_index.tables.schemas import PARSED_CHUNKS
 from tests.waiting import PATIENCE_S, busy_parser, if_running, started
 
 _JAVA_BOMB = b"a<" * 20_000

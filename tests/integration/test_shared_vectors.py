@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,13 +13,18 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from code_index import Index
 from code_index.index.folder import resolve_index_folder
-from code_index.sharing.libraries import own_place
+from code_index.index.vector_sources import MODEL, THIS_INDEX
+from code_index.sharing.libraries import OWN, own_place
+from indexing_assets.assets.index_report import REPORT_FILE
 from indexing_assets.cli.main import cli
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_status import last_embedding
+from indexing_assets.runs.run_figures import LastEmbedding
 from tests.conftest import write_files, write_small_repository
 from tests.fakes import texts_asked
+from tests.faults.harness import Durable, Work, run_victim, write_repository
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +35,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CODE_INDEX_LIBRARY_BYTES")
 
 
-def _indexed(root: Path, *, force: bool = False) -> tuple[list[str], dict[str, int], dict[str, np.ndarray]]:
+def _indexed(root: Path, *, force: bool = False) -> tuple[list[str], LastEmbedding, dict[str, np.ndarray]]:
     """Index a repository: the texts that the model was asked for, the figures of the run, and vectors by chunk."""
     with texts_asked() as asked, Pipeline(resolve_index_folder(root)) as pipeline:
         for result in (pipeline.scan(), pipeline.parse(), pipeline.embed(force=force)):
@@ -39,6 +46,10 @@ def _indexed(root: Path, *, force: bool = False) -> tuple[list[str], dict[str, i
         return asked, last_embedding(pipeline.index), vectors
 
 
+def _module(number: int, *, says: str = "") -> str:
+    return f"def changes_{number}():\n    return {says!r}\n\n\ndef stays_{number}():\n    return {number}\n"
+
+
 def _git(root: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
@@ -46,31 +57,54 @@ def _git(root: Path, *arguments: str) -> None:
 
 def test_a_second_clone_asks_the_model_for_nothing(tmp_path: Path) -> None:
     _, first, vectors = _indexed(write_small_repository(tmp_path / "one"))
-    assert first["from_libraries"] == 0
+    assert first.sources == {MODEL: first.embedded}
     asked, figures, of_clone = _indexed(write_small_repository(tmp_path / "two"))
     assert asked == []
-    assert figures["embedded"] == 0
-    assert figures["chunks"] == figures["reused"] == figures["from_libraries"] == len(vectors)
+    assert figures == LastEmbedding(len(vectors), embedded=0, reused=len(vectors), sources={OWN: len(vectors)})
     assert of_clone.keys() == vectors.keys()
     for chunk_id, vector in vectors.items():
         np.testing.assert_array_equal(of_clone[chunk_id], vector)
 
 
-def test_a_worktree_embeds_what_differs_and_no_more(tmp_path: Path) -> None:
-    main = write_small_repository(tmp_path / "main")
+@pytest.mark.parametrize("place", ["tree", "main/trees/fix"])
+def test_a_worktree_embeds_the_chunks_that_differ_and_a_search_shows_no_other_trees_code(
+    tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, tree = tmp_path / "main", tmp_path / place
+    write_files(main, {f"module_{number}.py": _module(number, says="everywhere") for number in range(25)})
+    write_files(main, {f"module_{number}.py": _module(number, says="in main") for number in range(20)})
     _git(main, "init", "-q")
     _git(main, "add", ".")
     _git(main, "commit", "-qm", "first")
-    _indexed(main)
-    tree = tmp_path / "tree"
+    _, _, of_main = _indexed(main)
     _git(main, "worktree", "add", "-q", str(tree))
-    guide = tree / "docs" / "guide.md"
-    guide.write_text(guide.read_text(encoding="utf-8") + "\n## New\n\nOnly here.\n", encoding="utf-8")
-    asked, _, _ = _indexed(tree)
-    assert [text.rpartition("\n")[2] for text in asked] == ["Only here."]
-    with Pipeline(resolve_index_folder(main)) as pipeline:
-        contents = pipeline.store.chunks.read(["content"])["content"].to_pylist()
-    assert not any("Only here." in content for content in contents), "the other tree's index is as it was"
+    write_files(tree, {f"module_{number}.py": _module(number, says="in the tree") for number in range(20)})
+    monkeypatch.chdir(tree)
+    assert resolve_index_folder().repository_root == tree, "the index above is of another tree"
+    asked, figures, of_tree = _indexed(tree)
+    assert len(asked) == 20
+    assert all("in the tree" in text for text in asked)
+    assert figures.sources == {MODEL: 20, OWN: len(of_tree) - 20}
+    assert _indexed(main)[2].keys() == of_main.keys(), "the tree is no part of it, wherever it lies"
+    for query in ("in main", "in the tree", "changes_3"):
+        said = {root: [hit.content for hit in Index.open(root).search(query, limit=100)] for root in (main, tree)}
+        assert any("in main" in content for content in said[main])
+        assert any("in the tree" in content for content in said[tree])
+        assert not any("in the tree" in content for content in said[main])
+        assert not any("in main" in content for content in said[tree])
+
+
+def test_texts_of_two_repositories_meet_where_path_and_content_are_the_same(tmp_path: Path) -> None:
+    same = {"vendor/tool.py": _module(1)}
+    write_files(tmp_path / "one", same | {"one.py": _module(2)})
+    write_files(tmp_path / "two", same | {"two.py": _module(2)})
+    _, _, of_one = _indexed(tmp_path / "one")
+    asked, figures, of_two = _indexed(tmp_path / "two")
+    assert len(asked) == figures.sources[MODEL] == len(of_two) // 2
+    assert all("two.py" in text for text in asked)
+    assert figures.sources[OWN] == len(of_two) // 2
+    for chunk_id in of_one.keys() & of_two.keys():
+        np.testing.assert_array_equal(of_one[chunk_id], of_two[chunk_id])
 
 
 def test_a_branch_switched_forth_and_back_and_an_index_made_again_ask_for_nothing(tmp_path: Path) -> None:
@@ -79,15 +113,16 @@ def test_a_branch_switched_forth_and_back_and_an_index_made_again_ask_for_nothin
     changed = {"app/greeting.py": "def part(name: str) -> str:\n    return name\n"}
     write_files(root, changed)
     assert len(_indexed(root)[0]) == 1
-    write_small_repository(root)
-    assert _indexed(root)[0] == []
-    write_files(root, changed)
-    assert _indexed(root)[0] == []
+    for files in (write_small_repository, lambda root: write_files(root, changed)):
+        files(root)
+        asked, figures, _ = _indexed(root)
+        assert asked == []
+        assert figures.sources.keys() == {THIS_INDEX}, "the index keeps for a while what it had"
     write_small_repository(root)
     shutil.rmtree(root / ".code-index")
     asked, figures, again = _indexed(root)
     assert asked == []
-    assert figures["from_libraries"] == len(vectors) == len(again)
+    assert figures.sources == {OWN: len(vectors)} == {OWN: len(again)}
 
 
 def test_force_asks_the_model_and_corrects_the_library(tmp_path: Path) -> None:
@@ -97,9 +132,9 @@ def test_force_asks_the_model_and_corrects_the_library(tmp_path: Path) -> None:
     _, _, wrong = _indexed(root)
     assert any(not np.array_equal(wrong[chunk_id], right[chunk_id]) for chunk_id in right)
     asked, figures, corrected = _indexed(root, force=True)
-    assert len(asked) == figures["embedded"] == len(right)
+    assert len(asked) == figures.embedded == len(right)
     _, figures, of_third = _indexed(write_small_repository(tmp_path / "three"))
-    assert figures["from_libraries"] == len(right)
+    assert figures.sources == {OWN: len(right)}
     for chunk_id, vector in right.items():
         np.testing.assert_array_equal(corrected[chunk_id], vector)
         np.testing.assert_array_equal(of_third[chunk_id], vector)
@@ -130,17 +165,60 @@ def test_a_library_that_is_lost_costs_the_model_and_nothing_else(tmp_path: Path)
         if path.is_file():
             path.write_bytes(b"\0" * 64)
     asked, figures, again = _indexed(write_small_repository(tmp_path / "two"))
-    assert len(asked) == figures["embedded"] == len(vectors) == len(again)
+    assert len(asked) == figures.embedded == len(vectors) == len(again)
 
 
 def test_status_index_and_cleanup_say_what_was_reused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     count = len(_indexed(write_small_repository(tmp_path / "one"))[2])
     root = write_small_repository(tmp_path / "two")
-    assert f"Of the vectors {count} came from the library that indexes share" in _said(capsys, "index", str(root))
+    assert f"Reused {count} vectors: {count} from your library." in _said(capsys, "index", str(root))
     said = _said(capsys, "status", str(root))
-    assert f"Reused      {count} of {count} vectors in the last run ({count} from libraries)" in said
+    assert f"Vectors     {count} added so far: {count} from your library\n" in said
+    assert json.loads(_said(capsys, "status", "--json", str(root)))["vector_sources"] == {OWN: count}
     assert f"Library     {count} vectors of this model in {own_place()}" in said
     assert f"0 of {count} vectors in the library that indexes share" in _said(capsys, "cleanup", "--dry-run", str(root))
+
+
+def test_status_and_report_tell_the_vectors_that_an_index_was_given_by_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    team = tmp_path / "team"
+    team.mkdir()
+    monkeypatch.setenv("CODE_INDEX_SHARED_LIBRARIES", str(team))
+    with pytest.MonkeyPatch.context() as ci:
+        ci.setenv("CODE_INDEX_WRITE_SHARED_LIBRARIES", "true")
+        count = len(_indexed(write_small_repository(tmp_path / "one"))[2])
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "another user's cache"))
+    root = write_small_repository(tmp_path / "two")
+    assert f"Reused {count} vectors: {count} from {team}." in _said(capsys, "index", str(root))
+    write_files(root, {"new.py": "def new():\n    return 'nowhere else'\n"})
+    assert "Reused" not in _said(capsys, "index", str(root))
+    expected = {str(team): count, MODEL: 1}
+    assert Index.open(root).status().vector_sources == expected
+    said = f"{count + 1} added so far: {count} from {team}, 1 from the model"
+    assert said in _said(capsys, "status", str(root))
+    with Pipeline(resolve_index_folder(root)) as pipeline:
+        assert pipeline.materialize("index_report").error is None
+        page = (pipeline.folder.path / REPORT_FILE).read_text(encoding="utf-8")
+    assert f"<dt>vectors from {team}</dt><dd>{count}</dd>" in page
+    _indexed(root, force=True)
+    assert Index.open(root).status().vector_sources == {MODEL: count + 1}, "all were made again"
+
+
+@pytest.mark.slow
+def test_a_killed_run_and_a_new_index_embed_each_text_once(tmp_path: Path) -> None:
+    root = write_repository(tmp_path / "repository")
+    log, killed = run_victim(["index", str(root)], tmp_path, kill="append:5:after")  # given to the library, not stored
+    assert killed.returncode == -signal.SIGKILL
+    first = Work.of(log).embedded
+    shutil.rmtree(root / ".code-index")
+    log, ended = run_victim(["index", str(root)], tmp_path)
+    assert ended.returncode == 0
+    second = Work.of(log).embedded
+    assert first
+    assert second
+    assert not first & second
+    assert first | second == Durable.of(root).texts
 
 
 def test_the_runs_metadata_say_what_came_from_libraries(tmp_path: Path) -> None:
@@ -152,7 +230,9 @@ def test_the_runs_metadata_say_what_came_from_libraries(tmp_path: Path) -> None:
         assert event is not None
         assert event.asset_materialization is not None
         metadata: Mapping[str, dg.MetadataValue] = event.asset_materialization.metadata
-        assert metadata["run_from_libraries"].value == metadata["run_reused"].value == metadata["run_chunks"].value
+        assert (
+            metadata["vectors from your library"].value == metadata["run_reused"].value == metadata["run_chunks"].value
+        )
 
 
 def _spoil_library() -> None:

@@ -1,8 +1,8 @@
 import pyarrow as pa
 
 from code_index.core.model import Chunk, ChunkType, Parameter, TypeAnnotation
-from code_index.parsing.chunk_rows import PARSED_CHUNKS, chunks_to_batch
-from code_index.tables.schemas import CHUNKS
+from code_index.parsing.chunk_rows import chunks_to_batch
+from code_index.tables.schemas import CHUNKS, PARSED_CHUNKS
 
 _PLAIN = Chunk(
     chunk_id="0" * 32,

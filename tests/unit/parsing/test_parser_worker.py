@@ -12,8 +12,8 @@ import pytest
 from code_index.core.errors import ParseError
 from code_index.core.model import ChunkingOptions
 from code_index.parsing import parser_worker
-from code_index.parsing.chunk_rows import PARSED_CHUNKS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParserConfig, ParseTask, Started
+from code_index.tables.schemas import PARSED_CHUNKS
 
 
 @pytest.fixture

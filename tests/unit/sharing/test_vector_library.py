@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,14 @@ from code_index.core.unit_vectors import Vectors, normalized
 from code_index.index.locks import Duty, hold
 from code_index.index.settings import Settings
 from code_index.sharing import libraries as sharing
-from code_index.sharing.libraries import Libraries, compact_and_expire, find_expired, own_place
+from code_index.sharing.libraries import (
+    Libraries,
+    compact_and_expire,
+    compact_and_expire_of_user,
+    find_expired,
+    find_expired_of_user,
+    own_place,
+)
 from code_index.sharing.vector_library import REFRESHED_AFTER, TABLE, VectorLibrary, usable
 from tests.waiting import PATIENCE_S
 
@@ -162,8 +170,27 @@ def test_what_was_not_used_for_longest_expires_until_the_rest_fits(tmp_path: Pat
 def test_a_library_within_its_bounds_keeps_everything_but_what_is_too_old(tmp_path: Path) -> None:
     _given(tmp_path, _vectors("new"), now=datetime.now(UTC))
     _given(tmp_path, _vectors("old"), now=datetime.now(UTC) - timedelta(days=100))
-    assert compact_and_expire(tmp_path, max_bytes=10**9, max_age=timedelta(days=90)).expired == 1
+    assert compact_and_expire(tmp_path, max_bytes=10**9, max_age=timedelta(days=90)) == 1
     assert VectorLibrary(tmp_path, "m").ask(_ten({"new": 1, "old": 1}), dimension=_DIMENSION).keys() == {"new"}
+
+
+def test_times_of_use_are_read_once_a_day_unless_the_bytes_are_over_the_bound(tmp_path: Path) -> None:
+    library = _given(tmp_path, _vectors("new"), now=datetime.now(UTC))
+    bounds = sharing.Bounds(max_bytes=10 * library.row_bytes(), max_age=timedelta(days=90))
+
+    def expired() -> int:
+        return compact_and_expire(tmp_path, **bounds, looked_within=timedelta(days=1))
+
+    assert expired() == 0
+    _given(tmp_path, _vectors("old"), now=datetime.now(UTC) - timedelta(days=100))
+    assert expired() == 0, "looked at a moment ago"
+    yesterday = time.time() - timedelta(days=1).total_seconds() - 1
+    os.utime(tmp_path / "last_expiry", (yesterday, yesterday))
+    assert expired() == 1
+    for hours in range(10):
+        _given(tmp_path, _vectors(f"{hours}"), now=datetime.now(UTC) - timedelta(hours=hours))
+    assert expired() == 2, "nine tenths of the bound stay"
+    assert library.count() == 9
 
 
 def test_one_process_at_a_time_expires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,6 +247,19 @@ def test_a_shared_library_is_read_and_its_vectors_go_into_the_users_own(tmp_path
     assert again.taken == {sharing.OWN: 1}
 
 
+def test_a_look_notes_and_adds_nothing(tmp_path: Path) -> None:
+    vectors, characters = _vectors(_TEXT.text_hash, "own"), {_TEXT.text_hash: len("some text") + len("name"), "own": 10}
+    places = (own_place(), tmp_path / "team")
+    for place, key in zip(places, ("own", _TEXT.text_hash), strict=True):
+        VectorLibrary(place, "m").give({key: vectors[key]}, characters, now=_NOW - timedelta(days=300))
+    before = [{path: path.read_bytes() for path in place.rglob("*") if path.is_file()} for place in places]
+    settings = _settings(shared_libraries=(str(places[1]),), write_shared_libraries=True)
+    looking = Libraries.of(settings, "m", read_only=True)
+    assert looking.ask(_TEXTS, dimension=_DIMENSION).keys() == _TEXTS.keys()
+    looking.give(_vectors("other"), {"other": _TEXT}, replace=False)
+    assert [{path: path.read_bytes() for path in place.rglob("*") if path.is_file()} for place in places] == before
+
+
 def test_a_shared_library_is_written_where_the_settings_say_so(tmp_path: Path) -> None:
     place = str(tmp_path / "team")
     Path(place).mkdir()
@@ -249,6 +289,23 @@ def test_a_shared_folder_that_is_not_there_is_named_and_not_made(
     Libraries.of(settings, "m").give(_vectors(_TEXT.text_hash), _TEXTS, replace=False)
     assert f"{tmp_path / 'typo'} is not there" in caplog.text
     assert not (tmp_path / "typo").exists()
+
+
+def test_maintenance_keeps_the_library_of_a_user_within_the_settings_and_warns_of_one_that_is_damaged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    _given(own_place(), _vectors("new"), now=datetime.now(UTC))
+    _given(own_place(), _vectors("old"), model="other", now=datetime.now(UTC) - timedelta(days=100))
+    assert find_expired_of_user(_settings()).expired == 1
+    assert find_expired_of_user(_settings(library_bytes=0)).vectors == 0
+    compact_and_expire_of_user(_settings(library_bytes=0))
+    assert find_expired_of_user(_settings()).vectors == 2, "one that is switched off is left"
+    compact_and_expire_of_user(_settings())
+    assert (find_expired_of_user(_settings()).vectors, caplog.text) == (1, "")
+    for path in own_place().glob("*/texts.lance/data/*"):
+        path.write_bytes(b"\0" * 64)
+    compact_and_expire_of_user(_settings())
+    assert f"Your library {own_place()} is not kept within its bounds" in caplog.text
 
 
 @pytest.mark.parametrize("damaged", ["*/texts.lance/data/*", "*/texts.lance/_versions/*", "*/schema_version.json"])
