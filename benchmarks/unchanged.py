@@ -7,8 +7,10 @@ The tree is made of the functions of Django 5.2: each file is one real source fi
 makes it another file; 100 files a folder. It is indexed once, with the embedder that needs no model (what is measured
 here is not the model), and kept in FOLDER for the next time.
 
-Then `code-index index` runs on the unchanged tree in processes of its own, and in this process, which is warm, one
-file is edited and searched for. That a scan of it reads no content is what the scan itself counts.
+With `--edits-at 1000 10000 60000` only the edits run, in trees of these sizes: what grows with the tree.
+
+Then `code-index index` and `code-index status` run on the unchanged tree in processes of their own, and in this process,
+which is warm, one file is edited and searched for. That a scan of it reads no content is what the scan itself counts.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ LINES = 40
 PER_FOLDER = 100
 RUNS = 5
 GOAL_S = 5.0
+STATUS_S = 0.6
 _OLD_S = 1_600_000_000  # files that were written just now are read again, as an edit within the clock's grain may hide
 
 
@@ -90,11 +93,11 @@ def _checked(result: PhaseResult) -> PhaseResult:
     return result
 
 
-def no_change(place: IndexFolder) -> dict[str, Any]:
-    """`code-index index` in processes of its own: median of seconds, processor seconds and peak memory."""
+def from_a_shell(place: IndexFolder, name: str) -> dict[str, Any]:
+    """A command on the index in processes of its own: median of seconds, processor seconds and peak memory."""
     program = str(Path(sys.executable).with_name("code-index"))
     start = [program] if Path(program).exists() else [sys.executable, "-m", "indexing_assets.cli.main"]
-    command = [*start, "index", str(place.repository_root), "--index-dir", str(place.path)]
+    command = [*start, name, str(place.repository_root), "--index-dir", str(place.path)]
     walls, processors, memory = [], [], []
     for _ in range(RUNS):
         before, started = os.times(), time.perf_counter()
@@ -140,9 +143,10 @@ def edit(place: IndexFolder) -> list[dict[str, float]]:
             started = time.perf_counter()
             seconds: dict[str, float] = {}
             for name, phase in (("scan", pipeline.scan), ("parse", pipeline.parse), ("embed", pipeline.embed)):
-                begun = time.perf_counter()
+                begun, spent = time.perf_counter(), processor_s()
                 _checked(phase())
                 seconds[f"{name}_s"] = time.perf_counter() - begun
+                seconds[f"{name}_cpu_s"] = processor_s() - spent
             for mode in (SearchMode.LEXICAL, SearchMode.HYBRID):
                 if not any(marker in hit.content for hit in search(pipeline.store, encoder, marker, mode=mode)):
                     raise SystemExit(f"{mode} search does not find the edit of {target}.")
@@ -152,8 +156,62 @@ def edit(place: IndexFolder) -> list[dict[str, float]]:
     return found
 
 
+def processor_s() -> float:
+    """Processor time of this process and of those that it started and waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def edits_by_size(folder: Path, sizes: Sequence[int]) -> None:
+    """Processor time of an edit in trees of these sizes, as a table and a plot."""
+    before = report.machine()
+    found: dict[int, dict[str, float]] = {}
+    for count in sizes:
+        place, _ = indexed(folder, count)
+        edits = edit(place)
+        found[count] = {name: statistics.median(one[name] for one in edits) for name in edits[0]}
+    parts = ("scan_cpu_s", "parse_cpu_s", "embed_cpu_s")
+    rows = [
+        [
+            f"{count:,}",
+            *(f"{seconds[part]:.2f}" for part in parts),
+            f"{sum(seconds[part] for part in parts):.2f}",
+            f"{seconds['searchable_s']:.2f}",
+        ]
+        for count, seconds in found.items()
+    ]
+    header = ["files", "scan, s of processor", "parse", "embed", "all three", "until it is found, s"]
+    report.write(
+        "edits_by_size",
+        seed=SEED,
+        machine_before=before,
+        figures={str(count): seconds for count, seconds in found.items()},
+        markdown=report.table(header, rows),
+        module="unchanged",
+    )
+    _plot(found, parts, report.RESULTS / "edits_by_size.png")
+
+
+def _plot(found: dict[int, dict[str, float]], parts: Sequence[str], target: Path) -> None:
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(6, 4), layout="constrained")
+    axes = page.subplots()
+    for part in parts:
+        axes.plot(list(found), [found[count][part] for count in found], marker="o", label=part.removesuffix("_cpu_s"))
+    axes.set(xlabel="files", ylabel="s of processor", title="One file edited, warm process", ylim=(0, None))
+    axes.legend()
+    page.savefig(target, dpi=120)
+    print(f"Plot: {target}")
+
+
 def _markdown(
-    files: int, quiet: dict[str, Any], read: int, edits: Sequence[dict[str, float]], disk: dict[str, int]
+    files: int,
+    quiet: dict[str, Any],
+    status: dict[str, Any],
+    read: int,
+    edits: Sequence[dict[str, float]],
+    disk: dict[str, int],
 ) -> str:
     median = {name: statistics.median(one[name] for one in edits) for name in edits[0]}
     parts = ", ".join(f"{name.removesuffix('_s')} {median[name]:.2f}" for name in ("scan_s", "parse_s", "embed_s"))
@@ -164,6 +222,11 @@ def _markdown(
                 f"`code-index index`, {files:,} files, none changed",
                 f"{quiet['wall_s']:.2f} s ({quiet['cpu_s']:.2f} s of processor)",
                 f"{GOAL_S:.0f} s",
+            ],
+            [
+                "`code-index status`",
+                f"{status['wall_s']:.2f} s ({status['cpu_s']:.2f} s of processor)",
+                f"{STATUS_S} s",
             ],
             ["contents read by a scan of it", read, 0],
             ["its peak memory", f"{quiet['peak_mib']:,} MiB", ""],
@@ -187,13 +250,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Cost of no change and of one edit.")
     parser.add_argument("--folder", type=Path, required=True, help="where tree and index are kept")
     parser.add_argument("--files", type=int, default=60_000)
+    parser.add_argument("--edits-at", type=int, nargs="+", metavar="FILES", help="only edits, in trees of these sizes")
     arguments = parser.parse_args()
-    if arguments.files < (RUNS + 1) * PER_FOLDER:
-        parser.error(f"--files must be at least {(RUNS + 1) * PER_FOLDER}")
+    if min(arguments.edits_at or [arguments.files]) < (RUNS + 1) * PER_FOLDER:
+        parser.error(f"a tree has at least {(RUNS + 1) * PER_FOLDER} files")
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    if arguments.edits_at:
+        edits_by_size(arguments.folder, arguments.edits_at)
+        return
     before = report.machine()
     place, costs = indexed(arguments.folder, arguments.files)
-    quiet = no_change(place)
+    quiet, status = from_a_shell(place, "index"), from_a_shell(place, "status")
     read = contents_read(place)
     disk = {"dagster": _bytes(place.dagster_home), "tables": _bytes(place.tables_dir)}
     edits = edit(place)
@@ -205,11 +272,12 @@ def main() -> None:
             "files": arguments.files,
             **costs,
             "no_change": quiet,
+            "status": status,
             "contents_read": read,
             "edits": edits,
             "bytes": disk,
         },
-        markdown=_markdown(arguments.files, quiet, read, edits, disk),
+        markdown=_markdown(arguments.files, quiet, status, read, edits, disk),
     )
 
 

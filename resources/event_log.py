@@ -53,6 +53,7 @@ from resources.dagster_internals import (
 from resources.dynamic_partition_keys import BatchedPartitionKeys
 from resources.event_watcher import RunWatcher
 from resources.record_storage import BUSY_TIMEOUT_S, CONFIG_TYPE, create_once, folder_of_records
+from resources.remembered_keys import RememberedKeys
 
 # Maximum of a run's materializations in the stats of its steps.
 _MATERIALIZATIONS_IN_STATS = 1_000
@@ -71,7 +72,7 @@ class _Shard:
     file: tuple[int, int] | None
 
 
-class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage):
+class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, SqliteEventLogStorage):
     """`SqliteEventLogStorage` with lasting connections and batched writes; same files, same schema."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
@@ -174,6 +175,7 @@ class BatchingSqliteEventLogStorage(BatchedPartitionKeys, SqliteEventLogStorage)
             # A subquery: SQLite refuses as many variables as a run has materializations.
             connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(of_run)))
             connection.execute(SqlEventLogStorageTable.delete().where(SqlEventLogStorageTable.c.run_id == run_id))
+        self.forget_events()
         if self.supports_global_concurrency_limits:
             self.free_concurrency_slots_for_run(run_id)
         self.delete_run_log(run_id)

@@ -7,11 +7,12 @@ Python. Does not belong here: what Dagster's records say, such as rates (`indexi
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import polars as pl
+import pyarrow.compute as pc
 
 from code_index.chunking.registry import reads_syntax
 from code_index.core.model import EmbeddingStatus, FileStatus
@@ -106,29 +107,24 @@ def index_status(
     Raises:
         StoreError: a table cannot be read.
     """
-    batches = pl.DataFrame(store.statuses.batches(model_id))
-    languages = (
-        pl.DataFrame(store.files.read(columns=["language", "status"]))
-        .filter(pl.col("status") != FileStatus.SKIPPED.value)
-        .group_by("language")
-        .len()
-        .sort("len", "language", descending=[True, False])
-    )
+    batches = store.statuses.batches(model_id)
+    indexed = store.files.read(["language"], where=f"status <> '{FileStatus.SKIPPED.value}'").column("language")
+    languages = dict(sorted(Counter(indexed.drop_null().to_pylist()).items(), key=lambda item: (-item[1], item[0])))
     serving = store.models.serving()
     status = IndexStatus(
         repository_root=str(folder.repository_root),
         index_dir=str(folder.path),
         files={status.value: 0 for status in FileStatus} | store.files.counts(),
-        languages=dict(languages.iter_rows()),
+        languages=languages,
         chunks=store.statuses.count(model_id, running_batches),
-        batches=batches.height,
-        pending_batches=batches.filter(pl.col("pending") > 0).height,
+        batches=batches.num_rows,
+        pending_batches=pc.sum(pc.greater(batches["pending"], 0)).as_py() or 0,
         model=model_id,
         serving_model=model_id if serving is None else serving[0],
         stale_batches=store.models.stale_batches(model_id),
         vectors_by_model=store.models.vector_counts(),
         disk_bytes={**store.upkeep.disk_bytes(), "dagster": folder_bytes(folder.dagster_home)},
-        without_syntax={name: count for name, count in languages.iter_rows() if not reads_syntax(name)},
+        without_syntax={name: count for name, count in languages.items() if not reads_syntax(name)},
         guessed_encodings=store.files.guessed_encodings(),
         skipped=skipped_counts(store),
         without_references=store.files.without_references(),

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from code_index.core.child_python import IMPORT_ROOT, child_environment, deaf_children
 from code_index.core.errors import CodeIndexError
+from code_index.parsing.kept_parser import OF_THIS_PROCESS
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, Answer, ParseOutcome, ParserConfig, ParseTask, Started
 from code_index.parsing.read_ahead import read_ahead
 from code_index.system.hardware import available_processors
@@ -71,6 +72,16 @@ class _Worker:
     job: _Job | None = None
     position: int = -1
 
+    def is_alive(self) -> bool:
+        """Tell whether the process can be used."""
+        return self.process.poll() is None
+
+    def end(self) -> None:
+        """End the process, and wait until it has ended."""
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+
 
 @dataclass(slots=True)
 class _Pieces:
@@ -105,7 +116,9 @@ class ParserPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the processes."""
+        """End the processes; the only one of a small run may wait for the next (`kept_parser`)."""
+        if kind is None and len(self._workers) == 1 and self._workers[0].job is None:
+            OF_THIS_PROCESS.give(self._config, self._workers.pop())
         self.close()
 
     def close(self) -> None:
@@ -256,6 +269,8 @@ class ParserPool:
         return f"its parser process ended with {_death(status)}", False
 
     def _start_worker(self) -> _Worker:
+        if isinstance(kept := OF_THIS_PROCESS.take(self._config), _Worker):
+            return kept
         ours, theirs = socket.socketpair()
         with theirs, deaf_children():
             process = subprocess.Popen(

@@ -13,7 +13,7 @@ from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.lance_tables import LanceTables, projected
 from code_index.tables.row_checks import conform, refuse_duplicates, shortened, timestamp
 from code_index.tables.schemas import CHUNKS
-from code_index.tables.sql import is_in
+from code_index.tables.sql import is_in, sql_literal
 from code_index.tables.table_names import CHUNKS_TABLE
 
 _KEYS = ("chunk_id",)
@@ -100,16 +100,16 @@ class ChunkRows:
         ids, known_ids = rows.column("chunk_id"), known.column("chunk_id")
         gone = known_ids.filter(pc.invert(pc.is_in(known_ids, ids))).to_pylist()
         if is_only_writer and not known.num_rows:
-            self._tables.append(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS)
+            self._tables.append(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, file_paths=paths)
         else:
-            self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice)
+            self._tables.merge(CHUNKS_TABLE, CHUNKS, rows, keys=_KEYS, replaces=in_slice, file_paths=paths)
         self._errors.forget(gone)
 
     def delete_by_file(self, file_paths: Sequence[str]) -> int:
         """Remove the chunks of these files and their errors; returns how many chunks there were."""
         in_slice = is_in("file_path", file_paths)
         gone = self.read(["chunk_id"], in_slice).column("chunk_id").to_pylist()
-        deleted = self._tables.delete(CHUNKS_TABLE, in_slice)
+        deleted = self._tables.delete(CHUNKS_TABLE, in_slice, file_paths=file_paths)
         self._errors.forget(gone)
         return deleted
 
@@ -117,9 +117,10 @@ class ChunkRows:
         """Move chunks (chunk_id, embedding_batch_id) to other batches, in one commit; returns how many there were."""
         return self._tables.update_matched(CHUNKS_TABLE, rows, keys=_KEYS)
 
-    def max_batch_id(self) -> int | None:
-        """Find the highest embedding batch id in use; `None` when there is none."""
-        highest: int | None = pc.max(self.read(["embedding_batch_id"]).column("embedding_batch_id")).as_py()
+    def max_batch_id(self, *, above: int = -1) -> int | None:
+        """Find the highest embedding batch id in use that is higher than `above`; `None` when there is none."""
+        ids = self.read(["embedding_batch_id"], f"embedding_batch_id > {sql_literal(above)}")
+        highest: int | None = pc.max(ids.column("embedding_batch_id")).as_py()
         return highest
 
 

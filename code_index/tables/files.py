@@ -38,11 +38,12 @@ class FileRows:
         Raises:
             StoreError: a path twice in `rows`, or columns that do not fit.
         """
-        self._tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS)
+        paths = rows.column("file_path").to_pylist()
+        self._tables.merge(FILES_TABLE, FILES, rows, keys=_KEYS, file_paths=paths)
 
     def delete(self, file_paths: Sequence[str]) -> int:
         """Remove files from the manifest; returns how many were there."""
-        return self._tables.delete(FILES_TABLE, is_in("file_path", file_paths))
+        return self._tables.delete(FILES_TABLE, is_in("file_path", file_paths), file_paths=file_paths)
 
     def counts(self) -> dict[str, int]:
         """Count the files per status that occurs."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from code_index.core.lazy_imports import importing
+import pyarrow.compute as pc
+
 from code_index.tables.chunk_status import ChunkStatuses
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.model_registry import (
@@ -78,17 +79,13 @@ class ModelSwitching:
 
     def stale_batches(self, model_id: str) -> int:
         """Count the batches that have vectors of the model in use, and not all of that model."""
-        with importing:
-            import polars as pl
-
         registry = read_registry(self._tables.directory)
         if registry is None or registry.serving == model_id:
             return 0
-        wanted = pl.DataFrame(self._statuses.pending_batches(model_id))["embedding_batch_id"]
-        served = pl.DataFrame(self._statuses.batches(registry.serving)).filter(pl.col("complete") > 0)[
-            "embedding_batch_id"
-        ]
-        return len(served.filter(served.is_in(wanted.implode())))
+        wanted = self._statuses.pending_batches(model_id)["embedding_batch_id"]
+        served = self._statuses.batches(registry.serving)
+        served = served.filter(pc.greater(served["complete"], 0))["embedding_batch_id"]
+        return pc.sum(pc.is_in(served, wanted)).as_py() or 0
 
     def replaced_vectors(self, *, before: datetime) -> int:
         """Count the vectors that `forget` would remove."""

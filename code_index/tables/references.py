@@ -45,8 +45,8 @@ class ReferenceRows:
         """
         self.delete_by_file(file_paths)
         if rows.num_rows:
-            self._tables.append(REFERENCES_TABLE, REFERENCES, rows, keys=_KEYS)
+            self._tables.append(REFERENCES_TABLE, REFERENCES, rows, keys=_KEYS, file_paths=file_paths)
 
     def delete_by_file(self, file_paths: Sequence[str]) -> int:
         """Remove the rows of these files; returns how many there were."""
-        return self._tables.delete(REFERENCES_TABLE, is_in("file_path", file_paths))
+        return self._tables.delete(REFERENCES_TABLE, is_in("file_path", file_paths), file_paths=file_paths)

@@ -17,14 +17,16 @@ from code_index.core.lazy_imports import importing
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.embedding_errors import ErrorRows
 from code_index.tables.lance_tables import LanceTables
+from code_index.tables.own_commits import OF_THIS_PROCESS
 from code_index.tables.sql import is_in
-from code_index.tables.table_names import VECTORS_TABLE
+from code_index.tables.table_names import CHUNKS_TABLE, VECTORS_TABLE
 from code_index.tables.vectors import COPIED_COLUMNS, VectorRows
 
 _COLUMNS = ["chunk_id", *COPIED_COLUMNS]
 _GROUP = 20_000  # ids in one condition
 _MANY_FILES = 5_000  # 57,600 files by condition 5.4 s, the whole table 0.5 s
 _BATCH = 65_536  # rows hashed at once
+_IN_STEP = "vectors follow chunks"
 
 
 class VectorSync:
@@ -40,7 +42,8 @@ class VectorSync:
         """Make `vectors` follow `chunks`: update copied metadata, retire vectors whose chunk is gone. Idempotent.
 
         With `file_paths`, only chunks and vectors of these files are compared; `None` (and more than 5,000
-        files, for which it is quicker) compares the whole tables. Writes nothing when nothing differs.
+        files, for which it is quicker) compares the whole tables, or what this process changed since it compared them.
+        Writes nothing when nothing differs.
 
         Returns:
             Number of vectors that were retired.
@@ -49,10 +52,19 @@ class VectorSync:
             return 0
         if file_paths is not None and len(file_paths) <= _MANY_FILES:
             return self._follow(is_in("file_path", file_paths), now)
-        suspects = self._suspects()
-        groups = [suspects[start : start + _GROUP] for start in range(0, len(suspects), _GROUP)]
-        retired = sum(self._follow(is_in("chunk_id", group), now) for group in groups)
+        versions = self._tables.versions(CHUNKS_TABLE, VECTORS_TABLE)
+        fact = (_IN_STEP, *versions)
+        changed = OF_THIS_PROCESS.changed(fact, versions)
+        if changed is None:
+            suspects = self._suspects()
+            conditions = [
+                is_in("chunk_id", suspects[start : start + _GROUP]) for start in range(0, len(suspects), _GROUP)
+            ]
+        else:
+            conditions = [is_in("file_path", changed)] if changed else []
+        retired = sum(self._follow(condition, now) for condition in conditions)
         self._forget_orphaned_errors()
+        OF_THIS_PROCESS.note(fact, versions)
         return retired
 
     def _follow(self, where: str, now: datetime) -> int:
@@ -62,10 +74,13 @@ class VectorSync:
         stale = _stale(copies, chunks)
         gone = _without_chunk(copies, chunks)
         if len(stale):
-            self._tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",))
+            paths = stale.column("file_path").to_pylist()
+            self._tables.update_matched(VECTORS_TABLE, stale, keys=("chunk_id",), file_paths=paths)
         retired = 0
         for start in range(0, len(gone), _GROUP):
-            retired += self._vectors.retire(now=now, chunk_ids=gone[start : start + _GROUP])
+            group = gone.slice(start, _GROUP)
+            paths = group.column("file_path").unique().to_pylist()
+            retired += self._vectors.retire(now=now, chunk_ids=group.column("chunk_id").to_pylist(), file_paths=paths)
         return retired
 
     def _suspects(self) -> list[str]:
@@ -101,9 +116,5 @@ def _stale(copies: pa.Table, chunks: pa.Table) -> pa.Table:
     return stale.to_arrow().cast(chunks.schema)
 
 
-def _without_chunk(copies: pa.Table, chunks: pa.Table) -> list[str]:
-    with importing:
-        import polars as pl
-
-    ids = pl.Series(copies.column("chunk_id"))
-    return ids.filter(~ids.is_in(pl.Series(chunks.column("chunk_id")).implode())).to_list()
+def _without_chunk(copies: pa.Table, chunks: pa.Table) -> pa.Table:
+    return copies.filter(pc.invert(pc.is_in(copies.column("chunk_id"), chunks.column("chunk_id"))))

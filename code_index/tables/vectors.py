@@ -14,12 +14,14 @@ from code_index.core.errors import StoreError
 from code_index.core.unit_vectors import Vectors, off_unit, vector_lengths
 from code_index.tables import schemas
 from code_index.tables.lance_tables import LanceTables
+from code_index.tables.own_commits import Versions
 from code_index.tables.row_checks import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
+_IDS_FOR_ONE = 30  # ids that are read in the time that one takes as part of a condition
 _RETIRE_ROWS = 20_000  # of 384 components: 30 MB
 
 COPIED_COLUMNS = tuple(
@@ -84,10 +86,10 @@ class VectorRows:
         schema = schemas.vectors(dimension)
         rows = conform(rows, schema, table=VECTORS_TABLE)
         _refuse_bad_vectors(rows, dimension)
-        if are_new:
-            self._tables.append(VECTORS_TABLE, schema, rows, keys=_KEYS)
-        else:
-            self._tables.merge(VECTORS_TABLE, schema, rows, keys=_KEYS)
+        paths = rows.column("file_path").unique()
+        file_paths = None if paths.null_count else paths.to_pylist()
+        write = self._tables.append if are_new else self._tables.merge
+        write(VECTORS_TABLE, schema, rows, keys=_KEYS, file_paths=file_paths)
 
     def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
         """Find text_hash and vector of texts that `model` has embedded before, in use or retired; each text once."""
@@ -107,10 +109,18 @@ class VectorRows:
         )
         return pa.concat_tables([found, retired])
 
-    def retire(self, *, now: datetime, chunk_ids: Sequence[str] | None = None, model: str | None = None) -> int:
+    def retire(
+        self,
+        *,
+        now: datetime,
+        chunk_ids: Sequence[str] | None = None,
+        model: str | None = None,
+        file_paths: Sequence[str] | None = None,
+    ) -> int:
         """Move vectors (of these chunks, of that model; all for `None`) to `retired_vectors`; returns how many.
 
-        They are copied before they are deleted: a crash in between leaves both, and the next call fixes that.
+        They are copied before they are deleted: a crash in between leaves both, and the next call fixes that. `file_paths`
+        are the files that they are of, where the caller knows them.
         """
         where = all_of(
             None if chunk_ids is None else is_in("chunk_id", chunk_ids),
@@ -119,7 +129,7 @@ class VectorRows:
         columns = ["text_hash", "embedding_model", "vector"]
         for piece in self.iter_read(columns, where, batch_size=_RETIRE_ROWS):
             self._add_retired(pa.Table.from_batches([piece]), now)
-        return self._tables.delete(VECTORS_TABLE, where or "true")
+        return self._tables.delete(VECTORS_TABLE, where or "true", file_paths=file_paths)
 
     def forget_retired(self, *, before: datetime) -> int:
         """Remove vectors that were retired before that time; returns how many."""
@@ -138,8 +148,15 @@ class VectorRows:
         self._tables.drop(RETIRED_TABLE)
         self._tables.drop(VECTORS_TABLE)
 
+    def versions(self) -> Versions:
+        """Return which version of these vectors is the latest, for `own_commits`."""
+        return self._tables.versions(VECTORS_TABLE)
+
     def counts(self) -> dict[str, int]:
         """Count the vectors per model."""
+        first = self.read(columns=["embedding_model"], limit=1).column("embedding_model").to_pylist()
+        if first and first[0] is not None and self.holds_only(first[0]):
+            return {first[0]: self.count()}
         models = self.read(columns=["embedding_model"]).column("embedding_model")
         return {str(entry["values"]): int(entry["counts"]) for entry in models.value_counts().to_pylist()}
 
@@ -158,11 +175,16 @@ class VectorRows:
             self._only_model = (version, model, self.count(model) == self.count())
         return self._only_model[2]
 
-    def embedded(self, model: str) -> pa.ChunkedArray:
-        """List the chunk_id of each vector of that model."""
+    def embedded(self, model: str, among: pa.ChunkedArray | None = None) -> pa.ChunkedArray:
+        """List the chunk_id of each vector of that model; with `among` at least those of these chunks."""
         rows = self.of_model(model)
-        where = None if rows.holds_only(model) else equals("embedding_model", model)
-        return rows.read(["chunk_id"], where).column("chunk_id")
+        return rows.ids(among, None if rows.holds_only(model) else equals("embedding_model", model))
+
+    def ids(self, among: pa.ChunkedArray | None = None, where: str | None = None) -> pa.ChunkedArray:
+        """List the chunk_id of each vector; with `among` at least those of these chunks."""
+        if among is not None and _IDS_FOR_ONE * len(among) < self.count():
+            where = all_of(is_in("chunk_id", among.to_pylist()), where)
+        return self.read(["chunk_id"], where).column("chunk_id")
 
     def _schema(self) -> pa.Schema:
         return schemas.vectors(self.dimension() or 1)

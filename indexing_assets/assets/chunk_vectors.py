@@ -117,7 +117,7 @@ def _embed(
         libraries.compact_and_expire()
         if cleaned := compact_and_expire(opened):
             context.log.info("Cleaned: %s.", cleaned)
-        subject = Subject(opened, encoder=lambda: run.embedder, batch_ids=run.batch_ids)
+        subject = Subject(opened, encoder=lambda: run.embedder, batch_ids=run.batch_ids, since_last_look=True)
         outcomes = list(evaluate(subject, asset=CHUNK_VECTORS))
     summary = run.tally.metadata(run.embedder)
     context.log.info(

@@ -26,17 +26,18 @@ from code_index.sharing.libraries import Libraries
 from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
 from indexing_assets.assets.embedded_rows import error_rows, known_vectors
 from indexing_assets.runs.index_names import CHUNK_VECTORS
-from indexing_assets.runs.index_status import VECTORS_FROM
 from indexing_assets.runs.live_runs import keys_of_unfinished_runs, retries_lasting, stop_if_cancelled
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
 from indexing_assets.runs.progress import Progress, report
+from indexing_assets.runs.run_figures import VECTORS_FROM
 from indexing_assets.upkeep.compaction import VECTOR_TABLES, PeriodicCompaction
 
 # Chunks in the first checkpoint, before the rate is known.
 _FIRST_CHECKPOINT_CHUNKS = 512
 _LISTED = 5
+_FEW_BATCHES = 1_000  # in one condition
 
 
 @dataclass(slots=True)
@@ -117,7 +118,8 @@ class EmbedRun:
     def embed_batches(self) -> None:
         """Work through the run's batches, one checkpoint after the other."""
         batch_ids, settings = self.batch_ids, self.index.settings
-        statuses = self.store.statuses.read(self.embedder.model_id).filter(
+        few = batch_ids if len(batch_ids) <= _FEW_BATCHES else None
+        statuses = self.store.statuses.read(self.embedder.model_id, batches=few).filter(
             pl.col("embedding_batch_id").is_in(batch_ids)
         )
         todo = statuses if self.force else statuses.filter(pl.col("embedding_status") != EmbeddingStatus.COMPLETE.value)

@@ -27,9 +27,10 @@ from indexing_assets.runs.index_names import (
     IndexNames,
 )
 from indexing_assets.runs.index_resources import embedder_of, index_of
-from indexing_assets.runs.index_status import VECTORS_FROM, read_status, runs_of, throughput
+from indexing_assets.runs.index_status import read_status, runs_of, throughput
 from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import OpenIndex, open_index
+from indexing_assets.runs.run_figures import VECTORS_FROM
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 

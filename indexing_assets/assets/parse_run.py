@@ -24,6 +24,7 @@ from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
 from code_index.sharing.published_version import fetched_version
 from code_index.tables.files import masked_rows
+from code_index.tables.own_commits import MANY_FILES
 from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.assets.chunk_preview import chunk_preview
@@ -97,7 +98,9 @@ class ParseRun:
     def plan(self, *, force: bool) -> None:
         """Find the files to parse, in path order; what is stored already is only recorded."""
         wanted = self.context.partition_keys
-        files = pl.DataFrame(self.store.files.read()).filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
+        where = is_in("partition_key", wanted) if len(wanted) <= MANY_FILES else None
+        files = pl.DataFrame(self.store.files.read(where=where))
+        files = files.filter(pl.col("partition_key").is_in(wanted)).sort("file_path")
         self.file_paths = files["file_path"].to_list()
         self._replaced = sorted(set(wanted) - set(files["partition_key"]))
         if not force:
@@ -116,7 +119,8 @@ class ParseRun:
         It stored chunks and died before it could say so: in the manifest, or in an event. A
         partition with an event is parsed again, because somebody asked for it.
         """
-        stored = files.join(stored_chunk_counts(self.store), on=["file_path", "file_hash"], how="left")
+        paths = files["file_path"].to_list() if files.height <= MANY_FILES else None
+        stored = files.join(stored_chunk_counts(self.store, paths), on=["file_path", "file_hash"], how="left")
         # A file that was parsed before and is pending again has chunks that must change (its subproject did).
         never_parsed = pl.col("chunker_version").is_null()
         unsaid = stored.filter(

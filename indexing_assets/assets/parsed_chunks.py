@@ -132,7 +132,7 @@ def _parse(
         match_batches(opened)
         compact_due(opened.store, CHUNK_TABLES)
         run.drop_replaced()
-        subject = Subject(opened, file_paths=run.file_paths)
+        subject = Subject(opened, file_paths=run.file_paths, since_last_look=True)
         outcomes = {asset: list(evaluate(subject, asset=asset)) for asset in _DESCRIPTIONS}
     tally = run.tally
     summary = tally.metadata()

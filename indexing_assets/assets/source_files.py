@@ -129,7 +129,7 @@ def _scan(
         partitions = _apply(opened, changes, scan.files)
         write_last_scan(folder, LastScan(scanned_at, commit, state.token))
         seconds = time.perf_counter() - started
-        outcomes = list(evaluate(Subject(opened), asset=SOURCE_FILES))
+        outcomes = list(evaluate(Subject(opened, since_last_look=True), asset=SOURCE_FILES))
     report(Progress("scan", "files", len(scan.files), len(scan.files)))
     context.log.info(
         "Scanned %d files in %.1f s: %d new, %d changed, %d removed, %d skipped; read %d.",
@@ -158,13 +158,8 @@ def known_files(store: IndexStore) -> dict[str, SourceFile]:
     columns = store.files.read(columns=_SCANNED).to_pydict()
     statuses = {status.value: status for status in FileStatus}
     columns["status"] = [statuses[value] for value in columns["status"]]
-    return {
-        file.file_path: file
-        for file in (
-            SourceFile(**dict(zip(_SCANNED, row, strict=True)))
-            for row in zip(*(columns[name] for name in _SCANNED), strict=True)
-        )
-    }
+    # By position, and without a mapping for each row: 60,000 files take a third of the time.
+    return dict(zip(columns["file_path"], map(SourceFile, *(columns[name] for name in _SCANNED)), strict=True))
 
 
 def _apply(index: OpenIndex, changes: Changes, files: Sequence[SourceFile]) -> _Partitions:

@@ -51,7 +51,8 @@ class Subject:
 
     `encoder` gives the index's model for queries; it is called only by checks that need the model.
     `file_paths` and `batch_ids` are the slice that a run wrote, to which checks of rows keep as far
-    as that is sound; None stands for the whole index.
+    as that is sound; None stands for the whole index. `since_last_look` is for runs: rows that this process has looked at,
+    and that nobody but itself can have changed since, are not read again.
     """
 
     index: OpenIndex
@@ -60,6 +61,7 @@ class Subject:
     batch_ids: Sequence[int] | None = None
     sampled_files: int | None = None  # files whose content is read; None for all
     seed: int = 0  # of what is drawn at random
+    since_last_look: bool = False
 
     def model(self) -> Embedder:
         """The index's model.

@@ -14,9 +14,11 @@ from indexing_assets.cli.output import human_bytes, say, say_json, say_state, te
 if TYPE_CHECKING:
     import dagster as dg
 
+    from code_index.index.contents import IndexStatus
     from code_index.index.folder import IndexFolder
     from code_index.index.settings import Settings
     from code_index.tables import IndexStore
+    from indexing_assets.runs.run_figures import LastEmbedding
 
 _LANGUAGES = 8
 
@@ -122,21 +124,43 @@ def opened_instance(folder: "IndexFolder") -> "dg.DagsterInstance":
         ) from error
 
 
-def _show_status(
-    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
-) -> None:
-    from code_index.index.skipped import skipped_in_words
-    from code_index.sharing.libraries import Libraries
-    from indexing_assets.cli.outcome import masked_total, vectors_from
+def _asked_of_dagster(
+    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str
+) -> "tuple[IndexStatus, dict[str, float], LastEmbedding]":
+    """Read the state with what only Dagster tells: which batches a run embeds, and records in another storage."""
     from indexing_assets.runs.index_names import UNNAMED
     from indexing_assets.runs.index_status import last_embedding, read_status, throughput
     from indexing_assets.runs.open_index import OpenIndex
 
-    folder.check_records()
     os.environ.update(folder.environment())
     with opened_instance(folder) as instance:
         index = OpenIndex(UNNAMED, folder, settings, store, instance)
-        status, rates, last = read_status(index, model_id), throughput(index), last_embedding(index)
+        return read_status(index, model_id), throughput(index), last_embedding(index)
+
+
+def _show_status(
+    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
+) -> None:
+    from code_index.index.contents import index_status
+    from code_index.index.locks import Phase, owner
+    from code_index.index.skipped import skipped_in_words
+    from code_index.sharing.libraries import Libraries
+    from indexing_assets.cli.outcome import masked_total, vectors_from
+    from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+    from indexing_assets.runs.run_figures import OF_A_RUN, RECENT_EVENTS, figures_of_runs, last_embedding, throughput
+    from resources.plain_records import PlainRecords
+
+    folder.check_records()
+    records = PlainRecords.of(folder.dagster_home)
+    if records is None or owner(folder.locks_dir, Phase.EMBED) is not None:
+        status, rates, last = _asked_of_dagster(folder, settings, store, model_id)
+    else:
+        runs = {
+            asset: figures_of_runs(records.newest_materializations(asset, limit=RECENT_EVENTS, entry=OF_A_RUN))
+            for asset in (PARSED_CHUNKS, CHUNK_VECTORS)
+        }
+        status, rates = index_status(folder, store, model_id), throughput(runs.__getitem__)
+        last = last_embedding(runs.__getitem__)
     libraries = Libraries.of(settings, model_id).contents()
     if as_json:
         say_state(asdict(status) | {"throughput": rates, "last_embedding": asdict(last), "libraries": libraries})

@@ -23,6 +23,7 @@ from code_index.index.locks import LockOwner, Phase, hold
 from code_index.index.skipped import skipped_counts
 from code_index.index.trust import refuse_other_content
 from code_index.index.unchanged_marker import Counts, tables_fingerprint
+from code_index.parsing.kept_parser import OF_THIS_PROCESS
 from code_index.repository.content_rules import RACY_MTIME_NS
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA, WARNINGS_METADATA
@@ -95,7 +96,8 @@ class Pipeline:
         self._on_wait = on_wait
 
     def __enter__(self) -> Self:
-        """Return the pipeline itself."""
+        """Return the pipeline itself; between its runs a parser process may wait."""
+        OF_THIS_PROCESS.expect()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -104,6 +106,7 @@ class Pipeline:
         Raises:
             StoreError: somebody deleted the index meanwhile, whatever ended the block.
         """
+        OF_THIS_PROCESS.expect_no_more()
         self.instance.dispose()
         for name, value in self._environment.items():
             if value is None:

@@ -8,9 +8,12 @@ each of them only by its name across a deployment.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import dagster as dg
+from code_index.core.lazy_imports import importing
+
+if TYPE_CHECKING:  # names are read without Dagster, too
+    import dagster as dg
 
 SOURCE_FILES = "source_files"
 PARSED_CHUNKS = "parsed_chunks"
@@ -37,6 +40,9 @@ class IndexNames:
 
     def asset_key(self, asset: str) -> dg.AssetKey:
         """Key of one of the index's assets."""
+        with importing:
+            import dagster as dg
+
         return dg.AssetKey([asset] if self.index is None else [self.index, asset])
 
     def prefixed(self, name: str) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 import polars as pl
+import pyarrow as pa
 
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.embedding_text import recipe_version
@@ -19,7 +20,9 @@ from code_index.embedding.backends.registry import AUTO
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
 from code_index.tables.filters import path_condition, refuse_broken_text
+from code_index.tables.own_commits import MANY_FILES, OF_THIS_PROCESS
 from code_index.tables.sql import all_of, is_in
+from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, REFERENCES_TABLE
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions, partitions_definition
@@ -28,6 +31,8 @@ from indexing_assets.runs.partitions import delete_partitions, partitions_defini
 _FIRST_RETRY = timedelta(minutes=5)
 _RETRY_FACTOR = 4
 _LAST_RETRY = timedelta(days=1)
+_PLANNED = "files to parse"
+_FILE_COLUMNS = ("file_path", "file_hash", "partition_key", "status", "transient", "chunk_count", "chunker_version")
 
 
 def chunker_identity(settings: Settings) -> str:
@@ -61,45 +66,67 @@ def files_to_parse(
         retry_failed: also those that failed for a reason that lasts.
         retry_transient: also those that failed for a reason that may pass by itself.
     """
-    files = pl.DataFrame(
-        index.store.files.read(
-            columns=["file_path", "file_hash", "partition_key", "status", "transient", "chunk_count", "chunker_version"]
-        )
-    ).filter(pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value))
-    if not force:
-        stored = stored_chunk_counts(index.store)
-        materialized = list(index.materialized_keys(PARSED_CHUNKS))
-        current = pl.col("chunker_version") == chunker_identity(index.settings)
-        failed = pl.col("status") == FileStatus.ERROR.value
-        done = (
-            (pl.col("status") == FileStatus.PARSED.value)
-            & current
-            & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
-            & pl.col("partition_key").is_in(materialized)
-            & ~pl.col("file_path").is_in(list(files_without_references(index.store)))
-        )
-        transient = pl.col("transient").fill_null(value=False)
-        given_up = failed & current & ~(transient & retry_transient) & (not retry_failed)
-        files = files.join(stored, on=["file_path", "file_hash"], how="left").filter(
-            ~(done | given_up).fill_null(value=False)
-        )
-    return files.sort("file_path")["partition_key"].to_list()
+    store, columns = index.store, [*_FILE_COLUMNS]
+    if force:
+        return _to_be_indexed(store.files.read(columns)).sort("file_path")["partition_key"].to_list()
+    identity = chunker_identity(index.settings)
+    versions = store.tables.versions(FILES_TABLE, CHUNKS_TABLE, REFERENCES_TABLE)
+    fact = (_PLANNED, identity, *versions)
+    changed, last = OF_THIS_PROCESS.changed(fact, versions), OF_THIS_PROCESS.last(fact)
+    materialized = index.materialized_keys(PARSED_CHUNKS)
+    paths: list[str] | None = None
+    if changed is not None and last is not None:
+        unrecorded = [key for key in index.partition_keys(PARSED_CHUNKS) if key not in materialized]
+        if len(unrecorded) + len(last.found) <= MANY_FILES:
+            keyed = store.files.read(["file_path"], is_in("partition_key", unrecorded)).column("file_path").to_pylist()
+            paths = sorted({*changed, *last.found, *keyed})
+    where = None if paths is None else is_in("file_path", paths)
+    files = _to_be_indexed(store.files.read(columns, where))
+    stored = stored_chunk_counts(store, paths)
+    recorded = pl.Series([key in materialized for key in files["partition_key"]], dtype=pl.Boolean)
+    current = pl.col("chunker_version") == identity
+    failed = pl.col("status") == FileStatus.ERROR.value
+    done = (
+        (pl.col("status") == FileStatus.PARSED.value)
+        & current
+        & (pl.col("chunk_count") == pl.col("stored_chunks").fill_null(0))
+        & pl.col("recorded")
+        & ~pl.col("file_path").is_in(list(files_without_references(store, paths)))
+    )
+    transient = pl.col("transient").fill_null(value=False)
+    given_up = failed & current & ~(transient & retry_transient) & (not retry_failed)
+    open_files = (
+        files.with_columns(recorded=recorded)
+        .join(stored, on=["file_path", "file_hash"], how="left")
+        .filter(~done.fill_null(value=False))
+        .sort("file_path")
+    )
+    OF_THIS_PROCESS.note(fact, versions, open_files["file_path"].to_list())
+    return open_files.filter(~given_up.fill_null(value=False))["partition_key"].to_list()
 
 
-def files_without_references(store: IndexStore) -> dict[str, tuple[int, int]]:
+def _to_be_indexed(files: pa.Table) -> pl.DataFrame:
+    return pl.DataFrame(files).filter(
+        pl.col("partition_key").is_not_null() & (pl.col("status") != FileStatus.SKIPPED.value)
+    )
+
+
+def files_without_references(store: IndexStore, file_paths: Sequence[str] | None = None) -> dict[str, tuple[int, int]]:
     """Parsed files whose references are not as many as the manifest says: stored and expected number by path.
 
-    Also files that have some and should have none. Where the sums agree no row is read: a table has twenty rows a chunk.
+    Also files that have some and should have none. Of these paths, or of all; where the sums of all agree no row is read: a
+    table has twenty rows a chunk.
     """
     columns = ["file_path", "file_hash", "status", "reference_count"]
-    files = pl.DataFrame(store.files.read(columns))
+    files = pl.DataFrame(store.files.read(columns, None if file_paths is None else is_in("file_path", file_paths)))
     parsed = files.filter((pl.col("status") == FileStatus.PARSED.value) & pl.col("reference_count").is_not_null())
     # Rows of an older version stay until the new one is parsed.
     pending = files.filter(pl.col("status") == FileStatus.PENDING.value)["file_path"].to_list()
-    waiting = store.references.count(is_in("file_path", pending)) if pending else 0
-    if store.references.count() == waiting + (parsed["reference_count"].sum() or 0):
-        return {}
-    stored = stored_reference_counts(store)
+    if file_paths is None:
+        waiting = store.references.count(is_in("file_path", pending)) if pending else 0
+        if store.references.count() == waiting + (parsed["reference_count"].sum() or 0):
+            return {}
+    stored = stored_reference_counts(store, file_paths)
     expected = {(path, file_hash): count for path, file_hash, _, count in parsed.iter_rows()}
     differing = {
         key: (stored.get(key, 0), expected.get(key, 0))
@@ -119,10 +146,11 @@ def stored_reference_counts(store: IndexStore, file_paths: Sequence[str] | None 
     }
 
 
-def stored_chunk_counts(store: IndexStore) -> pl.DataFrame:
-    """Chunks in the table per file version: file_path, file_hash, stored_chunks."""
+def stored_chunk_counts(store: IndexStore, file_paths: Sequence[str] | None = None) -> pl.DataFrame:
+    """Chunks in the table per file version: file_path, file_hash, stored_chunks; of these paths, or of all."""
+    where = None if file_paths is None else is_in("file_path", file_paths)
     return (
-        pl.DataFrame(store.chunks.read(["file_path", "file_hash"]))
+        pl.DataFrame(store.chunks.read(["file_path", "file_hash"], where))
         .group_by("file_path", "file_hash")
         .agg(pl.len().cast(pl.Int32).alias("stored_chunks"))
     )
@@ -340,5 +368,5 @@ def match_batch_partitions(index: OpenIndex, *, kept: Collection[str] = ()) -> N
 def next_batch_id(index: OpenIndex) -> int:
     """A number that no batch has or had: events of a batch that is gone still carry its number."""
     keys = {*index.partition_keys(CHUNK_VECTORS), *index.materialized_keys(CHUNK_VECTORS)}
-    numbers = [int(key) for key in keys if key.isdecimal()]
-    return max([index.store.chunks.max_batch_id() or 0, *numbers]) + 1
+    highest = max((int(key) for key in keys if key.isdecimal()), default=0)
+    return max(highest, index.store.chunks.max_batch_id(above=highest) or 0) + 1

@@ -142,6 +142,7 @@ def remove_expired_records(instance: dg.DagsterInstance, expired: ExpiredRecords
     for run_id in expired.runs:
         instance.delete_run(run_id)
     if isinstance(storage, BatchingSqliteEventLogStorage):
+        storage.forget_events()
         for run_id in expired.logs:
             storage.delete_run_log(run_id)
     _shrink(storage)

@@ -80,14 +80,15 @@ def small_batches(index: OpenIndex) -> pl.DataFrame:
     """Batches (embedding_batch_id, chunks) under half their size whose chunks all have vectors, by id."""
     store = index.store
     size = index.settings.embedding_batch_chunks // _SMALL_DIVISOR
-    chunks = pl.DataFrame(store.chunks.read(["chunk_id", "embedding_batch_id"])).drop_nulls("embedding_batch_id")
-    small = chunks.filter(pl.len().over("embedding_batch_id") < size)
+    small = pl.DataFrame(store.statuses.batches()).filter(pl.col("chunks") < size)
     if small.is_empty():
-        return small.group_by("embedding_batch_id").agg(chunks=pl.len())
+        return small
+    chunks = store.chunks.of_batches(small["embedding_batch_id"].to_list(), ["chunk_id", "embedding_batch_id"])
     # Compared once for all of them: within the groups the ids of all vectors would be hashed for each batch.
-    embedded = pl.Series(store.vectors.read(["chunk_id"]).column("chunk_id")).implode()
+    embedded = pl.Series(store.vectors.ids(chunks["chunk_id"])).implode()
     return (
-        small.with_columns(embedded=pl.col("chunk_id").is_in(embedded))
+        pl.DataFrame(chunks)
+        .with_columns(embedded=pl.col("chunk_id").is_in(embedded))
         .group_by("embedding_batch_id")
         .agg(chunks=pl.len(), complete=pl.col("embedded").all())
         .filter("complete")

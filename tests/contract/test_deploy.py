@@ -238,10 +238,13 @@ def test_commands_of_the_page_exist_and_its_examples_parse() -> None:
     assert len(commands) > 3
     for command in commands:
         _assert_accepted(shlex.split(command))
-    workflow, hooks = (yaml.safe_load(block) for block in _blocks("yaml"))
+    workflow, publishing, hooks = (yaml.safe_load(block) for block in _blocks("yaml"))
     [_, action, search] = workflow["jobs"]["index"]["steps"]
     assert action["id"] in search["env"]["INDEX"]
     _assert_accepted(shlex.split(search["run"]))
+    [publish] = publishing
+    assert publish["env"]["INDEX"] == search["env"]["INDEX"]
+    _assert_accepted(shlex.split(publish["run"]))
     named = re.search(r"Inputs are (.*?); outputs are\s+(.*?), the share", _PAGE, re.DOTALL)
     assert [set(re.findall(r"`([\w-]+)`", part)) for part in named.groups()] == [
         set(_ACTION["inputs"]),

@@ -708,3 +708,47 @@ def test_the_stats_of_a_run_with_very_many_materializations_are_those_of_dagster
         (first, *_) = theirs
         assert [s.step_key for s in ours.get_step_stats_for_run(run_id, [first.step_key])] == [first.step_key]
     assert bounded
+
+
+def test_keys_are_those_of_the_database_whoever_changed_them(tmp_path):
+    """Two connections in turns; each remembers its keys, and a third one has none to remember."""
+    ours, theirs = (BatchingSqliteEventLogStorage(str(tmp_path / "log")) for _ in range(2))
+    steps = [
+        (ours, "add_dynamic_partitions", ["a", "b", "c"]),
+        (theirs, "add_dynamic_partitions", ["b", "d"]),
+        (ours, "delete_dynamic_partitions", ["a", "none"]),
+        (ours, "move_dynamic_partitions_to_end", ["b"]),
+        (ours, "add_dynamic_partitions", ["a", "c"]),
+        (theirs, "delete_dynamic_partition", "d"),
+        (ours, "delete_dynamic_partition", "a"),
+    ]
+    try:
+        for storage, change, keys in steps:
+            getattr(storage, change)("file_hash", keys)
+            fresh = BatchingSqliteEventLogStorage(str(tmp_path / "log"))
+            expected = fresh.get_dynamic_partitions("file_hash")
+            fresh.dispose()
+            for other in (ours, theirs):
+                assert other.get_dynamic_partitions("file_hash") == expected
+        assert expected == ["c", "b"]
+        ours.get_dynamic_partitions("file_hash").append("mine")
+        assert ours.get_dynamic_partitions("file_hash") == expected, "the caller has a list of its own"
+    finally:
+        ours.dispose()
+        theirs.dispose()
+
+
+def test_what_is_materialized_follows_events_and_their_removal(both):
+    instance, storage, stock = both
+    asset = AssetKey("parsed_chunks")
+    assert storage.get_materialized_partitions(asset) == set()
+    for keys in (_KEYS[:3], _KEYS[2:5]):
+        for key in keys:
+            instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key))
+        assert storage.get_materialized_partitions(asset) == stock.get_materialized_partitions(asset) >= {*keys}
+    storage.get_materialized_partitions(asset).clear()
+    other = BatchingSqliteEventLogStorage(storage._base_dir)
+    assert storage.get_materialized_partitions(asset) == other.get_materialized_partitions(asset) == {*_KEYS[:5]}
+    other.wipe_asset(asset)
+    other.dispose()
+    assert storage.get_materialized_partitions(asset) == set(), "another connection removed them"

@@ -1,5 +1,6 @@
 """What `IndexStore` promises about vectors and the status that follows from them."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -284,3 +285,43 @@ def test_batches_count_their_chunks(mixed):
     assert mixed.statuses.batches(MODEL).column("chunks").to_pylist() == [2, 2, 1]
     assert mixed.chunks.max_batch_id() == 2
     assert mixed.statuses.read(MODEL, columns=["language"]).schema["language"] == pl.String
+
+
+def reopened(store):
+    """The same tables at another path, of which this process knows nothing: every look is at all rows."""
+    link = store.tables.directory.with_name(f"again-{uuid.uuid4().hex}")
+    link.symlink_to(store.tables.directory)
+    return IndexStore(link)
+
+
+_COMMITS = {
+    "replace": lambda store, path, ids, batch: store.chunks.replace(
+        [path], chunk_rows(*((chunk_id, path) for chunk_id in ids)), now=NOW, assign_batch=one_batch(batch)
+    ),
+    "delete": lambda store, path, _ids, _batch: store.chunks.delete_by_file([path]),
+    "add": lambda store, path, ids, _batch: store.vectors.add(vector_rows(*ids, file_path=[path] * len(ids))),
+    "retire": lambda store, _path, ids, _batch: store.vectors.retire(now=NOW, chunk_ids=ids),
+    "fail": lambda store, _path, ids, _batch: store.errors.record(error_rows(*ids)),
+    "clear": lambda store, _path, ids, _batch: store.errors.clear(ids, MODEL),
+    "foreign delete": lambda store, _path, ids, _batch: reopened(store).vectors.delete(ids),
+    "foreign add": lambda store, _path, ids, _batch: reopened(store).vectors.add(vector_rows(*ids)),
+    "drop": lambda store, _path, _ids, _batch: store.vectors.drop(),
+    "follow": lambda store, _path, _ids, _batch: store.sync.vectors(now=NOW),
+}
+_AT_FIRST = [("replace", 0, {0, 1}), ("replace", 1, {0, 1}), ("add", 0, {0})]
+_STEPS = st.tuples(st.sampled_from(sorted(_COMMITS)), st.integers(0, 3), st.sets(st.integers(0, 3), min_size=1))
+
+
+@given(steps=st.lists(_STEPS, min_size=1, max_size=6))
+@settings(max_examples=15, deadline=None)
+def test_whatever_is_committed_by_whom_counts_are_those_of_a_first_look(tmp_path_factory, steps):
+    store = IndexStore(tmp_path_factory.mktemp("index") / "tables")
+    for batch, (what, file, numbers) in enumerate([*_AT_FIRST, *steps]):
+        if store.vectors.dimension() is None and what in {"retire", "foreign delete"}:
+            continue
+        _COMMITS[what](store, f"f{file}", [f"{file}{number}" for number in sorted(numbers)], batch)
+        first = reopened(store)
+        assert store.statuses.batches(MODEL).to_pylist() == first.statuses.batches(MODEL).to_pylist()
+        assert store.statuses.batches().to_pylist() == first.statuses.batches().to_pylist()
+        if what == "follow":
+            assert first.sync.vectors(now=NOW) == 0, "nothing was left to follow"

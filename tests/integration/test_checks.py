@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
+import lancedb
 import pytest
 from dagster._core.remote_origin import (
     ManagedGrpcPythonEnvCodeLocationOrigin,
@@ -139,6 +140,33 @@ def test_each_declared_check_of_a_step_is_yielded_once(pipeline: Pipeline) -> No
         assert [result.check_name for result in yielded] == [spec.name for spec in check_specs(UNNAMED, asset)]
         assert {(result.asset_key, result.passed) for result in yielded} == {(dg.AssetKey(asset), True)}
         assert [result.description for result in yielded] == [check.description for check in checks_of(asset)]
+
+
+def _in_a_run(pipeline: Pipeline, asset: str) -> dict[str, CheckOutcome]:
+    """The outcomes of a run's checks, which look at what changed since the last look of this process."""
+    subject = Subject(pipeline.index, encoder=DeterministicEmbedder, since_last_look=True)
+    return {outcome.name: outcome for outcome in evaluate(subject, asset=asset)}
+
+
+def test_a_runs_check_sees_what_another_process_did_to_rows_that_it_has_looked_at(pipeline: Pipeline) -> None:
+    first = _in_a_run(pipeline, CHUNK_VECTORS)
+    assert [name for name, outcome in first.items() if not outcome.passed] == []
+    vectors = lancedb.connect(pipeline.folder.tables_dir).open_table("vectors")
+    row = vectors.search().limit(1).to_arrow()
+    vectors.add(row)
+    found = _in_a_run(pipeline, CHUNK_VECTORS)
+    assert not found["no_chunk_has_two_vectors"].passed
+    assert row["file_path"][0].as_py() in found["no_chunk_has_two_vectors"].description
+    vectors.delete(f"chunk_id = '{row['chunk_id'][0]}'")
+    assert _in_a_run(pipeline, CHUNK_VECTORS)["no_chunk_has_two_vectors"].passed
+
+
+def test_a_runs_check_looks_again_at_what_it_found(pipeline: Pipeline) -> None:
+    assert _in_a_run(pipeline, SOURCE_FILES)["no_rows_of_files_that_are_gone"].passed
+    path = pipeline.store.chunks.read(["file_path"], limit=1)["file_path"][0].as_py()
+    pipeline.store.files.delete([path])  # a commit of this process's own
+    for _ in range(2):
+        assert path in _in_a_run(pipeline, SOURCE_FILES)["no_rows_of_files_that_are_gone"].culprits
 
 
 def test_an_outcome_keeps_its_figures_culprits_severity_and_words() -> None:

@@ -431,3 +431,29 @@ def _ask(port: int, query: str) -> dict:
             return answer if answer["data"]["assetNodes"] else None
 
     return wait_until(answered, "the web interface answers", every_s=0.5)
+
+
+def test_status_reads_dagsters_records_without_dagster(indexed: Path) -> None:
+    """It says the same as where Dagster has to be asked, which any change of `dagster.yaml` causes."""
+    config = indexed / ".code-index/dagster/dagster.yaml"
+    command = [sys.executable, "-X", "importtime", "-m", "indexing_assets.cli.main", "status", str(indexed), "--json"]
+    heavy = re.compile(r"\| +(dagster|sqlalchemy|polars|torch|onnxruntime)\n")
+
+    def asked() -> tuple[dict[str, object], list[str]]:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+        status = json.loads(done.stdout)
+        del status["disk_bytes"]  # Dagster's databases grow by being opened
+        return status, heavy.findall(done.stderr)
+
+    text = config.read_text("utf-8")
+    plain, loaded = asked()
+    assert plain["throughput"]
+    assert plain["last_embedding"]
+    assert loaded == []
+    try:
+        config.write_text(f"{text}# changed\n", "utf-8")
+        of_dagster, loaded = asked()
+    finally:
+        config.write_text(text, "utf-8")
+    assert "dagster" in loaded
+    assert plain == of_dagster

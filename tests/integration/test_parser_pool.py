@@ -11,6 +11,7 @@ import pytest
 from code_index.core.errors import CodeIndexError
 from code_index.core.model import ChunkingOptions
 from code_index.parsing import parser_pool
+from code_index.parsing.kept_parser import KeptParser
 from code_index.parsing.parser_pool import ParserPool
 from code_index.parsing.parser_worker import TIMEOUT_SIGNALS, ParserConfig, ParseTask
 from code_index.system.hardware import available_processors
@@ -376,3 +377,58 @@ def _children():
     return [
         child for child in psutil.Process().children() if "parser_worker" in " ".join(if_running(child.cmdline, []))
     ]
+
+
+@pytest.fixture
+def kept():
+    """The parser process that waits for the next run, as in a process that expects one."""
+    parser_pool.OF_THIS_PROCESS.expect()
+    yield parser_pool.OF_THIS_PROCESS
+    parser_pool.OF_THIS_PROCESS.expect_no_more()
+
+
+def _run_in(pool, tasks):
+    """Outcomes of a run, and the ids of the processes that are left."""
+    with pool:
+        outcomes = [outcome for group in pool.parse(tasks) for outcome in group.outcomes]
+        pids = [worker.process.pid for worker in pool._workers]
+    assert not _errors(outcomes)
+    return pids
+
+
+def test_the_process_of_a_small_run_waits_for_the_next_one(repository, kept):
+    config, tasks = repository.config(), repository.functions(2)
+    first = _run_in(ParserPool(config), tasks)
+    assert len(first) == 1
+    assert _run_in(ParserPool(config), tasks) == first
+    assert _run_in(ParserPool(repository.config(timeout_s=20.0)), tasks) != first, "with other limits"
+    assert not psutil.pid_exists(first[0])
+
+
+def test_a_process_that_died_while_it_waited_is_replaced(repository, kept):
+    config, tasks = repository.config(), repository.functions(2)
+    (pid,) = _run_in(ParserPool(config), tasks)
+    os.kill(pid, signal.SIGKILL)
+    assert _run_in(ParserPool(config), tasks) != [pid]
+
+
+def test_after_many_files_or_an_error_no_process_waits(repository, kept):
+    config = repository.config()
+    pids = _run_in(ParserPool(config, workers=2, group_files=1), repository.functions(8))
+    pool = ParserPool(config)
+    list(pool.parse(repository.functions(1)))
+    pids += [worker.process.pid for worker in pool._workers]
+    pool.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
+    assert len(pids) == 3
+    assert [pid for pid in pids if psutil.pid_exists(pid)] == []
+
+
+def test_nothing_waits_where_no_run_is_expected_or_for_too_long(repository):
+    (pid,) = _run_in(ParserPool(repository.config()), repository.functions(1))
+    assert not psutil.pid_exists(pid)
+    process = ParserPool(repository.config())._start_worker()
+    kept = KeptParser(waits_s=0.0)
+    kept.expect()
+    kept.give(repository.config(), process)
+    assert process.process.wait(PATIENCE_S) == -signal.SIGKILL
+    kept.expect_no_more()

@@ -21,7 +21,8 @@ from code_index.sharing.libraries import OWN, own_place
 from indexing_assets.assets.index_report import REPORT_FILE
 from indexing_assets.cli.main import cli
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_status import LastEmbedding, last_embedding
+from indexing_assets.runs.index_status import last_embedding
+from indexing_assets.runs.run_figures import LastEmbedding
 from tests.conftest import write_files, write_small_repository
 from tests.fakes import texts_asked
 from tests.faults.harness import Durable, Work, run_victim, write_repository
