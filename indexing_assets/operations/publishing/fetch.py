@@ -247,7 +247,7 @@ def _wanted(rows: PublishedRows, pending: pl.DataFrame) -> PublishedRows:
     """The rows of the files that wait here in the very version that was published."""
     local = pending.select(_AGREED)
     agreed = pl.DataFrame(rows.files.select(list(_AGREED))).join(local, on=list(_AGREED), how="semi", nulls_equal=True)
-    return rows.of(agreed["file_path"].to_list())
+    return rows if agreed.height == rows.files.num_rows else rows.of(agreed["file_path"].to_list())
 
 
 def _sampled(published: PublishedIndex, version: Version, pending: pl.DataFrame) -> Iterator[PublishedRows]:
