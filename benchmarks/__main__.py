@@ -7,7 +7,9 @@
     python -m benchmarks --long --publish      # the summary into docs/performance.md, the plots into docs/images
 
 Each benchmark is a process of its own, writes its JSON and Markdown under `benchmarks/.results/short` or `long`, and
-can be called alone (`python -m benchmarks.parsing`). One that fails is named at the end, and the others run. The summary
+can be called alone (`python -m benchmarks.parsing`). `benchmarks.cuda` is only called alone, on a machine with such a
+device; its `cuda.json` in that folder is summarized with the others. One that fails is named at the end, and the others
+run. The summary
 (`summary.json`, `summary.md`, `goals.png`) has each goal, the figure beside it, and how much of the goal it uses.
 Short trees say less: what a goal says of 60,000 files or 576,000 chunks is measured by the long form alone.
 """
@@ -116,9 +118,12 @@ def machine_line(results: Mapping[str, Mapping[str, Any]]) -> str:
     first = machines[0]
     loads = [load for machine in machines for load in (machine["load_before"][0], machine["load_after"][0])]
     versions = ", ".join(f"{name} {first[name]}" for name in ("python", "dagster", "lancedb", "onnxruntime"))
+    gpus = "".join(
+        f"; on CUDA: {found['gpu']}, {found['processors_available']} processors" for found in machines if "gpu" in found
+    )
     return (
         f"{first['processor']}, {first['processors_available']} processors, {first['memory_gib']} GiB, {first['system']}; "
-        f"{versions}; load {min(loads):.1f} to {max(loads):.1f}"
+        f"{versions}; load {min(loads):.1f} to {max(loads):.1f}{gpus}"
     )
 
 
@@ -198,7 +203,8 @@ def main() -> None:
         chosen = {name: command for name, command in plan.items() if not arguments.only or name in arguments.only}
         more = {"bookkeeping": ("--postgres-url", arguments.postgres_url)} if arguments.postgres_url else {}
         failed = run(chosen, results, folder, more)
-    found, markdown = summarize(results, list(plan))
+    # `python -m benchmarks.cuda` runs by itself, where there is such a device; its result may come from another machine.
+    found, markdown = summarize(results, [*plan, "cuda"])
     print(f"\n{markdown}\n{results / 'summary.json'}, {results / 'goals.png'}")
     if arguments.publish:
         publish(markdown, results, _ROOT / "docs" / "performance.md", _ROOT / "docs" / "images")

@@ -23,11 +23,27 @@ _CHARACTERS_PER_TOKEN = 64
 It cuts no real text: tokens of code hold 3-4 characters."""
 
 
-class Tokenizer:
-    """A model's tokenizer that cuts texts to `window` tokens, with the special ones unless `special_tokens` is false."""
+_PARALLELISM = "TOKENIZERS_PARALLELISM"
+_ASKED_FOR = os.environ.get(_PARALLELISM)
 
-    def __init__(self, folder: Path, *, window: int, lower_case: bool = False, special_tokens: bool = True) -> None:
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the model's threads use the cores
+
+class Tokenizer:
+    """A model's tokenizer that cuts texts to `window` tokens, with the special ones unless `special_tokens` is false.
+
+    With `parallel` it uses all cores, as all tokenizers of the process do from then on; else they are the model's.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        window: int,
+        lower_case: bool = False,
+        special_tokens: bool = True,
+        parallel: bool = False,
+    ) -> None:
+        if _ASKED_FOR is None and (parallel or _PARALLELISM not in os.environ):
+            os.environ[_PARALLELISM] = str(parallel).lower()
         with importing:
             from tokenizers import Tokenizer as RustTokenizer
 

@@ -4,9 +4,11 @@ Belongs here: the work over a range of batches. Does not belong here: the asset,
 (`indexing_assets.assets.chunk_vectors`).
 """
 
+import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import dagster as dg
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from code_index.core.batching import checkpoint_groups
 from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
@@ -80,6 +84,32 @@ class _Tally:
         }
 
 
+@dataclass(slots=True)
+class _Group:
+    """The chunks of one commit.
+
+    `hashes` names the text of each row. `missing` are the texts without a vector, by hash; the model adds theirs to
+    `vector_of`, or says why not in `reasons`. `read` counts the run's chunks up to this group's last, and `sources` the vectors
+    that each library gave.
+    """
+
+    batch_ids: Sequence[int]
+    rows: list[dict[str, Any]]
+    hashes: list[str]
+    vector_of: dict[str, np.ndarray]
+    missing: dict[str, EmbeddingInput]
+    read: int
+    sources: Counter[str]
+    reasons: dict[str, str] = field(default_factory=dict)
+    embedded: Future[None] = field(default_factory=Future)
+
+    def reuse(self, before: "_Group") -> None:
+        """Take vectors of texts that the group before has as well: they were not stored yet when this one was read."""
+        known = {text_hash for text_hash in self.missing if text_hash in before.vector_of}
+        self.vector_of |= {text_hash: before.vector_of[text_hash] for text_hash in known}
+        self.missing = {text_hash: item for text_hash, item in self.missing.items() if text_hash not in known}
+
+
 class EmbedRun:
     """One run over a range of batches."""
 
@@ -105,6 +135,8 @@ class EmbedRun:
         self.tally = _Tally()
         self._total = 0
         self._all_again = False
+        self._read = 0
+        self._ended = threading.Event()
 
     def retire_other_models(self) -> None:
         """Retire vectors of other models that an older program stored in this model's table."""
@@ -141,19 +173,30 @@ class EmbedRun:
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in batch_ids if batch_id in wanted]
         bound = min(_FIRST_CHECKPOINT_CHUNKS, settings.checkpoint_chunks)
         compaction = PeriodicCompaction(self.store, VECTOR_TABLES)
-        while remaining:
-            group = checkpoint_groups(remaining, max_chunks=bound)[0]
-            remaining = remaining[len(group) :]
-            chunk_ids = [chunk_id for batch_id in group for chunk_id in wanted[batch_id]]
-            started = time.perf_counter()
-            failed = self._embed_chunks(chunk_ids)
-            self._log_batches(group, given_up | failed)
-            seconds = max(time.perf_counter() - started, 1e-3)
-            self._log_progress()
-            if remaining:
-                compaction.after_commit()
-            stop_if_cancelled(self.context)
-            bound = max(1, min(settings.checkpoint_chunks, int(len(chunk_ids) / seconds * settings.checkpoint_s)))
+        started = time.perf_counter()
+        # The model works on one group while the one before is stored, and the next is read.
+        waiting: deque[_Group] = deque()
+        model = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
+        try:
+            while remaining or waiting:
+                if remaining:
+                    group_ids = checkpoint_groups(remaining, max_chunks=bound)[0]
+                    remaining = remaining[len(group_ids) :]
+                    group = self._group(group_ids, [chunk_id for at in group_ids for chunk_id in wanted[at]])
+                    group.embedded = model.submit(self._embed_missing, group, waiting[-1] if waiting else None)
+                    waiting.append(group)
+                    if remaining and len(waiting) == 1:
+                        continue
+                stored = self._finish(waiting.popleft(), given_up)
+                seconds, started = max(time.perf_counter() - started, 1e-3), time.perf_counter()
+                self._log_progress()
+                if remaining:
+                    compaction.after_commit()
+                stop_if_cancelled(self.context)
+                bound = max(1, min(settings.checkpoint_chunks, int(stored / seconds * settings.checkpoint_s)))
+        finally:
+            self._ended.set()
+            model.shutdown(cancel_futures=True)
 
     def _given_up(self) -> dict[str, str]:
         """Chunks that this run does not retry, with the reason why they failed."""
@@ -182,11 +225,11 @@ class EmbedRun:
             "%d of %d chunks, %.0f chunks/s, about %.0f s left.", tally.chunks, self._total, tally.rate, left_s
         )
 
-    def _embed_chunks(self, chunk_ids: Sequence[str]) -> dict[str, str]:
-        """Give each chunk its vector, in one commit; returns chunk id to reason for those without."""
-        rows = self.store.chunks.by_ids(
-            chunk_ids, columns=sorted({"chunk_id", *EMBEDDED_FIELDS, *COPIED_COLUMNS})
-        ).to_pylist()
+    def _group(self, batch_ids: Sequence[int], chunk_ids: Sequence[str]) -> _Group:
+        """Read the chunks of one commit, and find the vectors that are known already."""
+        # By batches, of which there are few: a condition with 10,000 ids takes longer than the reading.
+        found = self.store.chunks.of_batches(batch_ids, sorted({"chunk_id", *EMBEDDED_FIELDS, *COPIED_COLUMNS}))
+        rows = found.filter(pc.is_in(found.column("chunk_id"), pa.array(chunk_ids, pa.string()))).to_pylist()
         inputs = [
             EmbeddingInput.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=self.recipe) for row in rows
         ]
@@ -198,8 +241,22 @@ class EmbedRun:
             unknown = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
             vector_of.update(self.libraries.ask(unknown, dimension=self.embedder.dimension))
         missing = {text_hash: item for text_hash, item in by_hash.items() if text_hash not in vector_of}
-        reasons = self._embed_missing(missing, vector_of)
+        self._read += len(rows)
+        sources = self.libraries.taken - taken_before
+        return _Group(batch_ids, rows, hashes, vector_of, missing, read=self._read, sources=sources)
 
+    def _finish(self, group: _Group, given_up: Mapping[str, str]) -> int:
+        """Wait for a group's vectors, store them, and record its batches; returns the number of its chunks."""
+        group.embedded.result()
+        failed = self._store(group)
+        self._log_batches(group.batch_ids, {**given_up, **failed})
+        return len(group.rows)
+
+    def _store(self, group: _Group) -> dict[str, str]:
+        """Give each chunk of a group its vector, in one commit; returns chunk id to reason for those without."""
+        rows, hashes, vector_of, reasons = group.rows, group.hashes, group.vector_of, group.reasons
+        new = {text_hash: vector_of[text_hash] for text_hash in group.missing if text_hash not in reasons}
+        self.libraries.give(new, group.missing, replace=self.force)
         now = datetime.now(UTC)
         kept = [place for place, text_hash in enumerate(hashes) if text_hash in vector_of]
         stored, stored_hashes = [rows[place] for place in kept], [hashes[place] for place in kept]
@@ -222,12 +279,10 @@ class EmbedRun:
                     place = f"{row['file_path']}:{row['start_line']} {row['qualified_name']}".strip()
                     self.context.log.error("%s", printable(f"{place}: {failed[row['chunk_id']]}"))
         self.tally.chunks += len(rows)
-        sources = self.libraries.taken - taken_before
-        sources[MODEL] = len(missing) - len(reasons)
+        sources = group.sources + Counter({MODEL: len(new)})
         sources[THIS_INDEX] = len(stored) - sources.total()
         self._note(sources)
         self.tally.failed_chunks += len(failed)
-        report(Progress("embed", "chunks", self.tally.chunks, self._total))
         return failed
 
     def _note(self, sources: Counter[str]) -> None:
@@ -236,35 +291,43 @@ class EmbedRun:
         note_vectors(self.index.folder, self.embedder.model_id, sources, replace=self._all_again)
         self._all_again = False
 
-    def _embed_missing(self, missing: Mapping[str, EmbeddingInput], vector_of: dict[str, np.ndarray]) -> dict[str, str]:
-        """Add the vectors of what is missing, by hash; returns hash to reason for what has none."""
-        if not missing:
-            return {}
-        started = time.perf_counter()
-        done = self.tally.chunks
+    def _embed_missing(self, group: _Group, before: _Group | None) -> None:
+        """Add what the model gives for the group's missing texts, vectors and reasons; runs beside the main thread.
+
+        Raises:
+            CancelledError: the run has ended meanwhile.
+        """
+        if before is not None:
+            group.reuse(before)
+        done = group.read - len(group.rows)
 
         def advance(texts_done: int) -> None:
             nonlocal done
+            if self._ended.is_set():
+                raise CancelledError
             done += texts_done
             report(Progress("embed", "chunks", done, self._total))
 
+        if group.missing:
+            self._add_vectors(group, advance)
+        report(Progress("embed", "chunks", group.read, self._total))
+
+    def _add_vectors(self, group: _Group, advance: Callable[[int], None]) -> None:
+        started = time.perf_counter()
         result = verified_result(
             self.embedder.embed_documents_detailed(
-                [item.text for item in missing.values()],
-                [item.name for item in missing.values()],
+                [item.text for item in group.missing.values()],
+                [item.name for item in group.missing.values()],
                 progress=advance,
             ),
-            texts=len(missing),
+            texts=len(group.missing),
             embedder=self.embedder,
         )
         self.tally.model_s += time.perf_counter() - started
-        hashes = list(missing)
-        reasons = {hashes[position]: reason for position, reason in result.errors.items()}
+        hashes = list(group.missing)
+        group.reasons = {hashes[position]: reason for position, reason in result.errors.items()}
         found = zip(hashes, result.vectors, strict=True)
-        new = {text_hash: vector for text_hash, vector in found if text_hash not in reasons}
-        self.libraries.give(new, missing, replace=self.force)
-        vector_of.update(new)
-        return reasons
+        group.vector_of.update({text_hash: vector for text_hash, vector in found if text_hash not in group.reasons})
 
     def _log_batches(self, batch_ids: Sequence[int], failed: Mapping[str, str]) -> None:
         """Materialize the batches whose chunks all have vectors; note the others as failed."""

@@ -6,7 +6,9 @@ All through the pipeline. What the embedder itself does about memory and single 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,15 +16,17 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from code_index.core import embedding_text
-from code_index.core.errors import EmbeddingError, ModelError
+from code_index.core.errors import EmbeddingError, ModelError, StoreError
 from code_index.embedding.backend import DeviceLostError, TransientReason
 from code_index.embedding.embedder import EmbeddingResult
 from code_index.index.contents import failed_chunks
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import search
+from code_index.tables.vectors import VectorRows
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.in_process import PhaseResult
 from indexing_assets.runs.index_names import UNNAMED
@@ -32,6 +36,7 @@ from indexing_assets.runs.planning import batches_to_embed, transient_failures_d
 from tests.fakes import Fault, Faulty, GivenEmbedder, give
 from tests.faults.harness import findings, fresh_state, small_steps, write_repository
 from tests.indexed_copies import copy_indexed
+from tests.waiting import PATIENCE_S, wait_until
 
 VECTORS = dg.AssetKey("chunk_vectors")
 _POISON = "function_3_2"  # one chunk of 60
@@ -291,3 +296,68 @@ def _broken_model(folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "modules.json").write_text("[{", encoding="utf-8")
     (folder / "config.json").write_bytes(b"\x00" * 64)
+
+
+# --- the model beside the tables
+
+
+def test_the_model_works_on_the_next_group_while_one_is_stored(
+    pipeline: Pipeline, embedder: Faulty, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    begun = threading.Event()
+    in_time = []
+
+    def next_group(_texts: Sequence[str], result: EmbeddingResult) -> EmbeddingResult:
+        if embedder.calls == 2:
+            begun.set()
+        return result
+
+    def add_late(rows: VectorRows, table: pa.Table) -> None:
+        in_time.append(begun.wait(PATIENCE_S))
+        add(rows, table)
+
+    add = VectorRows.add
+    embedder.fault = next_group
+    monkeypatch.setattr(VectorRows, "add", add_late)
+    assert pipeline.embed().error is None
+    assert all(in_time)
+    assert_whole(pipeline, tmp_path)
+
+
+def test_a_text_in_two_neighbouring_groups_is_embedded_once(pipeline: Pipeline, embedder: Faulty) -> None:
+    same = "def again(x):\n    return x\n\n\n"
+    between = "".join(f"def between_{number}(x):\n    return x + {number}\n\n\n" for number in range(19))
+    (pipeline.folder.repository_root / "twice.py").write_text(same + between + same, encoding="utf-8")
+    assert [r.error for r in (pipeline.scan(), pipeline.parse(), pipeline.embed())] == [None] * 3
+    rows = pipeline.store.chunks.read(["embedding_batch_id"], "function_name = 'again'").to_pylist()
+    assert len({row["embedding_batch_id"] for row in rows}) == 2
+    assert sum("def again(" in text for text in embedder.asked) == 1
+    assert counts(pipeline) == {"complete": 81}
+
+
+def test_a_run_that_ends_ends_the_model_too(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Endless(Faulty):
+        """Works on its second group until it is told to stop."""
+
+        def embed_documents_detailed(self, texts, names, *, progress):
+            result = super().embed_documents_detailed(texts, names)
+            if self.calls == 2:
+                begun.set()
+                with pytest.raises(CancelledError):
+                    wait_until(lambda: progress(0), "the run tells the model to stop")
+                stopped.append(True)
+            return result
+
+    def refuse(_rows: VectorRows, _table: pa.Table) -> None:
+        assert begun.wait(PATIENCE_S)
+        raise StoreError("no space left")
+
+    begun = threading.Event()
+    stopped: list[bool] = []
+    give(Endless())
+    with monkeypatch.context() as patch:
+        patch.setattr(VectorRows, "add", refuse)
+        assert "no space left" in str(pipeline.embed().error)
+    assert stopped == [True]
+    give(Faulty())
+    assert pipeline.embed().error is None

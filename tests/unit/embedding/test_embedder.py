@@ -15,6 +15,7 @@ from code_index.core.embedding_text import NAME_WEIGHT
 from code_index.core.errors import EmbeddingError
 from code_index.embedding.backend import DeviceLostError, DeviceMemoryError, Tokens
 from code_index.embedding.embedder import TextEmbedder
+from tests.waiting import wait_until
 
 DIMENSION = 8
 
@@ -306,6 +307,18 @@ def test_the_next_slice_is_tokenized_by_another_thread():
     embedder(backend, slice_texts=3).embed_documents(TEXTS, [""] * len(TEXTS))
     slices = [texts for name, texts in backend.tokenized if name.startswith("tokenize")]
     assert slices == [TEXTS[:3], TEXTS[3:6], TEXTS[6:]]
+
+
+def test_texts_are_tokenized_while_their_names_are_embedded():
+    class Late(FakeBackend):
+        """Embeds nothing before a text is tokenized."""
+
+        def forward(self, batch):
+            wait_until(lambda: any(name.startswith("tokenize") for name, _ in self.tokenized), "a slice is tokenized")
+            return super().forward(batch)
+
+    vectors = embedder(Late(), slice_texts=3).embed_documents(TEXTS, ["a name"] * len(TEXTS))
+    assert vectors.shape == (len(TEXTS), DIMENSION)
 
 
 def test_a_parallel_backend_is_called_by_as_many_threads():
