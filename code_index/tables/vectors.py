@@ -208,10 +208,10 @@ class VectorRows:
 
 
 def vector_rows(
-    chunks: Sequence[Mapping[str, Any]],
+    chunks: Sequence[Mapping[str, Any]] | pa.Table,
     matrix: Vectors,
     *,
-    text_hashes: Sequence[str],
+    text_hashes: Sequence[str] | pa.ChunkedArray,
     model: str,
     embedded_at: datetime,
 ) -> pa.Table:
@@ -224,7 +224,10 @@ def vector_rows(
         model: identity of the model.
         embedded_at: when the model gave the vectors, with a time zone.
     """
-    columns: dict[str, Any] = {name: [chunk[name] for chunk in chunks] for name in ("chunk_id", *COPIED_COLUMNS)}
+    columns: dict[str, Any] = {
+        name: chunks.column(name) if isinstance(chunks, pa.Table) else [chunk[name] for chunk in chunks]
+        for name in ("chunk_id", *COPIED_COLUMNS)
+    }
     columns["vector"] = pa.FixedSizeListArray.from_arrays(
         pa.array(matrix.astype(np.float32, copy=False).reshape(-1)), matrix.shape[1]
     )

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -40,7 +40,7 @@ from code_index.sharing.published_parts import FILE_COLUMNS, unpacked, vectors_f
 from code_index.sharing.published_version import Part, PartTable, Version, fetched_by
 from code_index.tables.schemas import FILES, PARSED_CHUNKS
 from code_index.tables.sql import equals, is_in
-from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
+from code_index.tables.vectors import vector_rows
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.operations.publishing.choice import choose
 from indexing_assets.operations.publishing.sample import refuse_wrong_sample
@@ -292,7 +292,14 @@ def _store(
         if chunks.num_rows:
             vectors = index.store.for_model(model).vectors
             known = vectors.read(["chunk_id"], is_in("file_path", paths), limit=1)
-            vectors.add(_vector_rows(chunks, model, now), are_new=not known.num_rows)
+            rows = vector_rows(
+                chunks,
+                vectors_from_bytes(chunks.column("vector")),
+                text_hashes=chunks.column("text_hash"),
+                model=model,
+                embedded_at=now,
+            )
+            vectors.add(rows, are_new=not known.num_rows)
 
     commits.commit(
         paths,
@@ -307,32 +314,23 @@ def _store(
     result.chunks += chunks.num_rows
 
 
-def _vector_rows(chunks: pa.Table, model: str, now: datetime) -> pa.Table:
-    columns = chunks.select(["chunk_id", *COPIED_COLUMNS]).to_pylist()
-    return vector_rows(
-        columns,
-        vectors_from_bytes(chunks.column("vector")),
-        text_hashes=chunks.column("text_hash").to_pylist(),
-        model=model,
-        embedded_at=now,
-    )
-
-
 def _file_rows(index: OpenIndex, files: pa.Table, name: str, now: datetime) -> pa.Table:
     """The manifest's rows of these files, with what the version says of them."""
-    taken = [column for column in FILE_COLUMNS if column not in _AGREED]
-    said: Mapping[str, Mapping[str, Any]] = {row["file_path"]: row for row in files.to_pylist()}
-    rows = [
-        {
-            **row,
-            **{column: said[row["file_path"]][column] for column in taken},
-            "status": FileStatus.PARSED.value,
-            "transient": None,
-            "attempts": None,
-            "run_id": fetched_by(name),
-            "chunker_version": chunker_identity(index.settings),
-            "parsed_at": now,
-        }
-        for row in index.store.files.read(where=is_in("file_path", list(said))).to_pylist()
+    paths = files.column("file_path")
+    known = index.store.files.read(where=is_in("file_path", paths.to_pylist()))
+    said = files.take(pc.index_in(known.column("file_path").combine_chunks(), paths.combine_chunks()))
+    here = {
+        "status": FileStatus.PARSED.value,
+        "transient": None,
+        "attempts": None,
+        "run_id": fetched_by(name),
+        "chunker_version": chunker_identity(index.settings),
+        "parsed_at": now,
+    }
+    columns = [
+        pa.repeat(pa.scalar(here[field.name], field.type), known.num_rows)
+        if field.name in here
+        else (said if field.name in FILE_COLUMNS else known).column(field.name)
+        for field in FILES
     ]
-    return pa.Table.from_pylist(rows, schema=FILES)
+    return pa.table(columns, schema=FILES)
