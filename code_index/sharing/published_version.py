@@ -63,6 +63,8 @@ class Version(_Record):
     files: _Count
     chunks: _Count
     references: _Count
+    groups: Annotated[int, Field(ge=1, le=100_000)]
+    """Number of groups that paths are cut into; one without files has no parts."""
     parts: Annotated[tuple[Part, ...], Field(strict=False, max_length=50_000)]
 
     def written(self) -> tuple[str, bytes]:

@@ -159,19 +159,23 @@ def _sampled(fetched: Fetched) -> int:
 
 
 def test_an_index_that_is_there_keeps_what_it_has_and_takes_the_rest(
-    origin: Path, shelf: PublishedIndex, tmp_path: Path
+    origin: Path, shelf: PublishedIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     published, clone = shelf, _clone(origin, tmp_path / "clone")
     _index(clone)
     write_files(origin, {"app/second.py": "def second():\n    return 2\n"})
-    _publish(_committed(origin), published)
+    monkeypatch.setattr(
+        importlib.import_module("indexing_assets.operations.publishing.publish"), "groups_for", lambda _: 64
+    )
+    done = _publish(_committed(origin), published)
     _git(clone, "pull", "-q")
     fetched, asked = _fetch(clone, published)
     assert (fetched.files, fetched.left_files) == (1, 0)
     assert len(asked) == 1, "the sample"
     assert not findings(clone, fresh_state(clone, tmp_path))
+    assert 0 < fetched.bytes < sum(part.size for part in done.version.parts) / 2, "only the group of that file is read"
     again, asked = _fetch(clone, published)
-    assert (again.files, again.left_files, asked) == (0, 0, [])
+    assert (again.files, again.left_files, again.bytes, asked) == (0, 0, 0, [])
 
 
 def test_the_version_of_the_nearest_commit_is_taken(origin: Path, shelf: PublishedIndex, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,7 +35,7 @@ from code_index.repository.source_repository import SourceRepository
 from code_index.sharing.checked_rows import PublishedRows, refuse_unfit, untrue
 from code_index.sharing.libraries import Libraries
 from code_index.sharing.published_index import PublishedIndex
-from code_index.sharing.published_parts import FILE_COLUMNS, unpacked, vectors_from_bytes
+from code_index.sharing.published_parts import FILE_COLUMNS, group_of, unpacked, vectors_from_bytes
 from code_index.sharing.published_version import Part, PartTable, Version, fetched_by
 from code_index.tables.schemas import FILES, PARSED_CHUNKS
 from code_index.tables.sql import equals, is_in
@@ -112,11 +111,11 @@ def fetch(
             scan = pipeline.scan()
             if scan.error is not None:
                 raise StoreError(f"The repository cannot be scanned: {scan.error} (Dagster run {scan.run_id})")
-            _take(pipeline, published, result)
+            taken = _take(pipeline, published, result)
             index.store.upkeep.ensure_indexes()
             result.left_files = _index_what_differs(pipeline)
             result.searchable_s = round(time.perf_counter() - started, 2)
-            _give_to_libraries(pipeline, chosen)
+            _give_to_libraries(pipeline, taken)
     return result
 
 
@@ -142,35 +141,33 @@ def _remove_withdrawn(index: OpenIndex, published: PublishedIndex) -> int:
     return len(rows)
 
 
-def _give_to_libraries(pipeline: Pipeline, name: str) -> None:
-    """Add the vectors that came from a version to the libraries, for the next index of these texts."""
+def _give_to_libraries(pipeline: Pipeline, file_paths: Sequence[str]) -> None:
+    """Add the vectors of files that were fetched to the libraries, for the next index of these texts."""
     index, model = pipeline.index, pipeline.model_id
     config = index.settings.embedder
     libraries = Libraries.none() if is_table(config) else Libraries.of(index.settings, model)
-    if libraries.own is None and not libraries.written:
+    if not file_paths or (libraries.own is None and not libraries.written):
         return
-    came = pa.array(
-        index.store.files.read(["file_path"], equals("run_id", fetched_by(name))).column("file_path").to_pylist(),
-        pa.string(),
-    )
-    vectors_of = index.store.for_model(model).vectors
+    vectors, fetched = index.store.for_model(model).vectors, pa.array(file_paths, pa.string())
     for batch in index.store.chunks.iter_read(["chunk_id", *EMBEDDED_FIELDS]):
-        rows = pa.Table.from_batches([batch])
-        rows = rows.filter(pc.is_in(rows.column("file_path"), value_set=came))
+        rows = batch.filter(pc.is_in(batch.column("file_path"), value_set=fetched)).to_pylist()
         texts = {
             row["chunk_id"]: EmbeddingInput.of_chunk(
                 **{column: row[column] for column in EMBEDDED_FIELDS}, recipe=config.text_recipe
             )
-            for row in rows.to_pylist()
+            for row in rows
         }
-        stored = vectors_of.read(["chunk_id", "text_hash", "vector"], is_in("chunk_id", list(texts)))
-        by_hash = {item.text_hash: item for item in texts.values()}
-        of_text = {
-            row["text_hash"]: np.asarray(row["vector"], np.float32)
-            for row in stored.to_pylist()
-            if row["text_hash"] == texts[row["chunk_id"]].text_hash
+        if not texts:
+            continue
+        stored = vectors.read(["chunk_id", "text_hash", "vector"], is_in("chunk_id", list(texts)))
+        hashes = zip(stored.column("chunk_id").to_pylist(), stored.column("text_hash").to_pylist(), strict=True)
+        matrix = stored.column("vector").combine_chunks().flatten().to_numpy().reshape(stored.num_rows, -1)
+        right = {
+            text_hash: vector
+            for (chunk_id, text_hash), vector in zip(hashes, matrix, strict=True)
+            if text_hash == texts[chunk_id].text_hash
         }
-        libraries.give(of_text, by_hash, replace=False)
+        libraries.give(right, {item.text_hash: item for item in texts.values()}, replace=False)
 
 
 def _index_what_differs(pipeline: Pipeline) -> int:
@@ -184,35 +181,41 @@ def _index_what_differs(pipeline: Pipeline) -> int:
     return len(keys)
 
 
-def _take(pipeline: Pipeline, published: PublishedIndex, result: Fetched) -> None:
+def _take(pipeline: Pipeline, published: PublishedIndex, result: Fetched) -> list[str]:
+    """Store what the version has of the files that wait here; returns their paths."""
     index, version = pipeline.index, result.version
     pending = _pending(index)
-    if pending.is_empty():
-        return
-    repository = index.repository()
-    refuse_wrong_sample(pipeline, _sampled(published, version, pending))
+    wanted = {group_of(path, version.groups) for path in pending["file_path"]}
+    groups = sorted(wanted & {part.group for part in version.parts})
+    if not groups:
+        return []
+    drawn = secrets.SystemRandom().sample(groups, min(_SAMPLED_GROUPS, len(groups)))
+    refuse_wrong_sample(pipeline, (_wanted(_read(published, version, group), pending) for group in drawn))
+    taken: list[str] = []
     model = pipeline.model_id
     index.store.models.begin(model, index.settings.embedder.identity())
     commits = PhaseOneCommits(index)
     # Checking is Python, storing is not: one thread each.
     with ThreadPoolExecutor(1) as storing:
         stored: Future[None] | None = None
-        for rows in _true_rows(_groups(published, version, pending, result), repository, result):
+        for rows in _true_rows(_groups(published, groups, pending, result), index.repository(), result):
             if stored is not None:
                 stored.result()
+            taken += [path for one in rows for path in one.files.column("file_path").to_pylist()]
             stored = storing.submit(_store, index, commits, rows, result, model)
         if stored is not None:
             stored.result()
     commits.finish()
     note_vectors(index.folder, model, {f"{fetched_by(result.name)} at {published.place.address}": result.chunks})
     index.store.models.serve_if_complete(model, now=datetime.now(UTC))
+    return taken
 
 
 def _groups(
-    published: PublishedIndex, version: Version, pending: pl.DataFrame, result: Fetched
+    published: PublishedIndex, groups: Sequence[int], pending: pl.DataFrame, result: Fetched
 ) -> Iterator[PublishedRows]:
     """Rows of the files that wait here, group by group; a few groups are read ahead."""
-    groups = sorted({part.group for part in version.parts})
+    version = result.version
 
     def load(group: int) -> PublishedRows:
         return _wanted(_read(published, version, group), pending)
@@ -248,16 +251,6 @@ def _wanted(rows: PublishedRows, pending: pl.DataFrame) -> PublishedRows:
     local = pending.select(_AGREED)
     agreed = pl.DataFrame(rows.files.select(list(_AGREED))).join(local, on=list(_AGREED), how="semi", nulls_equal=True)
     return rows if agreed.height == rows.files.num_rows else rows.of(agreed["file_path"].to_list())
-
-
-def _sampled(published: PublishedIndex, version: Version, pending: pl.DataFrame) -> Iterator[PublishedRows]:
-    """Rows of some groups, drawn so that whoever published cannot tell which."""
-    groups = sorted({part.group for part in version.parts})
-    drawn = secrets.SystemRandom().sample(groups, min(_SAMPLED_GROUPS, len(groups)))
-    for group in drawn:
-        rows = _wanted(_read(published, version, group), pending)
-        refuse_unfit(rows)
-        yield rows
 
 
 def _true_rows(

@@ -151,7 +151,8 @@ def _write(pipeline: Pipeline, published: PublishedIndex, commit: str | None) ->
     there = published.stored_parts()
     parts: list[Part] = []
     new_parts = new_bytes = 0
-    for part, content in _parts(store, _whole_files(store, model)):
+    groups = groups_for(store.chunks.count())
+    for part, content in _parts(store, _whole_files(store, model), groups):
         if there.get(part.sha256) != part.size:
             published.put_part(part, content)
             new_parts += 1
@@ -168,6 +169,7 @@ def _write(pipeline: Pipeline, published: PublishedIndex, commit: str | None) ->
         files=rows["files"],
         chunks=rows["chunks"],
         references=rows["references"],
+        groups=groups,
         parts=tuple(parts),
     )
     name = published.put(version)
@@ -181,9 +183,8 @@ def _whole_files(store: IndexStore, model: str) -> list[str]:
     return sorted(set(parsed) - set(store.chunks.by_ids(failed, ["file_path"]).column("file_path").to_pylist()))
 
 
-def _parts(store: IndexStore, file_paths: Sequence[str]) -> Iterator[tuple[Part, bytes]]:
+def _parts(store: IndexStore, file_paths: Sequence[str], groups: int) -> Iterator[tuple[Part, bytes]]:
     """Make the parts, group by group."""
-    groups = groups_for(store.chunks.count())
     members: list[list[str]] = [[] for _ in range(groups)]
     for path in file_paths:
         members[group_of(path, groups)].append(path)

@@ -20,7 +20,7 @@ from code_index.embedding.embedder import Embedder
 from code_index.parsing.configuration import parser_config
 from code_index.parsing.parser_pool import ParserPool
 from code_index.parsing.parser_worker import ParseTask
-from code_index.sharing.checked_rows import PublishedRows
+from code_index.sharing.checked_rows import PublishedRows, refuse_unfit
 from code_index.sharing.published_parts import vectors_from_bytes
 from code_index.tables.schemas import PARSED_CHUNKS
 from indexing_assets.operations.pipeline import Pipeline
@@ -40,6 +40,7 @@ def refuse_wrong_sample(pipeline: Pipeline, groups: Iterable[PublishedRows]) -> 
     """
     chance = secrets.SystemRandom()
     for rows in groups:
+        refuse_unfit(rows)
         paths = rows.files.column("file_path").to_pylist()
         drawn = rows.of(chance.sample(paths, min(_FILES, len(paths))))
         _compare_parsed(pipeline.index, drawn)

@@ -42,6 +42,7 @@ def _version(*parts: Part, day: int = 1) -> Version:
         files=1,
         chunks=0,
         references=0,
+        groups=1,
         parts=parts,
     )
 
@@ -147,6 +148,7 @@ def test_groups_are_few_of_a_small_index_and_change_seldom_as_it_grows() -> None
         {"more": 1},
         {"commit": "HEAD; rm -rf /"},
         {"dimension": 0},
+        {"groups": 0},
         {"files": -1},
         {"made_at": "yesterday"},
         {"parts": [{"table": "passwords", "group": 0, "sha256": "0" * 64, "size": 1, "rows": 1}]},
