@@ -63,14 +63,15 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 _FETCH_KILLS = [
     "append:1:after",
-    "merge:1:after",
+    "append:2:before",
+    "append:2:after",
+    "append:3:before",
+    "append:3:after",
     "add_dynamic_partitions:2:before",
     "merge:2:before",
     "merge:2:after",
-    "merge:3:before",
-    "merge:3:after",
     "write_registry:1:after",
-    "_build:2:before",
+    "build:2:before",
     "store_event_batch:3:after",
 ]
 

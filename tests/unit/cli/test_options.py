@@ -13,7 +13,7 @@ from indexing_assets.cli.options import folder_of
 from resources.instance_config import instance_config
 
 
-@pytest.mark.parametrize("name", sorted({*cli.list_commands(None)} - {"completion"}))  # that is about no repository
+@pytest.mark.parametrize("name", sorted({*cli.list_commands(None)} - {"completion", "rollback"}))  # about no repository
 @pytest.mark.parametrize("path", ["nowhere", "file.py", "file.py/below"])
 def test_a_path_that_is_no_folder_ends_with_2_and_makes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, path: str
@@ -22,9 +22,12 @@ def test_a_path_that_is_no_folder_ends_with_2_and_makes_nothing(
     (tmp_path / "file.py").write_text("x = 1\n")
     command = cli.get_command(None, name)
     by_option = any("-C" in parameter.opts for parameter in command.params)
-    before = {"materialize": ["source_files"], "related": ["file.py:1", "-C"]}.get(
-        name, ["words", "-C"] if by_option else []
-    )
+    before = {
+        "materialize": ["source_files"],
+        "related": ["file.py:1", "-C"],
+        "publish": ["/nowhere"],
+        "fetch": ["/nowhere"],
+    }.get(name, ["words", "-C"] if by_option else [])
     done = CliRunner().invoke(cli, [name, *before, path])
     assert done.exit_code == 2, done.output
     assert f"{tmp_path / path} is not a folder" in done.output
