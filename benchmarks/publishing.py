@@ -3,6 +3,7 @@
     python -m benchmarks.publishing                                   # 60,000 generated files, the model `fast`
     python -m benchmarks.publishing --files 5000 --edited 20 --model deterministic
     python -m benchmarks.publishing --index FOLDER                    # a checkout with a complete index of that model
+    python -m benchmarks.publishing --place s3://BUCKET/PREFIX        # an empty prefix, with the variables of AWS's tools
 
 A tree is generated (`benchmarks.trees`), committed, indexed and published into a folder. A clone of it without an index, in which
 some files were edited and committed, then fetches: until it can be searched, with what was edited, and until all is recorded.
@@ -87,8 +88,8 @@ def _edited(root: Path, files: int) -> None:
     _git(root, "commit", "-qm", "edits")
 
 
-def measure(place: Path, files: int, edited: int, origin: Path | None) -> dict[str, Any]:
-    """Figures of publishing and fetching, in a folder that is there."""
+def measure(place: Path, files: int, edited: int, origin: Path | None, address: str | None) -> dict[str, Any]:
+    """Figures of publishing at an address (by default in a folder of its own) and fetching, in a folder that is there."""
     figures: dict[str, Any] = {"goal_s": _GOAL_S}
     if origin is None:
         origin = place / "origin"
@@ -98,7 +99,7 @@ def measure(place: Path, files: int, edited: int, origin: Path | None) -> dict[s
         _git(origin, "commit", "-qm", "all")
     figures["indexed_s"] = _index(origin)
     (place / "published").mkdir()
-    published = PublishedIndex(Place(str(place / "published")))
+    published = PublishedIndex(Place(address or str(place / "published")))
     figures["published"] = _publish(origin, published)
     subprocess.run(["git", "clone", "-q", str(origin), str(place / "clone")], check=True)
     _edited(place / "clone", edited)
@@ -114,12 +115,13 @@ def main() -> None:
     parser.add_argument("--edited", type=int, default=20, help="files that differ where the version is fetched")
     parser.add_argument("--model", default="fast", help="`default` for the model of the settings, or a name")
     parser.add_argument("--index", type=Path, help="a checkout whose index is complete, in place of a generated one")
+    parser.add_argument("--place", help="where to publish, in place of a folder that is new")
     arguments = parser.parse_args()
     machine = report.machine()
     if arguments.model != "default":
         os.environ["CODE_INDEX_MODEL"] = arguments.model
     with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder), arguments.files, arguments.edited, arguments.index)
+        figures = measure(Path(folder), arguments.files, arguments.edited, arguments.index, arguments.place)
     fetched, first, again = figures["fetched"], figures["published"], figures["published_again"]
     searchable = (
         f"{fetched['searchable_s']:.0f} s; {fetched['left_files']} of {fetched['files'] + fetched['left_files']} files "
