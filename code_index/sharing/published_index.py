@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -26,6 +27,7 @@ from code_index.sharing.published_version import (
 )
 
 _LOG = logging.getLogger(__name__)
+_READ_AT_ONCE: Final = 8
 _RECORD_ENDING: Final = ".json"
 _UNNAMED_FOR: Final = timedelta(days=1)
 """A part that no version names stays as long: another process may be about to publish it."""
@@ -66,11 +68,13 @@ class PublishedIndex:
 
     def readable(self, *, most: int) -> Iterator[tuple[str, Version]]:
         """Read the versions that may be fetched, the newest first; one that was changed is left out, with a warning."""
-        for name in self.names()[:most]:
-            try:
-                yield name, self.version(name)
-            except StoreError as error:
-                _LOG.warning("%s", error)
+        names = self.names()[:most]
+        with ThreadPoolExecutor(_READ_AT_ONCE) as pool:
+            for name, reading in [(name, pool.submit(self.version, name)) for name in names]:
+                try:
+                    yield name, reading.result()
+                except StoreError as error:
+                    _LOG.warning("%s", error)
 
     def part(self, part: Part) -> bytes:
         """Read the bytes of a part.
