@@ -22,13 +22,18 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # As where embedding takes long: it never ends by itself.
 _LONG = """
-import signal
+import time
 from code_index.embedding.deterministic import DeterministicEmbedder
 from indexing_assets.cli import first_index
 from indexing_assets.cli.main import main
 
+def endless(*_, progress, **__):
+    while True:
+        progress(0)
+        time.sleep(0.01)
+
 first_index._SHORT_S = -1.0
-DeterministicEmbedder.embed_documents_detailed = lambda *_, **__: signal.pause()
+DeterministicEmbedder.embed_documents_detailed = endless
 main()
 """
 
