@@ -1,5 +1,6 @@
 """Running phases from a terminal: progress bars where there is one, plain lines where not."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,12 @@ _PLAIN_EVERY_S = 5.0
 @contextmanager
 def showing_progress() -> Iterator[None]:
     """Show the reports of the phases while the block runs; on standard error, so that output can be piped."""
-    with terminal_of_stderr() as terminal, _lines() if terminal is None else _bars(terminal):
-        yield
+    before = sys.stdout, sys.stderr
+    try:
+        with terminal_of_stderr() as terminal, _lines() if terminal is None else _bars(terminal):
+            yield
+    finally:  # Ctrl-C may have come while the bars took their place or gave it back
+        sys.stdout, sys.stderr = before
 
 
 @contextmanager

@@ -89,7 +89,7 @@ def test_words_are_answered_while_meaning_follows_and_ctrl_c_then_keeps_them(sma
         os.killpg(process.pid, signal.SIGINT)
         said = said_until(terminal, "code-index resume")
         process.communicate(timeout=PATIENCE_S)
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     store = IndexStore(locate_index_folder(small_repository).tables_dir)
     assert f"4 of 4 files in {store.chunks.count()} chunks, 0 of them with a vector" in said
     assert store.vectors.count() == 0
