@@ -33,19 +33,19 @@ class KeptParser:
         """Set how long one waits."""
         self._waits_s = waits_s
         self._lock = threading.Lock()
-        self._expecting = 0
+        self._expecting: set[int] = set()
         self._waiting: tuple[ParserConfig, Endable] | None = None
         self._timer: threading.Timer | None = None
 
-    def expect(self) -> None:
-        """Let a process wait between runs, until `expect_no_more` was called as often."""
+    def expect(self, owner: object) -> None:
+        """Let a process wait between the runs of an owner, until it expects no more."""
         with self._lock:
-            self._expecting += 1
+            self._expecting.add(id(owner))
 
-    def expect_no_more(self) -> None:
+    def expect_no_more(self, owner: object) -> None:
         """End the process that waits, unless others expect a run."""
         with self._lock:
-            self._expecting -= 1
+            self._expecting.discard(id(owner))
             if self._expecting:
                 return
         self.end()

@@ -97,7 +97,7 @@ class Pipeline:
 
     def __enter__(self) -> Self:
         """Return the pipeline itself; between its runs a parser process may wait."""
-        OF_THIS_PROCESS.expect()
+        OF_THIS_PROCESS.expect(self)
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -106,7 +106,7 @@ class Pipeline:
         Raises:
             StoreError: somebody deleted the index meanwhile, whatever ended the block.
         """
-        OF_THIS_PROCESS.expect_no_more()
+        OF_THIS_PROCESS.expect_no_more(self)
         self.instance.dispose()
         for name, value in self._environment.items():
             if value is None:

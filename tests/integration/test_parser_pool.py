@@ -382,9 +382,9 @@ def _children():
 @pytest.fixture
 def kept():
     """The parser process that waits for the next run, as in a process that expects one."""
-    parser_pool.OF_THIS_PROCESS.expect()
+    parser_pool.OF_THIS_PROCESS.expect(repository)
     yield parser_pool.OF_THIS_PROCESS
-    parser_pool.OF_THIS_PROCESS.expect_no_more()
+    parser_pool.OF_THIS_PROCESS.expect_no_more(repository)
 
 
 def _run_in(pool, tasks):
@@ -428,7 +428,7 @@ def test_nothing_waits_where_no_run_is_expected_or_for_too_long(repository):
     assert not psutil.pid_exists(pid)
     process = ParserPool(repository.config())._start_worker()
     kept = KeptParser(waits_s=0.0)
-    kept.expect()
+    kept.expect(repository)
     kept.give(repository.config(), process)
     assert process.process.wait(PATIENCE_S) == -signal.SIGKILL
-    kept.expect_no_more()
+    kept.expect_no_more(repository)

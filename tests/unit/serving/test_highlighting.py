@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from importlib.resources import files
 
@@ -73,6 +74,7 @@ def test_one_that_takes_too_long_or_dies_costs_the_colours_only() -> None:
         highlighter._process.wait()
         assert highlighter.highlight([text]) == [highlighted(text[1], text[0])], "another one is started"
 
+        highlighter._process.send_signal(signal.SIGSTOP)
         highlighter._patience_s = 0.0
         started = time.monotonic()
         assert highlighter.highlight([text]) == [plain(text[1])]

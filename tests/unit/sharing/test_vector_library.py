@@ -355,7 +355,7 @@ def test_a_store_that_cannot_be_used_costs_time_only(
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_store_that_is_started_again_meanwhile_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_stores, "PATIENCE_S", PATIENCE_S)  # a busy machine starts it in minutes
     with ObjectStore(tmp_path) as store, ThreadPoolExecutor() as threads:
