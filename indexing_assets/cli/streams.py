@@ -131,6 +131,16 @@ def escaping_stderr() -> Iterator[None]:
         sys.stderr = before
 
 
+@contextmanager
+def giving_back() -> Iterator[None]:
+    """Put standard output and error back where something else takes their place, also if Ctrl-C keeps it from giving them back."""
+    before = sys.stdout, sys.stderr
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
 def finish(status: int) -> int:
     """Hand over all output; returns the exit status, 1 in place of 0 where output was lost."""
     sys.stdout.flush()

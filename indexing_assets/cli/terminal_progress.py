@@ -1,6 +1,5 @@
 """Running phases from a terminal: progress bars where there is one, plain lines where not."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from rich.progress import (
 
 from code_index.index.locks import LockOwner
 from indexing_assets.cli.output import tell
-from indexing_assets.cli.streams import escaping_stderr, terminal_of_stderr
+from indexing_assets.cli.streams import escaping_stderr, giving_back, terminal_of_stderr
 from indexing_assets.runs import progress as reports
 
 _TITLES = {
@@ -36,12 +35,8 @@ _PLAIN_EVERY_S = 5.0
 @contextmanager
 def showing_progress() -> Iterator[None]:
     """Show the reports of the phases while the block runs; on standard error, so that output can be piped."""
-    before = sys.stdout, sys.stderr
-    try:
-        with terminal_of_stderr() as terminal, _lines() if terminal is None else _bars(terminal):
-            yield
-    finally:  # Ctrl-C may have come while the bars took their place or gave it back
-        sys.stdout, sys.stderr = before
+    with giving_back(), terminal_of_stderr() as terminal, _lines() if terminal is None else _bars(terminal):
+        yield
 
 
 @contextmanager
