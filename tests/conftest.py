@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from code_index.index.trust import STATE_VARIABLE
+from code_index.parsing.kept_parser import OF_THIS_PROCESS
 from code_index.search.freshness import COMPARING_THREAD
 from tests.object_store import ObjectStore
 from tests.waiting import PATIENCE_S, if_running
@@ -47,6 +48,7 @@ def no_process_left() -> Iterator[None]:
     for thread in threading.enumerate():
         if thread.name == COMPARING_THREAD:  # an answer does not wait for it to its end
             thread.join()
+    OF_THIS_PROCESS.end()  # a parser that waits for the next run, where a pipeline of the module is open
     left = {child: _described(child) for child in _children() - before}
     for child in left:
         child.kill()
