@@ -31,14 +31,13 @@ from typing import Any, Self
 import numpy as np
 
 from benchmarks import report
-from benchmarks.embedding_pipeline import prepare, texts_of
+from benchmarks.embedding_pipeline import opened_copy, prepare, texts_of
 from benchmarks.pipeline import copied, fetch, last_run
 from code_index.embedding.embedder import TextEmbedder
 from code_index.embedding.loader import load_embedder
 from code_index.index.folder import IndexFolder
 from code_index.index.settings import Settings
 from code_index.tables import IndexStore
-from indexing_assets.operations.pipeline import Pipeline
 
 _PROJECTS = ("Django==5.2", "sympy==1.13.3")
 _SEED = 0
@@ -128,34 +127,29 @@ def phase_two(root: Path, index: Path) -> dict[str, Any]:
 
 
 def _phase_two(root: Path, index: Path) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as temporary:
-        fresh = Path(temporary) / "index"
-        shutil.copytree(index, fresh)
-        folder = IndexFolder(path=fresh, repository_root=root)
-        folder.trust()
-        with Pipeline(folder) as pipeline:
-            described = pipeline.describe_embedder()
-            chunks = pipeline.store.chunks.count()
-            used = time.process_time()
-            with Busy() as busy, Stages() as stages:
-                started = time.perf_counter()
-                result = pipeline.embed()
-                seconds = time.perf_counter() - started
-            if result.error is not None:
-                raise SystemExit(f"Phase 2 failed: {result.error}")
-            run = last_run(pipeline, "chunk_vectors", ("run_embedded", "run_failed_chunks", "model_s", "device"))
-            return {
-                "model": described,
-                "chunks": chunks,
-                "s": seconds,
-                "chunks_per_s": chunks / seconds,
-                "cpu_s": time.process_time() - used,
-                "busy_percent": statistics.fmean(busy.percent),
-                "busy_samples": busy.percent,
-                "device_mib": busy.peak_mib,
-                "stages_s": stages.figures(),
-                **run,
-            }
+    with opened_copy(root, index) as pipeline:
+        described = pipeline.describe_embedder()
+        chunks = pipeline.store.chunks.count()
+        used = time.process_time()
+        with Busy() as busy, Stages() as stages:
+            started = time.perf_counter()
+            result = pipeline.embed()
+            seconds = time.perf_counter() - started
+        if result.error is not None:
+            raise SystemExit(f"Phase 2 failed: {result.error}")
+        run = last_run(pipeline, "chunk_vectors", ("run_embedded", "run_failed_chunks", "model_s", "device"))
+        return {
+            "model": described,
+            "chunks": chunks,
+            "s": seconds,
+            "chunks_per_s": chunks / seconds,
+            "cpu_s": time.process_time() - used,
+            "busy_percent": statistics.fmean(busy.percent),
+            "busy_samples": busy.percent,
+            "device_mib": busy.peak_mib,
+            "stages_s": stages.figures(),
+            **run,
+        }
 
 
 def bare(root: Path, index: Path) -> dict[str, Any]:

@@ -21,8 +21,9 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -67,33 +68,40 @@ def bare(root: Path, index: Path) -> tuple[float, float]:
     return time.perf_counter() - started, time.process_time() - used
 
 
-def through_pipeline(root: Path, index: Path, profile: bool) -> dict[str, float]:
-    """Seconds of phase 2, with the model loaded, and what of that the model took."""
+@contextmanager
+def opened_copy(root: Path, index: Path) -> Iterator[Pipeline]:
+    """A pipeline on a copy of an index, which stays as it is."""
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary) / "index"
         shutil.copytree(index, fresh)
         folder = IndexFolder(path=fresh, repository_root=root)
         folder.trust()
         with Pipeline(folder) as pipeline:
-            # As after phase 1 in the same process: model and tables are open.
-            pipeline.describe_embedder()
-            pipeline.store.chunks.count()
-            profiler = cProfile.Profile()
-            if profile:
-                profiler.enable()
-            started, used = time.perf_counter(), time.process_time()
-            result = pipeline.embed()
-            seconds, cpu_s = time.perf_counter() - started, time.process_time() - used
-            profiler.disable()
-            if result.error is not None:
-                raise SystemExit(f"Phase 2 failed: {result.error}")
-            if profile:
-                pstats.Stats(profiler).sort_stats("cumtime").print_stats(60)
-            return {
-                "s": seconds,
-                "cpu_s": cpu_s,
-                "model_s": last_run(pipeline, "chunk_vectors", ("model_s",))["model_s"],
-            }
+            yield pipeline
+
+
+def through_pipeline(root: Path, index: Path, profile: bool) -> dict[str, float]:
+    """Seconds of phase 2, with the model loaded, and what of that the model took."""
+    with opened_copy(root, index) as pipeline:
+        # As after phase 1 in the same process: model and tables are open.
+        pipeline.describe_embedder()
+        pipeline.store.chunks.count()
+        profiler = cProfile.Profile()
+        if profile:
+            profiler.enable()
+        started, used = time.perf_counter(), time.process_time()
+        result = pipeline.embed()
+        seconds, cpu_s = time.perf_counter() - started, time.process_time() - used
+        profiler.disable()
+        if result.error is not None:
+            raise SystemExit(f"Phase 2 failed: {result.error}")
+        if profile:
+            pstats.Stats(profiler).sort_stats("cumtime").print_stats(60)
+        return {
+            "s": seconds,
+            "cpu_s": cpu_s,
+            "model_s": last_run(pipeline, "chunk_vectors", ("model_s",))["model_s"],
+        }
 
 
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
