@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from code_index.core.content_kinds import ContentKind, content_kind
 from code_index.core.hashing import text_hash
@@ -99,6 +100,11 @@ class EmbeddingInput:
         names = "" if recipe == TextRecipe.FULL_1 else _names_line(file_path, qualified_name, chunk_type, language)
         text = "\n".join(filter(None, (names, file_path, qualified_name, content)))
         return cls(text, _name_words(qualified_name, file_path), recipe)
+
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any], recipe: TextRecipe | str = TextRecipe.FULL) -> EmbeddingInput:
+        """Take the text of a row of `chunks` that has at least `EMBEDDED_FIELDS`."""
+        return cls.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=recipe)
 
     @property
     def text_hash(self) -> str:

@@ -67,6 +67,15 @@ class Version(_Record):
     """Number of groups that paths are cut into; one without files has no parts."""
     parts: Annotated[tuple[Part, ...], Field(strict=False, max_length=50_000)]
 
+    @property
+    def size(self) -> int:
+        """Bytes of all parts."""
+        return sum(part.size for part in self.parts)
+
+    def parts_of(self, group: int) -> dict[PartTable, Part]:
+        """Return the parts of a group by table; none of one without files."""
+        return {part.table: part for part in self.parts if part.group == group}
+
     def written(self) -> tuple[str, bytes]:
         """Return the version's name and the bytes of its record."""
         content = self.model_dump_json().encode() + b"\n"

@@ -230,9 +230,7 @@ class EmbedRun:
         # By batches, of which there are few: a condition with 10,000 ids takes longer than the reading.
         found = self.store.chunks.of_batches(batch_ids, sorted({"chunk_id", *EMBEDDED_FIELDS, *COPIED_COLUMNS}))
         rows = found.filter(pc.is_in(found.column("chunk_id"), pa.array(chunk_ids, pa.string()))).to_pylist()
-        inputs = [
-            EmbeddingInput.of_chunk(**{name: row[name] for name in EMBEDDED_FIELDS}, recipe=self.recipe) for row in rows
-        ]
+        inputs = [EmbeddingInput.of_row(row, self.recipe) for row in rows]
         hashes = [item.text_hash for item in inputs]
         by_hash = dict(zip(hashes, inputs, strict=True))
         taken_before = Counter(self.libraries.taken)

@@ -114,12 +114,7 @@ def libraries_hold_the_vectors_of_their_texts(subject: Subject) -> Finding:
     rows = subject.index.store.chunks.by_ids(ids, columns=sorted({"chunk_id", *EMBEDDED_FIELDS})).to_pylist()
     recipe = recipe_of_model(model.model_id)
     places = {row["chunk_id"]: f"{row['file_path']} {row['qualified_name']}" for row in rows}
-    inputs = {
-        row["chunk_id"]: EmbeddingInput.of_chunk(
-            **{name: row[name] for name in EMBEDDED_FIELDS}, recipe=recipe or TextRecipe.FULL
-        )
-        for row in rows
-    }
+    inputs = {row["chunk_id"]: EmbeddingInput.of_row(row, recipe or TextRecipe.FULL) for row in rows}
     by_hash = {item.text_hash: item for item in inputs.values()}
     libraries = Libraries.of(settings, model.model_id, read_only=True)
     known = libraries.ask(by_hash, dimension=model.dimension)

@@ -87,7 +87,7 @@ def _list(published: "PublishedIndex", *, as_json: bool) -> None:
         say_state({"versions": versions})
         return
     for name, version in found:
-        size = human_bytes(sum(part.size for part in version.parts))
+        size = human_bytes(version.size)
         commit = version.commit[:12] if version.commit else "no commit"
         say(f"{name}  {commit}  {version.files:,} files, {version.chunks:,} chunks, {size}, {version.model}")
     if not found:

@@ -59,7 +59,7 @@ VARIABLES: Final = {
     "CODE_INDEX_CACHE_DIR": "Absolute path for prepared models; by default ~/.cache/code-index. Each user has a folder in it "
     "that others cannot reach, and that can be deleted at any time.",
     "CODE_INDEX_...": "Each setting, by its name in capitals; stronger than settings.toml, also before there is one.",
-    "AWS_ENDPOINT_URL": "URL of an S3-compatible store, for libraries at s3://...; without it they are at AWS. Only where it "
+    "AWS_ENDPOINT_URL": "URL of an S3-compatible store, for what is at s3://...; without it that is AWS. Only where it "
     "begins with http:// is the connection not encrypted. AWS_ENDPOINT_URL_S3 comes before it.",
     "AWS_REGION": "Region of that store, else AWS_DEFAULT_REGION.",
     "AWS_ACCESS_KEY_ID": "Key for that store, with AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; without it AWS_PROFILE, then "

@@ -48,9 +48,8 @@ def command(place: str, path: Path | None, index_dir: Path | None, keep: int | N
         return
     of = f" of commit {version.commit[:12]}" if version.commit else ""
     say(f"Published {done.name}{of}: {version.files:,} files, {version.chunks:,} chunks, {version.model}.")
-    size = sum(part.size for part in version.parts)
     say(
-        f"Wrote {done.new_parts:,} of {len(version.parts):,} parts, {human_bytes(done.new_bytes)} of {human_bytes(size)}, "
+        f"Wrote {done.new_parts:,} of {len(version.parts):,} parts, {human_bytes(done.new_bytes)} of {human_bytes(version.size)}, "
         f"in {time.perf_counter() - started:.1f} s."
     )
     if done.freed_bytes:

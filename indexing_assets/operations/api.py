@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput
+from code_index.core.embedding_text import EmbeddingInput
 from code_index.core.errors import StoreError, UsageError
 from code_index.core.hashing import chunk_id
 from code_index.core.model import Chunk, ChunkType, EmbeddingStatus, FileStatus
@@ -413,9 +413,6 @@ def _add_vectors(
     if not kept:
         return 0
     given = [chunks[at]._asdict() for at in kept]
-    hashes = [
-        EmbeddingInput.of_chunk(**{name: chunk[name] for name in EMBEDDED_FIELDS}, recipe=recipe).text_hash
-        for chunk in given
-    ]
+    hashes = [EmbeddingInput.of_row(chunk, recipe).text_hash for chunk in given]
     store.vectors.add(vector_rows(given, matrix[kept], text_hashes=hashes, model=model_id, embedded_at=now))
     return len(kept)

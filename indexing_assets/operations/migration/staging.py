@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.batching import BatchAllocator
-from code_index.core.embedding_text import EMBEDDED_FIELDS, EmbeddingInput, TextRecipe
+from code_index.core.embedding_text import EmbeddingInput, TextRecipe
 from code_index.core.errors import MigrationError
 from code_index.core.identifiers import full_text
 from code_index.tables import IndexStore
@@ -85,10 +85,7 @@ def _chunk_rows(chunks: Sequence[Mapping[str, Any]], batches: Sequence[int], now
 
 def _vector_rows(carried: CarriedFiles, model_id: str, embedded_at: datetime) -> pa.Table:
     kept = [chunk for chunk, usable in zip(carried.chunks, carried.usable, strict=True) if usable]
-    hashes = [
-        EmbeddingInput.of_chunk(**{name: chunk[name] for name in EMBEDDED_FIELDS}, recipe=TextRecipe.SOURCE).text_hash
-        for chunk in kept
-    ]
+    hashes = [EmbeddingInput.of_row(chunk, TextRecipe.SOURCE).text_hash for chunk in kept]
     return vector_rows(
         kept, carried.vectors[carried.usable], text_hashes=hashes, model=model_id, embedded_at=embedded_at
     )

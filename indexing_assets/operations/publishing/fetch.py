@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
+from typing import Final, get_args
 
 import polars as pl
 import pyarrow as pa
@@ -36,7 +36,7 @@ from code_index.sharing.checked_rows import PublishedRows, refuse_unfit, untrue
 from code_index.sharing.libraries import Libraries
 from code_index.sharing.published_index import PublishedIndex
 from code_index.sharing.published_parts import FILE_COLUMNS, group_of, unpacked, vectors_from_bytes
-from code_index.sharing.published_version import Part, PartTable, Version, fetched_by
+from code_index.sharing.published_version import PartTable, Version, fetched_by
 from code_index.tables.schemas import FILES, PARSED_CHUNKS
 from code_index.tables.sql import equals, is_in
 from code_index.tables.vectors import vector_rows
@@ -151,12 +151,7 @@ def _give_to_libraries(pipeline: Pipeline, file_paths: Sequence[str]) -> None:
     vectors, fetched = index.store.for_model(model).vectors, pa.array(file_paths, pa.string())
     for batch in index.store.chunks.iter_read(["chunk_id", *EMBEDDED_FIELDS]):
         rows = batch.filter(pc.is_in(batch.column("file_path"), value_set=fetched)).to_pylist()
-        texts = {
-            row["chunk_id"]: EmbeddingInput.of_chunk(
-                **{column: row[column] for column in EMBEDDED_FIELDS}, recipe=config.text_recipe
-            )
-            for row in rows
-        }
+        texts = {row["chunk_id"]: EmbeddingInput.of_row(row, config.text_recipe) for row in rows}
         if not texts:
             continue
         stored = vectors.read(["chunk_id", "text_hash", "vector"], is_in("chunk_id", list(texts)))
@@ -228,7 +223,7 @@ def _groups(
             rows = ahead.pop(0).result()
             ahead += [pool.submit(load, group) for group in islice(rest, 1)]
             done += 1
-            result.bytes += sum(part.size for part in version.parts if part.group == groups[done - 1])
+            result.bytes += sum(part.size for part in version.parts_of(groups[done - 1]).values())
             report(Progress("fetch", "parts", done, len(groups)))
             yield rows
 
@@ -239,8 +234,8 @@ def _read(published: PublishedIndex, version: Version, group: int) -> PublishedR
     Raises:
         StoreError: a part is missing or was changed.
     """
-    found: dict[PartTable, Part] = {part.table: part for part in version.parts if part.group == group}
-    if len(found) != len(PublishedRows.__dataclass_fields__):
+    found = version.parts_of(group)
+    if found.keys() != set(get_args(PartTable)):
         raise StoreError(f"Group {group} of the version has not one part for each table. Publish again.")
     rows = {table: unpacked(part, published.part(part), dimension=version.dimension) for table, part in found.items()}
     return PublishedRows(rows["files"], rows["chunks"], rows["references"])

@@ -33,6 +33,7 @@ from code_index.sharing.published_parts import (
 )
 from code_index.sharing.published_version import Part, PartTable, Version, now_for_a_version
 from code_index.tables import IndexStore
+from code_index.tables.row_checks import shortened
 from code_index.tables.schemas import PARSED_CHUNKS
 from code_index.tables.sql import equals, is_in
 from indexing_assets.assets.source_files import known_files
@@ -44,7 +45,6 @@ from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import chunker_identity
 from indexing_assets.runs.progress import Progress, report
 
-_NAMED = 3
 _FAILED_FILES = no_partition_is_left_failed.name
 """The check that does not block: a file that failed is in no version, and whoever fetches tries it again."""
 
@@ -106,21 +106,16 @@ def _published_commit(index: OpenIndex) -> str | None:
     differing = [*changes.removed, *(f.file_path for f in (*changes.new, *changes.changed, *changes.skipped))]
     if differing:
         raise UsageError(
-            f"{_some(differing)} changed since {root} was indexed. Run `code-index index {root}`, then publish again."
+            f"{shortened(differing)} changed since {root} was indexed. Run `code-index index {root}`, then publish again."
         )
     commit = checked_out_commit(root)
     indexed = {path for path, file in known.items() if file.status is not FileStatus.SKIPPED}
     if commit and (uncommitted := [path for path in changed_since(root, commit) if path in indexed]):
         raise UsageError(
-            f"{_some(uncommitted)} of {root} differs from the commit {commit[:12]}, and a version is that of a commit. "
+            f"{shortened(uncommitted)} of {root} differs from the commit {commit[:12]}, and a version is that of a commit. "
             "Commit or remove it, index and publish again; a fresh clone is the surest."
         )
     return commit
-
-
-def _some(paths: Sequence[str]) -> str:
-    more = len(paths) - _NAMED
-    return ", ".join(paths[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _refuse_incomplete(pipeline: Pipeline) -> None:
