@@ -103,7 +103,7 @@ class Index:
             IndexMissingError, StoreError: as `open`.
         """
         folder.check()
-        store = IndexStore(folder.tables_dir)
+        store = IndexStore(folder.tables)
         return cls(folder, store, FreshnessReader(folder, store))
 
     def search(

@@ -12,6 +12,9 @@
   locks/          the processes that write, serve or follow at the moment; the socket of the one that serves
   reports/        the page of the asset index_report
   backup/         the index that a migration imported, until `cleanup` removes it
+
+An index of several machines has its tables at a store, and scan.json and sources.json as records beside them; each machine has a
+folder of its own with `locks/`, and `reports/` where the asset was made there.
 """
 
 from __future__ import annotations
@@ -126,7 +129,7 @@ class IndexFolder:
 
     @property
     def exists(self) -> bool:
-        """Tell whether the index was ever made."""
+        """Tell whether the index was ever made; of one at a store, whether this machine has its folder."""
         return (self.path / RECORD_FILE).is_file()
 
     @property
@@ -174,6 +177,9 @@ class IndexFolder:
 
         if not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
+        if self.tables_at is not None:
+            self._make_scratch()
+            return
         try:
             # Refuse before anything is written.
             refuse_untrusted(self.path)
@@ -196,6 +202,13 @@ class IndexFolder:
                 f"another folder with --index-dir or {INDEX_DIR_VARIABLE}."
             ) from error
         self.check()
+
+    def _make_scratch(self) -> None:
+        """Make the folder of what this machine keeps of an index whose tables are at a store."""
+        try:
+            self.locks_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"Cannot write {self.path}: {error.strerror}. Free space or allow writing.") from error
 
     def _mark(self) -> str:
         """Return the mark in `index.json`; a new folder gets one."""
@@ -255,8 +268,11 @@ class IndexFolder:
 
         Raises:
             IndexMissingError: there is no index here.
-            StoreError: the folder was made by a newer program or for another repository.
+            StoreError: the folder was made by a newer program or for another repository; the store cannot be read.
         """
+        if self.tables_at is not None:
+            self._check_store()
+            return
         if not self.exists:
             raise IndexMissingError(
                 f"There is no index at {self.path}. Run `code-index index {self.repository_root}` first."
@@ -267,6 +283,16 @@ class IndexFolder:
                 f"The index at {self.path} was never finished, or lost its tables. Run `code-index index "
                 f"{self.repository_root}`: it makes what is missing."
             )
+
+    def _check_store(self) -> None:
+        with importing:
+            from code_index.tables.schema_version import stored_version
+
+        if stored_version(self.tables) is None:
+            raise IndexMissingError(
+                f"There is no index at {self.tables} yet. Its first scan makes it: materialize source_files."
+            )
+        self._make_scratch()
 
     def _check_record(self, *, copied: bool = False) -> None:
         with importing:

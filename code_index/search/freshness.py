@@ -146,7 +146,7 @@ class FreshnessReader:
             StoreError: a table cannot be read.
         """
         self.start()
-        scan = read_last_scan(self._folder)
+        scan = read_last_scan(self._folder, recent=True)
         there = self._store.search.available()
         with self._lock:
             running, last = self._running, self._last

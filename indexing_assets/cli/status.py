@@ -44,7 +44,7 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     settings = folder.settings()
-    store = IndexStore(folder.tables_dir)
+    store = IndexStore(folder.tables)
     if skipped:
         _show_skipped(store, as_json=as_json)
         return
