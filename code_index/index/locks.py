@@ -22,12 +22,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from code_index.core.errors import IndexBusyError, StoreError
+from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json
 from code_index.index.permissions import tolerating_no_permissions
 from code_index.system.file_locks import is_locked, try_lock
 from code_index.system.processes import namespace
+
+if TYPE_CHECKING:
+    from code_index.index.folder import IndexFolder
 
 _POLL_S = 0.2
 # Another process looks who holds a lock, or writes its name into it, within microseconds.
@@ -178,6 +183,21 @@ def owner(locks_dir: Path, phase: Phase | Duty) -> LockOwner | None:
         return _read_owner(descriptor) if is_locked(descriptor) else None
     finally:
         os.close(descriptor)
+
+
+def holders(folder: IndexFolder) -> dict[str, LockOwner]:
+    """Find the processes that write at the moment, by phase; none are known to who only reads an index at a store.
+
+    Raises:
+        StoreError: the server of the locks cannot be asked.
+    """
+    if folder.tables_at is not None:
+        with importing:
+            from code_index.index.server_locks import POSTGRES_VARIABLE
+
+        if not os.environ.get(POSTGRES_VARIABLE):
+            return {}
+    return {phase.value: who for phase in Phase if (who := owner(folder.locks, phase)) is not None}
 
 
 def _acquire(

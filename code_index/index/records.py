@@ -24,8 +24,7 @@ def read_record(folder: IndexFolder, name: str, *, recent: bool = False) -> byte
         return read_regular_file(path) if path.exists() else None
     with importing:
         from code_index.tables.folder_at_store import FolderAtStore
-    records = FolderAtStore(folder.tables_at)
-    return records.recent_record(name) if recent else records.record(name)
+    return FolderAtStore(folder.tables_at).record(name, recent=recent)
 
 
 def write_record(folder: IndexFolder, name: str, text: str) -> None:

@@ -54,7 +54,11 @@ class FolderAtStore:
         self._records: Any = None
         self._states: dict[str, _State] = {}  # whether there is a table, and the moment of the look
 
-    def record(self, name: str) -> bytes | None:
+    def record(self, name: str, *, recent: bool = False) -> bytes | None:
+        seen_at, seen = _seen.get((str(self._where), name), (-math.inf, None))
+        if recent and time.monotonic() - seen_at < STALE_S:
+            return seen
+
         def read() -> bytes | None:
             if (table := self._record_table()) is None:
                 return None
@@ -66,12 +70,7 @@ class FolderAtStore:
         return content
 
     def stamp(self, name: str) -> Hashable:
-        return self.recent_record(name)
-
-    def recent_record(self, name: str) -> bytes | None:
-        """Read a record, or return what this process read or wrote within `STALE_S`."""
-        seen_at, content = _seen.get((str(self._where), name), (-math.inf, None))
-        return content if time.monotonic() - seen_at < STALE_S else self.record(name)
+        return self.record(name, recent=True)
 
     def write_record(self, name: str, content: str) -> None:
         self._merge_record(name, content, lambda merge: merge.when_matched_update_all().when_not_matched_insert_all())

@@ -22,7 +22,8 @@ class FolderOnDisk:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def record(self, name: str) -> bytes | None:
+    def record(self, name: str, *, recent: bool = False) -> bytes | None:
+        del recent  # a file is read at once
         with suppress(FileNotFoundError):
             return read_regular_file(self._directory / name)
         return None

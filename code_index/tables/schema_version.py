@@ -38,7 +38,7 @@ def stored_version(directory: Path | Bucket) -> int | None:
     """
     path = directory / VERSION_FILE
     try:
-        if (record := table_folder(directory).record(VERSION_FILE)) is None:
+        if (record := table_folder(directory).record(VERSION_FILE, recent=True)) is None:
             return None
         found = _version_in(load_json(record))
     except (OSError, ValueError, KeyError, TypeError) as error:

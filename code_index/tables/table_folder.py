@@ -21,8 +21,8 @@ class TableFolder(Protocol):
     Records are small texts beside the tables, such as which models there are.
     """
 
-    def record(self, name: str) -> bytes | None:
-        """Read a record; None where there is none."""
+    def record(self, name: str, *, recent: bool = False) -> bytes | None:
+        """Read a record; None where there is none. `recent`: what others wrote within `STALE_S` may be missing."""
 
     def stamp(self, name: str) -> Hashable:
         """Return what changes with a record, at once in this process and within `STALE_S` in others; None for no record."""
