@@ -129,7 +129,7 @@ def index_status(
         skipped=skipped_counts(store),
         without_references=store.files.without_references(),
         vector_sources=vector_sources(folder, model_id),
-        holders={phase.value: who for phase in Phase if (who := owner(folder.locks_dir, phase)) is not None},
+        holders={phase.value: who for phase in Phase if (who := owner(folder.locks, phase)) is not None},
     )
     return replace(status, next_step=_next_step(status))
 

@@ -50,7 +50,10 @@ from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.system.files import is_same_folder
 
 if TYPE_CHECKING:
+    from code_index.core.addresses import Bucket
+    from code_index.index.server_locks import LockServer
     from code_index.index.settings import Settings
+    from code_index.repository.origins import GitOrigin
 
 REPOSITORY_VARIABLE = "CODE_INDEX_REPOSITORY"
 INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
@@ -72,11 +75,34 @@ class IndexFolder:
     repository_root: Path
     given_settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
     """Settings, by name, that win over those of the settings file."""
+    tables_at: Bucket | None = None
+    """Where the tables lie at a store; the folder is then only what this machine keeps for itself."""
+    origin: GitOrigin | None = None
+    """Where the source comes from; the repository is then this machine's checkout of it."""
 
     @property
     def tables_dir(self) -> Path:
-        """Return LanceDB's folder."""
+        """Return LanceDB's folder of an index whose tables are on this machine."""
         return self.path / "tables"
+
+    @property
+    def tables(self) -> Path | Bucket:
+        """Return where the tables, and the records beside them, lie."""
+        return self.tables_at or self.tables_dir
+
+    @property
+    def locks(self) -> Path | LockServer:
+        """Return where the locks of the phases are: beside tables of this machine, else at PostgreSQL.
+
+        Raises:
+            UsageError: the tables are at a store, and no PostgreSQL is named.
+        """
+        if self.tables_at is None:
+            return self.locks_dir
+        with importing:
+            from code_index.index.server_locks import LockServer
+
+        return LockServer.named(str(self.tables_at))
 
     @property
     def dagster_home(self) -> Path:

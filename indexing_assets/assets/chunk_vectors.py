@@ -93,7 +93,7 @@ def _embed(
     opened = open_index(context.instance, index, names)
     settings = opened.settings
     tag_process(context)
-    with hold(opened.folder.locks_dir, Phase.EMBED, run_id=context.run.run_id):
+    with hold(opened.folder.locks, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)
         opened.store.models.begin(model.model_id, configured.identity())

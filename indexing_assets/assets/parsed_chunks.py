@@ -104,7 +104,7 @@ def _parse(
     opened = open_index(context.instance, index, names)
     folder, settings = opened.folder, opened.settings
     tag_process(context)
-    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
+    with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         run = ParseRun(context, opened)
         run.plan(force=config.force)
         bound = settings.parse_checkpoint_files

@@ -88,11 +88,11 @@ def _maintain(
     before = store.upkeep.disk_bytes()
     retention = timedelta(minutes=config.keep_versions_minutes)
     metadata: dict[str, Any] = {"forgotten_vectors": 0, "removed_leftovers": 0, "merged_batches": 0}
-    with hold(folder.locks_dir, Phase.PARSE, run_id=run_id):
+    with hold(folder.locks, Phase.PARSE, run_id=run_id):
         built = store.upkeep.ensure_indexes()
         try:
             # Embedding may take hours: parsing must not wait for it.
-            with hold(folder.locks_dir, Phase.EMBED, run_id=run_id, wait_s=0):
+            with hold(folder.locks, Phase.EMBED, run_id=run_id, wait_s=0):
                 now = datetime.now(UTC)
                 store.sync.vectors(now=now)  # drops vectors whose chunk is gone, however that came about
                 unused_since = now - timedelta(days=config.keep_unused_vectors_days)

@@ -111,7 +111,7 @@ def _scan(
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
     tag_process(context)
-    with hold(folder.locks_dir, Phase.PARSE, run_id=context.run.run_id):
+    with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         expire_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.

@@ -118,7 +118,7 @@ class ChangesLook:
         keys = _new_versions(index)
         if not keys:
             return Found(cursor, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
-        with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
+        with hold(index.folder.locks, Phase.PARSE, wait_s=0):
             ordered = as_one_range(index.instance, index.names.partitions(PARSED_CHUNKS), keys)
         return Found(
             cursor,

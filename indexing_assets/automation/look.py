@@ -53,7 +53,7 @@ def request_run(index: OpenIndex, job: str, keys: Sequence[str], stand: str, cur
     cursor = cursor.asked(target, now)
     embeds = job == EMBED_JOB
     definition = index.names.partitions(CHUNK_VECTORS if embeds else PARSED_CHUNKS)
-    with hold(index.folder.locks_dir, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
+    with hold(index.folder.locks, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
         ordered = as_one_range(index.instance, definition, keys)
     # The stand goes in, because a set of keys may be due again at another time.
     run_key = f"{stand}:{target}:{cursor.attempts}"

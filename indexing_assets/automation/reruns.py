@@ -201,7 +201,7 @@ def _run(
     tag_process(context)
     errors = []
     for asset in assets:
-        with hold(index.folder.locks_dir, PHASES[asset], run_id=context.run.run_id):
+        with hold(index.folder.locks, PHASES[asset], run_id=context.run.run_id):
             keys = choose(index, asset)
             context.log.info("%d partitions of %s are to run.", len(keys), asset)
             if not keys:

@@ -57,7 +57,7 @@ def disk_has_room(folder: IndexFolder) -> Finding:
 @check(severity=Severity.WARNING)
 def no_other_process_writes(folder: IndexFolder) -> Finding:
     """No other process holds the index at the moment."""
-    holders = [(phase, owner(folder.locks_dir, phase)) for phase in Phase]
+    holders = [(phase, owner(folder.locks, phase)) for phase in Phase]
     culprits = [f"{phase} phase: {who}" for phase, who in holders if who is not None and who.pid != os.getpid()]
     return Finding(culprits, "process", "at work, so the following results may change", fix="wait until it ends")
 

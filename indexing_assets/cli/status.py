@@ -152,7 +152,7 @@ def _show_status(
 
     folder.check_records()
     records = PlainRecords.of(folder.dagster_home)
-    if records is None or owner(folder.locks_dir, Phase.EMBED) is not None:
+    if records is None or owner(folder.locks, Phase.EMBED) is not None:
         status, rates, last = _asked_of_dagster(folder, settings, store, model_id)
     else:
         runs = {

@@ -208,7 +208,7 @@ def add_chunks(
     with Pipeline(folder, embedder=embedder, wait_s=wait_s) as pipeline:
         encoder = pipeline.query_encoder()
         matrix = _matrix(vectors, len(chunks), encoder.embed_query("dimension").size) if vectors is not None else None
-        with hold_all(folder.locks_dir, wait_s=wait_s):
+        with hold_all(folder.locks, wait_s=wait_s):
             _require(pipeline.scan())
             manifest = _manifest(pipeline, chunks)
             without_keys = [_without_keys(chunk) for chunk in chunks]

@@ -232,7 +232,7 @@ class Pipeline:
 
     @contextmanager
     def _locked(self, phase: Phase) -> Iterator[None]:
-        with hold(self.folder.locks_dir, phase, wait_s=self._wait_s, on_wait=self._on_wait):
+        with hold(self.folder.locks, phase, wait_s=self._wait_s, on_wait=self._on_wait):
             close_dead_runs(self.instance)
             yield
 

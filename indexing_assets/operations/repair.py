@@ -38,7 +38,7 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
         IndexBusyError: another process holds the index.
         CodeIndexError: it cannot be fixed; the message says why.
     """
-    with hold_all(folder.locks_dir, wait_s=0):
+    with hold_all(folder.locks, wait_s=0):
         if "dagster_records_can_be_read" in failed:
             for path in damaged_databases(folder):
                 tell(f"Moved {path} to {_put_aside(path, ('', '-wal', '-shm'))}")

@@ -21,7 +21,7 @@ def read_status(index: OpenIndex, model_id: str) -> IndexStatus:
     Raises:
         StoreError: a table cannot be read.
     """
-    running = _running_batches(index, owner(index.folder.locks_dir, Phase.EMBED))
+    running = _running_batches(index, owner(index.folder.locks, Phase.EMBED))
     return index_status(index.folder, index.store, model_id, running_batches=running)
 
 

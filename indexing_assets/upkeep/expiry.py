@@ -100,7 +100,7 @@ def compact_and_expire(index: OpenIndex) -> str:
     if small_batches(index).height >= _SMALL_BATCHES:
         try:
             # Never waits: a parse run may wait for this process to end.
-            with hold(index.folder.locks_dir, Phase.PARSE, wait_s=0):
+            with hold(index.folder.locks, Phase.PARSE, wait_s=0):
                 merged = merge_small_batches(index, at_least=_SMALL_BATCHES)
             if merged:
                 done.append(f"merged {merged} small batches")

@@ -69,7 +69,7 @@ def match_batches(index: OpenIndex) -> None:
     For the holder of phase 1's lock, after it removed chunks: phase 2 may be under way, and drops the empty
     batches of its own run at its end.
     """
-    if owner(index.folder.locks_dir, Phase.EMBED) is not None:
+    if owner(index.folder.locks, Phase.EMBED) is not None:
         kept = set(index.partition_keys(CHUNK_VECTORS))
     else:
         kept = keys_of_unfinished_runs(index, CHUNK_VECTORS)

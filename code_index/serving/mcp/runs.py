@@ -102,4 +102,4 @@ class IndexRuns:
 
 def is_being_indexed(folder: IndexFolder) -> bool:
     """Tell whether a process writes to the index at the moment."""
-    return any(owner(folder.locks_dir, phase) is not None for phase in Phase)
+    return any(owner(folder.locks, phase) is not None for phase in Phase)

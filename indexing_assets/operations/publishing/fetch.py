@@ -106,7 +106,7 @@ def fetch(
         index = pipeline.index
         chosen, version = choose(published, folder, index.settings, pipeline.model_id, name=name)
         result = Fetched(chosen, version)
-        with hold_all(folder.locks_dir, wait_s=wait_s, on_wait=on_wait):
+        with hold_all(folder.locks, wait_s=wait_s, on_wait=on_wait):
             result.withdrawn_files = _remove_withdrawn(index, published)
             scan = pipeline.scan()
             if scan.error is not None:

@@ -83,7 +83,7 @@ def publish(
         IndexBusyError: another process holds the index after `wait_s`.
     """
     folder.check()
-    with hold_all(folder.locks_dir, wait_s=wait_s, on_wait=on_wait):
+    with hold_all(folder.locks, wait_s=wait_s, on_wait=on_wait):
         with Pipeline(folder) as pipeline:
             commit = _published_commit(pipeline.index)
             _refuse_incomplete(pipeline)
