@@ -26,12 +26,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from code_index.core.errors import IndexBusyError, StoreError
+from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json
 from code_index.index.permissions import tolerating_no_permissions
 from code_index.system.file_locks import is_locked, try_lock
 from code_index.system.processes import namespace
 
 if TYPE_CHECKING:
+    from code_index.index.folder import IndexFolder
     from code_index.index.server_locks import LockServer
 
 _POLL_S = 0.2
@@ -209,6 +211,21 @@ def owner(place: Path | LockServer, phase: Phase | Duty) -> LockOwner | None:
         return _read_owner(_FileLock(path, descriptor)) if is_locked(descriptor) else None
     finally:
         os.close(descriptor)
+
+
+def holders(folder: IndexFolder) -> dict[str, LockOwner]:
+    """Find the processes that write at the moment, by phase; none are known to who only reads an index at a store.
+
+    Raises:
+        StoreError: the server of the locks cannot be asked.
+    """
+    if folder.tables_at is not None:
+        with importing:
+            from code_index.index.server_locks import POSTGRES_VARIABLE
+
+        if not os.environ.get(POSTGRES_VARIABLE):
+            return {}
+    return {phase.value: who for phase in Phase if (who := owner(folder.locks, phase)) is not None}
 
 
 def _key(place: Path | LockServer, phase: Phase | Duty) -> tuple[Path | LockServer, Phase | Duty]:
