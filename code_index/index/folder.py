@@ -182,7 +182,8 @@ class IndexFolder:
 
         Raises:
             RepositoryError: the repository's root is not a folder that can be read.
-            StoreError: the folder cannot be written, or belongs to another repository or a newer program.
+            StoreError: the folder cannot be written, or belongs to another repository or a newer program; the store
+                cannot be written, or may lose commits of several machines.
             UsageError: the folder's path or content makes it unfit for an index.
         """
         with importing:
@@ -191,7 +192,11 @@ class IndexFolder:
         if not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
         if self.tables_at is not None:
+            with importing:
+                from code_index.tables.schema_version import write_version
+
             self._make_scratch()
+            write_version(self.tables)
             return
         try:
             # Refuse before anything is written.
