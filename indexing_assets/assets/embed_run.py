@@ -25,12 +25,13 @@ from code_index.core.model import EmbeddingStatus
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.core.quoting import printable
 from code_index.embedding.embedder import Embedder, verified_result
+from code_index.index.locks import Phase, check_held
 from code_index.index.vector_sources import MODEL, THIS_INDEX, note_vectors
 from code_index.sharing.libraries import Libraries
 from code_index.tables.vectors import COPIED_COLUMNS, vector_rows
 from indexing_assets.assets.embedded_rows import error_rows, known_vectors
 from indexing_assets.runs.index_names import CHUNK_VECTORS
-from indexing_assets.runs.live_runs import keys_of_unfinished_runs, retries_lasting, stop_if_cancelled
+from indexing_assets.runs.live_runs import keys_of_unfinished_runs, retries_lasting, stop_if_ended
 from indexing_assets.runs.materializations import log_materializations
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.planning import embedding_identity, match_batch_partitions
@@ -192,7 +193,7 @@ class EmbedRun:
                 self._log_progress()
                 if remaining:
                     compaction.after_commit()
-                stop_if_cancelled(self.context)
+                stop_if_ended(self.context)
                 bound = max(1, min(settings.checkpoint_chunks, int(stored / seconds * settings.checkpoint_s)))
         finally:
             self._ended.set()
@@ -254,6 +255,7 @@ class EmbedRun:
         """Give each chunk of a group its vector, in one commit; returns chunk id to reason for those without."""
         rows, hashes, vector_of, reasons = group.rows, group.hashes, group.vector_of, group.reasons
         new = {text_hash: vector_of[text_hash] for text_hash in group.missing if text_hash not in reasons}
+        check_held(self.index.folder.locks, Phase.EMBED)
         self.libraries.give(new, group.missing, replace=self.force)
         now = datetime.now(UTC)
         kept = [place for place, text_hash in enumerate(hashes) if text_hash in vector_of]

@@ -65,8 +65,8 @@ class ChangesLook:
 
     def take(self, cursor: SensorCursor) -> Found:
         """Ask for a run that scans, parses or both, if there is something to scan or parse."""
-        close_dead_runs(self._instance)
         index = open_index(self._instance, self._resource, self._names, must_exist=False)
+        close_dead_runs(self._instance, index)
         prepare_pools(self._instance, index.settings)
         busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
