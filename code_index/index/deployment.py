@@ -10,6 +10,10 @@ The environment variable `CODE_INDEX_DEPLOYMENT` names the file:
     index_dir = "/srv/indexes/django"
     settings = { max_file_bytes = 4_000_000 }
 
+    [indexes.celery]
+    repository = "/srv/checkouts/celery"
+    tables = "s3://team/indexes/celery"
+
 Belongs here: what an index of a deployment is, and what several must not share. A component's YAML lists the same.
 """
 
@@ -20,14 +24,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from code_index.core.errors import SettingsError, StoreError
+from code_index.core.errors import SettingsError, StoreError, UsageError
 from code_index.core.hashing import content_hash
 from code_index.core.regular_files import load_toml, read_regular_file
-from code_index.index.folder import IndexFolder, resolve_index_folder, write_instance_config
+from code_index.index.folder import IndexFolder, folder_at_store, resolve_index_folder, write_instance_config
 from code_index.index.settings import Settings
 from code_index.index.trust import state_folder
 from code_index.repository.skip_rules import INDEX_FOLDER
@@ -46,6 +50,9 @@ class DeployedIndex(BaseModel):
 
     repository: str = Field(min_length=1, description="Folder of the repository.")
     index_dir: str = Field(default="", description="Folder of the index; empty for .code-index in the repository.")
+    tables: str = Field(
+        default="", description="Place of its tables at a store, s3://bucket/prefix, in place of a folder of the index."
+    )
     settings: dict[str, Any] = Field(
         default={}, description="Settings, by name, in place of those in the index folder's settings.toml."
     )
@@ -59,12 +66,30 @@ class DeployedIndex(BaseModel):
             raise ValueError(str(error)) from error
         return values
 
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_at_a_store(cls, address: str) -> str:
+        if address:
+            try:
+                folder_at_store(address)
+            except UsageError as error:
+                raise ValueError(str(error)) from error
+        return address
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if self.tables and self.index_dir:
+            raise ValueError("an index with `tables` at a store has no `index_dir`; leave one of them out")
+        return self
+
     def folder(self) -> IndexFolder:
         """The index folder, absolute.
 
         Raises:
             UntrustedIndexError, UsageError: as `resolve_index_folder`.
         """
+        if self.tables:
+            return folder_at_store(self.tables, repository=Path(self.repository), given_settings=self.settings)
         # Both paths are given, so that the variables of a single index do not apply.
         place = self.index_dir or Path(self.repository, INDEX_FOLDER)
         return resolve_index_folder(self.repository, place, given_settings=self.settings)
@@ -142,12 +167,15 @@ def placed_indexes(indexes: Mapping[str, DeployedIndex], folder: Path) -> dict[s
             )
         repository = _below(folder, index.repository)
         index_dir = _below(folder, index.index_dir) if index.index_dir else repository / INDEX_FOLDER
-        if (place := str(index_dir)) in places:
+        place = index.tables or str(index_dir)
+        if place in places:
+            own = "tables" if index.tables else "an index_dir"
             raise SettingsError(
-                f"{places[place]!r} and {name!r} share the index at {place}. Give one of them an index_dir of its own."
+                f"{places[place]!r} and {name!r} share the index at {place}. Give one of them {own} of its own."
             )
         places[place] = name
-        placed[name] = index.model_copy(update={"repository": str(repository), "index_dir": place})
+        there = {} if index.tables else {"index_dir": place}
+        placed[name] = index.model_copy(update={"repository": str(repository), **there})
     return placed
 
 

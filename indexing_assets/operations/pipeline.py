@@ -82,7 +82,7 @@ class Pipeline:
         folder.create(instance_config())
         self.folder = folder
         self.settings = folder.settings()
-        self.store = IndexStore(folder.tables_dir)
+        self.store = IndexStore(folder.tables)
         # Dagster and the parser processes read these; they are put back on exit.
         self._environment = {name: os.environ.get(name) for name in folder.environment()}
         os.environ.update(folder.environment())

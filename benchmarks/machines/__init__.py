@@ -1,0 +1,1 @@
+"""Benchmarks of several machines, which are namespaces of this one."""
