@@ -8,7 +8,7 @@ vectors. Does not belong here: where the vectors go, and what is recorded (`inde
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -173,7 +173,7 @@ class EmbeddingGroups:
         errors = self._store.errors.read(self._embedder.model_id).select(["chunk_id", "error_message", "transient"])
         return {row["chunk_id"]: row["error_message"] for row in errors.to_pylist() if not row["transient"]}
 
-    def embedded(self, wanted: Mapping[int, Sequence[str]]) -> Iterator[Group]:
+    def embedded(self, wanted: Mapping[int, Sequence[str]]) -> Generator[Group, None, None]:
         """Yield groups of batches, in order, whose texts went through the model; the next one does while a group is stored.
 
         A group is stored before the next is asked for: how long that took shapes the groups that follow.
