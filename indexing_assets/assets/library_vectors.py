@@ -4,6 +4,7 @@ Belongs here: the asset. Does not belong here: which batches each host gets (`in
 The decision, and what it was chosen over: docs/decisions/0022-hosts-meet-in-a-library-of-vectors.md.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
@@ -59,13 +60,17 @@ def build_library_vectors(names: IndexNames, settings: Settings) -> dg.AssetsDef
         required_resource_keys={names.prefixed(INDEX_RESOURCE), names.prefixed(EMBEDDER_RESOURCE)},
         io_manager_key=names.prefixed(IO_MANAGER),
     )
-    def library_vectors(context: dg.AssetExecutionContext, config: LibraryVectorsConfig) -> None:
+    def library_vectors(
+        context: dg.AssetExecutionContext, config: LibraryVectorsConfig
+    ) -> Iterator[dg.AssetCheckResult]:
         """The vectors of batches of chunks in the shared libraries, by several hosts at once.
 
         The partitions are those of `chunk_vectors`, whose run takes the vectors from there. A run leaves out what the index
         or a library has. A batch with a text that the model cannot embed fails here; `chunk_vectors` tries that text again.
         """
+        # A generator without an output, as chunk_vectors is: Dagster would write second events.
         _embed(context, config, index_of(context, names), embedder_of(context, names), names)
+        yield from ()
 
     return library_vectors
 
