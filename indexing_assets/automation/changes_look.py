@@ -13,7 +13,7 @@ from code_index.index.source import walk_options
 from code_index.repository.content_rules import plan_changes
 from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
 from indexing_assets.assets.source_files import STATE_METADATA, known_files
-from indexing_assets.automation.look import Found, digest, later, request_run, table_versions
+from indexing_assets.automation.look import Found, digest, later, request_runs, table_versions
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.job_names import CHANGES_JOB, PARSE_JOB, SCAN_JOB
@@ -75,7 +75,7 @@ class ChangesLook:
         state = _state(index)
         if state.token == scanned.token:
             left = _unparsed(index, cursor)
-            if left.request is not None:
+            if left.requests:
                 return left
             cursor = left.cursor
             state = self._watch(index, scanned.token)
@@ -117,13 +117,11 @@ class ChangesLook:
         run_key = f"{scanned.run_id}:{state.token}:{cursor.attempts}"
         keys = _new_versions(index)
         if not keys:
-            return Found(cursor, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
+            return Found(cursor, (dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)),))
         with hold(index.folder.locks, Phase.PARSE, wait_s=0):
             ordered = as_one_range(index.instance, index.names.partitions(PARSED_CHUNKS), keys)
-        return Found(
-            cursor,
-            dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
-        )
+        request = dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered))
+        return Found(cursor, (request,))
 
 
 def _last_scan(index: OpenIndex) -> _Scanned:
@@ -147,7 +145,7 @@ def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:
     keys = files_to_parse(index, retry_transient=False)
     if not keys:
         return Found(replace(cursor, idle=stand), reason=nothing)
-    return request_run(index, PARSE_JOB, keys, stand, cursor)
+    return request_runs(index, [(PARSE_JOB, keys)], stand, cursor)
 
 
 def _new_versions(index: OpenIndex) -> list[str]:

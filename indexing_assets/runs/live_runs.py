@@ -19,9 +19,10 @@ import dagster as dg
 
 from code_index.core.errors import StoreError
 from code_index.core.lazy_imports import importing
+from code_index.core.object_stores import be_patient
 from code_index.system.file_locks import is_left, share_until_the_end
 from code_index.system.processes import is_seen_from_here, namespace, space_name, start_stamp
-from indexing_assets.runs.index_names import ASSETS, IndexNames
+from indexing_assets.runs.index_names import ASSETS, IndexNames, sharing_partitions
 from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
@@ -93,6 +94,8 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place
     Raises:
         StoreError: the run was closed meanwhile, since nobody held its lock.
     """
+    if not isinstance(place, Path):
+        be_patient()
     run_id = context.run.run_id
     tags: dict[str, str] = {}
     # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
@@ -160,9 +163,9 @@ def is_run_of_index(run: dg.DagsterRun, names: IndexNames) -> bool:
 
 
 def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = None) -> set[str]:
-    """Partition keys that runs of the asset, except the run `but`, are to work on."""
+    """Partition keys that runs of the asset, or of one with the same partitions, are to work on; the run `but` apart."""
     existing = index.partition_keys(asset)
-    runs = [run for run in unfinished_runs(index, asset) if run.run_id != but]
+    runs = [run for run in unfinished_runs(index, *sharing_partitions(asset)) if run.run_id != but]
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
