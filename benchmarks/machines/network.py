@@ -137,6 +137,7 @@ class Network:
                 _ip("netns", "add", space)
                 undo.callback(_ip, "netns", "del", space)
                 _ip("link", "add", outside, "type", "veth", "peer", "name", "e0", "netns", space)
+                undo.callback(_ip, "link", "del", outside)
                 _ip("link", "set", outside, "master", bridge, "up")
                 host = Host(f"h{place}", f"{prefix}.{10 + place}", space=space, port=outside)
                 _ip("-n", space, "link", "set", "e0", "up")
