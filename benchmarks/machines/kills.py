@@ -2,6 +2,7 @@
 
     python -m benchmarks.machines.kills celery --kills 20
     python -m benchmarks.machines.kills ray --kills 5
+    python -m benchmarks.machines.kills celery --kills 3 --cut 90    # the link is cut for 90 s, and nothing killed
 
 A deployment of several repositories, whose tables are at SeaweedFS and whose records and locks are in PostgreSQL; the
 launchers are those of `deploy/`. While hosts index, one after the other is cut off and all its processes are killed; it
@@ -176,42 +177,54 @@ def local_indexes(folder: Path, names: Sequence[str]) -> dict[str, IndexStore]:
     return found
 
 
-def kill(instance: dg.DagsterInstance, fleet: Fleet, host: Host) -> Kill:
-    """Take a host's power, and give it back once its runs are closed and asked for again."""
-    host.lose_power()
+def kill(instance: dg.DagsterInstance, fleet: Fleet, host: Host, cut_s: float) -> Kill:
+    """Take a host's power, or its link for so long; give it back once its runs are closed and asked for again."""
+    if cut_s:
+        host.disconnect()
+    else:
+        host.lose_power()
     at = time.time()
     unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    own = {run.run_id: run for run in unfinished if run.tags.get(HOST_TAG) == host.name}
-    # A run that is under way to a host names none yet: this one's are those that nobody else begins.
-    under_way = {run.run_id: run for run in unfinished if HOST_TAG not in run.tags}
-    closed: dict[str, float] = {}
-    again: float | None = None
-    while time.time() - at < _LONGEST_S:
-        for run in (*own.values(), *under_way.values()):
-            now = instance.get_run_by_id(run.run_id)
-            if now is not None and now.is_finished and run.run_id not in closed:
-                closed[run.run_id] = time.time() - at
-            elif now is not None and run.run_id in under_way and now.tags.get(HOST_TAG) not in {None, host.name}:
-                under_way = {key: value for key, value in under_way.items() if key != run.run_id}
-                break
-        waiting = (own.keys() | under_way.keys()) - closed.keys()
-        if not waiting:
-            break
+    own = {run.run_id for run in unfinished if run.tags.get(HOST_TAG) == host.name}
+    # A run that is under way to a host names none yet: this one's are those that no other host begins.
+    under_way = {run.run_id for run in unfinished if HOST_TAG not in run.tags}
+    closed = ended_at(instance, own | under_way, host, at)
+    lost = [run for run in unfinished if run.run_id in closed]
+    again = asked_again_s(instance, {run.job_name.partition("_")[0] for run in lost}, at)
+    if cut_s:
+        time.sleep(max(0.0, at + cut_s - time.time()))
+        host.connect()
+    else:
+        host.boot()
+        fleet.start_worker(host)
+    return Kill(
+        host.name, len(own & closed.keys()), len(under_way & closed.keys()), max(closed.values(), default=None), again
+    )
+
+
+def ended_at(instance: dg.DagsterInstance, waiting: set[str], host: Host, at: float) -> dict[str, float]:
+    """Seconds from `at` until each run is marked as failed, but for those that ended well or that another host begins."""
+    ended: dict[str, float] = {}
+    while waiting and time.time() - at < _LONGEST_S:
+        for run in instance.get_runs(filters=dg.RunsFilter(run_ids=list(waiting))):
+            if run.status is dg.DagsterRunStatus.FAILURE:
+                ended[run.run_id] = time.time() - at
+            if run.is_finished or run.tags.get(HOST_TAG, host.name) != host.name:
+                waiting = waiting - {run.run_id}
         time.sleep(0.5)
-    if own or under_way:
-        indexes = {run.job_name.partition("_")[0] for run in (*own.values(), *under_way.values())}
-        again_at: dict[str, float] = {}
-        while time.time() - at < _LONGEST_S and again_at.keys() != indexes:
-            for record in instance.get_run_records(limit=30):
-                index = record.dagster_run.job_name.partition("_")[0]
-                created = record.create_timestamp.timestamp()
-                if index in indexes - again_at.keys() and created > at:
-                    again_at[index] = created - at
-            time.sleep(0.5)
-        again = max(again_at.values(), default=None)
-    host.boot()
-    fleet.start_worker(host)
-    return Kill(host.name, len(own), len(under_way), max(closed.values(), default=None), again)
+    return ended
+
+
+def asked_again_s(instance: dg.DagsterInstance, indexes: set[str], at: float) -> float | None:
+    """Seconds from `at` until each index has a new run; None where there is none to wait for."""
+    found: dict[str, float] = {}
+    while found.keys() != indexes and time.time() - at < _LONGEST_S:
+        for record in instance.get_run_records(limit=30):
+            index, created = record.dagster_run.job_name.partition("_")[0], record.create_timestamp.timestamp()
+            if index in indexes - found.keys() and created > at:
+                found[index] = created - at
+        time.sleep(0.5)
+    return max(found.values(), default=None)
 
 
 def pending(stores: Mapping[str, IndexStore], files: int) -> list[str]:
@@ -242,17 +255,44 @@ def differences(stores: Mapping[str, IndexStore], local: Mapping[str, IndexStore
     return found
 
 
+def kills_of(
+    fleet: Fleet,
+    instance: dg.DagsterInstance,
+    stores: Mapping[str, IndexStore],
+    folder: Path,
+    arguments: argparse.Namespace,
+) -> Iterator[Kill]:
+    """Take one host after the other while it works; the repositories are edited whenever all is indexed."""
+    rng, rounds, done, began = random.Random(SEED), 0, 0, time.time()
+    while done < arguments.kills:
+        if not pending(stores, arguments.files):
+            rounds += 1
+            for name in stores:
+                make_repository(folder / name, arguments.files, rounds)
+        started = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+        busy = {run.tags[HOST_TAG] for run in started if HOST_TAG in run.tags}
+        if not busy:
+            time.sleep(0.5)
+            continue
+        time.sleep(rng.uniform(0, 8))
+        found = kill(instance, fleet, rng.choice([host for host in fleet.hosts if host.name in busy]), arguments.cut)
+        print(f"{time.time() - began:6.0f} s", found, flush=True)
+        done += bool(found.started or found.starting)
+        yield found
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("launcher", choices=["celery", "ray"])
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--cut", type=float, default=0.0, help="seconds to cut the link for, in place of a kill")
     parser.add_argument("--hosts", type=int, default=4)
     parser.add_argument("--repositories", type=int, default=6)
     parser.add_argument("--files", type=int, default=250)
     parser.add_argument("--folder", type=Path, help="keep the logs here; a temporary folder by default")
     arguments = parser.parse_args()
-    machine, rng = report.machine(), random.Random(SEED)
+    machine = report.machine()
     with ExitStack() as opened:
         folder = arguments.folder or Path(opened.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
@@ -276,21 +316,7 @@ def main() -> None:
         instance = opened.enter_context(dg.DagsterInstance.get())
         opened.enter_context(fleet.at_work())
         stores = {name: IndexStore(index.folder().tables) for name, index in deployed_indexes().items()}
-        kills, rounds, began = [], 0, time.time()
-        while len(kills) < arguments.kills:
-            if not pending(stores, arguments.files):
-                rounds += 1
-                for name in names:
-                    make_repository(folder / name, arguments.files, rounds)
-            started = instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-            busy = {run.tags[HOST_TAG] for run in started if HOST_TAG in run.tags}
-            if not busy:
-                time.sleep(0.5)
-                continue
-            time.sleep(rng.uniform(0, 8))
-            host = rng.choice([host for host in fleet.hosts if host.name in busy])
-            kills.append(kill(instance, fleet, host))
-            print(f"{time.time() - began:6.0f} s", kills[-1], flush=True)
+        kills = list(kills_of(fleet, instance, stores, folder, arguments))
         ends = time.time() + _LONGEST_S
         while pending(stores, arguments.files) or instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
             if time.time() > ends:
@@ -300,7 +326,7 @@ def main() -> None:
     closed = sorted(one.closed_s for one in kills if one.closed_s is not None)
     again = sorted(one.asked_again_s for one in kills if one.asked_again_s is not None)
     lines = [
-        f"{len(kills)} kills of {arguments.hosts} hosts, {arguments.repositories} repositories, {rounds} rounds of edits",
+        f"{len(kills)} kills of {arguments.hosts} hosts, {arguments.repositories} repositories of {arguments.files} files",
         f"{sum(one.started > 0 for one in kills)} hosts with a run that had started",
         f"closed after {_spread(closed)}",
         f"asked for again after {_spread(again)}",
@@ -308,7 +334,7 @@ def main() -> None:
     ]
     figures = {"kills": [repr(one) for one in kills], "closed_s": closed, "asked_again_s": again, "wrong": wrong}
     report.write(
-        f"kills_{arguments.launcher}",
+        f"{'cuts' if arguments.cut else 'kills'}_{arguments.launcher}",
         seed=SEED,
         machine_before=machine,
         figures=figures,
