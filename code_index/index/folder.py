@@ -138,12 +138,12 @@ class IndexFolder:
     @property
     def source_is_elsewhere(self) -> bool:
         """Tell whether this machine has no working tree to compare the index with: it is of a commit, or read from afar."""
-        return self.tables_at is not None and (self.origin is not None or not self.repository_root.is_dir())
+        return self.origin is not None or (self.tables_at is not None and not self.repository_root.is_dir())
 
     @property
     def repository(self) -> str:
         """Name the repository, for answers: its folder, or the place of an index whose source is elsewhere."""
-        return str(self.tables_at if self.source_is_elsewhere else self.repository_root)
+        return str((self.tables_at or self.path) if self.source_is_elsewhere else self.repository_root)
 
     @property
     def holds_home(self) -> bool:
@@ -189,7 +189,7 @@ class IndexFolder:
         with importing:
             from code_index.index.settings import settings_template
 
-        if not self.repository_root.is_dir():
+        if self.origin is None and not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
         if self.tables_at is not None:
             with importing:
