@@ -14,6 +14,7 @@ from code_index.index.folder import IndexFolder
 from indexing_assets.assets.chunk_vectors import build_chunk_vectors
 from indexing_assets.assets.index_report import build_index_report
 from indexing_assets.assets.language_figures import build_language_figures
+from indexing_assets.assets.library_vectors import build_library_vectors
 from indexing_assets.assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.assets.search_indexes import build_search_indexes
 from indexing_assets.assets.source_files import build_source_files
@@ -50,7 +51,8 @@ def build_index_defs(
     """
     warn_of_an_untested_dagster()
     settings = folder.settings()
-    jobs = build_asset_jobs(names)
+    several_hosts = settings.embedding_hosts > 1
+    jobs = build_asset_jobs(names, several_hosts=several_hosts)
     partitions_job, rerun_job = build_partition_jobs(names)
     with accepting_beta_parameters():
         assets = [
@@ -60,6 +62,7 @@ def build_index_defs(
             build_search_indexes(names),
             build_language_figures(names),
             build_index_report(names),
+            *([build_library_vectors(names, settings)] if several_hosts else []),
         ]
     return dg.Definitions(
         assets=assets,

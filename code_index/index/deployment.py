@@ -109,6 +109,11 @@ class DeployedIndex(BaseModel):
             raise ValueError("an index with `tables` at a store has no `index_dir`; leave one of them out")
         return self
 
+    @property
+    def source(self) -> str:
+        """Name where its source is."""
+        return self.repository or GitOrigin(self.git, self.ref).address
+
     def folder(self) -> IndexFolder:
         """The index folder, absolute.
 

@@ -105,6 +105,13 @@ class Settings(CheckedSettings):
     write_shared_libraries: bool = Field(
         default=False, description="Also give new vectors to the shared libraries, as a team's CI does."
     )
+    embedding_hosts: int = Field(
+        default=1,
+        ge=1,
+        le=1_000,
+        description="Hosts that embed this index at once: the sensor cuts its batches into as many runs of "
+        "library_vectors, which give vectors to the shared libraries; 1 means that one run embeds all.",
+    )
 
     @model_validator(mode="after")
     def _limits_of_chunks_agree(self) -> Self:
@@ -123,6 +130,16 @@ class Settings(CheckedSettings):
                 parsed_address(place)
             except UsageError as error:
                 raise SettingsError(f"shared_libraries: {error}", settings=("shared_libraries",)) from error
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_meet_in_a_library(self) -> Self:
+        if self.embedding_hosts > 1 and not (self.shared_libraries and self.write_shared_libraries):
+            raise SettingsError(
+                f"embedding_hosts = {self.embedding_hosts} needs a library that all hosts reach: name it in "
+                "shared_libraries, and set write_shared_libraries to true.",
+                settings=("embedding_hosts",),
+            )
         return self
 
 

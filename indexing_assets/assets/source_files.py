@@ -16,7 +16,7 @@ from code_index.core.partition_keys import file_partition_key
 from code_index.core.quoting import printable
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import LastScan, write_last_scan
-from code_index.index.locks import Phase, hold
+from code_index.index.locks import Phase, check_held, hold
 from code_index.index.source import newest_source, walk_options
 from code_index.repository.content_rules import Changes, plan_changes
 from code_index.repository.fingerprint import RepositoryState, commit_state, git_state, walked_state
@@ -109,7 +109,7 @@ def _scan(
     index.folder(names.index).create(instance_config())
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context)
+    tag_process(context, folder.locks)
     with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         expire_copies(store, CHUNK_TABLES)
@@ -171,6 +171,7 @@ def _apply(index: OpenIndex, changes: Changes, files: Sequence[SourceFile]) -> _
     forgets the file, and keys are compared with the whole manifest, whatever an earlier scan did.
     """
     store = index.store
+    check_held(index.folder.locks, Phase.PARSE)
     gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
     if gone:
         store.references.delete_by_file(gone)
@@ -222,7 +223,7 @@ def _update_partitions(index: OpenIndex, files: Sequence[SourceFile]) -> _Partit
     failed = [file_partition_key(file.file_hash, file.file_path) for file in files if file.status is FileStatus.ERROR]
     if removed or failed:
         # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
-        close_dead_runs(instance)
+        close_dead_runs(instance, index)
         busy = keys_of_unfinished_runs(index, PARSED_CHUNKS)
         removed = sorted(set(removed) - busy)
         delete_partitions(instance, definition, removed)

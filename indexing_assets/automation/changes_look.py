@@ -14,7 +14,7 @@ from code_index.index.source import source_state, walk_options
 from code_index.repository.content_rules import plan_changes
 from code_index.repository.fingerprint import RepositoryState, settled_state
 from indexing_assets.assets.source_files import STATE_METADATA, known_files
-from indexing_assets.automation.look import Found, digest, later, request_run, table_versions
+from indexing_assets.automation.look import Found, digest, later, request_runs, table_versions
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.runs.index_names import PARSED_CHUNKS, SOURCE_FILES, IndexNames
 from indexing_assets.runs.job_names import CHANGES_JOB, PARSE_JOB, SCAN_JOB
@@ -68,8 +68,8 @@ class ChangesLook:
 
     def take(self, cursor: SensorCursor) -> Found:
         """Ask for a run that scans, parses or both, if there is something to scan or parse."""
-        close_dead_runs(self._instance)
         index = open_index(self._instance, self._resource, self._names, must_exist=False)
+        close_dead_runs(self._instance, index)
         prepare_pools(self._instance, index.settings)
         busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
@@ -80,7 +80,7 @@ class ChangesLook:
         state = _state(index)
         if state.token == scanned.token:
             left = _unparsed(index, cursor)
-            if left.request is not None:
+            if left.requests:
                 return left
             cursor = left.cursor
             state = self._watch(index, scanned.token)
@@ -91,7 +91,7 @@ class ChangesLook:
     def _of_host(self, index: OpenIndex, scanned: _Scanned, cursor: SensorCursor) -> Found:
         """The same for source that a git host has: there is no working tree here, only the commit that the ref names."""
         left = _unparsed(index, cursor) if scanned.token else Found(cursor)
-        if left.request is not None:
+        if left.requests:
             return left
         now, cursor = time.time(), left.cursor
         # The time is never in the future, where a clock that is set back would leave it.
@@ -147,13 +147,11 @@ class ChangesLook:
         run_key = f"{scanned.run_id}:{state.token}:{cursor.attempts}"
         keys = _new_versions(index) if looked else []
         if not keys:
-            return Found(cursor, dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)))
+            return Found(cursor, (dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)),))
         with hold(index.folder.locks, Phase.PARSE, wait_s=0):
             ordered = as_one_range(index.instance, index.names.partitions(PARSED_CHUNKS), keys)
-        return Found(
-            cursor,
-            dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered)),
-        )
+        request = dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(CHANGES_JOB), tags=range_tags(ordered))
+        return Found(cursor, (request,))
 
 
 def _last_scan(index: OpenIndex) -> _Scanned:
@@ -177,7 +175,7 @@ def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:
     keys = files_to_parse(index, retry_transient=False)
     if not keys:
         return Found(replace(cursor, idle=stand), reason=nothing)
-    return request_run(index, PARSE_JOB, keys, stand, cursor)
+    return request_runs(index, [(PARSE_JOB, keys)], stand, cursor)
 
 
 def _new_versions(index: OpenIndex) -> list[str]:

@@ -18,7 +18,7 @@ from code_index.index.locks import Phase, hold
 from code_index.tables import IndexStore
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
-from indexing_assets.runs.job_names import EMBED_JOB
+from indexing_assets.runs.job_names import PARSE_JOB
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import as_one_range, range_tags
@@ -26,10 +26,10 @@ from indexing_assets.runs.partitions import as_one_range, range_tags
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Outcome of a look: a run to ask for, or a reason why not, and the next cursor."""
+    """Outcome of a look: runs to ask for, or a reason why not, and the next cursor."""
 
     cursor: SensorCursor
-    request: dg.RunRequest | None = None
+    requests: tuple[dg.RunRequest, ...] = ()
     reason: str = ""
 
 
@@ -40,26 +40,40 @@ class Look(Protocol):
         """Compare the cursor with the present state, and say what to run."""
 
 
-def request_run(index: OpenIndex, job: str, keys: Sequence[str], stand: str, cursor: SensorCursor) -> Found:
-    """Ask for one run over all keys, unless the same was asked for too recently.
+def request_runs(
+    index: OpenIndex, shares: Sequence[tuple[str, Sequence[str]]], stand: str, cursor: SensorCursor
+) -> Found:
+    """Ask for a run of a job over each share of keys, unless the same was asked for too recently.
+
+    Args:
+        index: whose partitions they are.
+        shares: job and keys of each run; no key twice, and no run is at work on one.
+        stand: names the state of the tables.
+        cursor: of the sensor.
 
     Raises:
         IndexBusyError: a command is at work on the phase; moved keys would change what it works on.
     """
     now = time.time()
-    target = digest(keys)
+    targets = [digest(keys) for _, keys in shares]
+    target = targets[0] if len(targets) == 1 else digest(targets)
     if wait := cursor.wait_s(target, now):
-        return Found(cursor, reason=later(cursor, wait, f"A run over the same {len(keys)} partitions"))
+        return Found(
+            cursor, reason=later(cursor, wait, f"A run over the same {sum(len(keys) for _, keys in shares)} partitions")
+        )
     cursor = cursor.asked(target, now)
-    embeds = job == EMBED_JOB
-    definition = index.names.partitions(CHUNK_VECTORS if embeds else PARSED_CHUNKS)
-    with hold(index.folder.locks, Phase.EMBED if embeds else Phase.PARSE, wait_s=0):
-        ordered = as_one_range(index.instance, definition, keys)
-    # The stand goes in, because a set of keys may be due again at another time.
-    run_key = f"{stand}:{target}:{cursor.attempts}"
-    # Only a person retries what failed for a reason that lasts.
-    tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
-    return Found(cursor, dg.RunRequest(run_key=run_key, job_name=index.names.prefixed(job), tags=tags))
+    requests = []
+    for (job, keys), of_share in zip(shares, targets, strict=True):
+        parses = job == PARSE_JOB
+        definition = index.names.partitions(PARSED_CHUNKS if parses else CHUNK_VECTORS)
+        with hold(index.folder.locks, Phase.PARSE if parses else Phase.EMBED, wait_s=0):
+            ordered = as_one_range(index.instance, definition, keys)
+        # The stand goes in, because a set of keys may be due again at another time.
+        run_key = f"{stand}:{of_share}:{cursor.attempts}"
+        # Only a person retries what failed for a reason that lasts.
+        tags = range_tags(ordered) | {RETRY_LASTING_TAG: "false"}
+        requests.append(dg.RunRequest(run_key=run_key, job_name=index.names.prefixed(job), tags=tags))
+    return Found(cursor, tuple(requests))
 
 
 def later(cursor: SensorCursor, wait_s: float, what: str) -> str:

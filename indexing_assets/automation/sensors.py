@@ -21,7 +21,7 @@ from indexing_assets.automation.pending_look import PendingLook
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IndexNames
 from indexing_assets.runs.index_resources import embedder_of, index_of
-from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, PARSE_JOB, SCAN_JOB
+from indexing_assets.runs.job_names import CHANGES_JOB, EMBED_JOB, LIBRARY_JOB, PARSE_JOB, SCAN_JOB
 from resources.dagster_internals import UnresolvedAssetJobDefinition
 from resources.index_resource import IndexResource
 
@@ -62,7 +62,7 @@ def build_sensors(
 
     @dg.sensor(
         name=names.prefixed(PENDING_CHUNKS_SENSOR),
-        jobs=[jobs[EMBED_JOB]],
+        jobs=[jobs[job] for job in (EMBED_JOB, LIBRARY_JOB) if job in jobs],
         minimum_interval_seconds=_TICK_S,
         default_status=default_status,
         description="Embeds chunks that have no vector yet, including those that a crash left.",
@@ -70,7 +70,9 @@ def build_sensors(
     )
     def pending_chunks_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         resource = index_of(context, names)
-        look = PendingLook(context.instance, resource, embedder_of(context, names), names)
+        look = PendingLook(
+            context.instance, resource, embedder_of(context, names), names, several_hosts=LIBRARY_JOB in jobs
+        )
         return _answer(context, resource, names, look)
 
     return [repo_changes_sensor, pending_chunks_sensor]
@@ -89,9 +91,9 @@ def _answer(
         # The next tick looks again; what is indexed stays as it is.
         return dg.SkipReason(printable(f"{type(error).__name__}: {error}"))
     kept = found.cursor.to_text()
-    if found.request is None:
+    if not found.requests:
         return dg.SensorResult(skip_reason=dg.SkipReason(printable(found.reason)), cursor=kept)
-    return dg.SensorResult(run_requests=[found.request], cursor=kept)
+    return dg.SensorResult(run_requests=[*found.requests], cursor=kept)
 
 
 def _is_own(follower: LockOwner) -> bool:

@@ -62,7 +62,8 @@ def command(
 
     ASSET is source_files, parsed_chunks, references, chunk_vectors, search_indexes, language_figures or index_report.
     The second, third and fourth have partitions: by default those run that are missing. A run of parsed_chunks is one of
-    references too, and the other way round. --file, of parsed_chunks, and --partition may be given several times.
+    references too, and the other way round. --file, of parsed_chunks, and --partition may be given several times. Where
+    embedding_hosts is above 1 there is library_vectors too, with the partitions of chunk_vectors.
     """
     if asset == "references":
         asset = "parsed_chunks"
@@ -74,16 +75,18 @@ def command(
     from indexing_assets.cli.outcome import what_is_kept
     from indexing_assets.cli.terminal_progress import showing_progress, tell_waiting
     from indexing_assets.operations.pipeline import Pipeline
-    from indexing_assets.runs.index_names import CHUNK_VECTORS, PARTITIONED
+    from indexing_assets.runs.index_names import LIBRARY_VECTORS, PARSED_CHUNKS, PARTITIONED
     from indexing_assets.runs.planning import Wanted
 
     with (
         saying_what_is_kept(lambda: what_is_kept(folder)),
         Pipeline(folder, wait_s=None if wait else 0.0, on_wait=tell_waiting) as pipeline,
     ):
-        if asset == CHUNK_VECTORS:
-            _ = pipeline.model_id  # a model that is missing is an error before anything runs
-        if asset in PARTITIONED:
+        if asset == LIBRARY_VECTORS and pipeline.settings.embedding_hosts == 1:
+            raise UsageError(f"Only where several hosts embed an index there is {asset}: set embedding_hosts.")
+        if asset in {*PARTITIONED, LIBRARY_VECTORS}:
+            if asset != PARSED_CHUNKS:
+                _ = pipeline.model_id  # a model that is missing is an error before anything runs
             named = globs and not (missing or failed)
             wanted = Wanted.failed if failed else Wanted.all if everything or named else Wanted.missing
             choose = partial(_choose, asset, wanted, globs, keys, lambda: pipeline.model_id)
@@ -112,11 +115,11 @@ def _refuse_wrong_use(asset: str, choices: Sequence[bool], globs: Sequence[str])
         choices: whether --missing, --failed, --all and --partition were given, in this order.
         globs: what --file was given.
     """
-    from indexing_assets.runs.index_names import ASSETS, PARSED_CHUNKS, PARTITIONED
+    from indexing_assets.runs.index_names import ASSETS, LIBRARY_VECTORS, PARSED_CHUNKS, PARTITIONED
 
     if asset not in ASSETS:
         raise UsageError(f"There is no asset {asset!r}. The assets are {', '.join(ASSETS)}.")
-    if asset not in PARTITIONED and (any(choices) or globs):
+    if asset not in {*PARTITIONED, LIBRARY_VECTORS} and (any(choices) or globs):
         raise UsageError(
             f"{asset} has no partitions and is materialized as a whole: leave the options out. "
             f"With partitions are {' and '.join(PARTITIONED)}."

@@ -51,13 +51,13 @@ class Follower:
                 time.sleep(_RETRY_S)
                 continue
             self._looks[number] = look, found.cursor
-            if found.request is None:
+            if not found.requests:
                 _say(state="fresh" if number else "looking", reason=found.reason)
-                continue
-            _say(state="running", reason=str(found.request.job_name))
-            result = self._pipeline.run_request(found.request)
-            if result.error is not None:
-                _say(state="failed", reason=f"{result.error} (Dagster run {result.run_id})")
+            for request in found.requests:
+                _say(state="running", reason=str(request.job_name))
+                result = self._pipeline.run_request(request)
+                if result.error is not None:
+                    _say(state="failed", reason=f"{result.error} (Dagster run {result.run_id})")
 
 
 class _Said:

@@ -52,7 +52,7 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
                     f"Table {name}: moved to {_put_aside(folder.tables_dir / f'{store.tables.stored_name(name)}.lance')}"
                 )
         with Pipeline(folder) as pipeline:
-            for run_id in close_dead_runs(pipeline.instance):
+            for run_id in close_dead_runs(pipeline.instance, pipeline.index):
                 tell(f"Closed run {run_id}, whose process is gone.")
             for what in _remove_wrong_rows(pipeline.store):
                 tell(what)

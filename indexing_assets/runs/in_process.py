@@ -18,8 +18,8 @@ import dagster as dg
 
 from code_index.core.child_python import deaf_children
 from code_index.index.locks import Phase
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
-from indexing_assets.runs.job_names import EMBED_JOB, PARSE_JOB
+from indexing_assets.runs.index_names import CHUNK_VECTORS, LIBRARY_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.job_names import EMBED_JOB, LIBRARY_JOB, PARSE_JOB
 from indexing_assets.runs.live_runs import keys_of_unfinished_runs, process_tags
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import as_ranges, range_tags
@@ -28,9 +28,9 @@ from resources.dagster_internals import SerializableErrorInfo
 # Of a run that a terminal has its own lines for, the web interface shows everything.
 QUIET: Final[Mapping[str, Any]] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
-# Whose lock a run over partitions of these takes.
-PHASES: Final = {PARSED_CHUNKS: Phase.PARSE, CHUNK_VECTORS: Phase.EMBED}
-_JOBS: Final = {PARSED_CHUNKS: PARSE_JOB, CHUNK_VECTORS: EMBED_JOB}
+# Whose lock keeps the partitions of these as they are while their run is planned.
+PHASES: Final = {PARSED_CHUNKS: Phase.PARSE, CHUNK_VECTORS: Phase.EMBED, LIBRARY_VECTORS: Phase.EMBED}
+_JOBS: Final = {PARSED_CHUNKS: PARSE_JOB, CHUNK_VECTORS: EMBED_JOB, LIBRARY_VECTORS: LIBRARY_JOB}
 # Dagster's own where its handler stands, Python's before that and after.
 _INTERRUPTIONS = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
 _OWN_ERRORS = "code_index."  # modules of the errors whose messages are for users
@@ -154,7 +154,7 @@ def execute_partitions(
     Raises:
         KeyboardInterrupt: somebody stopped this process.
     """
-    if asset == CHUNK_VECTORS:  # chunks may have been stored by a run that died before it added their key
+    if asset != PARSED_CHUNKS:  # chunks may have been stored by a run that died before it added their key
         index.instance.add_dynamic_partitions(index.names.partitions(asset), list(keys))
     job = job_of(index.names.prefixed(_JOBS[asset]))
     waiting = keys_of_unfinished_runs(index, asset)

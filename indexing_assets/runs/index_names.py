@@ -19,17 +19,33 @@ SOURCE_FILES = "source_files"
 PARSED_CHUNKS = "parsed_chunks"
 REFERENCES = "references"  # made by the runs of parsed_chunks
 CHUNK_VECTORS = "chunk_vectors"
+LIBRARY_VECTORS = "library_vectors"  # only where several hosts embed an index
 SEARCH_INDEXES = "search_indexes"
 INDEX_REPORT = "index_report"
 LANGUAGE_FIGURES = "language_figures"
 
-ASSETS: Final = (SOURCE_FILES, PARSED_CHUNKS, REFERENCES, CHUNK_VECTORS, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT)
+ASSETS: Final = (
+    SOURCE_FILES,
+    PARSED_CHUNKS,
+    REFERENCES,
+    LIBRARY_VECTORS,
+    CHUNK_VECTORS,
+    SEARCH_INDEXES,
+    LANGUAGE_FIGURES,
+    INDEX_REPORT,
+)
 INDEX_RESOURCE = "index"
 EMBEDDER_RESOURCE = "embedder"
 IO_MANAGER = "lancedb_io_manager"
 
-_PARTITIONS = {PARSED_CHUNKS: "file_hash", REFERENCES: "file_hash", CHUNK_VECTORS: "embedding_batch"}
+_PARTITIONS = {
+    PARSED_CHUNKS: "file_hash",
+    REFERENCES: "file_hash",
+    LIBRARY_VECTORS: "embedding_batch",
+    CHUNK_VECTORS: "embedding_batch",
+}
 PARTITIONED: Final = (PARSED_CHUNKS, CHUNK_VECTORS)
+"""What an index needs of the assets with partitions, upstream first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +73,11 @@ class IndexNames:
     def group_name(self) -> str:
         """Asset group."""
         return self.index or "code_index"
+
+
+def sharing_partitions(asset: str) -> list[str]:
+    """Names of the assets whose partitions are those of an asset, itself among them."""
+    return [other for other, partitions in _PARTITIONS.items() if partitions == _PARTITIONS[asset]]
 
 
 UNNAMED = IndexNames()

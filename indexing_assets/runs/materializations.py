@@ -101,6 +101,7 @@ def log_observations(
     metadata_by_partition: Mapping[str, Mapping[str, Any]],
     *,
     asset_key: dg.AssetKey,
+    data_version: str | None = None,
 ) -> None:
     """Write one observation of an asset per partition key, as one batch: what is known of it without rows.
 
@@ -108,12 +109,14 @@ def log_observations(
         context: of the running step.
         metadata_by_partition: partition key to the event's metadata.
         asset_key: of the asset.
+        data_version: of what was observed, where it has one.
     """
+    tags = None if data_version is None else {DATA_VERSION_TAG: data_version}
     step = context.get_step_execution_context()
     for partition_key, metadata, place in _in_one_batch(metadata_by_partition):
         dg.DagsterEvent.asset_observation(
             step,
-            dg.AssetObservation(asset_key=asset_key, partition=partition_key, metadata=dict(metadata)),
+            dg.AssetObservation(asset_key=asset_key, partition=partition_key, metadata=dict(metadata), tags=tags),
             place,
         )
 

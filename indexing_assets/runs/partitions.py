@@ -29,7 +29,7 @@ def accepting_beta_parameters() -> Iterator[None]:
 
 
 def partitions_definition(names: IndexNames, asset: str) -> dg.DynamicPartitionsDefinition:
-    """Partitions of `parsed_chunks`, one per file version, or of `chunk_vectors`, one per embedding batch."""
+    """Partitions of `parsed_chunks`, one per file version, or of `chunk_vectors` and `library_vectors`, one per embedding batch."""
     return dg.DynamicPartitionsDefinition(name=names.partitions(asset))
 
 

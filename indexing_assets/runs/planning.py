@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+import dagster as dg
 import polars as pl
 import pyarrow as pa
 
@@ -23,9 +24,10 @@ from code_index.tables.filters import path_condition, refuse_broken_text
 from code_index.tables.own_commits import MANY_FILES, OF_THIS_PROCESS
 from code_index.tables.sql import all_of, is_in
 from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, REFERENCES_TABLE
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.index_names import CHUNK_VECTORS, LIBRARY_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions, partitions_definition
+from resources.dagster_internals import DATA_VERSION_TAG
 
 # Back-off of what failed for a reason that may pass by itself: 5 minutes, 20, 80, ... up to a day.
 _FIRST_RETRY = timedelta(minutes=5)
@@ -188,6 +190,18 @@ def batches_to_embed(
     return [batch_partition_key(batch_id) for batch_id in counts.sort("embedding_batch_id")["embedding_batch_id"]]
 
 
+def batches_given(index: OpenIndex, model_id: str) -> set[str]:
+    """Partition keys of the batches whose vectors of a model a run of `library_vectors` gave to a library.
+
+    Also those whose texts failed there: `chunk_vectors` tries them again, and keeps the reasons.
+    """
+    tags = index.instance.event_log_storage.get_latest_tags_by_partition
+    asset_key = index.names.asset_key(LIBRARY_VECTORS)
+    kinds = dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_OBSERVATION
+    found = [tags(asset_key, kind, [DATA_VERSION_TAG]) for kind in kinds]
+    return {key for kind in found for key, said in kind.items() if said[DATA_VERSION_TAG] == model_id}
+
+
 def _batches_of_transient(store: IndexStore, model_id: str) -> list[int]:
     errors = pl.DataFrame(store.errors.read(model_id)).filter(pl.col("transient").fill_null(value=False))
     found = store.chunks.by_ids(errors["chunk_id"].to_list(), columns=["embedding_batch_id"])
@@ -218,16 +232,21 @@ def wanted_partitions(index: OpenIndex, asset: str, wanted: Wanted, model_id: Ca
 
     Args:
         index: its tables, its settings and their records.
-        asset: `parsed_chunks` or `chunk_vectors`.
-        wanted: missing is what `code-index index` would run: not what failed for a reason that lasts.
+        asset: `parsed_chunks`, `chunk_vectors` or `library_vectors`.
+        wanted: missing is what `code-index index` would run: not what failed for a reason that lasts; of `library_vectors`
+            what has no vector, neither in the index nor from a run of it.
         model_id: tells the model whose vectors are wanted; not asked for `parsed_chunks`.
     """
     force = wanted is Wanted.all
     if asset == PARSED_CHUNKS:
         return _failed_files(index) if wanted is Wanted.failed else files_to_parse(index, force=force)
     if wanted is Wanted.failed:
-        return _failed_batches(index, model_id())
-    return batches_to_embed(index, model_id(), force=force)
+        return _failed(index, asset, ()) if asset == LIBRARY_VECTORS else _failed_batches(index, model_id())
+    keys = batches_to_embed(index, model_id(), force=force)
+    if asset == LIBRARY_VECTORS and not force:
+        given = batches_given(index, model_id())
+        return [key for key in keys if key not in given]
+    return keys
 
 
 def keys_of_files(index: OpenIndex, globs: Sequence[str]) -> list[str]:
@@ -258,7 +277,7 @@ def known_keys(index: OpenIndex, asset: str, keys: Sequence[str]) -> list[str]:
         UsageError: the asset has no such partition.
     """
     existing = set(index.partition_keys(asset))
-    if asset == CHUNK_VECTORS:
+    if asset != PARSED_CHUNKS:
         keys = [batch_partition_key(int(key)) if key.isascii() and key.isdecimal() else key for key in keys]
     unknown = [key for key in keys if key not in existing]
     if unknown:

@@ -8,19 +8,32 @@ from code_index.index.settings import Settings
 # Scans, parsing and maintenance take turns, as do embedding runs on a device: Dagster queues the others.
 PARSE_POOL = "code_index_parse"
 EMBED_POOL = "code_index_embed"
+# Runs of library_vectors are on hosts of their own, each with a device: a pool beside that of embedding runs.
+LIBRARY_POOL = "code_index_library"
 
 
 def embed_pool(settings: Settings) -> str:
     """The concurrency pool of embedding runs: one for each device that settings name."""
+    return _of_device(EMBED_POOL, settings)
+
+
+def library_pool(settings: Settings) -> str:
+    """The concurrency pool of runs of `library_vectors`: one for each device that settings name."""
+    return _of_device(LIBRARY_POOL, settings)
+
+
+def _of_device(pool: str, settings: Settings) -> str:
     device = settings.embedder.device
-    return EMBED_POOL if device == AUTO else f"{EMBED_POOL}_{device.replace(':', '_')}"
+    return pool if device == AUTO else f"{pool}_{device.replace(':', '_')}"
 
 
 def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
-    """Give the pools of an index the instance's limit before a run asks for them.
+    """Give the pools of an index the instance's limit before a run asks for them; runs on other hosts as many as these.
 
     Dagster's daemon would do that when it first sees a pool, and let all runs of that moment through.
     """
     known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
     for pool in {PARSE_POOL, embed_pool(settings)} - known:
         instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
+    if settings.embedding_hosts > 1 and library_pool(settings) not in known:
+        instance.event_log_storage.set_concurrency_slots(library_pool(settings), settings.embedding_hosts)
