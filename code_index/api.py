@@ -457,7 +457,7 @@ class Indexes:
                 index = Index.of(deployed.folder())
             except CodeIndexError as error:
                 reason = reason or error
-                left_out.append(f"{deployed.repository} was not asked: {error}")
+                left_out.append(f"{deployed.source} was not asked: {error}")
             else:
                 members.setdefault(index.folder.repository_root, index)
         if reason is not None and not members:

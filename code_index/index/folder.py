@@ -138,12 +138,12 @@ class IndexFolder:
     @property
     def source_is_elsewhere(self) -> bool:
         """Tell whether this machine has no working tree to compare the index with: it is of a commit, or read from afar."""
-        return self.tables_at is not None and (self.origin is not None or not self.repository_root.is_dir())
+        return self.origin is not None or (self.tables_at is not None and not self.repository_root.is_dir())
 
     @property
     def repository(self) -> str:
         """Name the repository, for answers: its folder, or the place of an index whose source is elsewhere."""
-        return str(self.tables_at if self.source_is_elsewhere else self.repository_root)
+        return str((self.tables_at or self.path) if self.source_is_elsewhere else self.repository_root)
 
     @property
     def holds_home(self) -> bool:
@@ -189,7 +189,7 @@ class IndexFolder:
         with importing:
             from code_index.index.settings import settings_template
 
-        if not self.repository_root.is_dir():
+        if self.origin is None and not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
         if self.tables_at is not None:
             with importing:
@@ -238,8 +238,13 @@ class IndexFolder:
         self._write_record(mark)
         return mark
 
+    @property
+    def _recorded_source(self) -> str:
+        """What the index is of: its repository, or the address of a git host, whose checkout may lie elsewhere tomorrow."""
+        return str(self.repository_root) if self.origin is None else self.origin.address
+
     def _write_record(self, mark: str) -> None:
-        record = {"format": FOLDER_FORMAT, "repository_root": str(self.repository_root), "mark": mark}
+        record = {"format": FOLDER_FORMAT, "repository_root": self._recorded_source, "mark": mark}
         write_atomically(self.path / RECORD_FILE, json.dumps(record) + "\n")
 
     def trust(self, *, owner: int | None = None) -> None:
@@ -341,9 +346,9 @@ class IndexFolder:
         moved_along = self.path.parent == self.repository_root and (
             self.path.name == INDEX_FOLDER or not Path(root).exists()
         )
-        if not (is_same_folder(root, str(self.repository_root)) or moved_along or copied):
+        if not (is_same_folder(root, self._recorded_source) or moved_along or copied):
             raise StoreError(
-                f"{self.path} is the index of {root}, not of {self.repository_root}. "
+                f"{self.path} is the index of {root}, not of {self._recorded_source}. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}; if that repository was moved here, "
                 f"write its new place into {record_path}."
             )

@@ -86,9 +86,14 @@ class GitOrigin:
         if not self.ref or _UNFIT_IN_REF.search(self.ref) or not self.ref.isprintable():
             raise UsageError(f"{self.ref!r} is no name of a ref. Name a branch, a tag or a commit, such as main.")
 
+    @property
+    def address(self) -> str:
+        """The address without what nobody else should read."""
+        return without_secrets(self.url)
+
     def __str__(self) -> str:
-        """Name it, without what nobody else should read."""
-        return f"{self.ref} of {without_secrets(self.url)}"
+        """Name the ref and the address."""
+        return f"{self.ref} of {self.address}"
 
 
 def is_local(url: str) -> bool:
@@ -126,9 +131,7 @@ def latest_commit(origin: GitOrigin) -> str:
     for name in names:
         if commit := found.get(f"{name}^{{}}", found.get(name)):
             return commit
-    raise RepositoryError(
-        f"{without_secrets(origin.url)} has no {origin.ref!r}. Correct `ref`: a branch, a tag or a commit."
-    )
+    raise RepositoryError(f"{origin.address} has no {origin.ref!r}. Correct `ref`: a branch, a tag or a commit.")
 
 
 class OriginCache:
@@ -264,7 +267,7 @@ def _told(origin: GitOrigin) -> Iterator[None]:
     except GitFailedError as error:
         raise RepositoryError(
             f"{origin}: {without_secrets(str(error))}. Check the address, and that git can read it here without asking: "
-            f"`git ls-remote {without_secrets(origin.url)}`."
+            f"`git ls-remote {origin.address}`."
         ) from error
 
 

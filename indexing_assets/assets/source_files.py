@@ -17,10 +17,9 @@ from code_index.core.quoting import printable
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import LastScan, write_last_scan
 from code_index.index.locks import Phase, check_held, hold
-from code_index.index.source import walk_options
-from code_index.repository.commits import checked_out_commit
+from code_index.index.source import newest_source, walk_options
 from code_index.repository.content_rules import Changes, plan_changes
-from code_index.repository.fingerprint import git_state, walked_state
+from code_index.repository.fingerprint import RepositoryState, commit_state, git_state, walked_state
 from code_index.repository.source_repository import ScanResult
 from code_index.tables import IndexStore
 from code_index.tables.schemas import FILES
@@ -116,8 +115,11 @@ def _scan(
         expire_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.
         options = walk_options(folder, opened.settings)
-        of_git = git_state(folder.repository_root, options)
-        scanned_at, commit = time.time(), checked_out_commit(folder.repository_root)
+        scanned_at, commit = time.time(), newest_source(folder)
+        if folder.origin is not None and commit is not None:
+            of_git: RepositoryState | str = commit_state(commit, options)
+        else:
+            of_git = git_state(folder.repository_root, options)
         known = known_files(store)
         scan = opened.repository().scan(known, verify=config.verify)
         state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git

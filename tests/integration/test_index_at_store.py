@@ -118,7 +118,7 @@ def test_an_index_at_a_store_is_searched_by_its_address(deployment: str, tmp_pat
     assert index.outline("app/greeting.py").hits
     status = index.status()
     assert (status.repository_root, status.chunks["pending"], dict(status.holders)) == (deployment, 0, {})
-    with pytest.raises(UsageError, match="no git checkout"):
+    with pytest.raises(UsageError, match="searched without its repository"):
         index.search("greet", changed_since="HEAD")
 
 

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -251,10 +252,8 @@ def test_no_file_is_written_through_a_link(place: Place) -> None:
     inner = _tree(place, ("100644", "planted", b"planted\n"))
     link = os.fsencode(place.outside)
     at = _commit_of(place, _tree(place, ("120000", "way", link), ("40000", "way", bytes.fromhex(inner))))
-    try:
+    with suppress(RepositoryError):
         check_out(GitOrigin(str(place.host)), at, place.root)
-    except RepositoryError:
-        pass
     assert not (place.outside / "planted").exists()
     # A folder that becomes a link, while something is in it.
     first = _commit_of(place, _tree(place, ("40000", "way", bytes.fromhex(inner))))
