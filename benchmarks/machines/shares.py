@@ -101,7 +101,8 @@ class Worker:
 
     def __init__(self, host: Host | None, root: Path, environment: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "benchmarks.machines.shares", "--host", str(root)]
-        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "stderr": subprocess.DEVNULL}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        pipes["stderr"] = self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         if host is None:
             self.process = subprocess.Popen(command, env={**os.environ, **environment}, **pipes)
         else:
@@ -116,6 +117,11 @@ class Worker:
             return os.read(self.process.stdout.fileno(), 1 << 16).decode()
         except BlockingIOError:
             return ""
+
+    def errors(self) -> str:
+        """The end of what it wrote to standard error."""
+        self._errors.seek(0)
+        return self._errors.read()[-2_000:].decode()
 
     def run(self, request: dg.RunRequest) -> None:
         """Tell it to run what a look asked for."""
@@ -201,7 +207,7 @@ def embed(
         for worker in workers:
             while "ready" not in worker.said():
                 if worker.process.poll() is not None:
-                    raise SystemExit("a host's process ended")
+                    raise SystemExit(f"A host's process ended: {worker.errors()}")
                 time.sleep(0.05)
         pipeline = stack.enter_context(Pipeline(resolve_index_folder(root), embedder=StandInResource()))
         look = PendingLook(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -163,8 +163,13 @@ def is_run_of_index(run: dg.DagsterRun, names: IndexNames) -> bool:
 
 def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = None) -> set[str]:
     """Partition keys that runs of the asset, or of one with the same partitions, are to work on; the run `but` apart."""
-    existing = index.partition_keys(asset)
     runs = [run for run in unfinished_runs(index, *sharing_partitions(asset)) if run.run_id != but]
+    return keys_of_runs(index, asset, runs)
+
+
+def keys_of_runs(index: OpenIndex, asset: str, runs: Sequence[dg.DagsterRun]) -> set[str]:
+    """Partition keys of an asset that runs are for."""
+    existing = index.partition_keys(asset) if runs else []
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
