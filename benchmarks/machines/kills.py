@@ -190,7 +190,8 @@ def kill(instance: dg.DagsterInstance, fleet: Fleet, host: Host, cut_s: float) -
     under_way = {run.run_id for run in unfinished if HOST_TAG not in run.tags}
     closed = ended_at(instance, own | under_way, host, at)
     lost = [run for run in unfinished if run.run_id in closed]
-    again = asked_again_s(instance, {run.job_name.partition("_")[0] for run in lost}, at)
+    indexes = {run.job_name.partition("_")[0] for run in lost}
+    again = asked_again_s(instance, indexes, at, at + min(closed.values(), default=0.0))
     if cut_s:
         time.sleep(max(0.0, at + cut_s - time.time()))
         host.connect()
@@ -215,13 +216,13 @@ def ended_at(instance: dg.DagsterInstance, waiting: set[str], host: Host, at: fl
     return ended
 
 
-def asked_again_s(instance: dg.DagsterInstance, indexes: set[str], at: float) -> float | None:
-    """Seconds from `at` until each index has a new run; None where there is none to wait for."""
+def asked_again_s(instance: dg.DagsterInstance, indexes: set[str], at: float, after: float) -> float | None:
+    """Seconds from `at` until each index has a run that was made after `after`; None where there is none to wait for."""
     found: dict[str, float] = {}
     while found.keys() != indexes and time.time() - at < _LONGEST_S:
         for record in instance.get_run_records(limit=30):
             index, created = record.dagster_run.job_name.partition("_")[0], record.create_timestamp.timestamp()
-            if index in indexes - found.keys() and created > at:
+            if index in indexes - found.keys() and created > after:
                 found[index] = created - at
         time.sleep(0.5)
     return max(found.values(), default=None)
