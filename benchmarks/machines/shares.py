@@ -38,6 +38,7 @@ import numpy as np
 from benchmarks import report
 from benchmarks.machines.network import Host, Network
 from code_index.core.addresses import parsed_address
+from code_index.core.hashing import text_hash
 from code_index.core.unit_vectors import Vectors, normalized
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.embedder import EmbeddingResult, Progress
@@ -72,14 +73,14 @@ class StandIn(DeterministicEmbedder):
     ) -> EmbeddingResult:
         """See `Embedder`."""
         ends = time.monotonic() + len(texts) / _BATCH_CHUNKS
-        vectors = self._rows(texts)
         if log := os.environ.get(_LOG_VARIABLE):
             with Path(log).open("a", encoding="utf-8") as file:
-                file.writelines(f"{hashlib.md5(text.encode()).hexdigest()}\n" for text in texts)
+                file.writelines(f"{text_hash(text)}\n" for text in texts)
+        result = super().embed_documents_detailed(texts, names)
         time.sleep(max(0.0, ends - time.monotonic()))
         if progress is not None and texts:
             progress(len(texts))
-        return EmbeddingResult(vectors=vectors)
+        return result
 
     def _rows(self, texts: Sequence[str]) -> Vectors:
         data = b"".join(hashlib.shake_128(text.encode()).digest(_DIMENSION) for text in texts)
@@ -91,6 +92,7 @@ class StandInResource(EmbedderResource):
 
     def get(self, settings: Any = None) -> StandIn:
         """See `EmbedderResource`."""
+        del settings  # which choose a model
         return StandIn()
 
     get_for_queries = get
@@ -101,7 +103,8 @@ class Worker:
 
     def __init__(self, host: Host | None, root: Path, environment: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "benchmarks.machines.shares", "--host", str(root)]
-        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "stderr": subprocess.DEVNULL}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        pipes["stderr"] = self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         if host is None:
             self.process = subprocess.Popen(command, env={**os.environ, **environment}, **pipes)
         else:
@@ -116,6 +119,14 @@ class Worker:
             return os.read(self.process.stdout.fileno(), 1 << 16).decode()
         except BlockingIOError:
             return ""
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has Dagster loaded and its index open."""
+        while "ready" not in self.said():
+            if self.process.poll() is not None:
+                self._errors.seek(0)
+                raise SystemExit(f"A host's process ended: {self._errors.read()[-2_000:].decode()}")
+            time.sleep(0.05)
 
     def run(self, request: dg.RunRequest) -> None:
         """Tell it to run what a look asked for."""
@@ -180,12 +191,52 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+class Queue:
+    """The workers of hosts, and the runs that wait for one: the last worker takes vectors, the others share batches."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self.workers = workers
+        self.waiting: list[dg.RunRequest] = []
+        self.steps: list[tuple[float, str]] = []
+        self.errors: list[str] = []
+        for worker in workers:
+            worker.wait_until_ready()
+
+    def end(self) -> None:
+        """End all workers."""
+        for worker in self.workers:
+            worker.end()
+
+    def hear(self, now: float) -> None:
+        """Note whose run ended."""
+        for number, worker in enumerate(self.workers):
+            if worker.busy and "done" in (said := worker.said()):
+                worker.busy = False
+                self.steps.append((round(now, 2), f"process {number} ended"))
+                self.errors += [said] if said.strip() != "done" else []
+
+    def tell(self, now: float) -> None:
+        """Give what waits to workers that are free."""
+        for request in list(self.waiting):
+            able = self.workers[-1:] if request.job_name == EMBED_JOB else self.workers[:-1]
+            free = next((worker for worker in able if not worker.busy), None)
+            if free is not None:
+                free.run(request)
+                self.waiting.remove(request)
+                self.steps.append((round(now, 2), f"process {self.workers.index(free)} begins {request.job_name}"))
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing waits and nobody works."""
+        return not self.waiting and not any(worker.busy for worker in self.workers)
+
+
 def embed(
     root: Path,
     hosts: Sequence[Host | None],
     variables: Mapping[str, str],
     *,
-    disturb: Callable[[list[Worker], float], None] | None = None,
+    disturb: Callable[[Queue, float], None] | None = None,
 ) -> dict[str, Any]:
     """Embed a parsed index: each host has a process for shares, the first one also for the run that takes vectors.
 
@@ -193,56 +244,38 @@ def embed(
         root: the repository.
         hosts: None is a process of this machine.
         variables: of all processes.
-        disturb: called after each look with the workers and the time since the first look.
+        disturb: called before each look with the workers and the time since the first look.
     """
     with environment(variables), ExitStack() as stack:
-        workers = [Worker(host, root, variables) for host in [*hosts, hosts[0]]]
-        stack.callback(lambda: [worker.end() for worker in workers])
-        for worker in workers:
-            while "ready" not in worker.said():
-                if worker.process.poll() is not None:
-                    raise SystemExit("a host's process ended")
-                time.sleep(0.05)
+        queue = Queue([Worker(host, root, variables) for host in [*hosts, hosts[0]]])
+        stack.callback(queue.end)
         pipeline = stack.enter_context(Pipeline(resolve_index_folder(root), embedder=StandInResource()))
-        look = PendingLook(
-            pipeline.instance, IndexResource(repository_root=str(root)), StandInResource(), UNNAMED, several_hosts=True
-        )
-        cursor, waiting, steps = SensorCursor(), list[dg.RunRequest](), list[tuple[float, str]]()
-        errors: list[str] = []
+        resource = IndexResource(repository_root=str(root))
+        look = PendingLook(pipeline.instance, resource, StandInResource(), UNNAMED, several_hosts=True)
+        cursor = SensorCursor()
         started = time.perf_counter()
         while True:
-            now = time.perf_counter() - started
-            for number, worker in enumerate(workers):
-                if worker.busy and "done" in (said := worker.said()):
-                    worker.busy = False
-                    steps.append((round(now, 2), f"process {number} ended"))
-                    errors += [said] if said.strip() != "done" else []
+            queue.hear(time.perf_counter() - started)
             if disturb is not None:
-                disturb(workers, now)
+                disturb(queue, time.perf_counter() - started)
             found = look.take(cursor)
             cursor = found.cursor
-            waiting += found.requests
-            for request in list(waiting):
-                able = workers[-1:] if request.job_name == EMBED_JOB else workers[:-1]
-                if free := next((worker for worker in able if not worker.busy), None):
-                    free.run(request)
-                    waiting.remove(request)
-                    steps.append((round(now, 2), f"process {workers.index(free)} begins {request.job_name}"))
-            if not found.requests and not waiting and not any(worker.busy for worker in workers):
-                if "has its vector" in found.reason:
-                    break
+            queue.waiting += found.requests
+            queue.tell(time.perf_counter() - started)
+            if queue.rests and "has its vector" in found.reason:
+                break
             time.sleep(_LOOK_EVERY_S)
         seconds = time.perf_counter() - started
         chunks = Counter(pipeline.store.chunks.read(["chunk_id"])["chunk_id"].to_pylist())
         vectors = Counter(pipeline.store.vectors.read(["chunk_id"])["chunk_id"].to_pylist())
-        return {
-            "seconds": seconds,
-            "chunks": chunks.total(),
-            "lost": len(chunks - vectors),
-            "twice": len(vectors - chunks),
-            "errors": errors,
-            "steps": steps,
-        }
+    return {
+        "seconds": seconds,
+        "chunks": chunks.total(),
+        "lost": (chunks - vectors).total(),
+        "twice": (vectors - chunks).total(),
+        "errors": queue.errors,
+        "steps": queue.steps,
+    }
 
 
 def scaling(
@@ -345,14 +378,14 @@ def kills(make: Callable[[Path], None], place: _Places, rounds: int) -> dict[str
         variables = {**place.variables(4), _LOG_VARIABLE: str(log), "CODE_INDEX_CHECKPOINT_S": "3"}
         due = [rng.uniform(1, 3)]
 
-        def disturb(workers: list[Worker], now: float) -> None:
+        def disturb(queue: Queue, now: float) -> None:
             nonlocal killed
             if killed < rounds and now > due[-1]:
-                chosen = rng.randrange(len(workers))
-                workers[chosen].end()
-                workers[chosen] = Worker(None, root, variables)
+                chosen = rng.randrange(len(queue.workers))
+                queue.workers[chosen].end()
+                queue.workers[chosen] = Worker(None, root, variables)
                 killed += 1
-                due.append(now + rng.uniform(1, 3))
+                due.append(now + rng.uniform(2, 4))
 
         figures = embed(root, [None] * 4, variables, disturb=disturb)
         texts = Counter(log.read_text(encoding="utf-8").split())

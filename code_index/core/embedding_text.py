@@ -16,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from code_index.core.content_kinds import ContentKind, content_kind
@@ -69,6 +70,10 @@ def recipe_of_model(model_id: str) -> TextRecipe | None:
     return recipe_of_version(model_id.rpartition("text=")[2])
 
 
+# A chunk's own name is asked for twice, that of its file for each of its chunks.
+_words_of: Final = lru_cache(maxsize=1 << 16)(split_identifier)
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddingInput:
     """The text of a chunk that is embedded, and the name whose vector is mixed in (nothing for an empty one)."""
@@ -119,18 +124,18 @@ def _names_line(file_path: str, qualified_name: str, chunk_type: str, language: 
     """Names as a model reads them: `Method get user name of user store in accounts`; empty for documentation."""
     if content_kind(file_path, language) is ContentKind.DOCS:
         return ""
-    words = [_KINDS.get(chunk_type, _OTHER_KIND), *split_identifier(own_name(qualified_name))]
+    words = [_KINDS.get(chunk_type, _OTHER_KIND), *_words_of(own_name(qualified_name))]
     if chunk_type == "method" and (enclosing := qualified_name.rpartition(".")[0]):
-        words += ["of", *split_identifier(own_name(enclosing))]
-    return " ".join([*words, "in", *split_identifier(file_path.rpartition("/")[2].partition(".")[0])])
+        words += ["of", *_words_of(own_name(enclosing))]
+    return " ".join([*words, "in", *_words_of(file_path.rpartition("/")[2].partition(".")[0])])
 
 
 def _name_words(qualified_name: str, file_path: str) -> str:
     """Words of a name; `__init__` or `main` follows the name of its enclosing definition, or of its file."""
-    words = split_identifier(own_name(qualified_name))
+    words = _words_of(own_name(qualified_name))
     if len(words) == 1 and words[0] in _GENERIC_NAMES:
         enclosing = qualified_name.rpartition(".")[0] or file_path.rpartition("/")[2].partition(".")[0]
-        words = [*split_identifier(own_name(enclosing)), *words]
+        words = [*_words_of(own_name(enclosing)), *words]
     return " ".join(words)
 
 

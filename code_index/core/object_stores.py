@@ -133,14 +133,14 @@ def no_bucket(address: str) -> StoreError:
     )
 
 
-def be_patient() -> None:
-    """Wait for `RUN_PATIENCE_S` in this process from now on."""
+def be_patient(seconds: float = RUN_PATIENCE_S) -> None:
+    """Wait for so long in this process from now on."""
     global _patience_s  # noqa: PLW0603 - of a process, as what it does is
-    _patience_s = RUN_PATIENCE_S
+    _patience_s = seconds
 
 
 def waited_for(action: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Run `action`, and again while the store has a fault that passes, for `PATIENCE_S` seconds; raises what it then raises."""
+    """Run `action`, and again while the store has a fault that passes, for `PATIENCE_S` seconds or what `be_patient` says; raises what it then raises."""
     ends = time.monotonic() + _patience_s
     longest = _FIRST_WAIT_S
     while True:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Collection, Iterable
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +100,7 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place
     # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
     in_child = in_process_of_step()
     if not isinstance(place, Path) and not in_child and run_id not in _locked:
-        _lock_run(context.instance, replace(place, scope=_RUN_LOCKS), run_id)
+        _lock_run(context.instance, run_id)
         tags = {LOCKED_TAG: "postgresql"}
     if tags or _tag(context.run, RUN_TAG) != run_id:
         tags |= process_tags(context.instance, run_id, os.getppid() if in_child else None)
@@ -110,12 +109,12 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place
         stop_if_ended(context)
 
 
-def _lock_run(instance: dg.DagsterInstance, server: LockServer, run_id: str) -> None:
+def _lock_run(instance: dg.DagsterInstance, run_id: str) -> None:
     for before in list(_locked):  # a worker's process has one run after the other
         run = instance.get_run_by_id(before)
         if run is None or run.is_finished:
             _locked.pop(before).free()
-    lock = server.lock(run_id)
+    lock = _locks_of_runs().lock(run_id)
     ends = time.monotonic() + _OLD_SESSION_S
     while not lock.try_once():  # a run that is resumed on another host
         if time.monotonic() > ends:
@@ -164,8 +163,13 @@ def is_run_of_index(run: dg.DagsterRun, names: IndexNames) -> bool:
 
 def keys_of_unfinished_runs(index: OpenIndex, asset: str, *, but: str | None = None) -> set[str]:
     """Partition keys that runs of the asset, or of one with the same partitions, are to work on; the run `but` apart."""
-    existing = index.partition_keys(asset)
     runs = [run for run in unfinished_runs(index, *sharing_partitions(asset)) if run.run_id != but]
+    return keys_of_runs(index, asset, runs)
+
+
+def keys_of_runs(index: OpenIndex, asset: str, runs: Sequence[dg.DagsterRun]) -> set[str]:
+    """Partition keys of an asset that runs are for."""
+    existing = index.partition_keys(asset) if runs else []
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
@@ -177,13 +181,28 @@ def close_dead_runs(instance: dg.DagsterInstance, index: OpenIndex | None = None
     """
     closed = []
     for run in dead_runs(instance, index):
-        now = instance.get_run_by_id(run.run_id)
-        if now is None or now.is_finished:  # it ended between the look at its record and that for its process
-            continue
-        process = f"Process {_tag(run, PROCESS_TAG)} on {_tag(run, HOST_TAG)}" if _tag(run, HOST_TAG) else "The process"
-        instance.report_run_failed(run, f"{process} ended before its run did. What it stored is safe.")
-        closed.append(run.run_id)
+        with _alone(run) as alone:
+            now = instance.get_run_by_id(run.run_id)
+            # It may have ended between the look at its record and that for its process.
+            if not alone or now is None or now.is_finished:
+                continue
+            process = f"Process {_tag(run, PROCESS_TAG)}" if _tag(run, PROCESS_TAG) else "The process"
+            instance.report_run_failed(run, f"{process} ended before its run did. What it stored is safe.")
+            closed.append(run.run_id)
     return closed
+
+
+@contextmanager
+def _alone(run: dg.DagsterRun) -> Iterator[bool]:
+    """Hold the lock of a run that should have one, so that one process closes it, while none begins it again."""
+    if not _is_locked(run):
+        yield True
+        return
+    lock = _locks_of_runs().lock(run.run_id)
+    try:
+        yield lock.try_once()
+    finally:
+        lock.free()
 
 
 def dead_runs(instance: dg.DagsterInstance, index: OpenIndex | None = None) -> list[dg.DagsterRun]:
@@ -206,12 +225,9 @@ def _is_dead(
     instance: dg.DagsterInstance, record: dg.RunRecord, unlocked: Collection[str], index: OpenIndex | None
 ) -> bool:
     run = record.dagster_run
-    if _names_its_own_process(run):
-        if _tag(run, LOCKED_TAG) is not None:
-            return run.run_id in unlocked
-        if _is_gone(instance, run):
-            return True
-    return (
+    if _is_locked(run):
+        return run.run_id in unlocked
+    return (_names_its_own_process(run) and _is_gone(instance, run)) or (
         index is not None
         and not isinstance(index.folder.locks, Path)
         and is_run_of_index(run, index.names)
@@ -223,13 +239,19 @@ def _is_dead(
 
 def _unlocked(runs: Iterable[dg.DagsterRun]) -> set[str]:
     """Ids of those runs that should hold a lock at the server, and do not."""
-    locked = [run.run_id for run in runs if _tag(run, LOCKED_TAG) is not None and _names_its_own_process(run)]
-    if not locked:
-        return set()
+    locked = [run.run_id for run in runs if _is_locked(run)]
+    return _locks_of_runs().unheld(locked) - _locked.keys() if locked else set()
+
+
+def _is_locked(run: dg.DagsterRun) -> bool:
+    return _names_its_own_process(run) and _tag(run, LOCKED_TAG) is not None
+
+
+def _locks_of_runs() -> LockServer:
     with importing:
         from code_index.index.server_locks import LockServer
 
-    return LockServer.named(_RUN_LOCKS).unheld(locked) - _locked.keys()
+    return LockServer.named(_RUN_LOCKS)
 
 
 def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -16,7 +16,7 @@ from code_index.core.errors import IndexBusyError
 from code_index.core.lazy_imports import importing
 from code_index.index.locks import Phase, hold
 from code_index.sharing.libraries import ExpiredVectors, find_expired_of_user
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.index_names import CHUNK_VECTORS, LIBRARY_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.live_runs import close_dead_runs, remove_locks_of_ended
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.upkeep.retention import USUAL, Retention
@@ -127,4 +127,5 @@ def _expired_records(index: OpenIndex, keep_runs: int) -> ExpiredRecords:
 
 
 def _living(index: OpenIndex) -> dict[dg.AssetKey, list[str]]:
-    return {index.names.asset_key(asset): index.partition_keys(asset) for asset in (PARSED_CHUNKS, CHUNK_VECTORS)}
+    partitioned = (PARSED_CHUNKS, LIBRARY_VECTORS, CHUNK_VECTORS)
+    return {index.names.asset_key(asset): index.partition_keys(asset) for asset in partitioned}

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from code_index.chunking.file_type import TEXT
 from code_index.chunking.registry import FORMATS, LANGUAGES
 from code_index.index.settings import Settings
 from indexing_assets.cli.main import cli
-from indexing_assets.definitions import defs
+from indexing_assets.definitions import build_defs, defs
 
 _ROOT = Path(__file__).parents[2]
 _README = (_ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,20 +54,30 @@ def test_options_that_the_page_of_commands_names_exist() -> None:
     assert named <= known
 
 
-def _defined() -> set[str]:
-    """Names of all assets, jobs, sensors and schedules."""
-    repository = defs.get_repository_def()
+@pytest.fixture
+def defined(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Names of all assets, jobs, sensors and schedules, with those of an index that several hosts embed."""
+    monkeypatch.setenv("CODE_INDEX_EMBEDDING_HOSTS", "2")
+    monkeypatch.setenv("CODE_INDEX_SHARED_LIBRARIES", "/srv/team/vectors")
+    monkeypatch.setenv("CODE_INDEX_WRITE_SHARED_LIBRARIES", "true")
+    found = _defined(build_defs())
+    assert found - _defined(defs) == {"library_vectors", "embed_for_library_job"}, "one host's pages stay as they are"
+    return found
+
+
+def _defined(definitions: dg.Definitions) -> set[str]:
+    repository = definitions.get_repository_def()
     names = {key.to_user_string() for key in repository.asset_graph.get_all_asset_keys()}
-    names |= {job.name for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
+    names |= {job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
     names |= {sensor.name for sensor in repository.sensor_defs}
     return names | {schedule.name for schedule in repository.schedule_defs}
 
 
-def test_every_asset_job_sensor_and_schedule_is_on_the_page_about_dagster() -> None:
-    assert {name for name in _defined() if f"`{name}`" not in _DAGSTER} == set()
+def test_every_asset_job_sensor_and_schedule_is_on_the_page_about_dagster(defined: set[str]) -> None:
+    assert {name for name in defined if f"`{name}`" not in _DAGSTER} == set()
 
 
-def test_what_the_page_about_dagster_names_exists() -> None:
+def test_what_the_page_about_dagster_names_exists(defined: set[str]) -> None:
     named = set(
         re.findall(
             r"`([a-z_]+_(?:job|sensor|schedule|partitions|report|indexes|figures|files|chunks|vectors))`", _DAGSTER
@@ -74,7 +85,7 @@ def test_what_the_page_about_dagster_names_exists() -> None:
     )
     named -= {"flask_parse_chunks_job", "django_repo_changes_sensor"}  # of the example with two indexes
     assert named
-    assert named <= _defined()
+    assert named <= defined
 
 
 def test_every_environment_variable_is_documented() -> None:

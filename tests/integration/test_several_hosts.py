@@ -14,6 +14,7 @@ from code_index.index.folder import resolve_index_folder
 from code_index.index.locks import Phase, hold
 from code_index.index.vector_sources import MODEL, vector_sources
 from code_index.sharing.vector_library import VectorLibrary
+from indexing_assets.automation import pending_look
 from indexing_assets.automation.pending_look import PendingLook
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.cli.main import cli
@@ -140,7 +141,10 @@ def test_a_page_tells_the_host_and_the_run_of_each_batch(hosts: _Hosts) -> None:
         assert record.run_id in {run.run_id for run in hosts.index.instance.get_runs()}
 
 
-def test_vectors_are_taken_while_others_are_at_work_once_there_is_one_batch_for_each_host(hosts: _Hosts) -> None:
+def test_vectors_are_taken_while_others_are_at_work_once_there_are_many(
+    hosts: _Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_look, "_MOST_BATCHES", _BATCHES // _HOSTS)
     hosts.look()
     first, second, third = hosts.requests
     started = hosts.start(second)
@@ -171,9 +175,10 @@ def test_a_run_that_was_killed_leaves_what_it_gave_and_the_rest_is_asked_for_aga
             raise KeyboardInterrupt
         give_all(self, *arguments, **options)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(VectorLibrary, "give", dies)
+    monkeypatch.setattr(VectorLibrary, "give", dies)
+    with pytest.raises(KeyboardInterrupt):
         hosts.run(hosts.requests[0])
+    monkeypatch.setattr(VectorLibrary, "give", give_all)
     assert len(hosts.given()) == 2
     asked = hosts.look()
     left = {key for keys in asked[_SHARE] for key in keys}
