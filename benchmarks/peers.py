@@ -8,7 +8,8 @@ tools in turn: first index, index of an unchanged tree, index after one edited a
 shell; then whether the deleted file is still found. Wall time, peak memory of the tool's processes, and disk.
 cocoindex-code works in a process that stays: it is ended before each step, so that each begins cold, and its memory
 counts; once it is there, its queries take 0.2 s. It needs a Python whose SQLite loads extensions (`--python`).
-Goals are set against mcp-vector-search.
+Goals are set against mcp-vector-search. A peer that cannot be installed or fails in a step is named with what it said, and left
+out of the table; the figures of the others stay.
 
 It is not part of the tests: nothing here depends on the peer.
 """
@@ -67,6 +68,10 @@ class Tool:
     before: Sequence[str] = ()
 
 
+class CannotRunError(Exception):
+    """A tool cannot be installed, or fails in a step; the text says how."""
+
+
 def ours() -> Tool:
     """This project, from the environment that runs the benchmark."""
     program = str(Path(sys.executable).with_name("code-index"))
@@ -85,10 +90,14 @@ def _installed(place: Path, name: str, python: str) -> Path:
     environment = place / name
     done = environment / "installed"
     if not done.exists():
-        subprocess.run([python, "-m", "venv", "--clear", "--without-pip", environment], check=True)
         install = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python"), "install", "--quiet"]
-        subprocess.run([*install, "-r", "requirements-torch.lock"], check=True, cwd=_ROOT)
-        subprocess.run([*install, *_PEERS[name]], check=True)
+        for command in (
+            [python, "-m", "venv", "--clear", "--without-pip", str(environment)],
+            [*install, "-r", "requirements-torch.lock"],
+            [*install, *_PEERS[name]],
+        ):
+            ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+            _refuse_failure(command, ended.returncode, ended.stdout + ended.stderr)
         done.touch()
     return environment / "bin"
 
@@ -176,7 +185,11 @@ class ToolMemory:
 
 
 def cost(command: Sequence[str], tool: Tool, root: Path) -> tuple[dict[str, float], str]:
-    """Seconds and peak memory of a whole process with its children, and what it printed; a failure ends the benchmark."""
+    """Seconds and peak memory of a whole process with its children, and what it printed.
+
+    Raises:
+        CannotRunError: it failed, or did not end within an hour.
+    """
     _end_earlier(tool, root)
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as answers:
         answers.write(b"y\n")  # to the question of the peer's setup
@@ -191,13 +204,21 @@ def cost(command: Sequence[str], tool: Tool, root: Path) -> tuple[dict[str, floa
             env={**os.environ, **tool.environment},
         )
         with ToolMemory(process.pid, tool.programs) as memory:
-            process.wait(_LIMIT_S)
+            try:
+                process.wait(_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         seconds = time.perf_counter() - started
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
-    if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{text[-3_000:]}")
+    _refuse_failure(command, process.returncode, text)
     return {"s": seconds, "mib": memory.bytes / (1 << 20)}, text
+
+
+def _refuse_failure(command: Sequence[str], status: int, said: str) -> None:
+    if status != 0:
+        raise CannotRunError(f"{' '.join(command)} ended with {status}:\n{said[-3_000:]}")
 
 
 def measure(tool: Tool, corpus: Path) -> dict[str, Any]:
@@ -238,12 +259,25 @@ def main() -> None:
     corpus = options.path.resolve() if options.path else fetch(_DEFAULT)
     model = find_model(DEFAULT_MODEL, allow_download=False)
     place = options.place.resolve()
-    tools = [ours(), *(peer(place, model, options.python) for peer in (mcp_vector_search, cocoindex_code))]
+    tools: list[Tool] = [ours()]
+    left_out: dict[str, str] = {}
+    for name, peer in (("mcp-vector-search", mcp_vector_search), ("cocoindex-code", cocoindex_code)):
+        try:
+            tools.append(peer(place, model, options.python))
+        except CannotRunError as error:
+            _leave_out(left_out, name, error)
     rounds: dict[str, list[dict[str, Any]]] = {tool.name: [] for tool in tools}
     for number in range(options.rounds):
-        for tool in tools:
-            rounds[tool.name].append(measure(tool, corpus))
-            print(f"round {number + 1}, {tool.name}: {rounds[tool.name][-1]}", flush=True)
+        for tool in [tool for tool in tools if tool.name in rounds]:
+            try:
+                rounds[tool.name].append(measure(tool, corpus))
+            except CannotRunError as error:
+                if tool is tools[0]:
+                    raise
+                del rounds[tool.name]
+                _leave_out(left_out, tool.name, error)
+            else:
+                print(f"round {number + 1}, {tool.name}: {rounds[tool.name][-1]}", flush=True)
     rows = []
     for step, goal in _GOALS.items():
         for kind, unit, bound in (("s", "s", goal), ("mib", "MiB", _MEMORY_GOAL)):
@@ -260,9 +294,14 @@ def main() -> None:
         "peers",
         seed=0,
         machine_before=before,
-        figures={"corpus": corpus.name, **rounds},
-        markdown=table([corpus.name, *(tool.name for tool in tools), "of the peers", "goal, of the first"], rows),
+        figures={"corpus": corpus.name, "left out": left_out, **rounds},
+        markdown=table([corpus.name, *rounds, "of the peers", "goal, of the first"], rows),
     )
+
+
+def _leave_out(left_out: dict[str, str], name: str, error: CannotRunError) -> None:
+    left_out[name] = str(error)
+    print(f"{name} is left out, for it cannot run here: {error}", flush=True)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ class Index:
             IndexMissingError, StoreError: as `open`.
         """
         folder.check()
-        store = IndexStore(folder.tables_dir)
+        store = IndexStore(folder.tables)
         return cls(folder, store, FreshnessReader(folder, store))
 
     def search(
@@ -457,7 +457,7 @@ class Indexes:
                 index = Index.of(deployed.folder())
             except CodeIndexError as error:
                 reason = reason or error
-                left_out.append(f"{deployed.repository} was not asked: {error}")
+                left_out.append(f"{deployed.source} was not asked: {error}")
             else:
                 members.setdefault(index.folder.repository_root, index)
         if reason is not None and not members:
@@ -493,7 +493,7 @@ class Indexes:
         """Gather the best code for a task from all indexes; arguments and errors as those of `Index.context`."""
         search_mode = _member("mode", mode, SearchMode)
         refuse_budget(max_tokens)
-        stores = {str(index.folder.repository_root): index.store for index in self.members}
+        stores = {index.folder.repository: index.store for index in self.members}
         limit = hits_for(max_tokens)
         while True:
             found = self._found(task, search_mode, limit=limit, per_file=1, explain=False, filters=filters)
@@ -517,7 +517,7 @@ class Indexes:
                 per_file=per_file,
                 explain=explain,
             )
-            return [replace(hit, repository=str(only.folder.repository_root)) for hit in hits]
+            return [replace(hit, repository=only.folder.repository) for hit in hits]
         openings = []
         for index in self.members:
             index._freshness.start()  # noqa: SLF001
@@ -525,7 +525,7 @@ class Indexes:
         try:
             asked = [
                 AskedIndex(
-                    str(index.folder.repository_root),
+                    index.folder.repository,
                     index.store,
                     index._encoder(mode),  # noqa: SLF001
                     index._filter(**filters),  # noqa: SLF001
@@ -543,7 +543,7 @@ class Indexes:
         """The hits, in their order, each compared with the files of its own repository."""
         marked: dict[tuple[str | None, str], SearchHit] = {}
         for index in self.members:
-            root = str(index.folder.repository_root)
+            root = index.folder.repository
             of_index = [hit for hit in hits if hit.repository == root]
             for hit in index._freshness.brought_up_to_date(of_index):  # noqa: SLF001
                 marked[root, hit.chunk_id] = hit

@@ -52,7 +52,7 @@ class IndexResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def store(self, name: str | None = None) -> IndexStore:
         """The tables of the index."""
-        return IndexStore(self.folder(name).tables_dir)
+        return IndexStore(self.folder(name).tables)
 
 
 def named_indexes(given: Mapping[str, Any]) -> Mapping[str, DeployedIndex]:

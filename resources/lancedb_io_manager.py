@@ -7,6 +7,7 @@ Decision: one table per asset, with the partition key in a column, not one table
 commit can then replace many partitions at once, and 60,000 partitions need one table.
 """
 
+import tempfile
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import polars as pl
 import pyarrow as pa
 from pydantic import Field
 
+from code_index.core.addresses import Bucket, as_uri
 from code_index.core.errors import StoreError
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.tables.frames import FRAME_TYPES, as_arrow, from_arrow, from_batches
@@ -73,7 +75,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         if obj is None:
             raise StoreError(f"{asset.what} returned None; annotate it with `-> None` when nothing is to be stored")
         keys = _partition_keys(context)
-        with as_arrow(obj, asset.folder) as frame:
+        with as_arrow(obj, asset.where if isinstance(asset.where, Path) else Path(tempfile.gettempdir())) as frame:
             rows = frame
             where = None
             if keys is not None:
@@ -102,7 +104,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
         shape, by_partition = _shape_of(context.dagster_type.typing_type)
         schema = asset.slices.schema(asset.name)
         if schema is None and not allow_missing:
-            raise StoreError(f"{asset.what} has no table {asset.name!r} in {asset.folder}: materialize it first")
+            raise StoreError(f"{asset.what} has no table {asset.name!r} in {asset.where}: materialize it first")
         keys = _partition_keys(context)
         if (
             keys is not None
@@ -154,8 +156,8 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
             partition_expr=metadata.get("partition_expr"),
         )
 
-    def _tables_of_index(self, path: Sequence[str], what: str) -> tuple[Path, Sequence[str]]:
-        """The folder of the index's tables, and the key without the index's name."""
+    def _tables_of_index(self, path: Sequence[str], what: str) -> tuple[Path | Bucket, Sequence[str]]:
+        """The place of the index's tables, and the key without the index's name."""
         deployed = named_indexes(self.indexes)
         if not deployed:
             folder = IndexResource(repository_root=self.repository_root, index_dir=self.index_dir).folder()
@@ -169,7 +171,7 @@ class LanceDBIOManager(dg.ConfigurableIOManager):
                 "`key_prefix`, or an IO manager with a `tables_dir`."
             )
         folder.check()
-        return folder.tables_dir, path
+        return folder.tables, path
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +240,9 @@ class _AssetTable:
     partition_expr: Any
 
     @property
-    def folder(self) -> Path:
-        """The folder of the tables."""
-        return self.slices.tables.directory
+    def where(self) -> Path | Bucket:
+        """The place of the tables."""
+        return self.slices.tables.where
 
     def partition_columns(self, context: Context) -> tuple[str, ...]:
         """The columns that hold the partition key, one per dimension, in alphabetical order of dimensions."""
@@ -288,7 +290,7 @@ class _AssetTable:
         return {
             "dagster/table_name": self.name,
             "dagster/storage_kind": "lancedb",
-            "dagster/uri": tables.path(self.name).resolve().as_uri(),
+            "dagster/uri": as_uri(tables.path(self.name)),
             "dagster/row_count": tables.count(self.name),
             "dagster/column_schema": _table_schema(self.slices.schema(self.name) or pa.schema([])),
             "size_bytes": tables.disk_bytes(self.name),

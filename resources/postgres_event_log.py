@@ -8,6 +8,7 @@ itself, over two new connections: most of the cost of a partition there (benchma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import dagster as dg
@@ -44,13 +45,18 @@ class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStor
         )
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store events, in order; planned materializations in one transaction.
+        """Store events, in order; planned materializations that follow each other in one transaction.
 
-        The result is that of `store_event` called for each of them.
+        The result is that of `store_event` called for each of them. A run's batch has its planned checks as well.
         """
-        if {event.dagster_event_type for event in events} != {dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED}:
-            super().store_event_batch(events)
-            return
+        planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+        for are_planned, some in groupby(events, lambda event: event.dagster_event_type is planned):
+            if are_planned:
+                self._store_planned(list(some))
+            else:
+                super().store_event_batch(list(some))
+
+    def _store_planned(self, events: Sequence[dg.EventLogEntry]) -> None:
         last: dict[Any, tuple[dg.EventLogEntry, int]] = {}
         with self.index_transaction() as connection:
             for start in range(0, len(events), _EVENTS_PER_STATEMENT):

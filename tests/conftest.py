@@ -14,6 +14,8 @@ import hypothesis
 import psutil
 import pytest
 
+from code_index.core.object_stores import PATIENCE_S as STORE_PATIENCE_S
+from code_index.core.object_stores import be_patient
 from code_index.index.trust import STATE_VARIABLE
 from code_index.parsing.kept_parser import OF_THIS_PROCESS
 from code_index.search.freshness import COMPARING_THREAD
@@ -48,6 +50,7 @@ def no_process_left() -> Iterator[None]:
     for thread in threading.enumerate():
         if thread.name == COMPARING_THREAD:  # an answer does not wait for it to its end
             thread.join()
+    be_patient(STORE_PATIENCE_S)  # a run of an index at a store waits longer than others
     OF_THIS_PROCESS.end()  # a parser that waits for the next run, where a pipeline of the module is open
     left = {child: _described(child) for child in _children() - before}
     for child in left:

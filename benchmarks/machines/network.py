@@ -38,11 +38,10 @@ _FIRST_PROCESS = "hostname {name}; sleep infinity & wait"
 class Host:
     """A host: its network, its name and its process numbers are its own; its files are those of this machine."""
 
-    def __init__(self, name: str, address: str, *, space: str, bridge: str, port: str) -> None:
+    def __init__(self, name: str, address: str, *, space: str, port: str) -> None:
         self.name = name
         self.address = address
         self._space = space
-        self._bridge = bridge
         self._port = port
         self._first: subprocess.Popen[bytes] | None = None
 
@@ -99,12 +98,12 @@ class Host:
         _wait_for(lambda: not self.processes(), f"the end of the processes of {self.name}")
 
     def disconnect(self) -> None:
-        """Cut the link of the host: packets in both directions are lost, and neither side is told."""
-        _ip("link", "set", self._port, "nomaster")
+        """Cut the link of the host, as a pulled cable does: packets in both directions are lost."""
+        _ip("link", "set", self._port, "down")
 
     def connect(self) -> None:
         """Restore the link of the host."""
-        _ip("link", "set", self._port, "master", self._bridge)
+        _ip("link", "set", self._port, "up")
 
     def _first_process(self) -> int:
         if self._first is None:
@@ -125,6 +124,7 @@ class Network:
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all ends with the block then, too
         with self._undo as undo:
             number, bridge = _new_bridge()
             undo.callback(_ip, "link", "del", bridge)
@@ -137,8 +137,9 @@ class Network:
                 _ip("netns", "add", space)
                 undo.callback(_ip, "netns", "del", space)
                 _ip("link", "add", outside, "type", "veth", "peer", "name", "e0", "netns", space)
-                _ip("link", "set", outside, "up")
-                host = Host(f"h{place}", f"{prefix}.{10 + place}", space=space, bridge=bridge, port=outside)
+                undo.callback(_ip, "link", "del", outside)
+                _ip("link", "set", outside, "master", bridge, "up")
+                host = Host(f"h{place}", f"{prefix}.{10 + place}", space=space, port=outside)
                 _ip("-n", space, "link", "set", "e0", "up")
                 _ip("-n", space, "addr", "add", f"{host.address}/24", "dev", "e0")
                 _ip("-n", space, "link", "set", "lo", "up")

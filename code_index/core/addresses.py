@@ -61,5 +61,10 @@ def parsed_address(address: str) -> Path | Bucket:
     return Bucket(found["bucket"], prefix)
 
 
+def as_uri(place: Path | Bucket) -> str:
+    """Return the URI of a place: `file://...` or `s3://...`."""
+    return str(place) if isinstance(place, Bucket) else place.resolve().as_uri()
+
+
 def _without_secrets(address: str) -> str:
     return re.sub(r"//[^/]*@", "//...@", address).split("?", maxsplit=1)[0]

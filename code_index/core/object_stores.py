@@ -30,6 +30,10 @@ T = TypeVar("T")
 PATIENCE_S: Final = 30.0
 """Seconds for which a fault that passes is waited for: a store that is started again takes 5 to 20."""
 
+RUN_PATIENCE_S: Final = 150.0
+"""The same for a run whose own tables are at a store: what it did would have to be done again."""
+
+_patience_s = PATIENCE_S
 _FIRST_WAIT_S: Final = 0.1
 _LONGEST_WAIT_S: Final = 2.0
 _CONNECT_S: Final = 5.0
@@ -129,9 +133,15 @@ def no_bucket(address: str) -> StoreError:
     )
 
 
+def be_patient(seconds: float = RUN_PATIENCE_S) -> None:
+    """Wait for so long in this process from now on."""
+    global _patience_s  # noqa: PLW0603 - of a process, as what it does is
+    _patience_s = seconds
+
+
 def waited_for(action: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Run `action`, and again while the store has a fault that passes, for `PATIENCE_S` seconds; raises what it then raises."""
-    ends = time.monotonic() + PATIENCE_S
+    """Run `action`, and again while the store has a fault that passes, for `PATIENCE_S` seconds or what `be_patient` says; raises what it then raises."""
+    ends = time.monotonic() + _patience_s
     longest = _FIRST_WAIT_S
     while True:
         try:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from code_index.chunking.registry import reads_syntax
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import LockOwner, Phase, owner
+from code_index.index.locks import LockOwner, holders
 from code_index.index.skipped import skipped_counts, why_nothing_is_indexed
 from code_index.index.vector_sources import vector_sources
 from code_index.tables import IndexStore
@@ -112,7 +112,7 @@ def index_status(
     languages = dict(sorted(Counter(indexed.drop_null().to_pylist()).items(), key=lambda item: (-item[1], item[0])))
     serving = store.models.serving()
     status = IndexStatus(
-        repository_root=str(folder.repository_root),
+        repository_root=folder.repository,
         index_dir=str(folder.path),
         files={status.value: 0 for status in FileStatus} | store.files.counts(),
         languages=languages,
@@ -129,7 +129,7 @@ def index_status(
         skipped=skipped_counts(store),
         without_references=store.files.without_references(),
         vector_sources=vector_sources(folder, model_id),
-        holders={phase.value: who for phase in Phase if (who := owner(folder.locks, phase)) is not None},
+        holders=holders(folder),
     )
     return replace(status, next_step=_next_step(status))
 

@@ -12,6 +12,9 @@
   locks/          the processes that write, serve or follow at the moment; the socket of the one that serves
   reports/        the page of the asset index_report
   backup/         the index that a migration imported, until `cleanup` removes it
+
+An index of several machines has its tables at a store, and scan.json and sources.json as records beside them; each machine has a
+folder of its own with `locks/`, and `reports/` where the asset was made there.
 """
 
 from __future__ import annotations
@@ -60,6 +63,9 @@ INDEX_DIR_VARIABLE = "CODE_INDEX_DIR"
 # Set and not 0: sensors and schedules run unless a user stopped them.
 WATCH_VARIABLE = "CODE_INDEX_WATCH"
 FOLDER_FORMAT = 1
+AT_STORE = "s3://"
+"""Beginning of an address that names an index at a store where else a repository is named."""
+_HASH_CHARACTERS = 16
 _SHOWN = 80  # characters of a path that is too long
 
 # Dagster reads `?` and `%41` in the path of a SQLite database as parts of a URL; LanceDB refuses control
@@ -126,8 +132,18 @@ class IndexFolder:
 
     @property
     def exists(self) -> bool:
-        """Tell whether the index was ever made."""
-        return (self.path / RECORD_FILE).is_file()
+        """Tell whether the index was ever made; of one at a store only `check` can tell."""
+        return self.tables_at is not None or (self.path / RECORD_FILE).is_file()
+
+    @property
+    def source_is_elsewhere(self) -> bool:
+        """Tell whether this machine has no working tree to compare the index with: it is of a commit, or read from afar."""
+        return self.origin is not None or (self.tables_at is not None and not self.repository_root.is_dir())
+
+    @property
+    def repository(self) -> str:
+        """Name the repository, for answers: its folder, or the place of an index whose source is elsewhere."""
+        return str((self.tables_at or self.path) if self.source_is_elsewhere else self.repository_root)
 
     @property
     def holds_home(self) -> bool:
@@ -166,14 +182,22 @@ class IndexFolder:
 
         Raises:
             RepositoryError: the repository's root is not a folder that can be read.
-            StoreError: the folder cannot be written, or belongs to another repository or a newer program.
+            StoreError: the folder cannot be written, or belongs to another repository or a newer program; the store
+                cannot be written, or may lose commits of several machines.
             UsageError: the folder's path or content makes it unfit for an index.
         """
         with importing:
             from code_index.index.settings import settings_template
 
-        if not self.repository_root.is_dir():
+        if self.origin is None and not self.repository_root.is_dir():
             raise RepositoryError(f"{self.repository_root} is not a folder. Name the repository to index.")
+        if self.tables_at is not None:
+            with importing:
+                from code_index.tables.schema_version import write_version
+
+            self._make_scratch()
+            write_version(self.tables)
+            return
         try:
             # Refuse before anything is written.
             refuse_untrusted(self.path)
@@ -197,6 +221,13 @@ class IndexFolder:
             ) from error
         self.check()
 
+    def _make_scratch(self) -> None:
+        """Make the folder of what this machine keeps of an index whose tables are at a store."""
+        try:
+            self.locks_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"Cannot write {self.path}: {error.strerror}. Free space or allow writing.") from error
+
     def _mark(self) -> str:
         """Return the mark in `index.json`; a new folder gets one."""
         if self.exists and (mark := mark_of(read_record(self.path))) is not None:
@@ -207,8 +238,13 @@ class IndexFolder:
         self._write_record(mark)
         return mark
 
+    @property
+    def _recorded_source(self) -> str:
+        """What the index is of: its repository, or the address of a git host, whose checkout may lie elsewhere tomorrow."""
+        return str(self.repository_root) if self.origin is None else self.origin.address
+
     def _write_record(self, mark: str) -> None:
-        record = {"format": FOLDER_FORMAT, "repository_root": str(self.repository_root), "mark": mark}
+        record = {"format": FOLDER_FORMAT, "repository_root": self._recorded_source, "mark": mark}
         write_atomically(self.path / RECORD_FILE, json.dumps(record) + "\n")
 
     def trust(self, *, owner: int | None = None) -> None:
@@ -250,13 +286,25 @@ class IndexFolder:
         except OSError as error:
             raise StoreError(f"Cannot write {self.path}: {error.strerror}. Free space or allow writing.") from error
 
+    def refuse_untrusted(self) -> None:
+        """Refuse a folder that this user did not make; what this machine keeps of an index at a store is in its cache folder.
+
+        Raises:
+            UntrustedIndexError, UsageError: as `trust.refuse_untrusted`.
+        """
+        if self.tables_at is None:
+            refuse_untrusted(self.path)
+
     def check(self) -> None:
         """Refuse a folder that this program must not write to.
 
         Raises:
             IndexMissingError: there is no index here.
-            StoreError: the folder was made by a newer program or for another repository.
+            StoreError: the folder was made by a newer program or for another repository; the store cannot be read.
         """
+        if self.tables_at is not None:
+            self._check_store()
+            return
         if not self.exists:
             raise IndexMissingError(
                 f"There is no index at {self.path}. Run `code-index index {self.repository_root}` first."
@@ -267,6 +315,16 @@ class IndexFolder:
                 f"The index at {self.path} was never finished, or lost its tables. Run `code-index index "
                 f"{self.repository_root}`: it makes what is missing."
             )
+
+    def _check_store(self) -> None:
+        with importing:
+            from code_index.tables.schema_version import stored_version
+
+        if stored_version(self.tables) is None:
+            raise IndexMissingError(
+                f"There is no index at {self.tables} yet. Its first scan makes it: materialize source_files."
+            )
+        self._make_scratch()
 
     def _check_record(self, *, copied: bool = False) -> None:
         with importing:
@@ -288,9 +346,9 @@ class IndexFolder:
         moved_along = self.path.parent == self.repository_root and (
             self.path.name == INDEX_FOLDER or not Path(root).exists()
         )
-        if not (is_same_folder(root, str(self.repository_root)) or moved_along or copied):
+        if not (is_same_folder(root, self._recorded_source) or moved_along or copied):
             raise StoreError(
-                f"{self.path} is the index of {root}, not of {self.repository_root}. "
+                f"{self.path} is the index of {root}, not of {self._recorded_source}. "
                 f"Name another folder with --index-dir or {INDEX_DIR_VARIABLE}; if that repository was moved here, "
                 f"write its new place into {record_path}."
             )
@@ -350,7 +408,7 @@ def resolve_index_folder(
 ) -> IndexFolder:
     """Resolve the index folder that arguments and environment name; nothing is created.
 
-    An argument wins over its variable. Without a repository, it is the nearest folder at or above the
+    `s3://bucket/prefix` in place of a repository names an index at a store. An argument wins over its variable. Without a repository, it is the nearest folder at or above the
     current one that holds an index, else the current folder. Folders above the top of the checkout, or of another
     user, are not looked at. `given_settings`, by name, win over the folder's settings file.
 
@@ -359,12 +417,14 @@ def resolve_index_folder(
         UsageError: the index folder is, or contains, the repository itself; a path is too long.
     """
     folder = locate_index_folder(repository, index_dir)
-    refuse_untrusted(folder.path)
+    folder.refuse_untrusted()
     return replace(folder, given_settings=given_settings) if given_settings else folder
 
 
 def locate_index_folder(repository: str | Path | None = None, index_dir: str | Path | None = None) -> IndexFolder:
     """Do as `resolve_index_folder`, for `IndexFolder.trust`: whose folder it is, is not asked."""
+    if isinstance(repository, str) and repository.startswith(AT_STORE):
+        return folder_at_store(repository)
     variable = os.environ.get(REPOSITORY_VARIABLE)
     named = repository or variable
     root = _absolute(named) if named else _nearest_indexed(Path.cwd())
@@ -380,6 +440,42 @@ def locate_index_folder(repository: str | Path | None = None, index_dir: str | P
     if folder:
         _refuse_links_below(root, folder)
     return IndexFolder(path=path, repository_root=root)
+
+
+def folder_at_store(
+    address: str,
+    *,
+    repository: Path | None = None,
+    origin: GitOrigin | None = None,
+    given_settings: Mapping[str, Any] | None = None,
+) -> IndexFolder:
+    """Return the index whose tables are at a store; this machine keeps the rest in the user's cache folder.
+
+    Args:
+        address: `s3://bucket/prefix`.
+        repository: the source on this machine; by default a folder for a checkout of `origin`, if there is one.
+        origin: where the source comes from.
+        given_settings: settings, by name.
+
+    Raises:
+        UsageError: it is no address of a store.
+    """
+    with importing:
+        from code_index.core.addresses import Bucket, parsed_address
+        from code_index.core.cache import cache_folder
+        from code_index.core.hashing import content_hash
+
+    place = parsed_address(address)
+    if not isinstance(place, Bucket):
+        raise UsageError(f"{address!r} is no place of a store. Write s3://bucket/prefix.")
+    path = cache_folder() / "indexes" / content_hash(str(place).encode())[:_HASH_CHARACTERS]
+    return IndexFolder(
+        path=path,
+        repository_root=repository or path / "source",
+        given_settings=given_settings or {},
+        tables_at=place,
+        origin=origin,
+    )
 
 
 def _absolute(path: str | Path) -> Path:

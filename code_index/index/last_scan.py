@@ -14,9 +14,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from code_index.core.atomic_writes import write_atomically
-from code_index.core.regular_files import load_json, read_regular_file
+from code_index.core.regular_files import load_json
 from code_index.index.folder import IndexFolder
+from code_index.index.records import read_record, write_record
 
 LAST_SCAN_FILE: Final = "scan.json"
 
@@ -33,13 +33,15 @@ class LastScan:
 def write_last_scan(folder: IndexFolder, scan: LastScan) -> None:
     """Record a scan; a disk that is full costs the record, nothing else."""
     with suppress(OSError):
-        write_atomically(folder.path / LAST_SCAN_FILE, json.dumps(asdict(scan)) + "\n")
+        write_record(folder, LAST_SCAN_FILE, json.dumps(asdict(scan)) + "\n")
 
 
-def read_last_scan(folder: IndexFolder) -> LastScan | None:
-    """Return the last scan; None where none is recorded, or the record cannot be read."""
+def read_last_scan(folder: IndexFolder, *, recent: bool = False) -> LastScan | None:
+    """Return the last scan; None where none is recorded, or the record cannot be read. `recent` as in `read_record`."""
     try:
-        record = load_json(read_regular_file(folder.path / LAST_SCAN_FILE))
+        if (content := read_record(folder, LAST_SCAN_FILE, recent=recent)) is None:
+            return None
+        record = load_json(content)
         at, commit = float(record["at"]), record["commit"]
         if not math.isfinite(at):
             return None

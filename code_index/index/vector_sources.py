@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from code_index.core.atomic_writes import write_atomically
-from code_index.core.regular_files import load_json, read_regular_file
+from code_index.core.regular_files import load_json
 from code_index.index.folder import IndexFolder
+from code_index.index.records import read_record, write_record
 
 SOURCES_FILE: Final = "sources.json"
 MODEL: Final = "the model"
@@ -38,7 +38,7 @@ def note_vectors(folder: IndexFolder, model_id: str, vectors: Mapping[str, int],
     record = _read(folder)
     noted = Counter({} if replace else record.get(model_id, {})) + Counter(vectors)
     with suppress(OSError):
-        write_atomically(folder.path / SOURCES_FILE, json.dumps(record | {model_id: noted}) + "\n")
+        write_record(folder, SOURCES_FILE, json.dumps(record | {model_id: noted}) + "\n")
 
 
 def vector_sources(folder: IndexFolder, model_id: str) -> dict[str, int]:
@@ -48,7 +48,7 @@ def vector_sources(folder: IndexFolder, model_id: str) -> dict[str, int]:
 
 def _read(folder: IndexFolder) -> dict[str, dict[str, int]]:
     try:
-        record = load_json(read_regular_file(folder.path / SOURCES_FILE))
+        record = load_json(read_record(folder, SOURCES_FILE) or b"{}")
         return {
             str(model_id): {str(source): int(count) for source, count in counts.items()}
             for model_id, counts in record.items()

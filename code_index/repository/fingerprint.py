@@ -86,6 +86,11 @@ def walked_state(found: Walk, options: WalkOptions, *, reason: str) -> Repositor
     return RepositoryState(_token(_walk_parts(found), options), f"walk: {reason}")
 
 
+def commit_state(commit: str, options: WalkOptions) -> RepositoryState:
+    """The state of a source of which only commits are seen, with the options of the index's scan."""
+    return RepositoryState(_token([b"commit", commit.encode()], options), "commit")
+
+
 def _token(parts: Iterable[bytes], options: WalkOptions) -> str:
     digest = hashlib.sha256(repr(_shaping(options)).encode())
     for part in parts:

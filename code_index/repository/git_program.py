@@ -48,6 +48,8 @@ from typing import Final, Self
 from code_index.system.limits import bound_memory_of
 
 _GIT_FOLDERS: Final = Path(__file__).with_name("git_folders")
+EMPTY_GIT_FOLDER: Final = _GIT_FOLDERS / "sha1"
+"""A git folder that knows nothing."""
 _TIMEOUT_S: Final = 60
 # git answers sooner but in large repositories; beyond, it may wait on a pipe.
 _SLOW_S: Final = 1.0
@@ -57,6 +59,13 @@ _MEMORY_BYTES: Final = 4 << 30
 _ALWAYS: Final = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 # None is looked for then, so that no repository's configuration is read.
 _NO_REPOSITORY: Final = {"GIT_DIR": os.devnull}
+NO_CONFIGURATION: Final = {
+    "HOME": os.devnull,
+    "XDG_CONFIG_HOME": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+}
+"""Environment in which git finds neither the user's nor the machine's configuration."""
 _SPECIAL: Final = {stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
@@ -90,10 +99,12 @@ class Git:
         options: Sequence[str] = (),
         stdin: bytes = b"",
         reads_tree: bool = False,
+        bounded: bool = True,
     ) -> RunningGit:
         """Start a command in `folder`; of our environment, all variables of git are replaced by `environment`.
 
-        Where it `reads_tree`, it opens files of the working tree: one that takes long may wait on a pipe there.
+        Where it `reads_tree`, it opens files of the working tree: one that takes long may wait on a pipe there. Its memory
+        is `bounded`, but where it starts programs of the user, which may set more aside than they need.
 
         Raises:
             GitFailedError: git is not installed outside of the repository, or does not start.
@@ -117,7 +128,8 @@ class Git:
         except (OSError, ValueError) as error:  # the latter for a path with a NUL byte
             raise GitFailedError(f"git {arguments[0]} failed ({error})") from error
         _RUNNING.add(process)
-        bound_memory_of(process.pid, _MEMORY_BYTES)
+        if bounded:
+            bound_memory_of(process.pid, _MEMORY_BYTES)
         return RunningGit(process, arguments[0], self.root if reads_tree else None, stdin)
 
     def user_setting(self, kind: str, name: str) -> RunningGit:
@@ -168,27 +180,34 @@ class RunningGit:
         with self._process:
             pass
 
-    def output(self, *, allowed: Sequence[int] = (0,), quiet: bool = False) -> tuple[int, bytes]:
+    @property
+    def pid(self) -> int:
+        """Number of the process, and of the group that it and what it starts are in."""
+        return self._process.pid
+
+    def output(
+        self, *, allowed: Sequence[int] = (0,), quiet: bool = False, timeout_s: float = _TIMEOUT_S
+    ) -> tuple[int, bytes]:
         """Wait for its end; exit status, one of those `allowed`, and output.
 
         Raises:
             GitFailedError: it fails, takes too long, seems to wait on a pipe, or should be `quiet` and warns.
         """
         with self:
-            said, error = self._wait()
+            said, error = self._wait(timeout_s)
         status = self._process.returncode
         if status not in allowed or (quiet and error):
             lines = error.decode("utf-8", "replace").strip().splitlines()
             raise GitFailedError(f"git {self._name} failed ({lines[0] if lines else f'exit status {status}'})")
         return status, said
 
-    def _wait(self) -> tuple[bytes, bytes]:
-        ends = time.monotonic() + _TIMEOUT_S
+    def _wait(self, timeout_s: float) -> tuple[bytes, bytes]:
+        ends = time.monotonic() + timeout_s
         patience_s = _SLOW_S
         looked_at = _special_files(self._tree) if self._tree is not None else iter(())
         while True:
             try:
-                return self._process.communicate(self._stdin, timeout=min(patience_s, _TIMEOUT_S))
+                return self._process.communicate(self._stdin, timeout=min(patience_s, timeout_s))
             except subprocess.TimeoutExpired:
                 patience_s, self._stdin = _LOOK_S, None  # what was not written yet is kept
             until = time.monotonic() + _LOOK_S
@@ -198,7 +217,7 @@ class RunningGit:
                 if time.monotonic() > until:
                     break
             if time.monotonic() > ends:
-                raise GitFailedError(f"git {self._name} failed (timed out after {_TIMEOUT_S} s)")
+                raise GitFailedError(f"git {self._name} failed (timed out after {timeout_s:.0f} s)")
 
 
 class IsolatedGit:
@@ -208,10 +227,7 @@ class IsolatedGit:
         self._git = git
         self._environment = {
             # Neither are programs of the user's configuration run for the files of the repository.
-            "HOME": os.devnull,
-            "XDG_CONFIG_HOME": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_ATTR_NOSYSTEM": "1",
+            **NO_CONFIGURATION,
             "GIT_DIR": os.fspath(git_dir),
             # git would read `commondir` of nested repositories to the end, be it /dev/zero.
             "GIT_COMMON_DIR": os.fspath(git_dir),
@@ -227,6 +243,7 @@ class IsolatedGit:
         allowed: Sequence[int] = (0,),
         quiet: bool = False,
         reads_tree: bool = False,
+        timeout_s: float = _TIMEOUT_S,
     ) -> tuple[int, bytes]:
         """Run a command in a folder of the working tree; exit status and output.
 
@@ -237,7 +254,7 @@ class IsolatedGit:
         running = self._git.start(
             *arguments, folder=folder, environment=self._environment, options=options, reads_tree=reads_tree
         )
-        return running.output(allowed=allowed, quiet=quiet)
+        return running.output(allowed=allowed, quiet=quiet, timeout_s=timeout_s)
 
     @contextmanager
     def ignoring(self, rules: bytes) -> Iterator[None]:

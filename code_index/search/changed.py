@@ -30,8 +30,13 @@ def only_changed(
         known: gives the paths of all files of the index; git names only the folder of an untracked repository.
 
     Raises:
-        UsageError: the repository is no git checkout, has no such commit, or too much of it changed.
+        UsageError: the repository is not on this machine, is no git checkout, has no such commit, or too much of it changed.
     """
+    if folder.source_is_elsewhere:
+        raise UsageError(
+            f"{folder.repository} is searched without its repository: the source is elsewhere, so nothing is known of "
+            f"changes since {reference[:80]!r}. Ask without this filter."
+        )
     # What is no UTF-8 is not indexed.
     paths = tuple(path for path in changed_since(folder.repository_root, reference) if _is_text(path))
     if folders := tuple(path for path in paths if path.endswith("/")):

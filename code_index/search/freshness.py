@@ -127,7 +127,9 @@ class FreshnessReader:
         self._hashes: dict[str, tuple[int, int, str]] = {}  # path to size, mtime and hash of what was read
 
     def start(self) -> None:
-        """Begin to compare all files, unless that is under way or the last comparison still serves."""
+        """Begin to compare all files, unless that is under way, the last comparison still serves, or there are none here."""
+        if self._folder.source_is_elsewhere:
+            return
         with self._lock:
             if self._running is not None and not self._running.done():
                 return
@@ -146,7 +148,7 @@ class FreshnessReader:
             StoreError: a table cannot be read.
         """
         self.start()
-        scan = read_last_scan(self._folder)
+        scan = read_last_scan(self._folder, recent=True)
         there = self._store.search.available()
         with self._lock:
             running, last = self._running, self._last
@@ -159,7 +161,7 @@ class FreshnessReader:
             self._take_result()
             last = self._last
         return Freshness(
-            repository=str(self._folder.repository_root),
+            repository=self._folder.repository,
             commit=None if scan is None else scan.commit,
             current_commit=None if last is None else last.current_commit,
             age_s=None if scan is None else round(max(0.0, time.time() - scan.at), 1),
@@ -199,7 +201,7 @@ class FreshnessReader:
         return {path: self._lines_if_changed(path, record) for path, record in records.items()}
 
     def _marked(self, hit: SearchHit, now: PresentLines | FileState) -> SearchHit:
-        hit = replace(hit, repository=str(self._folder.repository_root))
+        hit = replace(hit, repository=self._folder.repository)
         if isinstance(now, FileState):
             return replace(hit, state=now)
         found = relocated(lines_of(hit.content), hit.start_line, hit.end_line, now)
@@ -213,6 +215,8 @@ class FreshnessReader:
 
     def _lines_if_changed(self, path: str, record: FileRecord) -> PresentLines | FileState:
         """The lines of a file that changed, with keys masked; else its state."""
+        if self._folder.source_is_elsewhere:  # the file of that commit is as it was
+            return FileState.CURRENT
         try:
             status = (self._folder.repository_root / path).lstat()
             if self._is_known(path, record, status.st_size, status.st_mtime_ns):

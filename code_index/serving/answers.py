@@ -27,9 +27,8 @@ from code_index.core.lines import lines_of
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.embedding.models.description import describe_model
 from code_index.index.contents import failed_chunks, failed_files
-from code_index.index.locks import Phase, owner
+from code_index.index.locks import holders
 from code_index.index.source import source_repository
-from code_index.index.trust import refuse_untrusted
 from code_index.search.answer import Answer as EngineAnswer
 from code_index.search.freshness import FileState, indexed_lines
 from code_index.search.hybrid import SearchHit, query_words
@@ -164,7 +163,7 @@ def _files_of(indexes: Indexes, hits: Sequence[SearchHit]) -> dict[tuple[str | N
     """The lines of the files of hits, by repository and path."""
     found: dict[tuple[str | None, str], list[str]] = {}
     for index in indexes.members:
-        root = str(index.folder.repository_root)
+        root = index.folder.repository
         paths = {hit.file_path for hit in hits if hit.repository == root and hit.state is not FileState.GONE}
         found |= {(root, path): lines for path, lines in lines_of_files(index, paths).items()}
     return found
@@ -208,7 +207,7 @@ class Answers:
         if ask is None:
             raise UsageError(f"There is no question {question!r:.80}; known are {', '.join(self._questions)}.")
         # What was laid into the folder since it was opened is refused here as by a command.
-        refuse_untrusted(self._index.folder.path)
+        self._index.folder.refuse_untrusted()
         self._index.folder.check()
         _refuse_arguments(question, arguments, inspect.signature(ask))
         return ask(**arguments)
@@ -232,9 +231,8 @@ class Answers:
 
     def _status(self) -> Answer:
         status = self._of_tables("status", lambda: asdict(self._index.status()))
-        locks = self._index.folder.locks_dir
-        holders = {phase.value: str(who) for phase in Phase if (who := owner(locks, phase)) is not None}
-        return {**status, "holders": holders, "following": dict(self._following())}
+        writers = {phase: str(who) for phase, who in holders(self._index.folder).items()}
+        return {**status, "holders": writers, "following": dict(self._following())}
 
     def _failed(self) -> Answer:
         def gathered() -> Answer:

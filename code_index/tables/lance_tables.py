@@ -13,7 +13,7 @@ and merges never use an index, because an index on the key switches the protecti
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from code_index.tables.own_commits import OF_THIS_PROCESS, Versions
 from code_index.tables.retries import TableUnreadableError, explained, with_retries
 from code_index.tables.row_checks import conform, refuse_duplicates
 from code_index.tables.schema_version import check_version, write_version
+from code_index.tables.schemas import with_primary_key
 from code_index.tables.table_folder import table_folder
 
 T = TypeVar("T")
@@ -34,13 +35,12 @@ STAGED_PREFIX = ".staged-"  # of files beside the tables, with rows on their way
 # Rows that LanceDB hands over at a time; by default 1,024: of 574,000 ids that is 170 ms of processor time, so 45.
 _LARGE_BATCH = 65_536
 _WIDE = frozenset({"content", "search_text"})  # and lists, such as vectors: many rows at a time take much memory
-_PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
 
 
 class LanceTables:
     """The Lance tables of one folder. Opens lazily, never caches rows; usable from several threads and processes."""
 
-    _registry: tuple[tuple[int, int], ModelRegistry] | None  # as it was read, and the file's inode and time then
+    _registry: tuple[Hashable, ModelRegistry] | None  # as it was read, and the record's stamp from before
 
     def __init__(self, where: Path | Bucket, *, model_id: str | None = None) -> None:
         """Set the folder; the tables of vectors are the model's, or for None those that search reads."""
@@ -55,28 +55,11 @@ class LanceTables:
         self.where, self.model_id = state
         self._forget()
 
-    @property
-    def directory(self) -> Path:
-        """The folder of this machine.
-
-        Raises:
-            StoreError: the tables are at a store, where only libraries of vectors can be.
-        """
-        if isinstance(self.where, Bucket):
-            raise StoreError(f"{self.where} is no folder of this machine, as this needs.")
-        return self.where
-
     def registry(self) -> ModelRegistry | None:
-        """Read which models have tables; again only when another process changed the file."""
-        if isinstance(self.where, Bucket):
-            return None
-        try:
-            status = (self.directory / REGISTRY_FILE).stat()
-        except FileNotFoundError:
-            return None
-        stamp = (status.st_ino, status.st_mtime_ns)
+        """Read which models have tables; again only when another process changed the record."""
+        stamp = self._folder.stamp(REGISTRY_FILE)
         if self._registry is None or self._registry[0] != stamp:
-            registry = read_registry(self.directory)
+            registry = None if stamp is None else read_registry(self.where)
             self._registry = None if registry is None else (stamp, registry)
         return None if self._registry is None else self._registry[1]
 
@@ -112,9 +95,13 @@ class LanceTables:
         registry = self.registry()
         return [""] if registry is None else [entry.suffix for entry in registry.models.values()]
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> Path | Bucket:
         """Return the folder of a table, existing or not."""
-        return self.directory / f"{self.stored_name(name)}.lance"
+        return self.where / f"{self.stored_name(name)}.lance"
+
+    def leftovers(self) -> Iterator[Path]:
+        """List the files that writers keep only while they write."""
+        return self._folder.leftovers(("*.lance/**/.tmp??????", f"{STAGED_PREFIX}*"))
 
     def open(self, name: str) -> Any | None:
         """Open the table; `None` when it was never written.
@@ -243,22 +230,15 @@ class LanceTables:
 
     def versions(self, *names: str) -> Versions:
         """Return which version of each of these tables is the latest, for `own_commits`."""
-        return {str(self.path(name)): (self._identity(name), self.version(name)) for name in names}
-
-    def _identity(self, name: str) -> str:
-        """Tell a table from one that is made in its place: an inode is used again, and versions begin at 1 again."""
-        try:
-            status = self.path(name).stat()
-        except FileNotFoundError:
-            return ""
-        return (
-            f"{status.st_ino} {status.st_ctime_ns}"  # of a folder in which nothing new is made after its first commits
-        )
+        return {
+            str(self.path(name)): (self._folder.identity(self.stored_name(name)), self.version(name)) for name in names
+        }
 
     def _note_commit(self, name: str, before: int, after: int, file_paths: Collection[str] | None) -> None:
         """Note a commit of this process, if nobody committed in between and its files are known."""
         if file_paths is not None and after == before + 1:
-            OF_THIS_PROCESS.add(str(self.path(name)), self._identity(name), after, file_paths)
+            identity = self._folder.identity(self.stored_name(name))
+            OF_THIS_PROCESS.add(str(self.path(name)), identity, after, file_paths)
 
     def disk_bytes(self, name: str) -> int:
         """Add up the bytes on disk of the table, old versions and indexes included."""
@@ -375,14 +355,6 @@ class LanceTables:
             self._owner = os.getpid()
             self._connection = self._folder.connect()
         return self._connection
-
-
-def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
-    """Mark `keys` as Lance's unenforced primary key, so that concurrent upserts see each other's new keys."""
-    fields = {name: schema.field(name) for name in schema.names}
-    for position, key in enumerate(keys, start=1):
-        fields[key] = fields[key].with_metadata({_PRIMARY_KEY_METADATA: str(position)})
-    return pa.schema(list(fields.values()), metadata=schema.metadata)
 
 
 def projected(schema: pa.Schema, columns: Sequence[str] | None) -> pa.Schema:

@@ -16,9 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from code_index.core.atomic_writes import write_atomically
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
-from code_index.core.regular_files import load_json, read_regular_file
+from code_index.core.regular_files import load_json
+from code_index.tables.table_folder import table_folder
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
 
 REGISTRY_FILE = "models.json"
@@ -42,10 +43,11 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelRegistry:
-    """The models of an index by identity; `serving` is the one that search reads."""
+    """The models of an index by identity; `serving` is the one that search reads, `record` what was read of them."""
 
     serving: str
     models: Mapping[str, ModelEntry]
+    record: bytes | None = field(default=None, compare=False, repr=False)
 
     def suffix(self, model_id: str | None) -> str:
         """Return the end of the names of a model's tables (the serving one's for None), existing or not."""
@@ -62,21 +64,19 @@ def suffix_of(model_id: str) -> str:
     return f"__{hashlib.sha256(model_id.encode()).hexdigest()[:12]}"
 
 
-def read_registry(directory: Path) -> ModelRegistry | None:
-    """Read the file; None where there is none.
+def read_registry(where: Path | Bucket) -> ModelRegistry | None:
+    """Read the record beside the tables; None where there is none.
 
     Raises:
-        StoreError: the file is damaged.
+        StoreError: the record is damaged.
     """
-    path = directory / REGISTRY_FILE
     try:
-        return _registry(load_json(read_regular_file(path)))
-    except FileNotFoundError:
-        return None
+        record = table_folder(where).record(REGISTRY_FILE)
+        return None if record is None else replace(_registry(load_json(record)), record=record)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
-            f"{path} is damaged ({error!r}). Remove it: the vectors of the first model are read then, and others are "
-            "made again."
+            f"{where / REGISTRY_FILE} is damaged ({error!r}). Remove it: the vectors of the first model are read then, and "
+            "others are made again."
         ) from error
 
 
@@ -98,7 +98,12 @@ def _entry(found: Mapping[str, Any]) -> ModelEntry:
     return entry
 
 
-def write_registry(directory: Path, registry: ModelRegistry) -> None:
-    """Replace the file in one step."""
+def write_registry(where: Path | Bucket, registry: ModelRegistry) -> None:
+    """Put the registry in the place of the one that it was made from, in one step.
+
+    Raises:
+        StoreError: another machine replaced that one meanwhile.
+    """
     content = {"serving": registry.serving, "models": {name: asdict(entry) for name, entry in registry.models.items()}}
-    write_atomically(directory / REGISTRY_FILE, json.dumps(content, indent=2) + "\n")
+    text = json.dumps(content, indent=2) + "\n"
+    table_folder(where).replace_record(REGISTRY_FILE, text, instead_of=registry.record)

@@ -33,7 +33,7 @@ class ModelSwitching:
 
     def serving(self) -> tuple[str, Mapping[str, Any]] | None:
         """Return the identity of the model that search reads, and the settings that name it; None before the first run."""
-        registry = read_registry(self._tables.directory)
+        registry = read_registry(self._tables.where)
         return None if registry is None else (registry.serving, registry.models[registry.serving].settings)
 
     def begin(self, model_id: str, settings: Mapping[str, Any]) -> None:
@@ -43,19 +43,19 @@ class ModelSwitching:
         its own, and is served once `serve_if_complete` says so.
         """
         # An older program stored vectors of the first model, whichever the settings name now.
-        upgrade(self._tables.directory, {1: lambda: self._write_first_registry(model_id)})
-        registry = read_registry(self._tables.directory) or self._first_registry(model_id)
+        upgrade(self._tables.where, {1: lambda: self._write_first_registry(model_id)})
+        registry = read_registry(self._tables.where) or self._first_registry(model_id)
         known = registry.models.get(model_id)
         entry = ModelEntry(suffix=suffix_of(model_id) if known is None else known.suffix, settings=dict(settings))
         if known != entry:
-            write_registry(self._tables.directory, registry.with_model(model_id, entry))
+            write_registry(self._tables.where, registry.with_model(model_id, entry))
 
     def serve_if_complete(self, model_id: str, *, now: datetime) -> bool:
         """Let search read the model's vectors from now on, if no chunk waits for one; tell whether that changed anything.
 
         One file is replaced. The vectors that were read before stay, for going back, until `forget`.
         """
-        registry = read_registry(self._tables.directory)
+        registry = read_registry(self._tables.where)
         if registry is None or registry.serving == model_id or model_id not in registry.models:
             return False
         if self._statuses.count(model_id)["pending"]:
@@ -65,12 +65,12 @@ class ModelSwitching:
             name: replace(entry, replaced_at=None if name == model_id else entry.replaced_at or moment)
             for name, entry in registry.models.items()
         }
-        write_registry(self._tables.directory, ModelRegistry(serving=model_id, models=models))
+        write_registry(self._tables.where, replace(registry, serving=model_id, models=models))
         return True
 
     def vector_counts(self) -> dict[str, int]:
         """Count the vectors of each model that has any, in use or not."""
-        registry = read_registry(self._tables.directory)
+        registry = read_registry(self._tables.where)
         counts = self._vectors.counts()
         for model_id in registry.models if registry is not None else ():
             for name, count in self._vectors.of_model(model_id).counts().items():
@@ -79,7 +79,7 @@ class ModelSwitching:
 
     def stale_batches(self, model_id: str) -> int:
         """Count the batches that have vectors of the model in use, and not all of that model."""
-        registry = read_registry(self._tables.directory)
+        registry = read_registry(self._tables.where)
         if registry is None or registry.serving == model_id:
             return 0
         wanted = self._statuses.pending_batches(model_id)["embedding_batch_id"]
@@ -98,14 +98,14 @@ class ModelSwitching:
             vectors = self._vectors.of_model(model_id)
             forgotten += vectors.count()
             vectors.drop()
-            registry = read_registry(self._tables.directory)
+            registry = read_registry(self._tables.where)
             if registry is not None:
                 left = {name: entry for name, entry in registry.models.items() if name != model_id}
-                write_registry(self._tables.directory, replace(registry, models=left))
+                write_registry(self._tables.where, replace(registry, models=left))
         return forgotten
 
     def _replaced(self, before: datetime) -> list[str]:
-        registry = read_registry(self._tables.directory)
+        registry = read_registry(self._tables.where)
         if registry is None:
             return []
         return [
@@ -117,8 +117,8 @@ class ModelSwitching:
         ]
 
     def _write_first_registry(self, model_id: str) -> None:
-        if read_registry(self._tables.directory) is None:
-            write_registry(self._tables.directory, self._first_registry(model_id))
+        if read_registry(self._tables.where) is None:
+            write_registry(self._tables.where, self._first_registry(model_id))
 
     def _first_registry(self, model_id: str) -> ModelRegistry:
         """Make the registry of an index without one: the model that has most of the stored vectors serves."""

@@ -5,7 +5,7 @@ LanceDB's asynchronous calls for callers that wait. Does not belong here: the qu
 
 Decisions: `LanceTables` asks the disk for a newer version at every call; a writer needs that, but a search with
 six calls pays for it six times. Here a handle stays at its version until the folder of the versions looks
-different (one listing, 0.05 ms), so one search reads a table at one version as a rule, and the facts of
+different (one listing, 0.05 ms; at a store, until a second has passed), so one search reads a table at one version as a rule, and the facts of
 that version (rows, columns, indexes) are asked once. LanceDB's asynchronous interface, because two
 queries then use two processors, and because the other one checks and copies each query first (2 ms).
 """
@@ -16,21 +16,22 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
-from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.retries import TableUnreadableError, explained
 from code_index.tables.schema_version import check_version
 from code_index.tables.sql import sql_literal
+from code_index.tables.table_folder import table_folder
 
 T = TypeVar("T")
-_State = tuple[int, int, int, str, str]
+_State: TypeAlias = tuple[Hashable, ...]
 
 STABLE_S = 2.0
 """A version that searches have found unchanged for so long is loaded: a command that asks once has ended by then,
@@ -79,20 +80,21 @@ class ReadHandle:
 class ReadHandles:
     """Handles on the tables of one folder, opened lazily; usable from several threads."""
 
-    def __init__(self, directory: Path, *, stored_name: Callable[[str], str] = str) -> None:
-        """Set the folder; `stored_name` gives the name of a table in it at the moment."""
-        self.directory = Path(directory)
+    def __init__(self, where: Path | Bucket, *, stored_name: Callable[[str], str] = str) -> None:
+        """Set where the tables lie; `stored_name` gives the name of a table there at the moment."""
+        self.where = where
         self._stored_name = stored_name
         self._reset()
 
-    def __getstate__(self) -> tuple[Path, Callable[[str], str]]:
-        return self.directory, self._stored_name  # handles stay behind: a spawned process opens its own
+    def __getstate__(self) -> tuple[Path | Bucket, Callable[[str], str]]:
+        return self.where, self._stored_name  # handles stay behind: a spawned process opens its own
 
-    def __setstate__(self, state: tuple[Path, Callable[[str], str]]) -> None:
-        self.directory, self._stored_name = state
+    def __setstate__(self, state: tuple[Path | Bucket, Callable[[str], str]]) -> None:
+        self.where, self._stored_name = state
         self._reset()
 
     def _reset(self) -> None:
+        self._folder = table_folder(self.where)
         self._connection: Any = None
         self._handles: dict[str, ReadHandle] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -139,12 +141,14 @@ class ReadHandles:
     async def current(self, name: str) -> ReadHandle | None:
         """Return the table's handle at the newest version; `None` when the table was never written."""
         async with self._locks.setdefault(name, asyncio.Lock()):
-            state = self._state(name)
+            # At a store it may take requests, for which other searches need not wait.
+            at_store = isinstance(self.where, Bucket)
+            state = await asyncio.to_thread(self._state, name) if at_store else self._state(name)
             known = self._handles.get(name)
             if state is None:
                 self._handles.pop(name, None)
                 return None
-            if known is None or known.state[0] != state[0]:
+            if known is None or known.state[:2] != state[:2]:
                 handle = await self._explaining(name, self._opened(name, state))
             elif known.state != state:
                 handle = await self._explaining(name, self._moved_on(known, state))
@@ -155,10 +159,9 @@ class ReadHandles:
 
     async def _opened(self, name: str, state: _State) -> ReadHandle:
         if self._connection is None:
-            check_version(self.directory)
+            check_version(self.where)
             self._owner = os.getpid()
-            # Without an interval handles stay at their version.
-            self._connection = await load_lancedb().connect_async(str(self.directory))
+            self._connection = await self._folder.connect_reader()
         table = await self._connection.open_table(self._stored_name(name))
         return ReadHandle(table, state, await table.version(), await table.count_rows(), await table.schema())
 
@@ -172,31 +175,16 @@ class ReadHandles:
         return ReadHandle(known.table, state, version, await known.table.count_rows(), await known.table.schema())
 
     def _state(self, name: str) -> _State | None:
-        """Fingerprint of a table's folder of versions, taken before the table is read.
-
-        Each commit adds a name. The folder's inode and time change when a table is removed and made again.
-        """
-        folder = self.directory / f"{self._stored_name(name)}.lance" / "_versions"
-        try:
-            status = folder.stat()
-            names = os.listdir(folder)  # noqa: PTH208 - only names, for every search
-        except FileNotFoundError:
-            names = []
-        if not names:
-            # A killed writer leaves a folder without data: no table. Data without a version is a damaged one.
-            if any(folder.parent.glob("data/*")):
-                raise TableUnreadableError(
-                    f"Files of table {name!r} in {self.directory} are missing or damaged (no version). Put the folder "
-                    f"{name}.lance back as it was, or remove it and index again to rebuild it."
-                )
-            return None
-        return status.st_ino, status.st_mtime_ns, len(names), min(names), max(names)
+        """Fingerprint of a table, from before it is read; the first two tell it from another table."""
+        stored = self._stored_name(name)
+        state = self._folder.state(stored)
+        return None if state is None else (stored, *state)
 
     async def _explaining(self, name: str, answer: Awaitable[T]) -> T:
         try:
             return await answer
         except (RuntimeError, ValueError, OSError) as error:
-            raise explained(error, table=name, directory=self.directory) from error
+            raise explained(error, table=name, directory=self.where) from error
 
 
 _loops: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a thread does not survive a fork

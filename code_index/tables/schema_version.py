@@ -38,9 +38,9 @@ def stored_version(directory: Path | Bucket) -> int | None:
     """
     path = directory / VERSION_FILE
     try:
-        found = _version_in(load_json(table_folder(directory).read(VERSION_FILE)))
-    except FileNotFoundError:
-        return None
+        if (record := table_folder(directory).record(VERSION_FILE, recent=True)) is None:
+            return None
+        found = _version_in(load_json(record))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f'{path} is damaged ({str(error)[:_SHOWN]}). Write {{"schema_version": {SCHEMA_VERSION}}} into it if this '
@@ -87,11 +87,11 @@ def write_version(directory: Path | Bucket) -> None:
         StoreError: the place is one where commits may get lost.
     """
     folder = table_folder(directory)
-    if not folder.has(VERSION_FILE):
+    if folder.record(VERSION_FILE) is None:
         folder.refuse_unfit()
         replace_version(directory)
 
 
 def replace_version(directory: Path | Bucket) -> None:
     """Write the present version; atomic, so that a reader never sees half of it."""
-    table_folder(directory).write(VERSION_FILE, json.dumps({"schema_version": SCHEMA_VERSION}) + "\n")
+    table_folder(directory).write_record(VERSION_FILE, json.dumps({"schema_version": SCHEMA_VERSION}) + "\n")

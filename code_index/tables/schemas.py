@@ -7,6 +7,8 @@ refuse duplicates from concurrent upserts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
@@ -14,8 +16,17 @@ _STRINGS = pa.list_(pa.string())
 _PARAMETERS = pa.list_(
     pa.struct([pa.field("name", pa.string()), pa.field("type", pa.string()), pa.field("default", pa.string())])
 )
+_PRIMARY_KEY_METADATA = "lance-schema:unenforced-primary-key:position"
 _COUNTS = pa.list_(pa.struct([pa.field("kind", pa.string()), pa.field("count", pa.int32())]))
 _TYPE_ANNOTATIONS = pa.list_(pa.struct([pa.field("name", pa.string()), pa.field("type", pa.string())]))
+
+
+def with_primary_key(schema: pa.Schema, keys: Sequence[str]) -> pa.Schema:
+    """Mark `keys` as Lance's unenforced primary key, so that concurrent upserts see each other's new keys."""
+    fields = {name: schema.field(name) for name in schema.names}
+    for position, key in enumerate(keys, start=1):
+        fields[key] = fields[key].with_metadata({_PRIMARY_KEY_METADATA: str(position)})
+    return pa.schema(list(fields.values()), metadata=schema.metadata)
 
 
 def _key(name: str, data_type: pa.DataType | None = None) -> pa.Field:

@@ -121,7 +121,7 @@ class SearchRows:
         async def nearest(handle: ReadHandle) -> pa.Table:
             if query_vector.size != (dimension := _dimension(handle)):
                 raise StoreError(
-                    f"The query has {query_vector.size} dimensions, table 'vectors' in {self._tables.directory} "
+                    f"The query has {query_vector.size} dimensions, table 'vectors' in {self._tables.where} "
                     f"{dimension}: search with the model that the index was made with."
                 )
             # A condition that every row meets would still be evaluated for every row.

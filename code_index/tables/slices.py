@@ -17,9 +17,10 @@ from typing import Literal
 import pyarrow as pa
 
 from code_index.core.errors import StoreError
-from code_index.tables.lance_tables import LanceTables, with_primary_key
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.row_checks import conform, refuse_duplicates
 from code_index.tables.schema_version import write_version
+from code_index.tables.schemas import with_primary_key
 from code_index.tables.table_names import INDEX_TABLES
 
 WriteMode = Literal["overwrite", "append", "upsert"]
@@ -81,14 +82,14 @@ class SliceTables:
         """Read rows of one version of the table, as a stream."""
         schema = self.schema(name)
         if schema is None:
-            raise StoreError(f"There is no table {name!r} in {self.tables.directory}")
+            raise StoreError(f"There is no table {name!r} in {self.tables.where}")
         return self.tables.iter_read(name, schema, columns=columns, where=where)
 
     def _overwrite(self, name: str, rows: pa.Table, keys: Sequence[str]) -> int:
         schema = with_primary_key(_keyed(rows.schema, keys), keys)
         rows = conform(rows, schema, table=name)
         if self.tables.open(name) is None:
-            write_version(self.tables.directory)
+            write_version(self.tables.where)
         return self.tables.create(name, rows)
 
     def _append(self, name: str, rows: pa.Table, schema: pa.Schema, keys: Sequence[str]) -> int:

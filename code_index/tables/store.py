@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from code_index.core.addresses import Bucket
 from code_index.tables.chunk_status import ChunkStatuses
 from code_index.tables.chunks import ChunkRows
 from code_index.tables.embedding_errors import ErrorRows
@@ -41,9 +42,9 @@ class IndexStore:
     search: SearchRows
     upkeep: TableUpkeep
 
-    def __init__(self, tables_dir: Path, *, model_id: str | None = None) -> None:
-        """Set the folder of tables; the vectors are the model's, or for None those that search reads."""
-        self.tables = LanceTables(tables_dir, model_id=model_id)
+    def __init__(self, where: Path | Bucket, *, model_id: str | None = None) -> None:
+        """Set where the tables lie; the vectors are the model's, or for None those that search reads."""
+        self.tables = LanceTables(where, model_id=model_id)
         self.files = FileRows(self.tables)
         self.errors = ErrorRows(self.tables)
         self.chunks = ChunkRows(self.tables, self.errors)
@@ -52,7 +53,7 @@ class IndexStore:
         self.statuses = ChunkStatuses(self.tables, self.chunks, self.vectors)
         self.sync = VectorSync(self.tables, self.chunks, self.vectors, self.errors)
         self.models = ModelSwitching(self.tables, self.vectors, self.statuses)
-        self.search = SearchRows(self.tables, ReadHandles(self.tables.directory, stored_name=self.tables.stored_name))
+        self.search = SearchRows(self.tables, ReadHandles(self.tables.where, stored_name=self.tables.stored_name))
         self.upkeep = TableUpkeep(self.tables)
         self._views: dict[str, IndexStore] = {}
 
@@ -61,5 +62,5 @@ class IndexStore:
         if self.tables.reads_model(model_id):
             return self
         if model_id not in self._views:
-            self._views[model_id] = IndexStore(self.tables.directory, model_id=model_id)
+            self._views[model_id] = IndexStore(self.tables.where, model_id=model_id)
         return self._views[model_id]

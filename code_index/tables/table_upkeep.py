@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from code_index.core.errors import StoreError
-from code_index.tables.lance_tables import STAGED_PREFIX, LanceTables
+from code_index.tables.lance_tables import LanceTables
 from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.search_rows import METRIC
 from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, REFERENCES_TABLE, VECTORS_TABLE
@@ -173,8 +173,7 @@ class TableUpkeep:
         """List temporary files of writers that are older than that, and their bytes."""
         limit = clock() - older_than.total_seconds()
         found = {}
-        directory = self._tables.directory
-        for path in (*directory.glob("*.lance/**/.tmp??????"), *directory.glob(f"{STAGED_PREFIX}*")):
+        for path in self._tables.leftovers():
             try:
                 status = path.stat()
             except FileNotFoundError:

@@ -43,7 +43,7 @@ class VectorRows:
         if self._tables.reads_model(model):
             return self
         if model not in self._of_models:
-            self._of_models[model] = VectorRows(LanceTables(self._tables.directory, model_id=model))
+            self._of_models[model] = VectorRows(LanceTables(self._tables.where, model_id=model))
         return self._of_models[model]
 
     def dimension(self) -> int | None:
@@ -196,7 +196,7 @@ class VectorRows:
         found = self.dimension()
         if found is not None and found != dimension:
             raise StoreError(
-                f"Table 'vectors' in {self._tables.directory} holds vectors of {found} dimensions, the model gives "
+                f"Table 'vectors' in {self._tables.where} holds vectors of {found} dimensions, the model gives "
                 f"{dimension}. Go back to the model that made them, or drop the vectors and embed again."
             )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from code_index.embedding.loader import is_table
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import Phase, hold
+from code_index.index.locks import Phase, check_held, hold
 from code_index.index.settings import Settings
 from code_index.sharing.libraries import Libraries
 from indexing_assets.assets.column_descriptions import table_metadata
@@ -92,7 +92,7 @@ def _embed(
 ) -> Iterator[dg.AssetCheckResult]:
     opened = open_index(context.instance, index, names)
     settings = opened.settings
-    tag_process(context)
+    tag_process(context, opened.folder.locks)
     with hold(opened.folder.locks, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)
@@ -108,6 +108,7 @@ def _embed(
         opened.store.sync.vectors(now=datetime.now(UTC))
         run.retire_other_models()
         run.embed_batches()
+        check_held(opened.folder.locks, Phase.EMBED)
         if opened.store.tables.version("chunks") != chunks_version:  # it looks at every row of both tables
             opened.store.sync.vectors(now=datetime.now(UTC))
         run.drop_empty_batches()

@@ -12,6 +12,7 @@ from typing import Any, Final
 import dagster as dg
 import pyarrow as pa
 
+from code_index.core.addresses import as_uri
 from code_index.index.folder import IndexFolder
 from code_index.tables.schemas import CHUNKS, FILES, vectors
 from code_index.tables.schemas import REFERENCES as REFERENCE_COLUMNS
@@ -105,7 +106,7 @@ def table_metadata(names: IndexNames, asset: str, folder: IndexFolder) -> dict[s
     name, schema = _TABLES[asset]
     metadata: dict[str, Any] = {
         "dagster/table_name": name,
-        "dagster/uri": (folder.tables_dir / f"{name}.lance").as_uri(),
+        "dagster/uri": as_uri(folder.tables / f"{name}.lance"),
         "dagster/column_schema": dg.TableSchema(
             columns=[
                 dg.TableColumn(

@@ -15,6 +15,7 @@ import numpy as np
 
 from code_index.core.partition_keys import batch_id_of, batch_partition_key
 from code_index.embedding.embedder import Embedder
+from code_index.index.locks import Phase, check_held
 from code_index.index.vector_sources import MODEL, THIS_INDEX, note_vectors
 from code_index.sharing.libraries import Libraries
 from code_index.tables.vectors import vector_rows
@@ -93,6 +94,7 @@ class EmbedRun:
     def _store(self, group: Group) -> dict[str, str]:
         """Give each chunk of a group its vector, in one commit; returns chunk id to reason for those without."""
         rows, hashes, vector_of, new, failed = group.rows, group.hashes, group.vector_of, group.new(), group.failed()
+        check_held(self.index.folder.locks, Phase.EMBED)
         self.libraries.give(new, group.missing, replace=self.force)
         now = datetime.now(UTC)
         kept = [place for place, text_hash in enumerate(hashes) if text_hash in vector_of]

@@ -29,7 +29,7 @@ from code_index.index.vector_sources import MODEL
 from code_index.sharing.libraries import Libraries
 from code_index.tables.vectors import COPIED_COLUMNS
 from indexing_assets.assets.embedded_rows import known_vectors
-from indexing_assets.runs.live_runs import retries_lasting, stop_if_cancelled
+from indexing_assets.runs.live_runs import retries_lasting, stop_if_ended
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.progress import Progress, report
 from indexing_assets.runs.run_figures import VECTORS_FROM
@@ -199,7 +199,7 @@ class EmbeddingGroups:
                 yield group
                 seconds, started = max(time.perf_counter() - started, 1e-3), time.perf_counter()
                 self._log_progress()
-                stop_if_cancelled(self._context)
+                stop_if_ended(self._context)
                 bound = max(
                     1,
                     min(self._settings.checkpoint_chunks, int(len(group.rows) / seconds * self._settings.checkpoint_s)),

@@ -68,7 +68,7 @@ def _report(
 ) -> dg.MaterializeResult[None]:
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context)
+    tag_process(context, folder.locks)
     encoder = embedder.get_for_queries(opened.settings)
     status = read_status(opened, encoder.model_id)
     figures = replace(

@@ -33,7 +33,7 @@ def build_language_figures(names: IndexNames) -> dg.AssetsDefinition:
         Assets of your own can take it as an input.
         """
         opened = open_index(context.instance, index_of(context, names), names)
-        tag_process(context)
+        tag_process(context, opened.folder.locks)
         figures = figures_of(opened.store)
         return dg.MaterializeResult(value=figures, metadata={"languages": markdown_table(figures.to_dicts())})
 

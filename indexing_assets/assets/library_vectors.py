@@ -83,7 +83,7 @@ def _embed(
     names: IndexNames,
 ) -> None:
     opened = open_index(context.instance, index, names)
-    tag_process(context)
+    tag_process(context, opened.folder.locks)
     model = embedder.get(opened.settings)
     configured = embedder.embedder_config(opened.settings)
     opened = replace(opened, store=opened.store.for_model(model.model_id))

@@ -20,6 +20,7 @@ from code_index.core.errors import RepositoryError
 from code_index.core.model import FileStatus
 from code_index.core.quoting import printable
 from code_index.core.secret_masks import named_counts
+from code_index.index.locks import Phase, check_held
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
 from code_index.sharing.published_version import fetched_version
@@ -29,7 +30,7 @@ from code_index.tables.schemas import FILES
 from code_index.tables.sql import is_in
 from indexing_assets.assets.chunk_preview import chunk_preview
 from indexing_assets.runs.index_names import PARSED_CHUNKS, REFERENCES, SOURCE_FILES
-from indexing_assets.runs.live_runs import stop_if_cancelled
+from indexing_assets.runs.live_runs import stop_if_ended
 from indexing_assets.runs.materializations import log_materializations, log_observations
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions
@@ -191,6 +192,7 @@ class ParseRun:
         chunks = pa.concat_tables([group.chunks for group in groups])
         references = pa.concat_tables([group.references for group in groups])
         if outcomes:
+            check_held(self.index.folder.locks, Phase.PARSE)
             self.commits.commit(
                 paths,
                 chunks,
@@ -209,7 +211,7 @@ class ParseRun:
             self.tally.chunks / seconds,
         )
         report(Progress("parse", "files", self.tally.files, len(self.tasks)))
-        stop_if_cancelled(self.context)
+        stop_if_ended(self.context)
 
     def _leave(self, outcomes: Sequence[ParseOutcome]) -> None:
         """Leave file versions that are gone to the next scan, which takes the files as they are then.

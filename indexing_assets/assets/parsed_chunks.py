@@ -11,8 +11,9 @@ import dagster as dg
 from pydantic import Field
 
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import Phase, hold
+from code_index.index.locks import Phase, check_held, hold
 from code_index.index.settings import Settings
+from code_index.index.source import scanned_source
 from code_index.parsing.configuration import parser_config
 from code_index.parsing.parser_pool import GROUP_FILES, ParserPool
 from indexing_assets.assets.column_descriptions import table_metadata
@@ -103,7 +104,7 @@ def _parse(
 ) -> Iterator[dg.AssetCheckResult]:
     opened = open_index(context.instance, index, names)
     folder, settings = opened.folder, opened.settings
-    tag_process(context)
+    tag_process(context, folder.locks)
     with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         run = ParseRun(context, opened)
         run.plan(force=config.force)
@@ -117,6 +118,7 @@ def _parse(
         # Nobody searches a first index before it is there, and each compaction leaves a copy for a while.
         compaction = PeriodicCompaction(opened.store, CHUNK_TABLES) if opened.store.chunks.count() else None
         if run.tasks:
+            scanned_source(folder)
             with (
                 ParserPool(
                     parser_config(folder, settings), workers=settings.parse_workers, group_files=min(GROUP_FILES, bound)
@@ -128,6 +130,7 @@ def _parse(
                     run.commit(groups)
                     if compaction is not None:
                         compaction.after_commit()
+        check_held(folder.locks, Phase.PARSE)
         run.commits.finish()
         match_batches(opened)
         compact_due(opened.store, CHUNK_TABLES)

@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from code_index.core.errors import IndexBusyError
-from code_index.index.locks import Phase, hold
+from code_index.index.locks import Phase, check_held, hold
 from code_index.sharing.libraries import compact_and_expire_of_user
 from code_index.tables import IndexStore
 from indexing_assets.runs.index_names import CHUNK_VECTORS, INDEX_RESOURCE, IO_MANAGER, SEARCH_INDEXES, IndexNames
@@ -82,7 +82,7 @@ def _maintain(
 ) -> dg.MaterializeResult[None]:
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context)
+    tag_process(context, folder.locks)
     run_id = context.run.run_id
     started = time.perf_counter()
     before = store.upkeep.disk_bytes()
@@ -99,12 +99,14 @@ def _maintain(
                 metadata["forgotten_vectors"] = store.vectors.forget_retired(before=unused_since)
                 metadata["forgotten_vectors"] += store.models.forget(before=unused_since)
                 metadata["merged_batches"] = merge_small_batches(opened)
+                check_held(folder.locks, Phase.EMBED)
                 store.upkeep.optimize(retention, exclusive=True, tables=VECTOR_TABLES)
                 metadata["removed_leftovers"] = store.upkeep.sweep_leftovers(LEFTOVER_AGE)
             metadata["embedding_under_way"] = False
         except IndexBusyError as busy:
             context.log.warning("The vectors are left for the next run: %s", busy)
             metadata["embedding_under_way"] = True
+        check_held(folder.locks, Phase.PARSE)
         store.upkeep.optimize(retention, exclusive=True, tables=CHUNK_TABLES)
     store.upkeep.optimize(retention, tables=store.upkeep.asset_tables())
     compact_and_expire_of_user(opened.settings)

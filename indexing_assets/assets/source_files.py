@@ -16,11 +16,10 @@ from code_index.core.partition_keys import file_partition_key
 from code_index.core.quoting import printable
 from code_index.index.folder import IndexFolder
 from code_index.index.last_scan import LastScan, write_last_scan
-from code_index.index.locks import Phase, hold
-from code_index.index.source import walk_options
-from code_index.repository.commits import checked_out_commit
+from code_index.index.locks import Phase, check_held, hold
+from code_index.index.source import newest_source, walk_options
 from code_index.repository.content_rules import Changes, plan_changes
-from code_index.repository.fingerprint import git_state, walked_state
+from code_index.repository.fingerprint import RepositoryState, commit_state, git_state, walked_state
 from code_index.repository.source_repository import ScanResult
 from code_index.tables import IndexStore
 from code_index.tables.schemas import FILES
@@ -110,14 +109,17 @@ def _scan(
     index.folder(names.index).create(instance_config())
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context)
+    tag_process(context, folder.locks)
     with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         expire_copies(store, CHUNK_TABLES)
         # From before anything is read: a change during the scan gives another state, and so another scan.
         options = walk_options(folder, opened.settings)
-        of_git = git_state(folder.repository_root, options)
-        scanned_at, commit = time.time(), checked_out_commit(folder.repository_root)
+        scanned_at, commit = time.time(), newest_source(folder)
+        if folder.origin is not None and commit is not None:
+            of_git: RepositoryState | str = commit_state(commit, options)
+        else:
+            of_git = git_state(folder.repository_root, options)
         known = known_files(store)
         scan = opened.repository().scan(known, verify=config.verify)
         state = walked_state(scan.walk, options, reason=of_git) if isinstance(of_git, str) else of_git
@@ -169,6 +171,7 @@ def _apply(index: OpenIndex, changes: Changes, files: Sequence[SourceFile]) -> _
     forgets the file, and keys are compared with the whole manifest, whatever an earlier scan did.
     """
     store = index.store
+    check_held(index.folder.locks, Phase.PARSE)
     gone = [*changes.removed, *(file.file_path for file in changes.skipped)]
     if gone:
         store.references.delete_by_file(gone)
@@ -220,7 +223,7 @@ def _update_partitions(index: OpenIndex, files: Sequence[SourceFile]) -> _Partit
     failed = [file_partition_key(file.file_hash, file.file_path) for file in files if file.status is FileStatus.ERROR]
     if removed or failed:
         # A run whose range loses its ends cannot start; `parsed_chunks` drops what it finds gone.
-        close_dead_runs(instance)
+        close_dead_runs(instance, index)
         busy = keys_of_unfinished_runs(index, PARSED_CHUNKS)
         removed = sorted(set(removed) - busy)
         delete_partitions(instance, definition, removed)

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import dagster as dg
 
+from code_index.core.errors import RepositoryError
 from code_index.core.partition_keys import file_partition_key
 from code_index.index.locks import Phase, hold
-from code_index.index.source import walk_options
+from code_index.index.source import source_state, walk_options
 from code_index.repository.content_rules import plan_changes
-from code_index.repository.fingerprint import RepositoryState, repository_state, settled_state
+from code_index.repository.fingerprint import RepositoryState, settled_state
 from indexing_assets.assets.source_files import STATE_METADATA, known_files
 from indexing_assets.automation.look import Found, digest, later, request_runs, table_versions
 from indexing_assets.automation.sensor_cursor import SensorCursor
@@ -35,13 +36,15 @@ class WatchTimes:
     """Times of watching the repository, in seconds.
 
     A tick watches for `watch_s`; an edit is scanned once the repository was at rest for `quiet_s`.
-    A repository that is never at rest is scanned after `restless_s`.
+    A repository that is never at rest is scanned after `restless_s`. A git host is asked for its commit every
+    `ask_host_every_s`.
     """
 
     watch_s: float = 4.0
     quiet_s: float = 0.5
     patience_s: float = 2.0
     restless_s: float = 30.0
+    ask_host_every_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +68,15 @@ class ChangesLook:
 
     def take(self, cursor: SensorCursor) -> Found:
         """Ask for a run that scans, parses or both, if there is something to scan or parse."""
-        close_dead_runs(self._instance)
         index = open_index(self._instance, self._resource, self._names, must_exist=False)
+        close_dead_runs(self._instance, index)
         prepare_pools(self._instance, index.settings)
         busy = unfinished_runs(index, SOURCE_FILES, PARSED_CHUNKS)
         if busy:
             return Found(cursor, reason=f"Run {busy[0].run_id} scans or parses; the next look follows its end.")
         scanned = _last_scan(index)
+        if index.folder.origin is not None:
+            return self._of_host(index, scanned, cursor)
         state = _state(index)
         if state.token == scanned.token:
             left = _unparsed(index, cursor)
@@ -82,6 +87,25 @@ class ChangesLook:
             if state.token == scanned.token:
                 return Found(replace(cursor, restless_since_s=None), reason=left.reason)
         return self._changed(index, scanned, state, cursor)
+
+    def _of_host(self, index: OpenIndex, scanned: _Scanned, cursor: SensorCursor) -> Found:
+        """The same for source that a git host has: there is no working tree here, only the commit that the ref names."""
+        left = _unparsed(index, cursor) if scanned.token else Found(cursor)
+        if left.requests:
+            return left
+        now, cursor = time.time(), left.cursor
+        # The time is never in the future, where a clock that is set back would leave it.
+        wait = min(self._times.ask_host_every_s, cursor.host_asked_at_s + self._times.ask_host_every_s - now)
+        if wait > 0:
+            return Found(cursor, reason=f"{left.reason} The git host is asked for its commit in {wait:.0f} s.".strip())
+        cursor = replace(cursor, host_asked_at_s=now)
+        try:
+            state = _state(index)
+        except RepositoryError as error:
+            return Found(cursor, reason=str(error))
+        if state.token == scanned.token:
+            return Found(cursor, reason=left.reason)
+        return self._scan_request(index, scanned, state, cursor, looked=False)
 
     def _watch(self, index: OpenIndex, token: str) -> RepositoryState:
         """The state once it differs from `token`, or the last one when the tick's time is over."""
@@ -109,13 +133,19 @@ class ChangesLook:
                 return Found(
                     replace(cursor, restless_since_s=since), reason="The repository is changing; waiting for a pause."
                 )
-        state = settled or state
+        return self._scan_request(index, scanned, settled or state, cursor, looked=True)
+
+    def _scan_request(
+        self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, cursor: SensorCursor, *, looked: bool
+    ) -> Found:
+        """Ask for a scan of a state, and where a look at the files tells what is new, for parsing that as well."""
+        now = time.time()
         if wait := cursor.wait_s(state.token, now):
             return Found(cursor, reason=later(cursor, wait, "The scan of this state of the repository"))
         cursor = cursor.asked(state.token, now)
         # The last scan goes in, because a state that was left may come back.
         run_key = f"{scanned.run_id}:{state.token}:{cursor.attempts}"
-        keys = _new_versions(index)
+        keys = _new_versions(index) if looked else []
         if not keys:
             return Found(cursor, (dg.RunRequest(run_key=run_key, job_name=self._names.prefixed(SCAN_JOB)),))
         with hold(index.folder.locks, Phase.PARSE, wait_s=0):
@@ -133,7 +163,7 @@ def _last_scan(index: OpenIndex) -> _Scanned:
 
 
 def _state(index: OpenIndex) -> RepositoryState:
-    return repository_state(index.folder.repository_root, walk_options(index.folder, index.settings))
+    return source_state(index.folder, index.settings)
 
 
 def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:

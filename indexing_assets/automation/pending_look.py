@@ -58,8 +58,8 @@ class PendingLook:
 
     def take(self, cursor: SensorCursor) -> Found:
         """Ask for a run over all batches with chunks that wait for a vector, or for runs that share them, if there are any."""
-        close_dead_runs(self._instance)
         index = open_index(self._instance, self._resource, self._names)
+        close_dead_runs(self._instance, index)
         busy = unfinished_runs(index, CHUNK_VECTORS)
         if busy:
             return Found(cursor, reason=f"Run {busy[0].run_id} embeds; the next look follows its end.")

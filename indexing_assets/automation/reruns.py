@@ -165,7 +165,7 @@ def _run_or_request(
     Raises:
         Failure: partitions that ran here failed.
     """
-    close_dead_runs(context.instance)
+    close_dead_runs(context.instance, index)
     tags = {} if retry_lasting else {RETRY_LASTING_TAG: "false"}
     if executed_here(context.run):
         _run(context, index, choose, assets, force=force, tags=tags)
@@ -198,7 +198,7 @@ def _run(
     force: bool,
     tags: Mapping[str, str],
 ) -> None:
-    tag_process(context)
+    tag_process(context, index.folder.locks)
     errors = []
     for asset in assets:
         with hold(index.folder.locks, PHASES[asset], run_id=context.run.run_id):

@@ -20,7 +20,8 @@ class SensorCursor:
 
     `target` names what was last asked for, `attempts` how often in a row, `requested_at_s` when
     (seconds since 1970). `idle` names the state of the tables in which there was nothing to do.
-    `restless_since_s` is when the repository began to change without a pause, or None.
+    `restless_since_s` is when the repository began to change without a pause, or None. `host_asked_at_s` is when the git
+    host of the source was last asked for its commit.
     """
 
     target: str = ""
@@ -28,6 +29,7 @@ class SensorCursor:
     requested_at_s: float = 0.0
     idle: str = ""
     restless_since_s: float | None = None
+    host_asked_at_s: float = 0.0
 
     @classmethod
     def from_text(cls, text: str | None) -> SensorCursor:

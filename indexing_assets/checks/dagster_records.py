@@ -14,7 +14,9 @@ _MANY_PARTITIONS = 90_000
 @check(repair="mark the run as failed; what it stored stays")
 def runs_have_a_living_process(index: OpenIndex) -> Finding:
     """Every run that shows as under way has a process."""
-    return Finding([run.run_id for run in dead_runs(index.instance)], "run", "without a process", fix=f"`{REPAIR}`")
+    return Finding(
+        [run.run_id for run in dead_runs(index.instance, index)], "run", "without a process", fix=f"`{REPAIR}`"
+    )
 
 
 @check(severity=Severity.WARNING)

@@ -28,7 +28,7 @@ def index_folder_can_be_used(folder: IndexFolder) -> Finding:
     """The folder belongs to this repository, this program knows its format, and its settings are valid."""
     folder.check()
     folder.settings()
-    missing = [] if folder.repository_root.is_dir() else [str(folder.repository_root)]
+    missing = [] if folder.source_is_elsewhere or folder.repository_root.is_dir() else [str(folder.repository_root)]
     return Finding(missing, "repository", "not there", fix="mount it, or name another one")
 
 

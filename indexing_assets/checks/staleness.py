@@ -90,6 +90,8 @@ def stored_vectors_are_of_the_current_model(subject: Subject) -> Finding:
 )
 def source_matches_the_manifest(subject: Subject) -> Finding:
     """The files of the repository are those that the last scan saw, byte for byte; by default a sample is read."""
+    if subject.index.folder.origin is not None:
+        return Finding([], figures={"files_read": 0, "changed_files": 0})  # of a commit, which stays as it is
     differing = _sample_that_differs(subject) if subject.sampled_files is not None else _all_that_differ(subject)
     read = differing.pop("", "0")
     return Finding(

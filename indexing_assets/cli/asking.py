@@ -43,7 +43,7 @@ def _answer_of_process(
 
     # Who serves refuses what else may be wrong with the folder; to look through it all would take as long as a search.
     folder = locate_index_folder(path, index_dir)
-    if not is_trusted(folder.path):
+    if folder.tables_at is None and not is_trusted(folder.path):
         return None
     answer: dict[str, Any] | None = ask(folder, question, {**arguments, "highlight": has_colours()})
     return answer

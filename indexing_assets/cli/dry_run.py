@@ -72,7 +72,7 @@ def _rates(folder: "IndexFolder") -> dict[str, float]:
     from indexing_assets.runs.open_index import OpenIndex
 
     folder.check_records()
-    settings, store = folder.settings(), IndexStore(folder.tables_dir)
+    settings, store = folder.settings(), IndexStore(folder.tables)
     serving = store.models.serving()
     if serving is None or serving[0] != describe_model(settings.embedder).model_id:
         return {}

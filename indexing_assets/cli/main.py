@@ -55,6 +55,7 @@ VARIABLES: Final = {
     "CODE_INDEX_REPOSITORY": "The repository, where no PATH is given, and for Dagster's own commands.",
     "CODE_INDEX_DIR": "Folder of the index.",
     "CODE_INDEX_DEPLOYMENT": "The file that lists the indexes of a deployment, where several are served or asked.",
+    "CODE_INDEX_POSTGRES_URL": "The PostgreSQL of Dagster's records, which keeps the locks of indexes at a store as well.",
     "CODE_INDEX_WATCH": "1: sensors and schedules run from the start, as with `code-index ui --watch`.",
     "CODE_INDEX_CACHE_DIR": "Absolute path for prepared models; by default ~/.cache/code-index. Each user has a folder in it "
     "that others cannot reach, and that can be deleted at any time.",

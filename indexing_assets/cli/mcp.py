@@ -11,14 +11,14 @@ from typing import NoReturn
 import click
 
 from code_index.core.errors import UsageError
-from indexing_assets.cli.options import FOLDER, index_dir_option
+from indexing_assets.cli.options import FOLDER_OR_STORE, index_dir_option
 from indexing_assets.cli.output import tell
 
 _INDEXING = ("-P", "-m", "indexing_assets.cli.main", "index", "--no-wait")
 
 
 @click.command("mcp")
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=FOLDER)
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=FOLDER_OR_STORE)
 @index_dir_option
 @click.option("--read-only", is_flag=True, help="Offer no tool that starts an index run.")
 @click.option("--http", is_flag=True, help="Listen on a port of this machine, instead of standard input and output.")
@@ -36,9 +36,16 @@ _INDEXING = ("-P", "-m", "indexing_assets.cli.main", "index", "--no-wait")
     "printed.",
 )
 def command(
-    paths: tuple[Path, ...], index_dir: Path | None, read_only: bool, http: bool, port: int, token_file: Path | None
+    paths: tuple[str | Path, ...],
+    index_dir: Path | None,
+    read_only: bool,
+    http: bool,
+    port: int,
+    token_file: Path | None,
 ) -> None:
     """Answer coding agents about the repositories at PATH, by the Model Context Protocol.
+
+    s3://bucket/prefix in place of a PATH is an index at a store, which is only read.
 
     Without PATH it is about the repository that holds the current folder. An index that is missing is made when the agent
     asks for it.
@@ -51,7 +58,7 @@ def command(
 
     spare_memory()
     for path in paths:
-        if not path.is_dir():
+        if isinstance(path, Path) and not path.is_dir():
             raise UsageError(f"{path.absolute()} is not a folder. Name the folder of a repository.")
     if http:
         _serve_http(paths, index_dir, read_only=read_only, port=port, token_file=token_file)
@@ -59,7 +66,7 @@ def command(
         _serve_stdio(paths, index_dir, read_only=read_only)
 
 
-def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: bool) -> NoReturn:
+def _serve_stdio(paths: tuple[str | Path, ...], index_dir: Path | None, *, read_only: bool) -> NoReturn:
     # The library's classes are many and stay: looking for garbage among them costs a tenth of the start.
     gc.disable()
     from code_index.serving.mcp.definitions import Served
@@ -80,7 +87,7 @@ def _serve_stdio(paths: tuple[Path, ...], index_dir: Path | None, *, read_only: 
 
 
 def _serve_http(
-    paths: tuple[Path, ...], index_dir: Path | None, *, read_only: bool, port: int, token_file: Path | None
+    paths: tuple[str | Path, ...], index_dir: Path | None, *, read_only: bool, port: int, token_file: Path | None
 ) -> None:
     from code_index.serving.listening import listen
     from code_index.serving.mcp.definitions import Served

@@ -28,7 +28,7 @@ def command(path: Path | None, index_dir: Path | None, as_json: bool) -> None:
     folder = folder_of(path, index_dir)
     configured = folder.settings().embedder.model
     preset = preset_of(configured)
-    registry = read_registry(folder.tables_dir)
+    registry = read_registry(folder.tables)
     in_use = None if registry is None else registry.serving
     if as_json:
         models = [asdict(model) | {"configured": model.name == preset} for model in MEASURED.values()]

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 from code_index.core.content_kinds import ContentKind
 from code_index.core.errors import SettingsError, UsageError
 from code_index.core.model import ChunkType
-from code_index.index.folder import INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
+from code_index.index.folder import AT_STORE, INDEX_DIR_VARIABLE, IndexFolder, resolve_index_folder
 from code_index.index.permissions import umask_of
 from code_index.repository.skip_rules import INDEX_FOLDER
 from indexing_assets.cli.output import confirm
@@ -25,13 +25,31 @@ _Command = Callable[..., Any]
 
 
 class _Folder(click.Path):
-    """A path that shells complete with folders; whether it is one is told by the command."""
+    """A path that shells complete with folders; whether it is one is told by the command.
+
+    With `or_store` also `s3://bucket/prefix`, an index at a store, which stays a text.
+    """
+
+    def __init__(self, *, or_store: bool = False) -> None:
+        super().__init__(path_type=Path)
+        self._or_store = or_store
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value).startswith(AT_STORE):
+            return super().convert(value, param, ctx)
+        if not self._or_store:
+            raise UsageError(
+                f"{value} names an index at a store, which search, symbol, context, related, status, serve and mcp read. What "
+                "writes there are the runs of a deployment (docs/machines.md)."
+            )
+        return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         return [CompletionItem(incomplete, type="dir")]
 
 
-FOLDER: Final = _Folder(path_type=Path)
+FOLDER: Final = _Folder()
+FOLDER_OR_STORE: Final = _Folder(or_store=True)
 
 
 def complete_file(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -52,13 +70,18 @@ def repository_argument(command: _Command) -> _Command:
     return click.argument("path", required=False, type=FOLDER)(command)
 
 
+def repository_or_store_argument(command: _Command) -> _Command:
+    """`[PATH]`, as `repository_argument`, or an index at a store."""
+    return click.argument("path", required=False, type=FOLDER_OR_STORE)(command)
+
+
 def repository_option(command: _Command) -> _Command:
     """`--path PATH`, for commands whose arguments are something else."""
     return click.option(
         "--path",
         "-C",
-        type=FOLDER,
-        help="Repository; by default the one that holds the current folder.",
+        type=FOLDER_OR_STORE,
+        help="Repository, or s3://bucket/prefix; by default the one that holds the current folder.",
     )(command)
 
 
@@ -78,8 +101,8 @@ def several_options(command: _Command) -> _Command:
         "--repo",
         "repositories",
         multiple=True,
-        type=FOLDER,
-        help="A repository to ask; repeated, all in one ranking.",
+        type=FOLDER_OR_STORE,
+        help="A repository to ask, or s3://bucket/prefix; repeated, all in one ranking.",
     )(command)
 
 
@@ -172,13 +195,15 @@ def confirm_loss(question: str, *, yes: bool) -> None:
         raise click.Abort
 
 
-def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
+def folder_of(path: str | Path | None, index_dir: Path | None) -> IndexFolder:
     """The index folder that a command's options name; files that this process makes in it get its permissions.
 
     Raises:
         UntrustedIndexError: the folder may not be used.
         UsageError: the repository is no folder, or none that may be entered.
     """
+    if isinstance(path, str) and index_dir is not None:
+        raise UsageError(f"{path} names an index already. Leave --index-dir out.")
     folder = resolve_index_folder(path, index_dir)
     refuse_no_repository(folder)
     with suppress(SettingsError):  # the command says so itself, or works without settings
@@ -187,7 +212,11 @@ def folder_of(path: Path | None, index_dir: Path | None) -> IndexFolder:
 
 
 def indexes_of(
-    path: Path | None, index_dir: Path | None, repositories: Sequence[Path] = (), *, all_indexes: bool = False
+    path: str | Path | None,
+    index_dir: Path | None,
+    repositories: Sequence[str | Path] = (),
+    *,
+    all_indexes: bool = False,
 ) -> "Indexes":
     """The indexes that a command's options name: one, several repositories, or all of the deployment.
 
@@ -205,7 +234,9 @@ def indexes_of(
         return Indexes.deployed()
     if repositories:
         # Both paths are given, so that the variables of a single index do not apply.
-        opened = [Index.of(folder_of(one, one / INDEX_FOLDER)) for one in repositories]
+        opened = [
+            Index.of(folder_of(one, None if isinstance(one, str) else one / INDEX_FOLDER)) for one in repositories
+        ]
         return Indexes(tuple({index.folder.path: index for index in opened}.values()))
     return Indexes((Index.of(folder_of(path, index_dir)),))
 

@@ -134,7 +134,7 @@ def what_is_kept(folder: "IndexFolder") -> str:
     from code_index.core.model import FileStatus
     from code_index.tables import IndexStore
 
-    store = IndexStore(folder.tables_dir)
+    store = IndexStore(folder.tables)
     counts = store.files.counts()
     found = sum(counts.values()) - counts.get(FileStatus.SKIPPED.value, 0)
     if not found:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from indexing_assets.cli.options import folder_of, index_dir_option, repository_argument
+from indexing_assets.cli.options import folder_of, index_dir_option, repository_or_store_argument
 from indexing_assets.cli.output import tell
 
 _HOST = "127.0.0.1"
 
 
 @click.command("serve")
-@repository_argument
+@repository_or_store_argument
 @index_dir_option
 @click.option(
     "--port",
@@ -45,6 +45,7 @@ def command(path: Path | None, index_dir: Path | None, port: int, idle_minutes: 
     from code_index.serving.server import WHERE
 
     folder = folder_of(path, index_dir)
+    watch = watch and folder.tables_at is None  # runs of a deployment write there
     if watch:
         from resources.instance_config import instance_config
 
@@ -57,7 +58,7 @@ def command(path: Path | None, index_dir: Path | None, port: int, idle_minutes: 
             there = ask(folder, WHERE, {})
             if there is None:
                 raise
-            tell(f"Process {there['process']} serves {folder.repository_root} already, at {there['address']}")
+            tell(f"Process {there['process']} serves {folder.repository} already, at {there['address']}")
             return
         from code_index.api import Index
         from code_index.serving.answers import Answers
@@ -76,7 +77,7 @@ def command(path: Path | None, index_dir: Path | None, port: int, idle_minutes: 
         )
         follower = FollowerProcess(folder, on_message=tell) if watch else None
         answers = Answers(
-            Index.open(folder.repository_root, folder.path),
+            Index.of(folder),
             following=lambda: {"state": "off"} if follower is None else follower.said,
         )
         opened.callback(answers.close)
@@ -87,7 +88,7 @@ def command(path: Path | None, index_dir: Path | None, port: int, idle_minutes: 
             idle_s=60.0 * idle_minutes if idle_minutes else None,
             busy=lambda: follower is not None and follower.is_running,
         )
-        tell(f"{folder.repository_root} is served: the page is at {door.address} (Ctrl-C ends it)")
+        tell(f"{folder.repository} is served: the page is at {door.address} (Ctrl-C ends it)")
         if follower is not None:
             opened.enter_context(follower)
         ended = server.run()

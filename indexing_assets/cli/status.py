@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_argument
+from indexing_assets.cli.options import folder_of, index_dir_option, json_option, repository_or_store_argument
 from indexing_assets.cli.output import human_bytes, say, say_json, say_state, tell
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _LANGUAGES = 8
 
 
 @click.command("status")
-@repository_argument
+@repository_or_store_argument
 @index_dir_option
 @click.option("--failed", is_flag=True, help="List files and chunks that failed, with reason and run.")
 @click.option(
@@ -44,7 +44,7 @@ def command(
     folder = folder_of(path, index_dir)
     folder.check()
     settings = folder.settings()
-    store = IndexStore(folder.tables_dir)
+    store = IndexStore(folder.tables)
     if skipped:
         _show_skipped(store, as_json=as_json)
         return

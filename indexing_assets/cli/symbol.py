@@ -68,7 +68,7 @@ def command(
     from code_index import Index
 
     folder = folder_of(path, index_dir)
-    index = Index.open(folder.repository_root, folder.path)
+    index = Index.of(folder)
     answer: Answer[Any]
     show: Callable[[Sequence[Any], _Below], None]
     if target is not None:

@@ -226,7 +226,7 @@ def _indexed(folder: IndexFolder, settings: Settings) -> tuple[dict[str, SourceF
         from indexing_assets.assets.source_files import known_files
         from indexing_assets.runs.planning import chunker_identity
 
-    store = IndexStore(folder.tables_dir)
+    store = IndexStore(folder.tables)
     columns = ["file_path", "status", "chunk_count", "chunker_version"]
     rows = store.files.read(columns=columns).to_pylist()
     current = chunker_identity(settings)
@@ -294,7 +294,7 @@ class _Vectors:
 
     @classmethod
     def of(cls, folder: IndexFolder, settings: Settings) -> _Vectors:
-        store = IndexStore(folder.tables_dir) if folder.exists and folder.tables_dir.is_dir() else None
+        store = IndexStore(folder.tables) if folder.exists and folder.tables_dir.is_dir() else None
         here = settings.embedder.model_copy(update={"allow_download": False})
         try:
             model = describe_model(here)

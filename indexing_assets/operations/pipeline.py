@@ -82,7 +82,7 @@ class Pipeline:
         folder.create(instance_config())
         self.folder = folder
         self.settings = folder.settings()
-        self.store = IndexStore(folder.tables_dir)
+        self.store = IndexStore(folder.tables)
         # Dagster and the parser processes read these; they are put back on exit.
         self._environment = {name: os.environ.get(name) for name in folder.environment()}
         os.environ.update(folder.environment())
@@ -144,7 +144,7 @@ class Pipeline:
 
     def materialize(self, asset: str) -> PhaseResult:
         """Materialize one of the assets that read an index and change nothing of it."""
-        close_dead_runs(self.instance)
+        close_dead_runs(self.instance, self.index)
         return execute(self.index, self._definitions.resolve_implicit_global_asset_job_def(), asset, only=True)
 
     def run_partitions(self, asset: str, choose: Callable[[OpenIndex], Sequence[str]], *, force: bool) -> PhaseResult:
@@ -233,7 +233,7 @@ class Pipeline:
     @contextmanager
     def _locked(self, phase: Phase) -> Iterator[None]:
         with hold(self.folder.locks, phase, wait_s=self._wait_s, on_wait=self._on_wait):
-            close_dead_runs(self.instance)
+            close_dead_runs(self.instance, self.index)
             yield
 
     def _drop_orphaned_vectors(self) -> None:

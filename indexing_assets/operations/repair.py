@@ -42,15 +42,17 @@ def repair(folder: IndexFolder, failed: Collection[str], *, tell: Callable[[str]
         if "dagster_records_can_be_read" in failed:
             for path in damaged_databases(folder):
                 tell(f"Moved {path} to {_put_aside(path, ('', '-wal', '-shm'))}")
-        store = IndexStore(folder.tables_dir)
+        store = IndexStore(folder.tables)
         for name in _unreadable_tables(store):
             version = store.upkeep.restore_readable(name)
             if version is not None:
                 tell(f"Table {name}: restored version {version}, the newest that can be read.")
             else:
-                tell(f"Table {name}: moved to {_put_aside(store.tables.path(name))}")
+                tell(
+                    f"Table {name}: moved to {_put_aside(folder.tables_dir / f'{store.tables.stored_name(name)}.lance')}"
+                )
         with Pipeline(folder) as pipeline:
-            for run_id in close_dead_runs(pipeline.instance):
+            for run_id in close_dead_runs(pipeline.instance, pipeline.index):
                 tell(f"Closed run {run_id}, whose process is gone.")
             for what in _remove_wrong_rows(pipeline.store):
                 tell(what)

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from code_index.core.errors import StoreError
+from code_index.core.lazy_imports import importing
+from code_index.core.object_stores import be_patient
 from code_index.system.file_locks import is_left, share_until_the_end
 from code_index.system.processes import is_seen_from_here, namespace, space_name, start_stamp
 from indexing_assets.runs.index_names import ASSETS, IndexNames, sharing_partitions
@@ -23,15 +28,26 @@ from indexing_assets.runs.partitions import keys_of_run
 from resources.dagster_internals import in_process_of_step
 from resources.record_storage import PRIVATE_TAGS
 
+if TYPE_CHECKING:
+    from code_index.index.server_locks import LockServer, ServerLock
+
 HOST_TAG = f"{PRIVATE_TAGS}host"
 PROCESS_TAG = f"{PRIVATE_TAGS}pid"
 PROCESS_STARTED_TAG = f"{PRIVATE_TAGS}pid_started"
 NAMESPACE_TAG = f"{PRIVATE_TAGS}pid_namespace"
 # File in the instance's folder that is locked as long as a process of that namespace may work on a run.
 LIVING_TAG = f"{PRIVATE_TAGS}living"
-# The run that the five above are about: in storages other than the project's own, a run that is executed again
+# Where PostgreSQL has a lock that is held as long as the run is alive, whatever its host: this then decides.
+LOCKED_TAG = f"{PRIVATE_TAGS}locked"
+# The run that the six above are about: in storages other than the project's own, a run that is executed again
 # inherits its parent's tags.
 RUN_TAG = f"{PRIVATE_TAGS}run"
+
+# Locks of runs, by run id; and the seconds within which a run that started takes its own.
+_RUN_LOCKS = "runs of Dagster"
+_LOCKED_WITHIN_S = 30.0
+# Sessions of a process that died are gone after 20 s.
+_OLD_SESSION_S = 60.0
 
 # `false` in runs that nobody asked for: they skip chunks that failed for a reason that lasts.
 RETRY_LASTING_TAG = f"{PRIVATE_TAGS}retry_lasting"
@@ -62,13 +78,49 @@ def process_tags(instance: dg.DagsterInstance, run_id: str, pid: int | None = No
     return tags | {PROCESS_TAG: str(pid), PROCESS_STARTED_TAG: start_stamp(pid)}
 
 
-def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
-    """Write the run's process into its tags, so that the run can be closed if the process is killed."""
+_locked: dict[str, ServerLock] = {}
+"""Locks of the runs of this process, by run id."""
+
+
+def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place: Path | LockServer) -> None:
+    """Write the run's process into its tags, so that the run can be closed if the process is killed.
+
+    Args:
+        context: that of the run.
+        place: where the locks of its index are. At a server a lock of the run is taken as well, until the process ends or
+            begins another run after this one: its host may be one that nobody else can look at.
+
+    Raises:
+        StoreError: the run was closed meanwhile, since nobody held its lock.
+    """
+    if not isinstance(place, Path):
+        be_patient()
     run_id = context.run.run_id
-    if _tag(context.run, RUN_TAG) != run_id:
-        # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
-        pid = os.getppid() if in_process_of_step() else None
-        context.instance.add_run_tags(run_id, process_tags(context.instance, run_id, pid))
+    tags: dict[str, str] = {}
+    # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
+    in_child = in_process_of_step()
+    if not isinstance(place, Path) and not in_child and run_id not in _locked:
+        _lock_run(context.instance, run_id)
+        tags = {LOCKED_TAG: "postgresql"}
+    if tags or _tag(context.run, RUN_TAG) != run_id:
+        tags |= process_tags(context.instance, run_id, os.getppid() if in_child else None)
+        context.instance.add_run_tags(run_id, tags)
+    if LOCKED_TAG in tags:
+        stop_if_ended(context)
+
+
+def _lock_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    for before in list(_locked):  # a worker's process has one run after the other
+        run = instance.get_run_by_id(before)
+        if run is None or run.is_finished:
+            _locked.pop(before).free()
+    lock = _locks_of_runs().lock(run_id)
+    ends = time.monotonic() + _OLD_SESSION_S
+    while not lock.try_once():  # a run that is resumed on another host
+        if time.monotonic() > ends:
+            raise StoreError(f"Another process is at work on run {run_id}: {lock.holder() or 'it holds its lock'}.")
+        time.sleep(lock.poll_s)
+    _locked[run_id] = lock
 
 
 def retries_lasting(run: dg.DagsterRun) -> bool:
@@ -79,15 +131,20 @@ def retries_lasting(run: dg.DagsterRun) -> bool:
     return _tag(run, RETRY_LASTING_TAG) != "false" or run.parent_run_id is not None
 
 
-def stop_if_cancelled(context: dg.AssetExecutionContext) -> None:
-    """End a run that somebody cancelled: a library that catches the signal can lose it.
+def stop_if_ended(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> None:
+    """End a run that somebody cancelled, as a library that catches the signal can lose it, or that was closed as dead.
 
     Raises:
         DagsterExecutionInterruptedError: the run is being cancelled.
+        StoreError: it was closed.
     """
     run = context.instance.get_run_by_id(context.run.run_id)
     if run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}:
         raise dg.DagsterExecutionInterruptedError
+    if run is not None and run.is_finished:
+        raise StoreError(
+            f"Run {run.run_id} was closed while this process was cut off. What it stored is safe; another run does the rest."
+        )
 
 
 def unfinished_runs(index: OpenIndex, *assets: str) -> list[dg.DagsterRun]:
@@ -116,24 +173,85 @@ def keys_of_runs(index: OpenIndex, asset: str, runs: Sequence[dg.DagsterRun]) ->
     return {key for run in runs for key in keys_of_run(run.tags, existing)}
 
 
-def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs as failed whose process on this machine is gone; returns their ids.
+def close_dead_runs(instance: dg.DagsterInstance, index: OpenIndex | None = None) -> list[str]:
+    """Mark runs as failed whose process is gone, on this machine or as their locks say; returns their ids.
 
     A killed process cannot say that its run ended: its partitions would show as in progress
-    forever, and sensors would wait for it.
+    forever, and sensors would wait for it. Arguments and errors as for `dead_runs`.
     """
-    dead = dead_runs(instance)
-    for run in dead:
-        pid = _tag(run, PROCESS_TAG)
-        instance.report_run_failed(run, f"Process {pid} ended before its run did. What it stored is safe.")
-    return [run.run_id for run in dead]
+    closed = []
+    for run in dead_runs(instance, index):
+        with _alone(run) as alone:
+            now = instance.get_run_by_id(run.run_id)
+            # It may have ended between the look at its record and that for its process.
+            if not alone or now is None or now.is_finished:
+                continue
+            process = f"Process {_tag(run, PROCESS_TAG)}" if _tag(run, PROCESS_TAG) else "The process"
+            instance.report_run_failed(run, f"{process} ended before its run did. What it stored is safe.")
+            closed.append(run.run_id)
+    return closed
 
 
-def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Unfinished runs whose process on this machine is gone."""
+@contextmanager
+def _alone(run: dg.DagsterRun) -> Iterator[bool]:
+    """Hold the lock of a run that should have one, so that one process closes it, while none begins it again."""
+    if not _is_locked(run):
+        yield True
+        return
+    lock = _locks_of_runs().lock(run.run_id)
+    try:
+        yield lock.try_once()
+    finally:
+        lock.free()
+
+
+def dead_runs(instance: dg.DagsterInstance, index: OpenIndex | None = None) -> list[dg.DagsterRun]:
+    """Unfinished runs whose process is gone.
+
+    Args:
+        instance: has the runs.
+        index: of whose runs those count as well that started, and did not take their lock at the server in time.
+
+    Raises:
+        StoreError: runs have locks at a server that cannot be reached.
+    """
     # A command's run has its process from the first record on, before it is started.
-    unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    return [run for run in unfinished if _names_its_own_process(run) and _is_gone(instance, run)]
+    unfinished = instance.get_run_records(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    unlocked = _unlocked([run.dagster_run for run in unfinished])
+    return [record.dagster_run for record in unfinished if _is_dead(instance, record, unlocked, index)]
+
+
+def _is_dead(
+    instance: dg.DagsterInstance, record: dg.RunRecord, unlocked: Collection[str], index: OpenIndex | None
+) -> bool:
+    run = record.dagster_run
+    if _is_locked(run):
+        return run.run_id in unlocked
+    return (_names_its_own_process(run) and _is_gone(instance, run)) or (
+        index is not None
+        and not isinstance(index.folder.locks, Path)
+        and is_run_of_index(run, index.names)
+        and run.status is dg.DagsterRunStatus.STARTED
+        and _tag(run, RUN_TAG) != run.run_id
+        and time.time() - (record.start_time or time.time()) > _LOCKED_WITHIN_S
+    )
+
+
+def _unlocked(runs: Iterable[dg.DagsterRun]) -> set[str]:
+    """Ids of those runs that should hold a lock at the server, and do not."""
+    locked = [run.run_id for run in runs if _is_locked(run)]
+    return _locks_of_runs().unheld(locked) - _locked.keys() if locked else set()
+
+
+def _is_locked(run: dg.DagsterRun) -> bool:
+    return _names_its_own_process(run) and _tag(run, LOCKED_TAG) is not None
+
+
+def _locks_of_runs() -> LockServer:
+    with importing:
+        from code_index.index.server_locks import LockServer
+
+    return LockServer.named(_RUN_LOCKS)
 
 
 def _is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

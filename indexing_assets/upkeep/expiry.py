@@ -79,7 +79,7 @@ def expire_records(index: OpenIndex, *, keep_runs: int) -> ExpiredRecords:
     with importing:
         from indexing_assets.upkeep.expired_records import remove_expired_records
 
-    close_dead_runs(index.instance)
+    close_dead_runs(index.instance, index)
     remove_locks_of_ended(index.instance)  # after the runs that they are about
     found = _expired_records(index, keep_runs)
     remove_expired_records(index.instance, found)

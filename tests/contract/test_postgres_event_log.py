@@ -3,11 +3,8 @@
 Needs PostgreSQL's server programs (`apt-get install postgresql`); a server of its own is started for the tests.
 """
 
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +23,7 @@ pytest.importorskip("dagster_postgres")  # it may come out later than the Dagste
 from dagster_postgres.event_log import PostgresEventLogStorage
 
 from resources.postgres_event_log import BatchingPostgresEventLogStorage
+from tests.postgres_server import running_server
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning"), pytest.mark.slow]
@@ -35,39 +33,11 @@ _PARTITIONS = dg.DynamicPartitionsDefinition(name="file_hash")
 _ASSET = AssetKey("recorded")
 
 
-def _server_programs() -> Path | None:
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).resolve().parent
-    return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), Path()).parent or None
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """URL of the database `postgres` of a server that is there for these tests alone; on a socket, not on a port."""
-    programs = _server_programs()
-    if programs is None or not (programs / "initdb").is_file():
-        pytest.skip("PostgreSQL's server is not installed")
-    place = Path(tempfile.mkdtemp(prefix="code-index-postgres-"))
-    as_user: list[str] = []
-    if os.getuid() == 0:  # it refuses to run as root
-        shutil.chown(place, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    data = place / "data"
-
-    def call(*command: str) -> None:
-        subprocess.run([*as_user, *command], check=True, capture_output=True, cwd=place)
-
-    try:
-        call(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync")
-        options = f"-c listen_addresses='' -c unix_socket_directories={place} -c fsync=off"
-        call(str(programs / "pg_ctl"), "-D", str(data), "-w", "-l", str(place / "log"), "-o", options, "start")
-        try:
-            yield f"postgresql+psycopg2://postgres@/{{}}?host={place}"
-        finally:
-            call(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    """URL of the databases of a server that is there for these tests alone."""
+    with running_server() as server:
+        yield server.url
 
 
 @pytest.fixture
@@ -86,9 +56,14 @@ def storages(server: str) -> Iterator[dict[str, PostgresEventLogStorage]]:
     administration.dispose()
 
 
-@dg.asset(partitions_def=_PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
-def recorded(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(metadata={"count": len(context.partition_keys)})
+@dg.asset(
+    partitions_def=_PARTITIONS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[dg.AssetCheckSpec("counted", asset="recorded")],
+)
+def recorded(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    counted = dg.AssetCheckResult(check_name="counted", passed=True)
+    yield dg.MaterializeResult(metadata={"count": len(context.partition_keys)}, check_results=[counted])
 
 
 def run_over(storage: PostgresEventLogStorage, keys: list[str]) -> None:

@@ -462,7 +462,7 @@ def test_what_is_kept_in_memory_is_answered_as_it_is_from_the_tables(kept, monke
     assert len(from_memory[0]) == len(from_memory[1]) == 7
     assert len(from_memory[2][0]) == 4
     monkeypatch.setattr(handles_module, "STABLE_S", 1e9)
-    assert from_memory == everything(IndexStore(store.tables.directory), values, chunk_ids)
+    assert from_memory == everything(IndexStore(store.tables.where), values, chunk_ids)
 
 
 def test_what_is_kept_in_memory_spares_reading_places(kept, monkeypatch):
@@ -480,7 +480,7 @@ def test_what_is_kept_in_memory_spares_reading_places(kept, monkeypatch):
 def test_a_write_of_another_process_is_seen_by_the_next_search_whatever_is_kept(kept):
     store, values, chunk_ids = kept
     loaded(store, values, chunk_ids)
-    writer = IndexStore(store.tables.directory)
+    writer = IndexStore(store.tables.where)
     add_chunks(writer, ["fresh"], path="new/c.py", language=pa.array(["go"]))
     writer.chunks.delete_by_file(["lib/b.py"])
     writer.files.upsert(pa.table({"file_path": ["src/a.py"], "file_hash": ["other"]}))
@@ -495,7 +495,7 @@ def test_a_write_of_another_process_is_seen_by_the_next_search_whatever_is_kept(
 
 def test_a_vector_whose_chunk_is_gone_is_still_found_by_its_own_row(kept):
     store, values, chunk_ids = kept
-    IndexStore(store.tables.directory).chunks.delete_by_file(["lib/b.py"])
+    IndexStore(store.tables.where).chunks.delete_by_file(["lib/b.py"])
     loaded(store, values, chunk_ids)
     assert ids(store.search.near(values[25], model=MODEL, limit=1, columns=PLACE)) == [chunk_ids[25]]
 
@@ -503,7 +503,7 @@ def test_a_vector_whose_chunk_is_gone_is_still_found_by_its_own_row(kept):
 def test_a_table_that_was_removed_and_made_again_is_read_anew(kept):
     store, values, chunk_ids = kept
     loaded(store, values, chunk_ids)
-    writer = IndexStore(store.tables.directory)
+    writer = IndexStore(store.tables.where)
     writer.vectors.drop()
     assert store.search.near(values[0], model=MODEL, limit=5).num_rows == 0
     assert store.search.available().vectors == 0
@@ -538,7 +538,7 @@ def test_a_search_of_a_forked_process_is_refused(kept, monkeypatch):
 
 def test_a_table_whose_versions_are_gone_is_damaged_and_not_empty(kept):
     store, values, _chunk_ids = kept
-    for path in (store.tables.directory / "vectors.lance" / "_versions").iterdir():
+    for path in (store.tables.where / "vectors.lance" / "_versions").iterdir():
         path.unlink()
     with pytest.raises(StoreError, match=r"'vectors'.*missing or damaged"):
         store.search.near(values[0], model=MODEL, limit=1)

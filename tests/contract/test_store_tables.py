@@ -341,7 +341,7 @@ def test_a_damaged_table_beside_those_that_are_asked_for_is_not_opened(store):
     store.chunks.replace(["a"], chunk_rows("1", "2"), now=NOW)
     store.tables.create("notes", pa.table({"note": ["mine"]}))
     shutil.rmtree(store.tables.path("notes") / "_versions")
-    fresh = IndexStore(store.tables.directory)
+    fresh = IndexStore(store.tables.where)
     assert fresh.upkeep.due_for_optimize(["chunks", "files"]) == []
     assert fresh.upkeep.holding_copies(["chunks", "files"]) == []
     with pytest.raises(StoreError, match="notes"):

@@ -266,7 +266,7 @@ def test_a_running_batch_is_in_progress_where_nothing_else_is_known(mixed):
 
 def test_another_model_has_everything_pending(mixed):
     assert mixed.statuses.count("other") == {"pending": 5, "in_progress": 0, "complete": 0, "error": 0}
-    assert IndexStore(mixed.tables.directory / "none").statuses.count(MODEL)["pending"] == 0
+    assert IndexStore(mixed.tables.where / "none").statuses.count(MODEL)["pending"] == 0
 
 
 def test_pending_batches_are_those_not_wholly_complete(mixed):
@@ -289,8 +289,8 @@ def test_batches_count_their_chunks(mixed):
 
 def reopened(store):
     """The same tables at another path, of which this process knows nothing: every look is at all rows."""
-    link = store.tables.directory.with_name(f"again-{uuid.uuid4().hex}")
-    link.symlink_to(store.tables.directory)
+    link = store.tables.where.with_name(f"again-{uuid.uuid4().hex}")
+    link.symlink_to(store.tables.where)
     return IndexStore(link)
 
 

@@ -165,11 +165,11 @@ TOOLS: Final = (
 class Served:
     """The repositories that a server answers about.
 
-    `paths` are the repositories, none for the one that holds the current folder; `index_dir` is the folder of the index of a
+    `paths` are the repositories, or indexes at a store by `s3://bucket/prefix`, none for the one that holds the current folder; `index_dir` is the folder of the index of a
     single repository. `command` is the program that indexes the repository that is its next argument; None to only read.
     """
 
-    paths: tuple[Path, ...] = ()
+    paths: tuple[str | Path, ...] = ()
     index_dir: Path | None = None
     command: tuple[str, ...] | None = None
 

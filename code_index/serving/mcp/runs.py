@@ -20,7 +20,7 @@ from typing import Final
 from code_index.core.child_python import child_environment
 from code_index.core.errors import StoreError
 from code_index.index.folder import IndexFolder
-from code_index.index.locks import Phase, owner
+from code_index.index.locks import holders
 from code_index.serving.mcp.memory import SPARING
 
 _LAST_BYTES: Final = 2_000
@@ -102,4 +102,4 @@ class IndexRuns:
 
 def is_being_indexed(folder: IndexFolder) -> bool:
     """Tell whether a process writes to the index at the moment."""
-    return any(owner(folder.locks, phase) is not None for phase in Phase)
+    return bool(holders(folder))

@@ -23,7 +23,6 @@ from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.quoting import printable, printable_message
 from code_index.index.folder import REPOSITORY_VARIABLE, IndexFolder, locate_index_folder
-from code_index.index.trust import refuse_untrusted
 from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.freshness import PATIENCE_S, FileState, Freshness
@@ -179,10 +178,10 @@ class Tools:
                 members.append(self._index(folder))
             except IndexMissingError as error:
                 reason = reason or error
-                notes.append(f"{folder.repository_root} has no index and was not asked.")
+                notes.append(f"{folder.repository} has no index and was not asked.")
             except CodeIndexError as error:
                 reason = error if reason is None or isinstance(reason, IndexMissingError) else reason
-                notes.append(f"{folder.repository_root} was not asked: {_in_short(str(error))}")
+                notes.append(f"{folder.repository} was not asked: {_in_short(str(error))}")
         if reason is not None and not members:
             raise reason
         return Indexes(tuple(members)), notes
@@ -207,9 +206,9 @@ class Tools:
         folders = self._folders()
         if not repo:
             return folders
-        named = [folder for folder in folders if repo in {str(folder.repository_root), folder.repository_root.name}]
+        named = [folder for folder in folders if repo in {folder.repository, name_of(folder.repository)}]
         if not named:
-            served = ", ".join(str(folder.repository_root) for folder in folders)
+            served = ", ".join(folder.repository for folder in folders)
             raise UsageError(f"{repo!r:.200} is not served here; there is {served}.")
         return named
 
@@ -219,12 +218,12 @@ class Tools:
         if len(paths) <= 1:
             return [locate_index_folder(paths[0] if paths else None, self._served.index_dir)]
         # The variables of a single index do not apply.
-        roots = dict.fromkeys(path.resolve() for path in paths)
-        return [IndexFolder(path=root / INDEX_FOLDER, repository_root=root) for root in roots]
+        folders = [locate_index_folder(path, None if isinstance(path, str) else path / INDEX_FOLDER) for path in paths]
+        return list({folder.path: folder for folder in folders}.values())
 
     def _index(self, folder: IndexFolder) -> Index:
         """The opened index of a folder, which may have been made, or deleted, since the last call."""
-        refuse_untrusted(folder.path)
+        folder.refuse_untrusted()
         folder.check()
         with self._lock:
             index = self._opened.get(folder.path)
@@ -234,7 +233,7 @@ class Tools:
 
     def _next_steps(self, folder: IndexFolder) -> list[str]:
         """Sentences that say what to do about an index that is missing."""
-        if self._runs is None:
+        if self._runs is None or folder.tables_at is not None:
             return ["This server only reads: a person has to index it. Until then, use grep."]
         if misplaced := self._misplaced(folder):
             return [misplaced]
@@ -261,7 +260,7 @@ class Tools:
         found: list[str] = []
         unknown: UsageError | None = None
         for index in indexes.members:
-            prefix = f"{name_of(str(index.folder.repository_root))} " if len(indexes.members) > 1 else ""
+            prefix = f"{name_of(index.folder.repository)} " if len(indexes.members) > 1 else ""
             try:
                 answer, lines = _named(index, asked, most)
             except UsageError as error:
@@ -290,7 +289,7 @@ class Tools:
             from code_index.embedding.models.description import describe_model
             from code_index.index.contents import index_status  # and polars: most sessions never ask
 
-        lines = [f"Repository {name_of(str(folder.repository_root))}"]
+        lines = [f"Repository {name_of(folder.repository)}"]
         try:
             index = self._index(folder)
         except IndexMissingError:
@@ -310,7 +309,11 @@ class Tools:
         ]
         if is_being_indexed(folder):
             lines.append("It is being indexed; what is stored can be searched.")
-        elif self._runs is not None and (chunks != complete or not index.freshness().is_current):
+        elif (
+            self._runs is not None
+            and folder.tables_at is None
+            and (chunks != complete or not index.freshness().is_current)
+        ):
             lines.append("Next: refresh_index takes in what is missing or changed.")
         elif status.failed:
             lines.append("Next: a person can see what failed with `code-index status --failed`.")
@@ -332,13 +335,17 @@ class Tools:
     def _refresh_index(self, asked: RefreshIndex) -> str:
         folders = self._named(asked.repo)
         if len(folders) > 1:
-            served = ", ".join(name_of(str(folder.repository_root)) for folder in folders)
+            served = ", ".join(name_of(folder.repository) for folder in folders)
             raise UsageError(f"Name one repository with repo: {served}.")
         assert self._runs is not None  # else the tool is not offered
         if misplaced := self._misplaced(folders[0]):
             raise UsageError(misplaced)
-        refuse_untrusted(folders[0].path)
-        root = name_of(str(folders[0].repository_root))
+        folders[0].refuse_untrusted()
+        if folders[0].tables_at is not None:
+            raise UsageError(
+                f"{folders[0].tables_at} is only read here: the runs of its deployment bring it up to date."
+            )
+        root = name_of(folders[0].repository)
         if self._runs.start(folders[0]):
             return (
                 f"{root} is being indexed in the background. index_status tells how far it is; what is stored by then can be "

@@ -53,7 +53,7 @@ def test_a_fault_that_passes_is_waited_for_and_then_said(text: str, monkeypatch:
 
     assert waited_for(act, sleep=waits.append) == "done"
     assert len(waits) == 3
-    monkeypatch.setattr(object_stores, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(object_stores, "_patience_s", 0.0)
     answers = iter([OSError(text)])
     with pytest.raises(OSError, match=re.escape(text)):
         waited_for(act, sleep=waits.append)

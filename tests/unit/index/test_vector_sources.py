@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from code_index.core.atomic_writes import write_atomically
-from code_index.index import vector_sources as room
+from code_index.index import records
 from code_index.index.folder import IndexFolder
 from code_index.index.vector_sources import MODEL, SOURCES_FILE, THIS_INDEX, note_vectors, vector_sources
 
@@ -46,6 +46,6 @@ def test_a_full_disk_costs_the_record_only(folder: IndexFolder, monkeypatch: pyt
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room, "write_atomically", full)
+    monkeypatch.setattr(records, "write_atomically", full)
     note_vectors(folder, "m", {MODEL: 1})
     assert vector_sources(folder, "m") == {}

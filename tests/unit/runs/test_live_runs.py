@@ -39,7 +39,7 @@ def _job() -> None:
 @dg.asset
 def _asset(context: dg.AssetExecutionContext) -> None:
     """Say who executes it."""
-    live_runs.tag_process(context)
+    live_runs.tag_process(context, Path())
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,14 @@
+"""Settings of the Celery workers, beside dagster.yaml; dagster-celery finds them by the name of this module."""
+
+import os
+
+broker_url = result_backend = os.environ["CODE_INDEX_REDIS_URL"]
+# Each run is a process of its own, whose end frees the run's lock.
+worker_max_tasks_per_child = 1
+# A worker takes a run when it can begin it: one that it keeps for later would be lost with its host, and starts late.
+worker_prefetch_multiplier = 1
+worker_disable_prefetch = True
+# A run whose result is gone counts as lost.
+result_expires = 7 * 86_400
+broker_connection_retry_on_startup = True
+worker_hijack_root_logger = False

@@ -1,0 +1,146 @@
+"""An index of a deployment whose tables are at a store and whose locks are in PostgreSQL: the same rows as on one machine."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from code_index import Index, Indexes
+from code_index.core.errors import IndexMissingError, UsageError
+from code_index.embedding.deterministic import DeterministicEmbedder
+from code_index.index.locks import Phase, hold, holders
+from code_index.index.server_locks import POSTGRES_VARIABLE
+from code_index.tables import IndexStore
+from indexing_assets.checks import Subject, evaluate
+from indexing_assets.definitions import build_defs
+from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.open_index import open_index
+from indexing_assets.runs.partitions import range_tags
+from resources.index_resource import IndexResource
+from tests.object_store import ObjectStore
+from tests.postgres_server import PostgresServer, running_server
+from tests.waiting import wait_until
+
+_TIMES_AND_RUNS = {"mtime_ns", "parsed_at", "updated_at", "embedded_at", "run_id", "created_at"}
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A server for the locks."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def deployment(
+    tmp_path: Path,
+    postgres: PostgresServer,
+    object_store: ObjectStore,
+    make_small_repository: Callable[[Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """Two indexes of one repository: `there` at a store, whose address this is, and `here`."""
+    repository = make_small_repository(tmp_path / "repository")
+    address = object_store.new_place(monkeypatch)
+    path = tmp_path / "deployment.toml"
+    path.write_text(
+        f'[indexes.there]\nrepository = "{repository}"\ntables = "{address}"\n\n'
+        f'[indexes.here]\nrepository = "{repository}"\nindex_dir = "{tmp_path / "here"}"\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("CODE_INDEX_DEPLOYMENT", str(path))
+    monkeypatch.setenv("CODE_INDEX_MODEL", "deterministic")
+    monkeypatch.setenv("CODE_INDEX_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv(POSTGRES_VARIABLE, postgres.url.format("postgres"))
+    return address
+
+
+def _indexed(name: str, instance: dg.DagsterInstance) -> None:
+    definitions = build_defs()
+    assert definitions.resolve_job_def(f"{name}_scan_source_files_job").execute_in_process(instance=instance).success
+    for job, keys in (("parse_chunks_job", "file_hash"), ("embed_chunks_job", "embedding_batch")):
+        partitions = instance.get_dynamic_partitions(f"{name}_{keys}")
+        if partitions:
+            run = definitions.resolve_job_def(f"{name}_{job}")
+            assert run.execute_in_process(instance=instance, tags=range_tags(partitions)).success
+
+
+def _rows(store: IndexStore) -> dict[str, pl.DataFrame]:
+    found = {
+        "files": pl.DataFrame(store.files.read()),
+        "chunks": pl.DataFrame(store.chunks.read()),
+        "vectors": pl.DataFrame(store.vectors.read()),
+        "references": pl.DataFrame(store.references.read()),
+    }
+    kept = {name: rows.drop(_TIMES_AND_RUNS & set(rows.columns)) for name, rows in found.items()}
+    return {name: rows.sort(rows.columns[:2], maintain_order=True) for name, rows in kept.items()}
+
+
+def test_rows_are_those_of_a_local_index_also_after_edits(deployment: str, tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        for name in ("here", "there"):
+            _indexed(name, instance)
+        index = open_index(instance, IndexResource(), IndexNames("there"))
+        assert index.store.vectors.count() == index.store.chunks.count() > 5
+        (tmp_path / "repository/app/greeting.py").write_text("def wave():\n    return 'o/'\n", encoding="utf-8")
+        shutil.rmtree(tmp_path / "repository/web")
+        for name in ("here", "there"):
+            _indexed(name, instance)
+        there, here = _rows(index.store), _rows(open_index(instance, IndexResource(), IndexNames("here")).store)
+        assert there.keys() == here.keys()
+        for name, rows in there.items():
+            assert_frame_equal(rows, here[name])
+        outcomes = list(evaluate(Subject(index, encoder=DeterministicEmbedder)))
+    assert outcomes
+    assert [(one.name, one.description) for one in outcomes if not one.passed] == []
+    assert not list(tmp_path.glob("cache/user-*/indexes/*/tables")), "this machine keeps no table"
+
+
+def test_an_index_at_a_store_is_searched_by_its_address(deployment: str, tmp_path: Path) -> None:
+    with pytest.raises(IndexMissingError, match=f"There is no index at {deployment} yet"):
+        Index.open(deployment)
+    with dg.instance_for_test() as instance:
+        _indexed("there", instance)
+    shutil.rmtree(tmp_path / "repository")
+    index = Index.open(deployment)
+    answer = Indexes((index,)).ask("greet a person by name", limit=1)
+    assert [(hit.file_path, hit.qualified_name, hit.state, hit.repository) for hit in answer.hits] == [
+        ("app/greeting.py", "greet", "current", deployment)
+    ]
+    assert answer.freshness[0].newer_count is None, "there is nothing here to compare with"
+    assert index.symbol("Counter").hits[0].file_path == "app/greeting.py"
+    assert index.outline("app/greeting.py").hits
+    status = index.status()
+    assert (status.repository_root, status.chunks["pending"], dict(status.holders)) == (deployment, 0, {})
+    with pytest.raises(UsageError, match="searched without its repository"):
+        index.search("greet", changed_since="HEAD")
+
+
+def test_a_reader_sees_a_commit_of_another_machine(deployment: str, tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        _indexed("there", instance)
+        reader = Index.open(deployment)
+        assert not reader.search("zebra", mode="lexical")
+        (tmp_path / "repository/zebra.py").write_text("def zebra():\n    return 1\n", encoding="utf-8")
+        _indexed("there", instance)
+    wait_until(
+        lambda: [hit.file_path for hit in reader.search("zebra", mode="lexical")] == ["zebra.py"], "the commit is seen"
+    )
+
+
+def test_the_phases_are_locked_at_postgresql(deployment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = IndexResource().folder("there")
+    with hold(folder.locks, Phase.EMBED, run_id="a run"):
+        held = holders(folder)
+        assert {phase: who.run_id for phase, who in held.items()} == {"embed": "a run"}
+    assert holders(folder) == {}
+    monkeypatch.delenv(POSTGRES_VARIABLE)
+    with pytest.raises(UsageError, match=f"Name it in {POSTGRES_VARIABLE}"), hold(folder.locks, Phase.EMBED):
+        pass
+    assert holders(folder) == {}

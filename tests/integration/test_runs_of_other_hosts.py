@@ -1,0 +1,204 @@
+"""Runs of an index that several hosts work on: a lock at the server says whether one is alive, whatever its host.
+
+Needs PostgreSQL's server programs (`apt-get install postgresql`); a server of its own is started for the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import dagster as dg
+import pytest
+
+from code_index.core.addresses import Bucket
+from code_index.core.errors import StoreError
+from code_index.index import server_locks
+from code_index.index.folder import IndexFolder
+from code_index.index.server_locks import POSTGRES_VARIABLE, LockServer
+from indexing_assets.runs import live_runs
+from indexing_assets.runs.index_names import UNNAMED
+from indexing_assets.runs.job_names import SCAN_JOB
+from indexing_assets.runs.live_runs import (
+    HOST_TAG,
+    LOCKED_TAG,
+    RUN_TAG,
+    close_dead_runs,
+    dead_runs,
+    stop_if_ended,
+    tag_process,
+)
+from indexing_assets.runs.open_index import OpenIndex
+from tests.postgres_server import running_server
+
+pytest.importorskip("psycopg2")  # of dagster-postgres, which may come out later than the Dagster of `make newest`
+pytestmark = pytest.mark.slow
+
+
+@dg.job(name=SCAN_JOB)
+def _job() -> None:
+    """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with running_server() as server:
+        yield server.url.format("postgres")
+
+
+@pytest.fixture
+def place(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[LockServer]:
+    monkeypatch.setenv(POSTGRES_VARIABLE, url)
+    monkeypatch.setattr(server_locks, "_RESTORED_S", 0)
+    yield LockServer.named("s3://team/index")
+    for lock in live_runs._locked.values():
+        lock.free()
+    live_runs._locked.clear()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def _begun(
+    instance: dg.DagsterInstance, place: Path | LockServer, tags: Mapping[str, str] | None = None
+) -> dg.DagsterRun:
+    """A run that started and whose process is this one."""
+    run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTED, tags=dict(tags or {}))
+    tag_process(_context(instance, run), place)
+    return _record(instance, run)
+
+
+def _context(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.AssetExecutionContext:
+    return cast("dg.AssetExecutionContext", SimpleNamespace(instance=instance, run=run))
+
+
+def _record(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun:
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found
+
+
+def _of_another_host(instance: dg.DagsterInstance, run: dg.DagsterRun) -> server_locks.ServerLock:
+    """The lock of a run, as one that a process on another host holds."""
+    instance.add_run_tags(run.run_id, {HOST_TAG: "another host"})
+    return live_runs._locked.pop(run.run_id)
+
+
+def test_a_run_is_dead_when_nobody_holds_its_lock_whatever_its_host(
+    instance: dg.DagsterInstance, place: LockServer
+) -> None:
+    run = _begun(instance, place)
+    assert run.tags[RUN_TAG] == run.run_id
+    lock = _of_another_host(instance, run)
+    assert dead_runs(instance) == []
+    lock.free()
+    assert [dead.run_id for dead in dead_runs(instance)] == [run.run_id]
+    assert close_dead_runs(instance) == [run.run_id]
+    assert _record(instance, run).status is dg.DagsterRunStatus.FAILURE
+    assert close_dead_runs(instance) == []
+
+
+def test_a_run_of_an_index_of_this_machine_has_no_lock(instance: dg.DagsterInstance, place: LockServer) -> None:
+    run = _begun(instance, Path("locks"))
+    assert LOCKED_TAG not in run.tags
+    assert not live_runs._locked
+
+
+def test_a_run_that_is_executed_again_is_not_taken_for_its_parent(
+    instance: dg.DagsterInstance, place: LockServer
+) -> None:
+    parent = _begun(instance, place)
+    _of_another_host(instance, parent).free()
+    instance.report_run_failed(parent, "killed")
+    again = instance.create_run_for_job(
+        _job,
+        status=dg.DagsterRunStatus.STARTED,
+        tags=_record(instance, parent).tags,
+        parent_run_id=parent.run_id,
+        root_run_id=parent.run_id,
+    )
+    assert dead_runs(instance) == []
+    tag_process(_context(instance, again), place)
+    assert dead_runs(instance) == []
+    _of_another_host(instance, again).free()
+    assert [dead.run_id for dead in dead_runs(instance)] == [again.run_id]
+
+
+def test_a_run_that_a_launcher_resumes_on_another_host_takes_its_lock_again(
+    instance: dg.DagsterInstance, place: LockServer
+) -> None:
+    run = _begun(instance, place)
+    _of_another_host(instance, run).free()
+    tag_process(_context(instance, run), place)
+    assert _record(instance, run).tags[HOST_TAG] != "another host"
+    assert dead_runs(instance) == []
+
+
+def test_two_hosts_are_never_at_work_on_one_run(
+    instance: dg.DagsterInstance, place: LockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_runs, "_OLD_SESSION_S", 0.1)
+    run = _begun(instance, place)
+    lock = _of_another_host(instance, run)
+    with pytest.raises(StoreError, match=f"Another process is at work on run {run.run_id}"):
+        tag_process(_context(instance, run), place)
+    lock.free()
+
+
+def test_a_worker_lets_go_of_a_run_that_ended_when_it_begins_the_next(
+    instance: dg.DagsterInstance, place: LockServer
+) -> None:
+    first = _begun(instance, place)
+    second = _begun(instance, place)
+    assert live_runs._locked.keys() == {first.run_id, second.run_id}, "a run within a run"
+    instance.report_run_failed(second, "ended")
+    third = _begun(instance, place)
+    assert live_runs._locked.keys() == {first.run_id, third.run_id}
+
+
+def test_a_run_that_was_closed_while_its_host_was_cut_off_stops(
+    instance: dg.DagsterInstance, place: LockServer
+) -> None:
+    run = _begun(instance, place)
+    stop_if_ended(_context(instance, run))
+    instance.report_run_failed(run, "nobody held its lock")
+    with pytest.raises(StoreError, match=f"Run {run.run_id} was closed"):
+        stop_if_ended(_context(instance, run))
+    _of_another_host(instance, run).free()
+    with pytest.raises(StoreError, match="was closed"):
+        tag_process(_context(instance, run), place)
+
+
+def test_a_run_whose_host_died_before_it_took_its_lock_is_dead_after_a_while(
+    instance: dg.DagsterInstance, place: LockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def index(tables_at: Bucket | None) -> OpenIndex:
+        folder = IndexFolder(tmp_path, tmp_path, tables_at=tables_at)
+        return cast("OpenIndex", SimpleNamespace(folder=folder, names=UNNAMED))
+
+    at_a_store = index(Bucket("team", "index"))
+    run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+    instance.report_dagster_event(
+        dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=_job.name), run.run_id
+    )
+    assert dead_runs(instance, at_a_store) == []
+    monkeypatch.setattr(live_runs, "_LOCKED_WITHIN_S", -1.0)
+    assert [dead.run_id for dead in dead_runs(instance, at_a_store)] == [run.run_id]
+    assert dead_runs(instance, index(None)) == []
+    assert dead_runs(instance) == []
+    tag_process(_context(instance, run), place)
+    assert dead_runs(instance, at_a_store) == []
+
+
+def test_a_run_that_ended_meanwhile_is_not_closed(
+    instance: dg.DagsterInstance, place: LockServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.SUCCESS)
+    monkeypatch.setattr(live_runs, "dead_runs", lambda *_: [run])
+    assert close_dead_runs(instance) == []
+    assert _record(instance, run).status is dg.DagsterRunStatus.SUCCESS
