@@ -20,6 +20,7 @@ Belongs here: what an index of a deployment is, and what several must not share.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Mapping
@@ -154,17 +155,30 @@ def deployed_indexes(environment: Mapping[str, str] | None = None) -> Mapping[st
     path = Path(named).expanduser()
     try:
         # A link is fine here: the user's environment names the file, and Kubernetes mounts files as links.
-        content = load_toml(read_regular_file(path.resolve()).decode())
+        place = path.resolve()
+        content = read_regular_file(place)
     except OSError as error:
         raise SettingsError(
             f"The deployment file {path} cannot be read: {error.strerror}. Correct {DEPLOYMENT_VARIABLE}."
         ) from error
-    except ValueError as error:
-        raise SettingsError(f"The deployment file {path} is not valid TOML: {error}.") from error
     try:
-        return placed_indexes(_checked(content).indexes, path.resolve().parent)
+        return _indexes_of(content, place.parent)
     except SettingsError as error:
         raise SettingsError(f"The deployment file {path}: {error}") from error
+
+
+@functools.lru_cache(maxsize=1)
+def _indexes_of(content: bytes, folder: Path) -> Mapping[str, DeployedIndex]:
+    """The indexes of a deployment file's content; each resource of each index asks for all of them again and again.
+
+    Raises:
+        SettingsError: the content cannot be used.
+    """
+    try:
+        parsed = load_toml(content.decode())
+    except ValueError as error:
+        raise SettingsError(f"it is not valid TOML: {error}.") from error
+    return MappingProxyType(placed_indexes(_checked(parsed).indexes, folder))
 
 
 def create_deployment_home(instance_config: str) -> Path:

@@ -7,6 +7,8 @@ that was cut off from writing over what others wrote meanwhile; and LanceDB make
 from __future__ import annotations
 
 import math
+import os
+import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ from code_index.core.object_stores import Endpoint, ObjectFiles
 from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.retries import with_retries
 from code_index.tables.schemas import with_primary_key
-from code_index.tables.sql import equals, sql_literal
+from code_index.tables.sql import sql_literal
 
 T = TypeVar("T")
 
@@ -42,7 +44,63 @@ _RECORDS_SCHEMA: Final = with_primary_key(
 )
 _RECORD_VERSIONS: Final = 64  # after which older ones are removed
 _OLD_RECORDS: Final = timedelta(minutes=10)
-_seen: dict[tuple[str, str], tuple[float, bytes | None]] = {}  # records of stores, and when this process read them
+
+
+class _Records:
+    """The records of one place, as this process read them last; usable from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._table: Any = None
+        self._version = 0
+        self._contents: dict[str, str] = {}
+        self._read_at = -math.inf
+
+    def read(self, folder: FolderAtStore, *, recent: bool) -> dict[str, str]:
+        """Return all contents by name, with one request where nobody wrote since, and none where `recent` ones do."""
+        with self._lock:
+            if not (recent and time.monotonic() - self._read_at < STALE_S):
+                read_at = time.monotonic()
+                self._look(folder)
+                self._read_at = read_at
+            return self._contents
+
+    def _look(self, folder: FolderAtStore) -> None:
+        if self._table is None:
+            if not folder.has_data(_RECORDS):
+                return
+            self._table = folder.connect(None).open_table(_RECORDS)
+        self._table.checkout_latest()
+        if (version := self._table.version) != self._version:
+            rows = self._table.to_arrow()
+            self._contents = dict(zip(rows["name"].to_pylist(), rows["content"].to_pylist(), strict=True))
+            self._version = version
+
+    def merge(self, folder: FolderAtStore, name: str, content: str, chosen: Callable[[Any], Any]) -> int:
+        """Merge one record by the clauses that are chosen; returns how many rows that changed."""
+        with self._lock:
+            table = self._opened_or_made(folder)
+            row = pa.table({"name": [name], "content": [content]}, schema=_RECORDS_SCHEMA)
+            done = chosen(table.merge_insert("name")).use_index(False).execute(row)
+            self._read_at = -math.inf
+            if done.version % _RECORD_VERSIONS == 0:
+                table.optimize(cleanup_older_than=_OLD_RECORDS)
+            return int(done.num_inserted_rows + done.num_updated_rows)
+
+    @staticmethod
+    def _opened_or_made(folder: FolderAtStore) -> Any:
+        connection = folder.connect()
+        if folder.has_data(_RECORDS):
+            return connection.open_table(_RECORDS)
+        try:
+            return connection.create_table(_RECORDS, schema=_RECORDS_SCHEMA)
+        except ValueError as error:
+            if "already exists" not in str(error):
+                raise
+            return connection.open_table(_RECORDS)  # another machine was quicker
+
+
+_known: dict[tuple[int, str], _Records] = {}
 
 
 class FolderAtStore:
@@ -51,23 +109,11 @@ class FolderAtStore:
     def __init__(self, where: Bucket) -> None:
         self._where = where
         self._files = ObjectFiles(where)
-        self._records: Any = None
         self._states: dict[str, _State] = {}  # whether there is a table, and the moment of the look
 
     def record(self, name: str, *, recent: bool = False) -> bytes | None:
-        seen_at, seen = _seen.get((str(self._where), name), (-math.inf, None))
-        if recent and time.monotonic() - seen_at < STALE_S:
-            return seen
-
-        def read() -> bytes | None:
-            if (table := self._record_table()) is None:
-                return None
-            found = table.search().where(equals("name", name)).select(["content"]).limit(1).to_arrow()
-            return found["content"][0].as_py().encode() if found.num_rows else None
-
-        content: bytes | None = self._retried(read)
-        _seen[str(self._where), name] = (time.monotonic(), content)
-        return content
+        content = self._retried(partial(self._records.read, self, recent=recent)).get(name)
+        return None if content is None else content.encode()
 
     def stamp(self, name: str) -> Hashable:
         return self.record(name, recent=True)
@@ -87,40 +133,21 @@ class FolderAtStore:
 
     def _merge_record(self, name: str, content: str, chosen: Callable[[Any], Any]) -> int:
         """Merge a record into the table, which is made first; returns how many rows that changed."""
+        return self._retried(partial(self._records.merge, self, name, content, chosen))
 
-        def merge() -> int:
-            if (table := self._record_table()) is None:
-                table = self._made_record_table()
-            row = pa.table({"name": [name], "content": [content]}, schema=_RECORDS_SCHEMA)
-            done = chosen(table.merge_insert("name")).use_index(False).execute(row)
-            if done.version % _RECORD_VERSIONS == 0:
-                table.optimize(cleanup_older_than=_OLD_RECORDS)
-            return int(done.num_inserted_rows + done.num_updated_rows)
-
-        changed = self._retried(merge)
-        _seen[str(self._where), name] = (time.monotonic(), content.encode()) if changed else (-math.inf, None)
-        return changed
-
-    def _record_table(self) -> Any | None:
-        if self._records is None and self.has_data(_RECORDS):
-            self._records = self.connect().open_table(_RECORDS)
-        return self._records
-
-    def _made_record_table(self) -> Any:
-        try:
-            self._records = self.connect().create_table(_RECORDS, schema=_RECORDS_SCHEMA)
-        except ValueError as error:
-            if "already exists" not in str(error):
-                raise
-            self._records = self.connect().open_table(_RECORDS)  # another machine was quicker
-        return self._records
+    @property
+    def _records(self) -> _Records:
+        """Those of this place that the process knows; a forked one knows none, whose handles it could not use."""
+        return _known.setdefault((os.getpid(), str(self._where)), _Records())
 
     def _retried(self, action: Callable[[], T]) -> T:
         return with_retries(action, table=_RECORDS, directory=self._where)
 
-    def connect(self) -> Any:
+    def connect(self, looking_after: timedelta | None = timedelta(0)) -> Any:
         options = Endpoint.named().storage_options()
-        return load_lancedb().connect(str(self._where), read_consistency_interval=timedelta(0), storage_options=options)
+        return load_lancedb().connect(
+            str(self._where), read_consistency_interval=looking_after, storage_options=options
+        )
 
     async def connect_reader(self) -> Any:
         return await load_lancedb().connect_async(str(self._where), storage_options=Endpoint.named().storage_options())

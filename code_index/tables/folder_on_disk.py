@@ -47,7 +47,7 @@ class FolderOnDisk:
         return await load_lancedb().connect_async(str(self._directory))
 
     def state(self, table: str) -> tuple[int, int, int, str, str] | None:
-        """Fingerprint the folder of versions: each commit adds a name; inode and time change when a table is made anew."""
+        """Fingerprint the folder of versions: each commit adds a name; inode and time change when a table is made again."""
         folder = self._path(table) / "_versions"
         try:
             status = folder.stat()

@@ -33,7 +33,7 @@ class ModelSwitching:
 
     def serving(self) -> tuple[str, Mapping[str, Any]] | None:
         """Return the identity of the model that search reads, and the settings that name it; None before the first run."""
-        registry = read_registry(self._tables.where)
+        registry = self._tables.registry()
         return None if registry is None else (registry.serving, registry.models[registry.serving].settings)
 
     def begin(self, model_id: str, settings: Mapping[str, Any]) -> None:

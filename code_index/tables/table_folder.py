@@ -46,7 +46,7 @@ class TableFolder(Protocol):
     def state(self, table: str) -> tuple[Hashable, ...] | None:
         """Fingerprint of a table, from before it is read; None where it was never written.
 
-        The first part is another one where a table was made anew, the whole where there may be a newer version, within
+        The first part is another one where a table was made again, the whole where there may be a newer version, within
         `STALE_S` at a store.
 
         Raises:
