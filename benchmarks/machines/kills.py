@@ -44,6 +44,8 @@ _LONGEST_S = 600.0
 # Small commits, so that a run has many of them.
 _SETTINGS = "{ parse_checkpoint_files = 25, checkpoint_chunks = 200, parse_workers = 1 }"
 
+# Each host has its own sockets there.
+_RAY_FOLDER = Path("/tmp/ray")
 _RAY = {
     "RAY_raylet_start_wait_time_s": "200",
     "RAY_health_check_period_ms": "1000",
@@ -298,7 +300,7 @@ def main() -> None:
         folder = arguments.folder or Path(opened.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-        network = opened.enter_context(Network(arguments.hosts))
+        network = opened.enter_context(Network(arguments.hosts, own=[_RAY_FOLDER]))
         postgres = opened.enter_context(network.postgres())
         store = opened.enter_context(network.store())
         names = [f"r{number}" for number in range(arguments.repositories)]

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,24 +32,26 @@ from typing import Any, Self
 _NETWORKS = 250
 _START_S = 120.0
 # The first process of a host waits for all that lose their parent.
-_FIRST_PROCESS = "hostname {name}; sleep infinity & wait"
+_FIRST_PROCESS = "hostname {name}; {own} sleep infinity & wait"
 
 
 class Host:
     """A host: its network, its name and its process numbers are its own; its files are those of this machine."""
 
-    def __init__(self, name: str, address: str, *, space: str, port: str) -> None:
+    def __init__(self, name: str, address: str, *, space: str, port: str, own: Sequence[Path]) -> None:
         self.name = name
         self.address = address
         self._space = space
         self._port = port
+        self._own = own
         self._first: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
         """Start the host, without processes; its link is up."""
+        folders = "".join(f"mkdir -p {folder}; mount -t tmpfs none {folder}; " for folder in self._own)
         own = ["unshare", "--uts", "--pid", "--fork", "--kill-child", "--mount-proc"]
         self._first = subprocess.Popen(
-            ["ip", "netns", "exec", self._space, *own, "sh", "-c", _FIRST_PROCESS.format(name=self.name)]
+            ["ip", "netns", "exec", self._space, *own, "sh", "-c", _FIRST_PROCESS.format(name=self.name, own=folders)]
         )
         _wait_for(lambda: _children(self._first_process()), f"the first process of {self.name}")
         _wait_for(lambda: self._output("hostname").strip() == self.name, f"the name of {self.name}")
@@ -116,10 +118,11 @@ class Host:
 
 
 class Network:
-    """So many hosts, `h1` and on, on a bridge whose end on this machine has `address`."""
+    """So many hosts, `h1` and on, on a bridge whose end on this machine has `address`; folders `own` are empty on each."""
 
-    def __init__(self, hosts: int) -> None:
+    def __init__(self, hosts: int, *, own: Sequence[Path] = ()) -> None:
         self._count = hosts
+        self._own = own
         self.hosts: list[Host] = []
         self._undo = ExitStack()
 
@@ -139,7 +142,7 @@ class Network:
                 _ip("link", "add", outside, "type", "veth", "peer", "name", "e0", "netns", space)
                 undo.callback(_ip, "link", "del", outside)
                 _ip("link", "set", outside, "master", bridge, "up")
-                host = Host(f"h{place}", f"{prefix}.{10 + place}", space=space, port=outside)
+                host = Host(f"h{place}", f"{prefix}.{10 + place}", space=space, port=outside, own=self._own)
                 _ip("-n", space, "link", "set", "e0", "up")
                 _ip("-n", space, "addr", "add", f"{host.address}/24", "dev", "e0")
                 _ip("-n", space, "link", "set", "lo", "up")
