@@ -52,7 +52,7 @@ def build_index_defs(
     warn_of_an_untested_dagster()
     settings = folder.settings()
     several_hosts = settings.embedding_hosts > 1
-    jobs = build_asset_jobs(names, several_hosts=several_hosts)
+    asset_jobs = build_asset_jobs(names, several_hosts=several_hosts)
     partitions_job, rerun_job = build_partition_jobs(names)
     with accepting_beta_parameters():
         assets = [
@@ -64,13 +64,26 @@ def build_index_defs(
             build_index_report(names),
             *([build_library_vectors(names, settings)] if several_hosts else []),
         ]
+    checks = build_index_checks(names)
+    bound_resources = {
+        names.prefixed(key): bound(resources[key]) for key in (INDEX_RESOURCE, EMBEDDER_RESOURCE, IO_MANAGER)
+    }
+    # Each job is made of its own index here. A project would make it of all assets and all resources that it has: for 300
+    # indexes 2,400 jobs with 900 resources each, which takes minutes and gigabytes. It would do so too for a job that has no
+    # `io_manager`, which none of ours uses.
+    own = dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=[*asset_jobs.values(), partitions_job, rerun_job],
+        resources={**bound_resources, "io_manager": resources.get("io_manager", dg.FilesystemIOManager())},
+    )
+    jobs = {job: own.resolve_job_def(definition.name) for job, definition in asset_jobs.items()}
+    partitions_job, rerun_job = (own.resolve_job_def(job.name) for job in (partitions_job, rerun_job))
     return dg.Definitions(
         assets=assets,
-        asset_checks=build_index_checks(names),
+        asset_checks=checks,
         jobs=[*jobs.values(), partitions_job, rerun_job],
         sensors=build_sensors(names, jobs, dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED),
         schedules=build_schedules(names, jobs, rerun_job, schedule_times),
-        resources={
-            names.prefixed(key): bound(resources[key]) for key in (INDEX_RESOURCE, EMBEDDER_RESOURCE, IO_MANAGER)
-        },
+        resources=bound_resources,
     )
