@@ -18,6 +18,7 @@ from indexing_assets.assets.library_vectors import build_library_vectors
 from indexing_assets.assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.assets.search_indexes import build_search_indexes
 from indexing_assets.assets.source_files import build_source_files
+from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.reruns import build_partition_jobs
 from indexing_assets.automation.schedules import ScheduleTimes, build_schedules
@@ -36,6 +37,7 @@ def build_index_defs(
     *,
     watch: bool,
     schedule_times: ScheduleTimes,
+    beside: int = 0,
 ) -> dg.Definitions:
     """The definitions of an index; warns once where Dagster is newer than any that was tested.
 
@@ -45,6 +47,7 @@ def build_index_defs(
         resources: by `index`, `embedder` and `lancedb_io_manager`; bound under the index's names for them.
         watch: whether sensors run before anybody starts or stops them.
         schedule_times: when the schedules run.
+        beside: how many other indexes' sensors are asked in the same round.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -83,7 +86,13 @@ def build_index_defs(
         assets=assets,
         asset_checks=checks,
         jobs=[*jobs.values(), partitions_job, rerun_job],
-        sensors=build_sensors(names, jobs, dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED),
+        sensors=build_sensors(
+            names,
+            jobs,
+            dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED,
+            # Watching keeps the daemon from the next sensor: a round of all of them watches as long as one alone.
+            WatchTimes(watch_s=WatchTimes().watch_s / (1 + beside)),
+        ),
         schedules=build_schedules(names, jobs, rerun_job, schedule_times),
         resources=bound_resources,
     )
