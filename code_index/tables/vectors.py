@@ -95,7 +95,10 @@ class VectorRows:
         """Find text_hash and vector of texts that `model` has embedded before, in use or retired; each text once."""
         schema = schemas.vectors(self.dimension() or 1)
         columns = ["text_hash", "vector"]
-        where = all_of(is_in("text_hash", dict.fromkeys(text_hashes)), equals("embedding_model", model))
+        asked = pa.array(dict.fromkeys(text_hashes), pa.string())
+        if _IDS_FOR_ONE * len(asked) > self.count():  # most are of texts that are not there
+            asked = asked.filter(pc.is_in(asked, self.read(["text_hash"]).column("text_hash").combine_chunks()))
+        where = all_of(is_in("text_hash", asked.to_pylist()), equals("embedding_model", model))
         found = _first_of_each(self._tables.read(VECTORS_TABLE, schema, columns=columns, where=where), "text_hash")
         known = set(found.column("text_hash").to_pylist())
         missing = [text_hash for text_hash in dict.fromkeys(text_hashes) if text_hash not in known]

@@ -231,6 +231,7 @@ def _is_dead(
         index is not None
         and not isinstance(index.folder.locks, Path)
         and is_run_of_index(run, index.names)
+        and any(_is_run_of(run, index.names, asset) for asset in ASSETS)  # one of checks only takes no lock
         and run.status is dg.DagsterRunStatus.STARTED
         and _tag(run, RUN_TAG) != run.run_id
         and time.time() - (record.start_time or time.time()) > _LOCKED_WITHIN_S

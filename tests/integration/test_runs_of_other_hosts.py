@@ -19,7 +19,7 @@ from code_index.index import server_locks
 from code_index.index.folder import IndexFolder
 from code_index.index.server_locks import POSTGRES_VARIABLE, LockServer
 from indexing_assets.runs import live_runs
-from indexing_assets.runs.index_names import UNNAMED
+from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.job_names import SCAN_JOB
 from indexing_assets.runs.live_runs import (
     HOST_TAG,
@@ -71,6 +71,11 @@ def _begun(
     run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTED, tags=dict(tags or {}))
     tag_process(_context(instance, run), place)
     return _record(instance, run)
+
+
+def _started(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    event = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+    instance.report_dagster_event(event, run.run_id)
 
 
 def _context(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.AssetExecutionContext:
@@ -183,13 +188,20 @@ def test_a_run_whose_host_died_before_it_took_its_lock_is_dead_after_a_while(
 
     at_a_store = index(Bucket("team", "index"))
     run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
-    instance.report_dagster_event(
-        dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=_job.name), run.run_id
-    )
+    _started(instance, run)
     assert dead_runs(instance, at_a_store) == []
     monkeypatch.setattr(live_runs, "_LOCKED_WITHIN_S", -1.0)
     assert [dead.run_id for dead in dead_runs(instance, at_a_store)] == [run.run_id]
     assert dead_runs(instance, index(None)) == []
+    checks = instance.add_run(
+        dg.DagsterRun(
+            job_name="__ASSET_JOB",
+            status=dg.DagsterRunStatus.STARTED,
+            asset_check_selection=frozenset({dg.AssetCheckKey(UNNAMED.asset_key(PARSED_CHUNKS), "counted")}),
+        )
+    )
+    _started(instance, checks)
+    assert checks.run_id not in {dead.run_id for dead in dead_runs(instance, at_a_store)}
     assert dead_runs(instance) == []
     tag_process(_context(instance, run), place)
     assert dead_runs(instance, at_a_store) == []

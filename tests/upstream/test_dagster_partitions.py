@@ -1,10 +1,12 @@
 """What the pipeline relies on in Dagster and its documentation does not promise."""
 
 import warnings
+from collections.abc import Iterator
 
 import dagster as dg
 import pytest
 from dagster import AssetKey
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from dagster._core.storage.partition_status_cache import get_and_update_asset_status_cache_value
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
@@ -165,3 +167,31 @@ def test_a_dependency_on_no_particular_partitions_resolves_no_upstream_keys(inst
 def test_a_key_that_we_escape_is_one_that_dagster_refuses(key):
     with pytest.raises(dg.DagsterInvalidDefinitionError):
         dg.StaticPartitionsDefinition([key])
+
+
+def test_the_newest_data_version_of_each_partition_is_found_without_its_event() -> None:
+    """`batches_given` relies on it, for materializations and observations."""
+
+    @dg.asset(partitions_def=dg.DynamicPartitionsDefinition(name="batches"), output_required=False)
+    def batches(context: dg.AssetExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        key = context.asset_key
+        for version in ("old", "new"):
+            tags = {DATA_VERSION_TAG: version}
+            context.log_event(dg.AssetMaterialization(key, partition="1", tags=tags))
+            context.log_event(dg.AssetObservation(key, partition="2", tags=tags))
+        yield from ()
+
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("batches", ["1", "2"])
+        assert dg.materialize([batches], instance=instance, partition_key="1").success
+        for kind, key in (("ASSET_MATERIALIZATION", "1"), ("ASSET_OBSERVATION", "2")):
+            found = instance.event_log_storage.get_latest_tags_by_partition(
+                dg.AssetKey("batches"), dg.DagsterEventType(kind), [DATA_VERSION_TAG]
+            )
+            assert found == {key: {DATA_VERSION_TAG: "new"}}
+
+
+def test_a_pool_gets_a_limit_of_its_own_beside_the_default() -> None:
+    with dg.instance_for_test() as instance:
+        instance.event_log_storage.set_concurrency_slots("pool", 3)
+        assert {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()} == {"pool": 3}
