@@ -78,7 +78,7 @@ def build_index_defs(
         assets=assets,
         asset_checks=checks,
         jobs=[*asset_jobs.values(), partitions_job, rerun_job],
-        resources={**bound_resources, "io_manager": resources.get("io_manager", dg.FilesystemIOManager())},
+        resources={**bound_resources, "io_manager": bound(resources.get("io_manager", dg.FilesystemIOManager()))},
     )
     jobs = {job: own.resolve_job_def(definition.name) for job, definition in asset_jobs.items()}
     partitions_job, rerun_job = (own.resolve_job_def(job.name) for job in (partitions_job, rerun_job))
