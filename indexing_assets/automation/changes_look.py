@@ -168,7 +168,7 @@ def _state(index: OpenIndex) -> RepositoryState:
 
 def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:
     """Files in the manifest whose chunks are missing: after a first scan, a crash, a change of the chunker."""
-    stand = digest([chunker_identity(index.settings), *table_versions(index.store, "files", "chunks")])
+    stand = digest([chunker_identity(index.settings), *table_versions(index, "files", "chunks")])
     nothing = "The index is up to date with the repository."
     if cursor.idle == stand:
         return Found(cursor, reason=nothing)

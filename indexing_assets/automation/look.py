@@ -15,13 +15,14 @@ from typing import Protocol
 import dagster as dg
 
 from code_index.index.locks import Phase, hold
-from code_index.tables import IndexStore
 from indexing_assets.automation.sensor_cursor import SensorCursor
-from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
+from indexing_assets.runs.index_names import ASSETS, CHUNK_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.job_names import PARSE_JOB
 from indexing_assets.runs.live_runs import RETRY_LASTING_TAG
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import as_one_range, range_tags
+
+_LOOKED_AT_LEAST_EVERY_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,18 @@ def later(cursor: SensorCursor, wait_s: float, what: str) -> str:
     )
 
 
-def table_versions(store: IndexStore, *tables: str) -> list[str]:
-    """Versions of tables as text, which changes with every write to one of them."""
-    return [f"{name}={store.tables.version(name)}" for name in tables]
+def table_versions(index: OpenIndex, *tables: str) -> list[str]:
+    """Versions of tables as text, which changes with every write to one of them.
+
+    At a store each version is a request that costs, at every tick: there it is what Dagster's records say of the runs that
+    write, and the hour, since a run that was killed may have written without a record.
+    """
+    if index.folder.tables_at is None:
+        return [f"{name}={index.store.tables.version(name)}" for name in tables]
+    records = index.instance.get_asset_records([index.names.asset_key(asset) for asset in ASSETS])
+    newest = (record.asset_entry.last_materialization_record for record in records)
+    written = max((record.storage_id for record in newest if record is not None), default=0)
+    return [f"written={written}", f"hour={int(time.time() / _LOOKED_AT_LEAST_EVERY_S)}"]
 
 
 def digest(texts: Sequence[str]) -> str:

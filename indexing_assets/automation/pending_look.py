@@ -58,13 +58,13 @@ class PendingLook:
 
     def take(self, cursor: SensorCursor) -> Found:
         """Ask for a run over all batches with chunks that wait for a vector, or for runs that share them, if there are any."""
-        index = open_index(self._instance, self._resource, self._names)
+        index = open_index(self._instance, self._resource, self._names, must_exist=False)
         close_dead_runs(self._instance, index)
         busy = unfinished_runs(index, CHUNK_VECTORS)
         if busy:
             return Found(cursor, reason=f"Run {busy[0].run_id} embeds; the next look follows its end.")
         model_id = self._embedder.get_for_queries(index.settings).model_id
-        versions = table_versions(index.store, "chunks", "vectors", "embedding_errors")
+        versions = table_versions(index, "chunks", "vectors", "embedding_errors")
         hosts = index.settings.embedding_hosts if self._several_hosts else 1
         shared = hosts > 1 and not is_table(self._embedder.embedder_config(index.settings))
         # In this order: what a run gives that ends between the two counts as at work, and not as left.
@@ -74,6 +74,7 @@ class PendingLook:
         stand = digest([model_id, *versions, *sorted(given), *(run.run_id for run in sharing)])
         if cursor.idle == stand:
             return Found(cursor, reason=_nothing(sharing))
+        index.folder.check()
         keys = batches_to_embed(index, model_id, retry_transient=False)
         if not keys:
             serve_kept_vectors(index.store, model_id)
