@@ -52,6 +52,7 @@ def build_defs(
             resources,
             watch=watch,
             schedule_times=ScheduleTimes(running=watch),
+            beside=len(indexes) - 1,
         )
         for names in indexes
     ]

@@ -18,6 +18,7 @@ from indexing_assets.assets.library_vectors import build_library_vectors
 from indexing_assets.assets.parsed_chunks import build_parsed_chunks
 from indexing_assets.assets.search_indexes import build_search_indexes
 from indexing_assets.assets.source_files import build_source_files
+from indexing_assets.automation.changes_look import WatchTimes
 from indexing_assets.automation.jobs import build_asset_jobs
 from indexing_assets.automation.reruns import build_partition_jobs
 from indexing_assets.automation.schedules import ScheduleTimes, build_schedules
@@ -36,6 +37,7 @@ def build_index_defs(
     *,
     watch: bool,
     schedule_times: ScheduleTimes,
+    beside: int = 0,
 ) -> dg.Definitions:
     """The definitions of an index; warns once where Dagster is newer than any that was tested.
 
@@ -45,6 +47,7 @@ def build_index_defs(
         resources: by `index`, `embedder` and `lancedb_io_manager`; bound under the index's names for them.
         watch: whether sensors run before anybody starts or stops them.
         schedule_times: when the schedules run.
+        beside: how many other indexes' sensors are asked in the same round.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -52,7 +55,7 @@ def build_index_defs(
     warn_of_an_untested_dagster()
     settings = folder.settings()
     several_hosts = settings.embedding_hosts > 1
-    jobs = build_asset_jobs(names, several_hosts=several_hosts)
+    asset_jobs = build_asset_jobs(names, several_hosts=several_hosts)
     partitions_job, rerun_job = build_partition_jobs(names)
     with accepting_beta_parameters():
         assets = [
@@ -64,13 +67,32 @@ def build_index_defs(
             build_index_report(names),
             *([build_library_vectors(names, settings)] if several_hosts else []),
         ]
+    checks = build_index_checks(names)
+    bound_resources = {
+        names.prefixed(key): bound(resources[key]) for key in (INDEX_RESOURCE, EMBEDDER_RESOURCE, IO_MANAGER)
+    }
+    # Each job is made of its own index here. A project would make it of all assets and all resources that it has: for 300
+    # indexes 2,400 jobs with 900 resources each, which takes minutes and gigabytes. It would do so too for a job that has no
+    # `io_manager`, which none of ours uses.
+    own = dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=[*asset_jobs.values(), partitions_job, rerun_job],
+        resources={**bound_resources, "io_manager": bound(resources.get("io_manager", dg.FilesystemIOManager()))},
+    )
+    jobs = {job: own.resolve_job_def(definition.name) for job, definition in asset_jobs.items()}
+    partitions_job, rerun_job = (own.resolve_job_def(job.name) for job in (partitions_job, rerun_job))
     return dg.Definitions(
         assets=assets,
-        asset_checks=build_index_checks(names),
+        asset_checks=checks,
         jobs=[*jobs.values(), partitions_job, rerun_job],
-        sensors=build_sensors(names, jobs, dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED),
+        sensors=build_sensors(
+            names,
+            jobs,
+            dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED,
+            # Watching keeps the daemon from the next sensor: a round of all of them watches as long as one alone.
+            WatchTimes(watch_s=WatchTimes().watch_s / (1 + beside)),
+        ),
         schedules=build_schedules(names, jobs, rerun_job, schedule_times),
-        resources={
-            names.prefixed(key): bound(resources[key]) for key in (INDEX_RESOURCE, EMBEDDER_RESOURCE, IO_MANAGER)
-        },
+        resources=bound_resources,
     )

@@ -240,7 +240,7 @@ class IndexFolder:
 
     @property
     def _recorded_source(self) -> str:
-        """What the index is of: its repository, or the address of a git host, whose checkout may lie elsewhere tomorrow."""
+        """Name of what the index is of: its repository, or the address of a git host, whose checkout may lie elsewhere tomorrow."""
         return str(self.repository_root) if self.origin is None else self.origin.address
 
     def _write_record(self, mark: str) -> None:

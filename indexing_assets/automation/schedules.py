@@ -34,7 +34,7 @@ class ScheduleTimes:
 
 def build_schedules(
     names: IndexNames,
-    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    jobs: Mapping[str, dg.JobDefinition | UnresolvedAssetJobDefinition],
     rerun_job: dg.JobDefinition,
     times: ScheduleTimes,
 ) -> list[dg.ScheduleDefinition]:

@@ -34,7 +34,7 @@ _TICK_S = 1
 
 def build_sensors(
     names: IndexNames,
-    jobs: Mapping[str, UnresolvedAssetJobDefinition],
+    jobs: Mapping[str, dg.JobDefinition | UnresolvedAssetJobDefinition],
     default_status: dg.DefaultSensorStatus,
     times: WatchTimes | None = None,
 ) -> list[dg.SensorDefinition]:

@@ -128,7 +128,7 @@ def test_paths_count_from_the_file_and_variables_of_a_single_index_do_not_count(
         ("indexes = 3", "indexes"),
         ("", "indexes"),
         ("[indexes]", "indexes"),
-        ("[indexes.one]", "indexes.one.repository"),
+        ("[indexes.one]", "indexes.one: .*either `repository`"),
         ('[indexes.one]\nrepository = "a"\nmodel = "x"', "indexes.one.model"),
         ('[indexes.One]\nrepository = "a"', "'One' must be lower-case"),
         ('[indexes."a-b"]\nrepository = "a"', "'a-b' must be lower-case"),
@@ -154,3 +154,24 @@ def test_a_deployment_file_that_is_missing_is_an_error_rather_than_no_index(tmp_
 def test_an_index_that_the_deployment_does_not_have_is_refused_with_those_it_has(deployment: Path) -> None:
     with pytest.raises(SettingsError, match="no index 'three', it has one, two"):
         IndexResource().folder("three")
+
+
+def test_a_job_has_the_resources_of_its_own_index_only(deployment: Path) -> None:
+    """All of a project's in each job would make the snapshots of many indexes grow with the square of their number."""
+    repository = build_defs().get_repository_def()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    assert len(jobs) > 10
+    for job in jobs:
+        index = job.name.split("_")[0]
+        own = {f"{index}_index", f"{index}_embedder", f"{index}_lancedb_io_manager", "io_manager"}
+        assert set(job.resource_defs) == own, job.name
+        assert set(job.asset_layer.asset_graph.get_all_asset_keys()) <= {
+            key for key in repository.asset_graph.get_all_asset_keys() if key.path[0] == index
+        }
+
+
+def test_a_change_of_the_deployment_file_is_seen(deployment: Path) -> None:
+    before = deployed_indexes()
+    assert deployed_indexes() is before, "it is not read again as long as it is the same"
+    deployment.write_text(f'[indexes.three]\nrepository = "{deployment.parent}"\n', encoding="utf-8")
+    assert list(deployed_indexes()) == ["three"]
