@@ -33,7 +33,8 @@ def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
     Dagster's daemon would do that when it first sees a pool, and let all runs of that moment through.
     """
     known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
-    for pool in {PARSE_POOL, embed_pool(settings)} - known:
+    of_hosts = {library_pool(settings)} if settings.embedding_hosts > 1 else set()
+    for pool in {PARSE_POOL, embed_pool(settings), *of_hosts} - known:
         instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
-    if settings.embedding_hosts > 1 and library_pool(settings) not in known:
-        instance.event_log_storage.set_concurrency_slots(library_pool(settings), settings.embedding_hosts)
+    for pool in of_hosts - known:  # which is there now: of two processes that add a limit at once, one fails
+        instance.event_log_storage.set_concurrency_slots(pool, settings.embedding_hosts)

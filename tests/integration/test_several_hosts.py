@@ -23,6 +23,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, LIBRARY_VECTORS, UNNAMED
 from indexing_assets.runs.partitions import keys_of_run
 from indexing_assets.runs.planning import Wanted, batches_given, wanted_partitions
+from indexing_assets.runs.pools import prepare_pools
 from resources.index_resource import IndexResource
 from tests.conftest import write_files
 from tests.fakes import Faulty, GivenEmbedder, give, refusing
@@ -240,6 +241,16 @@ def test_an_edit_while_hosts_are_at_work_moves_none_of_their_batches(hosts: _Hos
     hosts.look()
     assert hosts.run(*hosts.requests) == [None]
     hosts.check_complete()
+
+
+def test_as_many_runs_are_let_through_as_there_are_hosts_until_somebody_says_otherwise(hosts: _Hosts) -> None:
+    storage = hosts.index.instance.event_log_storage
+    prepare_pools(hosts.index.instance, hosts.index.settings)
+    limits = {limit.name: limit.limit for limit in storage.get_pool_limits()}
+    assert (limits["code_index_library"], limits["code_index_embed"]) == (_HOSTS, 1)
+    storage.set_concurrency_slots("code_index_library", 8)
+    prepare_pools(hosts.index.instance, hosts.index.settings)
+    assert {limit.name: limit.limit for limit in storage.get_pool_limits()}["code_index_library"] == 8
 
 
 def test_few_batches_are_embedded_by_one_run(hosts: _Hosts) -> None:
