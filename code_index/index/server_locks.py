@@ -129,6 +129,7 @@ class ServerLock:
         self._key = _key(server.scope, name)
         self._connection: Connection | None = None
         self._guard = threading.RLock()
+        self._held = False
         self._token: str | None = None
         self._lost: str | None = None
         self._freed = threading.Event()
@@ -150,6 +151,7 @@ class ServerLock:
             if time.monotonic() < self._gives_up:
                 return False
             raise _out_of_reach(self.place, error) from error
+        self._held = True
         threading.Thread(target=self._keep, name=f"lock {self._name}", daemon=True).start()
         return True
 
@@ -205,8 +207,10 @@ class ServerLock:
         self._freed.set()
         with self._guard:
             try:
-                if self._connection is not None and self._token is not None:
+                if self._connection is not None and self._held:
                     _ask(self._connection, "DELETE FROM code_index_locks WHERE token = %s", self._token)
+                    # The end of the session would free it too, a moment later.
+                    _ask(self._connection, "SELECT pg_advisory_unlock_all()")
             except _Unreachable:  # then the server frees it by itself, and the row stays until the next holder
                 pass
             finally:
