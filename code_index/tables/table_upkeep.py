@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.lancedb_import import load_lancedb
@@ -148,17 +149,19 @@ class TableUpkeep:
         """Compact files, bring indexes up to date, and remove versions older than `retention`, of `tables` or all.
 
         `exclusive` also removes data files that no version refers to (left by killed writers), which is only
-        safe while no process writes.
+        safe while no process writes. At a store that cannot be known, since a holder of the locks that was cut off may still
+        write: there LanceDB removes such files once they are a week old.
 
         Raises:
             StoreError: `retention` is under 10 minutes, which would break readers and writers at work.
         """
         if retention < MIN_RETENTION:
             raise StoreError(f"Keep versions for {MIN_RETENTION} or more, not {retention}: they may be in use.")
+        unverified = exclusive and not isinstance(self._tables.where, Bucket)
         for name in self._tables.names() if tables is None else tables:
             if self._tables.open(name) is not None:
                 self._tables.run(
-                    name, lambda table: table.optimize(cleanup_older_than=retention, delete_unverified=exclusive)
+                    name, lambda table: table.optimize(cleanup_older_than=retention, delete_unverified=unverified)
                 )
 
     def sweep_leftovers(self, older_than: timedelta, *, clock: Callable[[], float] = time.time) -> int:
