@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from code_index import Index, Indexes
-from code_index.core.errors import IndexMissingError, UsageError
+from code_index.core.errors import IndexMissingError, StoreError, UsageError
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold, holders
 from code_index.index.server_locks import POSTGRES_VARIABLE
@@ -23,7 +23,7 @@ from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import range_tags
 from resources.index_resource import IndexResource
-from tests.object_store import ObjectStore
+from tests.object_store import ObjectStore, without_conditions
 from tests.postgres_server import PostgresServer, running_server
 from tests.waiting import wait_until
 
@@ -144,3 +144,16 @@ def test_the_phases_are_locked_at_postgresql(deployment: str, monkeypatch: pytes
     with pytest.raises(UsageError, match=f"Name it in {POSTGRES_VARIABLE}"), hold(folder.locks, Phase.EMBED):
         pass
     assert holders(folder) == {}
+
+
+def test_an_index_is_not_begun_at_a_store_that_loses_commits(
+    deployment: str, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with without_conditions(object_store) as url, dg.instance_for_test() as instance:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        scan = build_defs().resolve_job_def("there_scan_source_files_job")
+        with pytest.raises(
+            StoreError, match=r"loses writes: of 4 commits at once to .* it does not keep If-None-Match"
+        ):
+            scan.execute_in_process(instance=instance)
+        assert IndexResource().store("there").tables.names() == []
