@@ -32,8 +32,14 @@ from code_index.core.errors import IndexMissingError
 from code_index.index.deployment import DEPLOYMENT_VARIABLE
 from code_index.index.folder import dagster_environment, write_instance_config
 from code_index.index.server_locks import POSTGRES_VARIABLE
+from indexing_assets.automation.changes_look import ChangesLook, WatchTimes
+from indexing_assets.automation.pending_look import PendingLook
+from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.definitions import build_defs
+from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.partitions import range_tags
+from resources.embedder_resource import EmbedderResource
+from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
 
 _SEED = 0
@@ -95,6 +101,20 @@ def _dollars(counts: Counter[str]) -> float:
     return reads * _READS + (counts.total() - reads - counts["DELETE"]) * _WRITES
 
 
+def _tick(instance: dg.DagsterInstance, counts: Counter[str]) -> Counter[str]:
+    """Requests of a tick of both sensors, after one that found nothing to do."""
+    names, resource = IndexNames("it"), IndexResource()
+    looks = [
+        ChangesLook(instance, resource, names, WatchTimes(watch_s=0.0)),
+        PendingLook(instance, resource, EmbedderResource(), names),
+    ]
+    cursors = [look.take(SensorCursor()).cursor for look in looks]
+    counts.clear()
+    for look, cursor in zip(looks, cursors, strict=True):
+        look.take(cursor)
+    return Counter(counts)
+
+
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -145,6 +165,7 @@ def main() -> None:
         step("scan, one file edited", "it_scan_source_files_job")
         step("parse one file", "it_parse_chunks_job", "it_file_hash")
         step("embed one batch", "it_embed_chunks_job", "it_embedding_batch")
+        steps["a tick of both sensors, nothing new"] = _tick(instance, counts)
         index = Index.open(address)
         index.search("striped")
         counts.clear()

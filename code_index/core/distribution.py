@@ -16,7 +16,7 @@ DISTRIBUTION: Final = "code-index-search"
 EXTRAS: Final = {
     "torch": ("torch", "transformers", "sentence_transformers", "onnxscript"),
     "ui": ("dagster_webserver", "graphql", "matplotlib"),
-    "postgres": ("dagster_postgres",),
+    "postgres": ("dagster_postgres", "psycopg2"),
 }
 """The packages, as they are imported, that an extra brings and this project imports."""
 
