@@ -5,7 +5,7 @@
 
 A deployment as docs/machines.md has it: source by commit, tables at SeaweedFS, records and locks in PostgreSQL, runs through
 Celery. Hosts are network namespaces. All is indexed, edited in a second commit, and indexed again; then every table of every
-index is compared row by row with a local index of a clone of that commit, times and run ids aside. With outages, the store is
+index is compared row by row with a local index of a clone of that commit, times, run ids and numbers of batches aside. With outages, the store is
 killed for so many seconds while a run of each kind is under way, and PostgreSQL is restarted; the runs that failed are listed with
 the reason.
 """
@@ -38,8 +38,9 @@ _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _LONGEST_S = 900.0
 _FUNCTIONS = 8
 _UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
+# Batches keep their numbers, and an edited file gets a new one: they are those of a local index only at first.
+_HISTORY = {"embedding_batch_id"}
 _TIMES_AND_RUNS = {"mtime_ns", "parsed_at", "updated_at", "embedded_at", "created_at", "run_id"}
-# Batches are numbered in the order in which files are parsed, which is that of partitions: of their keys, here and there.
 _TABLES = ("files", "chunks", "vectors", "references")
 _JOBS = ("scan_source_files_job", "parse_chunks_job", "embed_chunks_job")
 _GIT = {
@@ -89,7 +90,7 @@ def _is_indexed(store: IndexStore, files: int, round_: int) -> bool:
 def rows(store: IndexStore) -> dict[str, pl.DataFrame]:
     """All tables without times and run ids, sorted."""
     found = {name: pl.DataFrame(getattr(store, name).read()) for name in _TABLES}
-    kept = {name: table.drop(_TIMES_AND_RUNS & set(table.columns)) for name, table in found.items()}
+    kept = {name: table.drop((_TIMES_AND_RUNS | _HISTORY) & set(table.columns)) for name, table in found.items()}
     return {name: table.sort(table.columns[:4], maintain_order=True) for name, table in kept.items()}
 
 
@@ -147,13 +148,19 @@ def failed_runs(instance: dg.DagsterInstance) -> list[str]:
     found = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])):
         errors = [
-            entry.dagster_event.event_specific_data.error.message.strip().splitlines()[-1]
+            _cause(entry.dagster_event.event_specific_data.error)
             for entry in instance.all_logs(run.run_id)
             if entry.dagster_event is not None
             and getattr(entry.dagster_event.event_specific_data, "error", None) is not None
         ]
         found.append(f"{run.job_name}: {errors[-1][:300] if errors else 'closed'}")
     return found
+
+
+def _cause(error: Any) -> str:
+    while error.cause is not None:
+        error = error.cause
+    return str(error.message).strip().splitlines()[0]
 
 
 def main() -> None:

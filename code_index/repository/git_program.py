@@ -186,7 +186,7 @@ class RunningGit:
         return self._process.pid
 
     def output(
-        self, *, allowed: Sequence[int] = (0,), quiet: bool = False, timeout_s: float = _TIMEOUT_S
+        self, *, allowed: Sequence[int] = (0,), quiet: bool = False, timeout_s: float | None = None
     ) -> tuple[int, bytes]:
         """Wait for its end; exit status, one of those `allowed`, and output.
 
@@ -194,7 +194,7 @@ class RunningGit:
             GitFailedError: it fails, takes too long, seems to wait on a pipe, or should be `quiet` and warns.
         """
         with self:
-            said, error = self._wait(timeout_s)
+            said, error = self._wait(_TIMEOUT_S if timeout_s is None else timeout_s)
         status = self._process.returncode
         if status not in allowed or (quiet and error):
             lines = error.decode("utf-8", "replace").strip().splitlines()
@@ -243,7 +243,7 @@ class IsolatedGit:
         allowed: Sequence[int] = (0,),
         quiet: bool = False,
         reads_tree: bool = False,
-        timeout_s: float = _TIMEOUT_S,
+        timeout_s: float | None = None,
     ) -> tuple[int, bytes]:
         """Run a command in a folder of the working tree; exit status and output.
 

@@ -24,7 +24,7 @@ from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
 from code_index.core.object_stores import Endpoint, ObjectFiles
 from code_index.tables.lancedb_import import load_lancedb
-from code_index.tables.retries import with_retries
+from code_index.tables.retries import TableUnreadableError, with_retries
 from code_index.tables.schemas import with_primary_key
 from code_index.tables.sql import sql_literal
 
@@ -190,7 +190,10 @@ class FolderAtStore:
         last of several that collide. So they have to collide; a put after the other would not find the second kind.
         """
         where = self._where / "probe"
-        kept = with_retries(partial(_kept_of_commits_at_once, FolderAtStore(where)), table="probe", directory=where)
+        try:
+            kept = with_retries(partial(_kept_of_commits_at_once, FolderAtStore(where)), table="probe", directory=where)
+        except TableUnreadableError:  # one was replaced while another was at work on it
+            kept = 0
         if kept < _PROBES:
             raise StoreError(
                 f"{Endpoint.named()} loses writes: of {_PROBES} commits at once to {self._where} it kept {kept}, for it does "

@@ -18,7 +18,6 @@ import dagster as dg
 
 from code_index.core.errors import StoreError
 from code_index.core.lazy_imports import importing
-from code_index.core.object_stores import be_patient
 from code_index.system.file_locks import is_left, share_until_the_end
 from code_index.system.processes import is_seen_from_here, namespace, space_name, start_stamp
 from indexing_assets.runs.index_names import ASSETS, IndexNames, sharing_partitions
@@ -93,8 +92,6 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place
     Raises:
         StoreError: the run was closed meanwhile, since nobody held its lock.
     """
-    if not isinstance(place, Path):
-        be_patient()
     run_id = context.run.run_id
     tags: dict[str, str] = {}
     # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.

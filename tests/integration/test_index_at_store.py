@@ -153,7 +153,7 @@ def test_an_index_is_not_begun_at_a_store_that_loses_commits(
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         scan = build_defs().resolve_job_def("there_scan_source_files_job")
         with pytest.raises(
-            StoreError, match=r"loses writes: of 4 commits at once to .* it does not keep If-None-Match"
+            StoreError, match=r"loses writes: of 4 commits at once to .* for it does not keep If-None-Match"
         ):
             scan.execute_in_process(instance=instance)
         assert IndexResource().store("there").tables.names() == []
