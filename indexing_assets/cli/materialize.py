@@ -118,7 +118,8 @@ def _refuse_wrong_use(asset: str, choices: Sequence[bool], globs: Sequence[str])
     from indexing_assets.runs.index_names import ASSETS, LIBRARY_VECTORS, PARSED_CHUNKS, PARTITIONED
 
     if asset not in ASSETS:
-        raise UsageError(f"There is no asset {asset!r}. The assets are {', '.join(ASSETS)}.")
+        known = ", ".join(name for name in ASSETS if name != LIBRARY_VECTORS)  # which few indexes have
+        raise UsageError(f"There is no asset {asset!r}. The assets are {known}.")
     if asset not in {*PARTITIONED, LIBRARY_VECTORS} and (any(choices) or globs):
         raise UsageError(
             f"{asset} has no partitions and is materialized as a whole: leave the options out. "

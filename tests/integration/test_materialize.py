@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.cli.main import cli
 from indexing_assets.operations.pipeline import Pipeline
-from indexing_assets.runs.index_names import ASSETS
+from indexing_assets.runs.index_names import ASSETS, LIBRARY_VECTORS
 from indexing_assets.runs.partitions import keys_of_run
 from tests.fakes import obstruct
 from tests.indexed_copies import copy_indexed
@@ -111,11 +111,12 @@ def test_what_fails_again_ends_with_1_and_its_reason(root: Path) -> None:
 
 
 def test_every_asset_can_be_materialized(root: Path) -> None:
-    for asset in ASSETS:
+    of_one_host = [asset for asset in ASSETS if asset != LIBRARY_VECTORS]
+    for asset in of_one_host:
         done = _materialize(asset, root)
         assert done.exit_code == 0, done.output
     with Pipeline(resolve_index_folder(root)) as pipeline:
-        for asset in ASSETS:
+        for asset in of_one_host:
             assert pipeline.instance.get_latest_materialization_event(dg.AssetKey(asset)) is not None, asset
 
 

@@ -22,7 +22,7 @@ from code_index.api import Index, Indexes
 from code_index.core.errors import CodeIndexError, IndexMissingError, UsageError
 from code_index.core.lazy_imports import importing
 from code_index.core.quoting import printable, printable_message
-from code_index.index.folder import REPOSITORY_VARIABLE, IndexFolder, locate_index_folder
+from code_index.index.folder import REPOSITORY_VARIABLE, IndexFolder, folder_at_store, locate_index_folder
 from code_index.repository.skip_rules import INDEX_FOLDER
 from code_index.search.answer import Answer
 from code_index.search.freshness import PATIENCE_S, FileState, Freshness
@@ -206,7 +206,7 @@ class Tools:
         folders = self._folders()
         if not repo:
             return folders
-        named = [folder for folder in folders if repo in {folder.repository, name_of(folder.repository)}]
+        named = [folder for folder in folders if repo in {folder.repository, folder.repository.rpartition("/")[2]}]
         if not named:
             served = ", ".join(folder.repository for folder in folders)
             raise UsageError(f"{repo!r:.200} is not served here; there is {served}.")
@@ -218,7 +218,7 @@ class Tools:
         if len(paths) <= 1:
             return [locate_index_folder(paths[0] if paths else None, self._served.index_dir)]
         # The variables of a single index do not apply.
-        folders = [locate_index_folder(path, None if isinstance(path, str) else path / INDEX_FOLDER) for path in paths]
+        folders = [folder_at_store(path) if isinstance(path, str) else _folder_in(path.resolve()) for path in paths]
         return list({folder.path: folder for folder in folders}.values())
 
     def _index(self, folder: IndexFolder) -> Index:
@@ -355,6 +355,11 @@ class Tools:
 
 
 _RELATED_LINES: Final = 20
+
+
+def _folder_in(root: Path) -> IndexFolder:
+    """The folder of the index in a repository; one that may not be used is refused when it is asked."""
+    return IndexFolder(path=root / INDEX_FOLDER, repository_root=root)
 
 
 def _filters(asked: Search) -> dict[str, Any]:
