@@ -90,9 +90,9 @@ def _embed(
     embedder: EmbedderResource,
     names: IndexNames,
 ) -> Iterator[dg.AssetCheckResult]:
+    tag_process(context, index.folder(names.index).locks)
     opened = open_index(context.instance, index, names)
     settings = opened.settings
-    tag_process(context, opened.folder.locks)
     with hold(opened.folder.locks, Phase.EMBED, run_id=context.run.run_id):
         model = embedder.get(settings)
         configured = embedder.embedder_config(settings)

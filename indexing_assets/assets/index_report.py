@@ -66,9 +66,9 @@ def build_index_report(names: IndexNames) -> dg.AssetsDefinition:
 def _report(
     context: dg.AssetExecutionContext, index: IndexResource, embedder: EmbedderResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
+    tag_process(context, index.folder(names.index).locks)
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context, folder.locks)
     encoder = embedder.get_for_queries(opened.settings)
     status = read_status(opened, encoder.model_id)
     figures = replace(

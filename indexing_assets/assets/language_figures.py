@@ -32,8 +32,9 @@ def build_language_figures(names: IndexNames) -> dg.AssetsDefinition:
 
         Assets of your own can take it as an input.
         """
-        opened = open_index(context.instance, index_of(context, names), names)
-        tag_process(context, opened.folder.locks)
+        index = index_of(context, names)
+        tag_process(context, index.folder(names.index).locks)
+        opened = open_index(context.instance, index, names)
         figures = figures_of(opened.store)
         return dg.MaterializeResult(value=figures, metadata={"languages": markdown_table(figures.to_dicts())})
 

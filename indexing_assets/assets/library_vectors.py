@@ -82,8 +82,8 @@ def _embed(
     embedder: EmbedderResource,
     names: IndexNames,
 ) -> None:
+    tag_process(context, index.folder(names.index).locks)
     opened = open_index(context.instance, index, names)
-    tag_process(context, opened.folder.locks)
     model = embedder.get(opened.settings)
     configured = embedder.embedder_config(opened.settings)
     opened = replace(opened, store=opened.store.for_model(model.model_id))

@@ -102,9 +102,9 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
 def _parse(
     context: dg.AssetExecutionContext, config: ParsedChunksConfig, index: IndexResource, names: IndexNames
 ) -> Iterator[dg.AssetCheckResult]:
+    tag_process(context, index.folder(names.index).locks)
     opened = open_index(context.instance, index, names)
     folder, settings = opened.folder, opened.settings
-    tag_process(context, folder.locks)
     with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         run = ParseRun(context, opened)
         run.plan(force=config.force)

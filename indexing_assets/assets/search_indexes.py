@@ -80,9 +80,9 @@ def build_search_indexes(names: IndexNames) -> dg.AssetsDefinition:
 def _maintain(
     context: dg.AssetExecutionContext, config: SearchIndexesConfig, index: IndexResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
+    tag_process(context, index.folder(names.index).locks)
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context, folder.locks)
     run_id = context.run.run_id
     started = time.perf_counter()
     before = store.upkeep.disk_bytes()

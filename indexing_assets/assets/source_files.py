@@ -106,10 +106,10 @@ def build_source_files(names: IndexNames, folder: IndexFolder) -> dg.AssetsDefin
 def _scan(
     context: dg.AssetExecutionContext, config: SourceFilesConfig, index: IndexResource, names: IndexNames
 ) -> dg.MaterializeResult[None]:
+    tag_process(context, index.folder(names.index).locks)
     index.folder(names.index).create(instance_config())
     opened = open_index(context.instance, index, names)
     folder, store = opened.folder, opened.store
-    tag_process(context, folder.locks)
     with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         expire_copies(store, CHUNK_TABLES)

@@ -8,27 +8,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import dagster as dg
-
-from code_index.core.object_stores import be_patient
 from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IndexNames
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
 
 
 def index_of(context: Any, names: IndexNames) -> IndexResource:
-    """The index resource of a context whose definition requires it.
-
-    A run of an index at a store is patient with the store from here on: what it did would have to be done again.
-
-    Raises:
-        SettingsError, UntrustedIndexError, UsageError: there is no such index, or its folder cannot be used.
-    """
-    resource = cast("IndexResource", getattr(context.resources, names.prefixed(INDEX_RESOURCE)))
-    in_run = isinstance(context, dg.AssetExecutionContext | dg.OpExecutionContext)
-    if in_run and resource.folder(names.index).tables_at is not None:
-        be_patient()
-    return resource
+    """The index resource of a context whose definition requires it."""
+    return cast("IndexResource", getattr(context.resources, names.prefixed(INDEX_RESOURCE)))
 
 
 def embedder_of(context: Any, names: IndexNames) -> EmbedderResource:

@@ -18,6 +18,7 @@ import dagster as dg
 
 from code_index.core.errors import StoreError
 from code_index.core.lazy_imports import importing
+from code_index.core.object_stores import be_patient
 from code_index.system.file_locks import is_left, share_until_the_end
 from code_index.system.processes import is_seen_from_here, namespace, space_name, start_stamp
 from indexing_assets.runs.index_names import ASSETS, IndexNames, sharing_partitions
@@ -84,6 +85,8 @@ _locked: dict[str, ServerLock] = {}
 def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place: Path | LockServer) -> None:
     """Write the run's process into its tags, so that the run can be closed if the process is killed.
 
+    It comes before the first look at the tables: a store that is away is waited for, longer than a run may be silent.
+
     Args:
         context: that of the run.
         place: where the locks of its index are. At a server a lock of the run is taken as well, until the process ends or
@@ -92,6 +95,8 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place
     Raises:
         StoreError: the run was closed meanwhile, since nobody held its lock.
     """
+    if not isinstance(place, Path):
+        be_patient()
     run_id = context.run.run_id
     tags: dict[str, str] = {}
     # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.

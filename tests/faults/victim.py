@@ -24,7 +24,7 @@ from code_index.core.embedding_text import EmbeddingInput, TextRecipe
 DURABLE = (
     ("code_index.index.unchanged_marker", None, "write_atomically"),
     ("code_index.index.folder", None, "write_atomically"),
-    ("code_index.index.vector_sources", None, "write_atomically"),
+    ("code_index.index.records", None, "write_atomically"),
     ("resources.record_storage", None, "create_once"),
     ("resources.event_log", None, "create_once"),
     ("resources.event_log", "BatchingSqliteEventLogStorage", "store_event"),
