@@ -13,11 +13,13 @@ queries then use two processors, and because the other one checks and copies eac
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -33,6 +35,7 @@ from code_index.tables.table_folder import table_folder
 T = TypeVar("T")
 _State: TypeAlias = tuple[Hashable, ...]
 
+_STOPPING_S = 10.0
 STABLE_S = 2.0
 """A version that searches have found unchanged for so long is loaded: a command that asks once has ended by then,
 and beside a writer that commits every second nothing is loaded in vain."""
@@ -162,6 +165,7 @@ class ReadHandles:
             check_version(self.where)
             self._owner = os.getpid()
             self._connection = await self._folder.connect_reader()
+            _stop_at_exit()
         table = await self._connection.open_table(self._stored_name(name))
         return ReadHandle(table, state, await table.version(), await table.count_rows(), await table.schema())
 
@@ -187,14 +191,37 @@ class ReadHandles:
             raise explained(error, table=name, directory=self.where) from error
 
 
-_loops: dict[int, asyncio.AbstractEventLoop] = {}  # by process: a thread does not survive a fork
+_readers: dict[int, tuple[asyncio.AbstractEventLoop, threading.Thread]] = {}  # by process: no thread survives a fork
 _starting = threading.Lock()
 
 
 def _loop() -> asyncio.AbstractEventLoop:
     """The event loop of all readers of the process, in a thread of its own."""
     with _starting:
-        if (loop := _loops.get(os.getpid())) is None:
-            loop = _loops[os.getpid()] = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="code-index-reading", daemon=True).start()
-        return loop
+        if (reader := _readers.get(os.getpid())) is None:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="code-index-reading", daemon=True)
+            reader = _readers[os.getpid()] = loop, thread
+            thread.start()
+        return reader[0]
+
+
+@cache
+def _stop_at_exit() -> None:
+    """Let no query begin while the process ends: LanceDB's own end, which is registered by now, would wait for ever."""
+    atexit.register(_stop)
+
+
+def _stop() -> None:
+    _starting.acquire()  # for good: who asks for the loop now, waits until the process is gone
+    if (reader := _readers.get(os.getpid())) is not None:
+        loop, thread = reader
+        asyncio.run_coroutine_threadsafe(_stop_when_read(loop), loop)
+        thread.join()
+
+
+async def _stop_when_read(loop: asyncio.AbstractEventLoop) -> None:
+    """Wait for what is being read, or imported for it, and stop the loop."""
+    if under_way := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(under_way, timeout=_STOPPING_S)
+    loop.stop()

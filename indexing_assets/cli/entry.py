@@ -12,9 +12,9 @@ def main() -> None:
     # What is started in the background may ignore Ctrl-C, and stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
-    from indexing_assets.cli.main import main as run
+    from indexing_assets.cli.main import program
 
-    run()
+    program()
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -1,11 +1,13 @@
 """The group `code-index` and what all commands share: errors, exit statuses, variables."""
 
+import atexit
 import importlib
 import io
 import os
 import sys
+import threading
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -142,14 +144,28 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """Entry point of the console script."""
+def main() -> NoReturn:
+    """Run the command line, and exit."""
+    sys.exit(_status())
+
+
+def program() -> NoReturn:
+    """Run the command line, and end the process: threads of LanceDB that still answer abort one that takes itself apart."""
+    status = _status()
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - waits for threads, as at any end
+    atexit._run_exitfuncs()  # noqa: SLF001
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
+
+
+def _status() -> int:
     # Warnings of LanceDB's native code, one per query; must be set before its import.
     os.environ.setdefault("LANCEDB_LOG", "error")
     # Whatever a command writes is its user's own; an index that is shared sets another umask (`options.folder_of`).
     os.umask(umask_of(shared=False))
     open_streams()
-    sys.exit(finish(_run()))
+    return finish(_run())
 
 
 def _run() -> int:
@@ -185,4 +201,4 @@ def _stopped(error: BaseException) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    program()

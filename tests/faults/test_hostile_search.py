@@ -232,6 +232,31 @@ def test_bytes_of_the_command_line_that_are_no_utf8_end_in_a_message(root: Path)
     assert json.loads(answered.stdout)["hits"][0]["file_path"] == "src/greet.py"
 
 
+def test_a_command_that_ends_amid_its_reading_ends_quietly(root: Path) -> None:
+    # LanceDB's own end waits for ever for a query that begins meanwhile, and what still answers aborts.
+    program = """
+import sys
+from threading import Thread
+from code_index import Index
+from indexing_assets.cli.main import program
+def ask():
+    while True:
+        index.symbol("greet")
+index = Index.open(sys.argv[1])
+index.symbol("greet")
+for _ in range(4):
+    Thread(target=ask, daemon=True).start()
+sys.argv = ["code-index", "--version"]
+program()
+"""
+    for _ in range(5):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, str(root)], capture_output=True, timeout=PATIENCE_S, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, b"")
+        assert ended.stdout.startswith(b"code-index")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
