@@ -14,6 +14,7 @@ from code_index.index.folder import WATCH_VARIABLE
 from indexing_assets.automation.schedules import ScheduleTimes
 from indexing_assets.index_definitions import build_index_defs
 from indexing_assets.runs.index_names import EMBEDDER_RESOURCE, INDEX_RESOURCE, IO_MANAGER, UNNAMED, IndexNames
+from indexing_assets.runs.job_names import JOBS, RUN_JOB_VARIABLE
 from resources.bound_values import bound
 from resources.embedder_resource import EmbedderResource
 from resources.index_resource import IndexResource
@@ -28,7 +29,8 @@ def build_defs(
     Args:
         overrides: resources in place of the usual ones (`index`, `embedder`, `lancedb_io_manager`, and `io_manager`,
             for assets that name none).
-        indexes: the indexes; by default those of the deployment file, or a single one without a name.
+        indexes: the indexes; by default those of the deployment file, or a single one without a name. The process of a run
+            has only the index of its job: those of hundreds take seconds.
 
     Raises:
         SettingsError: the deployment file or the settings of an index cannot be used.
@@ -43,7 +45,7 @@ def build_defs(
     # Dagster's own, which it would give itself: its folder of pickled values is then not bound.
     resources.setdefault("io_manager", dg.FilesystemIOManager())
     if indexes is None:
-        indexes = [IndexNames(name) for name in deployed_indexes()] or [UNNAMED]
+        indexes = _of_this_process([IndexNames(name) for name in deployed_indexes()] or [UNNAMED])
     watch = os.environ.get(WATCH_VARIABLE, "0") not in {"", "0"}
     parts = [
         build_index_defs(
@@ -65,6 +67,11 @@ def build_defs(
             executor=dg.in_process_executor,
         ),
     )
+
+
+def _of_this_process(indexes: list[IndexNames]) -> list[IndexNames]:
+    job = os.environ.get(RUN_JOB_VARIABLE)
+    return [names for names in indexes if job in map(names.prefixed, JOBS)] or indexes
 
 
 defs = build_defs()

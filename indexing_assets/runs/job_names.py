@@ -23,6 +23,9 @@ CLEANUP_JOB = "clean_index_job"
 RERUN_JOB = "rerun_failed_partitions"
 PARTITIONS_JOB = "materialize_partitions"
 
+RUN_JOB_VARIABLE = "DAGSTER_RUN_JOB_NAME"
+"""Names the job of the run whose process this is; Dagster's launchers for Kubernetes and Ray set it, ours for Celery too."""
+
 ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
     SCAN_JOB: (SOURCE_FILES,),
     PARSE_JOB: (PARSED_CHUNKS, REFERENCES),
@@ -32,3 +35,4 @@ ASSETS_OF_JOB: Mapping[str, tuple[str, ...]] = {
     MAINTAIN_JOB: (SOURCE_FILES, SEARCH_INDEXES, LANGUAGE_FIGURES, INDEX_REPORT),
     CLEANUP_JOB: (SEARCH_INDEXES,),
 }
+JOBS = (*ASSETS_OF_JOB, RERUN_JOB, PARTITIONS_JOB)

@@ -18,6 +18,7 @@ from code_index.tables import IndexStore
 from indexing_assets.checks.dagster_records import partitions_are_not_too_many
 from indexing_assets.definitions import build_defs
 from indexing_assets.runs.index_names import IndexNames
+from indexing_assets.runs.job_names import JOBS
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import range_tags
 from resources.index_resource import IndexResource
@@ -52,6 +53,29 @@ def test_each_index_has_assets_partitions_jobs_and_sensors_of_its_own(deployment
     assert {definition.name for definition in partitions} == {"one_file_hash", "two_file_hash"}
     assert {"one_repo_changes_sensor", "two_repo_changes_sensor"} <= {s.name for s in repository.sensor_defs}
     assert {"one_parse_chunks_job", "two_rerun_failed_partitions"} <= set(repository.job_names)
+
+
+@pytest.mark.parametrize(
+    ("job", "loaded"),
+    [
+        ("two_parse_chunks_job", {"two"}),
+        ("two_rerun_failed_partitions", {"two"}),
+        ("__ASSET_JOB", {"one", "two"}),
+        ("job_of_another_location", {"one", "two"}),
+    ],
+)
+def test_the_process_of_a_run_loads_only_the_index_of_its_job(
+    deployment: Path, monkeypatch: pytest.MonkeyPatch, job: str, loaded: set[str]
+) -> None:
+    whole = build_defs().get_repository_def()
+    monkeypatch.setenv("DAGSTER_RUN_JOB_NAME", job)
+    repository = build_defs().get_repository_def()
+    assert {key.path[0] for key in repository.asset_graph.get_all_asset_keys()} == loaded
+    if len(loaded) == 1:
+        assert repository.get_job(job).get_job_snapshot_id() == whole.get_job(job).get_job_snapshot_id()
+    for name in loaded:  # no job is left out of the list that tells an index by them
+        of_index = {known for known in whole.job_names if known.startswith(f"{name}_")}
+        assert of_index <= {IndexNames(name).prefixed(known) for known in JOBS}
 
 
 def _scan_both(definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
