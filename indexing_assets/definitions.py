@@ -70,7 +70,7 @@ def build_defs(
 
 
 def _of_this_process(indexes: list[IndexNames]) -> list[IndexNames]:
-    job = os.environ.get(RUN_JOB_VARIABLE)
+    job = os.environ.get(RUN_JOB_VARIABLE, "")
     return [names for names in indexes if job in map(names.prefixed, JOBS)] or indexes
 
 

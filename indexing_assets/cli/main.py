@@ -1,11 +1,9 @@
 """The group `code-index` and what all commands share: errors, exit statuses, variables."""
 
-import atexit
 import importlib
 import io
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -19,7 +17,7 @@ from indexing_assets.cli.interrupts import STATUS, Stopped, ignore_interrupts, r
 from indexing_assets.cli.limits import raise_open_files, refuse_low_limits
 from indexing_assets.cli.os_errors import trouble, trouble_in
 from indexing_assets.cli.output import tell, tell_message
-from indexing_assets.cli.streams import finish, open_streams
+from indexing_assets.cli.streams import end_process, finish, open_streams
 
 _COMMANDS = {
     "cleanup": "Free the disk space that nothing needs.",
@@ -150,13 +148,8 @@ def main() -> NoReturn:
 
 
 def program() -> NoReturn:
-    """Run the command line, and end the process: threads of LanceDB that still answer abort one that takes itself apart."""
-    status = _status()
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - waits for threads, as at any end
-    atexit._run_exitfuncs()  # noqa: SLF001
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    os._exit(status)
+    """Run the command line, and end the process."""
+    end_process(_status())
 
 
 def _status() -> int:

@@ -9,11 +9,13 @@ only standard output on a disk that is full makes a command fail, at its end (`f
 printed was rejected: a message about progress would end an index that could go on.
 """
 
+import atexit
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from code_index.core.quoting import printable_message
 from indexing_assets.cli.output import tell
@@ -149,6 +151,15 @@ def finish(status: int) -> int:
         return status
     tell(f"Standard output cannot be written: {trouble.strerror or trouble}. What it should hold is not complete.")
     return status or 1
+
+
+def end_process(status: int) -> NoReturn:
+    """End the process, and do not take the interpreter apart: threads of LanceDB that still answer would abort in that."""
+    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - waits for threads, as at any end
+    atexit._run_exitfuncs()  # noqa: SLF001
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)
 
 
 def _discard(descriptor: int) -> None:
