@@ -138,14 +138,12 @@ def _asked_of_dagster(
         return read_status(index, model_id), throughput(index), last_embedding(index)
 
 
-def _show_status(
-    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
-) -> None:
+def _asked_of_records(
+    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str
+) -> "tuple[IndexStatus, dict[str, float], LastEmbedding]":
+    """Read the state with the figures of the last runs, without Dagster where its records can be read so."""
     from code_index.index.contents import index_status
     from code_index.index.locks import Phase, owner
-    from code_index.index.skipped import skipped_in_words
-    from code_index.sharing.libraries import Libraries
-    from indexing_assets.cli.outcome import masked_total, vectors_from
     from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS
     from indexing_assets.runs.run_figures import OF_A_RUN, RECENT_EVENTS, figures_of_runs, last_embedding, throughput
     from resources.plain_records import PlainRecords
@@ -153,14 +151,27 @@ def _show_status(
     folder.check_records()
     records = PlainRecords.of(folder.dagster_home)
     if records is None or owner(folder.locks, Phase.EMBED) is not None:
-        status, rates, last = _asked_of_dagster(folder, settings, store, model_id)
-    else:
-        runs = {
-            asset: figures_of_runs(records.newest_materializations(asset, limit=RECENT_EVENTS, entry=OF_A_RUN))
-            for asset in (PARSED_CHUNKS, CHUNK_VECTORS)
-        }
-        status, rates = index_status(folder, store, model_id), throughput(runs.__getitem__)
-        last = last_embedding(runs.__getitem__)
+        return _asked_of_dagster(folder, settings, store, model_id)
+    runs = {
+        asset: figures_of_runs(records.newest_materializations(asset, limit=RECENT_EVENTS, entry=OF_A_RUN))
+        for asset in (PARSED_CHUNKS, CHUNK_VECTORS)
+    }
+    return index_status(folder, store, model_id), throughput(runs.__getitem__), last_embedding(runs.__getitem__)
+
+
+def _show_status(
+    folder: "IndexFolder", settings: "Settings", store: "IndexStore", model_id: str, *, as_json: bool
+) -> None:
+    from code_index.index.contents import index_status
+    from code_index.index.skipped import skipped_in_words
+    from code_index.sharing.libraries import Libraries
+    from indexing_assets.cli.outcome import masked_total, vectors_from
+    from indexing_assets.runs.run_figures import LastEmbedding
+
+    if folder.tables_at is None:
+        status, rates, last = _asked_of_records(folder, settings, store, model_id)
+    else:  # the deployment that indexes it has the records, and pages that show them
+        status, rates, last = index_status(folder, store, model_id), {}, LastEmbedding()
     libraries = Libraries.of(settings, model_id).contents()
     if as_json:
         say_state(asdict(status) | {"throughput": rates, "last_embedding": asdict(last), "libraries": libraries})
@@ -169,7 +180,7 @@ def _show_status(
     named = ", ".join(f"{name} {count:,}" for name, count in languages[:_LANGUAGES])
     lines = [
         ("Repository", status.repository_root),
-        ("Index", f"{status.index_dir} ({human_bytes(sum(status.disk_bytes.values()))})"),
+        ("Index", f"{folder.tables_at or status.index_dir} ({human_bytes(sum(status.disk_bytes.values()))})"),
         ("Files", _counts(status.files)),
         ("Languages", named + (", ..." if languages[_LANGUAGES:] else "")),
         *([("No syntax", f"{_counts(status.without_syntax)} (cut as plain text)")] if status.without_syntax else []),

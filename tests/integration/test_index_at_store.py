@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from polars.testing import assert_frame_equal
 
 from code_index import Index, Indexes
@@ -18,6 +19,7 @@ from code_index.index.locks import Phase, hold, holders
 from code_index.index.server_locks import POSTGRES_VARIABLE
 from code_index.tables import IndexStore
 from indexing_assets.checks import Subject, evaluate
+from indexing_assets.cli.main import cli
 from indexing_assets.definitions import build_defs
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.open_index import open_index
@@ -118,6 +120,11 @@ def test_an_index_at_a_store_is_searched_by_its_address(deployment: str, tmp_pat
     assert index.outline("app/greeting.py").hits
     status = index.status()
     assert (status.repository_root, status.chunks["pending"], dict(status.holders)) == (deployment, 0, {})
+    shown = CliRunner().invoke(cli, ["status", deployment])
+    assert shown.exit_code == 0, shown.output
+    lines = dict(line.split("  ", 1) for line in shown.output.splitlines())
+    assert lines["Repository"].strip() == deployment
+    assert lines["Index"].strip().startswith(f"{deployment} (")
     with pytest.raises(UsageError, match="searched without its repository"):
         index.search("greet", changed_since="HEAD")
 
