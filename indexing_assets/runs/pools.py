@@ -1,6 +1,7 @@
 """Dagster's concurrency pools: which runs take turns."""
 
 import dagster as dg
+from sqlalchemy.exc import DBAPIError
 
 from code_index.embedding.backends.registry import AUTO
 from code_index.index.settings import Settings
@@ -35,6 +36,10 @@ def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
     known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
     of_hosts = {library_pool(settings)} if settings.embedding_hosts > 1 else set()
     for pool in {PARSE_POOL, embed_pool(settings), *of_hosts} - known:
-        instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
-    for pool in of_hosts - known:  # which is there now: of two processes that add a limit at once, one fails
+        try:
+            instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
+        except DBAPIError:  # on PostgreSQL it fails where another process adds the limit at once
+            if pool not in {limit.name for limit in instance.event_log_storage.get_pool_limits()}:
+                raise
+    for pool in of_hosts - known:
         instance.event_log_storage.set_concurrency_slots(pool, settings.embedding_hosts)

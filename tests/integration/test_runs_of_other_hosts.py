@@ -12,12 +12,14 @@ from typing import Any, cast
 
 import dagster as dg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
 from code_index.index import server_locks
 from code_index.index.folder import IndexFolder
 from code_index.index.server_locks import POSTGRES_VARIABLE, LockServer
+from code_index.index.settings import Settings
 from indexing_assets.runs import live_runs
 from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
 from indexing_assets.runs.job_names import SCAN_JOB
@@ -31,6 +33,7 @@ from indexing_assets.runs.live_runs import (
     tag_process,
 )
 from indexing_assets.runs.open_index import OpenIndex
+from indexing_assets.runs.pools import EMBED_POOL, PARSE_POOL, prepare_pools
 from tests.postgres_server import running_server
 
 pytest.importorskip("psycopg2")  # of dagster-postgres, which may come out later than the Dagster of `make newest`
@@ -214,3 +217,25 @@ def test_a_run_that_ended_meanwhile_is_not_closed(
     monkeypatch.setattr(live_runs, "dead_runs", lambda *_: [run])
     assert close_dead_runs(instance) == []
     assert _record(instance, run).status is dg.DagsterRunStatus.SUCCESS
+
+
+def test_of_two_sensors_that_add_a_limit_at_once_none_fails(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = {
+        "concurrency": {"pools": {"granularity": "run", "default_limit": 4}},
+        "event_log_storage": {
+            "module": "resources.postgres_event_log",
+            "class": "BatchingPostgresEventLogStorage",
+            "config": {"postgres_url": url},
+        },
+    }
+    with dg.instance_for_test(overrides=overrides) as instance:
+        storage = instance.event_log_storage
+        prepare_pools(instance, Settings())
+        before = storage.get_pool_limits()
+        assert {limit.name for limit in before} == {PARSE_POOL, EMBED_POOL}
+        looks: Iterator[list[Any]] = iter([[]])  # as of a moment before the other one added them
+        monkeypatch.setattr(storage, "get_pool_limits", lambda: next(looks, before))
+        prepare_pools(instance, Settings())
+        looks = iter([[], []])  # no other one was there: something else is wrong
+        with pytest.raises(DBAPIError):
+            prepare_pools(instance, Settings())
