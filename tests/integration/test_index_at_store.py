@@ -17,6 +17,8 @@ from code_index.core.errors import IndexMissingError, StoreError, UsageError
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold, holders
 from code_index.index.server_locks import POSTGRES_VARIABLE
+from code_index.serving.mcp.definitions import Served
+from code_index.serving.mcp.tools import Tools
 from code_index.tables import IndexStore
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.cli.main import cli
@@ -107,6 +109,8 @@ def test_rows_are_those_of_a_local_index_also_after_edits(deployment: str, tmp_p
 def test_an_index_at_a_store_is_searched_by_its_address(deployment: str, tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError, match=f"There is no index at {deployment} yet"):
         Index.open(deployment)
+    unmade = Tools(Served((deployment,), command=("code-index", "index"))).answer("search", {"query": "greet"})
+    assert unmade.text.endswith("It is only read here: the runs of its deployment make it. Until then, use grep.")
     with dg.instance_for_test() as instance:
         _indexed("there", instance)
     shutil.rmtree(tmp_path / "repository")

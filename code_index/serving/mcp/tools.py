@@ -233,7 +233,9 @@ class Tools:
 
     def _next_steps(self, folder: IndexFolder) -> list[str]:
         """Sentences that say what to do about an index that is missing."""
-        if self._runs is None or folder.tables_at is not None:
+        if folder.tables_at is not None:
+            return ["It is only read here: the runs of its deployment make it. Until then, use grep."]
+        if self._runs is None:
             return ["This server only reads: a person has to index it. Until then, use grep."]
         if misplaced := self._misplaced(folder):
             return [misplaced]
