@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
 import pytest
+from lancedb.table import LanceTable
 from polars.testing import assert_frame_equal
 
 from code_index import Index, Indexes
+from code_index.core.addresses import Bucket
 from code_index.core.errors import IndexMissingError, StoreError, UsageError
+from code_index.core.object_stores import be_patient
 from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.index.locks import Phase, hold, holders
 from code_index.index.server_locks import POSTGRES_VARIABLE
-from code_index.tables import IndexStore
+from code_index.tables import IndexStore, lance_tables
 from indexing_assets.checks import Subject, evaluate
 from indexing_assets.definitions import build_defs
 from indexing_assets.runs.index_names import IndexNames
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partitions import range_tags
 from resources.index_resource import IndexResource
+from tests.contract.rows import chunk_rows
 from tests.object_store import ObjectStore, without_conditions
 from tests.postgres_server import PostgresServer, running_server
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE_S, wait_until
 
 _TIMES_AND_RUNS = {"mtime_ns", "parsed_at", "updated_at", "embedded_at", "run_id", "created_at"}
 
@@ -157,3 +164,69 @@ def test_an_index_is_not_begun_at_a_store_that_loses_commits(
         ):
             scan.execute_in_process(instance=instance)
         assert IndexResource().store("there").tables.names() == []
+
+
+@pytest.fixture
+def mortal_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ObjectStore, IndexStore]]:
+    """A store that the test may kill, and tables there; calls wait for it for as long as a test may."""
+    (tmp_path / "store").mkdir()
+    with ObjectStore(tmp_path / "store") as store:
+        address = store.new_place(monkeypatch)
+        be_patient(PATIENCE_S)
+        yield store, IndexStore(Bucket(*address.removeprefix("s3://").split("/", maxsplit=1)))
+
+
+def test_a_store_that_is_killed_while_a_table_is_read_loses_no_row_and_doubles_none(
+    mortal_store: tuple[ObjectStore, IndexStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, index = mortal_store
+    expected = []
+    for file in range(40):  # a file of the table each: few of them are read ahead
+        ids = [f"{file}-{number}" for number in range(20)]
+        expected += ids
+        rows = chunk_rows(*((one, str(file)) for one in ids))
+        index.chunks.replace([str(file)], rows, now=datetime(2026, 1, 1, tzinfo=UTC), is_only_writer=True)
+    queries = []
+
+    def counted(*arguments: Any) -> Any:
+        queries.append(arguments)
+        return query(*arguments)
+
+    query = lance_tables._query
+    monkeypatch.setattr(lance_tables, "_query", counted)
+    batches = index.chunks.iter_read(["chunk_id"], batch_size=10)
+    found = next(batches).column("chunk_id").to_pylist()
+    store.kill()
+
+    def start() -> None:
+        wait_until(lambda: len(queries) > 1, "the table is read again")
+        store.start()
+
+    with ThreadPoolExecutor(1) as threads:
+        started = threads.submit(start)
+        found += [one for batch in batches for one in batch.column("chunk_id").to_pylist()]
+        started.result()
+    assert sorted(found) == sorted(expected)
+
+
+def test_rows_whose_commit_got_no_answer_are_not_added_twice(
+    mortal_store: tuple[ObjectStore, IndexStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, index = mortal_store
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    index.chunks.replace(["a"], chunk_rows(("1", "a")), now=now)
+    asked = []
+
+    def without_answer(table: Any, rows: Any) -> Any:
+        asked.append(rows)
+        done = add(table, rows)
+        if len(asked) == 1:
+            raise OSError("error sending request: connection closed before message completed")
+        return done
+
+    add = LanceTable.add
+    monkeypatch.setattr(LanceTable, "add", without_answer)
+    index.chunks.replace(["b"], chunk_rows(("2", "b"), ("3", "b")), now=now, is_only_writer=True)
+    index.chunks.replace(["c"], chunk_rows(("4", "c")), now=now, is_only_writer=True)
+    assert sorted(index.chunks.read(["chunk_id"]).column("chunk_id").to_pylist()) == ["1", "2", "3", "4"]
+    assert len(asked) == 2
