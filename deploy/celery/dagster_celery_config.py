@@ -1,6 +1,12 @@
 """Settings of the Celery workers, beside dagster.yaml; dagster-celery finds them by the name of this module."""
 
 import os
+from typing import Any
+
+import dagster as dg
+from celery.signals import task_prerun
+
+from indexing_assets.runs.live_runs import begin_run
 
 broker_url = result_backend = os.environ["CODE_INDEX_REDIS_URL"]
 # Each run is a process of its own, whose end frees the run's lock.
@@ -12,3 +18,12 @@ worker_disable_prefetch = True
 result_expires = 7 * 86_400
 broker_connection_retry_on_startup = True
 worker_hijack_root_logger = False
+
+
+@task_prerun.connect
+def _begin(kwargs: dict[str, Any], **_: Any) -> None:
+    """Take the run's lock in the process that is about to execute it: the time to load all definitions tells nothing of a host."""
+    packed = kwargs.get("execute_job_args_packed") or kwargs.get("resume_job_args_packed")
+    if packed is not None:
+        with dg.DagsterInstance.get() as instance:
+            begin_run(instance, packed["pipeline_run_id"])
