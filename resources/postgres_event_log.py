@@ -7,11 +7,13 @@ itself, over two new connections: most of the cost of a partition there (benchma
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 import dagster as dg
+import sqlalchemy as db
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
@@ -27,6 +29,8 @@ from resources.dynamic_partition_keys import BatchedPartitionKeys
 
 # PostgreSQL refuses statements with more than 65,535 variables; an event's row takes eight.
 _EVENTS_PER_STATEMENT = 5_000
+# Tries to store an event whose session the server ends.
+_TRIES = 3
 
 
 class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStorage):
@@ -44,17 +48,40 @@ class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStor
             token_provider=get_token_provider_from_config(config_value),
         )
 
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store an event, also while the server is restarted: most of what a run asks of it are events."""
+        self._stored([event], functools.partial(super().store_event, event))
+
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events, in order; planned materializations that follow each other in one transaction.
 
         The result is that of `store_event` called for each of them. A run's batch has its planned checks as well.
         """
         planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
-        for are_planned, some in groupby(events, lambda event: event.dagster_event_type is planned):
-            if are_planned:
-                self._store_planned(list(some))
+        for are_planned, group in groupby(events, lambda event: event.dagster_event_type is planned):
+            some = list(group)
+            store = self._store_planned if are_planned else super().store_event_batch
+            self._stored(some, functools.partial(store, some))
+
+    def _stored(self, events: Sequence[dg.EventLogEntry], store: Callable[[], None]) -> None:
+        """Store events, and again where the server ends the session meanwhile; each is then there once."""
+        for tries in range(_TRIES):
+            try:
+                if tries:
+                    self._remove(events)  # what was written before the answer was lost
+                store()
+            except db.exc.DBAPIError as error:
+                if not error.connection_invalidated or tries == _TRIES - 1:
+                    raise
             else:
-                super().store_event_batch(list(some))
+                return
+
+    def _remove(self, events: Sequence[dg.EventLogEntry]) -> None:
+        table = SqlEventLogStorageTable
+        with self.index_connection() as connection:
+            for event in events:
+                own = (table.c.run_id == event.run_id, table.c.event == dg.serialize_value(event))
+                connection.execute(table.delete().where(*own))
 
     def _store_planned(self, events: Sequence[dg.EventLogEntry]) -> None:
         last: dict[Any, tuple[dg.EventLogEntry, int]] = {}

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
+import re
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from benchmarks.machines.network import Network, Postgres, Store
 from code_index.index.deployment import DEPLOYMENT_VARIABLE, deployed_indexes
 from code_index.index.server_locks import POSTGRES_VARIABLE
 from code_index.tables import IndexStore
+from indexing_assets.runs.job_names import CLEANUP_JOB
 
 _DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _LONGEST_S = 900.0
@@ -42,7 +44,7 @@ _UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING, dg.Dags
 _HISTORY = {"embedding_batch_id"}
 _TIMES_AND_RUNS = {"mtime_ns", "parsed_at", "updated_at", "embedded_at", "created_at", "run_id"}
 _TABLES = ("files", "chunks", "vectors", "references")
-_JOBS = ("scan_source_files_job", "parse_chunks_job", "embed_chunks_job")
+_JOBS = ("scan_source_files_job", "parse_chunks_job", "embed_chunks_job", CLEANUP_JOB)
 _GIT = {
     "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.com", "GIT_COMMITTER_NAME": "a",
     "GIT_COMMITTER_EMAIL": "a@example.com", "GIT_CONFIG_GLOBAL": os.devnull,
@@ -111,13 +113,20 @@ def differences(stores: Mapping[str, IndexStore], local: Mapping[str, IndexStore
 
 
 def outages(
-    instance: dg.DagsterInstance, store: Store, postgres: Postgres, seconds: Sequence[float], edit: Any
+    instance: dg.DagsterInstance,
+    store: Store,
+    postgres: Postgres,
+    seconds: Sequence[float],
+    cause: Callable[[str], None],
 ) -> list[str]:
-    """Kill the store in each kind of run for each time, and restart PostgreSQL in each; returns what was done."""
+    """Kill the store in each kind of run for each time, and restart PostgreSQL in each; returns what was done.
+
+    `cause` sees to it that a run of a job begins.
+    """
     done = []
     for job in _JOBS:
         for outage in (*seconds, None):
-            edit()
+            cause(job)
             _wait_for_run(instance, job)
             if outage is None:
                 postgres.stop()
@@ -147,14 +156,27 @@ def failed_runs(instance: dg.DagsterInstance) -> list[str]:
     """Runs that failed, with the last error of each."""
     found = []
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])):
-        errors = [
-            _cause(entry.dagster_event.event_specific_data.error)
-            for entry in instance.all_logs(run.run_id)
-            if entry.dagster_event is not None
-            and getattr(entry.dagster_event.event_specific_data, "error", None) is not None
+        events = [entry.dagster_event for entry in instance.all_logs(run.run_id) if entry.dagster_event is not None]
+        errors = [getattr(event.event_specific_data, "error", None) for event in events]
+        reasons = [_cause(error) for error in errors if error is not None]
+        # One that was closed has no error.
+        reasons = reasons or [
+            event.message or "" for event in events if event.event_type is dg.DagsterEventType.RUN_FAILURE
         ]
-        found.append(f"{run.job_name}: {errors[-1][:300] if errors else 'closed'}")
+        found.append(f"{run.job_name}: {reasons[-1][:300]}")
     return found
+
+
+def _instance_config(hosts: int) -> str:
+    """The file of the launcher, with as many runs at once as there are hosts."""
+    numbers = re.compile(r"(max_concurrent_runs|default_limit): \d+")
+    return numbers.sub(rf"\1: {hosts}", (_DEPLOY / "celery/dagster.yaml").read_text("utf-8"))
+
+
+def _launch(job: str, folder: Path) -> None:
+    """Ask for a run that no sensor asks for."""
+    program = Path(sys.executable).parent / "dagster"
+    subprocess.run([program, "job", "launch", "-m", "indexing_assets.definitions", "-j", job], check=True, cwd=folder)
 
 
 def _cause(error: Any) -> str:
@@ -199,7 +221,7 @@ def main() -> None:
             "PYTHONPATH": str(_DEPLOY / "celery"),
         }
         (folder / "dagster").mkdir()
-        shutil.copy(_DEPLOY / "celery/dagster.yaml", folder / "dagster")
+        (folder / "dagster/dagster.yaml").write_text(_instance_config(options.hosts), encoding="utf-8")
         os.environ |= {**environment, "CODE_INDEX_CACHE_DIR": str(folder / "caches" / "here")}
         fleet = Fleet("celery", network, folder, environment)
         instance = opened.enter_context(dg.DagsterInstance.get())
@@ -214,8 +236,14 @@ def main() -> None:
             for name in names[: options.edited]:
                 commit(folder / "git" / name, options.files, round_)
 
+        def cause(job: str) -> None:
+            if job == CLEANUP_JOB:
+                _launch(f"{names[0]}_{job}", folder)
+            else:
+                edit()
+
         if options.outages:
-            figures["outages"] = outages(instance, store, postgres, options.outages, edit)
+            figures["outages"] = outages(instance, store, postgres, options.outages, cause)
         edit()
         edited = {name: stores[name] for name in names[: options.edited]}
         figures["edited_s"] = round(wait_until_indexed(instance, edited, options.files, round_), 1)

@@ -21,12 +21,14 @@ import pyarrow as pa
 
 from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
+from code_index.core.object_stores import passes
 from code_index.tables.model_registry import REGISTRY_FILE, TABLES_OF_A_MODEL, ModelRegistry, read_registry
 from code_index.tables.own_commits import OF_THIS_PROCESS, Versions
 from code_index.tables.retries import TableUnreadableError, explained, with_retries
 from code_index.tables.row_checks import conform, refuse_duplicates
 from code_index.tables.schema_version import check_version, write_version
 from code_index.tables.schemas import with_primary_key
+from code_index.tables.sql import all_of, equals
 from code_index.tables.table_folder import table_folder
 
 T = TypeVar("T")
@@ -196,21 +198,46 @@ class LanceTables:
         where: str | None = None,
         batch_size: int = 8_192,
     ) -> Iterator[pa.RecordBatch]:
-        """Read rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat."""
+        """Read rows of one version of the table, as batches of at most `batch_size` rows; memory stays flat.
+
+        Where a store has a fault that passes, the rest is asked for again: a version gives its rows in the same order each time.
+        """
         wanted = projected(schema, columns)
         if (stored := self.schema(name)) is None:
             return
         present = [column for column in wanted.names if column in stored.names]
-        batches = self.run(name, lambda table: _query(table, present, where, None).to_batches(batch_size))
-        while True:
-            try:
-                batch = next(batches, None)
-            except (RuntimeError, ValueError, OSError) as error:  # not again: what failed once would seem to have ended
-                raise explained(error, table=name, directory=self.where) from error
-            if batch is None:
-                return
+        version = self._version_of_its_own(name)
+        given = 0
+
+        def rest() -> tuple[Any, pa.RecordBatch | None]:
+            batches = _query(version, present, where, None).offset(given).to_batches(batch_size)
+            return batches, next(batches, None)
+
+        batches, batch = with_retries(rest, table=name, directory=self.where)
+        while batch is not None:
             rows = conform(pa.Table.from_batches([batch]).select(present), wanted, table=name)
             yield from rows.combine_chunks().to_batches()
+            given += batch.num_rows
+            try:
+                batch = next(batches, None)
+            except (
+                RuntimeError,
+                ValueError,
+                OSError,
+            ) as error:  # not of the same: what failed once would seem to have ended
+                if not (isinstance(self.where, Bucket) and passes(error)):
+                    raise explained(error, table=name, directory=self.where) from error
+                batches, batch = with_retries(rest, table=name, directory=self.where)
+
+    def _version_of_its_own(self, name: str) -> Any:
+        """Open the latest version of a table once more: this handle stays with it, whoever commits meanwhile."""
+
+        def opened() -> Any:
+            handle = self._connect().open_table(self.stored_name(name))
+            handle.checkout(handle.version)
+            return handle
+
+        return with_retries(opened, table=name, directory=self.where)
 
     def schema(self, name: str) -> pa.Schema | None:
         """Return the columns of the stored table; `None` when it was never written."""
@@ -324,7 +351,18 @@ class LanceTables:
         refuse_duplicates(rows, keys, table=name)
         self.open_or_create(name, schema, keys=keys)
         before = self.version(name)
-        self._note_commit(name, before, int(self.run(name, lambda table: table.add(rows)).version), file_paths)
+        first = all_of(*(equals(key, rows.column(key)[0].as_py()) for key in keys)) if rows.num_rows else "false"
+        tried = False
+
+        def add(table: Any) -> int:
+            nonlocal tried
+            # A commit whose answer was lost with the store is there: once more, and its rows would be there twice.
+            if tried and table.count_rows(first):
+                return int(table.version)
+            tried = True
+            return int(table.add(rows).version)
+
+        self._note_commit(name, before, self.run(name, add), file_paths)
 
     def drop(self, name: str) -> None:
         """Remove a table with its files."""

@@ -3,8 +3,12 @@
 import os
 from typing import Any
 
+import dagster as dg
 from celery.signals import task_prerun
 from dagster._serdes import unpack_value
+
+from indexing_assets.runs.job_names import RUN_JOB_VARIABLE
+from indexing_assets.runs.live_runs import begin_run
 
 broker_url = result_backend = os.environ["CODE_INDEX_REDIS_URL"]
 # Each run is a process of its own, whose end frees the run's lock.
@@ -19,7 +23,11 @@ worker_hijack_root_logger = False
 
 
 @task_prerun.connect
-def name_job(kwargs: dict[str, Any], **_: object) -> None:
-    """Name the run's job as other launchers do: the process then loads only the index that the job is of."""
-    (packed,) = kwargs.values()
-    os.environ["DAGSTER_RUN_JOB_NAME"] = unpack_value(packed).job_origin.job_name
+def _begin(kwargs: dict[str, Any], **_: Any) -> None:
+    """Take the run's lock before its definitions are loaded, and name its job, so that they are those of one index."""
+    packed = kwargs.get("execute_job_args_packed") or kwargs.get("resume_job_args_packed")
+    if packed is not None:
+        given = unpack_value(packed)
+        os.environ[RUN_JOB_VARIABLE] = given.job_origin.job_name
+        with dg.DagsterInstance.get() as instance:
+            begin_run(instance, given.run_id)

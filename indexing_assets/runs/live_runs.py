@@ -26,6 +26,7 @@ from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
 from resources.dagster_internals import in_process_of_step
+from resources.postgres_sessions import wait_for_sessions
 from resources.record_storage import PRIVATE_TAGS
 
 if TYPE_CHECKING:
@@ -43,9 +44,11 @@ LOCKED_TAG = f"{PRIVATE_TAGS}locked"
 # inherits its parent's tags.
 RUN_TAG = f"{PRIVATE_TAGS}run"
 
-# Locks of runs, by run id; and the seconds within which a run that started takes its own.
+# Locks of runs, by run id.
 _RUN_LOCKS = "runs of Dagster"
-_LOCKED_WITHIN_S = 30.0
+# Seconds within which a run that started takes its own, however busy its host is. What dies before is for the launcher to
+# tell; this is for one that cannot.
+_LOCKED_WITHIN_S = 300.0
 # Sessions of a process that died are gone after 20 s.
 _OLD_SESSION_S = 60.0
 
@@ -95,20 +98,34 @@ def tag_process(context: dg.AssetExecutionContext | dg.OpExecutionContext, place
     Raises:
         StoreError: the run was closed meanwhile, since nobody held its lock.
     """
-    if not isinstance(place, Path):
-        be_patient()
     run_id = context.run.run_id
-    tags: dict[str, str] = {}
     # Dagster's multiprocess executor gives each step a child of the run's process, which ends with the step.
     in_child = in_process_of_step()
-    if not isinstance(place, Path) and not in_child and run_id not in _locked:
-        _lock_run(context.instance, run_id)
-        tags = {LOCKED_TAG: "postgresql"}
-    if tags or _tag(context.run, RUN_TAG) != run_id:
-        tags |= process_tags(context.instance, run_id, os.getppid() if in_child else None)
-        context.instance.add_run_tags(run_id, tags)
-    if LOCKED_TAG in tags:
-        stop_if_ended(context)
+    if not isinstance(place, Path):
+        be_patient()
+        if not in_child:
+            if run_id not in _locked:
+                begin_run(context.instance, run_id)
+            stop_if_ended(context)
+            return
+    if _tag(context.run, RUN_TAG) != run_id:
+        context.instance.add_run_tags(
+            run_id, process_tags(context.instance, run_id, os.getppid() if in_child else None)
+        )
+
+
+def begin_run(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Take the lock of a run, which this process executes from now on, and say so in its tags.
+
+    Nobody closes the run while the process lives, and everybody may once it does not. A launcher whose worker can call this
+    before the definitions are loaded does, as `deploy/celery` has it: on a busy machine that takes a minute.
+
+    Raises:
+        StoreError: another process has the lock, or the server cannot be reached.
+    """
+    wait_for_sessions()
+    _lock_run(instance, run_id)
+    instance.add_run_tags(run_id, process_tags(instance, run_id) | {LOCKED_TAG: "postgresql"})
 
 
 def _lock_run(instance: dg.DagsterInstance, run_id: str) -> None:

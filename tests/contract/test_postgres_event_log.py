@@ -5,8 +5,10 @@ Needs PostgreSQL's server programs (`apt-get install postgresql`); a server of i
 
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dagster as dg
@@ -22,8 +24,11 @@ from indexing_assets.runs.partitions import as_one_range
 pytest.importorskip("dagster_postgres")  # it may come out later than the Dagster of `make newest`
 from dagster_postgres.event_log import PostgresEventLogStorage
 
+from resources import postgres_sessions
 from resources.postgres_event_log import BatchingPostgresEventLogStorage
+from resources.postgres_sessions import wait_for_sessions
 from tests.postgres_server import running_server
+from tests.waiting import PATIENCE_S
 
 warnings.filterwarnings("ignore", category=dg.BetaWarning)
 pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning"), pytest.mark.slow]
@@ -186,3 +191,55 @@ def test_a_repository_is_indexed_by_dagsters_own_commands_with_all_records_on_po
             assert set(instance.get_materialized_partitions(AssetKey(asset))) == set(keys)
     store = IndexStore(index_dir / "tables")
     assert store.chunks.count() == store.vectors.count() > 0
+
+
+@pytest.mark.parametrize("moment", ["before_cursor_execute", "after_cursor_execute"])
+def test_an_event_whose_session_ends_is_stored_once(
+    server: str, storages: dict[str, PostgresEventLogStorage], moment: str
+) -> None:
+    """A server that is restarted ends every session: before an event is written, or before the answer to it arrives."""
+    administration = db.create_engine(server.format("postgres"), isolation_level="AUTOCOMMIT")
+    ended: list[str] = []
+
+    def end(connection: db.Connection, _cursor: object, statement: str, *_: object) -> None:
+        kind = statement.partition(" (")[0]
+        if kind in {"INSERT INTO event_logs", "INSERT INTO asset_keys"} and ended.count(kind) < 1:
+            ended.append(kind)
+            backend = connection.connection.dbapi_connection.get_backend_pid()  # type: ignore[union-attr]
+            with administration.connect() as other:
+                assert other.execute(db.text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": backend}).scalar()
+
+    db.event.listen(storages["ours"]._engine, moment, end)
+    for storage in storages.values():
+        run_over(storage, _KEYS[:3])
+    administration.dispose()
+    assert ended == ["INSERT INTO event_logs", "INSERT INTO asset_keys"]
+    assert stored(storages["ours"]) == stored(storages["stock"])
+
+
+def test_a_refusal_of_the_server_is_not_repeated(storages: dict[str, PostgresEventLogStorage]) -> None:
+    storage, tries = storages["ours"], []
+
+    def refused() -> None:
+        tries.append(1)
+        with storage.index_connection() as connection:
+            connection.execute(db.text("SELECT nothing"))
+
+    with pytest.raises(db.exc.ProgrammingError, match="nothing"):
+        storage._stored([], refused)
+    assert len(tries) == 1
+
+
+def test_a_run_waits_for_a_server_that_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres_sessions, "_EACH_WITHIN_S", PATIENCE_S)
+    refused = threading.Event()
+    monkeypatch.setattr(postgres_sessions.time, "sleep", lambda _: refused.set())
+    with running_server() as server, ThreadPoolExecutor(1) as threads:
+        storage = BatchingPostgresEventLogStorage(server.url.format("postgres"))
+        server.stop()
+        wait_for_sessions()
+        found = threads.submit(storage.get_dynamic_partitions, "file_hash")
+        assert refused.wait(PATIENCE_S)
+        server.start()
+        assert list(found.result()) == []
+        storage.dispose()

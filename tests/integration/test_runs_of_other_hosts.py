@@ -5,6 +5,8 @@ Needs PostgreSQL's server programs (`apt-get install postgresql`); a server of i
 
 from __future__ import annotations
 
+import os
+import runpy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,10 @@ from typing import Any, cast
 
 import dagster as dg
 import pytest
+from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
+from dagster._grpc.types import ExecuteRunArgs
+from dagster_shared.serdes import pack_value
 from sqlalchemy.exc import DBAPIError
 
 from code_index.core.addresses import Bucket
@@ -22,11 +28,12 @@ from code_index.index.server_locks import POSTGRES_VARIABLE, LockServer
 from code_index.index.settings import Settings
 from indexing_assets.runs import live_runs
 from indexing_assets.runs.index_names import PARSED_CHUNKS, UNNAMED
-from indexing_assets.runs.job_names import SCAN_JOB
+from indexing_assets.runs.job_names import RUN_JOB_VARIABLE, SCAN_JOB
 from indexing_assets.runs.live_runs import (
     HOST_TAG,
     LOCKED_TAG,
     RUN_TAG,
+    begin_run,
     close_dead_runs,
     dead_runs,
     stop_if_ended,
@@ -239,3 +246,36 @@ def test_of_two_sensors_that_add_a_limit_at_once_none_fails(url: str, monkeypatc
         looks = iter([[], []])  # no other one was there: something else is wrong
         with pytest.raises(DBAPIError):
             prepare_pools(instance, Settings())
+
+
+def test_a_run_that_is_slow_to_start_lives_as_long_as_its_worker_holds_its_lock(
+    instance: dg.DagsterInstance, place: LockServer
+) -> None:
+    run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+    assert dead_runs(instance) == [], "it waits in the launcher's queue"
+    begin_run(instance, run.run_id)
+    assert dead_runs(instance) == []
+    lock = _of_another_host(instance, run)
+    assert dead_runs(instance) == [], "another host loads its definitions"
+    lock.free()
+    assert close_dead_runs(instance) == [run.run_id]
+
+
+def test_a_worker_of_celery_takes_the_lock_of_a_run_before_it_executes_it(
+    place: LockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals = pytest.importorskip("celery.signals")
+    monkeypatch.setenv("CODE_INDEX_REDIS_URL", "redis://queue:6379/0")
+    monkeypatch.setenv(RUN_JOB_VARIABLE, "")
+    monkeypatch.setattr(signals.task_prerun, "receivers", [])
+    settings = runpy.run_path(str(Path(__file__).parents[2] / "deploy/celery/dagster_celery_config.py"))
+    with dg.instance_for_test() as instance:
+        run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+        origin = JobPythonOrigin(_job.name, RepositoryPythonOrigin("python", ModuleCodePointer("module", "defs")))
+        packed = pack_value(ExecuteRunArgs(origin, run.run_id, instance.get_ref()))
+        ((_, answer),) = signals.task_prerun.send(settings["_begin"], kwargs={"execute_job_args_packed": packed})
+        assert answer is None
+        assert os.environ[RUN_JOB_VARIABLE] == _job.name
+        assert run.run_id in live_runs._locked
+        assert _record(instance, run).tags[LOCKED_TAG] == "postgresql"
+        assert signals.task_prerun.send(None, kwargs={"another": "task"}) == [(settings["_begin"], None)]
