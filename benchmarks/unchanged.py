@@ -9,8 +9,9 @@ here is not the model), and kept in FOLDER for the next time.
 
 With `--edits-at 1000 10000 60000` only the edits run, in trees of these sizes: what grows with the tree.
 
-Then `code-index index` and `code-index status` run on the unchanged tree in processes of their own, and in this process,
-which is warm, one file is edited and searched for. That a scan of it reads no content is what the scan itself counts.
+Then `code-index index` and `code-index status` run on the unchanged tree in processes of their own, and `index` after one
+edited and one deleted file. In this process, which is warm, one file is edited and searched for. That a scan of it reads
+no content is what the scan itself counts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ PER_FOLDER = 100
 RUNS = 5
 GOAL_S = 5.0
 STATUS_S = 0.6
+SHELL_EDIT_S = 1.2
 _OLD_S = 1_600_000_000  # files that were written just now are read again, as an edit within the clock's grain may hide
 
 
@@ -93,13 +95,18 @@ def _checked(result: PhaseResult) -> PhaseResult:
     return result
 
 
-def from_a_shell(place: IndexFolder, name: str) -> dict[str, Any]:
-    """A command on the index in processes of its own: median of seconds, processor seconds and peak memory."""
+def from_a_shell(place: IndexFolder, name: str, change: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """A command on the index in processes of its own: median of seconds, processor seconds and peak memory.
+
+    `change` is called with the number of each process before it starts.
+    """
     program = str(Path(sys.executable).with_name("code-index"))
     start = [program] if Path(program).exists() else [sys.executable, "-m", "indexing_assets.cli.main"]
     command = [*start, name, str(place.repository_root), "--index-dir", str(place.path)]
     walls, processors, memory = [], [], []
-    for _ in range(RUNS):
+    for number in range(RUNS):
+        if change is not None:
+            change(number)
         before, started = os.times(), time.perf_counter()
         with (
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
@@ -118,6 +125,23 @@ def from_a_shell(place: IndexFolder, name: str) -> dict[str, Any]:
         "walls_s": walls,
         "peak_mib": max(memory),
     }
+
+
+def edited_and_deleted(place: IndexFolder) -> dict[str, Any]:
+    """`code-index index` in processes of its own, after an edit of one file and the end of one that was added for that."""
+    added = [place.repository_root / f"added_{number}.py" for number in range(RUNS)]
+    for path in added:
+        path.write_text(f"def {path.stem}():\n    return {time.time_ns()}\n", "utf-8")
+    from_a_shell(place, "index")
+
+    def change(number: int) -> None:
+        added[number].unlink()
+        edited = place.repository_root / f"part{number:04}" / f"module_{number * PER_FOLDER + 9:06}.py"
+        edited.write_text(
+            f"{edited.read_text('utf-8')}\n\ndef edited_{time.time_ns()}():\n    return {number}\n", "utf-8"
+        )
+
+    return from_a_shell(place, "index", change)
 
 
 def contents_read(place: IndexFolder) -> int:
@@ -209,6 +233,7 @@ def _markdown(
     files: int,
     quiet: dict[str, Any],
     status: dict[str, Any],
+    changed: dict[str, Any],
     read: int,
     edits: Sequence[dict[str, float]],
     disk: dict[str, int],
@@ -227,6 +252,11 @@ def _markdown(
                 "`code-index status`",
                 f"{status['wall_s']:.2f} s ({status['cpu_s']:.2f} s of processor)",
                 f"{STATUS_S} s",
+            ],
+            [
+                "`code-index index`, one file edited, one deleted",
+                f"{changed['wall_s']:.2f} s ({changed['cpu_s']:.2f} s of processor)",
+                f"{SHELL_EDIT_S} s",
             ],
             ["contents read by a scan of it", read, 0],
             ["its peak memory", f"{quiet['peak_mib']:,} MiB", ""],
@@ -261,6 +291,7 @@ def main() -> None:
     before = report.machine()
     place, costs = indexed(arguments.folder, arguments.files)
     quiet, status = from_a_shell(place, "index"), from_a_shell(place, "status")
+    changed = edited_and_deleted(place)
     read = contents_read(place)
     disk = {"dagster": _bytes(place.dagster_home), "tables": _bytes(place.tables_dir)}
     edits = edit(place)
@@ -273,11 +304,12 @@ def main() -> None:
             **costs,
             "no_change": quiet,
             "status": status,
+            "edited_and_deleted": changed,
             "contents_read": read,
             "edits": edits,
             "bytes": disk,
         },
-        markdown=_markdown(arguments.files, quiet, status, read, edits, disk),
+        markdown=_markdown(arguments.files, quiet, status, changed, read, edits, disk),
     )
 
 

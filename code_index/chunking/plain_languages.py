@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from code_index.chunking.file_type import FileType
+from code_index.chunking.file_type import TEXT, FileType
 
 PLAIN_LANGUAGES: Final = (
     FileType("abl", "abl"),
@@ -94,3 +94,10 @@ PLAIN_LANGUAGES: Final = (
     FileType("wasm", "wat wast"),
     FileType("wgsl", "wgsl"),
 )
+
+_CUT_AS_TEXT: Final = frozenset(language.name for language in PLAIN_LANGUAGES) | {TEXT}
+
+
+def reads_syntax(name: str) -> bool:
+    """Tell whether files of a language are read by their syntax; others are cut as plain text."""
+    return name not in _CUT_AS_TEXT

@@ -13,7 +13,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any, Final, TypeVar
 
 from code_index.chunking import formats, languages
-from code_index.chunking.file_type import TEXT, FileType
+from code_index.chunking.file_type import FileType
 from code_index.chunking.format_spec import FormatSpec
 from code_index.chunking.language_spec import LanguageSpec
 from code_index.chunking.plain_languages import PLAIN_LANGUAGES
@@ -66,8 +66,3 @@ FORMATS: Final[Mapping[str, FormatSpec]] = by_name(_constants(formats, "FORMAT")
 
 FILE_TYPES: Final[Mapping[str, FileType]] = by_name((*LANGUAGES.values(), *FORMATS.values(), *PLAIN_LANGUAGES))
 """All languages and formats of files."""
-
-
-def reads_syntax(name: str) -> bool:
-    """Tell whether files of a language are read by their syntax; others are cut as plain text."""
-    return name in LANGUAGES or (name in FORMATS and name != TEXT)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from code_index.chunking.registry import reads_syntax
+from code_index.chunking.plain_languages import reads_syntax
 from code_index.core.model import EmbeddingStatus, FileStatus
 from code_index.index.folder import IndexFolder
 from code_index.index.locks import LockOwner, holders

@@ -269,20 +269,28 @@ class ParserPool:
         return f"its parser process ended with {_death(status)}", False
 
     def _start_worker(self) -> _Worker:
-        if isinstance(kept := OF_THIS_PROCESS.take(self._config), _Worker):
-            return kept
-        ours, theirs = socket.socketpair()
-        with theirs, deaf_children():
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), str(IMPORT_ROOT)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                env={**child_environment(), "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
-            )
-        connection = Connection(ours.detach())
-        with contextlib.suppress(OSError):  # it died at once; reading from it raises
-            connection.send(self._config)
-        return _Worker(process=process, connection=connection)
+        kept = OF_THIS_PROCESS.take(self._config)
+        return kept if isinstance(kept, _Worker) else _started(self._config)
+
+
+def start_ahead(config: ParserConfig) -> None:
+    """Start the process that a pool takes first, if this process expects a run: beside a scan its start takes no time."""
+    OF_THIS_PROCESS.give(config, _started(config))
+
+
+def _started(config: ParserConfig) -> _Worker:
+    ours, theirs = socket.socketpair()
+    with theirs, deaf_children():
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _WORKER, str(theirs.fileno()), str(IMPORT_ROOT)],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env={**child_environment(), "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"},
+        )
+    connection = Connection(ours.detach())
+    with contextlib.suppress(OSError):  # it died at once; reading from it raises
+        connection.send(config)
+    return _Worker(process=process, connection=connection)
 
 
 def _grouped(tasks: Iterable[ParseTask], group_files: int) -> Iterator[tuple[ParseTask, ...]]:

@@ -160,6 +160,7 @@ def run_phases(
     """Run the scan and `phase` (parse, embed or all); a phase that fails as a whole is the last one."""
     results: dict[str, PhaseResult] = {}
     if phase in {"parse", "all"}:
+        pipeline.start_parser()
         results["scan"] = pipeline.scan(verify=verify)
         stop_if_interrupted()
         if results["scan"].error is None:

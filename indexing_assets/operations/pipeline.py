@@ -23,7 +23,9 @@ from code_index.index.locks import LockOwner, Phase, hold
 from code_index.index.skipped import skipped_counts
 from code_index.index.trust import refuse_other_content
 from code_index.index.unchanged_marker import Counts, tables_fingerprint
+from code_index.parsing.configuration import parser_config
 from code_index.parsing.kept_parser import OF_THIS_PROCESS
+from code_index.parsing.parser_pool import start_ahead
 from code_index.repository.content_rules import RACY_MTIME_NS
 from code_index.tables import IndexStore
 from indexing_assets.assets.source_files import STATE_METADATA, WARNINGS_METADATA
@@ -119,6 +121,10 @@ class Pipeline:
                 f"The index folder {self.folder.path} was deleted while it was in use. Index again: "
                 f"`code-index index {self.folder.repository_root}`."
             ) from error
+
+    def start_parser(self) -> None:
+        """Start a parser process for the files that a scan is likely to find changed; it is there when the scan ends."""
+        start_ahead(parser_config(self.folder, self.settings))
 
     def scan(self, *, verify: bool = False) -> PhaseResult:
         """Bring the manifest, the partition keys and the rows of what is gone up to date."""

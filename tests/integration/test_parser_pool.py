@@ -405,6 +405,13 @@ def test_the_process_of_a_small_run_waits_for_the_next_one(repository, kept):
     assert not psutil.pid_exists(first[0])
 
 
+def test_a_process_that_was_started_ahead_is_the_first_of_the_next_run(repository, kept):
+    config, tasks = repository.config(), repository.functions(2)
+    parser_pool.start_ahead(config)
+    (child,) = _children()
+    assert _run_in(ParserPool(config), tasks) == [child.pid]
+
+
 def test_a_process_that_died_while_it_waited_is_replaced(repository, kept):
     config, tasks = repository.config(), repository.functions(2)
     (pid,) = _run_in(ParserPool(config), tasks)
@@ -426,6 +433,8 @@ def test_after_many_files_or_an_error_no_process_waits(repository, kept):
 def test_nothing_waits_where_no_run_is_expected_or_for_too_long(repository):
     (pid,) = _run_in(ParserPool(repository.config()), repository.functions(1))
     assert not psutil.pid_exists(pid)
+    parser_pool.start_ahead(repository.config())
+    assert _children() == []
     process = ParserPool(repository.config())._start_worker()
     kept = KeptParser(waits_s=0.0)
     kept.expect(repository)

@@ -108,6 +108,15 @@ def test_searching_loads_neither_dagster_nor_torch(here: Path) -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_status_loads_neither_languages_nor_polars(here: Path) -> None:
+    script = (
+        "import sys; from code_index import Index; Index.open('repository').status();"
+        "print([name for name in ('code_index.chunking.registry', 'polars', 'dagster') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_an_index_is_found_as_the_command_line_finds_it(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -189,3 +191,12 @@ def test_another_repository_in_the_folders_place_is_refused(root: Path, tmp_path
     other.mkdir()
     with pytest.raises(Exception, match="is the index of"):
         run(other, root / ".code-index", phase="all", force=False, verify=False, wait=True, retry_failed=False)
+
+
+def test_whoever_asks_for_the_marker_loads_no_library_of_arrays_or_tables() -> None:
+    script = (
+        "import sys, code_index.index.unchanged_marker;"
+        "print([name for name in ('numpy', 'pyarrow', 'lancedb', 'dagster') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -14,18 +14,18 @@ import hashlib
 import json
 import logging
 from pathlib import Path
-from typing import Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from code_index.core.cache import cache_folder
 from code_index.core.errors import ModelError
 from code_index.core.lazy_imports import importing
 from code_index.core.regular_files import load_json, read_regular_file
-from code_index.core.unit_vectors import Vectors
 from code_index.embedding.models.data_only import MODULES_FILE
 from code_index.embedding.models.prepared_files import prepared_files
 from code_index.embedding.models.weights import weights_digest, weights_files
+
+if TYPE_CHECKING:
+    from code_index.core.unit_vectors import Vectors
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ def read_table(folder: Path) -> Vectors:
         ModelError: the file cannot be read, or holds more than one table.
     """
     with importing:
+        import numpy as np  # names of models are asked for where nothing else is
         from safetensors.numpy import load_file
 
     (path, *more) = weights_files(folder)

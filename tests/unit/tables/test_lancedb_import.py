@@ -114,3 +114,21 @@ def test_a_stand_in_is_accepted_where_types_are_written():
 def test_a_stand_in_for_what_does_not_exist_says_so_when_it_is_used():
     with pytest.raises(AttributeError, match="NoSuchClass"):
         StandIn("collections", "NoSuchClass")()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="LanceDB takes the decorator of `typing`")
+def test_the_decorator_of_others_checks_again_once_lancedb_is_imported():
+    code = """
+import overrides
+from code_index.tables.lancedb_import import load_lancedb
+print(load_lancedb().DBConnection.__subclasses__()[0].table_names.__override__)
+class Base:
+    pass
+try:
+    class Wrong(Base):
+        @overrides.override
+        def nothing_of_that_name(self): ...
+except TypeError as error:
+    print(error)
+"""
+    assert in_a_new_process(code).splitlines() == ["True", "Wrong.nothing_of_that_name: No super class method found"]
