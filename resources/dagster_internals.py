@@ -110,6 +110,8 @@ if TYPE_CHECKING:
     from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget
     from dagster._utils.log import configure_loggers
     from dagster_postgres.event_log import PostgresEventLogStorage
+    from dagster_postgres.run_storage import PostgresRunStorage
+    from dagster_postgres.schedule_storage import PostgresScheduleStorage
     from dagster_postgres.utils import get_token_provider_from_config, pg_url_from_config
     from dagster_shared.ipc import get_ipc_shutdown_pipe, open_ipc_subprocess, send_ipc_shutdown_message
     from dagster_webserver.app import (
@@ -144,8 +146,10 @@ _LATE: Final = {
     "dagster_webserver.app": ("create_app_from_workspace_process_context",),
     # The daemon as a child that ends when it is told so through a pipe.
     "dagster_shared.ipc": ("get_ipc_shutdown_pipe", "open_ipc_subprocess", "send_ipc_shutdown_message"),
-    # The extra `postgres`: the event log, and its address and tokens from a config.
+    # The extra `postgres`: the storages on one `_engine`, and its address and tokens from a config.
     "dagster_postgres.event_log": ("PostgresEventLogStorage",),
+    "dagster_postgres.run_storage": ("PostgresRunStorage",),
+    "dagster_postgres.schedule_storage": ("PostgresScheduleStorage",),
     "dagster_postgres.utils": ("get_token_provider_from_config", "pg_url_from_config"),
 }
 _MODULES: Final = {name: module for module, names in _LATE.items() for name in names}

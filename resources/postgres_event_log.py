@@ -8,7 +8,7 @@ itself, over two new connections: most of the cost of a partition there (benchma
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,15 +17,9 @@ import sqlalchemy as db
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
-from resources.dagster_internals import (
-    ConfigurableClassData,
-    DynamicPartitionsTable,
-    PostgresEventLogStorage,
-    SqlEventLogStorageTable,
-    get_token_provider_from_config,
-    pg_url_from_config,
-)
+from resources.dagster_internals import DynamicPartitionsTable, PostgresEventLogStorage, SqlEventLogStorageTable
 from resources.dynamic_partition_keys import BatchedPartitionKeys
+from resources.postgres_storages import PooledSessions
 
 # PostgreSQL refuses statements with more than 65,535 variables; an event's row takes eight.
 _EVENTS_PER_STATEMENT = 5_000
@@ -33,20 +27,8 @@ _EVENTS_PER_STATEMENT = 5_000
 _TRIES = 3
 
 
-class BatchingPostgresEventLogStorage(BatchedPartitionKeys, PostgresEventLogStorage):
-    """`PostgresEventLogStorage` with batched planned events and partition keys; the same tables."""
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> BatchingPostgresEventLogStorage:
-        """Build the storage that `dagster.yaml` describes."""
-        return cls(
-            inst_data=inst_data,
-            postgres_url=pg_url_from_config(config_value),
-            should_autocreate_tables=config_value.get("should_autocreate_tables", True),
-            token_provider=get_token_provider_from_config(config_value),
-        )
+class BatchingPostgresEventLogStorage(PooledSessions, BatchedPartitionKeys, PostgresEventLogStorage):
+    """`PostgresEventLogStorage` with batched planned events and partition keys, and kept sessions; the same tables."""
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event, also while the server is restarted: most of what a run asks of it are events."""

@@ -163,8 +163,8 @@ def test_a_repository_is_indexed_by_dagsters_own_commands_with_all_records_on_po
     (tmp_path / "dagster.yaml").write_text(
         "telemetry: {enabled: false}\n"
         f"event_log_storage:\n  module: resources.postgres_event_log\n  class: BatchingPostgresEventLogStorage\n{config}"
-        f"run_storage:\n  module: dagster_postgres.run_storage\n  class: PostgresRunStorage\n{config}"
-        f"schedule_storage:\n  module: dagster_postgres.schedule_storage\n  class: PostgresScheduleStorage\n{config}",
+        f"run_storage:\n  module: resources.postgres_storages\n  class: PooledPostgresRunStorage\n{config}"
+        f"schedule_storage:\n  module: resources.postgres_storages\n  class: PooledPostgresScheduleStorage\n{config}",
         "utf-8",
     )
     index_dir = tmp_path / "index"

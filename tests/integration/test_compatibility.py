@@ -136,6 +136,8 @@ def test_an_earlier_workspace_and_dagster_yaml_load_and_show_the_earlier_runs(
         ("resources.record_storage", "SharedSqliteRunStorage"),
         ("resources.record_storage", "SharedSqliteScheduleStorage"),
         ("resources.postgres_event_log", "BatchingPostgresEventLogStorage"),
+        ("resources.postgres_storages", "PooledPostgresRunStorage"),
+        ("resources.postgres_storages", "PooledPostgresScheduleStorage"),
         ("indexing_assets.definitions", "defs"),
     ],
 )
