@@ -23,7 +23,6 @@ worker_hijack_root_logger = False
 @task_prerun.connect
 def _begin(kwargs: dict[str, Any], **_: Any) -> None:
     """Take the run's lock in the process that is about to execute it: the time to load all definitions tells nothing of a host."""
-    packed = kwargs.get("execute_job_args_packed") or kwargs.get("resume_job_args_packed")
-    if packed is not None:
+    if packed := kwargs.get("execute_job_args_packed"):
         with dg.DagsterInstance.get() as instance:
             begin_run(instance, packed["pipeline_run_id"])
