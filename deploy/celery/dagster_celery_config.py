@@ -25,8 +25,7 @@ worker_hijack_root_logger = False
 @task_prerun.connect
 def _begin(kwargs: dict[str, Any], **_: Any) -> None:
     """Take the run's lock before its definitions are loaded, and name its job, so that they are those of one index."""
-    packed = kwargs.get("execute_job_args_packed") or kwargs.get("resume_job_args_packed")
-    if packed is not None:
+    if packed := kwargs.get("execute_job_args_packed"):
         given = unpack_value(packed)
         os.environ[RUN_JOB_VARIABLE] = given.job_origin.job_name
         with dg.DagsterInstance.get() as instance:

@@ -18,6 +18,8 @@ from dagster._config import process_config
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 
+from code_index.core.object_stores import RUN_PATIENCE_S
+
 _ROOT = Path(__file__).resolve().parents[2]
 _DEPLOY = _ROOT / "deploy"
 _LAUNCHERS = {"celery": "dagster_celery", "ray": "dagster_ray"}
@@ -93,6 +95,11 @@ def test_celery_takes_the_settings_of_its_workers(monkeypatch: pytest.MonkeyPatc
     app = celery.Celery("dagster")
     app.conf.update(settings)
     assert (app.conf.worker_max_tasks_per_child, app.conf.worker_disable_prefetch) == (1, True)
+
+
+def test_no_run_is_closed_while_those_before_it_wait_for_a_store() -> None:
+    """They keep the workers, and what stands in the queue counts as not started."""
+    assert _read("celery")["run_monitoring"]["start_timeout_seconds"] > RUN_PATIENCE_S
 
 
 def test_dagster_takes_what_the_chart_adds_to_its_file(tmp_path: Path) -> None:
