@@ -173,10 +173,10 @@ def _instance_config(hosts: int) -> str:
     return numbers.sub(rf"\1: {hosts}", (_DEPLOY / "celery/dagster.yaml").read_text("utf-8"))
 
 
-def _launch(job: str, folder: Path) -> None:
-    """Ask for a run that no sensor asks for."""
+def _launched(job: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Ask for a run that no sensor asks for; the command ends later than the run may."""
     program = Path(sys.executable).parent / "dagster"
-    subprocess.run([program, "job", "launch", "-m", "indexing_assets.definitions", "-j", job], check=True, cwd=folder)
+    return subprocess.Popen([program, "job", "launch", "-m", "indexing_assets.definitions", "-j", job], cwd=folder)
 
 
 def _cause(error: Any) -> str:
@@ -238,7 +238,7 @@ def main() -> None:
 
         def cause(job: str) -> None:
             if job == CLEANUP_JOB:
-                _launch(f"{names[0]}_{job}", folder)
+                opened.enter_context(_launched(f"{names[0]}_{job}", folder))
             else:
                 edit()
 
