@@ -220,11 +220,8 @@ class LanceTables:
             given += batch.num_rows
             try:
                 batch = next(batches, None)
-            except (
-                RuntimeError,
-                ValueError,
-                OSError,
-            ) as error:  # not of the same: what failed once would seem to have ended
+            except (RuntimeError, ValueError, OSError) as error:
+                # The rest is a query of its own: this one, asked again, would seem to have ended.
                 if not (isinstance(self.where, Bucket) and passes(error)):
                     raise explained(error, table=name, directory=self.where) from error
                 batches, batch = with_retries(rest, table=name, directory=self.where)
