@@ -32,7 +32,7 @@ _with_tables: set[tuple[type, str]] = set()
 
 
 class PooledSessions:
-    """What a storage of dagster-postgres inherits first, to share the sessions of its process."""
+    """Base that a storage of dagster-postgres inherits first, to share the sessions of its process."""
 
     _engine: db.Engine
 
