@@ -234,6 +234,7 @@ def test_bytes_of_the_command_line_that_are_no_utf8_end_in_a_message(root: Path)
 
 def test_a_command_that_ends_amid_its_reading_ends_quietly(root: Path) -> None:
     # LanceDB's own end waits for ever for a query that begins meanwhile, and what still answers aborts.
+    # What a command reads in threads that its end does not wait for, it reads as a search does.
     program = """
 import sys
 from threading import Thread
@@ -241,9 +242,9 @@ from code_index import Index
 from indexing_assets.cli.main import program
 def ask():
     while True:
-        index.symbol("greet")
+        index.search("greet", mode="lexical")
 index = Index.open(sys.argv[1])
-index.symbol("greet")
+index.search("greet", mode="lexical")
 for _ in range(4):
     Thread(target=ask, daemon=True).start()
 sys.argv = ["code-index", "--version"]
