@@ -1,7 +1,8 @@
 """Sessions that Dagster's storages ask a PostgreSQL for, in a run that should outlive a restart of the server.
 
 Belongs here: waiting for a session. Does not belong here: what was under way in one that ended
-(`resources.postgres_event_log`), keeping some (`resources.postgres_storages`), and the sessions of locks (`code_index.index.server_locks`).
+(`resources.postgres_event_log`), keeping some (`resources.postgres_storages`), and the sessions of locks
+(`code_index.index.server_locks`).
 """
 
 from __future__ import annotations

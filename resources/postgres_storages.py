@@ -4,8 +4,7 @@ Need the extra `postgres`; named in `dagster.yaml` under `run_storage` and `sche
 `dagster-postgres`. The event log has more of its own (`resources.postgres_event_log`).
 
 Decision: Dagster opens a session for each statement, and looks for its tables with each `DagsterInstance`, of which a code
-server makes one for each tick of a sensor: 78 sessions a second with 40 indexes, a quarter of all processor time of the
-deployment. Here a process keeps two sessions, and looks for the tables once. Rejected: a pooler beside the server
+server makes one for each tick of a sensor: dozens of sessions a second with 40 indexes. Here a process keeps two sessions, and looks for the tables once. Rejected: a pooler beside the server
 (pgbouncer), one more program for a team to run; it does no harm either.
 """
 

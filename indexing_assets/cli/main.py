@@ -143,7 +143,7 @@ def cli() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line, and exit."""
+    """Run the command line, and exit, in a process that may go on; `program` is the entry point."""
     sys.exit(_status())
 
 

@@ -33,13 +33,17 @@ def prepare_pools(instance: dg.DagsterInstance, settings: Settings) -> None:
 
     Dagster's daemon would do that when it first sees a pool, and let all runs of that moment through.
     """
-    known = {limit.name for limit in instance.event_log_storage.get_pool_limits()}
+    known = _limited(instance)
     of_hosts = {library_pool(settings)} if settings.embedding_hosts > 1 else set()
     for pool in {PARSE_POOL, embed_pool(settings), *of_hosts} - known:
         try:
             instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
         except DBAPIError:  # on PostgreSQL it fails where another process adds the limit at once
-            if pool not in {limit.name for limit in instance.event_log_storage.get_pool_limits()}:
+            if pool not in _limited(instance):
                 raise
     for pool in of_hosts - known:
         instance.event_log_storage.set_concurrency_slots(pool, settings.embedding_hosts)
+
+
+def _limited(instance: dg.DagsterInstance) -> set[str]:
+    return {limit.name for limit in instance.event_log_storage.get_pool_limits()}
