@@ -124,6 +124,7 @@ class FreshnessReader:
         self._lock = threading.Lock()
         self._running: Future[_Comparison] | None = None
         self._last: _Comparison | None = None
+        self._since = 0.0  # a comparison that began earlier does not serve
         self._hashes: dict[str, tuple[int, int, str]] = {}  # path to size, mtime and hash of what was read
 
     def start(self) -> None:
@@ -134,8 +135,8 @@ class FreshnessReader:
             if self._running is not None and not self._running.done():
                 return
             self._take_result()
-            last = self._last
-            if last is not None and time.monotonic() - last.began < max(_FRESH_S, _SHARE * last.took_s):
+            last, now = self._last, time.monotonic()
+            if last is not None and last.began >= max(self._since, now - max(_FRESH_S, _SHARE * last.took_s)):
                 return
             running: Future[_Comparison] = Future()
             self._running = running
@@ -144,9 +145,13 @@ class FreshnessReader:
     def read(self, *, patience_s: float = PATIENCE_S) -> Freshness:
         """Freshness now, waiting for `patience_s` at most where all files are being compared.
 
+        Who waits longer than an answer does gets a comparison that began after the call.
+
         Raises:
             StoreError: a table cannot be read.
         """
+        if patience_s > PATIENCE_S:
+            patience_s = self._end_earlier(patience_s)
         self.start()
         scan = read_last_scan(self._folder, recent=True)
         there = self._store.search.available()
@@ -236,6 +241,16 @@ class FreshnessReader:
             from code_index.index.source import source_repository
 
         return source_repository(self._folder, self._folder.settings())
+
+    def _end_earlier(self, patience_s: float) -> float:
+        """Wait for the comparison that is under way, and let none from before now serve; returns the patience that is left."""
+        now = time.monotonic()
+        with self._lock:
+            self._since, running = now, self._running
+        if running is not None:
+            with suppress(NotYetError, CodeIndexError, OSError):
+                running.result(patience_s)
+        return max(PATIENCE_S, patience_s - (time.monotonic() - now))
 
     def _take_result(self) -> None:
         """Keep what a comparison found, once it has ended; the lock is held."""

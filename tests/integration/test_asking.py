@@ -206,6 +206,15 @@ def test_an_answer_does_not_wait_for_a_comparison_that_takes_long(root: Path, mo
     assert index.freshness().newer_files == ()
 
 
+def test_freshness_that_is_asked_for_is_not_of_an_earlier_comparison(root: Path) -> None:
+    index = Index.open(root)
+    for number in range(3):
+        assert index.freshness().newer_files == ()
+        (root / "lib" / f"young{number}.py").write_text("young = 1\n")
+        assert index.freshness().newer_files == (f"lib/young{number}.py",)
+        (root / "lib" / f"young{number}.py").unlink()
+
+
 def test_related_code_names_copies_and_near_duplicates(root: Path) -> None:
     answer = Index.open(root).related("lib/time.py", 3)
     assert (answer.hits[0].file_path, answer.hits[0].relation) == ("old/time.py", "copy")

@@ -298,8 +298,11 @@ class Tools:
             return "\n".join([*lines, "There is no index yet.", *self._next_steps(folder)])
         except CodeIndexError as error:
             return "\n".join([*lines, _in_short(str(error))])
+        # Before the tables: what a run that has ended stored is in them.
+        run, going_on = self._run_lines(folder), is_being_indexed(folder)
         status = index_status(folder, index.store, describe_model(folder.settings().embedder).model_id)
-        lines.append(_in_words(index.freshness()))
+        freshness = index.freshness()
+        lines.append(_in_words(freshness))
         chunks, complete = sum(status.chunks.values()), status.chunks["complete"]
         languages = ", ".join(f"{name} {count:,}" for name, count in list(status.languages.items())[:_LANGUAGES_SHOWN])
         lines += [
@@ -307,14 +310,14 @@ class Tools:
             f"Languages: {languages or 'none'}",
             f"Chunks: {chunks:,}, {complete:,} with a vector",
             f"Model: {printable(status.serving_model)}",
-            *self._run_lines(folder),
+            *run,
         ]
-        if is_being_indexed(folder):
+        if going_on:
             lines.append("It is being indexed; what is stored can be searched.")
         elif (
             self._runs is not None
             and folder.tables_at is None
-            and (chunks != complete or not index.freshness().is_current)
+            and (chunks != complete or not freshness.is_current)
         ):
             lines.append("Next: refresh_index takes in what is missing or changed.")
         elif status.failed:
