@@ -314,11 +314,7 @@ class Tools:
         ]
         if going_on:
             lines.append("It is being indexed; what is stored can be searched.")
-        elif (
-            self._runs is not None
-            and folder.tables_at is None
-            and (chunks != complete or not freshness.is_current)
-        ):
+        elif self._runs is not None and folder.tables_at is None and (chunks != complete or not freshness.is_current):
             lines.append("Next: refresh_index takes in what is missing or changed.")
         elif status.failed:
             lines.append("Next: a person can see what failed with `code-index status --failed`.")
