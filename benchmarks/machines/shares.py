@@ -6,7 +6,7 @@
 
 - scaling: batches of 512 chunks, of which a stand-in for a model takes each second one, on 1, 4 and 8 hosts. What is counted
   begins with the first look of the sensor and ends with the last vector in the index, the run that takes them from the
-  library included. Hosts' processes are up and have Dagster loaded; looks follow each other within 0.2 s. Goals: 0.30 of one
+  library included. Hosts' processes are up and have Dagster and LanceDB loaded; looks follow each other within 0.2 s. Goals: 0.30 of one
   host's time with 4, 0.17 with 8.
 - gifts: 4 hosts give 20 times 500 vectors each to one library at once: the longest wait. Goal: 3 s.
 - kills: hosts are killed at random moments while they embed; what is lost or there twice, and how many texts were embedded
@@ -44,6 +44,7 @@ from code_index.embedding.deterministic import DeterministicEmbedder
 from code_index.embedding.embedder import EmbeddingResult, Progress
 from code_index.index.folder import resolve_index_folder
 from code_index.sharing.vector_library import VectorLibrary
+from code_index.tables.lancedb_import import load_lancedb
 from indexing_assets.automation.pending_look import PendingLook
 from indexing_assets.automation.sensor_cursor import SensorCursor
 from indexing_assets.operations.pipeline import Pipeline
@@ -143,6 +144,7 @@ class Worker:
 
 def serve_as_host(root: Path) -> None:
     """Run what standard input says, in this process, and say when it is done."""
+    load_lancedb()
     with Pipeline(resolve_index_folder(root), embedder=StandInResource()) as pipeline:
         print("ready", flush=True)
         for line in sys.stdin:
@@ -215,15 +217,19 @@ class Queue:
                 self.steps.append((round(now, 2), f"process {number} ended"))
                 self.errors += [said] if said.strip() != "done" else []
 
-    def tell(self, now: float) -> None:
-        """Give what waits to workers that are free."""
+    def tell(self, now: float, instance: dg.DagsterInstance) -> None:
+        """Give what waits to workers that are free, and wait until their runs are on record, as a sensor's are at once."""
+        expected = instance.get_runs_count()
         for request in list(self.waiting):
             able = self.workers[-1:] if request.job_name == EMBED_JOB else self.workers[:-1]
             free = next((worker for worker in able if not worker.busy), None)
             if free is not None:
                 free.run(request)
                 self.waiting.remove(request)
+                expected += 1
                 self.steps.append((round(now, 2), f"process {self.workers.index(free)} begins {request.job_name}"))
+        while instance.get_runs_count() < expected and all(worker.process.poll() is None for worker in self.workers):
+            time.sleep(0.01)
 
     @property
     def rests(self) -> bool:
@@ -261,7 +267,7 @@ def embed(
             found = look.take(cursor)
             cursor = found.cursor
             queue.waiting += found.requests
-            queue.tell(time.perf_counter() - started)
+            queue.tell(time.perf_counter() - started, pipeline.instance)
             if queue.rests and "has its vector" in found.reason:
                 break
             time.sleep(_LOOK_EVERY_S)

@@ -169,7 +169,7 @@ class Libraries:
             if library is self.own:
                 self.own = None
             else:
-                self.shared.remove(library)
+                self.shared = [one for one in self.shared if one is not library]
                 self.written = [one for one in self.written if one is not library]
         return done
 
@@ -177,7 +177,7 @@ class Libraries:
         _, error = _tried(action)
         if error is not None:
             _LOG.warning("%s is only read in this run, which could not write there: %s", self._name(library), error)
-            self.written.remove(library)
+            self.written = [one for one in self.written if one is not library]
 
 
 def _tried(action: Callable[[], _T]) -> tuple[_T | None, BaseException | None]:

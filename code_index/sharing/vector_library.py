@@ -9,6 +9,7 @@ a lock and without a look at what is there: a text that is there twice does no h
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -43,7 +44,7 @@ _BESIDE_BYTES: Final = 48  # of a hash, a length, a time
 
 
 class VectorLibrary:
-    """Vectors of one model at one place; safe in several processes, each with its own object."""
+    """Vectors of one model at one place; safe in several threads, and in several processes, each with its own object."""
 
     def __init__(self, place: Path | Bucket, model_id: str) -> None:
         """Set the library's place, in which each model has one of its own; nothing is opened or made."""
@@ -51,6 +52,8 @@ class VectorLibrary:
         self.model_id = model_id
         self.folder = place / text_hash(model_id)
         self._tables = LanceTables(self.folder)
+        self._lock = threading.Lock()  # a question looks at one version, which no commit of the same object may move
+        self._texts: tuple[int, pa.Table] | None = None  # hash and row of each text, of one version
 
     @classmethod
     def stored(cls, place: Path | Bucket) -> list[VectorLibrary]:
@@ -86,7 +89,8 @@ class VectorLibrary:
         if schema is None or not wanted:
             return {}
         self._refuse_other(schema, dimension)
-        rows = self._tables.run(TABLE, lambda table: _rows_of(table, pa.array(wanted, pa.string())))
+        with self._lock:
+            rows = self._tables.run(TABLE, lambda table: self._rows_of(table, pa.array(wanted, pa.string())))
         found = usable(rows, wanted)
         if now is not None:
             old = pc.less(found.column("used_at"), timestamp(now - REFRESHED_AFTER))
@@ -121,10 +125,11 @@ class VectorLibrary:
                 "vector": pa.FixedSizeListArray.from_arrays(pa.array(matrix.reshape(-1)), matrix.shape[1]),
             }
         )
-        if replace:
-            self._tables.merge(TABLE, schema, rows, keys=_KEYS)
-        else:
-            self._tables.append(TABLE, schema, rows, keys=_KEYS)
+        with self._lock:
+            if replace:
+                self._tables.merge(TABLE, schema, rows, keys=_KEYS)
+            else:
+                self._tables.append(TABLE, schema, rows, keys=_KEYS)
         self._open_to_readers()
 
     def count(self) -> int:
@@ -170,8 +175,26 @@ class VectorLibrary:
         if rows.num_rows:
             used = pa.repeat(timestamp(now), rows.num_rows)
             noted = rows.select(["text_hash", "used_at"]).set_column(1, rows.schema.field("used_at"), used)
-            self._tables.update_matched(TABLE, noted, keys=_KEYS)
+            with self._lock:
+                self._tables.update_matched(TABLE, noted, keys=_KEYS)
             self._open_to_readers()
+
+    def _rows_of(self, table: Any, asked: pa.Array) -> pa.Table:
+        """Rows of the texts, of one version: another process may move rows meanwhile."""
+        version = table.version
+        table.checkout(version)
+        try:
+            if self._texts is None or self._texts[0] != version:
+                query = table.search().select(["text_hash"]).with_row_id(True)
+                self._texts = version, query.to_batches(_SCAN_ROWS).read_all()
+            texts = self._texts[1]
+            places = texts.column("_rowid").filter(pc.is_in(texts.column("text_hash"), value_set=asked)).to_pylist()
+            columns = ["text_hash", "characters", "used_at", "vector"]
+            if not places:
+                return table.schema.empty_table().select(columns)
+            return table.take_row_ids(places).select(columns).to_arrow().select(columns)
+        finally:
+            table.checkout_latest()
 
     def _refuse_other(self, schema: pa.Schema, dimension: int) -> None:
         if (named := _model_of(schema)) != self.model_id:
@@ -197,22 +220,6 @@ def _schema(dimension: int, model_id: str) -> pa.Schema:
         ],
         metadata={_MODEL: model_id.encode()},
     )
-
-
-def _rows_of(table: Any, asked: pa.Array) -> pa.Table:
-    """Rows of the texts, of one version: another process may move rows meanwhile."""
-    table.checkout(table.version)
-    try:
-        places: list[int] = []
-        for batch in table.search().select(["text_hash"]).with_row_id(True).to_batches(_SCAN_ROWS):
-            found = pc.is_in(batch.column("text_hash"), value_set=asked)
-            places += batch.column("_rowid").filter(found).to_pylist()
-        columns = ["text_hash", "characters", "used_at", "vector"]
-        if not places:
-            return table.schema.empty_table().select(columns)
-        return table.take_row_ids(places).select(columns).to_arrow().select(columns)
-    finally:
-        table.checkout_latest()
 
 
 def usable(rows: pa.Table, wanted: Mapping[str, int]) -> pa.Table:

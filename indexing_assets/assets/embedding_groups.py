@@ -1,4 +1,4 @@
-"""Groups of batches on their way through a model: one is read and one embedded while the one before is stored.
+"""Groups of batches on their way through a model: the next one is read and embedded while one is stored.
 
 Belongs here: what the runs of `chunk_vectors` and of `library_vectors` share, from the chunks of a range of batches to their
 vectors. Does not belong here: where the vectors go, and what is recorded (`indexing_assets.assets.embed_run`,
@@ -97,7 +97,6 @@ class Group:
     read: int
     sources: Counter[str]
     reasons: dict[str, str] = field(default_factory=dict)
-    embedded: Future[None] = field(default_factory=Future)
 
     def reuse(self, before: "Group") -> None:
         """Take vectors of texts that the group before has as well: they were not stored yet when this one was read."""
@@ -181,20 +180,20 @@ class EmbeddingGroups:
         remaining = [(batch_id, len(wanted[batch_id])) for batch_id in self.batch_ids if batch_id in wanted]
         bound = min(_FIRST_CHECKPOINT_CHUNKS, self._settings.checkpoint_chunks)
         started = time.perf_counter()
-        waiting: deque[Group] = deque()
+        waiting: deque[Future[Group]] = deque()
+        reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader")
         model = ThreadPoolExecutor(max_workers=1, thread_name_prefix="model")
         try:
             while remaining or waiting:
                 if remaining:
                     group_ids = checkpoint_groups(remaining, max_chunks=bound)[0]
                     remaining = remaining[len(group_ids) :]
-                    group = self._group(group_ids, [chunk_id for at in group_ids for chunk_id in wanted[at]])
-                    group.embedded = model.submit(self._embed_missing, group, waiting[-1] if waiting else None)
-                    waiting.append(group)
+                    chunk_ids = [chunk_id for at in group_ids for chunk_id in wanted[at]]
+                    read = reader.submit(self._group, group_ids, chunk_ids)
+                    waiting.append(model.submit(self._embed_missing, read, waiting[-1] if waiting else None))
                     if remaining and len(waiting) == 1:
                         continue
-                group = waiting.popleft()
-                group.embedded.result()
+                group = waiting.popleft().result()
                 self.tally.chunks += len(group.rows)
                 yield group
                 seconds, started = max(time.perf_counter() - started, 1e-3), time.perf_counter()
@@ -206,6 +205,7 @@ class EmbeddingGroups:
                 )
         finally:
             self._ended.set()
+            reader.shutdown(cancel_futures=True)
             model.shutdown(cancel_futures=True)
 
     def log_failed(self, group: Group) -> None:
@@ -242,7 +242,7 @@ class EmbeddingGroups:
         )
 
     def _group(self, batch_ids: Sequence[int], chunk_ids: Sequence[str]) -> Group:
-        """Read the chunks of one commit, and find the vectors that are known already."""
+        """Read the chunks of one commit, and find the vectors that are known already; runs beside the main thread."""
         # By batches, of which there are few: a condition with 10,000 ids takes longer than the reading.
         found = self._store.chunks.of_batches(batch_ids, sorted({"chunk_id", *EMBEDDED_FIELDS, *COPIED_COLUMNS}))
         rows = found.filter(pc.is_in(found.column("chunk_id"), pa.array(chunk_ids, pa.string()))).to_pylist()
@@ -259,14 +259,15 @@ class EmbeddingGroups:
         sources = self._libraries.taken - taken_before
         return Group(batch_ids, rows, hashes, vector_of, missing, read=self._read, sources=sources)
 
-    def _embed_missing(self, group: Group, before: Group | None) -> None:
-        """Add what the model gives for the group's missing texts, vectors and reasons; runs beside the main thread.
+    def _embed_missing(self, read: Future[Group], before: Future[Group] | None) -> Group:
+        """Add what the model gives for a group's missing texts, vectors and reasons; runs beside the main thread.
 
         Raises:
             CancelledError: the run has ended meanwhile.
         """
+        group = read.result()
         if before is not None:
-            group.reuse(before)
+            group.reuse(before.result())
         done = group.read - len(group.rows)
 
         def advance(texts_done: int) -> None:
@@ -279,6 +280,7 @@ class EmbeddingGroups:
         if group.missing:
             self._add_vectors(group, advance)
         report(Progress("embed", "chunks", group.read, self.total))
+        return group
 
     def _add_vectors(self, group: Group, advance: Callable[[int], None]) -> None:
         started = time.perf_counter()

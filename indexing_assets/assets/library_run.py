@@ -5,8 +5,9 @@ Belongs here: the work over a range of batches. Does not belong here: the way to
 """
 
 import socket
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -42,7 +43,10 @@ class LibraryRun:
         self._context = context
         self._index = index
         self._embedder = embedder
-        self._libraries = libraries
+        # Of its own handles, for gifts are made beside what is asked for.
+        self._gifts = Libraries.of(index.settings, embedder.model_id)
+        self._gifts.own = None
+        self._gifts_under_way: deque[tuple[Group, Future[None]]] = deque()
         self._force = force
         self._groups = EmbeddingGroups(context, index, embedder, libraries, recipe=recipe, force=force)
         self.tally = self._groups.tally
@@ -56,22 +60,37 @@ class LibraryRun:
         given_up = self._groups.given_up()
         wanted = self._groups.wanted(given_up)
         self._record([batch_id for batch_id in self._groups.batch_ids if batch_id not in wanted], given_up)
-        with closing(self._groups.embedded(wanted)) as embedded:
+        # Hosts that give at once wait for each other, for seconds at some stores: the model goes on meanwhile.
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="gifts") as gifts,
+            closing(self._groups.embedded(wanted)) as embedded,
+        ):
             for group in embedded:
-                self._give(group)
-                self._record(group.batch_ids, {**given_up, **group.failed()})
+                self._gifts_under_way.append((group, gifts.submit(self._give, group)))
+                self._record_gifts(given_up, most_left=self._index.settings.checkpoint_chunks)
+            self._record_gifts(given_up, most_left=0)
 
     def _give(self, group: Group) -> None:
-        new = group.new()
-        self._libraries.give(new, group.missing, replace=self._force)
-        if not self._libraries.written:
+        self._gifts.give(group.new(), group.missing, replace=self._force)
+        if not self._gifts.written:
             raise StoreError(
                 "None of the shared libraries can be written, and no other host would find these vectors: the run's log "
                 "says why. Correct shared_libraries, or allow writing there."
             )
-        self._groups.log_failed(group)
-        self.tally.sources += group.sources + Counter({MODEL: len(new)})
-        self.tally.failed_chunks += len(group.failed())
+
+    def _record_gifts(self, given_up: Mapping[str, str], *, most_left: int) -> None:
+        """Record the gifts that are made, and wait for so many that at most so many chunks are under way."""
+        under_way = self._gifts_under_way
+        while under_way:
+            group, given = under_way[0]
+            if not given.done() and sum(len(one.rows) for one, _ in under_way) <= most_left:
+                return
+            given.result()
+            under_way.popleft()
+            self._groups.log_failed(group)
+            self.tally.sources += group.sources + Counter({MODEL: len(group.new())})
+            self.tally.failed_chunks += len(group.failed())
+            self._record(group.batch_ids, {**given_up, **group.failed()})
 
     def _record(self, batch_ids: Sequence[int], failed: Mapping[str, str]) -> None:
         """Materialize the batches whose texts all have vectors; of the others an observation says that they were tried."""

@@ -27,6 +27,7 @@ from indexing_assets.runs.pools import prepare_pools
 from resources.index_resource import IndexResource
 from tests.conftest import write_files
 from tests.fakes import Faulty, GivenEmbedder, give, refusing
+from tests.waiting import wait_until
 
 _HOSTS = 3
 _FILES = 24  # of one chunk
@@ -127,6 +128,26 @@ def test_batches_are_cut_into_a_run_for_each_host_and_one_run_takes_all_vectors_
     assert hosts.embedder.asked == []
     assert vector_sources(hosts.index.folder, hosts.embedder.model_id) == {str(library): _FILES}
     hosts.check_complete()
+
+
+def test_a_model_goes_on_while_a_gift_takes_long(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODE_INDEX_CHECKPOINT_CHUNKS", "2")
+    given, groups_embedded = VectorLibrary.give, []
+    with (hosts := _Hosts(tmp_path / "repository")).pipeline:
+
+        def give_slowly(*arguments: object, **options: object) -> None:
+            least = min(_FILES // _HOSTS, 2 * len(groups_embedded) + 6)  # two groups more than are given
+            wait_until(lambda: len(hosts.embedder.asked) >= least, "the model to go on")
+            groups_embedded.append(len(hosts.embedder.asked))
+            given(*arguments, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(VectorLibrary, "give", give_slowly)
+        hosts.look()
+        assert hosts.run(hosts.requests[0]) == [None]
+        assert len(groups_embedded) == _BATCHES // _HOSTS
+        assert len(hosts.given()) == _BATCHES // _HOSTS
 
 
 def test_a_page_tells_the_host_and_the_run_of_each_batch(hosts: _Hosts) -> None:
