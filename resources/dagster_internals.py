@@ -67,6 +67,9 @@ from dagster._core.instance.ref import InstanceRef
 # The names of run and job under which events that no run made are stored.
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
+# A launcher's word on the process of a run.
+from dagster._core.launcher import WorkerStatus
+
 # The tags by which a run is for a partition, or for a range of them; the beginning of those that no page shows.
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,

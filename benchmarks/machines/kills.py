@@ -49,6 +49,7 @@ _RAY_FOLDER = Path("/tmp/ray")
 _RAY = {
     "RAY_raylet_start_wait_time_s": "200",
     "RAY_health_check_period_ms": "1000",
+    "RAY_health_check_timeout_ms": "2000",
     "RAY_health_check_failure_threshold": "5",
     "RAY_USAGE_STATS_ENABLED": "0",
 }

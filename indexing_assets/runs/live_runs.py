@@ -6,6 +6,7 @@ Belongs here: runs as Dagster records them. Does not belong here: who holds a lo
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -25,12 +26,14 @@ from indexing_assets.runs.index_names import ASSETS, IndexNames, sharing_partiti
 from indexing_assets.runs.job_names import ASSETS_OF_JOB, PARTITIONS_JOB, RERUN_JOB
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import keys_of_run
-from resources.dagster_internals import in_process_of_step
+from resources.dagster_internals import WorkerStatus, in_process_of_step
 from resources.postgres_sessions import wait_for_sessions
 from resources.record_storage import PRIVATE_TAGS
 
 if TYPE_CHECKING:
     from code_index.index.server_locks import LockServer, ServerLock
+
+_LOG = logging.getLogger(__name__)
 
 HOST_TAG = f"{PRIVATE_TAGS}host"
 PROCESS_TAG = f"{PRIVATE_TAGS}pid"
@@ -229,7 +232,8 @@ def dead_runs(instance: dg.DagsterInstance, index: OpenIndex | None = None) -> l
 
     Args:
         instance: has the runs.
-        index: of whose runs those count as well that started, and did not take their lock at the server in time.
+        index: of whose runs, where its locks are at a server, those count as well that the launcher tells failed before they
+            started, and those that started, and did not take their lock in time.
 
     Raises:
         StoreError: runs have locks at a server that cannot be reached.
@@ -246,15 +250,35 @@ def _is_dead(
     run = record.dagster_run
     if _is_locked(run):
         return run.run_id in unlocked
-    return (_names_its_own_process(run) and _is_gone(instance, run)) or (
-        index is not None
-        and not isinstance(index.folder.locks, Path)
-        and is_run_of_index(run, index.names)
+    if _names_its_own_process(run) and _is_gone(instance, run):
+        return True
+    if (
+        index is None
+        or isinstance(index.folder.locks, Path)
+        or _tag(run, RUN_TAG) == run.run_id
+        or not is_run_of_index(run, index.names)
+    ):
+        return False
+    if run.status is dg.DagsterRunStatus.STARTING:
+        return _failed_to_start(instance, run)
+    return (
+        run.status is dg.DagsterRunStatus.STARTED
         and any(_is_run_of(run, index.names, asset) for asset in ASSETS)  # one of checks only takes no lock
-        and run.status is dg.DagsterRunStatus.STARTED
-        and _tag(run, RUN_TAG) != run.run_id
         and time.time() - (record.start_time or time.time()) > _LOCKED_WITHIN_S
     )
+
+
+def _failed_to_start(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Ask the launcher, which Dagster's own monitoring does only once a run has started: its host may die before."""
+    launcher = instance.run_launcher
+    try:
+        return (
+            launcher.supports_check_run_worker_health
+            and launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
+        )
+    except Exception as error:  # noqa: BLE001 - launchers raise what their clients do
+        _LOG.warning("Nothing is known of run %s, which is starting: %s", run.run_id, error)
+        return False
 
 
 def _unlocked(runs: Iterable[dg.DagsterRun]) -> set[str]:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import dagster as dg
 import pytest
 from dagster._core.code_pointer import ModuleCodePointer
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 from dagster._grpc.types import ExecuteRunArgs
 from dagster_shared.serdes import pack_value
@@ -50,6 +51,11 @@ pytestmark = pytest.mark.slow
 @dg.job(name=SCAN_JOB)
 def _job() -> None:
     """Nothing."""
+
+
+@dg.job(name="another_" + SCAN_JOB)
+def _other_job() -> None:
+    """Nothing, of another index."""
 
 
 @pytest.fixture(scope="module")
@@ -189,20 +195,51 @@ def test_a_run_that_was_closed_while_its_host_was_cut_off_stops(
         tag_process(_context(instance, run), place)
 
 
+def _index(folder: Path, tables_at: Bucket | None) -> OpenIndex:
+    return cast("OpenIndex", SimpleNamespace(folder=IndexFolder(folder, folder, tables_at=tables_at), names=UNNAMED))
+
+
+def test_a_run_whose_host_died_before_it_started_is_dead_when_the_launcher_says_so(
+    instance: dg.DagsterInstance, place: LockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Launcher:
+        supports_check_run_worker_health = True
+        said: WorkerStatus | Exception = WorkerStatus.RUNNING
+
+        def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+            assert run.run_id == starting.run_id
+            if isinstance(self.said, Exception):
+                raise self.said
+            return CheckRunHealthResult(self.said)
+
+    launcher = Launcher()
+    monkeypatch.setattr(dg.DagsterInstance, "run_launcher", launcher)
+    at_a_store = _index(tmp_path, Bucket("team", "index"))
+    starting = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+    of_another_index = instance.create_run_for_job(_other_job, status=dg.DagsterRunStatus.STARTING)
+    for said in (WorkerStatus.RUNNING, WorkerStatus.UNKNOWN, OSError("the launcher's server is away")):
+        launcher.said = said
+        assert close_dead_runs(instance, at_a_store) == []
+    launcher.said = WorkerStatus.FAILED
+    assert dead_runs(instance) == dead_runs(instance, _index(tmp_path, None)) == []
+    assert close_dead_runs(instance, at_a_store) == [starting.run_id]
+    assert _record(instance, starting).status is dg.DagsterRunStatus.FAILURE
+    assert _record(instance, of_another_index).status is dg.DagsterRunStatus.STARTING
+    taken = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+    begin_run(instance, taken.run_id)
+    assert close_dead_runs(instance, at_a_store) == []
+
+
 def test_a_run_whose_host_died_before_it_took_its_lock_is_dead_after_a_while(
     instance: dg.DagsterInstance, place: LockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def index(tables_at: Bucket | None) -> OpenIndex:
-        folder = IndexFolder(tmp_path, tmp_path, tables_at=tables_at)
-        return cast("OpenIndex", SimpleNamespace(folder=folder, names=UNNAMED))
-
-    at_a_store = index(Bucket("team", "index"))
+    at_a_store = _index(tmp_path, Bucket("team", "index"))
     run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
     _started(instance, run)
     assert dead_runs(instance, at_a_store) == []
     monkeypatch.setattr(live_runs, "_LOCKED_WITHIN_S", -1.0)
     assert [dead.run_id for dead in dead_runs(instance, at_a_store)] == [run.run_id]
-    assert dead_runs(instance, index(None)) == []
+    assert dead_runs(instance, _index(tmp_path, None)) == []
     checks = instance.add_run(
         dg.DagsterRun(
             job_name="__ASSET_JOB",
