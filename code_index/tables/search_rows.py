@@ -46,7 +46,7 @@ _FEW_ROWS = 10_000  # picking and comparing that many vectors takes 40 ms, as mu
 # Candidates whose exact score is computed from their vectors. Source: docs/performance.md, recall@10.
 _RESCORED = 100
 # Partitions that are compared: of the 140 that 576,000 vectors have. Source: the same.
-_PROBES = 40
+_PROBES = 50
 # More definitions of one name than anybody looks at; `get` may have thousands.
 _MOST_DEFINITIONS = 50
 _ROW_ID = "_rowid"

@@ -43,7 +43,11 @@ _MANY_COPIES = 3.0
 _AFTER_COMPACTION = 2
 _ROWS_PER_PARTITION = 4_096
 _PARTITIONS_MAX = 1_024
-_VECTOR_INDEX = "vector_p"  # the number of partitions follows: LanceDB does not tell it
+_BITS_OF_BYTE = 8  # IvfRq takes vectors whose number of components is a multiple of it
+# Beginning of a vector index's name: the number of partitions follows, which LanceDB does not tell. Indexes of another kind,
+# as earlier versions built them, are built again.
+_VECTOR_INDEX = "vector_rq"
+_VECTOR_INDEX_OF_ODD = "vector_p"
 
 
 class TableUpkeep:
@@ -83,10 +87,12 @@ class TableUpkeep:
         indexes = self._tables.run(VECTORS_TABLE, lambda table: list(table.list_indices()))
         present = [str(index.name) for index in indexes if list(index.columns) == ["vector"]]
         wanted = max(1, min(_PARTITIONS_MAX, rows // _ROWS_PER_PARTITION))
-        if present and wanted < 2 * max(map(_partitions_in, present)):
+        dimension = self._tables.run(VECTORS_TABLE, lambda table: table.schema.field("vector").type.list_size)
+        kind = _VECTOR_INDEX_OF_ODD if dimension % _BITS_OF_BYTE else _VECTOR_INDEX
+        if present and wanted < 2 * max(_partitions_in(name, kind) for name in present):
             return False
-        name = f"{_VECTOR_INDEX}{wanted}"
-        self._build(VECTORS_TABLE, "vector", _vector(wanted), name=name)
+        name = f"{kind}{wanted}"
+        self._build(VECTORS_TABLE, "vector", _vector(kind, wanted), name=name)
         for old in present:
             if old != name:
                 self._tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
@@ -271,9 +277,9 @@ def _drop_index(table: Any, *, name: str) -> None:
     table.drop_index(name)
 
 
-def _partitions_in(index: str) -> int:
-    """Partitions of a vector index, from its name; 0 where the name does not tell (indexes made before it did)."""
-    number = index.removeprefix(_VECTOR_INDEX)
+def _partitions_in(index: str, kind: str) -> int:
+    """Partitions of a vector index, from its name; 0 where it is of another kind, or made before names told it."""
+    number = index.removeprefix(kind)
     return int(number) if number != index and number.isdecimal() else 0
 
 
@@ -292,9 +298,13 @@ def _full_text() -> Any:
     )
 
 
-def _vector(partitions: int) -> Any:
-    # IVF_SQ: built in 13-26 s on 576,000 vectors; IVF_PQ took 100-240 s, HNSW did not end in 14 minutes.
-    return load_lancedb().index.IvfSq(distance_type=METRIC, num_partitions=partitions)
+def _vector(kind: str, partitions: int) -> Any:
+    # Of 576,000 vectors, with two bits for a component where eight take three times the bytes and half as long again for a
+    # query of the same recall; HNSW did not end in 14 minutes. Source: docs/performance.md, search at 576,000 chunks.
+    index = load_lancedb().index
+    if kind == _VECTOR_INDEX:
+        return index.IvfRq(distance_type=METRIC, num_partitions=partitions, num_bits=2)
+    return index.IvfSq(distance_type=METRIC, num_partitions=partitions)
 
 
 _WANTED: tuple[tuple[str, str, Callable[[], Any]], ...] = (

@@ -45,7 +45,7 @@ def add_vectors(store, values, *, model=MODEL, paths=None, language="python", fi
     count = len(values)
     rows = {
         "chunk_id": [str(first + place) for place in range(count)],
-        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), DIMENSION),
+        "vector": pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1]),
         "text_hash": [f"t{first + place}" for place in range(count)],
         "embedding_model": [model] * count,
         "file_path": paths or ["src/a.py"] * count,
@@ -385,26 +385,39 @@ def vector_indexes(store):
 
 def test_the_vector_index_is_built_anew_when_the_table_has_doubled(indexed):
     store, values, _paths = indexed
-    assert vector_indexes(store) == ["vector_p30"]
+    assert vector_indexes(store) == ["vector_rq30"]
     more = unit_rows(2_900, seed=8)
     add_vectors(store, more, first=10_000)
     assert store.upkeep.ensure_indexes() == []
     add_vectors(store, unit_rows(200, seed=9), first=20_000)
     assert store.upkeep.ensure_indexes() == ["vectors.vector"]
-    assert vector_indexes(store) == ["vector_p61"]
+    assert vector_indexes(store) == ["vector_rq61"]
     assert ids(store.search.near(more[17], model=MODEL, limit=1)) == ["10017"]
     assert ids(store.search.near(values[17], model=MODEL, limit=1)) == ["17"]
 
 
-def test_an_index_whose_name_does_not_tell_its_size_is_built_anew_once(indexed):
+def test_vectors_of_a_length_that_no_byte_divides_have_an_index_too(store, monkeypatch):
+    monkeypatch.setattr(upkeep_module, "VECTOR_INDEX_ROWS", 1_000)
+    values = rows.unit_rows(1_100, dimension=12)
+    add_vectors(store, values)
+    assert "vectors.vector" in store.upkeep.ensure_indexes()
+    assert vector_indexes(store) == ["vector_p1"]
+    assert store.upkeep.ensure_indexes() == []
+    assert ids(store.search.near(values[17], model=MODEL, limit=1)) == ["17"]
+
+
+@pytest.mark.parametrize("name", ["vector_idx", "vector_p30"])
+def test_an_index_of_an_earlier_version_is_built_anew_once(indexed, name):
     store, _values, _paths = indexed
     from lancedb.index import IvfSq
 
-    store.tables.run("vectors", lambda table: table.drop_index("vector_p30"))
-    store.tables.run("vectors", lambda table: table.create_index("vector", config=IvfSq(distance_type="cosine")))
-    assert vector_indexes(store) == ["vector_idx"]
+    store.tables.run("vectors", lambda table: table.drop_index("vector_rq30"))
+    store.tables.run(
+        "vectors", lambda table: table.create_index("vector", config=IvfSq(distance_type="cosine"), name=name)
+    )
+    assert vector_indexes(store) == [name]
     assert store.upkeep.ensure_indexes() == ["vectors.vector"]
-    assert vector_indexes(store) == ["vector_p30"]
+    assert vector_indexes(store) == ["vector_rq30"]
     assert store.upkeep.ensure_indexes() == []
 
 
