@@ -140,7 +140,8 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
     """Add new chunks and their vectors, a commit of each every second, with the upkeep that the phases do."""
     store = IndexStore(tables)
     model = str(store.vectors.read(["embedding_model"], limit=1).column("embedding_model")[0])
-    texts = store.chunks.read(["search_text", "content", "language", "chunk_type"], limit=WRITTEN_CHUNKS)
+    columns = ["search_text", "content", "language", "chunk_type", "start_line", "end_line"]
+    texts = store.chunks.read(columns, limit=WRITTEN_CHUNKS)
     dimension = store.vectors.dimension() or 1
     rng = np.random.default_rng(SEED)
     now, number = datetime.now(UTC), 0
