@@ -13,25 +13,23 @@ from itertools import groupby
 from typing import Any
 
 import dagster as dg
-import sqlalchemy as db
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 
 from resources.dagster_internals import DynamicPartitionsTable, PostgresEventLogStorage, SqlEventLogStorageTable
 from resources.dynamic_partition_keys import BatchedPartitionKeys
+from resources.postgres_sessions import outliving_sessions
 from resources.postgres_storages import PooledSessions
 
 # PostgreSQL refuses statements with more than 65,535 variables; an event's row takes eight.
 _EVENTS_PER_STATEMENT = 5_000
-# Tries to store an event whose session the server ends.
-_TRIES = 3
 
 
 class BatchingPostgresEventLogStorage(PooledSessions, BatchedPartitionKeys, PostgresEventLogStorage):
     """`PostgresEventLogStorage` with batched planned events and partition keys, and kept sessions; the same tables."""
 
     def store_event(self, event: dg.EventLogEntry) -> None:
-        """Store an event, also while the server is restarted: most of what a run asks of it are events."""
+        """Store an event, also while the server is restarted."""
         self._stored([event], functools.partial(super().store_event, event))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
@@ -47,16 +45,7 @@ class BatchingPostgresEventLogStorage(PooledSessions, BatchedPartitionKeys, Post
 
     def _stored(self, events: Sequence[dg.EventLogEntry], store: Callable[[], None]) -> None:
         """Store events, and again where the server ends the session meanwhile; each is then there once."""
-        for tries in range(_TRIES):
-            try:
-                if tries:
-                    self._remove(events)  # what was written before the answer was lost
-                store()
-            except db.exc.DBAPIError as error:
-                if not error.connection_invalidated or tries == _TRIES - 1:
-                    raise
-            else:
-                return
+        outliving_sessions(store, undo=functools.partial(self._remove, events))
 
     def _remove(self, events: Sequence[dg.EventLogEntry]) -> None:
         table = SqlEventLogStorageTable

@@ -6,13 +6,17 @@ Need the extra `postgres`; named in `dagster.yaml` under `run_storage` and `sche
 Decision: Dagster opens a session for each statement, and looks for its tables with each `DagsterInstance`, of which a code
 server makes one for each tick of a sensor: dozens of sessions a second with 40 indexes. Here a process keeps two sessions, and looks for the tables once. Rejected: a pooler beside the server
 (pgbouncer), one more program for a team to run; it does no harm either.
+
+A restart of the server ends what is under way. What reads, or writes the same when it is done again, is done again; the
+event log says itself how it does that with events.
 """
 
 from __future__ import annotations
 
 import functools
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 import sqlalchemy as db
@@ -24,16 +28,46 @@ from resources.dagster_internals import (
     get_token_provider_from_config,
     pg_url_from_config,
 )
+from resources.postgres_sessions import outliving_sessions
 
 _KEPT: Final = 2
+_READING: Final = ("get_", "has_", "fetch", "all_")
+_WRITING_THE_SAME: Final = {
+    "add_run_tags",
+    "handle_run_event",
+    "add_daemon_heartbeat",
+    "set_cursor_values",
+    "add_dynamic_partitions",
+    "delete_dynamic_partition",
+    "delete_dynamic_partitions",
+    "free_concurrency_slots_for_run",
+    "free_concurrency_slot_for_step",
+    "update_tick",
+    "update_instigator_state",
+}
 
 _with_tables: set[tuple[type, str]] = set()
+
+
+def _outliving(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def done(self: object, *arguments: Any, **options: Any) -> Any:
+        return outliving_sessions(functools.partial(method, self, *arguments, **options))
+
+    return done
 
 
 class PooledSessions:
     """Base that a storage of dagster-postgres inherits first, to share the sessions of its process."""
 
     _engine: db.Engine
+
+    def __init_subclass__(cls) -> None:
+        """Let a storage's methods that may be called twice outlive the sessions that they ask."""
+        super().__init_subclass__()
+        for name in dir(cls):
+            if (name.startswith(_READING) or name in _WRITING_THE_SAME) and inspect.isfunction(getattr(cls, name)):
+                setattr(cls, name, _outliving(getattr(cls, name)))
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:

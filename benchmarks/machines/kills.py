@@ -21,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -86,10 +87,14 @@ class Fleet:
                 head = [self._programs / "ray", "start", "--head", f"--node-ip-address={self._address}", "--port=6380"]
                 head += [f"--dashboard-host={self._address}", "--dashboard-port=8265", "--num-cpus=0", "--block"]
                 running.enter_context(self._process("head", *head))
-                _wait_for_port(self._address, 8265)
+                _wait_until(partial(_listens, self._address, 8265), "Ray listens")
             for host in self.hosts:
                 self.start_worker(host)
-            daemon = [self._programs / "dagster-daemon", "run", "-m", "indexing_assets.definitions"]
+            socket = self._folder / "dagster" / "code.sock"
+            code = [self._programs / "dagster", "code-server", "start", "-m", "indexing_assets.definitions"]
+            running.enter_context(self._process("code", *code, "--socket", socket))
+            _wait_until(socket.exists, f"{socket} is there")
+            daemon = [self._programs / "dagster-daemon", "run", "--grpc-socket", socket]
             running.enter_context(self._process("daemon", *daemon))
             yield
 
@@ -353,11 +358,17 @@ def _spread(seconds: list[float]) -> str:
     return f"{seconds[len(seconds) // 2]:.0f} s (median), {seconds[-1]:.0f} s (longest of {len(seconds)})"
 
 
-def _wait_for_port(address: str, port: int) -> None:
+def _listens(address: str, port: int) -> bool:
+    return not subprocess.run(
+        ["bash", "-c", f"</dev/tcp/{address}/{port}"], capture_output=True, check=False
+    ).returncode
+
+
+def _wait_until(holds: Callable[[], bool], what: str) -> None:
     ends = time.time() + _LONGEST_S
-    while subprocess.run(["bash", "-c", f"</dev/tcp/{address}/{port}"], capture_output=True, check=False).returncode:
+    while not holds():
         if time.time() > ends:
-            raise RuntimeError(f"Nobody listens on {address}:{port}.")
+            raise RuntimeError(f"Not within {_LONGEST_S:g} s: {what}.")
         time.sleep(0.5)
 
 

@@ -6,6 +6,8 @@ Needs PostgreSQL's server programs (`apt-get install postgresql`); a server of i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
@@ -19,6 +21,7 @@ pytest.importorskip("dagster_postgres")  # it may come out later than the Dagste
 pytestmark = [pytest.mark.filterwarnings("ignore::dagster.BetaWarning"), pytest.mark.slow]
 
 _DEPLOYED = Path(__file__).resolve().parents[2] / "deploy/celery/dagster.yaml"
+_MATERIALIZATION = dg.DagsterEventType.ASSET_MATERIALIZATION
 
 
 @dg.job
@@ -77,3 +80,43 @@ def test_sessions_that_ended_with_the_server_are_replaced(server: PostgresServer
     server.start()
     assert [_look() for _ in range(3)] == [0, 0, 0]
     assert 1 <= len(connected) <= 2
+
+
+@pytest.mark.parametrize("moment", ["before_cursor_execute", "after_cursor_execute"])
+def test_what_reads_or_writes_the_same_twice_outlives_its_session(server: PostgresServer, moment: str) -> None:
+    """The server ends the session of the first statement of each call, before the statement or before its answer."""
+    administration = db.create_engine(server.url.format("postgres"), isolation_level="AUTOCOMMIT")
+    armed: list[bool] = []
+
+    def end(connection: db.Connection, _cursor: object, statement: str, *_: object) -> None:
+        if armed and not statement.startswith("SELECT 1"):
+            armed.clear()
+            backend = connection.connection.dbapi_connection.get_backend_pid()  # type: ignore[union-attr]
+            with administration.connect() as other:
+                assert other.execute(db.text("SELECT pg_terminate_backend(:pid, 60000)"), {"pid": backend}).scalar()
+
+    with dg.DagsterInstance.get() as instance:
+        run = instance.create_run_for_job(_job, status=dg.DagsterRunStatus.STARTING)
+        engine = instance.run_storage._engine  # type: ignore[attr-defined]
+        started = dg.DagsterEvent(event_type_value=dg.DagsterEventType.RUN_START.value, job_name=run.job_name)
+        db.event.listen(engine, moment, end)
+        try:
+            for call in (
+                partial(instance.get_run_by_id, run.run_id),
+                partial(instance.add_run_tags, run.run_id, {"tag": "value"}),
+                partial(instance.run_storage.handle_run_event, run.run_id, started, datetime.now(UTC)),
+                partial(instance.add_dynamic_partitions, "file_hash", ["key"]),
+                partial(instance.get_dynamic_partitions, "file_hash"),
+                partial(instance.get_latest_storage_id_by_partition, dg.AssetKey("asset"), _MATERIALIZATION),
+                partial(instance.all_instigator_state),
+            ):
+                armed.append(True)
+                call()
+                assert not armed
+        finally:
+            db.event.remove(engine, moment, end)
+            administration.dispose()
+        found = instance.get_run_by_id(run.run_id)
+        assert found is not None
+        assert (found.tags["tag"], found.status) == ("value", dg.DagsterRunStatus.STARTED)
+        assert list(instance.get_dynamic_partitions("file_hash")) == ["key"]
