@@ -68,7 +68,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
 # A launcher's word on the process of a run.
-from dagster._core.launcher import WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
 # The tags by which a run is for a partition, or for a range of them; the beginning of those that no page shows.
 from dagster._core.storage.tags import (

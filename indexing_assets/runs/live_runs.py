@@ -272,13 +272,15 @@ def _failed_to_start(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     """Ask the launcher, which Dagster's own monitoring does only once a run has started: its host may die before."""
     launcher = instance.run_launcher
     try:
-        return (
+        failed = (
             launcher.supports_check_run_worker_health
             and launcher.check_run_worker_health(run).status is WorkerStatus.FAILED
         )
     except Exception as error:  # noqa: BLE001 - launchers raise what their clients do
         _LOG.warning("Nothing is known of run %s, which is starting: %s", run.run_id, error)
         return False
+    now = instance.get_run_by_id(run.run_id) if failed else None
+    return now is not None and now.status is dg.DagsterRunStatus.STARTING and _tag(now, RUN_TAG) != run.run_id
 
 
 def _unlocked(runs: Iterable[dg.DagsterRun]) -> set[str]:
