@@ -12,11 +12,14 @@ import time
 from typing import Any, Final
 
 import dagster as dg
-from dagster_celery.launcher import CeleryRunLauncher as _CeleryRunLauncher
-from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG, DAGSTER_CELERY_TASK_ID_TAG
-from kombu.exceptions import ChannelError
 
-from resources.dagster_internals import CheckRunHealthResult, WorkerStatus
+from resources.dagster_internals import (
+    DAGSTER_CELERY_QUEUE_TAG,
+    DAGSTER_CELERY_TASK_ID_TAG,
+    CheckRunHealthResult,
+    WorkerStatus,
+)
+from resources.dagster_internals import CeleryRunLauncher as _CeleryRunLauncher
 from resources.record_storage import PRIVATE_TAGS
 
 _BEGINS_WITHIN_S: Final = 30.0
@@ -48,5 +51,5 @@ class CeleryRunLauncher(_CeleryRunLauncher):
         with self.celery.connection_or_acquire() as connection:
             try:
                 return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
-            except ChannelError:  # Redis has no empty lists
+            except connection.channel_errors:  # Redis has no empty lists
                 return 0

@@ -112,6 +112,8 @@ if TYPE_CHECKING:
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget
     from dagster._utils.log import configure_loggers
+    from dagster_celery.launcher import CeleryRunLauncher
+    from dagster_celery.tags import DAGSTER_CELERY_QUEUE_TAG, DAGSTER_CELERY_TASK_ID_TAG
     from dagster_postgres.event_log import PostgresEventLogStorage
     from dagster_postgres.run_storage import PostgresRunStorage
     from dagster_postgres.schedule_storage import PostgresScheduleStorage
@@ -149,6 +151,9 @@ _LATE: Final = {
     "dagster_webserver.app": ("create_app_from_workspace_process_context",),
     # The daemon as a child that ends when it is told so through a pipe.
     "dagster_shared.ipc": ("get_ipc_shutdown_pipe", "open_ipc_subprocess", "send_ipc_shutdown_message"),
+    # The extra `celery`: a launcher with its app in `celery`, and the tags of a run's queue and task.
+    "dagster_celery.launcher": ("CeleryRunLauncher",),
+    "dagster_celery.tags": ("DAGSTER_CELERY_QUEUE_TAG", "DAGSTER_CELERY_TASK_ID_TAG"),
     # The extra `postgres`: the storages on one `_engine`, and its address and tokens from a config.
     "dagster_postgres.event_log": ("PostgresEventLogStorage",),
     "dagster_postgres.run_storage": ("PostgresRunStorage",),
@@ -174,6 +179,8 @@ def __getattr__(name: str) -> Any:
     module = _MODULES[name]
     if module.startswith("dagster_postgres"):
         require_extra("postgres", "dagster.yaml names a storage on PostgreSQL, which")
+    if module.startswith("dagster_celery"):
+        require_extra("celery", "dagster.yaml names a launcher through Celery, which")
     value = globals()[name] = getattr(importlib.import_module(module), name)
     return value
 

@@ -17,6 +17,7 @@ EXTRAS: Final = {
     "torch": ("torch", "transformers", "sentence_transformers", "onnxscript"),
     "ui": ("dagster_webserver", "graphql", "matplotlib"),
     "postgres": ("dagster_postgres", "psycopg2"),
+    "celery": ("dagster_celery", "celery"),
 }
 """The packages, as they are imported, that an extra brings and this project imports."""
 
