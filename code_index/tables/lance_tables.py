@@ -258,11 +258,14 @@ class LanceTables:
             str(self.path(name)): (self._folder.identity(self.stored_name(name)), self.version(name)) for name in names
         }
 
-    def _note_commit(self, name: str, before: int, after: int, file_paths: Collection[str] | None) -> None:
+    def _note_commit(self, name: str, before: int, after: int, file_paths: Collection[str | None] | None) -> None:
         """Note a commit of this process, if nobody committed in between and its files are known."""
-        if file_paths is not None and after == before + 1:
+        # Vectors that another program wrote may be of no file.
+        if file_paths is not None and None not in file_paths and after == before + 1:
             identity = self._folder.identity(self.stored_name(name))
-            OF_THIS_PROCESS.add(str(self.path(name)), identity, after, file_paths)
+            OF_THIS_PROCESS.add(
+                str(self.path(name)), identity, after, [path for path in file_paths if path is not None]
+            )
 
     def disk_bytes(self, name: str) -> int:
         """Add up the bytes on disk of the table, old versions and indexes included."""
@@ -280,11 +283,11 @@ class LanceTables:
         *,
         keys: Sequence[str],
         replaces: str | None = None,
-        file_paths: Collection[str] | None = None,
+        file_paths: Collection[str | None] | None = None,
     ) -> int:
         """Upsert rows by key in one commit; with `replaces`, rows that match it and are not in `rows` are deleted.
 
-        `file_paths` are the files whose rows may change, for `own_commits`; None where nobody knows.
+        `file_paths` are the files whose rows may change, for `own_commits`; None where nobody knows, or among them.
 
         Returns:
             The version of the table after it.
@@ -308,7 +311,7 @@ class LanceTables:
         return after
 
     def update_matched(
-        self, name: str, rows: pa.Table, *, keys: Sequence[str], file_paths: Collection[str] | None = None
+        self, name: str, rows: pa.Table, *, keys: Sequence[str], file_paths: Collection[str | None] | None = None
     ) -> int:
         """Overwrite the given columns of the rows that exist, in one commit; returns how many there were."""
         refuse_duplicates(rows, keys, table=name)
@@ -319,7 +322,7 @@ class LanceTables:
         self._note_commit(name, before, int(merged.version), file_paths)
         return int(merged.num_updated_rows)
 
-    def delete(self, name: str, where: str, *, file_paths: Collection[str] | None = None) -> int:
+    def delete(self, name: str, where: str, *, file_paths: Collection[str | None] | None = None) -> int:
         """Delete rows; returns how many. No commit when none match. `file_paths` as in `merge`."""
         if not self.count(name, where):
             return 0
@@ -335,7 +338,7 @@ class LanceTables:
         rows: pa.Table,
         *,
         keys: Sequence[str],
-        file_paths: Collection[str] | None = None,
+        file_paths: Collection[str | None] | None = None,
     ) -> None:
         """Add rows in one commit, without a look at those that are there: for a table that only the caller writes.
 

@@ -86,8 +86,7 @@ class VectorRows:
         schema = schemas.vectors(dimension)
         rows = conform(rows, schema, table=VECTORS_TABLE)
         _refuse_bad_vectors(rows, dimension)
-        paths = rows.column("file_path").unique()
-        file_paths = None if paths.null_count else paths.to_pylist()
+        file_paths = rows.column("file_path").unique().to_pylist()
         write = self._tables.append if are_new else self._tables.merge
         write(VECTORS_TABLE, schema, rows, keys=_KEYS, file_paths=file_paths)
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import code_index.tables.vector_sync as sync_module
@@ -313,6 +313,7 @@ _STEPS = st.tuples(st.sampled_from(sorted(_COMMITS)), st.integers(0, 3), st.sets
 
 
 @given(steps=st.lists(_STEPS, min_size=1, max_size=6))
+@example(steps=[("add", 0, {0}), ("foreign add", 2, {0}), ("follow", 0, {0})])  # a vector of no file is retired
 @settings(max_examples=15, deadline=None)
 def test_whatever_is_committed_by_whom_counts_are_those_of_a_first_look(tmp_path_factory, steps):
     store = IndexStore(tmp_path_factory.mktemp("index") / "tables")
