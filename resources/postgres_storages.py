@@ -4,8 +4,9 @@ Need the extra `postgres`; named in `dagster.yaml` under `run_storage` and `sche
 `dagster-postgres`. The event log has more of its own (`resources.postgres_event_log`).
 
 Decision: Dagster opens a session for each statement, and looks for its tables with each `DagsterInstance`, of which a code
-server makes one for each tick of a sensor: dozens of sessions a second with 40 indexes. Here a process keeps two sessions, and looks for the tables once. Rejected: a pooler beside the server
-(pgbouncer), one more program for a team to run; it does no harm either.
+server makes one for each tick of a sensor: dozens of sessions a second with 40 indexes. Here a process keeps two sessions,
+and looks for the tables once. Rejected: a pooler beside the server (pgbouncer), one more program for a team to run; it does
+no harm either.
 
 A restart of the server ends what is under way. What reads, or writes the same when it is done again, is done again; the
 event log says itself how it does that with events.

@@ -6,8 +6,8 @@
 
 - scaling: batches of 512 chunks, of which a stand-in for a model takes each second one, on 1, 4 and 8 hosts. What is counted
   begins with the first look of the sensor and ends with the last vector in the index, the run that takes them from the
-  library included. Hosts' processes are up and have Dagster and LanceDB loaded; looks follow each other within 0.2 s. Goals: 0.30 of one
-  host's time with 4, 0.17 with 8.
+  library included. Hosts' processes are up and have Dagster and LanceDB loaded; looks follow each other within 0.2 s. Goals:
+  0.30 of one host's time with 4, 0.17 with 8.
 - gifts: 4 hosts give 20 times 500 vectors each to one library at once: the longest wait. Goal: 3 s.
 - kills: hosts are killed at random moments while they embed; what is lost or there twice, and how many texts were embedded
   again.

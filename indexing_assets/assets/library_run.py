@@ -18,6 +18,7 @@ from code_index.core.partition_keys import batch_partition_key
 from code_index.embedding.embedder import Embedder
 from code_index.index.vector_sources import MODEL
 from code_index.sharing.libraries import Libraries
+from code_index.sharing.vector_library import VectorLibrary
 from indexing_assets.assets.embedding_groups import EmbeddingGroups, Group
 from indexing_assets.runs.index_names import LIBRARY_VECTORS
 from indexing_assets.runs.materializations import log_materializations, log_observations
@@ -44,8 +45,8 @@ class LibraryRun:
         self._index = index
         self._embedder = embedder
         # Of its own handles, for gifts are made beside what is asked for.
-        self._gifts = Libraries.of(index.settings, embedder.model_id)
-        self._gifts.own = None
+        gifts = [VectorLibrary(library.place, library.model_id) for library in libraries.written]
+        self._gifts = Libraries(own=None, written=gifts)
         self._gifts_under_way: deque[tuple[Group, Future[None]]] = deque()
         self._force = force
         self._groups = EmbeddingGroups(context, index, embedder, libraries, recipe=recipe, force=force)
