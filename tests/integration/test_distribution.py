@@ -108,7 +108,7 @@ def test_the_metadata_name_the_extras_and_need_no_torch_without_them(built: _Bui
     assert metadata["Name"] == DISTRIBUTION
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("License-File") == ["LICENSE", "NOTICE"]
-    launchers = {"celery", "ray", "kubernetes"}  # which Dagster imports, not this project
+    launchers = {"ray", "kubernetes"}  # which Dagster imports, not this project
     assert {*EXTRAS, *launchers, "clone", "dev"} == set(metadata.get_all("Provides-Extra", []))
     needed = {re.match(r"[\w-]+", line)[0] for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
     assert (
