@@ -127,11 +127,13 @@ def _numbers(status: IndexStatus, rates: Mapping[str, float], figures: IndexFigu
 
 def _slowest_files(index: OpenIndex) -> list[dict[str, Any]]:
     records = index.instance.fetch_materializations(index.names.asset_key(PARSED_CHUNKS), limit=_RECENT_EVENTS).records
-    timed = [
-        (float(event.metadata["parse_ms"].value), event.partition, event.metadata["chunks"].value)  # type: ignore[arg-type]
-        for record in records
-        if (event := record.asset_materialization) is not None and "parse_ms" in event.metadata
-    ]
+    timed = []
+    for record in records:
+        said = {} if record.asset_materialization is None else record.asset_materialization.metadata
+        # Earlier versions named the number of rows twice, the first ones only so.
+        count = said.get("dagster/partition_row_count") or said.get("chunks")
+        if count is not None and "parse_ms" in said:
+            timed.append((float(said["parse_ms"].value), record.partition_key, count.value))  # type: ignore[arg-type]
     slowest = sorted(timed, key=lambda row: -row[0])[:_SLOWEST]
     return [{"partition": key, "ms": milliseconds, "chunks": chunks} for milliseconds, key, chunks in slowest]
 

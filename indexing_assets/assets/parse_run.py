@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from code_index.chunking import masked_source
+from code_index.chunking.declared_encoding import UTF_8
 from code_index.core.errors import RepositoryError
 from code_index.core.model import FileStatus
 from code_index.core.quoting import printable
@@ -35,7 +36,12 @@ from indexing_assets.runs.materializations import log_materializations, log_obse
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.partitions import delete_partitions
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
-from indexing_assets.runs.planning import chunker_identity, stored_chunk_counts, stored_reference_counts
+from indexing_assets.runs.planning import (
+    chunker_code_version,
+    chunker_identity,
+    stored_chunk_counts,
+    stored_reference_counts,
+)
 from indexing_assets.runs.progress import Progress, report
 
 # A commit costs 0.2-0.5 s nearly whatever is in it (docs/decisions/0006-tables.md): large ones are
@@ -268,14 +274,13 @@ class ParseRun:
                 self.tally.chunks += outcome.chunk_count
                 self.tally.references += outcome.reference_count
                 events[key] = {
-                    "chunks": outcome.chunk_count,
                     "dagster/partition_row_count": outcome.chunk_count,
                     "parse_ms": round(outcome.duration_s * 1e3, 1),
                 }
                 if outcome.masked:
                     self.tally.masked_keys += sum(outcome.masked.values())
                     events[key]["masked_keys"] = named_counts(outcome.masked)
-                if outcome.encoding is not None:
+                if outcome.encoding not in {None, UTF_8}:
                     events[key]["encoding"] = outcome.encoding
                 if outcome.note is not None:
                     events[key]["note"] = printable(outcome.note)
@@ -302,7 +307,7 @@ class ParseRun:
             log_materializations(
                 self.context,
                 metadata,
-                code_version=self.identity,
+                code_version=chunker_code_version(self.index.settings),
                 data_versions=versions,
                 parent=self.index.names.asset_key(SOURCE_FILES),
                 asset_key=self.index.names.asset_key(asset),

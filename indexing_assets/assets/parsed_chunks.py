@@ -33,7 +33,7 @@ from indexing_assets.runs.live_runs import tag_process
 from indexing_assets.runs.open_index import open_index
 from indexing_assets.runs.partition_failures import partitions_failed
 from indexing_assets.runs.partitions import partitions_definition
-from indexing_assets.runs.planning import chunker_identity
+from indexing_assets.runs.planning import chunker_code_version
 from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.upkeep.compaction import CHUNK_TABLES, PeriodicCompaction, compact_due
 from indexing_assets.upkeep.small_batches import match_batches
@@ -80,7 +80,7 @@ def build_parsed_chunks(names: IndexNames, folder: IndexFolder, settings: Settin
                 group_name=names.group_name,
                 kinds={"python", "treesitter", "lancedb"},
                 owners=["team:code-index"],
-                code_version=chunker_identity(settings),
+                code_version=chunker_code_version(settings),
             ).with_io_manager_key(names.prefixed(IO_MANAGER))
             for asset, description in _DESCRIPTIONS.items()
         ],

@@ -43,7 +43,7 @@ from indexing_assets.runs.index_names import PARSED_CHUNKS, REFERENCES, SOURCE_F
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
-from indexing_assets.runs.planning import chunker_identity, match_batch_partitions
+from indexing_assets.runs.planning import chunker_code_version, chunker_identity, match_batch_partitions
 from resources.embedder_resource import EmbedderResource
 
 _NAMED = 5
@@ -400,7 +400,7 @@ def _record_given(index: OpenIndex, files: Sequence[Mapping[str, Any]]) -> None:
                 }
                 for row in files
             },
-            code_version=chunker_identity(index.settings),
+            code_version=chunker_code_version(index.settings),
             data_versions={row["partition_key"]: row["file_hash"] for row in files},
             parent=index.names.asset_key(SOURCE_FILES),
         )

@@ -76,7 +76,6 @@ def log_materializations(
             step_handle=step.step.handle,
             node_handle=step.step.node_handle,
             step_kind_value=step.step.kind.value,
-            logging_tags=step.event_tags,
             event_specific_data=StepMaterializationData(materialization),
             message=message,
             pid=os.getpid(),

@@ -15,6 +15,7 @@ import pyarrow as pa
 from code_index.chunking import CHUNKER_VERSION
 from code_index.core.embedding_text import recipe_version
 from code_index.core.errors import UsageError
+from code_index.core.hashing import text_hash
 from code_index.core.model import FileStatus
 from code_index.core.partition_keys import batch_partition_key
 from code_index.embedding.backends.registry import AUTO
@@ -40,6 +41,11 @@ _FILE_COLUMNS = ("file_path", "file_hash", "partition_key", "status", "transient
 def chunker_identity(settings: Settings) -> str:
     """Version of the chunker with the limits that shape its chunks; stored with each parsed file."""
     return f"{CHUNKER_VERSION}/{settings.max_chunk_characters}/{settings.min_chunk_characters}"
+
+
+def chunker_code_version(settings: Settings) -> str:
+    """What Dagster knows the chunker by: a short form of its identity, since each file's events hold it."""
+    return text_hash(chunker_identity(settings))[:12]
 
 
 def embedding_identity(settings: Settings) -> str:

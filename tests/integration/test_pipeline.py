@@ -381,6 +381,18 @@ def test_pending_keys_that_lie_apart_become_one_run(pipeline: Pipeline, small_re
     assert_complete(pipeline)
 
 
+def test_the_records_of_two_files_share_a_page_of_their_database(pipeline: Pipeline) -> None:
+    run_all(pipeline)
+    with pipeline.instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        found = connection.exec_driver_sql(
+            "SELECT length(event) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION' "
+            "AND asset_key IN ('[\"parsed_chunks\"]', '[\"references\"]') ORDER BY 1"
+        )
+        lengths = [length for (length,) in found]
+    assert len(lengths) > 4
+    assert lengths[-2] < 1_800, "a page has 4,096 bytes; the newest event has the figures of its run as well"
+
+
 def test_dagster_shows_partitions_as_stale_when_the_chunker_or_the_model_changed_and_only_then(
     small_repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

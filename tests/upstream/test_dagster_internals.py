@@ -201,7 +201,8 @@ def test_a_materialization_is_recorded_as_the_log_of_its_step_would_record_it():
         entries = [entry for entry in instance.all_logs(run.run_id) if entry.dagster_event.partition == "x"]
 
     ours, logged = (entry._replace(timestamp=0.0) for entry in entries)
-    assert ours == logged
+    # Nothing reads the log's tags in an event; in those of 60,000 files they take 20 MB.
+    assert ours == logged._replace(dagster_event=logged.get_dagster_event()._replace(logging_tags={}))
 
 
 def test_an_event_that_no_run_made_is_the_latest_of_its_asset(event_log):

@@ -35,7 +35,7 @@ from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import CHUNK_VECTORS, PARSED_CHUNKS, REFERENCES, SOURCE_FILES
 from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
-from indexing_assets.runs.planning import chunker_identity, embedding_identity
+from indexing_assets.runs.planning import chunker_code_version, embedding_identity
 from resources.dagster_internals import compute_logical_data_version
 from resources.instance_config import instance_config
 
@@ -144,7 +144,7 @@ def _register(folder: IndexFolder, record: Mapping[str, Any]) -> None:
                 list(rows),
                 rows,
                 note,
-                code_version=chunker_identity(index.settings),
+                code_version=chunker_code_version(index.settings),
                 data_versions={row["partition_key"]: row["file_hash"] for row in files},
                 parent=source_files,
             )
