@@ -129,5 +129,5 @@ class CodeIndexComponent(dg.Component, dg.Model, dg.Resolvable):
             schedule_times=ScheduleTimes(
                 maintenance_cron=self.maintenance_cron, timezone=self.timezone, running=self.schedules
             ),
-            beside=len(self.indexes) - 1,
+            round_of=len(self.indexes),
         )

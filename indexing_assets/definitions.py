@@ -54,7 +54,7 @@ def build_defs(
             resources,
             watch=watch,
             schedule_times=ScheduleTimes(running=watch),
-            beside=len(indexes) - 1,
+            round_of=len(indexes),
         )
         for names in indexes
     ]

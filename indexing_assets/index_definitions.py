@@ -37,7 +37,7 @@ def build_index_defs(
     *,
     watch: bool,
     schedule_times: ScheduleTimes,
-    beside: int = 0,
+    round_of: int = 1,
 ) -> dg.Definitions:
     """The definitions of an index; warns once where Dagster is newer than any that was tested.
 
@@ -47,7 +47,7 @@ def build_index_defs(
         resources: by `index`, `embedder` and `lancedb_io_manager`; bound under the index's names for them.
         watch: whether sensors run before anybody starts or stops them.
         schedule_times: when the schedules run.
-        beside: how many other indexes' sensors are asked in the same round.
+        round_of: how many indexes' sensors are asked in a round, with those of this one.
 
     Raises:
         SettingsError: a setting cannot be used.
@@ -90,8 +90,7 @@ def build_index_defs(
             names,
             jobs,
             dg.DefaultSensorStatus.RUNNING if watch else dg.DefaultSensorStatus.STOPPED,
-            # Watching keeps the daemon from the next sensor: a round of all of them watches as long as one alone.
-            WatchTimes(watch_s=WatchTimes().watch_s / (1 + beside)),
+            WatchTimes.of_round(round_of),
         ),
         schedules=build_schedules(names, jobs, rerun_job, schedule_times),
         resources=bound_resources,

@@ -113,19 +113,27 @@ def _shaping(options: WalkOptions) -> tuple[object, ...]:
 def settled_state(
     root: Path,
     options: WalkOptions,
+    before: RepositoryState,
     *,
     quiet_s: float,
     patience_s: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> RepositoryState | None:
-    """The state after `quiet_s` without a change; None if it kept changing for `patience_s`.
+    """The state after `quiet_s` without a change; None if none followed within `patience_s`, in which it waits.
+
+    Args:
+        root: folder of the repository, absolute.
+        options: of the index's scan.
+        before: the state that was just read.
+        quiet_s: how long an equal state makes rest.
+        patience_s: how long to wait for rest; less than `quiet_s` for not at all.
+        sleep: waits for so many seconds.
 
     Raises:
         RepositoryError: the root cannot be read.
     """
     waited_s = 0.0
-    before = repository_state(root, options)
-    while waited_s < patience_s:
+    while waited_s + quiet_s <= patience_s:
         sleep(quiet_s)
         waited_s += quiet_s
         now = repository_state(root, options)

@@ -29,15 +29,17 @@ from resources.index_resource import IndexResource
 _LOOK_EVERY_S = 0.5
 # A look may take this share of a processor.
 _LOOK_SHARE = 0.1
+# A round of sensors waits for so long in all for repositories to rest, were they asked one after the other.
+_ROUND_PATIENCE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
 class WatchTimes:
     """Times of watching the repository, in seconds.
 
-    A tick watches for `watch_s`; an edit is scanned once the repository was at rest for `quiet_s`.
-    A repository that is never at rest is scanned after `restless_s`. A git host is asked for its commit every
-    `ask_host_every_s`.
+    A tick watches for `watch_s`; an edit is scanned once the repository was at rest for `quiet_s`. A tick waits for that for
+    `patience_s`; where this is less than `quiet_s`, the next tick tells. A repository that is never at rest is scanned
+    after `restless_s`. A git host is asked for its commit every `ask_host_every_s`.
     """
 
     watch_s: float = 4.0
@@ -45,6 +47,16 @@ class WatchTimes:
     patience_s: float = 2.0
     restless_s: float = 30.0
     ask_host_every_s: float = 60.0
+
+    @classmethod
+    def of_round(cls, indexes: int) -> WatchTimes:
+        """Times for one of so many indexes whose sensors are asked in a round.
+
+        Watching or waiting, a tick keeps a thread of the daemon from the next sensor. So a round of all of them watches for as
+        long as one index does by itself, and waits for rest a few seconds longer than that.
+        """
+        usual = cls()
+        return cls(watch_s=usual.watch_s / indexes, patience_s=min(usual.patience_s, _ROUND_PATIENCE_S / indexes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +89,15 @@ class ChangesLook:
         scanned = _last_scan(index)
         if index.folder.origin is not None:
             return self._of_host(index, scanned, cursor)
-        state = _state(index)
+        state, pause_s = _look(index)
         if state.token == scanned.token:
             left = _unparsed(index, cursor)
             if left.requests:
                 return left
             cursor = left.cursor
-            state = self._watch(index, scanned.token)
+            state = self._watch(index, state, pause_s)
             if state.token == scanned.token:
-                return Found(replace(cursor, restless_since_s=None), reason=left.reason)
+                return Found(cursor.at_rest(), reason=left.reason)
         return self._changed(index, scanned, state, cursor)
 
     def _of_host(self, index: OpenIndex, scanned: _Scanned, cursor: SensorCursor) -> Found:
@@ -100,40 +112,46 @@ class ChangesLook:
             return Found(cursor, reason=f"{left.reason} The git host is asked for its commit in {wait:.0f} s.".strip())
         cursor = replace(cursor, host_asked_at_s=now)
         try:
-            state = _state(index)
+            state, _ = _look(index)
         except RepositoryError as error:
             return Found(cursor, reason=str(error))
         if state.token == scanned.token:
             return Found(cursor, reason=left.reason)
         return self._scan_request(index, scanned, state, cursor, looked=False)
 
-    def _watch(self, index: OpenIndex, token: str) -> RepositoryState:
-        """The state once it differs from `token`, or the last one when the tick's time is over."""
+    def _watch(self, index: OpenIndex, state: RepositoryState, pause_s: float) -> RepositoryState:
+        """The state once it differs from the one that was just read, or the same when the tick's time is over."""
         ends = time.monotonic() + self._times.watch_s
-        while True:
-            started = time.monotonic()
-            state = _state(index)
-            pause = max(_LOOK_EVERY_S, (time.monotonic() - started) / _LOOK_SHARE)
-            if state.token != token or time.monotonic() + pause > ends:
-                return state
-            time.sleep(pause)
+        now = state
+        while now.token == state.token and time.monotonic() + pause_s <= ends:
+            time.sleep(pause_s)
+            now, pause_s = _look(index)
+        return now
 
     def _changed(self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, cursor: SensorCursor) -> Found:
         now = time.time()
-        settled = settled_state(
-            index.folder.repository_root,
-            walk_options(index.folder, index.settings),
-            quiet_s=self._times.quiet_s,
-            patience_s=self._times.patience_s,
-        )
+        # Never in the future, as below.
+        seen_at_s = min(cursor.seen_at_s, now) if state.token == cursor.seen else now
+        rested = now - seen_at_s >= self._times.quiet_s
+        settled = state if rested else self._settled(index, state)
         if settled is None:
             # Never in the future, where a clock that is set back would leave it.
             since = min(cursor.restless_since_s if cursor.restless_since_s is not None else now, now)
             if now - since < self._times.restless_s:
                 return Found(
-                    replace(cursor, restless_since_s=since), reason="The repository is changing; waiting for a pause."
+                    replace(cursor, restless_since_s=since, seen=state.token, seen_at_s=seen_at_s),
+                    reason="The repository is changing; waiting for a pause.",
                 )
         return self._scan_request(index, scanned, settled or state, cursor, looked=True)
+
+    def _settled(self, index: OpenIndex, state: RepositoryState) -> RepositoryState | None:
+        return settled_state(
+            index.folder.repository_root,
+            walk_options(index.folder, index.settings),
+            state,
+            quiet_s=self._times.quiet_s,
+            patience_s=self._times.patience_s,
+        )
 
     def _scan_request(
         self, index: OpenIndex, scanned: _Scanned, state: RepositoryState, cursor: SensorCursor, *, looked: bool
@@ -162,8 +180,11 @@ def _last_scan(index: OpenIndex) -> _Scanned:
     return _Scanned(token=str(value.value) if value is not None else "", run_id=event.run_id)
 
 
-def _state(index: OpenIndex) -> RepositoryState:
-    return source_state(index.folder, index.settings)
+def _look(index: OpenIndex) -> tuple[RepositoryState, float]:
+    """The state of the source, and the seconds until it may be read again."""
+    started = time.monotonic()
+    state = source_state(index.folder, index.settings)
+    return state, max(_LOOK_EVERY_S, (time.monotonic() - started) / _LOOK_SHARE)
 
 
 def _unparsed(index: OpenIndex, cursor: SensorCursor) -> Found:

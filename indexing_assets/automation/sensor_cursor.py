@@ -20,8 +20,9 @@ class SensorCursor:
 
     `target` names what was last asked for, `attempts` how often in a row, `requested_at_s` when
     (seconds since 1970). `idle` names the state of the tables in which there was nothing to do.
-    `restless_since_s` is when the repository began to change without a pause, or None. `host_asked_at_s` is when the git
-    host of the source was last asked for its commit.
+    `restless_since_s` is when the repository began to change without a pause, or None; `seen` names the state in which the
+    last look found it, and `seen_at_s` is when it was first seen so. `host_asked_at_s` is when the git host of the source was
+    last asked for its commit.
     """
 
     target: str = ""
@@ -29,6 +30,8 @@ class SensorCursor:
     requested_at_s: float = 0.0
     idle: str = ""
     restless_since_s: float | None = None
+    seen: str = ""
+    seen_at_s: float = 0.0
     host_asked_at_s: float = 0.0
 
     @classmethod
@@ -56,4 +59,8 @@ class SensorCursor:
     def asked(self, target: str, now_s: float) -> SensorCursor:
         """The cursor after `target` was asked for."""
         attempts = self.attempts + 1 if target == self.target else 1
-        return replace(self, target=target, attempts=attempts, requested_at_s=now_s, restless_since_s=None)
+        return replace(self.at_rest(), target=target, attempts=attempts, requested_at_s=now_s)
+
+    def at_rest(self) -> SensorCursor:
+        """The cursor while the repository does not change."""
+        return replace(self, restless_since_s=None, seen="", seen_at_s=0.0)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -15,6 +16,8 @@ from dagster._core.execution.api import execute_run
 from code_index.core.errors import SettingsError
 from code_index.index.deployment import deployed_indexes
 from code_index.tables import IndexStore
+from indexing_assets.automation.changes_look import WatchTimes
+from indexing_assets.automation.sensors import build_sensors
 from indexing_assets.checks.dagster_records import partitions_are_not_too_many
 from indexing_assets.definitions import build_defs
 from indexing_assets.runs.index_names import IndexNames
@@ -82,6 +85,20 @@ def _scan_both(definitions: dg.Definitions, instance: dg.DagsterInstance) -> Non
     for name in ("one", "two"):
         scan = definitions.resolve_job_def(f"{name}_scan_source_files_job")
         assert scan.execute_in_process(instance=instance).success
+
+
+def test_sensors_watch_for_less_time_the_more_indexes_are_asked_beside_them(
+    deployment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[WatchTimes] = []
+
+    def build(*arguments: Any) -> list[dg.SensorDefinition]:
+        given.append(arguments[-1])
+        return build_sensors(*arguments)
+
+    monkeypatch.setattr("indexing_assets.index_definitions.build_sensors", build)
+    build_defs()
+    assert given == [WatchTimes.of_round(2)] * 2
 
 
 def test_runs_of_one_index_leave_the_other_alone(deployment: Path, tmp_path: Path) -> None:

@@ -212,17 +212,20 @@ def test_a_repository_that_is_gone_is_an_error_with_the_way_out(tmp_path: Path) 
 def test_a_state_is_settled_when_it_stays_and_not_while_it_changes(checkout: Path) -> None:
     waits: list[float] = []
 
-    def settle(sleep: Callable[[float], None]) -> RepositoryState | None:
+    def settle(sleep: Callable[[float], None], patience_s: float = 3.0) -> RepositoryState | None:
         return settled_state(
             checkout,
             _options(checkout, _SETTINGS),
+            state(checkout),
             quiet_s=1.0,
-            patience_s=3.0,
+            patience_s=patience_s,
             sleep=sleep,
         )
 
     assert settle(waits.append) == state(checkout)
     assert waits == [1.0]
+    assert settle(waits.append, patience_s=0.9) is None
+    assert waits == [1.0], "no wait that cannot tell"
     assert settle(lambda _: _edit(checkout / "one.py", f"ONE = {random.random()}\n")) is None
 
 

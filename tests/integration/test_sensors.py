@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
@@ -17,6 +18,8 @@ import pytest
 from code_index.core.model import FileStatus
 from code_index.index.folder import IndexFolder, resolve_index_folder
 from code_index.index.locks import Duty, hold
+from code_index.index.source import source_state
+from code_index.repository.fingerprint import RepositoryState
 from code_index.system.processes import is_this_or_above
 from code_index.tables.sql import equals
 from indexing_assets.automation.changes_look import WatchTimes
@@ -46,9 +49,13 @@ class _Watched:
             {"index": IndexResource(repository_root=str(folder.repository_root), index_dir=str(folder.path))},
             indexes=[UNNAMED],
         )
-        sensors = build_sensors(UNNAMED, build_asset_jobs(UNNAMED), dg.DefaultSensorStatus.STOPPED, _IMPATIENT)
-        self.sensors = {sensor.name: sensor for sensor in sensors}
+        self.watch(_IMPATIENT)
         self.cursors: dict[str, str | None] = {}
+
+    def watch(self, times: WatchTimes) -> None:
+        """Let the sensors watch for other times than `_IMPATIENT`."""
+        sensors = build_sensors(UNNAMED, build_asset_jobs(UNNAMED), dg.DefaultSensorStatus.STOPPED, times)
+        self.sensors = {sensor.name: sensor for sensor in sensors}
 
     def look(self, name: str) -> tuple[list[dg.RunRequest], str]:
         """One tick: the run requests, and the reason where there are none."""
@@ -268,10 +275,73 @@ def test_a_repository_that_never_rests_is_taken_up_after_a_while(
     requests, reason = watched.changes()
     assert requests == []
     assert "waiting for a pause" in reason
+    write(watched.folder.repository_root, {"new.py": "NEW = 22\n"})
     cursor = SensorCursor.from_text(watched.cursors["repo_changes_sensor"])
     watched.cursors["repo_changes_sensor"] = replace(cursor, restless_since_s=0.0).to_text()
     (request,), _ = watched.changes()
     assert request.job_name == "index_changes_job"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the sensor of changes, in seconds since 1970, which only a test moves on."""
+    now = [time.time()]
+    monkeypatch.setattr("indexing_assets.automation.changes_look.time.time", lambda: now[0])
+    return now
+
+
+def test_beside_many_indexes_the_next_look_tells_whether_an_edit_is_over(
+    watched: _Watched, write: _WRITE, clock: list[float]
+) -> None:
+    _indexed(watched)
+    watched.watch(WatchTimes.of_round(300))
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    waiting = ([], "The repository is changing; waiting for a pause.")
+    assert watched.changes() == waiting
+    clock[0] += WatchTimes().quiet_s - 0.1
+    assert watched.changes() == waiting
+    write(watched.folder.repository_root, {"new.py": "NEW = 22\n"})
+    clock[0] += 5
+    assert watched.changes() == waiting, "it was another state that stayed for 5 seconds"
+    clock[0] += 5
+    (request,), _ = watched.changes()
+    assert request.job_name == "index_changes_job"
+
+
+def test_beside_many_indexes_a_clock_that_is_set_back_does_not_make_an_edit_wait_for_longer(
+    watched: _Watched, write: _WRITE, clock: list[float]
+) -> None:
+    _indexed(watched)
+    watched.watch(WatchTimes.of_round(300))
+    write(watched.folder.repository_root, {"new.py": "NEW = 1\n"})
+    watched.changes()
+    clock[0] -= 1e6
+    assert watched.changes()[0] == []
+    clock[0] += 1
+    assert len(watched.changes()[0]) == 1
+
+
+@pytest.mark.parametrize(("indexes", "reads"), [(300, 1), (1, 9)])
+def test_how_often_a_look_reads_a_repository_that_does_not_change(
+    watched: _Watched, monkeypatch: pytest.MonkeyPatch, indexes: int, reads: int
+) -> None:
+    _indexed(watched)
+    watched.changes()
+    watched.watch(WatchTimes.of_round(indexes))
+    module = "indexing_assets.automation.changes_look"
+    states, now = [], [0.0]
+
+    def state(*_: object) -> RepositoryState:
+        states.append(source_state(watched.folder, watched.folder.settings()))
+        return states[-1]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(f"{module}.source_state", state)
+    monkeypatch.setattr(f"{module}.time", SimpleNamespace(time=time.time, monotonic=lambda: now[0], sleep=sleep))
+    assert watched.changes() == ([], "The index is up to date with the repository.")
+    assert len(states) == reads
 
 
 def test_a_clock_that_is_set_back_does_not_make_a_restless_repository_wait_for_longer(
