@@ -52,7 +52,7 @@ from resources.dagster_internals import (
 )
 from resources.dynamic_partition_keys import BatchedPartitionKeys
 from resources.event_watcher import RunWatcher
-from resources.record_storage import BUSY_TIMEOUT_S, CONFIG_TYPE, create_once, folder_of_records
+from resources.record_storage import BUSY_TIMEOUT_S, CONFIG_TYPE, create_once, folder_of_records, look_once
 from resources.remembered_keys import RememberedKeys
 
 # Maximum of a run's materializations in the stats of its steps.
@@ -302,7 +302,7 @@ class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, Sqlite
         )
         db.event.listen(engine, "connect", _set_pragmas)
         if shard not in self._initialized_dbs:
-            self._initdb(engine)
+            look_once(Path(path), lambda: self._initdb(engine))
             self._initialized_dbs.add(shard)
         self._shards[shard] = _Shard(engine, _file_identity(path))
         while len(self._shards) > _MAX_OPEN_SHARDS:

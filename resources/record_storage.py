@@ -16,12 +16,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Self
 
 import dagster as dg
 import sqlalchemy as db
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool
 
 from code_index.core.errors import SettingsError, StoreError
@@ -33,6 +34,7 @@ from resources.dagster_internals import (
     SqliteRunStorage,
     SqliteScheduleStorage,
     UserConfigSchema,
+    create_db_conn_string,
 )
 
 # Tags of runs that only this program reads: no page shows them.
@@ -47,6 +49,8 @@ BUSY_TIMEOUT_S: Final = 30  # for other writers of a database; older Dagsters gi
 # Seconds. Making a database takes one; a stopped process would be waited for without a word and without end.
 _CREATION_PATIENCE_S = 120.0
 _POLL_S = 0.05
+# Databases in which this process has found Dagster's schema: path, device and inode.
+_LOOKED_AT: set[tuple[str, int, int]] = set()
 
 
 def folder_of_records(config: Mapping[str, Any], *default: str) -> str:
@@ -90,6 +94,26 @@ def create_once(path: Path, make: Callable[[Path], None]) -> None:
             (folder / path.name).replace(path)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def look_once(path: Path, look: Callable[[], object]) -> None:
+    """Let Dagster look for its schema in a database, unless this process has done so.
+
+    For a look Dagster imports some 80 scripts of alembic's. A code server makes an instance for each tick of a sensor, and
+    each of its three databases was looked at: half of the tick.
+
+    Args:
+        path: the file, which exists.
+        look: looks, and makes what is missing.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    status = path.stat()
+    database = (str(path), status.st_dev, status.st_ino)
+    if database not in _LOOKED_AT:
+        look()
+        _LOOKED_AT.add(database)
 
 
 @contextmanager
@@ -144,8 +168,10 @@ class SharedSqliteRunStorage(SqliteRunStorage):
         def make(folder: Path) -> None:
             SqliteRunStorage.from_local(str(folder))
 
-        create_once(Path(base_dir) / "runs.db", make)
-        return super().from_local(base_dir, inst_data)
+        path = Path(base_dir) / "runs.db"
+        create_once(path, make)
+        look_once(path, lambda: SqliteRunStorage.from_local(base_dir))
+        return cls(create_db_conn_string(base_dir, "runs"), inst_data)
 
     def add_run(self, dagster_run: dg.DagsterRun) -> dg.DagsterRun:
         """Store a run; returns it as it is stored."""
@@ -183,10 +209,10 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
         def make(folder: Path) -> None:
             SqliteScheduleStorage.from_local(str(folder))
 
-        create_once(Path(base_dir) / "schedules.db", make)
-        storage = super().from_local(base_dir, inst_data)
-        assert isinstance(storage, cls)  # built by `cls(...)`; Dagster's annotation names its own class
-        return storage
+        path = Path(base_dir) / "schedules.db"
+        create_once(path, make)
+        look_once(path, lambda: SqliteScheduleStorage.from_local(base_dir))
+        return cls(create_db_conn_string(base_dir, "schedules"), inst_data)
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
@@ -197,6 +223,11 @@ class SharedSqliteScheduleStorage(SqliteScheduleStorage):
 
 @contextmanager
 def _patient_connection(address: str) -> Iterator[Connection]:
-    engine = db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
-    with engine.connect() as connection, connection.begin():
+    with _engine(address).connect() as connection, connection.begin():
         yield connection
+
+
+@lru_cache(maxsize=8)
+def _engine(address: str) -> Engine:
+    """The engine of a database. It keeps no connection, but the statements that it has compiled."""
+    return db.create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from code_index.core.errors import SettingsError
 from resources.instance_config import instance_config
@@ -36,6 +38,36 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "dagster.yaml").write_text(instance_config(), encoding="utf-8")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     return tmp_path
+
+
+def test_a_process_looks_for_the_schema_of_a_database_once_and_again_where_it_was_made_again(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_scripts = ScriptDirectory.from_config
+    looks: list[object] = []
+
+    def reading(config: Config) -> ScriptDirectory:
+        looks.append(config)
+        return read_scripts(config)
+
+    monkeypatch.setattr(ScriptDirectory, "from_config", reading)
+
+    def used() -> None:
+        with dg.DagsterInstance.get() as instance:
+            assert instance.get_runs_count() == 0
+            assert instance.all_instigator_state() == []
+            instance.add_dynamic_partitions("keys", ["one"])
+            assert instance.get_dynamic_partitions("keys") == ["one"]
+
+    used()
+    used()
+    looks.clear()
+    used()
+    assert looks == []
+    for folder in ("history", "schedules"):
+        shutil.rmtree(home / folder)
+    used()
+    assert looks
 
 
 @pytest.mark.slow
