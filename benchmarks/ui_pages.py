@@ -26,12 +26,12 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from benchmarks.browser import Visit, installed_browser, measure, opened_browser
 from benchmarks.report import machine, table, write
 from code_index.index.folder import resolve_index_folder
 from indexing_assets.operations.pipeline import Pipeline
@@ -39,9 +39,7 @@ from indexing_assets.operations.pipeline import Pipeline
 _SEED = 20_261_124
 _FAILED = 40
 _START_S = 180
-_PAGE_MS = 300_000
 _LOCATION = "/locations/indexing_assets.definitions"
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _VERBS = ("load", "store", "parse", "merge", "send", "check", "render", "split", "count", "open")
 _NOUNS = ("user", "file", "token", "order", "page", "event", "cache", "query", "image", "route")
 
@@ -86,16 +84,6 @@ def _timed(phase: Callable[[], Any]) -> float:
     started = time.perf_counter()
     phase()
     return time.perf_counter() - started
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A page: where it is, what to do there, and the text that is there when it is ready."""
-
-    name: str
-    path: str
-    ready: re.Pattern[str]
-    act: Callable[[Any], None] = lambda _page: None
 
 
 def visits(instance: dg.DagsterInstance) -> list[Visit]:
@@ -150,37 +138,6 @@ def visits(instance: dg.DagsterInstance) -> list[Visit]:
     if backfills:
         visited.append(Visit("a backfill", f"/runs/b/{backfills[0].backfill_id}", re.compile("parsed_chunks")))
     return visited
-
-
-def measure(browser: Any, base: str, token: str, visit: Visit, screenshot: Path | None) -> dict[str, Any]:
-    """One visit in a fresh page; one that takes too long counts as the limit."""
-    from playwright.sync_api import TimeoutError  # noqa: A004
-
-    page = browser.new_page(viewport={"width": 1500, "height": 950})
-    page.context.add_cookies([{"name": f"code_index_{base.rpartition(':')[2]}", "value": token, "url": base}])
-    page.set_default_timeout(_PAGE_MS)
-    requests: list[tuple[float, str]] = []
-
-    def finished(request: Any) -> None:
-        if "/graphql" in request.url:
-            body = request.post_data_json or {}
-            requests.append((request.timing["responseEnd"] / 1e3, str(body.get("operationName"))))
-
-    page.on("requestfinished", finished)
-    started = time.perf_counter()
-    page.goto(base + visit.path)
-    visit.act(page)
-    try:
-        page.get_by_text(visit.ready).locator("visible=true").first.wait_for()
-    except TimeoutError:
-        print(f"{visit.name}: not within {_PAGE_MS / 1e3:.0f} s", flush=True)
-    seconds = time.perf_counter() - started
-    page.wait_for_timeout(1_000)
-    if screenshot is not None:
-        page.screenshot(path=screenshot / f"{re.sub('[^a-z_]+', '-', visit.name)}.png")
-    page.close()
-    slowest = max(requests, default=(0.0, ""))
-    return {"seconds": seconds, "slowest_request_s": slowest[0], "slowest_request": slowest[1]}
 
 
 def failed_backfill(base: str, instance: dg.DagsterInstance) -> float:
@@ -241,9 +198,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="folder that keeps the index; by default a temporary one")
     parser.add_argument("--screenshots", type=Path)
     options = parser.parse_args()
-    program = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if program is None:
-        raise SystemExit("Chromium is not installed: apt-get install chromium")
+    program = installed_browser()
     before = machine()
     os.environ["CODE_INDEX_MODEL"] = "deterministic"
     if options.screenshots is not None:
@@ -257,8 +212,6 @@ def main() -> None:
 
 
 def run(work: Path, options: argparse.Namespace, program: str, before: dict[str, Any]) -> None:
-    from playwright.sync_api import sync_playwright
-
     root = work / "repository"
     root.mkdir(parents=True, exist_ok=True)
     phases = build_index(root, options.files)
@@ -269,17 +222,13 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
         with dg.DagsterInstance.get() as instance:
             planned = visits(instance)
         found: dict[str, list[dict[str, Any]]] = {}
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(
-                executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            )
+        with opened_browser(program) as browser:
             for number in range(options.rounds):
                 for visit in planned:
                     shots = options.screenshots if number == 0 else None
-                    figures = measure(browser, base, token, visit, shots)
+                    figures = measure(browser, base, visit, shots, token=token)
                     found.setdefault(visit.name, []).append(figures)
                     print(visit.name, figures, flush=True)
-            browser.close()
         with dg.DagsterInstance.get() as instance:
             backfill_s = failed_backfill(base, instance)
             runs = sum("dagster/backfill" in run.tags for run in instance.get_runs())
