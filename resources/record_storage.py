@@ -103,13 +103,14 @@ def look_once(path: Path, look: Callable[[], object]) -> None:
     each of its three databases was looked at: half of the tick.
 
     Args:
-        path: the file, which exists.
+        path: the file.
         look: looks, and makes what is missing.
-
-    Raises:
-        FileNotFoundError: there is no such file.
     """
-    status = path.stat()
+    try:
+        status = path.stat()
+    except FileNotFoundError:  # another process has wiped it
+        look()
+        return
     database = (str(path), status.st_dev, status.st_ino)
     if database not in _LOOKED_AT:
         look()
