@@ -18,7 +18,7 @@ from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors
 from code_index.system.hardware import available_threads
 
-_HARMFUL_OPTIMIZERS: Final = ("SkipLayerNormFusion",)
+HARMFUL_OPTIMIZERS: Final = ("SkipLayerNormFusion",)
 """The fused kernel is scalar: a batch of 8 x 128 tokens takes 88 ms with it and 64 ms without (ONNX Runtime 1.32,
 int8, one thread)."""
 
@@ -33,7 +33,7 @@ def cpu_session(graph: str | bytes) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors come as exceptions
     return onnxruntime.InferenceSession(
-        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(_HARMFUL_OPTIMIZERS)
+        graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=list(HARMFUL_OPTIMIZERS)
     )
 
 
