@@ -6,7 +6,7 @@
 
 "Bare" is one call of the embedder over the texts that the pipeline embeds (each once, with its name), sorted by
 length, in memory. "Pipeline" is the phase: reading chunks, hashing, embedding, vectors, checkpoints, events, indexes,
-checks. Each leg is a process of its own with the model loaded before the clock starts, and the legs take turns.
+checks. "Whole" is `code-index index` of a copy, from the shell: all processes that it starts, parsing included. Each leg is a process of its own with the model loaded before the clock starts, and the legs take turns.
 Goal: the pipeline reaches 0.95 of the bare loop's texts a second. Beside other work the ratio of processor time is
 the one to believe.
 """
@@ -17,8 +17,11 @@ import argparse
 import cProfile
 import multiprocessing
 import pstats
+import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +39,7 @@ from code_index.tables import IndexStore
 from indexing_assets.operations.pipeline import Pipeline
 
 GOAL_RATIO = 0.95
+GOAL_WHOLE = 1.04
 _SEED = 0  # nothing is drawn
 
 
@@ -104,6 +108,15 @@ def through_pipeline(root: Path, index: Path, profile: bool) -> dict[str, float]
         }
 
 
+def whole(corpus: Path) -> float:
+    """Processor seconds of a first index from the shell, in a process that has no other children."""
+    with copied(corpus) as root:
+        command = [Path(sys.executable).parent / "code-index", "index", root]
+        subprocess.run(command, check=True, capture_output=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
     with ProcessPoolExecutor(max_workers=1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(function, *arguments).result()
@@ -116,7 +129,7 @@ def measure(corpus: Path, rounds: int, *, profile: bool) -> dict[str, Any]:
         counts = _alone(prepare, root, index)
         if profile:
             _alone(through_pipeline, root, index, True)
-        bare_s, pipeline_s, model_s, cpu_ratios = [], [], [], []
+        bare_s, pipeline_s, model_s, cpu_ratios, whole_ratios = [], [], [], [], []
         for _ in range(rounds):
             seconds, cpu_s = _alone(bare, root, index)
             bare_s.append(seconds)
@@ -124,6 +137,7 @@ def measure(corpus: Path, rounds: int, *, profile: bool) -> dict[str, Any]:
             pipeline_s.append(leg["s"])
             model_s.append(leg["model_s"])
             cpu_ratios.append(cpu_s / leg["cpu_s"])
+            whole_ratios.append(_alone(whole, corpus) / cpu_s)
         ratios = [base / own for base, own in zip(bare_s, pipeline_s, strict=True)]
         return {
             **counts,
@@ -134,6 +148,7 @@ def measure(corpus: Path, rounds: int, *, profile: bool) -> dict[str, Any]:
             "ratios": ratios,
             "cpu_ratio": statistics.median(cpu_ratios),
             "cpu_ratios": cpu_ratios,
+            "whole_ratios": whole_ratios,
         }
 
 
@@ -177,7 +192,7 @@ def main() -> None:
             f"{statistics.median(found['model_s']) / statistics.median(found['pipeline_s']):.3f}",
             f"{found['ratio']:.3f} ({min(found['ratios']):.3f}-{max(found['ratios']):.3f})",
             f"{found['cpu_ratio']:.3f} ({min(found['cpu_ratios']):.3f}-{max(found['cpu_ratios']):.3f})",
-            f"{GOAL_RATIO}",
+            f"{statistics.median(found['whole_ratios']):.3f} ({min(found['whole_ratios']):.3f}-{max(found['whole_ratios']):.3f})",
         ]
         for name, found in figures.items()
     ]
@@ -188,8 +203,8 @@ def main() -> None:
         "pipeline, texts/s",
         "in the model",
         "ratio (rounds)",
-        "ratio of processor time",
-        "goal",
+        f"ratio of processor time (goal {GOAL_RATIO})",
+        f"whole index, processor time of bare's (goal {GOAL_WHOLE})",
     ]
     report.write(
         "embedding_pipeline",
