@@ -166,6 +166,8 @@ def write_until(tables: Path, end: Any, commits: Any) -> None:
             "file_path": [path] * len(chunk_ids),
             "language": chunks.column("language"),
             "chunk_type": chunks.column("chunk_type"),
+            "start_line": chunks.column("start_line"),
+            "end_line": chunks.column("end_line"),
         }
         store.vectors.add(pa.table(rows))
         compact_due(store, ("chunks", "vectors"))
