@@ -88,7 +88,7 @@ def ask(group: str, repository: Repository, store: IndexStore, embedder: Embedde
             limit=FUSED_DEPTH,
             columns=("chunk_id", *_COLUMNS),
         )
-        worded = store.search.start_words(words, limit=FUSED_DEPTH, columns=("chunk_id", *_COLUMNS)).result()
+        worded = store.search.start_words(words, limit=FUSED_DEPTH, columns=("chunk_id", *_COLUMNS)).result().rows
         lists = [near, worded]
         if name is not None:
             lists.append(store.search.start_definitions(name.own, columns=("chunk_id", *_COLUMNS)).result())

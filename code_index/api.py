@@ -181,8 +181,17 @@ class Index:
         of the file as it is now. Comparing all files costs an answer 50 ms at most.
         """
         self._freshness.start()
-        hits = self.search(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
-        return self._answer(hits)
+        notes: list[str] = []
+        hits = self._found(
+            query,
+            self._filter(**filters),
+            mode=_member("mode", mode, SearchMode),
+            limit=limit,
+            per_file=per_file,
+            explain=explain,
+            notes=notes,
+        )
+        return self._answer(hits, notes)
 
     def related(self, path: str | Path, line: int, *, limit: int = 10, **filters: Unpack[Filters]) -> Answer[SearchHit]:
         """Find code like that at a line, nearest first; copies and near-duplicates are named as such. Needs no model.
@@ -237,7 +246,15 @@ class Index:
         return self._freshness.read(patience_s=patience_s)
 
     def _found(
-        self, query: str, filters: SearchFilter, *, mode: SearchMode, limit: int, per_file: int, explain: bool
+        self,
+        query: str,
+        filters: SearchFilter,
+        *,
+        mode: SearchMode,
+        limit: int,
+        per_file: int,
+        explain: bool,
+        notes: list[str] | None = None,
     ) -> list[SearchHit]:
         opening = self.store.search.start_opening()  # while the model is loaded
         try:
@@ -250,6 +267,7 @@ class Index:
                 filters=filters,
                 per_file=per_file,
                 explain=explain,
+                notes=notes,
             )
         finally:
             # A refusal may come first: a process that ends while LanceDB is being imported aborts.
@@ -482,10 +500,10 @@ class Indexes:
         if len(self.members) == 1:
             answer = self.members[0].ask(query, mode=mode, limit=limit, per_file=per_file, explain=explain, **filters)
             return replace(answer, notes=(*answer.notes, *self.left_out))
-        found = self._found(
+        found, notes = self._found(
             query, _member("mode", mode, SearchMode), limit=limit, per_file=per_file, explain=explain, filters=filters
         )
-        return Answer(self._freshness(), self._brought_up_to_date(found), self.left_out)
+        return Answer(self._freshness(), self._brought_up_to_date(found), notes)
 
     def context(
         self, task: str, *, max_tokens: int = 8_000, mode: str = "hybrid", **filters: Unpack[Filters]
@@ -496,16 +514,18 @@ class Indexes:
         stores = {index.folder.repository: index.store for index in self.members}
         limit = hits_for(max_tokens)
         while True:
-            found = self._found(task, search_mode, limit=limit, per_file=1, explain=False, filters=filters)
+            found, notes = self._found(task, search_mode, limit=limit, per_file=1, explain=False, filters=filters)
             pieces = pack(stores, self._brought_up_to_date(found), task, max_tokens)
             more = hits_for(max_tokens, spent=sum(piece.tokens for piece in pieces), hits=len(found))
             if len(found) < limit or more <= limit:
-                return Answer(self._freshness(), pieces, self.left_out)
+                return Answer(self._freshness(), pieces, notes)
             limit = more
 
     def _found(
         self, query: str, mode: SearchMode, *, limit: int, per_file: int, explain: bool, filters: Filters
-    ) -> list[SearchHit]:
+    ) -> tuple[list[SearchHit], tuple[str, ...]]:
+        """The hits of all members, and the notes of the answer."""
+        notes: list[str] = []
         if len(self.members) == 1:
             (only,) = self.members
             only._freshness.start()  # noqa: SLF001 - of the same module
@@ -516,8 +536,9 @@ class Indexes:
                 limit=limit,
                 per_file=per_file,
                 explain=explain,
+                notes=notes,
             )
-            return [replace(hit, repository=only.folder.repository) for hit in hits]
+            return [replace(hit, repository=only.folder.repository) for hit in hits], (*notes, *self.left_out)
         openings = []
         for index in self.members:
             index._freshness.start()  # noqa: SLF001
@@ -532,7 +553,8 @@ class Indexes:
                 )
                 for index in self.members
             ]
-            return search_several(asked, query, mode=mode, limit=limit, per_file=per_file, explain=explain)
+            hits = search_several(asked, query, mode=mode, limit=limit, per_file=per_file, explain=explain, notes=notes)
+            return hits, (*notes, *self.left_out)
         finally:
             wait(openings, timeout=_OPENING_S)
 

@@ -141,13 +141,15 @@ class Question:
 class Lists:
     """Both lists that one index has for a question: candidates by id, and scores.
 
-    `without_vector` are ids of `lexical` that the other list could not hold.
+    `without_vector` are ids of `lexical` that the other list could not hold, `left_out` is the number of chunks that `lexical`
+    could not hold, for they are not in the word index yet.
     """
 
     candidates: dict[str, Candidate]
     semantic: dict[str, float]
     lexical: dict[str, float]
     without_vector: frozenset[str]
+    left_out: int = 0
 
 
 def search(
@@ -160,6 +162,7 @@ def search(
     filters: SearchFilter | None = None,
     per_file: int = 1,
     explain: bool = False,
+    notes: list[str] | None = None,
 ) -> list[SearchHit]:
     """Find the chunks that fit the query best, best first.
 
@@ -175,6 +178,7 @@ def search(
         filters: conditions that every hit meets.
         per_file: hits of one file that a hybrid search counts in full, at least 1; further ones stand back.
         explain: whether hits of a hybrid search say what their score is made of.
+        notes: gets a sentence where chunks had to be left out.
 
     Raises:
         UsageError: the query is empty or no text, a filter is no text, a number is out of bounds, or the vectors in use
@@ -184,6 +188,8 @@ def search(
     question = make_question(query, mode=mode, limit=limit, filters=filters, per_file=per_file)
     refuse_model(store, encoder, mode)
     lists = gather(store, encoder, question)
+    if notes is not None and lists.left_out:
+        notes.append(said_of_left_out(lists.left_out))
     if mode is not SearchMode.HYBRID:
         order = sorted((lists.semantic or lists.lexical).items(), key=lambda item: (-item[1], item[0]))
         return _hits(store, order, lists.candidates, limit)
@@ -226,6 +232,7 @@ def gather(store: IndexStore, encoder: QueryEncoder | None, question: Question) 
     semantic: dict[str, float] = {}
     lexical: dict[str, float] = {}
     candidates: dict[str, Candidate] = {}
+    left_out = 0
     # Words and definitions are looked up while the query is embedded and compared.
     by_words = (
         None
@@ -256,7 +263,8 @@ def gather(store: IndexStore, encoder: QueryEncoder | None, question: Question) 
                 )
                 semantic = _scores(rows, candidates)
         if by_words is not None:
-            lexical = _scores(by_words.result(), candidates)
+            found = by_words.result()
+            lexical, left_out = _scores(found.rows, candidates), found.left_out
         if by_name is not None:
             candidates |= candidates_of(by_name.result())
     finally:
@@ -265,7 +273,15 @@ def gather(store: IndexStore, encoder: QueryEncoder | None, question: Question) 
                 pending.cancel()
     unknown = sorted(lexical.keys() - semantic.keys()) if semantic and encoder is not None else []
     without = store.search.without_vector(unknown, encoder.model_id) if encoder is not None else set()
-    return Lists(candidates, semantic, lexical, frozenset(without))
+    return Lists(candidates, semantic, lexical, frozenset(without), left_out)
+
+
+def said_of_left_out(count: int) -> str:
+    """Say in a sentence that a search by words left chunks out."""
+    return (
+        f"{count:,} new chunks cannot be found by their words yet, for they are not in the word index: the run that stored "
+        "them adds them, or the next `code-index index`."
+    )
 
 
 def _asked(query: str, *, limit: int, per_file: int) -> str:

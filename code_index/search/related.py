@@ -20,6 +20,7 @@ from code_index.search.hybrid import (
     candidates_of,
     current_hits,
     query_words,
+    said_of_left_out,
 )
 from code_index.search.limits import refuse_limit
 from code_index.tables.filters import SearchFilter, refuse_broken_text
@@ -95,11 +96,14 @@ def related(
     else:
         words = " ".join(query_words(f"{own.qualified_name} {own.content}").split()[:_WORDS])
         asked = all_of(where, f"NOT ({equals('chunk_id', own.chunk_id)})")
-        rows = store.search.start_words(
+        found = store.search.start_words(
             words, limit=limit + len(around) + limit, where=asked, columns=CANDIDATE_COLUMNS
         ).result()
+        rows = found.rows
         scale = max([1e-9, *rows["score"].to_pylist()])
         notes = (*notes, f"The chunk at {file_path}:{own.start_line} has no vector yet: it is compared by its words.")
+        if found.left_out:
+            notes = (*notes, said_of_left_out(found.left_out))
     order = [
         (chunk_id, score / scale)
         for chunk_id, score in zip(rows["chunk_id"].to_pylist(), rows["score"].to_pylist(), strict=True)

@@ -34,6 +34,7 @@ from code_index.search.hybrid import (
     gather,
     make_question,
     refuse_model,
+    said_of_left_out,
 )
 from code_index.search.ranking import normalized, rank
 from code_index.tables.filters import SearchFilter
@@ -64,6 +65,7 @@ def search_several(
     limit: int = 10,
     per_file: int = 1,
     explain: bool = False,
+    notes: list[str] | None = None,
 ) -> list[SearchHit]:
     """Find the chunks of all indexes that fit the query best, best first; each names its repository.
 
@@ -90,6 +92,12 @@ def search_several(
                 lambda asked: gather(asked[0].store, asked[0].encoder, asked[1]), zip(indexes, questions, strict=True)
             )
         )
+    if notes is not None:
+        notes += [
+            f"{index.repository}: {said_of_left_out(lists.left_out)}"
+            for index, lists in zip(indexes, found, strict=True)
+            if lists.left_out
+        ]
     if len(models) > 1:
         found = _scaled_by_model(indexes, found)
     merged = _merged(_labels(indexes), found, max(MERGED_DEPTH, questions[0].depth))

@@ -53,7 +53,7 @@ class ReadHandle:
         self._holds_only: dict[str, bool] = {}
         self._since = time.monotonic()
         self._loading: asyncio.Future[Any] | None = None
-        self._has_vector_index: bool | None = None
+        self._indexes: list[Any] | None = None
 
     def kept(self, load: Callable[[Any], Coroutine[Any, Any, T]]) -> T | None:
         """Return what `load` made of the table, kept with the version; `None` before it is there.
@@ -67,10 +67,17 @@ class ReadHandle:
 
     async def has_vector_index(self) -> bool:
         """Tell whether an approximate index answers vector queries."""
-        if self._has_vector_index is None:
-            indexes = await self.table.list_indices()
-            self._has_vector_index = any("vector" in index.columns for index in indexes)
-        return self._has_vector_index
+        return any("vector" in index.columns for index in await self._listed_indexes())
+
+    async def rows_outside_index(self, column: str) -> int:
+        """Count the rows that are not in the index of a column: all of them where there is none."""
+        of_column = [index for index in await self._listed_indexes() if list(index.columns) == [column]]
+        return min((int(index.num_unindexed_rows) for index in of_column), default=self.rows)
+
+    async def _listed_indexes(self) -> list[Any]:
+        if self._indexes is None:
+            self._indexes = list(await self.table.list_indices())
+        return self._indexes
 
     async def holds_only(self, model: str) -> bool:
         """Tell whether every vector is of that model."""

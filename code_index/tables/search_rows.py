@@ -50,6 +50,17 @@ _PROBES = 50
 # More definitions of one name than anybody looks at; `get` may have thousands.
 _MOST_DEFINITIONS = 50
 _ROW_ID = "_rowid"
+MOST_OUTSIDE_WORD_INDEX = 2_000
+"""Chunks outside of the word index that a search by words compares with it, one by one; where there are more, it leaves all of
+them out: 1,000 cost each query 28 ms of processor time. Source: docs/performance.md, search at 576,000 chunks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByWords:
+    """The rows that a search by words found, and the number of chunks that it left out, not being in the word index yet."""
+
+    rows: pa.Table
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,30 +152,34 @@ class SearchRows:
 
     def start_words(
         self, query: str, *, limit: int, where: str | None = None, columns: Sequence[str] = _COLUMNS
-    ) -> Future[pa.Table]:
+    ) -> Future[ByWords]:
         """Begin to find the chunks whose search_text fits the words best, while the caller does something else.
 
         The result has `limit` rows at most: `columns` and `score` (BM25), best first. `query` is words, split the way
-        search_text is; quotes and operators mean nothing. Rows that are not indexed yet are found too, as is
-        everything before there is an index.
+        search_text is; quotes and operators mean nothing. Rows that are not indexed yet, as are all before there is an
+        index, are found as long as they are no more than `MOST_OUTSIDE_WORD_INDEX`.
         """
         empty = _scored(projected(CHUNKS, columns).empty_table(), pa.array([], pa.float32()))
 
-        async def holding(handle: ReadHandle) -> pa.Table:
+        async def holding(handle: ReadHandle) -> ByWords:
             words = load_lancedb().query.MatchQuery(query.lower(), "search_text")
             asked = handle.table.query().nearest_to_text(words)
+            outside = await handle.rows_outside_index("search_text")
+            left_out = outside if outside > MOST_OUTSIDE_WORD_INDEX else 0
+            if left_out:
+                asked = asked.fast_search()
             if where is not None:
                 asked = asked.where(where)
             if (locations := _chunk_locations(handle, columns)) is not None:
                 found = await asked.limit(limit).select(["_score"]).with_row_id().to_arrow()
                 if (known := locations.positions_of_rows(_row_ids(found))) is not None:
-                    return _scored(locations.rows(known, columns), found.column("_score"))
+                    return ByWords(_scored(locations.rows(known, columns), found.column("_score")), left_out)
             found = await asked.limit(limit).select([*columns, "_score"]).to_arrow()
-            return _scored(found.select(list(columns)), found.column("_score"))
+            return ByWords(_scored(found.select(list(columns)), found.column("_score")), left_out)
 
-        async def search() -> pa.Table:
+        async def search() -> ByWords:
             found = await self.handles.ask(CHUNKS_TABLE, holding) if limit > 0 and query.strip() else None
-            return empty if found is None else found
+            return ByWords(empty, 0) if found is None else found
 
         return self.handles.start(search())
 

@@ -18,7 +18,7 @@ from code_index.core.addresses import Bucket
 from code_index.core.errors import StoreError
 from code_index.tables.lance_tables import LanceTables
 from code_index.tables.lancedb_import import load_lancedb
-from code_index.tables.search_rows import METRIC
+from code_index.tables.search_rows import METRIC, MOST_OUTSIDE_WORD_INDEX
 from code_index.tables.table_names import CHUNKS_TABLE, FILES_TABLE, INDEX_TABLES, REFERENCES_TABLE, VECTORS_TABLE
 
 MIN_RETENTION = timedelta(minutes=10)  # younger versions may be in use by a writer or a long read
@@ -121,6 +121,13 @@ class TableUpkeep:
             ):
                 due.append(name)
         return due
+
+    def words_are_left_out(self) -> bool:
+        """Tell whether more chunks are outside of the word index than a search compares."""
+        if self._tables.open(CHUNKS_TABLE) is None:
+            return False
+        outside = self.unindexed_rows(CHUNKS_TABLE, "search_text")
+        return (self._tables.count(CHUNKS_TABLE) if outside is None else outside) > MOST_OUTSIDE_WORD_INDEX
 
     def holding_copies(self, among: Collection[str] | None = None) -> list[str]:
         """List the tables (of those that `among` names, or of all) that keep whole copies of themselves for no reader.

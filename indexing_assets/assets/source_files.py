@@ -35,7 +35,7 @@ from indexing_assets.runs.open_index import OpenIndex, open_index
 from indexing_assets.runs.partitions import as_one_range, delete_partitions
 from indexing_assets.runs.pools import PARSE_POOL
 from indexing_assets.runs.progress import Progress, report
-from indexing_assets.upkeep.compaction import CHUNK_TABLES, expire_copies
+from indexing_assets.upkeep.compaction import CHUNK_TABLES, expire_copies, index_left_words
 from indexing_assets.upkeep.small_batches import match_batches
 from resources.index_resource import IndexResource
 from resources.instance_config import instance_config
@@ -113,6 +113,7 @@ def _scan(
     with hold(folder.locks, Phase.PARSE, run_id=context.run.run_id):
         started = time.perf_counter()
         expire_copies(store, CHUNK_TABLES)
+        index_left_words(store)
         # From before anything is read: a change during the scan gives another state, and so another scan.
         options = walk_options(folder, opened.settings)
         scanned_at, commit = time.time(), newest_source(folder)

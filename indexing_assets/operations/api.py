@@ -44,6 +44,7 @@ from indexing_assets.runs.materializations import record_outside_runs
 from indexing_assets.runs.open_index import OpenIndex
 from indexing_assets.runs.phase_one_commit import PhaseOneCommits
 from indexing_assets.runs.planning import chunker_code_version, chunker_identity, match_batch_partitions
+from indexing_assets.upkeep.compaction import index_left_words
 from resources.embedder_resource import EmbedderResource
 
 _NAMED = 5
@@ -219,6 +220,7 @@ def add_chunks(
             for chunk, masked in without_keys:
                 masked_keys[chunk.file_path] += masked
             given = _store(pipeline, rows, matrix, manifest, masked_keys, encoder.model_id)
+            index_left_words(pipeline.store)
             before = pipeline.store.statuses.count(encoder.model_id)
             _require(pipeline.embed())
             after = pipeline.store.statuses.count(encoder.model_id)

@@ -44,6 +44,15 @@ def expire_copies(store: IndexStore, tables: Collection[str]) -> None:
         store.upkeep.optimize(MIN_RETENTION, tables=holding)
 
 
+def index_left_words(store: IndexStore) -> None:
+    """Bring the word index up to date where a run that was killed left so much outside of it that searches leave it out.
+
+    Call it at the beginning of a phase that writes chunks: the next one may have nothing to parse.
+    """
+    if store.upkeep.words_are_left_out():
+        compact_due(store, CHUNK_TABLES)
+
+
 class PeriodicCompaction:
     """Keeps the tables of a long phase fast while it runs, for a twentieth of its time at most.
 

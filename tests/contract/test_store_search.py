@@ -55,7 +55,7 @@ def add_vectors(store, values, *, model=MODEL, paths=None, language="python", fi
 
 
 def words(store, query, **how):
-    return store.search.start_words(query, **how).result()
+    return store.search.start_words(query, **how).result().rows
 
 
 def ids(found):
@@ -555,3 +555,35 @@ def test_a_table_whose_versions_are_gone_is_damaged_and_not_empty(kept):
         path.unlink()
     with pytest.raises(StoreError, match=r"'vectors'.*missing or damaged"):
         store.search.near(values[0], model=MODEL, limit=1)
+
+
+def six_chunks(store, *, index):
+    """Store 3 chunks, index their words if `index` says so, add 3 more, and search all."""
+    add_chunks(store, ["alpha one", "alpha two", "beta"])
+    if index:
+        store.upkeep.ensure_indexes()
+    add_chunks(store, ["alpha new", "gamma", "gamma delta"], path="src/b.py", language=pa.array(["python"] * 3))
+    return store.search.start_words("alpha", limit=10).result()
+
+
+@pytest.mark.parametrize(
+    ("most", "index", "found", "left_out"),
+    [(3, True, 3, 0), (2, True, 2, 3), (6, False, 3, 0), (5, False, 0, 6)],
+    ids=["few outside", "many outside", "few and no index", "many and no index"],
+)
+def test_a_text_search_leaves_chunks_outside_of_the_word_index_out_where_they_are_many(
+    store, monkeypatch, most, index, found, left_out
+):
+    for module in (search_module, upkeep_module):
+        monkeypatch.setattr(module, "MOST_OUTSIDE_WORD_INDEX", most)
+    by_words = six_chunks(store, index=index)
+    assert (by_words.rows.num_rows, by_words.left_out) == (found, left_out)
+    assert store.upkeep.words_are_left_out() == bool(left_out)
+
+
+def test_chunks_that_a_text_search_left_out_are_found_once_the_word_index_has_them(store, monkeypatch):
+    monkeypatch.setattr(search_module, "MOST_OUTSIDE_WORD_INDEX", 2)
+    assert six_chunks(store, index=True).left_out == 3
+    store.upkeep.optimize(timedelta(minutes=10))
+    by_words = store.search.start_words("gamma", limit=10, where=equals("language", "python")).result()
+    assert (by_words.rows.num_rows, by_words.left_out) == (2, 0)

@@ -16,7 +16,7 @@ from code_index.core.errors import ModelError, RepositoryError, UsageError
 from code_index.embedding.loader import query_embedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
-from code_index.tables import IndexStore
+from code_index.tables import IndexStore, table_upkeep
 from code_index.tables.sql import equals
 from indexing_assets import AddedCounts, GivenChunk, add_chunks, index_repository
 from indexing_assets.operations import api
@@ -63,6 +63,16 @@ def test_given_chunks_replace_those_of_their_files_and_are_embedded(repository: 
     assert _contents(store, "app/greeting.py") == [chunk.content for chunk in _GIVEN]
     assert search(store, encoder_of(repository), "counting machine", limit=1)[0].start_line == 6
     assert index_repository(repository).parsed_files == 0
+
+
+def test_the_words_of_many_given_chunks_are_in_the_word_index(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_upkeep, "MOST_OUTSIDE_WORD_INDEX", 1)
+    monkeypatch.setattr(table_upkeep, "_TEXTS_OUTSIDE_INDEX", 1)
+    index_repository(repository)
+    add_chunks(repository, _GIVEN)
+    assert store_of(repository).upkeep.unindexed_rows("chunks", "search_text") == 0
 
 
 def test_given_vectors_are_stored_at_unit_length_and_the_missing_ones_made(repository: Path) -> None:

@@ -8,8 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from code_index import Index, Indexes, UsageError
@@ -17,6 +19,7 @@ from code_index.index.folder import resolve_index_folder
 from code_index.index.last_scan import LAST_SCAN_FILE, read_last_scan
 from code_index.search.context import LEAST_TOKENS
 from code_index.search.token_estimate import estimate_tokens
+from code_index.tables.search_rows import MOST_OUTSIDE_WORD_INDEX
 from indexing_assets import index_repository
 from indexing_assets.operations.pipeline import Pipeline
 from tests.checkout import git
@@ -241,6 +244,37 @@ def test_a_chunk_without_a_vector_is_compared_by_its_words_and_says_so(root: Pat
     assert answer.hits[0].file_path == "old/time.py"
     assert "no vector yet" in " ".join(answer.notes)
     assert answer.freshness[0].vectors_share < 1
+
+
+def test_every_answer_says_that_chunks_outside_of_the_word_index_were_left_out(root: Path, command_line: Run) -> None:
+    store, count = Index.open(root).store, MOST_OUTSIDE_WORD_INDEX + 1
+    added = {
+        "chunk_id": [f"added-{number}" for number in range(count)],
+        "file_path": ["lib/added.py"] * count,
+        "file_hash": ["h"] * count,
+        "search_text": ["greet"] * count,
+        "start_line": [1] * count,
+        "end_line": [9] * count,
+    }
+    store.chunks.replace(["lib/added.py"], pa.table(added), now=datetime(2025, 1, 1, tzinfo=UTC))
+    said = "2,001 new chunks cannot be found by their words yet"
+
+    index = Index.open(root)
+    for answer in (index.ask("greet"), index.ask("greet", mode="lexical"), index.context("greet")):
+        assert answer.hits
+        assert [note for note in answer.notes if note.startswith(said)] == list(answer.notes)
+    assert index.ask("greet", mode="semantic").notes == ()
+    other = copy_indexed(root, root.parent / "other")
+    Index.open(other).store.upkeep.optimize()
+    together = Indexes.open([root, other])
+    for several in (together.ask("greet"), together.context("greet")):
+        assert [note.startswith(f"{root}: {said}") for note in several.notes] == [True]
+    done = command_line("search", "greet", cwd=root)
+    assert said in done.stderr
+    done = command_line("search", "greet", "--json", cwd=root)
+    assert json.loads(done.stdout)["notes"][0].startswith(said)
+    store.upkeep.optimize()
+    assert Index.open(root).ask("greet").notes == ()
 
 
 def test_the_line_of_an_edited_file_means_the_present_line(root: Path) -> None:

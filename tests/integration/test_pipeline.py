@@ -16,7 +16,9 @@ from code_index.index.contents import failed_chunks, failed_files
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, SearchFilter
+from code_index.tables.search_rows import MOST_OUTSIDE_WORD_INDEX
 from code_index.tables.vector_sync import VectorSync
+from indexing_assets.assets import parsed_chunks
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.index_names import UNNAMED
 from indexing_assets.runs.index_status import read_status, throughput
@@ -467,6 +469,27 @@ def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_
         assert pipeline.scan().error is None
         assert pipeline.parse().error is None
     assert len(set(kept)) > 1, "it was not kept up between commits"
+
+
+def test_words_that_a_run_left_outside_of_their_index_are_added_by_the_next_one_even_if_nothing_is_to_be_parsed(
+    small_repository: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Pipeline(resolve_index_folder(small_repository), embedder=GivenEmbedder()) as pipeline:
+        run_all(pipeline)
+        many = "".join(f"def added_{number}():\n    return {number}\n\n\n" for number in range(2_100))
+        write(small_repository, {"more.py": many})
+        assert pipeline.scan().error is None
+        with monkeypatch.context() as patch:  # as if the run were killed where it begins to bring indexes up to date
+            patch.setattr(parsed_chunks, "compact_due", raise_killed)
+            assert pipeline.parse().error is not None
+        upkeep = pipeline.store.upkeep
+        assert (upkeep.unindexed_rows("chunks", "search_text") or 0) > MOST_OUTSIDE_WORD_INDEX
+        run_all(pipeline)
+        assert upkeep.unindexed_rows("chunks", "search_text") == 0
+
+
+def raise_killed(*_: object) -> None:
+    raise RuntimeError("killed")
 
 
 def test_a_file_that_is_edited_or_deleted_while_its_run_is_under_way_fails_nothing(

@@ -65,6 +65,7 @@ async function search() {
     if (!fresh.chunks) said.splice(0, said.length, "Nothing is indexed yet. Health shows what is going on.");
     else if (answer.without_vector[0] && given.mode !== "lexical")
       said.push(`${count(answer.without_vector[0])} of ${count(fresh.chunks)} chunks have no vector yet and are found only by their words.`);
+    said.push(...answer.envelope.notes);
     if (fresh.newer_count) said.push(`${count(fresh.newer_count)} files are newer than the index: ${fresh.newer_files.slice(0, 5).join(", ")}${fresh.newer_count > 5 ? ", ..." : ""}.`);
     if (fresh.commit) said.push(`Index of commit ${fresh.commit.slice(0, 10)}.`);
     showHits(hits, said.join(" "));
