@@ -27,6 +27,10 @@ VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and
 # 1,000 vectors 1 ms. Source: docs/performance.md, rows outside the indexes.
 _ROWS_OUTSIDE_INDEX = 10_000
 _TEXTS_OUTSIDE_INDEX = 500
+# Share of the vectors outside of an index, if they are so many, from which on it is built again: `optimize` would join files
+# for it, and leave a copy of all vectors each time. While a phase goes on, an index is built as the table doubles.
+_LAGGING = 0.125
+_LAGGING_UNDER_WAY = 0.5
 # Versions that nobody reads any more before a table is optimized: more in a large table, where optimizing takes
 # longer, so that its share of an edit's time stays the same. The files that it replaces stay as long as a version
 # does, so versions cause it once in that time at most.
@@ -56,18 +60,23 @@ class TableUpkeep:
     def __init__(self, tables: LanceTables) -> None:
         self._tables = tables
 
-    def ensure_indexes(self) -> list[str]:
-        """Build the indexes that are worth it and not there yet; returns `table.column` of those built.
+    def ensure_indexes(self, *, under_way: bool = False) -> list[str]:
+        """Build the indexes that are worth it and not there yet, and again those that lack many of the vectors.
 
-        Rows written later are found without being in an index; `optimize` adds them to it.
+        Rows written later are found without being in an index; `optimize` adds them to it. `under_way` says that
+        a phase goes on to write: then an index may lack more.
+
+        Returns:
+            `table.column` of those built.
         """
         with ThreadPoolExecutor(2) as pool:  # the word index takes one processor, and so do parts of the vector index
-            of_vectors = pool.submit(self._ensure_vector_index)
+            of_vectors = pool.submit(self._ensure_vector_index, under_way=under_way)
             built = []
             for name, column, kind in _WANTED:
                 if self._tables.open(name) is None or not self._tables.count(name):
                     continue
-                if column in self._indexed_columns(name):
+                present = [index for index in self._indexes(name) if column in index.columns]
+                if present and not (name == VECTORS_TABLE and self._lags(present, under_way=under_way)):
                     continue
                 self._build(name, column, kind())
                 built.append(f"{name}.{column}")
@@ -75,8 +84,8 @@ class TableUpkeep:
                 built.append(f"{VECTORS_TABLE}.vector")
         return built
 
-    def _ensure_vector_index(self) -> bool:
-        """Build the vector index where there is none, or again where twice as many partitions are due; tell whether it did.
+    def _ensure_vector_index(self, *, under_way: bool) -> bool:
+        """Build the vector index where there is none, or again where it lags or twice as many partitions are due; say if so.
 
         Vectors that are added later go into the existing partitions: with 13 of them, made for 55,000 vectors,
         a query compares all of 576,000. With a rebuild at each doubling, all builds together cost two of the last.
@@ -84,12 +93,16 @@ class TableUpkeep:
         rows = 0 if self._tables.open(VECTORS_TABLE) is None else self._tables.count(VECTORS_TABLE)
         if rows <= VECTOR_INDEX_ROWS:
             return False
-        indexes = self._tables.run(VECTORS_TABLE, lambda table: list(table.list_indices()))
-        present = [str(index.name) for index in indexes if list(index.columns) == ["vector"]]
+        indexes = [index for index in self._indexes(VECTORS_TABLE) if list(index.columns) == ["vector"]]
+        present = [str(index.name) for index in indexes]
         wanted = max(1, min(_PARTITIONS_MAX, rows // _ROWS_PER_PARTITION))
         dimension = self._tables.run(VECTORS_TABLE, lambda table: table.schema.field("vector").type.list_size)
         kind = _VECTOR_INDEX_OF_ODD if dimension % _BITS_OF_BYTE else _VECTOR_INDEX
-        if present and wanted < 2 * max(_partitions_in(name, kind) for name in present):
+        if (
+            present
+            and wanted < 2 * max(_partitions_in(name, kind) for name in present)
+            and not self._lags(indexes, under_way=under_way)
+        ):
             return False
         name = f"{kind}{wanted}"
         self._build(VECTORS_TABLE, "vector", _vector(kind, wanted), name=name)
@@ -98,14 +111,21 @@ class TableUpkeep:
                 self._tables.run(VECTORS_TABLE, partial(_drop_index, name=old))
         return True
 
-    def due_for_optimize(self, among: Collection[str] | None = None) -> list[str]:
+    def _lags(self, indexes: Sequence[Any], *, under_way: bool) -> bool:
+        """Tell whether indexes of one column of vectors lack so many rows that they are built again."""
+        outside = min(int(index.num_unindexed_rows) for index in indexes)
+        share = _LAGGING_UNDER_WAY if under_way else _LAGGING
+        return outside > max(_ROWS_OUTSIDE_INDEX, share * self._tables.count(VECTORS_TABLE))
+
+    def due_for_optimize(self, among: Collection[str] | None = None, *, under_way: bool = False) -> list[str]:
         """List the tables (of those that `among` names, or of all) that slow a query down or take needless space.
 
-        That is: many rows outside an index, many small files, or many versions older than `MIN_RETENTION`.
+        That is: many rows outside an index (but for vectors while their phase is `under_way`: see `ensure_indexes`), many small
+        files, or many versions older than `MIN_RETENTION`.
         """
         due = []
         for name in self._existing(among):
-            indexes = self._tables.run(name, lambda table: list(table.list_indices()))
+            indexes = [] if under_way and name == VECTORS_TABLE else self._indexes(name)
             stats = self._tables.run(name, lambda table: table.stats())
             outside = any(
                 int(index.num_unindexed_rows)
@@ -246,7 +266,7 @@ class TableUpkeep:
 
     def unindexed_rows(self, name: str, column: str) -> int | None:
         """Count the rows that `optimize` would add to the column's index; `None` when there is no index."""
-        for index in self._tables.run(name, lambda table: list(table.list_indices())):
+        for index in self._indexes(name):
             if list(index.columns) == [column]:
                 return int(index.num_unindexed_rows)
         return None
@@ -271,9 +291,8 @@ class TableUpkeep:
     def _build(self, table: str, column: str, config: Any, *, name: str | None = None) -> None:
         self._tables.run(table, lambda handle: handle.create_index(column, config=config, name=name))
 
-    def _indexed_columns(self, name: str) -> set[str]:
-        indexes = self._tables.run(name, lambda table: list(table.list_indices()))
-        return {column for index in indexes for column in index.columns}
+    def _indexes(self, name: str) -> list[Any]:
+        return self._tables.run(name, lambda table: list(table.list_indices()))
 
 
 def _utc(moment: datetime) -> datetime:

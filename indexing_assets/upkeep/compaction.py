@@ -13,7 +13,7 @@ _FIRST_COMPACTION_S = 10.0  # a phase that is shorter compacts once, at its end
 _SHARE = 20  # the pause after a compaction, in times of its duration
 
 
-def compact_due(store: IndexStore, tables: Collection[str]) -> None:
+def compact_due(store: IndexStore, tables: Collection[str], *, under_way: bool = False) -> None:
     """Build missing indexes, and compact those of the phase's tables that many small writes made slow.
 
     Each phase looks after its own tables: `optimize` loses races against writers, and the
@@ -22,9 +22,10 @@ def compact_due(store: IndexStore, tables: Collection[str]) -> None:
     Args:
         store: tables of the index.
         tables: names of the tables that the calling phase writes.
+        under_way: whether the phase goes on to write.
     """
-    store.upkeep.ensure_indexes()
-    due = store.upkeep.due_for_optimize(tables)
+    store.upkeep.ensure_indexes(under_way=under_way)
+    due = store.upkeep.due_for_optimize(tables, under_way=under_way)
     if due:
         # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
         store.upkeep.optimize(MIN_RETENTION, tables=due)
@@ -73,7 +74,7 @@ class PeriodicCompaction:
         started = self._clock()
         if started < self._not_before:
             return False
-        compact_due(self._store, self._tables)
+        compact_due(self._store, self._tables, under_way=True)
         ended = self._clock()
         self._not_before = ended + max(_FIRST_COMPACTION_S, _SHARE * (ended - started))
         return True

@@ -20,6 +20,7 @@ from code_index.core.errors import StoreError, UsageError
 from code_index.tables import IndexStore, SearchFilter
 from code_index.tables.filters import glob_to_regex, path_condition
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
+from indexing_assets.upkeep.compaction import compact_due
 from tests.contract import rows
 from tests.waiting import wait_until
 
@@ -381,6 +382,24 @@ def vector_indexes(store):
         for index in store.tables.run("vectors", lambda table: list(table.list_indices()))
         if index.columns == ["vector"]
     ]
+
+
+def test_upkeep_while_a_phase_adds_vectors_indexes_them_and_copies_none(store, monkeypatch):
+    monkeypatch.setattr(upkeep_module, "_ROWS_OUTSIDE_INDEX", 100)
+    monkeypatch.setattr(upkeep_module, "VECTOR_INDEX_ROWS", 200)
+    monkeypatch.setattr(upkeep_module, "_ROWS_PER_PARTITION", 50)
+    data = store.tables.path("vectors") / "data"
+    outside = []
+    for number in range(12):
+        add_vectors(store, unit_rows(100, seed=number), first=100 * number)
+        compact_due(store, ["vectors"], under_way=True)
+        outside.append((store.upkeep.unindexed_rows("vectors", "file_path"), store.vectors.count()))
+    assert all(rows <= max(100, count // 2) for rows, count in outside)
+    assert outside[-1] == (500, 1200), "indexes were not built as the table doubled"
+    compact_due(store, ["vectors"])
+    assert [store.upkeep.unindexed_rows("vectors", column) for column in ("file_path", "vector")] == [0, 0]
+    assert len(list(data.iterdir())) == 12, "files of vectors were joined, and copies left"
+    assert ids(store.search.near(unit_rows(100, seed=11)[7], model=MODEL, limit=1)) == ["1107"]
 
 
 def test_the_vector_index_is_built_anew_when_the_table_has_doubled(indexed):

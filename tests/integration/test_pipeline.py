@@ -461,7 +461,7 @@ def test_a_large_update_keeps_the_word_index_up_while_it_runs_and_a_first_index_
     monkeypatch.setattr(compaction, "_FIRST_COMPACTION_S", 0.0)
     monkeypatch.setattr(compaction, "_SHARE", 0.0)
     kept: list[int] = []
-    monkeypatch.setattr(compaction, "compact_due", lambda store, _: kept.append(store.chunks.count()))
+    monkeypatch.setattr(compaction, "compact_due", lambda store, _, **__: kept.append(store.chunks.count()))
     with Pipeline(resolve_index_folder(small_repository), embedder=GivenEmbedder()) as pipeline:
         run_all(pipeline)
         assert kept == []

@@ -26,7 +26,8 @@ def kept(monkeypatch, clock):
     """The tables of each call of `compact_due`, which takes two seconds."""
     calls = []
 
-    def compact_due(_store, tables):
+    def compact_due(_store, tables, *, under_way):
+        assert under_way
         calls.append(tables)
         clock.now += 2
 
