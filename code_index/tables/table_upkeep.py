@@ -28,9 +28,9 @@ VECTOR_INDEX_ROWS = 20_000  # below, comparing all vectors takes about 10 ms and
 _ROWS_OUTSIDE_INDEX = 10_000
 _TEXTS_OUTSIDE_INDEX = 500
 # Share of the vectors outside of an index, if they are so many, from which on it is built again: `optimize` would join files
-# for it, and leave a copy of all vectors each time. While a phase goes on, an index is built as the table doubles.
+# for it, and leave a copy of all vectors each time. While a phase goes on, an index lacks a quarter at most.
 _LAGGING = 0.125
-_LAGGING_UNDER_WAY = 0.5
+_LAGGING_UNDER_WAY = 0.25
 # Versions that nobody reads any more before a table is optimized: more in a large table, where optimizing takes
 # longer, so that its share of an edit's time stays the same. The files that it replaces stay as long as a version
 # does, so versions cause it once in that time at most.
