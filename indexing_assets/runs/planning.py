@@ -44,7 +44,7 @@ def chunker_identity(settings: Settings) -> str:
 
 
 def chunker_code_version(settings: Settings) -> str:
-    """What Dagster knows the chunker by: a short form of its identity, since each file's events hold it."""
+    """The name by which Dagster knows the chunker: a short form of its identity, since the events of each file hold it."""
     return text_hash(chunker_identity(settings))[:12]
 
 
