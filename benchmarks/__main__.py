@@ -1,7 +1,7 @@
 """Every benchmark in turn, and what of it reaches its goal.
 
     python -m benchmarks                       # the short form, under 10 minutes on two processors
-    python -m benchmarks --long                # full sizes, about two hours; beside two peers, too
+    python -m benchmarks --long                # full sizes, about two hours; beside three peers, too
     python -m benchmarks --only parsing disk   # some of them
     python -m benchmarks --summary             # of what has run before
     python -m benchmarks --long --publish      # the summary into docs/performance.md, the plots into docs/images

@@ -297,8 +297,9 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
 
 
 def _beside_peer(figures: Figures, step: str, measure: str) -> float:
-    mine, theirs, *_ = (rounds for name, rounds in figures.items() if name != "corpus")
-    ours, other = (_median(one[step][measure] for one in rounds) for rounds in (mine, theirs))
+    """Of the first corpus; the first tool is ours, and goals are set against the second."""
+    tools = next(found for name, found in figures.items() if name != "left out")
+    ours, other = (_median(one[step][measure] for one in rounds) for rounds in list(tools.values())[:2])
     return ours / other
 
 

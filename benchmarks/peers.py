@@ -1,14 +1,15 @@
-"""Side by side with two peers: the same tree, the same model, the same machine, in one run.
+"""Side by side with three peers: the same tree, the same model, the same machine, in one run.
 
-    python -m benchmarks.peers [PATH] [--rounds 1] [--place FOLDER] [--python /usr/bin/python3]
+    python -m benchmarks.peers [PATH]... [--rounds 1] [--place FOLDER] [--python /usr/bin/python3] [--without NAME]...
 
-Installs mcp-vector-search 4.1.14 and cocoindex-code 0.2.42 into virtual environments of their own (6 GB each where the
+Installs mcp-vector-search 4.1.14, cocoindex-code 0.2.42 and semble 0.7.0 into virtual environments of their own (6 GB each where the
 package index gives a CUDA build of torch), gives them the folder of the same model, and takes whole processes of the
 tools in turn: first index, index of an unchanged tree, index after one edited and one deleted file, a query from a cold
 shell; then whether the deleted file is still found. Wall time, peak memory of the tool's processes, and disk.
 cocoindex-code works in a process that stays: it is ended before each step, so that each begins cold, and its memory
 counts; once it is there, its queries take 0.2 s. It needs a Python whose SQLite loads extensions (`--python`).
-Goals are set against mcp-vector-search. A peer that cannot be installed or fails in a step is named with what it said, and left
+semble's model is a table of token vectors, and so is that of our preset `fast`: both get that one table, and stand side by side.
+semble has no step that only indexes: each of its steps asks something. Goals are set against mcp-vector-search. A peer that cannot be installed or fails in a step is named with what it said, and left
 out of the table; the figures of the others stay.
 
 It is not part of the tests: nothing here depends on the peer.
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -30,15 +32,19 @@ from pathlib import Path
 from typing import Any, Self
 
 import psutil
+from safetensors.numpy import save_file
 
 from benchmarks.pipeline import copied, fetch
 from benchmarks.report import machine, table, write
-from code_index.embedding.models.lookup import DEFAULT_MODEL, find_model
+from code_index.embedding.models.lookup import DEFAULT_MODEL, FAST, find_model
+from code_index.embedding.models.static_table import distilled_folder, read_table
+from code_index.embedding.models.weights import weights_digest, weights_files
 
 _DEFAULT = "flask==3.1.1"
 _PEERS = {
     "mcp-vector-search": ("mcp-vector-search==4.1.14", "typer<0.20", "click<8.2"),
     "cocoindex-code": ("cocoindex-code[full]==0.2.42",),
+    "semble": ("semble==0.7.0", "safetensors"),
 }
 _SAMPLE_S = 0.1
 _PLACE = Path(__file__).parent / ".results" / "peers"
@@ -49,6 +55,11 @@ _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DE
 _GOALS = {"first index": 1 / 4, "unchanged": 1 / 10, "edited and deleted": 1 / 5, "query": 1 / 8}
 _MEMORY_GOAL = 1 / 2
 _QUERY = "where are blueprints registered"
+# What is added to a file of the language of which there is most.
+_EDITS = {
+    ".py": "def striped_animal(count):\n    return count + 1\n",
+    ".ts": "export function stripedAnimal(count: number) {\n  return count + 1;\n}\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Tool:
     setup: Callable[[Path], Sequence[Sequence[str]]]
     index: Callable[[Path], Sequence[str]]
     query: Callable[[Path, str], Sequence[str]]
-    stored: str
+    stored: str | Path
     programs: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     before: Sequence[str] = ()
@@ -72,16 +83,17 @@ class CannotRunError(Exception):
     """A tool cannot be installed, or fails in a step; the text says how."""
 
 
-def ours() -> Tool:
+def ours(name: str = "code-index", **variables: str) -> Tool:
     """This project, from the environment that runs the benchmark."""
     program = str(Path(sys.executable).with_name("code-index"))
     return Tool(
-        name="code-index",
+        name=name,
         setup=lambda _root: [],
         index=lambda root: [program, "index", str(root)],
         query=lambda root, text: [program, "search", text, "--path", str(root)],
         stored=".code-index",
         programs=Path(program).parent,
+        environment=variables,
     )
 
 
@@ -136,6 +148,31 @@ def cocoindex_code(place: Path, model: Path, python: str) -> Tool:
         environment={**_OFFLINE, "HOME": str(home)},
         before=[program, "daemon", "stop"],
     )
+
+
+def semble(place: Path, model: Path, python: str) -> Tool:
+    """A peer without a transformer, with the table of our preset `fast`."""
+    program = str(_installed(place, "semble", python) / "semble")
+    cache, folder = place / "semble-cache", place / "semble-model"
+    _write_table(model, folder)
+    return Tool(
+        name="semble 0.7.0",
+        setup=lambda _root: [[program, "clear", "all"]],
+        index=lambda root: [program, "search", _QUERY, str(root), "--content", "all"],
+        query=lambda root, text: [program, "search", text, str(root), "--content", "all"],
+        stored=cache,
+        programs=Path(program).parent,
+        environment={**_OFFLINE, "SEMBLE_CACHE_LOCATION": str(cache), "SEMBLE_MODEL_NAME": str(folder)},
+    )
+
+
+def _write_table(model: Path, folder: Path) -> None:
+    """Write the table distilled from a model into a folder of the form that semble reads."""
+    found = distilled_folder(model, weights_digest(weights_files(model)))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({"embeddings": read_table(found)}, folder / "model.safetensors")
+    shutil.copy(found / "tokenizer.json", folder)
+    (folder / "config.json").write_text('{"normalize": true}', "utf-8")
 
 
 class ToolMemory:
@@ -231,9 +268,9 @@ def measure(tool: Tool, corpus: Path) -> dict[str, Any]:
         figures["disk_mib"] = (
             sum(path.stat().st_size for path in (root / tool.stored).rglob("*") if path.is_file()) / 2**20
         )
-        files = sorted(path for path in root.rglob("*.py") if path.stat().st_size > 2_000)
+        files = max((_large_files(root, suffix) for suffix in _EDITS), key=len)
         edited, deleted = files[len(files) // 2], files[len(files) // 3]
-        edited.write_text(f"{edited.read_text('utf-8')}\n\ndef striped_animal(count):\n    return count + 1\n", "utf-8")
+        edited.write_text(f"{edited.read_text('utf-8')}\n\n{_EDITS[edited.suffix]}", "utf-8")
         deleted.unlink()
         figures["edited and deleted"] = cost(tool.index(root), tool, root)[0]
         figures["query"], _ = cost(tool.query(root, _QUERY), tool, root)
@@ -243,31 +280,19 @@ def measure(tool: Tool, corpus: Path) -> dict[str, Any]:
         return figures
 
 
+def _large_files(root: Path, suffix: str) -> list[Path]:
+    return sorted(path for path in root.rglob(f"*{suffix}") if path.stat().st_size > 2_000)
+
+
 def _end_earlier(tool: Tool, root: Path) -> None:
     if tool.before:
         subprocess.run(tool.before, cwd=root, env={**os.environ, **tool.environment}, capture_output=True, check=False)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", nargs="?", type=Path, help=f"folder of a repository; by default {_DEFAULT}")
-    parser.add_argument("--rounds", type=int, default=1, help="of all steps, both tools in turn")
-    parser.add_argument("--place", type=Path, default=_PLACE, help="where the peers' environments are")
-    parser.add_argument("--python", default=sys.executable, help="interpreter of the peers' environments")
-    options = parser.parse_args()
-    before = machine()
-    corpus = options.path.resolve() if options.path else fetch(_DEFAULT)
-    model = find_model(DEFAULT_MODEL, allow_download=False)
-    place = options.place.resolve()
-    tools: list[Tool] = [ours()]
-    left_out: dict[str, str] = {}
-    for name, peer in (("mcp-vector-search", mcp_vector_search), ("cocoindex-code", cocoindex_code)):
-        try:
-            tools.append(peer(place, model, options.python))
-        except CannotRunError as error:
-            _leave_out(left_out, name, error)
+def compared(corpus: Path, tools: list[Tool], rounds_wanted: int, left_out: dict[str, str]) -> dict[str, Any]:
+    """The figures of all rounds of each tool that can run; the first tool must."""
     rounds: dict[str, list[dict[str, Any]]] = {tool.name: [] for tool in tools}
-    for number in range(options.rounds):
+    for number in range(rounds_wanted):
         for tool in [tool for tool in tools if tool.name in rounds]:
             try:
                 rounds[tool.name].append(measure(tool, corpus))
@@ -277,7 +302,12 @@ def main() -> None:
                 del rounds[tool.name]
                 _leave_out(left_out, tool.name, error)
             else:
-                print(f"round {number + 1}, {tool.name}: {rounds[tool.name][-1]}", flush=True)
+                print(f"round {number + 1}, {corpus.name}, {tool.name}: {rounds[tool.name][-1]}", flush=True)
+    return rounds
+
+
+def markdown(corpus: str, rounds: Mapping[str, list[dict[str, Any]]]) -> str:
+    """The table of a corpus."""
     rows = []
     for step, goal in _GOALS.items():
         for kind, unit, bound in (("s", "s", goal), ("mib", "MiB", _MEMORY_GOAL)):
@@ -290,12 +320,43 @@ def main() -> None:
     rows.append(["disk", *(f"{value:,.1f} MiB" for value in disk), ratios, ""])
     found = ["yes" if each[-1]["deleted file is still found"] else "no" for each in rounds.values()]
     rows.append(["a deleted file is still found", *found, "", "no"])
+    return table([corpus, *rounds, "the first, of the others", "goal, of mcp-vector-search"], rows)
+
+
+def main() -> None:
+    """Measure, and print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("paths", nargs="*", type=Path, help=f"folders of repositories; by default {_DEFAULT}")
+    parser.add_argument("--rounds", type=int, default=1, help="of all steps, the tools in turn")
+    parser.add_argument("--place", type=Path, default=_PLACE, help="where the peers' environments are")
+    parser.add_argument("--python", default=sys.executable, help="interpreter of the peers' environments")
+    parser.add_argument("--without", action="append", choices=[*_PEERS], default=[], help="leave a peer out")
+    options = parser.parse_args()
+    before = machine()
+    model = find_model(DEFAULT_MODEL, allow_download=False)
+    place = options.place.resolve()
+    tools: list[Tool] = [ours()]
+    left_out: dict[str, str] = {}
+    for name, peer in (
+        ("mcp-vector-search", mcp_vector_search),
+        ("cocoindex-code", cocoindex_code),
+        ("semble", semble),
+    ):
+        if name in options.without:
+            continue
+        try:
+            tools.append(peer(place, model, options.python))
+        except CannotRunError as error:
+            _leave_out(left_out, name, error)
+    tools.append(ours("code-index, fast", CODE_INDEX_MODEL=FAST))
+    corpora = [path.resolve() for path in options.paths] or [fetch(_DEFAULT)]
+    rounds = {corpus.name: compared(corpus, tools, options.rounds, left_out) for corpus in corpora}
     write(
         "peers",
         seed=0,
         machine_before=before,
-        figures={"corpus": corpus.name, "left out": left_out, **rounds},
-        markdown=table([corpus.name, *rounds, "of the peers", "goal, of the first"], rows),
+        figures={"left out": left_out, **rounds},
+        markdown="\n\n".join(markdown(corpus, each) for corpus, each in rounds.items()),
     )
 
 
