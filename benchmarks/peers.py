@@ -275,7 +275,7 @@ def measure(tool: Tool, corpus: Path) -> dict[str, Any]:
         figures["edited and deleted"] = cost(tool.index(root), tool, root)[0]
         figures["query"], _ = cost(tool.query(root, _QUERY), tool, root)
         _, text = cost(tool.query(root, deleted.stem), tool, root)
-        figures["deleted file is still found"] = deleted.name in text
+        figures["deleted file is still found"] = deleted.relative_to(root).as_posix() in text
         _end_earlier(tool, root)
         return figures
 
