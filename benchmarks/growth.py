@@ -98,7 +98,9 @@ def _phase(run: Callable[[], PhaseResult]) -> dict[str, Any]:
 
 
 def _disk(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    # A write-ahead log goes as its database is closed.
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-wal"))
+    return sum(path.stat().st_size for path in files)
 
 
 def measure(files: int, model: str) -> dict[str, Any]:

@@ -236,7 +236,9 @@ def _disk(folder: IndexFolder, store: IndexStore) -> dict[str, Any]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    # A write-ahead log goes as its database is closed.
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith("-wal"))
+    return sum(path.stat().st_size for path in files)
 
 
 def _no_change(pipeline: Pipeline) -> dict[str, float]:
