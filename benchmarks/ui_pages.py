@@ -69,10 +69,12 @@ def build_index(root: Path, files: int) -> dict[str, float]:
         seconds["scan_s"] = _timed(pipeline.scan)
         rng = random.Random(_SEED)
         contents = {path: path.read_bytes() for path in rng.sample(sorted(root.rglob("*.py")), _FAILED)}
-        for path in contents:
+        for path in contents:  # a link in place of a scanned file fails; one that is gone would not
             path.unlink()
+            path.symlink_to(path.name)
         seconds["parse_s"] = _timed(pipeline.parse)
         for path, content in contents.items():
+            path.unlink()
             path.write_bytes(content)
         pipeline.scan()  # as a sensor's scan does: what failed stands side by side from then on
         seconds["embed_s"] = _timed(pipeline.embed)
