@@ -32,7 +32,7 @@ def multiply_adds(length: int) -> int:
 
 
 def measure(place: Path) -> None:
-    """Time each engine, in the environment that has them, and print the figures as JSON."""
+    """Time each engine, in the environment that has them, and write the figures beside the work."""
     import nncf
     import numpy as np
     import onnxruntime

@@ -6,7 +6,8 @@
 
 "Bare" is one call of the embedder over the texts that the pipeline embeds (each once, with its name), sorted by
 length, in memory. "Pipeline" is the phase: reading chunks, hashing, embedding, vectors, checkpoints, events, indexes,
-checks. "Whole" is `code-index index` of a copy, from the shell: all processes that it starts, parsing included. Each leg is a process of its own with the model loaded before the clock starts, and the legs take turns.
+checks. Each leg is a process of its own with the model loaded before the clock starts, and the legs take turns.
+"Whole" is `code-index index` of a copy, from the shell: all processes that it starts, imports and parsing included.
 Goal: the pipeline reaches 0.95 of the bare loop's texts a second. Beside other work the ratio of processor time is
 the one to believe.
 """
