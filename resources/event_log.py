@@ -110,33 +110,31 @@ class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, Sqlite
 
     @property
     def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
-        """Let Dagster hand over the planned partitions of a run and asset in one event; what is stored is one for each."""
+        """Let Dagster hand over the planned partitions of a run and asset in one event.
+
+        The log of the run keeps it so. Beside the assets' other events it is one for each partition, until that partition
+        is materialized: what is planned, failed or under way is told from these by Dagster.
+        """
         return True
 
     def store_event(self, event: dg.EventLogEntry) -> None:
         """Store an event."""
-        if _planned_partitions(event) is None:
-            super().store_event(event)
-        else:
-            self.store_event_batch([event])
+        self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store events, in order, in one transaction per database.
-
-        The result is that of `store_event` called for each of them, and for each partition of one that plans several.
-        """
-        rows = [(event, row) for event in events for row in self._rows_of(event)]
+        """Store events, in order, in one transaction per database."""
         by_run: dict[str, list[dict[str, Any]]] = {}
-        for _, row in rows:
-            by_run.setdefault(row["run_id"], []).append(row)
+        for event in events:
+            by_run.setdefault(event.run_id, []).append(self._event_to_row(event))
         for run_id, run_rows in by_run.items():
             with self.run_connection(run_id) as connection:
                 connection.execute(SqlEventLogStorageTable.insert(), run_rows)
 
         mirrored = [
             (event, row)
-            for event, row in rows
+            for event in events
             if _is_of(event, ASSET_EVENTS, ASSET_CHECK_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS)
+            for row in self._rows_of(event)
         ]
         if not mirrored:
             return
@@ -147,6 +145,7 @@ class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, Sqlite
             ids = [int(row[0]) for row in connection.execute(insert, [row for _, row in mirrored])]
             stored = [(event, event_id) for (event, _), event_id in zip(mirrored, ids, strict=True)]
             self._index_asset_events(connection, [pair for pair in stored if _is_of(pair[0], ASSET_EVENTS)])
+            _delete_plans_carried_out(connection, stored)
         for event, event_id in stored:
             if _is_of(event, ASSET_CHECK_EVENTS):
                 self.store_asset_check_event(event, event_id)
@@ -344,6 +343,33 @@ def _file_identity(path: str) -> tuple[int, int] | None:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _delete_plans_carried_out(connection: Connection, stored: Sequence[tuple[dg.EventLogEntry, int]]) -> None:
+    """Delete the plans of partitions that are materialized now: nothing is told from them any more.
+
+    The newest plan of an asset stays, by which pages name the asset's last run.
+    """
+    columns = SqlEventLogStorageTable.c
+    is_plan = columns.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+    made: dict[str, list[tuple[str, int]]] = {}
+    for event, event_id in stored:
+        materialized = event.dagster_event
+        if materialized is not None and materialized.is_step_materialization and materialized.partition is not None:
+            made.setdefault(materialized.asset_key.to_string(), []).append((materialized.partition, event_id))
+    for asset, partitions in made.items():
+        newest = connection.execute(
+            db.select(db.func.max(columns.id)).where(columns.asset_key == asset, is_plan)
+        ).scalar_one()
+        if newest is None:
+            continue
+        carried_out = SqlEventLogStorageTable.delete().where(
+            columns.asset_key == asset,
+            is_plan,
+            columns.partition == db.bindparam("made"),
+            columns.id < db.bindparam("before"),
+        )
+        connection.execute(carried_out, [{"made": key, "before": min(newest, at)} for key, at in partitions])
 
 
 def _planned_partitions(event: dg.EventLogEntry) -> Sequence[str] | None:
