@@ -95,8 +95,9 @@ from code_index.core.distribution import require_extra
 if TYPE_CHECKING:
     from dagster._cli.proxy_server_manager import ProxyServerManager
     from dagster._core.execution.backfill import PartitionBackfill
+    from dagster._core.loader import LoadingContext
     from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
-    from dagster._core.storage.event_log.base import EventLogStorage
+    from dagster._core.storage.event_log.base import AssetRecord, EventLogStorage
     from dagster._core.storage.event_log.schema import (
         AssetCheckExecutionsTable,
         AssetEventTagsTable,
@@ -104,6 +105,7 @@ if TYPE_CHECKING:
         SqlEventLogStorageTable,
     )
     from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+    from dagster._core.storage.partition_status_cache import AssetStatusCacheValue
     from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
     from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import (
         SqliteScheduleStorage,
@@ -131,7 +133,7 @@ _LATE: Final = {
     "dagster._core.execution.backfill": ("PartitionBackfill",),
     # Event logs, and the one that a file `<shard>.db` for the index and for each run makes up.
     "dagster._core.storage.event_log": ("SqlEventLogStorage", "SqliteEventLogStorage"),
-    "dagster._core.storage.event_log.base": ("EventLogStorage",),
+    "dagster._core.storage.event_log.base": ("AssetRecord", "EventLogStorage"),
     "dagster._core.storage.event_log.sqlite.sqlite_event_log": ("INDEX_SHARD_NAME",),
     # Tables of an event log, read and written with these columns.
     "dagster._core.storage.event_log.schema": (
@@ -140,6 +142,10 @@ _LATE: Final = {
         "DynamicPartitionsTable",
         "SqlEventLogStorageTable",
     ),
+    # What a request of the web server has read so far; the states of an asset's partitions. Only handed on, but for
+    # `earliest_in_progress_materialization_event_id`: None where no run is under way.
+    "dagster._core.loader": ("LoadingContext",),
+    "dagster._core.storage.partition_status_cache": ("AssetStatusCacheValue",),
     # Storages of runs and schedules in a file, made by `from_local`, opened by `connect`.
     "dagster._core.storage.runs.sqlite.sqlite_run_storage": ("SqliteRunStorage",),
     "dagster._core.storage.schedules.sqlite.sqlite_schedule_storage": ("SqliteScheduleStorage",),

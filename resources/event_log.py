@@ -21,7 +21,8 @@ import os
 import shutil
 import threading
 from collections import OrderedDict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,9 @@ from resources.record_storage import BUSY_TIMEOUT_S, CONFIG_TYPE, create_once, f
 from resources.remembered_keys import RememberedKeys
 
 # Maximum of a run's materializations in the stats of its steps.
-_MATERIALIZATIONS_IN_STATS = 1_000
+_MATERIALIZATIONS_IN_STATS = 100
+# Partitions that one statement names; SQLite refuses more than 32,766.
+_PARTITIONS_ASKED_FOR = 1_000
 # Databases of runs kept open at once; each takes three file descriptors.
 _MAX_OPEN_SHARDS = 16
 # A watcher that is reading ends after the read.
@@ -200,10 +203,57 @@ class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, Sqlite
     def _run_log_files(self, run_id: str) -> list[Path]:
         return [Path(self.path_for_shard(run_id) + ending) for ending in ("", "-wal", "-shm")]
 
+    def get_asset_keys_for_run(
+        self, run_id: str, of_type: dg.DagsterEventType | set[dg.DagsterEventType] | None = None
+    ) -> AbstractSet[dg.AssetKey]:
+        """List the assets that events of a run are about.
+
+        The page of a run needs this. Dagster's own storage reads each pair of asset and partition for it, and here an index
+        suffices: the database of a run has its events only.
+        """
+        columns = SqlEventLogStorageTable.c
+        query = (
+            db.select(columns.asset_key, columns.dagster_event_type).where(columns.asset_key.is_not(None)).distinct()
+        )
+        kinds = {of_type} if isinstance(of_type, dg.DagsterEventType) else of_type
+        names = {kind.value for kind in kinds or dg.DagsterEventType}
+        with self.run_connection(run_id) as connection:
+            rows = connection.execute(query).all()
+        found = (dg.AssetKey.from_db_string(row.asset_key) for row in rows if row.dagster_event_type in names)
+        return {asset_key for asset_key in found if asset_key is not None}
+
+    def get_latest_asset_partition_materialization_attempts_without_materializations(
+        self, asset_key: dg.AssetKey, after_storage_id: int | None = None
+    ) -> Mapping[str, tuple[str, int]]:
+        """Tell run and event of each partition that is planned and not materialized since: it failed, or is under way.
+
+        Pages of an asset need this, while a run is under way at each look. Few plans are left (`store_event_batch`), and
+        their partitions only are asked for; Dagster's own storage reads the last event of each partition.
+        """
+        planned = self.get_latest_storage_id_by_partition(asset_key, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+        planned = {key: event_id for key, event_id in planned.items() if event_id > (after_storage_id or 0)}
+        made = self.get_latest_storage_id_by_partition(
+            asset_key,
+            dg.DagsterEventType.ASSET_MATERIALIZATION,
+            partitions=set(planned) if len(planned) <= _PARTITIONS_ASKED_FOR else None,
+        )
+        open_plans = {event_id: key for key, event_id in planned.items() if event_id > made.get(key, 0)}
+        if not open_plans:
+            return {}
+        columns = SqlEventLogStorageTable.c
+        query = db.select(columns.id, columns.run_id).where(
+            columns.asset_key == asset_key.to_string(),
+            columns.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+            columns.id >= min(open_plans),
+        )
+        with self.index_connection() as connection:
+            runs = {row.id: row.run_id for row in connection.execute(query)}
+        return {key: (runs[event_id], event_id) for event_id, key in open_plans.items()}
+
     def get_step_stats_for_run(
         self, run_id: str, step_keys: Sequence[str] | None = None
     ) -> Sequence[RunStepKeyStatsSnapshot]:
-        """Times and states of a run's steps; of a run's materializations the first 1,000 at most.
+        """Times and states of a run's steps; of a run's materializations the first 100 at most.
 
         The page of a run needs this. Dagster's own storage reads every materialization of the run for it:
         14 s for a run over 60,000 partitions, of which the page shows none.
@@ -354,9 +404,9 @@ def _delete_plans_carried_out(connection: Connection, stored: Sequence[tuple[dg.
     is_plan = columns.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
     made: dict[str, list[tuple[str, int]]] = {}
     for event, event_id in stored:
-        materialized = event.dagster_event
-        if materialized is not None and materialized.is_step_materialization and materialized.partition is not None:
-            made.setdefault(materialized.asset_key.to_string(), []).append((materialized.partition, event_id))
+        told = event.dagster_event
+        if told is not None and told.is_step_materialization and told.asset_key and told.partition is not None:
+            made.setdefault(told.asset_key.to_string(), []).append((told.partition, event_id))
     for asset, partitions in made.items():
         newest = connection.execute(
             db.select(db.func.max(columns.id)).where(columns.asset_key == asset, is_plan)

@@ -1,21 +1,34 @@
-"""Partition keys that a process reads from its event log once: an addition to Dagster's SQLite event log.
+"""Partition keys and their states that a process reads from its event log once: an addition to Dagster's SQLite event log.
 
 One run asks some fifteen times which keys there are, and three times which are materialized: 1 s for 60,000. What is
-remembered holds as long as no other connection committed (SQLite's `data_version` tells); own changes are followed.
+remembered of keys holds as long as no other connection committed (SQLite's `data_version` tells); own changes are followed.
+
+Each page of an asset asks several times for the states of all its partitions, which Dagster reads from a text of some
+megabytes and writes as one, to see whether it changed. Such answers hold until any connection has changed a row, this one
+included (`total_changes`).
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 import sqlalchemy as db
 
 from resources.dagster_internals import SqlEventLogStorage, SqlEventLogStorageTable
+
+if TYPE_CHECKING:
+    from resources.dagster_internals import AssetRecord, AssetStatusCacheValue, LoadingContext
+
+
+def _is_settled(state: AssetStatusCacheValue | None) -> bool:
+    """Tell whether the database of events says all of it: the end of a run under way stands in another one."""
+    return state is not None and state.earliest_in_progress_materialization_event_id is None
 
 
 @dataclass(slots=True)
@@ -34,17 +47,29 @@ class RememberedKeys(SqlEventLogStorage):
         self._remembering = threading.RLock()
         self._existing: dict[str, _Remembered] = {}
         self._materialized: dict[dg.AssetKey, _Remembered] = {}
+        # What was answered in one state of the database, and that state.
+        self._answers: tuple[object, dict[Hashable, Any]] = (None, {})
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
 
     def get_dynamic_partitions(self, partitions_def_name: str) -> Sequence[str]:
         """List the keys of a definition, in the order in which they were added."""
         with self._remembering:
-            state, _ = self._state()
-            known = self._existing.get(partitions_def_name)
-            if known is None or known.state != state:
-                known = _Remembered(state, dict.fromkeys(super().get_dynamic_partitions(partitions_def_name)))
-                self._existing[partitions_def_name] = known
-            return list(known.keys)
+            return list(self._existing_keys(partitions_def_name))
+
+    def get_existing_dynamic_partitions(
+        self, partitions_def_name: str, partition_keys: Sequence[str]
+    ) -> AbstractSet[str]:
+        """Tell which of the keys a definition has."""
+        with self._remembering:
+            return {*filter(self._existing_keys(partitions_def_name).__contains__, partition_keys)}
+
+    def _existing_keys(self, definition: str) -> dict[str, None]:
+        state, _ = self._state()
+        known = self._existing.get(definition)
+        if known is None or known.state != state:
+            known = _Remembered(state, dict.fromkeys(super().get_dynamic_partitions(definition)))
+            self._existing[definition] = known
+        return known.keys
 
     def add_dynamic_partitions(self, partitions_def_name: str, partition_keys: Sequence[str]) -> None:
         """Add keys; existing ones keep their place."""
@@ -89,6 +114,68 @@ class RememberedKeys(SqlEventLogStorage):
                 known.keys.update(dict.fromkeys(found))
                 known.last = last
             return set(known.keys)
+
+    def get_latest_storage_id_by_partition(
+        self, asset_key: dg.AssetKey, event_type: dg.DagsterEventType, *args: Any, **kwargs: Any
+    ) -> Mapping[str, int]:
+        """Tell the id of the last event of a kind for each partition of an asset."""
+        ask = super().get_latest_storage_id_by_partition
+        if any(value is not None for value in (*args, *kwargs.values())):
+            return ask(asset_key, event_type, *args, **kwargs)
+        return dict(self._answer(("ids", asset_key, event_type), lambda: ask(asset_key, event_type)))
+
+    def get_asset_records(self, asset_keys: Sequence[dg.AssetKey] | None = None) -> Sequence[AssetRecord]:
+        """Tell what is stored of assets as a whole; of all where none are named."""
+        ask = super().get_asset_records
+        question = ("records", None if asset_keys is None else tuple(asset_keys))
+        return list(self._answer(question, lambda: ask(asset_keys)))
+
+    def get_asset_status_cache_values(
+        self,
+        partitions_defs_by_key: Iterable[tuple[dg.AssetKey, dg.PartitionsDefinition | None]],
+        context: LoadingContext,
+    ) -> Sequence[AssetStatusCacheValue | None]:
+        """Tell which partitions of assets are materialized, failed or under way."""
+        ask = super().get_asset_status_cache_values
+
+        def state_of(
+            asset_key: dg.AssetKey, definition: dg.PartitionsDefinition | None
+        ) -> AssetStatusCacheValue | None:
+            def compute() -> AssetStatusCacheValue | None:
+                return ask([(asset_key, definition)], context)[0]
+
+            # Others depend on more than the database, such as the time of day.
+            if not isinstance(definition, dg.DynamicPartitionsDefinition) or definition.name is None:
+                return compute()
+            question = ("states", asset_key, definition.name)
+            return cast("AssetStatusCacheValue | None", self._answer(question, compute, _is_settled))
+
+        return [state_of(asset_key, definition) for asset_key, definition in partitions_defs_by_key]
+
+    def _answer(
+        self, question: Hashable, ask: Callable[[], Any], is_kept: Callable[[Any], bool] = lambda _answer: True
+    ) -> Any:
+        """Answer a question about the index database, as it was answered before where no row has changed since."""
+        state = self._rows_state()
+        known, answers = self._answers
+        if known != state:
+            answers = {}
+            self._answers = state, answers
+        if question not in answers:
+            answer = ask()
+            # In between the database may have changed; the next question is then asked in another state.
+            if not is_kept(answer):
+                return answer
+            answers[question] = answer
+        return answers[question]
+
+    def _rows_state(self) -> object:
+        """What changes whenever a row does: by another connection (its commit), or by this one."""
+        with self.index_connection() as connection:
+            changed = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+            # SQLAlchemy's types know what every database has.
+            own: Any = connection.connection.dbapi_connection
+            return connection.engine, changed, own.total_changes
 
     def forget_events(self) -> None:
         """Read again what is materialized: this process removed events."""

@@ -14,8 +14,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import AssetKey, DagsterEventType, EventRecordsFilter
+from dagster._core.definitions.partitions.context import partition_loading_context
 from dagster._core.events import ASSET_EVENTS, AssetMaterializationPlannedData
 from dagster._core.events.log import EventLogEntry
+from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
@@ -797,3 +799,98 @@ def test_what_is_materialized_follows_events_and_their_removal(both):
     other.wipe_asset(asset)
     other.dispose()
     assert storage.get_materialized_partitions(asset) == set(), "another connection removed them"
+
+
+def test_answers_about_an_asset_are_those_of_the_database_whoever_changed_it(both, monkeypatch):
+    """What the pages of an asset ask for, again and again, is read once from each state of the database."""
+    instance, ours, _ = both
+    asset = AssetKey("logging_asset")
+    kind = DagsterEventType.ASSET_MATERIALIZATION
+    other = BatchingSqliteEventLogStorage(ours._base_dir)
+    fresh = SqliteEventLogStorage(ours._base_dir)
+    read = []
+    for name in ("get_asset_records", "get_latest_storage_id_by_partition", "get_asset_status_cache_values"):
+        own = getattr(SqliteEventLogStorage, name)
+        monkeypatch.setattr(
+            SqliteEventLogStorage,
+            name,
+            lambda self, *asked, own=own, name=name, **named: (
+                (read.append(name) if self is ours else None) or own(self, *asked, **named)
+            ),
+        )
+
+    def states():
+        (found,) = ours.get_asset_status_cache_values([(asset, _PARTITIONS)], LoadingContextForTest(instance))
+        if found is None:
+            return set(), set()
+        with partition_loading_context(None, instance):
+            return tuple(
+                set(subset.get_partition_keys())
+                for subset in (
+                    found.deserialize_materialized_partition_subsets(_PARTITIONS),
+                    found.deserialize_failed_partition_subsets(_PARTITIONS),
+                )
+            )
+
+    def tell(key):
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key))
+
+    steps = [
+        lambda: instance.add_dynamic_partitions("file_hash", _KEYS),
+        lambda: _run(instance, "logging_job", _KEYS[0], _KEYS[5]),
+        lambda: other.delete_dynamic_partition("file_hash", _KEYS[0]),
+        lambda: _run(instance, "logging_job", _KEYS[4], _KEYS[9]),
+        lambda: tell(_KEYS[9]),
+        lambda: ours.delete_dynamic_partition("file_hash", _KEYS[1]),
+        lambda: other.add_dynamic_partitions("file_hash", _KEYS[:1]),
+        lambda: other.wipe_asset(asset),
+        lambda: tell(_KEYS[2]),
+    ]
+    try:
+        for number, step in enumerate(steps):
+            step()
+            existing = set(fresh.get_dynamic_partitions("file_hash"))
+            attempts = fresh.get_latest_asset_partition_materialization_attempts_without_materializations(asset)
+            expected = fresh.get_materialized_partitions(asset) & existing, set(attempts) & existing
+            assert states() == expected, number
+            assert ours.get_asset_records([asset]) == fresh.get_asset_records([asset])
+            assert ours.get_latest_storage_id_by_partition(asset, kind) == fresh.get_latest_storage_id_by_partition(
+                asset, kind
+            )
+            # Dagster writes states down that it has computed: asked once more, all is as it was asked.
+            turns = []
+            for _ in range(3):
+                read.clear()
+                answers = (
+                    ours.get_asset_records([asset]),
+                    ours.get_latest_storage_id_by_partition(asset, kind),
+                    states(),
+                )
+                turns.append((answers, list(read)))
+            assert turns[0][0] == turns[1][0] == turns[2][0]
+            assert turns[2][1] == ([] if answers[0] else ["get_asset_status_cache_values"])
+    finally:
+        other.dispose()
+        fresh.dispose()
+
+
+def test_a_state_that_may_change_without_an_event_is_not_remembered(both):
+    """A run ends in the database of runs, after its last event."""
+    instance, ours, _ = both
+    asset = AssetKey("logging_asset")
+    instance.add_dynamic_partitions("file_hash", _KEYS)
+    run_id = _run(instance, "logging_job", _KEYS[0], _KEYS[5]).run_id
+
+    def failed():
+        (found,) = ours.get_asset_status_cache_values([(asset, _PARTITIONS)], LoadingContextForTest(instance))
+        with partition_loading_context(None, instance):
+            return set(found.deserialize_failed_partition_subsets(_PARTITIONS).get_partition_keys())
+
+    for status, expected in ((DagsterRunStatus.STARTED, set()), (DagsterRunStatus.FAILURE, {_KEYS[5]})):
+        with instance.run_storage.connect() as connection:
+            run = dg.serialize_value(instance.get_run_by_id(run_id).with_status(status))
+            connection.exec_driver_sql(
+                "UPDATE runs SET status = ?, run_body = ? WHERE run_id = ?", (status.value, run, run_id)
+            )
+        for _ in range(3):
+            assert failed() == expected

@@ -307,6 +307,10 @@ _OVERRIDDEN_OR_USED = {
     "dispose": ["self"],
     "end_watch": ["self", "run_id", "handler"],
     "free_concurrency_slots_for_run": ["self", "run_id"],
+    "get_asset_keys_for_run": ["self", "run_id", "of_type"],
+    "get_asset_records": ["self", "asset_keys"],
+    "get_asset_status_cache_values": ["self", "partitions_defs_by_key", "context"],
+    "get_latest_storage_id_by_partition": ["self", "asset_key", "event_type", "partitions"],
     "get_records_for_run": ["self", "run_id", "cursor", "of_type", "limit", "ascending"],
     "get_step_stats_for_run": ["self", "run_id", "step_keys"],
     "has_table": ["self", "table_name"],
@@ -330,7 +334,7 @@ _OVERRIDDEN_OR_USED = {
 
 @pytest.mark.parametrize("method", _OVERRIDDEN_OR_USED)
 def test_methods_of_the_event_log_are_called_as_ours_are(method):
-    """resources: event_log.py, dynamic_partition_keys.py, event_watcher.py, postgres_event_log.py."""
+    """resources: event_log.py, dynamic_partition_keys.py, event_watcher.py, postgres_event_log.py, remembered_keys.py."""
     expected = _OVERRIDDEN_OR_USED[method]
 
     assert _parameters(getattr(dagster_internals.SqliteEventLogStorage, method))[: len(expected)] == expected
