@@ -263,11 +263,8 @@ class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, Sqlite
         others = [
             kind.value for kind in STEP_STATS_EVENT_TYPES if kind is not dg.DagsterEventType.ASSET_MATERIALIZATION
         ]
-        query = (
-            db.select(columns.id, columns.event)
-            .where(columns.run_id == run_id, columns.step_key.is_not(None))
-            .order_by(columns.id)
-        )
+        # All rows of the database are of this run: named, SQLite would go through all of them.
+        query = db.select(columns.id, columns.event).where(columns.step_key.is_not(None)).order_by(columns.id)
         if step_keys:
             query = query.where(columns.step_key.in_(step_keys))
         with self.run_connection(run_id) as connection:
