@@ -142,13 +142,14 @@ class BatchingSqliteEventLogStorage(RememberedKeys, BatchedPartitionKeys, Sqlite
         if not mirrored:
             return
         with self.index_transaction() as connection:
+            # First: what is stored takes the room of these.
+            _delete_plans_carried_out(connection, [event for event, _ in mirrored])
             insert = SqlEventLogStorageTable.insert().returning(
                 SqlEventLogStorageTable.c.id, sort_by_parameter_order=True
             )
             ids = [int(row[0]) for row in connection.execute(insert, [row for _, row in mirrored])]
             stored = [(event, event_id) for (event, _), event_id in zip(mirrored, ids, strict=True)]
             self._index_asset_events(connection, [pair for pair in stored if _is_of(pair[0], ASSET_EVENTS)])
-            _delete_plans_carried_out(connection, stored)
         for event, event_id in stored:
             if _is_of(event, ASSET_CHECK_EVENTS):
                 self.store_asset_check_event(event, event_id)
@@ -392,18 +393,18 @@ def _set_pragmas(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
 
 
-def _delete_plans_carried_out(connection: Connection, stored: Sequence[tuple[dg.EventLogEntry, int]]) -> None:
-    """Delete the plans of partitions that are materialized now: nothing is told from them any more.
+def _delete_plans_carried_out(connection: Connection, events: Sequence[dg.EventLogEntry]) -> None:
+    """Delete the plans of partitions that events materialize: nothing is told from them any more.
 
     The newest plan of an asset stays, by which pages name the asset's last run.
     """
     columns = SqlEventLogStorageTable.c
     is_plan = columns.dagster_event_type == dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
-    made: dict[str, list[tuple[str, int]]] = {}
-    for event, event_id in stored:
+    made: dict[str, list[str]] = {}
+    for event in events:
         told = event.dagster_event
         if told is not None and told.is_step_materialization and told.asset_key and told.partition is not None:
-            made.setdefault(told.asset_key.to_string(), []).append((told.partition, event_id))
+            made.setdefault(told.asset_key.to_string(), []).append(told.partition)
     for asset, partitions in made.items():
         newest = connection.execute(
             db.select(db.func.max(columns.id)).where(columns.asset_key == asset, is_plan)
@@ -411,12 +412,9 @@ def _delete_plans_carried_out(connection: Connection, stored: Sequence[tuple[dg.
         if newest is None:
             continue
         carried_out = SqlEventLogStorageTable.delete().where(
-            columns.asset_key == asset,
-            is_plan,
-            columns.partition == db.bindparam("made"),
-            columns.id < db.bindparam("before"),
+            columns.asset_key == asset, is_plan, columns.partition == db.bindparam("made"), columns.id < newest
         )
-        connection.execute(carried_out, [{"made": key, "before": min(newest, at)} for key, at in partitions])
+        connection.execute(carried_out, [{"made": key} for key in partitions])
 
 
 def _planned_partitions(event: dg.EventLogEntry) -> Sequence[str] | None:
