@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Milliseconds until something was painted; URL, milliseconds and bytes of each request.
+_TIMINGS = """() => [
+    Math.max(0, ...performance.getEntriesByType("paint").map(entry => entry.startTime)),
+    performance.getEntriesByType("resource").map(entry => [entry.name, entry.duration, entry.encodedBodySize]),
+]"""
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -64,14 +69,8 @@ def measure(
     if token:
         page.context.add_cookies([{"name": f"code_index_{base.rpartition(':')[2]}", "value": token, "url": base}])
     page.set_default_timeout(limit_s * 1e3)
-    requests: list[tuple[float, str]] = []
-
-    def finished(request: Any) -> None:
-        if "/graphql" in request.url:
-            body = request.post_data_json or {}
-            requests.append((request.timing["responseEnd"] / 1e3, str(body.get("operationName"))))
-
-    page.on("requestfinished", finished)
+    asked: list[dict[str, Any]] = []
+    page.on("request", lambda request: asked.append(request.post_data_json) if "/graphql?op=" in request.url else None)
     started = time.perf_counter()
     page.goto(base + visit.path)
     visit.act(page)
@@ -83,6 +82,15 @@ def measure(
     page.wait_for_timeout(1_000)
     if screenshot is not None:
         page.screenshot(path=screenshot / f"{re.sub('[^a-z_]+', '-', visit.name)}.png")
+    painted_ms, resources = page.evaluate(_TIMINGS)
     page.close()
+    requests = [(ms / 1e3, url.partition("?op=")[2]) for url, ms, _ in resources if "/graphql?op=" in url]
     slowest = max(requests, default=(0.0, ""))
-    return {"seconds": seconds, "slowest_request_s": slowest[0], "slowest_request": slowest[1]}
+    return {
+        "seconds": seconds,
+        "first_paint_s": painted_ms / 1e3,
+        "slowest_request_s": slowest[0],
+        "slowest_request": slowest[1],
+        "files_bytes": sum(size for url, _, size in resources if "/graphql" not in url),
+        "queries": asked,
+    }

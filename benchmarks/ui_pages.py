@@ -3,7 +3,8 @@
 Builds a repository of small files (deterministic from the seed), indexes it through the pipeline, with
 some files deleted between scan and parse so that their partitions fail, and opens every page in a
 headless Chromium: from the navigation until the page's own content is there. Also the slowest GraphQL
-request of each page.
+request of each page; and for each GraphQL query of all pages, sent again without a browser, the processor time of the web
+server and the size of its answer.
 
     python -m benchmarks.ui_pages [--files 60000] [--rounds 2] [--work DIR] [--screenshots DIR]
 
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import psutil
 
 from benchmarks.browser import Visit, installed_browser, measure, opened_browser
 from benchmarks.report import machine, table, write
@@ -38,6 +40,7 @@ from indexing_assets.operations.pipeline import Pipeline
 
 _SEED = 20_261_124
 _FAILED = 40
+_DEAREST = 15
 _START_S = 180
 _LOCATION = "/locations/indexing_assets.definitions"
 _VERBS = ("load", "store", "parse", "merge", "send", "check", "render", "split", "count", "open")
@@ -172,6 +175,31 @@ def failed_backfill(base: str, instance: dg.DagsterInstance) -> float:
         time.sleep(1)
 
 
+def costs_of_queries(base: str, server: psutil.Process, pages: dict[str, list[dict[str, Any]]]) -> list[list[object]]:
+    """Send each query of the pages again: name, pages that send it, processor seconds of the server, bytes; dearest first.
+
+    The processor time is the median of five answers, after one that is not counted.
+    """
+    queries: dict[str, tuple[dict[str, Any], set[str]]] = {}
+    for page, rounds in pages.items():
+        for query in rounds[0]["queries"]:
+            _, sending = queries.setdefault(json.dumps(query), (query, set()))
+            sending.add(page)
+    rows: list[list[object]] = []
+    for body, (query, sending) in queries.items():
+        seconds = []
+        for _ in range(6):
+            before = server.cpu_times()
+            request = urllib.request.Request(
+                f"{base}/graphql", data=body.encode(), headers={"Content-Type": "application/json"}
+            )
+            answer = urllib.request.urlopen(request, timeout=120).read()
+            after = server.cpu_times()
+            seconds.append(after.user + after.system - before.user - before.system)
+        rows.append([query["operationName"], len(sending), statistics.median(seconds[1:]), len(answer)])
+    return sorted(rows, key=lambda row: -row[2])  # type: ignore[operator]
+
+
 def serve(root: Path, log: Path) -> tuple[subprocess.Popen[bytes], str, str]:
     """Start the web interface; the process, its address and the token."""
     process = subprocess.Popen(
@@ -230,7 +258,10 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
                     shots = options.screenshots if number == 0 else None
                     figures = measure(browser, base, visit, shots, token=token)
                     found.setdefault(visit.name, []).append(figures)
-                    print(visit.name, figures, flush=True)
+                    shown = {key: value for key, value in figures.items() if key != "queries"}
+                    print(visit.name, shown, flush=True)
+        (server,) = psutil.Process(process.pid).children()
+        costs = costs_of_queries(base, server, found)
         with dg.DagsterInstance.get() as instance:
             backfill_s = failed_backfill(base, instance)
             runs = sum("dagster/backfill" in run.tags for run in instance.get_runs())
@@ -241,15 +272,25 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
     for name, rounds in found.items():
         seconds = [figures["seconds"] for figures in rounds]
         slowest = max(rounds, key=lambda figures: figures["slowest_request_s"])
-        rows.append(
-            [name, statistics.median(seconds), max(seconds), slowest["slowest_request_s"], slowest["slowest_request"]]
-        )
-    header = ["page", "median s", "longest s", "slowest GraphQL request s", "its name"]
+        painted = statistics.median(figures["first_paint_s"] for figures in rounds)
+        files = rounds[0]["files_bytes"]
+        request = slowest["slowest_request_s"], slowest["slowest_request"]
+        rows.append([name, statistics.median(seconds), max(seconds), painted, files, *request])
+    header = ["page", "median s", "longest s", "first paint s", "files, bytes", "slowest GraphQL request s", "its name"]
+    header_of_costs = ["GraphQL query", "pages that send it", "processor s of the web server", "bytes"]
     markdown = (
         f"{options.files:,} files; {', '.join(f'{name} {value:.0f}' for name, value in phases.items())}; backfill of "
-        f"{_FAILED} failed partitions: {backfill_s:.0f} s, {runs} runs.\n\n" + table(header, rows)
+        f"{_FAILED} failed partitions: {backfill_s:.0f} s, {runs} runs.\n\n{table(header, rows)}\n\n"
+        f"{table(header_of_costs, costs[:_DEAREST])}"
     )
-    figures = {"files": options.files, "phases": phases, "backfill_s": backfill_s, "runs": runs, "pages": found}
+    figures = {
+        "files": options.files,
+        "phases": phases,
+        "backfill_s": backfill_s,
+        "runs": runs,
+        "pages": found,
+        "queries": costs,
+    }
     write("ui_pages", seed=_SEED, machine_before=before, figures=figures, markdown=markdown)
 
 
