@@ -36,6 +36,7 @@ import psutil
 from benchmarks.browser import Visit, installed_browser, measure, opened_browser
 from benchmarks.report import machine, table, write
 from code_index.index.folder import resolve_index_folder
+from indexing_assets.operations import web_interface
 from indexing_assets.operations.pipeline import Pipeline
 
 _SEED = 20_261_124
@@ -260,7 +261,7 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
                     found.setdefault(visit.name, []).append(figures)
                     shown = {key: value for key, value in figures.items() if key != "queries"}
                     print(visit.name, shown, flush=True)
-        (server,) = psutil.Process(process.pid).children()
+        (server,) = (one for one in psutil.Process(process.pid).children() if web_interface.__name__ in one.cmdline())
         costs = costs_of_queries(base, server, found)
         with dg.DagsterInstance.get() as instance:
             backfill_s = failed_backfill(base, instance)
