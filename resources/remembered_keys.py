@@ -170,7 +170,7 @@ class RememberedKeys(SqlEventLogStorage):
         return answers[question]
 
     def _rows_state(self) -> object:
-        """What changes whenever a row does: by another connection (its commit), or by this one."""
+        """Something that changes whenever a row does: by another connection (its commit), or by this one."""
         with self.index_connection() as connection:
             changed = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
             # SQLAlchemy's types know what every database has.
