@@ -247,7 +247,9 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
     root.mkdir(parents=True, exist_ok=True)
     phases = build_index(root, options.files)
     print(phases, flush=True)
-    os.environ.update(resolve_index_folder(root).environment())
+    folder = resolve_index_folder(root)
+    records = sum(path.stat().st_size for path in folder.dagster_home.rglob("*.db")) // options.files
+    os.environ.update(folder.environment())
     process, base, token = serve(root, work / "ui.log")
     try:
         with dg.DagsterInstance.get() as instance:
@@ -281,12 +283,14 @@ def run(work: Path, options: argparse.Namespace, program: str, before: dict[str,
     header_of_costs = ["GraphQL query", "pages that send it", "processor s of the web server", "bytes"]
     markdown = (
         f"{options.files:,} files; {', '.join(f'{name} {value:.0f}' for name, value in phases.items())}; backfill of "
-        f"{_FAILED} failed partitions: {backfill_s:.0f} s, {runs} runs.\n\n{table(header, rows)}\n\n"
+        f"{_FAILED} failed partitions: {backfill_s:.0f} s, {runs} runs; Dagster's records: {records:,} bytes a file."
+        f"\n\n{table(header, rows)}\n\n"
         f"{table(header_of_costs, costs[:_DEAREST])}"
     )
     figures = {
         "files": options.files,
         "phases": phases,
+        "records_bytes_a_file": records,
         "backfill_s": backfill_s,
         "runs": runs,
         "pages": found,
