@@ -7,7 +7,7 @@ of readers work beside an index that grows. Imports neither Dagster nor torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -342,17 +342,32 @@ def _hits(
     *,
     fold: bool = False,
 ) -> list[SearchHit]:
-    """Read the best that are current; spare ones only if needed, as reading them costs as much as a search.
+    """Read the best that are current; spare ones only if needed, as each read costs a good part of a search.
 
     With `fold`, a hit that says nearly the same as one before is left out, and named there.
     """
     hits: list[SearchHit] = []
-    for part in (ranked[:limit], ranked[limit : limit + _SPARE]):
+    likely = _until_different(ranked, candidates, limit) if fold else limit
+    for part in (ranked[:likely], ranked[likely : limit + _SPARE]):
         if part and len(hits) < limit:
             hits += current_hits(store, part, candidates)
             if fold:
                 hits = folded(hits)
     return hits[:limit]
+
+
+def _until_different(ranked: Sequence[tuple[str, float]], candidates: Mapping[str, Candidate], limit: int) -> int:
+    """Count the chunks until `limit` of them are no copies by their names, of as many as may be read."""
+    most = ranked[: limit + _SPARE]
+    seen: set[tuple[str | None, str | None]] = set()
+    different = 0
+    for place, (chunk_id, _) in enumerate(most, start=1):
+        name = candidates[chunk_id].function_name, candidates[chunk_id].class_name
+        different += name == (None, None) or name not in seen
+        if different == limit:
+            return place
+        seen.add(name)
+    return len(most)
 
 
 def folded(hits: list[SearchHit]) -> list[SearchHit]:

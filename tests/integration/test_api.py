@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from code_index.embedding.loader import query_embedder
 from code_index.index.folder import resolve_index_folder
 from code_index.search.hybrid import SearchMode, search
 from code_index.tables import IndexStore, table_upkeep
+from code_index.tables.search_rows import SearchRows
 from code_index.tables.sql import equals
 from indexing_assets import AddedCounts, GivenChunk, add_chunks, index_repository
 from indexing_assets.operations import api
@@ -185,6 +186,22 @@ def test_a_name_finds_its_definition_first_and_equal_ones_once(varied: Index) ->
     assert first.explanation["chunk: defines"] > 0
     assert not {"one/voice.py", "two/voice.py"} & {hit.file_path for hit in others}
     assert all(hit.explanation is None for hit in varied.search("shout"))
+
+
+def test_contents_are_read_once_although_the_best_hits_are_copies(
+    varied: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    details = SearchRows.details
+
+    def counted(self: SearchRows, chunk_ids: Sequence[str], *rest: Sequence[str]) -> object:
+        reads.append(len(chunk_ids))
+        return details(self, chunk_ids, *rest)
+
+    monkeypatch.setattr(SearchRows, "details", counted)
+    hits = varied.search("shout", limit=2)
+    assert [len(hit.copies) for hit in hits] == [1, 0]
+    assert reads == [4], "both, the stub of the same name, and one of another"
 
 
 def test_a_definition_is_found_where_neither_list_has_it(varied: Index) -> None:
