@@ -1,7 +1,7 @@
 """Every benchmark in turn, and what of it reaches its goal.
 
     python -m benchmarks                       # the short form, under 10 minutes on two processors
-    python -m benchmarks --long                # full sizes, about two hours; beside three peers, too
+    python -m benchmarks --long                # full sizes, about two and a half hours; beside three peers and in a browser, too
     python -m benchmarks --only parsing disk   # some of them
     python -m benchmarks --summary             # of what has run before
     python -m benchmarks --long --publish      # the summary into docs/performance.md, the plots into docs/images
@@ -62,6 +62,8 @@ _LONG: dict[str, Sequence[str]] = {
     "unchanged": ("unchanged", "--folder", "{folder}/unchanged"),
     "search_at_size": ("search_at_size", "--folder", "{folder}/search"),
     "peers": ("peers",),
+    "ui_pages": ("ui_pages", "--work", "{folder}/pages"),
+    "cpu_engines": ("cpu_engines",),
     "edits": ("edits", "--model", "deterministic"),
 }
 

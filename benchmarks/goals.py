@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Figures = Mapping[str, Any]
+_ALONE = "times tree-sitter alone, 2 processes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,24 @@ def _parsing(figures: Figures) -> Iterator[tuple[str, Figures]]:
             yield corpus, found
 
 
+def _beside_semble(figures: Figures) -> float:
+    """First index, the preset with semble's table, of the first corpus."""
+    tools = next(found for name, found in figures.items() if name != "left out")
+    semble = next(name for name in tools if name.startswith("semble"))
+    ours, other = (_median(one["first index"]["s"] for one in tools[name]) for name in ("code-index, fast", semble))
+    return ours / other
+
+
+def _best_engine(engines: Figures) -> float:
+    best = {name: min(found["seconds"]) for name, found in engines.items()}
+    default = next(best.pop(name) for name in list(best) if name.endswith("(the default)"))
+    return float(default / min(best.values()))
+
+
+def _slowest_page(figures: Figures) -> float:
+    return max(_median(one["seconds"] for one in rounds) for rounds in figures["pages"].values())
+
+
 def _stored(figures: Figures, name: str) -> float:
     return _median(sum(parts) for parts in figures[name])
 
@@ -129,6 +148,33 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
         True,
         "bookkeeping_range",
         lambda f: f["range_start_s"],
+    ),
+    (
+        "embedding",
+        "first index, processor time of the model's own, worst corpus",
+        1.04,
+        "times",
+        True,
+        "embedding_pipeline",
+        lambda f: max(_median(found["whole_ratios"]) for found in f.values()),
+    ),
+    (
+        "embedding",
+        "peak memory, main process, without a model",
+        900,
+        "MiB",
+        True,
+        "growth",
+        lambda f: _largest(f)["embed"]["main_mib"],
+    ),
+    (
+        "embedding",
+        "fastest other engine on a CPU, of the default",
+        1.3,
+        "times",
+        False,
+        "cpu_engines",
+        lambda f: _best_engine(f["engines"]),
     ),
     (
         "embedding",
@@ -186,23 +232,25 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
         lambda f: f["no_change"]["wall_s"],
     ),
     ("no repeated work", "contents read by a scan of it", 0, "files", True, "unchanged", lambda f: f["contents_read"]),
+    ("no repeated work", "`status`", 0.6, "s", True, "unchanged", lambda f: f["status"]["wall_s"]),
     (
         "no repeated work",
         "one edit until it is found, warm",
-        5,
+        1,
         "s",
         True,
         "unchanged",
         lambda f: _median(one["searchable_s"] for one in f["edits"]),
     ),
-    ("search", "hybrid, warm, p50", 10, "ms", True, "search_at_size", lambda f: f["warm_ms"]["hybrid"]["p50"]),
-    ("search", "hybrid, warm, p99", 40, "ms", True, "search_at_size", lambda f: f["warm_ms"]["hybrid"]["p99"]),
-    ("search", "recall@10 of exact", 0.97, "of all", False, "search_at_size", lambda f: f["recall"]["none"]),
+    ("web interface", "slowest page, 60,000 partitions", 1, "s", True, "ui_pages", _slowest_page),
+    ("search", "hybrid, warm, p50", 8, "ms", True, "search_at_size", lambda f: f["warm_ms"]["hybrid"]["p50"]),
+    ("search", "hybrid, warm, p99", 20, "ms", True, "search_at_size", lambda f: f["warm_ms"]["hybrid"]["p99"]),
+    ("search", "recall@10 of exact", 0.98, "of all", False, "search_at_size", lambda f: f["recall"]["none"]),
     ("search", "cold shell", 1.5, "s", True, "search_at_size", lambda f: f["shell"]["hybrid"]["wall_s"]),
     (
         "search",
         "beside a writer, median",
-        2,
+        1.5,
         "times alone",
         True,
         "search_at_size",
@@ -220,11 +268,20 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
     (
         "disk",
         "Dagster's records",
-        15_000,
+        6_000,
         "bytes a file",
         True,
         "growth",
         lambda f: _largest(f)["records_bytes"] / _largest(f)["files"],
+    ),
+    (
+        "disk",
+        "tables right after the first index of Django",
+        4_000,
+        "bytes a chunk",
+        True,
+        "pipeline",
+        lambda f: f["django-5.2"]["disk"]["tables_bytes_per_chunk"],
     ),
     (
         "disk",
@@ -263,7 +320,7 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
         lambda f: max(found["times_fresh"]["search_p50_ms"]["edited"] for found in f.values()),
     ),
     ("growth", "parse, processor time a file", 1.25, "times smaller", True, "growth", _growth("parse")),
-    ("growth", "embed, processor time a file", 1.25, "times smaller", True, "growth", _growth("embed")),
+    ("growth", "embed, processor time a file", 1.1, "times smaller", True, "growth", _growth("embed")),
     ("growth", "disk a chunk", 1.25, "times smaller", True, "growth", _growth_of_disk),
     *(
         (
@@ -278,10 +335,11 @@ _GOALS: tuple[tuple[str, str, float, str, bool, str, Callable[[Figures], float]]
         for step, bound in (
             ("first index", 1 / 4),
             ("unchanged", 1 / 10),
-            ("edited and deleted", 1 / 5),
+            ("edited and deleted", 1 / 8),
             ("query", 1 / 8),
         )
     ),
+    ("peer", "first index by `fast`, of semble's time", 2, "times", True, "peers", _beside_semble),
     (
         "peer",
         "memory, the worst step",
@@ -312,10 +370,10 @@ def goals(results: Mapping[str, Figures]) -> list[Goal]:
     found = []
     if "parsing" in results:
         for corpus, figures in _parsing(results["parsing"]):
-            name = f"{corpus}, times tree-sitter alone, 2 processes"
-            found.append(Goal("parse", name, 3, "times", True, "parsing", float(figures["times_alone"])))
+            name = f"{corpus}, {_ALONE}"
+            found.append(Goal("parse", name, 2, "times", True, "parsing", float(figures["times_alone"])))
     else:
-        found.append(Goal("parse", "times tree-sitter alone, 2 processes", 3, "times", True, "parsing"))
+        found.append(Goal("parse", _ALONE, 2, "times", True, "parsing"))
     for corpus, figures in results.get("embedding_pipeline", {"": {}}).items():
         name = f"of the bare encode loop, by processor time{corpus and ', '}{corpus}"
         found.append(Goal("embedding", name, 0.95, "times", False, "embedding_pipeline", figures.get("cpu_ratio")))

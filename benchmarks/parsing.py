@@ -39,7 +39,7 @@ from code_index.parsing.parser_worker import ParserConfig, ParseTask
 from code_index.repository.source_repository import SourceRepository
 from code_index.system.hardware import available_processors
 
-GOAL_RATIO = 3.0
+GOAL_RATIO = 2.0
 GOAL_CHUNKS_PER_S = 640  # with two processes
 _SEED = 0  # nothing is drawn
 

@@ -35,11 +35,16 @@ def test_what_did_not_run_is_neither_met_nor_missed() -> None:
 def test_none_may_be_read_of_an_unchanged_tree() -> None:
     def reads(count: int) -> list[Goal]:
         results = {
-            "unchanged": {"contents_read": count, "no_change": {"wall_s": 1.0}, "edits": [{"searchable_s": 9.0}]}
+            "unchanged": {
+                "contents_read": count,
+                "no_change": {"wall_s": 1.0},
+                "status": {"wall_s": 0.5},
+                "edits": [{"searchable_s": 9.0}],
+            }
         }
         return [found for found in goals(results) if found.source == "unchanged"]
 
-    assert [found.met for found in reads(0)] == [True, True, False]
+    assert [found.met for found in reads(0)] == [True, True, True, False]
     assert reads(1)[1].met is False
 
 
@@ -63,6 +68,23 @@ def test_goals_of_a_gpu_are_held_to_what_was_measured_on_one() -> None:
     figures = {"phase_two": phase, "beside_cpu": cosines, "little_memory": little}
     found = [one for one in goals({"cuda": figures}) if one.source == "cuda"]
     assert [(one.value, one.met) for one in found] == [(9_000.0, True), (10.0, False), (0.9999, True), (0, True)]
+
+
+def test_another_engine_is_held_against_the_default_and_the_preset_against_the_peer_with_its_table() -> None:
+    engines = {
+        "ONNX Runtime, float32": {"seconds": [9.0, 8.0]},
+        "ONNX Runtime, int8 (the default)": {"seconds": [4.0, 3.0]},
+        "OpenVINO, int8": {"seconds": [2.0, 6.0]},
+    }
+    indexing = {"code-index": 9.0, "mcp-vector-search 4": 90.0, "semble 0.7.0": 2.0, "code-index, fast": 5.0}
+    tools = {name: [{"first index": {"s": seconds, "mib": 1.0}}] for name, seconds in indexing.items()}
+    found = {
+        one.name: one.value
+        for one in goals({"cpu_engines": {"engines": engines}, "peers": {"left out": {}, "flask": tools}})
+    }
+    assert found["fastest other engine on a CPU, of the default"] == 1.5
+    assert found["first index by `fast`, of semble's time"] == 2.5
+    assert found["first index, of mcp-vector-search's time"] == 0.1
 
 
 def test_growth_compares_the_largest_tree_with_the_cheapest_smaller_one() -> None:
