@@ -31,6 +31,7 @@ import pyarrow as pa
 from benchmarks import report
 from benchmarks.corpus_at_size import SEED, base_index, build, copies, work_tree
 from benchmarks.pipeline import sample_queries
+from code_index.core.content_kinds import ContentKind
 from code_index.core.unit_vectors import normalized
 from code_index.embedding.configuration import EmbedderConfig
 from code_index.embedding.embedder import Embedder
@@ -49,6 +50,7 @@ _FILTERED_QUERIES = 10  # of them; an exact filtered search takes up to a second
 SHELL_RUNS = 5
 WRITTEN_CHUNKS = 2_048  # a commit
 _FILTERS = {
+    "content = code": SearchFilter(content=ContentKind.CODE),
     "language = python": SearchFilter(languages=("python",)),
     "one of the copies": SearchFilter(subproject="part001"),
     "path db/models/**": SearchFilter(path_glob="part002/django/db/models/**"),

@@ -9,7 +9,7 @@ The text index has neither stems nor stop words nor positions: identifiers are n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +29,7 @@ from code_index.tables.chunk_locations import (
     locate_chunks,
     locate_vectors,
 )
+from code_index.tables.filters import names_paths
 from code_index.tables.lance_tables import LanceTables, projected
 from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.read_handles import ReadHandle, ReadHandles
@@ -47,9 +48,13 @@ _FEW_ROWS = 10_000  # picking and comparing that many vectors takes 40 ms, as mu
 _RESCORED = 100
 # Partitions that are compared: of the 140 that 576,000 vectors have. Source: the same.
 _PROBES = 50
+_PROBES_OF_FILTERED = 70  # rows that meet a condition lie farther apart
 # More definitions of one name than anybody looks at; `get` may have thousands.
 _MOST_DEFINITIONS = 50
 _ROW_ID = "_rowid"
+# Best rows of which those that meet a condition are kept, before the condition is evaluated for every row of the table.
+# Source: docs/performance.md, filters.
+_LOOKED_AT = 1_000
 MOST_OUTSIDE_WORD_INDEX = 2_000
 """Chunks outside of the word index that a search by words compares with it, one by one; where there are more, it leaves all of
 them out: 1,000 cost each query 28 ms of processor time. Source: docs/performance.md, search at 576,000 chunks."""
@@ -118,8 +123,9 @@ class SearchRows:
     ) -> pa.Table:
         """Find the `limit` chunks with the nearest vectors of `model`: `columns` and `score` (cosine, 1 is equal), best first.
 
-        All results meet `where`, and it never shortens the list: when few rows meet it, they are compared one by one;
-        otherwise the index is asked for more until enough do. `exact` leaves the index out.
+        All results meet `where`, and it never shortens the list: when too few of the nearest 1,000 meet it, all rows that do
+        are compared one by one if they are few; otherwise the index is asked for more until enough do. `exact` leaves the
+        index out.
 
         Raises:
             StoreError: the vector has another dimension than the table.
@@ -163,18 +169,18 @@ class SearchRows:
 
         async def holding(handle: ReadHandle) -> ByWords:
             words = load_lancedb().query.MatchQuery(query.lower(), "search_text")
-            asked = handle.table.query().nearest_to_text(words)
             outside = await handle.rows_outside_index("search_text")
             left_out = outside if outside > MOST_OUTSIDE_WORD_INDEX else 0
-            if left_out:
-                asked = asked.fast_search()
-            if where is not None:
-                asked = asked.where(where)
+
+            def asked(*selected: str) -> Any:
+                query = handle.table.query().nearest_to_text(words).select([*selected, "_score"])
+                return query.fast_search() if left_out else query
+
             if (locations := _chunk_locations(handle, columns)) is not None:
-                found = await asked.limit(limit).select(["_score"]).with_row_id().to_arrow()
+                found = await _with_words(lambda: asked().with_row_id(), where, limit)
                 if (known := locations.positions_of_rows(_row_ids(found))) is not None:
                     return ByWords(_scored(locations.rows(known, columns), found.column("_score")), left_out)
-            found = await asked.limit(limit).select([*columns, "_score"]).to_arrow()
+            found = await _with_words(lambda: asked(*columns), where, limit)
             return ByWords(_scored(found.select(list(columns)), found.column("_score")), left_out)
 
         async def search() -> ByWords:
@@ -422,10 +428,13 @@ async def _near(
     handle: ReadHandle, vector: np.ndarray, columns: Sequence[str], *, limit: int, where: str | None, exact: bool
 ) -> pa.Table:
     """Find `columns` (row ids, when there are none) and score of the nearest rows that meet `where`, best first."""
-    if not exact and where is not None and (rows := await _fitting(handle, where, columns)) is not None:
-        return _nearest(rows, vector, limit).select([*columns, SCORE])
-    query = handle.table.query().nearest_to(vector).column("vector").distance_type(METRIC)
-    query = query.limit(limit).select([*columns, "_distance"])
+    if not exact and where is not None and await handle.has_vector_index():
+        rows = None if names_paths(where) else await _fitting_nearest(handle, vector, columns, where, limit)
+        if rows is None:
+            rows = await _fitting(handle, where, columns)
+        if rows is not None:
+            return _nearest(rows, vector, limit).select([*columns, SCORE])
+    query = _to_vectors(handle, vector).limit(limit).select([*columns, "_distance"])
     if not columns:
         query = query.with_row_id()
     if where is not None:
@@ -438,17 +447,42 @@ async def _near(
     return _scored(kept, pc.subtract(pa.scalar(1, pa.float32()), found.column("_distance")))
 
 
+def _to_vectors(handle: ReadHandle, vector: np.ndarray) -> Any:
+    return handle.table.query().nearest_to(vector).column("vector").distance_type(METRIC)
+
+
+async def _with_words(asked: Callable[[], Any], where: str | None, limit: int) -> pa.Table:
+    """The best `limit` rows of a query by words that meet `where`; `asked` makes the query, which a condition changes."""
+    if where is None:
+        return await asked().limit(limit).to_arrow()
+    if not names_paths(where):
+        found = await asked().limit(_LOOKED_AT).where(where).postfilter().to_arrow()
+        if found.num_rows >= limit:
+            return found.slice(0, limit)
+    return await asked().limit(limit).where(where).to_arrow()
+
+
+async def _fitting_nearest(
+    handle: ReadHandle, vector: np.ndarray, columns: Sequence[str], where: str, limit: int
+) -> pa.Table | None:
+    """Read `columns`, row id and vector of the nearest rows that meet `where`; `None` when too few of the nearest do."""
+    nearest = _to_vectors(handle, vector).nprobes(_PROBES_OF_FILTERED).limit(_LOOKED_AT).where(where).postfilter()
+    found = await nearest.select(["_distance"]).with_row_id().to_arrow()
+    if found.num_rows < limit:
+        return None
+    best = found.column(_ROW_ID).to_pylist()[: max(limit, _RESCORED)]
+    picked = await handle.table.take_row_ids(best).select([*columns, "vector"]).with_row_id().to_arrow()
+    # Row ids hold for one version, from which another search may have moved the table on.
+    return picked if await handle.table.version() == handle.version else None
+
+
 async def _fitting(handle: ReadHandle, condition: str, columns: Sequence[str]) -> pa.Table | None:
     """Read `columns`, chunk_id and vector of the rows that meet the condition; `None` when they are many or moved.
-
-    Only where there is a vector index: without one LanceDB compares all such rows anyway.
 
     Rows are picked by row id: with a condition that no scalar index answers, LanceDB would read every vector of
     the table (0.8 s instead of 0.1 s on 576,000). Row ids hold for one version, so the picked rows are
     compared with the wanted ones; a compaction in between leaves the query to the index.
     """
-    if not await handle.has_vector_index():
-        return None
     wanted = list(dict.fromkeys([*columns, "chunk_id", "vector"]))
     asked = handle.table.query().where(condition).select(["chunk_id"]).with_row_id().limit(_FEW_ROWS + 1)
     rows = await asked.to_arrow()

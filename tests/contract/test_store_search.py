@@ -134,6 +134,29 @@ def test_rows_that_move_while_a_filtered_search_picks_them_are_still_found(index
     assert ids(found) == expected
 
 
+def test_a_filter_that_many_of_the_nearest_meet_is_not_evaluated_for_every_row(indexed, monkeypatch):
+    store, values, paths = indexed
+    where = SearchFilter(path_glob="[1-5]*.py").where()
+    expected = [
+        str(place) for place in np.argsort(-(values @ values[1])) if re.match(r"src/[1-5]", paths[place]) is not None
+    ]
+
+    async def evaluated(*_):
+        raise AssertionError("every row was looked at")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(search_module, "_fitting", evaluated)
+        found = store.search.near(values[1], model=MODEL, limit=10, where=where)
+    assert ids(found) == expected[:10]
+    assert found.column("score").to_pylist() == pytest.approx([values[int(one)] @ values[1] for one in expected[:10]])
+
+    async def moved_on(_table):
+        return -1
+
+    monkeypatch.setattr(AsyncTable, "version", moved_on)
+    assert ids(store.search.near(values[1], model=MODEL, limit=10, where=where)) == expected[:10]
+
+
 def test_a_filter_that_nothing_fits_finds_nothing_on_an_indexed_table(indexed):
     store, values, _paths = indexed
     found = store.search.near(values[1], model=MODEL, limit=10, where=SearchFilter(languages=("cobol",)).where())
@@ -187,6 +210,19 @@ def test_text_search_honours_filters(store):
     add_chunks(store, ["alpha"], path="lib/it's.js", language=pa.array(["javascript"]))
     where = SearchFilter(languages=("javascript",), path_glob="lib/it's.js").where()
     assert ids(words(store, "alpha", limit=5, where=where)) == ["lib/it's.js#0"]
+
+
+@pytest.mark.parametrize("looked_at", [8, 1_000], ids=["few are looked at", "more than there are"])
+@pytest.mark.parametrize("language", ["python", "cobol"])
+def test_a_filter_never_shortens_the_list_of_a_text_search(store, monkeypatch, language, looked_at):
+    monkeypatch.setattr(search_module, "_LOOKED_AT", looked_at)
+    # The more of the words, the better: the first eight are Python but one.
+    languages = ["python"] * 3 + ["cobol"] + ["python"] * 6 + ["cobol"] * 6
+    texts = ["alpha " * (20 - place) + "beta " * place for place in range(len(languages))]
+    add_chunks(store, texts, language=pa.array(languages))
+    store.upkeep.ensure_indexes()
+    best = [f"src/a.py#{place}" for place, one in enumerate(languages) if one == language]
+    assert ids(words(store, "alpha", limit=5, where=SearchFilter(languages=(language,)).where())) == best[:5]
 
 
 @settings(max_examples=40, deadline=None)
