@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from code_index.core.errors import StoreError
+from code_index.core.lazy_imports import importing
 from code_index.core.unit_vectors import Vectors, off_unit, vector_lengths
 from code_index.tables import schemas
 from code_index.tables.lance_tables import LanceTables
@@ -18,6 +19,9 @@ from code_index.tables.own_commits import Versions
 from code_index.tables.row_checks import conform, shortened, timestamp
 from code_index.tables.sql import all_of, equals, is_in, sql_literal
 from code_index.tables.table_names import RETIRED_TABLE, VECTORS_TABLE
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _KEYS = ("chunk_id",)
 _RETIRED_KEYS = ("cache_key",)
@@ -37,6 +41,7 @@ class VectorRows:
         self._tables = tables
         self._of_models: dict[str, VectorRows] = {}
         self._only_model: tuple[str, str, bool] | None = None  # table and version, a model, whether it has no other
+        self._texts: tuple[Versions, pl.Series] | None = None  # those of a version, in short
 
     def of_model(self, model: str) -> VectorRows:
         """Return the vectors of that model; themselves where these are read anyway."""
@@ -88,15 +93,18 @@ class VectorRows:
         _refuse_bad_vectors(rows, dimension)
         file_paths = rows.column("file_path").unique().to_pylist()
         write = self._tables.append if are_new else self._tables.merge
+        before = self.versions()
         write(VECTORS_TABLE, schema, rows, keys=_KEYS, file_paths=file_paths)
+        self._note_texts(before, rows.column("text_hash"))
 
     def by_text_hash(self, text_hashes: Sequence[str], model: str) -> pa.Table:
         """Find text_hash and vector of texts that `model` has embedded before, in use or retired; each text once."""
         schema = schemas.vectors(self.dimension() or 1)
         columns = ["text_hash", "vector"]
         asked = pa.array(dict.fromkeys(text_hashes), pa.string())
-        if _IDS_FOR_ONE * len(asked) > self.count():  # most are of texts that are not there
-            asked = asked.filter(pc.is_in(asked, self.read(["text_hash"]).column("text_hash").combine_chunks()))
+        texts = self._known_texts(read=_IDS_FOR_ONE * len(asked) > self.count())
+        if texts is not None:  # most are of texts that are not there
+            asked = asked.filter(_short(asked).is_in(texts.implode()).to_arrow())
         where = all_of(is_in("text_hash", asked.to_pylist()), equals("embedding_model", model))
         found = _first_of_each(self._tables.read(VECTORS_TABLE, schema, columns=columns, where=where), "text_hash")
         known = set(found.column("text_hash").to_pylist())
@@ -188,6 +196,28 @@ class VectorRows:
             where = all_of(is_in("chunk_id", among.to_pylist()), where)
         return self.read(["chunk_id"], where).column("chunk_id")
 
+    def _known_texts(self, *, read: bool) -> pl.Series | None:
+        """Short forms of the texts with vectors; None where this version's are not known and, without `read`, not worth it.
+
+        A run asks before each of its commits: that of all rows again each time grows with the square of the table.
+        """
+        versions = self.versions()
+        if self._texts is None or self._texts[0] != versions:
+            if not read:
+                return None
+            self._texts = versions, _short(self.read(["text_hash"]).column("text_hash"))
+        return self._texts[1]
+
+    def _note_texts(self, before: Versions, text_hashes: pa.ChunkedArray) -> None:
+        """Add the texts of a commit to the known ones, if nobody else committed since these versions."""
+        after, known = self.versions(), self._texts
+        next_ones = {table: (identity, version + 1) for table, (identity, version) in before.items()}
+        if known is not None and known[0] == before and after == next_ones:
+            with importing:
+                import polars as pl
+
+            self._texts = after, pl.concat([known[1], _short(text_hashes)])
+
     def _schema(self) -> pa.Schema:
         return schemas.vectors(self.dimension() or 1)
 
@@ -247,6 +277,14 @@ def cache_key(text_hash: str, model: str) -> str:
 def _retired_before(moment: datetime) -> str:
     literal = sql_literal(timestamp(moment).as_py().strftime("%Y-%m-%dT%H:%M:%S.%fZ"))
     return f"retired_at < to_timestamp_micros({literal})"
+
+
+def _short(text_hashes: pa.Array | pa.ChunkedArray) -> pl.Series:
+    """64 bits for each text: where two share them, one is looked for in vain."""
+    with importing:
+        import polars as pl
+
+    return pl.Series(text_hashes, dtype=pl.String).hash()
 
 
 def _first_of_each(rows: pa.Table, column: str) -> pa.Table:

@@ -226,13 +226,15 @@ class EmbeddingGroups:
         Returns:
             the number of chunks of each batch, without those that are empty or have a reason; the reasons.
         """
-        members = self._store.chunks.of_batches(batch_ids, columns=["chunk_id", "embedding_batch_id"])
-        counts = Counter(members.column("embedding_batch_id").to_pylist())
+        sizes = self._store.statuses.batches()  # read once, while nobody writes chunks
+        asked = sizes.filter(pc.is_in(sizes["embedding_batch_id"], pa.array(batch_ids, pa.int64())))
+        counts = dict(zip(asked["embedding_batch_id"].to_pylist(), asked["chunks"].to_pylist(), strict=True))
         reasons: dict[int, str] = {}
-        for row in members.to_pylist() if failed else ():
+        columns = ["chunk_id", "embedding_batch_id"]
+        for row in self._store.chunks.of_batches(batch_ids, columns).to_pylist() if failed else ():
             if row["chunk_id"] in failed:
                 reasons.setdefault(row["embedding_batch_id"], failed[row["chunk_id"]])
-        return {at: counts[at] for at in batch_ids if counts[at] and at not in reasons}, reasons
+        return {at: counts[at] for at in batch_ids if at in counts and at not in reasons}, reasons
 
     def _log_progress(self) -> None:
         tally = self.tally
