@@ -41,11 +41,20 @@ _CPP: Final = re.compile(
     rb"|using\s++(?:namespace\b|\w++\s*+=|[\w:]++::)|(?:public|private|protected)(?:\s++\w++)?\s*+:"
     rb"|virtual\s++[\w~]|explicit\s++\w++\s*+\(|friend\s++\w|~\w++\s*+\(|(?:static\s++|inline\s++)*+const(?:expr|eval|init)\b"
     rb"|\#[ \t]*error\b[^\n]*\bC\+\+"
-    rb"|\#[ \t]*include[ \t]*(?:<[\w/+-]+>|[<\"][^<>\"\n]+\.(?:hpp|hh|hxx|h\+\+|ipp|tpp|inl)[>\"]))"
-    rb"|\b(?:static|dynamic|reinterpret|const)_cast\s*+<|\b[A-Za-z_]\w*+::~?[A-Za-z_]|\bconst\s++[\w<>]++\s*+&"
-    rb"|[\w>&*]\s*operator\s?(?:[-+*/%^&|~!=<>]{1,3}|\(\)|\[\]|\"\"\s*+\w++|new|delete)\s?\(|\bnoexcept\b|\bdecltype\s*+\("
-    rb"|\)\s*+(?:const|override|final)\b[\s\w]{0,40}[;{]|\)\s*+=\s*+(?:default|delete)\s*+;",
+    rb"|\#[ \t]*include[ \t]*(?:<[\w/+-]+>|[<\"][^<>\"\n]+\.(?:hpp|hh|hxx|h\+\+|ipp|tpp|inl)[>\"]))",
     re.MULTILINE,
+)
+_CPP_IN_LINE: Final = tuple(
+    (mark, re.compile(form))  # the mark is in each match, and in few headers of C: the look for it takes no time
+    for mark, form in (
+        (b"_cast", rb"\b(?:static|dynamic|reinterpret|const)_cast\s*+<"),
+        (b"::", rb"\b[A-Za-z_]\w*+::~?[A-Za-z_]"),
+        (b"&", rb"\bconst\s++[\w<>]++\s*+&"),
+        (b"operator", rb"[\w>&*]\s*operator\s?(?:[-+*/%^&|~!=<>]{1,3}|\(\)|\[\]|\"\"\s*+\w++|new|delete)\s?\("),
+        (b"noexcept", rb"\bnoexcept\b"),
+        (b"decltype", rb"\bdecltype\s*+\("),
+        (b")", rb"\)\s*+(?:const|override|final)\b[\s\w]{0,40}[;{]|\)\s*+=\s*+(?:default|delete)\s*+;"),
+    )
 )
 _PROTOTYPE: Final = re.compile(
     rb"^[ \t]*+(?!(?:return|else|if|while|for|switch|case|do|goto|typedef)\b)[A-Za-z_][\w \t*&]*[ \t*&]\w++[ \t]*+"
@@ -71,7 +80,12 @@ def language_of_header(content: bytes) -> str:
         for_c = code
     if any(mark in for_c for mark in _IN_OBJECTIVE_C) and _OBJECTIVE_C.search(for_c):
         return "objective-c"
-    is_cpp = _CPP.search(for_c) or _DEFINITION_FOR_CPP.search(for_others) or _declares_as_cpp(for_c)
+    is_cpp = (
+        _CPP.search(for_c)
+        or any(mark in for_c and form.search(for_c) for mark, form in _CPP_IN_LINE)
+        or _DEFINITION_FOR_CPP.search(for_others)
+        or _declares_as_cpp(for_c)
+    )
     return "cpp" if is_cpp else "c"
 
 
