@@ -18,6 +18,7 @@ from code_index.embedding.embedder import Embedder
 from code_index.index.locks import Phase, check_held
 from code_index.index.vector_sources import MODEL, THIS_INDEX, note_vectors
 from code_index.sharing.libraries import Libraries
+from code_index.system.memory import give_back_memory
 from code_index.tables.vectors import vector_rows
 from indexing_assets.assets.embedded_rows import error_rows
 from indexing_assets.assets.embedding_groups import EmbeddingGroups, Group
@@ -77,6 +78,7 @@ class EmbedRun:
                 self._log_batches(group.batch_ids, {**given_up, **failed})
                 if group.read < self.groups.total:
                     compaction.after_commit()
+                give_back_memory()
 
     def drop_empty_batches(self) -> None:
         """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""

@@ -18,6 +18,7 @@ import dagster as dg
 
 from code_index.core.child_python import deaf_children
 from code_index.index.locks import Phase
+from code_index.system.memory import give_back_memory
 from indexing_assets.runs.index_names import CHUNK_VECTORS, LIBRARY_VECTORS, PARSED_CHUNKS
 from indexing_assets.runs.job_names import EMBED_JOB, LIBRARY_JOB, PARSE_JOB
 from indexing_assets.runs.live_runs import keys_of_unfinished_runs, process_tags
@@ -97,6 +98,7 @@ def execute(
             asset_selection=[asset_key] if only else None,
             raise_on_error=False,
         )
+    give_back_memory()
     count = len(keys) or 1
     if result.success:
         return PhaseResult(partitions=count, run_id=result.run_id)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import code_index.tables.vector_sync as sync_module
 from code_index.core.errors import StoreError
 from code_index.tables import IndexStore
+from code_index.tables.lance_tables import LanceTables
 from tests.contract import rows
 from tests.contract.rows import chunk_rows
 
@@ -144,6 +145,30 @@ def test_a_text_that_many_chunks_share_is_found_once(store):
     assert store.vectors.by_text_hash(["same"], MODEL).num_rows == 1
     assert store.vectors.retire(now=NOW, model=MODEL) == 2
     assert store.vectors.by_text_hash(["same"], MODEL).num_rows == 1
+
+
+def test_a_run_reads_once_which_texts_have_vectors_and_knows_those_of_its_own_and_of_others(store, monkeypatch):
+    store.vectors.add(vector_rows("1"))
+    reads = []
+    read = LanceTables.read
+
+    def counted(self, name, schema, *, columns=None, **more):
+        reads.append(columns)
+        return read(self, name, schema, columns=columns, **more)
+
+    monkeypatch.setattr(LanceTables, "read", counted)
+    texts = ["t1", "t2", "t3"]
+
+    def found():
+        return sorted(store.vectors.by_text_hash(texts, MODEL).column("text_hash").to_pylist())
+
+    assert found() == ["t1"]
+    store.vectors.add(vector_rows("2"))
+    assert found() == ["t1", "t2"]
+    assert reads.count(["text_hash"]) == 1
+    IndexStore(store.tables.where).vectors.add(vector_rows("3"))
+    assert found() == ["t1", "t2", "t3"]
+    assert reads.count(["text_hash"]) == 2
 
 
 def test_retired_vectors_are_forgotten_by_age(store):
