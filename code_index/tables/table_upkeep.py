@@ -133,14 +133,24 @@ class TableUpkeep:
                 for index in indexes
             )
             rows = int(stats["num_rows"])
-            small_files = int(stats["fragment_stats"]["num_small_fragments"])
             if (
                 outside
-                or small_files > min(_SMALL_FILES_MAX, _SMALL_FILES + rows // _ROWS_PER_SMALL_FILE)
+                or _has_many_small_files(stats)
                 or self._unread_versions_pile_up(name, min(_UNREAD_MAX, _UNREAD + rows // _ROWS_PER_UNREAD))
             ):
                 due.append(name)
         return due
+
+    def due_before_indexes(self, among: Collection[str]) -> list[str]:
+        """List the tables (of those that `among` names) that have many small files and no index yet.
+
+        With its indexes, optimizing a table of 1.5 million chunks takes three times as long, and leaves a copy of each.
+        """
+        return [
+            name
+            for name in self._existing(among)
+            if not self._indexes(name) and _has_many_small_files(self._tables.run(name, lambda table: table.stats()))
+        ]
 
     def words_are_left_out(self) -> bool:
         """Tell whether more chunks are outside of the word index than a search compares."""
@@ -297,6 +307,11 @@ class TableUpkeep:
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)  # LanceDB gives local times without a zone
+
+
+def _has_many_small_files(stats: Any) -> bool:
+    small_files, rows = int(stats["fragment_stats"]["num_small_fragments"]), int(stats["num_rows"])
+    return small_files > min(_SMALL_FILES_MAX, _SMALL_FILES + rows // _ROWS_PER_SMALL_FILE)
 
 
 def _drop_index(table: Any, *, name: str) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 
+from code_index.system.memory import give_back_memory
 from code_index.tables import IndexStore
 from code_index.tables.table_upkeep import MIN_RETENTION
 
@@ -24,6 +25,8 @@ def compact_due(store: IndexStore, tables: Collection[str], *, under_way: bool =
         tables: names of the tables that the calling phase writes.
         under_way: whether the phase goes on to write.
     """
+    store.upkeep.optimize(MIN_RETENTION, tables=store.upkeep.due_before_indexes(tables))
+    give_back_memory()
     store.upkeep.ensure_indexes(under_way=under_way)
     due = store.upkeep.due_for_optimize(tables, under_way=under_way)
     if due:

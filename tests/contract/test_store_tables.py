@@ -22,6 +22,7 @@ from code_index.tables.lance_tables import LanceTables
 from code_index.tables.retries import ATTEMPTS, TableUnreadableError, with_retries
 from code_index.tables.schema_version import SCHEMA_VERSION
 from code_index.tables.schemas import FILES
+from indexing_assets.upkeep.compaction import compact_due
 from tests.waiting import PATIENCE_S, started
 
 NOW = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -335,6 +336,20 @@ def test_optimize_is_due_where_rows_are_outside_an_index_files_are_many_or_versi
     for path in (store.tables.path("files") / "_versions").iterdir():
         os.utime(path, (0, 0))
     assert store.upkeep.due_for_optimize() == ["files"]
+
+
+def test_many_small_files_of_a_new_table_are_joined_before_its_indexes_are_built(store, monkeypatch):
+    monkeypatch.setattr(upkeep_module, "_SMALL_FILES", 3)
+    for number in range(5):
+        store.chunks.replace([f"f{number}"], chunk_rows(f"f{number}", path=f"f{number}"), now=NOW)
+    assert store.upkeep.due_before_indexes(["chunks", "files"]) == ["chunks"]
+    compact_due(store, ["chunks"])
+    indexes = store.tables.run("chunks", lambda table: list(table.list_indices()))
+    folders = list((store.tables.path("chunks") / "_indices").iterdir())
+    assert len(folders) == len(indexes), "an index was written twice"
+    stats = store.tables.run("chunks", lambda table: table.stats())
+    assert stats["fragment_stats"]["num_fragments"] == 1
+    assert store.upkeep.due_before_indexes(["chunks"]) == []
 
 
 def test_a_damaged_table_beside_those_that_are_asked_for_is_not_opened(store):
