@@ -34,8 +34,8 @@ class ReferenceRows:
         """Tell whether a row was ever written: an index of an earlier version has no table, and one without names neither."""
         return self._tables.open(REFERENCES_TABLE) is not None
 
-    def replace(self, file_paths: Sequence[str], rows: pa.Table) -> None:
-        """Make the rows of `file_paths` exactly `rows`; repeatable.
+    def replace(self, file_paths: Sequence[str], rows: pa.Table, *, are_first: bool = False) -> None:
+        """Make the rows of `file_paths` exactly `rows`; repeatable, but with `are_first`: these files have none yet.
 
         Two commits: an upsert would compare each row with all of the table, and there are twenty rows a chunk. A
         reader in between finds no references of these files.
@@ -43,7 +43,8 @@ class ReferenceRows:
         Raises:
             StoreError: a key twice, or columns that do not fit.
         """
-        self.delete_by_file(file_paths)
+        if not are_first:
+            self.delete_by_file(file_paths)
         if rows.num_rows:
             self._tables.append(REFERENCES_TABLE, REFERENCES, rows, keys=_KEYS, file_paths=file_paths)
 

@@ -26,6 +26,9 @@ class PhaseOneCommits:
 
     def __init__(self, index: OpenIndex) -> None:
         self._index = index
+        # Of an index without any, a file has none but those of this run: to look for them takes longer with each commit.
+        self._has_references = bool(index.store.references.count())
+        self._written: set[str] = set()
         self._allocator = BatchAllocator(
             first_id=next_batch_id(index), batch_chunks=index.settings.embedding_batch_chunks
         )
@@ -56,7 +59,9 @@ class PhaseOneCommits:
             with_chunks: stores vectors that came along with the chunks; the caller holds the lock of phase 2 as well.
         """
         store = self._index.store
-        store.references.replace(file_paths, references)
+        are_first = not self._has_references and self._written.isdisjoint(file_paths)
+        self._written.update(file_paths)
+        store.references.replace(file_paths, references, are_first=are_first)
         store.chunks.replace(
             file_paths, chunks, assign_batch=self._allocator.take, now=now, is_only_writer=with_chunks is not None
         )
