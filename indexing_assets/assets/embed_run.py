@@ -18,7 +18,7 @@ from code_index.embedding.embedder import Embedder
 from code_index.index.locks import Phase, check_held
 from code_index.index.vector_sources import MODEL, THIS_INDEX, note_vectors
 from code_index.sharing.libraries import Libraries
-from code_index.system.memory import give_back_memory
+from code_index.system.memory import FreedMemory
 from code_index.tables.vectors import vector_rows
 from indexing_assets.assets.embedded_rows import error_rows
 from indexing_assets.assets.embedding_groups import EmbeddingGroups, Group
@@ -71,14 +71,14 @@ class EmbedRun:
         wanted = self.groups.wanted(given_up)
         self._all_again = self.groups.total == self.store.chunks.count()
         self._log_batches([batch_id for batch_id in self.batch_ids if batch_id not in wanted], given_up)
-        compaction = PeriodicCompaction(self.store, VECTOR_TABLES)
+        compaction, freed = PeriodicCompaction(self.store, VECTOR_TABLES), FreedMemory()
         with closing(self.groups.embedded(wanted)) as embedded:
             for group in embedded:
                 failed = self._store(group)
                 self._log_batches(group.batch_ids, {**given_up, **failed})
                 if group.read < self.groups.total:
                     compaction.after_commit()
-                give_back_memory()
+                freed.after_commit()
 
     def drop_empty_batches(self) -> None:
         """Drop the keys of batches whose chunks another process removed meanwhile: it leaves them to this run."""

@@ -25,7 +25,7 @@ from code_index.index.locks import Phase, check_held
 from code_index.parsing.parser_pool import ParsedGroup
 from code_index.parsing.parser_worker import ParseOutcome, ParseTask
 from code_index.sharing.published_version import fetched_version
-from code_index.system.memory import give_back_memory
+from code_index.system.memory import FreedMemory
 from code_index.tables.files import masked_rows
 from code_index.tables.own_commits import MANY_FILES
 from code_index.tables.schemas import FILES
@@ -102,6 +102,7 @@ class ParseRun:
         self.file_paths: list[str] = []
         self._keys: dict[str, str] = {}
         self._replaced: list[str] = []
+        self._freed = FreedMemory()
 
     def plan(self, *, force: bool) -> None:
         """Find the files to parse, in path order; what is stored already is only recorded."""
@@ -218,7 +219,7 @@ class ParseRun:
             self.tally.chunks / seconds,
         )
         report(Progress("parse", "files", self.tally.files, len(self.tasks)))
-        give_back_memory()
+        self._freed.after_commit()
         stop_if_ended(self.context)
 
     def _leave(self, outcomes: Sequence[ParseOutcome]) -> None:
