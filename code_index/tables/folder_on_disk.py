@@ -8,12 +8,16 @@ from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from code_index.core.atomic_writes import write_atomically
 from code_index.core.regular_files import read_regular_file
 from code_index.tables.lancedb_import import load_lancedb
 from code_index.tables.retries import TableUnreadableError
+
+# Of a connection that writes: by default LanceDB keeps up to 6 GiB of indexes and 1 GiB of what describes files, of which each commit
+# leaves more. The connection that searches has its own.
+_CACHE_BYTES: Final = 64 << 20
 
 
 class FolderOnDisk:
@@ -41,7 +45,9 @@ class FolderOnDisk:
         self.write_record(name, content)
 
     def connect(self) -> Any:
-        return load_lancedb().connect(str(self._directory), read_consistency_interval=timedelta(0))
+        lancedb = load_lancedb()
+        caches = lancedb.Session(index_cache_size_bytes=_CACHE_BYTES, metadata_cache_size_bytes=_CACHE_BYTES)
+        return lancedb.connect(str(self._directory), read_consistency_interval=timedelta(0), session=caches)
 
     async def connect_reader(self) -> Any:
         return await load_lancedb().connect_async(str(self._directory))

@@ -32,6 +32,7 @@ def compact_due(store: IndexStore, tables: Collection[str], *, under_way: bool =
     if due:
         # Hundreds of edits an hour leave as many versions: none is read for longer than some minutes.
         store.upkeep.optimize(MIN_RETENTION, tables=due)
+    give_back_memory()
 
 
 def expire_copies(store: IndexStore, tables: Collection[str]) -> None:
