@@ -189,7 +189,7 @@ def _stopped(error: BaseException) -> int:
     ignore_interrupts()  # only the exit is left: a second signal must not turn it into a traceback
     # click puts its own exception in place of `KeyboardInterrupt`.
     said = next((str(one) for one in (error, error.__cause__) if isinstance(one, Stopped)), None)
-    tell(said or "Stopped. What is stored is safe.")
+    tell(said or "Stopped. What is stored is safe. To go on, run the same command again.")
     return STATUS
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -41,6 +42,8 @@ SETTINGS = {
 }
 _FILES = 12
 _SAME_TIME = 1_600_000_000
+# How a command that was stopped says to go on: one that indexes, one that had stored nothing yet, another.
+_GO_ON = re.compile("Go on: code-index resume |Begin again: code-index index |run the same command again")
 # What `index` and `resume`, `doctor`, and `cleanup` print when all is done.
 _LAST_WORDS = (" vectors in ", "All is well", "The index takes ")
 
@@ -334,7 +337,7 @@ class Life:
             self.report.kills[work.last_step] += 1
         elif process.returncode in {130, -signal.SIGINT}:  # a shell shows the same for both
             self.report.stops[work.last_step] += 1
-            if "code-index resume" not in output:
+            if not _GO_ON.search(output):
                 self.report.wrong.append(f"stopped without a word how to go on: {output[-300:]}")
         elif process.returncode == 0 or any(word in output for word in _LAST_WORDS):
             # A signal that comes after the last word ends a process that had nothing left to do.

@@ -91,6 +91,12 @@ def test_while_a_command_imports_nothing_was_stored(small_repository: Path, name
     assert "Traceback" not in done.stderr
 
 
+def test_a_command_without_words_of_its_own_says_how_to_go_on(small_repository: Path) -> None:
+    done = _run(_WHILE_IMPORTING.format(name="indexing_assets.operations.pipeline"), "cleanup", str(small_repository))
+    assert done.returncode == 130
+    assert done.stderr.splitlines() == ["", "Stopped. What is stored is safe. To go on, run the same command again."]
+
+
 def test_a_second_one_ends_at_once_whatever_the_first_is_waiting_for() -> None:
     with started(sys.executable, "-c", _CLEANING_UP, stdout=subprocess.PIPE, text=True) as process:
         for said in ("working\n", "cleaning up\n"):
