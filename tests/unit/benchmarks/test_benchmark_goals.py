@@ -85,6 +85,12 @@ def test_another_engine_is_held_against_the_default_and_the_preset_against_the_p
     assert found["fastest other engine on a CPU, of the default"] == 1.5
     assert found["first index by `fast`, of semble's time"] == 2.5
     assert found["first index, of mcp-vector-search's time"] == 0.1
+    del tools["mcp-vector-search 4"]
+    without = {
+        one.name: one.value for one in goals({"peers": {"left out": {"mcp-vector-search": "why"}, "flask": tools}})
+    }
+    assert without["first index, of mcp-vector-search's time"] is None, "not another peer in its place"
+    assert without["first index by `fast`, of semble's time"] == 2.5
 
 
 def test_growth_compares_the_largest_tree_with_the_cheapest_smaller_one() -> None:
