@@ -30,6 +30,7 @@ from typing import Any, Self
 import psutil
 
 from benchmarks import report, trees
+from code_index.index.contents import folder_bytes
 from code_index.index.folder import IndexFolder
 from indexing_assets.operations.pipeline import Pipeline
 from indexing_assets.runs.in_process import PhaseResult
@@ -100,10 +101,6 @@ def _phase(run: Callable[[], PhaseResult]) -> dict[str, Any]:
     }
 
 
-def _disk(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def measure(files: int, model: str) -> dict[str, Any]:
     """Build a tree, index it, and say what that cost."""
     if model != "default":
@@ -126,8 +123,8 @@ def measure(files: int, model: str) -> dict[str, Any]:
             "files": files,
             "chunks": chunks,
             "source_bytes": source_bytes,
-            "tables_bytes": _disk(folder.tables_dir),
-            "records_bytes": _disk(folder.dagster_home),
+            "tables_bytes": folder_bytes(folder.tables_dir),
+            "records_bytes": folder_bytes(folder.dagster_home),
             "unchanged_s": unchanged_s,
             **phases,
         }

@@ -31,6 +31,7 @@ import dagster as dg
 
 from benchmarks import report
 from benchmarks.pipeline import MemoryPeak, fetch
+from code_index.index.contents import folder_bytes
 from code_index.index.folder import IndexFolder
 from code_index.search.hybrid import SearchMode, search
 from indexing_assets.operations.pipeline import Pipeline
@@ -271,10 +272,6 @@ def _markdown(
     )
 
 
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(description="Cost of no change and of one edit.")
@@ -293,7 +290,7 @@ def main() -> None:
     quiet, status = from_a_shell(place, "index"), from_a_shell(place, "status")
     changed = edited_and_deleted(place)
     read = contents_read(place)
-    disk = {"dagster": _bytes(place.dagster_home), "tables": _bytes(place.tables_dir)}
+    disk = {"dagster": folder_bytes(place.dagster_home), "tables": folder_bytes(place.tables_dir)}
     edits = edit(place)
     report.write(
         "unchanged",
