@@ -53,7 +53,7 @@ _PROBES_OF_FILTERED = 70  # rows that meet a condition lie farther apart
 _MOST_DEFINITIONS = 50
 _ROW_ID = "_rowid"
 # Best rows of which those that meet a condition are kept, before the condition is evaluated for every row of the table.
-# Source: docs/performance.md, filters.
+# Source: docs/performance.md, search at 576,000 chunks.
 _LOOKED_AT = 1_000
 MOST_OUTSIDE_WORD_INDEX = 2_000
 """Chunks outside of the word index that a search by words compares with it, one by one; where there are more, it leaves all of

@@ -25,8 +25,9 @@ def compact_due(store: IndexStore, tables: Collection[str], *, under_way: bool =
         tables: names of the tables that the calling phase writes.
         under_way: whether the phase goes on to write.
     """
-    store.upkeep.optimize(MIN_RETENTION, tables=store.upkeep.due_before_indexes(tables))
-    give_back_memory()
+    if new := store.upkeep.due_before_indexes(tables):
+        store.upkeep.optimize(MIN_RETENTION, tables=new)
+        give_back_memory()
     store.upkeep.ensure_indexes(under_way=under_way)
     due = store.upkeep.due_for_optimize(tables, under_way=under_way)
     if due:
