@@ -801,6 +801,23 @@ def test_what_is_materialized_follows_events_and_their_removal(both):
     assert storage.get_materialized_partitions(asset) == set(), "another connection removed them"
 
 
+def _states(instance, asset):
+    """The materialized partitions of an asset, and the failed ones, as Dagster's pages are told them."""
+    (found,) = instance.event_log_storage.get_asset_status_cache_values(
+        [(asset, _PARTITIONS)], LoadingContextForTest(instance)
+    )
+    if found is None:
+        return set(), set()
+    with partition_loading_context(None, instance):
+        return tuple(
+            set(subset.get_partition_keys())
+            for subset in (
+                found.deserialize_materialized_partition_subsets(_PARTITIONS),
+                found.deserialize_failed_partition_subsets(_PARTITIONS),
+            )
+        )
+
+
 def test_answers_about_an_asset_are_those_of_the_database_whoever_changed_it(both, monkeypatch):
     """What the pages of an asset ask for, again and again, is read once from each state of the database."""
     instance, ours, _ = both
@@ -820,17 +837,7 @@ def test_answers_about_an_asset_are_those_of_the_database_whoever_changed_it(bot
         )
 
     def states():
-        (found,) = ours.get_asset_status_cache_values([(asset, _PARTITIONS)], LoadingContextForTest(instance))
-        if found is None:
-            return set(), set()
-        with partition_loading_context(None, instance):
-            return tuple(
-                set(subset.get_partition_keys())
-                for subset in (
-                    found.deserialize_materialized_partition_subsets(_PARTITIONS),
-                    found.deserialize_failed_partition_subsets(_PARTITIONS),
-                )
-            )
+        return _states(instance, asset)
 
     def tell(key):
         instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=key))
@@ -876,15 +883,10 @@ def test_answers_about_an_asset_are_those_of_the_database_whoever_changed_it(bot
 
 def test_a_state_that_may_change_without_an_event_is_not_remembered(both):
     """A run ends in the database of runs, after its last event."""
-    instance, ours, _ = both
+    instance, _, _ = both
     asset = AssetKey("logging_asset")
     instance.add_dynamic_partitions("file_hash", _KEYS)
     run_id = _run(instance, "logging_job", _KEYS[0], _KEYS[5]).run_id
-
-    def failed():
-        (found,) = ours.get_asset_status_cache_values([(asset, _PARTITIONS)], LoadingContextForTest(instance))
-        with partition_loading_context(None, instance):
-            return set(found.deserialize_failed_partition_subsets(_PARTITIONS).get_partition_keys())
 
     for status, expected in ((DagsterRunStatus.STARTED, set()), (DagsterRunStatus.FAILURE, {_KEYS[5]})):
         with instance.run_storage.connect() as connection:
@@ -893,4 +895,4 @@ def test_a_state_that_may_change_without_an_event_is_not_remembered(both):
                 "UPDATE runs SET status = ?, run_body = ? WHERE run_id = ?", (status.value, run, run_id)
             )
         for _ in range(3):
-            assert failed() == expected
+            assert _states(instance, asset)[1] == expected

@@ -310,6 +310,12 @@ _OVERRIDDEN_OR_USED = {
     "get_asset_keys_for_run": ["self", "run_id", "of_type"],
     "get_asset_records": ["self", "asset_keys"],
     "get_asset_status_cache_values": ["self", "partitions_defs_by_key", "context"],
+    "get_existing_dynamic_partitions": ["self", "partitions_def_name", "partition_keys"],
+    "get_latest_asset_partition_materialization_attempts_without_materializations": [
+        "self",
+        "asset_key",
+        "after_storage_id",
+    ],
     "get_latest_storage_id_by_partition": ["self", "asset_key", "event_type", "partitions"],
     "get_records_for_run": ["self", "run_id", "cursor", "of_type", "limit", "ascending"],
     "get_step_stats_for_run": ["self", "run_id", "step_keys"],
